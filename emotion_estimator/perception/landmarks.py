@@ -1,0 +1,42 @@
+"""The small interface behind which both landmark sources stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from emotion_estimator.emotion import FloatArray, Roi
+from emotion_estimator.frame import Frame
+
+
+@dataclass(frozen=True, eq=False)
+class FaceLandmarks:
+    """One detected face.
+
+    :param landmarks: float32 (478, 3); x and y in pixels of the frame, z in pixels as MediaPipe
+        scales it (by image width, smaller is nearer).
+    :param blendshapes: float32 (52,), 0 to 1, in ``BLENDSHAPE_NAMES`` order.
+    :param roi: box around the landmarks, clipped to the frame.
+    """
+
+    landmarks: FloatArray
+    blendshapes: FloatArray
+    roi: Roi
+
+
+class Landmarker(Protocol):
+    """Turns a frame into faces; keeps MediaPipe's own tracking between frames."""
+
+    name: str
+
+    def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
+        """Return the faces in ``frame``, an empty tuple where there is none."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the previous frames: time jumped, or another stream begins."""
+        ...
+
+    def close(self) -> None:
+        """Free the graph's memory and threads."""
+        ...

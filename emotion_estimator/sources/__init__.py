@@ -1,0 +1,1 @@
+"""Where frames come from: device, video file, images, the animated portrait."""
