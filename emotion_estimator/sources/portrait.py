@@ -1,0 +1,171 @@
+"""A real face that changes its expression: a source whose truth is known in every frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.errors import InputError
+from emotion_estimator.frame import Frame
+from emotion_estimator.sources.portrait_timeline import Timeline, smoothstep
+from emotion_estimator.sources.portrait_warp import FaceWarp
+
+_DATA = Path(__file__).resolve().parent / 'data'
+
+#: Enlargement at which the face is moved, and how many of the picture's pixels a frame is high.
+_SCALE = 2
+_VIEW = 284.0
+#: Point of the picture in the middle of the frame, and the one the body sways about.
+_CENTRE = (228.0, 148.0)
+_PIVOT = (225.0, 250.0)
+#: How far the person steps aside to be out of view, in pixels of the picture, beside half a frame.
+_REACH = 165.0
+#: Seconds between blinks, how long lids fall, stay and rise.
+_BLINK_EVERY = 3.7
+_BLINK = (0.08, 0.05, 0.14)
+
+
+class Portrait:
+    """The animated portrait: a pure function of time, from stamp 0, one course unless looped.
+
+    :param fps: frames per second, above 0.
+    :param size: width and height of the frames in pixels, each at least 64.
+    :param loop: begin again after the course, without end.
+    :param noise: standard deviation of the sensor noise, in grey levels of 255.
+    :raises InputError: a rate or a size that cannot be.
+    """
+
+    live = False
+
+    def __init__(
+        self,
+        fps: float = 30.0,
+        size: tuple[int, int] = (512, 512),
+        loop: bool = False,
+        noise: float = 2.0,
+    ) -> None:
+        if not (math.isfinite(fps) and fps > 0.0):
+            raise InputError(f'portrait: {fps} frames per second is not a rate; choose 1 to 120')
+        if min(size) < 64:
+            raise InputError(f'portrait: {size[0]}x{size[1]} is too small; choose at least 64x64')
+        self.name = 'portrait'
+        self.fps = float(fps)
+        self._size = size
+        self._loop = loop
+        self._timeline = Timeline()
+        self.duration = self._timeline.duration
+        self._person = _load_person()
+        self._face = FaceWarp(np.ascontiguousarray(self._person[..., :3]), _SCALE)
+        self._room = _room(size)
+        self._noise = _noise(size, noise)
+
+    def truth_at(self, t: float) -> str:
+        """Return ``happy``, ``unknown`` (neutral), ``sad`` or ``none`` (nobody) at ``t`` seconds."""
+        return self._timeline.truth_at(t)
+
+    def changes(self) -> tuple[float, ...]:
+        """Return the times in seconds, within one course, at which the truth changes."""
+        return self._timeline.changes()
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the course's frames, stamped from 0 in steps of ``1 / fps``."""
+        i = 0
+        while self._loop or i / self.fps < self.duration:
+            yield self.frame_at(i / self.fps)
+            i += 1
+
+    def frame_at(self, t: float) -> Frame:
+        """Return the frame at ``t`` seconds; the same for the same ``t``."""
+        return Frame(self.image_at(t), t, self.truth_at(t))
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def image_at(self, t: float) -> NDArray[np.uint8]:
+        """Return the picture at ``t`` seconds: uint8 (height, width, 3), RGB."""
+        presence = self._timeline.presence_at(t)
+        image = self._room.copy()
+        if presence > 0.0:
+            shares = self._timeline.expression_at(t)
+            # Lids that hang already have less way to fall.
+            shares['blink'] = _lids(t) * (1.0 - 0.25 * shares.get('sad', 0.0))
+            self._person[self._face.area][..., :3] = self._face(shares)
+            layer = cv2.warpAffine(self._person, self._pose(t, presence), self._size)
+            see_through = cv2.bitwise_not(cv2.extractChannel(layer, 3))
+            image = cv2.multiply(image, cv2.merge([see_through] * 3), scale=1 / 255)
+            image = cv2.add(image, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB))
+        return self._add_noise(image, t)
+
+    def _pose(self, t: float, presence: float) -> NDArray[np.float64]:
+        """Return the matrix from the enlarged picture to the frame: sway, lean, step aside."""
+        width, height = self._size
+        zoom = height / _VIEW * (1.0 + 0.02 * math.sin(math.tau * t / 9.1))
+        roll = math.radians(2.2 * math.sin(math.tau * t / 6.3) + 0.7 * math.sin(math.tau * t / 2.3))
+        across = 3.0 * math.sin(math.tau * t / 7.3) + 1.2 * math.sin(math.tau * t / 3.1 + 1.0)
+        down = 2.0 * math.sin(math.tau * t / 5.2 + 0.5)
+        aside = (1.0 - presence) * (_REACH + width / height * _VIEW / 2)
+        linear = zoom * np.array(
+            [[math.cos(roll), -math.sin(roll)], [math.sin(roll), math.cos(roll)]]
+        )
+        pivot = np.array(_PIVOT)
+        place = np.array([width / 2, height / 2]) + height / _VIEW * (
+            pivot - _CENTRE + (across - aside, down)
+        )
+        # Picture p is at (p + 0.5) * _SCALE - 0.5 in the enlargement.
+        shift = place - linear @ (pivot + 0.5 - 0.5 / _SCALE)
+        return np.hstack([linear / _SCALE, shift[:, None]])
+
+    def _add_noise(self, image: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
+        height, width = image.shape[:2]
+        # Knuth's multiplicative hash of the time in milliseconds chooses the noise's place.
+        place = (round(t * 1000.0) * 2654435761) % 2**32
+        y, x = place % _NOISE_MARGIN, (place >> 16) % _NOISE_MARGIN
+        lighter, darker = (n[y : y + height, x : x + width] for n in self._noise)
+        return np.asarray(cv2.subtract(cv2.add(image, lighter), darker), np.uint8)
+
+
+_NOISE_MARGIN = 61
+
+
+def _lids(t: float) -> float:
+    """Return how far the blink has closed the lids at ``t``: 0 open, 1 closed."""
+    fall, stay, rise = _BLINK
+    number, since = divmod(t, _BLINK_EVERY)
+    since -= 1.6 + 0.9 * math.sin(2.4 * number)
+    if since < fall + stay:
+        return smoothstep(since / fall)
+    return 1.0 - smoothstep((since - fall - stay) / rise)
+
+
+def _load_person() -> NDArray[np.uint8]:
+    """Return the cut-out person enlarged by ``_SCALE``: RGBA, colours multiplied by alpha."""
+    picture = cv2.imread(str(_DATA / 'astronaut.jpg'), cv2.IMREAD_COLOR)
+    mask = cv2.imread(str(_DATA / 'astronaut_mask.png'), cv2.IMREAD_GRAYSCALE)
+    if picture is None or mask is None:
+        raise InputError(f'portrait: {_DATA} lacks its pictures; reinstall the package')
+    rgba = np.dstack([cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), mask])
+    rgba = cv2.resize(rgba, None, fx=_SCALE, fy=_SCALE, interpolation=cv2.INTER_CUBIC)
+    colours = np.rint(rgba[..., :3] * (rgba[..., 3:] / 255.0))
+    return np.dstack([colours.astype(np.uint8), rgba[..., 3]])
+
+
+def _room(size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return a plain mottled backdrop like the picture's own: RGB."""
+    random = np.random.RandomState(2)
+    mottle = cv2.resize(random.normal(0.0, 4.0, (5, 6)), size, interpolation=cv2.INTER_CUBIC)
+    light = np.linspace(6.0, -10.0, size[1])[:, None]
+    colour = np.array([201.0, 195.0, 192.0])
+    return np.rint(colour + (mottle + light)[..., None]).clip(0, 255).astype(np.uint8)
+
+
+def _noise(size: tuple[int, int], deviation: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return what noise adds and what it takes, larger than a frame so that it can be shifted."""
+    random = np.random.RandomState(3)
+    shape = (size[1] + _NOISE_MARGIN, size[0] + _NOISE_MARGIN, 3)
+    noise = np.rint(random.normal(0.0, deviation, shape))
+    return noise.clip(0, 255).astype(np.uint8), (-noise).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,121 @@
+"""The portrait's face, moved: dense fields for each expression, mixed for each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.sources import portrait_points as face
+from emotion_estimator.sources.mesh_warp import offset_field, thin_plate, triangulate
+from emotion_estimator.sources.portrait_face import EXPRESSIONS, Expression, controls, openings
+from emotion_estimator.sources.portrait_points import Points
+
+#: Distance of the mesh's free vertices, and how near to a control point none is put, in pixels.
+_PITCH = 4.0
+_CLEAR = 2.0
+
+
+class FaceWarp:
+    """Mixes expressions into a patch of the picture.
+
+    :param picture: uint8 (H, W, 3), the smiling portrait enlarged by ``scale``.
+    :param scale: enlargement, a whole number.
+    """
+
+    def __init__(self, picture: NDArray[np.uint8], scale: int) -> None:
+        self._scale = scale
+        x, y, width, height = (scale * value for value in face.PATCH)
+        #: Where the patch lies in ``picture``: rows and columns.
+        self.area = (slice(y, y + height), slice(x, x + width))
+        self._smiling = np.ascontiguousarray(picture[self.area])
+        self._relaxed = self._without_folds(self._smiling)
+        rows, columns = np.mgrid[:height, :width].astype(np.float32)
+        self._identity = np.dstack([columns, rows])
+        self._offsets = {name: self._offset(e) for name, e in EXPRESSIONS.items()}
+        self._shades = {
+            name: self._seam_shade(e) for name, e in EXPRESSIONS.items() if e.mouth is not None
+        }
+
+    def __call__(self, shares: Mapping[str, float]) -> NDArray[np.uint8]:
+        """Return the patch with the given shares (0 to 1) of each expression; none is the smile."""
+        where = self._identity
+        for name, share in shares.items():
+            if share > 0.0 and name in self._offsets:
+                where = cv2.scaleAdd(self._offsets[name], share, where)
+        relaxed = min(sum(shares.get(name, 0.0) for name in self._shades), 1.0)
+        texture = self._smiling
+        if relaxed > 0.0:
+            texture = cv2.addWeighted(texture, 1.0 - relaxed, self._relaxed, relaxed, 0.0)
+        patch = cv2.remap(texture, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for name, (area, shade) in self._shades.items():
+            if shares.get(name, 0.0) > 0.0:
+                kept = patch[area] * (1.0 - shares[name] * shade)
+                patch[area] = np.rint(kept).astype(np.uint8)
+        return np.asarray(patch, np.uint8)
+
+    def _own(self, points: Points) -> Points:
+        """Return points of the original picture in pixels of the patch."""
+        return (points - face.PATCH[:2] + 0.5) * self._scale - 0.5
+
+    def _offset(self, expression: Expression) -> NDArray[np.float32]:
+        at, moved = controls(expression)
+        grid = _free_vertices(at)
+        inner = _inside_face(grid)
+        shift = np.zeros_like(grid)
+        shift[inner] = thin_plate(at, moved - at, grid[inner])
+        vertices = self._own(np.vstack([at, grid]))
+        targets = self._own(np.vstack([moved, grid + shift]))
+        height, width = self._identity.shape[:2]
+        low, high = np.zeros(2), np.array([width - 1.0, height - 1.0])
+        vertices, targets = np.clip(vertices, low, high), np.clip(targets, low, high)
+        triangles = triangulate(vertices, (width, height))
+        return offset_field(vertices, targets, triangles, (width, height))
+
+    def _without_folds(self, patch: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the patch with the smile's folds softened: they vanish with the smile."""
+        mask = np.zeros(patch.shape[:2], np.uint8)
+        for fold in face.FOLDS:
+            line = np.rint(self._own(fold)).astype(np.int32)
+            cv2.polylines(mask, [line], False, 255, 4 * self._scale)
+        filled = cv2.inpaint(patch, mask, 3.0 * self._scale, cv2.INPAINT_TELEA)
+        filled = cv2.GaussianBlur(filled, (0, 0), 1.2 * self._scale)
+        share = cv2.GaussianBlur(mask, (0, 0), 1.2 * self._scale)[..., None] / 255.0 * 0.8
+        return np.asarray(patch + share * (filled.astype(float) - patch), np.uint8)
+
+    def _seam_shade(
+        self, expression: Expression
+    ) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
+        """Return where the line between closed lips lies and how much it darkens each channel."""
+        assert expression.mouth is not None
+        line = self._own(expression.mouth.seam_at(np.linspace(-1.0, 1.0, 33)))
+        mask = np.zeros(self._identity.shape[:2], np.uint8)
+        points = [np.rint(line * 16).astype(np.int32)]
+        cv2.polylines(mask, points, False, 255, self._scale, cv2.LINE_AA, shift=4)
+        soft = cv2.GaussianBlur(mask, (0, 0), 0.5 * self._scale).astype(np.float32) / 255.0
+        left, top, width, height = cv2.boundingRect((soft > 0.01).astype(np.uint8))
+        area = (slice(top, top + height), slice(left, left + width))
+        darkening = np.array([0.55, 0.75, 0.75], np.float32)
+        return area, soft[area][..., None] * darkening
+
+
+def _free_vertices(at: Points) -> Points:
+    """Return a grid over the patch, off the control points, the mouth and the eyes."""
+    x, y, width, height = face.PATCH
+    xs = np.linspace(x - 0.5, x + width - 0.5, int(width / _PITCH))
+    ys = np.linspace(y - 0.5, y + height - 0.5, int(height / _PITCH))
+    grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
+    nearest = np.sqrt(((grid[:, None] - at[None]) ** 2).sum(-1)).min(1)
+    keep = nearest > _CLEAR
+    for outline in openings():
+        shape = outline.astype(np.float32)
+        keep &= [cv2.pointPolygonTest(shape, (float(u), float(v)), False) < 0 for u, v in grid]
+    return np.asarray(grid[keep])
+
+
+def _inside_face(points: Points) -> NDArray[np.bool_]:
+    """Return which points may move: hair, neck and collar stay, and with them the cut-out's edge."""
+    outline = cv2.convexHull(np.vstack([face.FIXED, face.JAW]).astype(np.float32))
+    return np.array([cv2.pointPolygonTest(outline, (float(u), float(v)), False) > 0 for u, v in points])
