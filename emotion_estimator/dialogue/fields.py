@@ -1,0 +1,120 @@
+"""Reading the fields of a YAML mapping, with errors that say which field is wrong and how."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from emotion_estimator.errors import InputError
+
+_T = TypeVar('_T')
+_REQUIRED: Any = object()
+
+#: Turns a raw value into a checked one; the second argument names the field in errors.
+Reader = Callable[[object, str], _T]
+
+
+class Table:
+    """A mapping whose fields are taken one by one; what is left over at the end is an error."""
+
+    def __init__(self, raw: object, where: str) -> None:
+        """:raises InputError: ``raw`` is not a mapping."""
+        if not isinstance(raw, dict):
+            raise InputError(f'{where} must be a mapping of fields, not {describe(raw)}')
+        self._raw = dict(raw)
+        self._known: list[str] = []
+        self._where = where
+
+    def take(self, name: str, reader: Reader[_T], default: Any = _REQUIRED) -> _T:
+        """Return a checked field.
+
+        :param default: for an absent field; without it the field is needed.
+        :raises InputError: the field is missing, or ``reader`` refuses it.
+        """
+        self._known.append(name)
+        where = f'{self._where}: {name}'
+        if name not in self._raw:
+            if default is _REQUIRED:
+                raise InputError(f'{where} is missing; add it')
+            value: _T = default
+            return value
+        return reader(self._raw.pop(name), where)
+
+    def finish(self) -> None:
+        """:raises InputError: fields are left that nobody took."""
+        for name in self._raw:
+            known = ', '.join(self._known)
+            raise InputError(f'{self._where}: {name} is no known field; known are {known}')
+
+
+def describe(value: object) -> str:
+    """Name a wrong value in few words, on one line."""
+    if value is None:
+        return 'nothing'
+    words = repr(value)
+    return words if len(words) <= 40 else f'{words[:37]}...'
+
+
+def text(value: object, where: str) -> str:
+    """Read a non-empty string."""
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f'{where} must be text, not {describe(value)}')
+    return value.strip()
+
+
+def names(value: object, where: str) -> tuple[str, ...]:
+    """Read a list of different, non-empty strings."""
+    if not isinstance(value, list) or not value:
+        raise InputError(f'{where} must be a list of names, not {describe(value)}')
+    read = tuple(text(item, where) for item in value)
+    if len(set(read)) < len(read):
+        raise InputError(f'{where} names something twice; remove one')
+    return read
+
+
+def integer(value: object, where: str) -> int:
+    """Read a whole number."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f'{where} must be a whole number, not {describe(value)}')
+    return value
+
+
+def number(low: float, high: float) -> Reader[float]:
+    """Make a reader of numbers from ``low`` to ``high``."""
+
+    def reader(value: object, where: str) -> float:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not good or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type, operator]
+            raise InputError(
+                f'{where} must be a number from {low:g} to {high:g}, not {describe(value)}'
+            )
+        return float(value)  # type: ignore[arg-type]
+
+    return reader
+
+
+def choice(allowed: Sequence[str]) -> Reader[str]:
+    """Make a reader of one of some words."""
+
+    def reader(value: object, where: str) -> str:
+        if not isinstance(value, str) or value not in allowed:
+            raise InputError(f'{where} must be one of {", ".join(allowed)}, not {describe(value)}')
+        return value
+
+    return reader
+
+
+def choices(allowed: Sequence[str]) -> Reader[tuple[str, ...]]:
+    """Make a reader of one or several (a list) of some words."""
+    one = choice(allowed)
+
+    def reader(value: object, where: str) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            return (one(value, where),)
+        read = tuple(one(item, where) for item in value)
+        if not read or len(set(read)) < len(read):
+            raise InputError(f'{where} must name different labels, at least one')
+        return read
+
+    return reader
