@@ -157,8 +157,14 @@ def test_a_stamp_that_is_no_number_is_passed_over():
 labels = st.sampled_from([*LABELS, NONE])
 segments = st.lists(st.tuples(labels, st.integers(1, 40)), min_size=1, max_size=8)
 steps = st.one_of(st.floats(0, 0.4), st.floats(0, 0.4), st.floats(-20, 20))
-observations = st.lists(
-    st.tuples(labels, st.floats(0, 1), steps, st.sampled_from('ab')), max_size=150
+#: Stretches of one label, some with jumps in time, as (label, confidence, step, face id) a frame.
+stretches = st.tuples(labels, st.floats(0.4, 1), steps, st.sampled_from('aab'), st.integers(1, 20))
+observations = st.lists(stretches, max_size=25).map(
+    lambda parts: [
+        (*part[:2], part[2] if i == 0 or part[2] >= 0 else 0.1, part[3])
+        for part in parts
+        for i in range(part[4])
+    ]
 )
 
 
