@@ -1,0 +1,74 @@
+# make demo   three ROS 2 nodes on a real face, nothing installed by hand
+# make test   every test, lint and types
+# make help   the rest
+
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+SOURCE ?= portrait
+LANDMARKS ?= auto
+FPS ?= 30
+VENV := .venv
+RUN := $(VENV)/bin/python
+PACKAGE := $(wildcard $(shell git ls-files -co --exclude-standard -- emotion_estimator msg config launch models \
+  scripts CMakeLists.txt package.xml 2>/dev/null))
+WITH_ROS := . install/local_setup.sh &&
+
+export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
+export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup build demo test lint types lock clean
+
+help:
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
+
+setup: $(VENV)/.ready ## make .venv from the lock file, with emotion-estimator in it
+
+$(VENV)/.ready: requirements/demo.lock setup.py scripts/repair_ros_wheels.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo 'needs Python 3.11 (the lock file is for it): make PYTHON=/path/to/python3.11'; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo 'needs the venv module (apt: python3-venv)'; exit 2; }
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@# colcon would take the packages inside the environment for ours.
+	@touch $(VENV)/COLCON_IGNORE
+	$(RUN) -m pip install --quiet --no-deps -r requirements/demo.lock
+	$(RUN) scripts/repair_ros_wheels.py
+	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+build: install/.ready ## build the ROS 2 package with colcon
+
+# CMake refuses to export include folders (NumPy's, in .venv) that lie below the source folder, so
+# colcon sees this checkout as a package of a workspace: build/src.
+install/.ready: $(VENV)/.ready $(PACKAGE)
+	@mkdir -p build/src && ln -sfn ../.. build/src/emotion_estimator
+	PATH=$(CURDIR)/$(VENV)/bin:$$PATH $(VENV)/bin/colcon --log-level error build --base-paths build/src \
+	  --packages-select emotion_estimator --event-handlers console_stderr- \
+	  --cmake-args -DPython3_EXECUTABLE=$(CURDIR)/$(RUN) -DBUILD_TESTING=OFF
+	@touch $@
+
+demo: build ## run the three nodes on SOURCE (portrait, a device number, a video, an image, a folder)
+	@$(WITH_ROS) exec $(RUN) -m emotion_estimator.demo --source '$(SOURCE)' \
+	  --landmarks $(LANDMARKS) --fps $(FPS) --output out $(ARGS)
+
+$(VENV)/.test-ready: $(VENV)/.ready requirements/test.lock
+	$(RUN) -m pip install --quiet --no-deps -r requirements/test.lock
+	@touch $@
+
+test: $(VENV)/.test-ready build lint types ## lint, types and every test
+	@$(WITH_ROS) $(RUN) -m pytest $(ARGS)
+
+lint: $(VENV)/.test-ready ## ruff
+	$(VENV)/bin/ruff check .
+
+types: $(VENV)/.test-ready ## mypy
+	$(VENV)/bin/mypy
+
+lock: ## write the lock files anew from requirements/*.in
+	uv pip compile requirements/build.in --override requirements/overrides.txt \
+	  --python-version 3.11 --no-annotate --quiet -o requirements/demo.lock
+	uv pip compile requirements/test.in --override requirements/overrides.txt \
+	  -c requirements/demo.lock --python-version 3.11 --no-annotate --quiet -o requirements/test.lock
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) build install log out

@@ -1,0 +1,51 @@
+"""Install the plain-Python core and its command line with pip; colcon builds the ROS 2 package."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name='emotion-estimator',
+    version='0.1.0',
+    description='Facial expression to emotion for social robots: blendshapes, LSTM, ROS 2',
+    long_description=(HERE / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    # The folders that ROS wants at the top level travel inside the installed package.
+    packages=[
+        *find_packages(include=['emotion_estimator', 'emotion_estimator.*']),
+        'emotion_estimator.config',
+        'emotion_estimator.models',
+    ],
+    package_dir={
+        'emotion_estimator.config': 'config',
+        'emotion_estimator.models': 'models',
+    },
+    package_data={
+        'emotion_estimator': ['py.typed'],
+        'emotion_estimator.config': ['*.yaml', '*.xml'],
+        'emotion_estimator.models': ['*.tflite', '*.json', '*.md'],
+        'emotion_estimator.sources': ['data/*'],
+    },
+    install_requires=[
+        'click>=8',
+        'mediapipe>=0.10.14',
+        'numpy>=1.26',
+        'opencv-python>=4.8',
+        'platformdirs>=3',
+        'PyYAML>=6',
+        'rich>=13',
+        'tqdm>=4.60',
+        'tflite-runtime>=2.14; python_version < "3.12" and platform_system == "Linux"',
+        'ai-edge-litert>=1.0; python_version >= "3.12" or platform_system != "Linux"',
+    ],
+    extras_require={
+        'training': ['tensorflow>=2.19,<2.20', 'tf_keras>=2.19,<2.20', 'scikit-learn', 'matplotlib'],
+    },
+    entry_points={
+        'console_scripts': ['emotion-estimator=emotion_estimator.cli.main:main'],
+    },
+)
