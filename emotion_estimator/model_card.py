@@ -10,14 +10,12 @@ from typing import Any
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import ModelError
-
-_PACKAGE = Path(__file__).resolve().parent
+from emotion_estimator.resources import resource_dir
 
 
 def models_dir() -> Path:
-    """Return the folder of the shipped weights: beside the package's modules, or in a checkout."""
-    installed = _PACKAGE / 'models'
-    return installed if installed.is_dir() else _PACKAGE.parent / 'models'
+    """Return the folder of the shipped weights and their cards."""
+    return resource_dir('models')
 
 
 @dataclass(frozen=True)

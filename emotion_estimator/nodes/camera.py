@@ -1,0 +1,162 @@
+"""The camera node: reads a source and publishes its frames, stamped when they were captured."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.time import Time
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from emotion_estimator.emotion import NONE
+from emotion_estimator.errors import InputError
+from emotion_estimator.frame import Frame
+from emotion_estimator.msg import Emotion
+from emotion_estimator.nodes.conversion import image_message
+from emotion_estimator.nodes.diagnostics import Health, publish_diagnostics
+from emotion_estimator.nodes.parameters import declare_settings
+from emotion_estimator.nodes.running import run, send_log_to
+from emotion_estimator.settings import CameraSettings
+from emotion_estimator.sources.backoff import Backoff
+from emotion_estimator.sources.base import Source, SourceLost
+from emotion_estimator.sources.open_source import is_device, open_source
+from emotion_estimator.statistics import SlidingWindow
+
+
+class CameraNode(Node):
+    """Captures and publishes from one loop, so that no frame waits for a timer."""
+
+    def __init__(self) -> None:
+        super().__init__('camera')
+        send_log_to(self)
+        self.settings = declare_settings(self, CameraSettings)
+        self._images = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
+        self._truth = self.create_publisher(Emotion, 'ground_truth', 10)
+        self._published = 0
+        self._skipped = 0
+        self._lost = 0
+        self._problem = ''
+        self._rate = SlidingWindow()
+        self._stop = threading.Event()
+        self._backoff = Backoff(self.settings.retry_min, self.settings.retry_max)
+        # A file that cannot be read is a mistake to report at once; a device may yet be plugged in.
+        source = None if is_device(self.settings.source) else self._open()
+        publish_diagnostics(self, self._health)
+        self._thread = threading.Thread(target=self._work, args=(source,), daemon=True)
+        self._thread.start()
+
+    def destroy_node(self) -> None:
+        """Stop capturing, then destroy the node."""
+        self._stop.set()
+        self._thread.join(timeout=5.0)
+        super().destroy_node()
+
+    def _open(self) -> Source:
+        wanted = self.settings
+        source = open_source(
+            wanted.source,
+            fps=wanted.fps,
+            width=wanted.width or None,
+            height=wanted.height or None,
+            loop=wanted.loop,
+            clock=self._now,
+        )
+        self.get_logger().info(f'publishing {source.name} at {source.fps:g} frames per second')
+        return source
+
+    def _now(self) -> float:
+        return self.get_clock().now().nanoseconds * 1e-9
+
+    def _work(self, source: Source | None) -> None:
+        while not self._stop.is_set():
+            try:
+                source = source or self._open()
+                self._publish_all(source)
+            except InputError as error:
+                if not is_device(self.settings.source):
+                    self._end(str(error))
+                    return
+                self._wait_for_device(error)
+            else:
+                self._end('')
+                return
+            finally:
+                if source is not None:
+                    source.close()
+                source = None
+
+    def _wait_for_device(self, error: InputError) -> None:
+        wait = self._backoff.next()
+        self._lost += isinstance(error, SourceLost)
+        self._problem = str(error)
+        self.get_logger().error(f'{error}; trying again in {wait:g} s')
+        self._stop.wait(wait)
+
+    def _end(self, problem: str) -> None:
+        if self._stop.is_set():
+            return
+        self._problem = problem or 'source ended'
+        self.get_logger().info(f'{self.settings.source}: {self._problem}')
+        if self.settings.exit_at_end:
+            rclpy.try_shutdown()
+
+    def _publish_all(self, source: Source) -> None:
+        begun = time.monotonic()
+        for frame in source.frames():
+            if not source.live and self._wait_until(begun + frame.stamp) > 1.0 / source.fps:
+                # A reader that cannot keep up would slow time down; a camera loses frames instead.
+                self._skipped += 1
+                continue
+            if self._stop.is_set():
+                return
+            self._publish(frame, frame.stamp if source.live else self._now())
+            self._backoff.reset()
+            self._problem = ''
+
+    def _wait_until(self, due: float) -> float:
+        """Wait until ``due`` on the monotonic clock; return the seconds it is past."""
+        late = time.monotonic() - due
+        if late < 0:
+            self._stop.wait(-late)
+            return 0.0
+        return late
+
+    def _publish(self, frame: Frame, stamp: float) -> None:
+        header = Header(
+            stamp=Time(nanoseconds=round(stamp * 1e9)).to_msg(), frame_id=self.settings.frame_id
+        )
+        if frame.truth is not None:
+            self._truth.publish(
+                Emotion(
+                    header=header,
+                    label=frame.truth,
+                    confidence=float(frame.truth != NONE),
+                    model='ground truth',
+                )
+            )
+        self._images.publish(image_message(frame.image, header))
+        self._published += 1
+        self._rate.add(stamp)
+
+    def _health(self) -> Health:
+        return Health(
+            values={
+                'source': self.settings.source,
+                'frames_published': self._published,
+                'frames_skipped': self._skipped,
+                'times_lost': self._lost,
+                'fps': self._rate.rate(),
+                'last_error': self._problem,
+            },
+            problem=self._problem,
+            failed=is_device(self.settings.source),
+        )
+
+
+def main() -> int:
+    """Run the node until it is stopped, or its source ends where ``exit_at_end`` is set."""
+    return run(CameraNode)

@@ -1,0 +1,136 @@
+"""ROS messages to the core's values and back."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import Image, RegionOfInterest
+from std_msgs.msg import Header
+
+from emotion_estimator.emotion import NONE, FaceEmotion, Roi
+from emotion_estimator.errors import InputError
+from emotion_estimator.msg import DialogueAction as DialogueActionMsg
+from emotion_estimator.msg import Emotion
+from emotion_estimator.perception.image import ENCODINGS, RgbImage, check_rgb, rgb_from_buffer
+
+
+def seconds(stamp: Time) -> float:
+    """Return a stamp in seconds (float64 keeps 0.3 us of today's dates)."""
+    return float(stamp.sec) + float(stamp.nanosec) * 1e-9
+
+
+def rgb_from_message(message: Image) -> RgbImage:
+    """Return an image message's pixels as uint8 (H, W, 3) RGB, without a copy for ``rgb8``.
+
+    Encodings outside the core's table are left to ``cv_bridge`` where it is installed.
+
+    :raises InputError: the message is malformed or nobody here reads its encoding.
+    """
+    if message.encoding not in ENCODINGS:
+        return _rgb_by_cv_bridge(message)
+    return rgb_from_buffer(
+        message.data,
+        encoding=message.encoding,
+        width=message.width,
+        height=message.height,
+        step=message.step,
+        big_endian=bool(message.is_bigendian),
+    )
+
+
+def _rgb_by_cv_bridge(message: Image) -> RgbImage:
+    unsupported = (
+        f'image encoding {message.encoding!r} is not supported; publish one of '
+        f'{", ".join(ENCODINGS)}'
+    )
+    try:
+        # Only here: the distributions' cv_bridge may not load beside a newer NumPy.
+        from cv_bridge import CvBridge
+    except ImportError as error:
+        raise InputError(unsupported) from error
+    try:
+        return check_rgb(CvBridge().imgmsg_to_cv2(message, 'rgb8'))
+    except Exception as error:
+        # cv_bridge raises whatever its helpers raise (KeyError, TypeError, cv2.error, ...).
+        raise InputError(unsupported) from error
+
+
+def image_message(image: RgbImage, header: Header) -> Image:
+    """Return an ``rgb8`` message of a uint8 (H, W, 3) RGB image.
+
+    The data goes in as ``array('B')``: anything else is checked byte by byte (60 ms for VGA).
+    """
+    height, width = image.shape[:2]
+    message = Image(
+        header=header, height=height, width=width, encoding='rgb8', is_bigendian=0, step=3 * width
+    )
+    pixels = array('B')
+    pixels.frombytes(np.ascontiguousarray(image).data.cast('B'))
+    message.data = pixels
+    return message
+
+
+def _region(roi: Roi) -> RegionOfInterest:
+    return RegionOfInterest(x_offset=roi.x, y_offset=roi.y, width=roi.width, height=roi.height)
+
+
+def emotion_message(
+    face: FaceEmotion | None,
+    header: Header,
+    *,
+    model: str,
+    latency: float = 0.0,
+    with_blendshapes: bool = True,
+) -> Emotion:
+    """Return the message about ``face``, or about nobody (label ``none``) when it is None.
+
+    :param header: of the image.
+    :param latency: seconds from the image's stamp to now.
+    """
+    message = Emotion(header=header, label=NONE, model=model, latency=latency)
+    if face is not None:
+        message.face_id = face.face_id
+        message.label = face.label
+        message.confidence = float(face.confidence)
+        message.labels = list(face.labels)
+        message.probabilities = array('f', np.asarray(face.probabilities, np.float32).tobytes())
+        message.roi = _region(face.roi)
+        if with_blendshapes:
+            message.blendshapes = array('f', np.asarray(face.blendshapes, np.float32).tobytes())
+    return message
+
+
+def face_from_message(message: Emotion) -> FaceEmotion | None:
+    """Return the face an ``Emotion`` message is about, None for label ``none``."""
+    if message.label == NONE:
+        return None
+    roi = message.roi
+    return FaceEmotion(
+        face_id=message.face_id,
+        label=message.label,
+        confidence=float(message.confidence),
+        labels=tuple(message.labels),
+        probabilities=np.array(message.probabilities, np.float32),
+        roi=Roi(roi.x_offset, roi.y_offset, roi.width, roi.height),
+        blendshapes=np.array(message.blendshapes, np.float32),
+        model=message.model,
+    )
+
+
+def action_message(action: Any, header: Header) -> DialogueActionMsg:
+    """Return the message of a core ``DialogueAction``."""
+    return DialogueActionMsg(
+        header=header,
+        action=action.action,
+        topic=action.topic,
+        approach=action.approach,
+        utterance=action.utterance,
+        reason=action.reason,
+        emotion=action.emotion,
+        confidence=float(action.confidence),
+        rule=action.rule,
+        face_id=action.face_id,
+    )

@@ -1,0 +1,115 @@
+"""Pixels of a described buffer to an RGB array, and the check every image passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.errors import InputError
+
+RgbImage = NDArray[np.uint8]
+
+#: sensor_msgs/image_encodings: name -> (dtype, channels, OpenCV code to RGB or None).
+#: OpenCV names a Bayer pattern by the second row's second and third pixel, ROS by the first row's
+#: first two: bayer_rggb8 is OpenCV's BayerBG.
+_ENCODINGS: dict[str, tuple[str, int, int | None]] = {
+    'rgb8': ('u1', 3, None),
+    '8UC3': ('u1', 3, cv2.COLOR_BGR2RGB),
+    'bgr8': ('u1', 3, cv2.COLOR_BGR2RGB),
+    'rgba8': ('u1', 4, cv2.COLOR_RGBA2RGB),
+    'bgra8': ('u1', 4, cv2.COLOR_BGRA2RGB),
+    '8UC4': ('u1', 4, cv2.COLOR_BGRA2RGB),
+    'mono8': ('u1', 1, cv2.COLOR_GRAY2RGB),
+    '8UC1': ('u1', 1, cv2.COLOR_GRAY2RGB),
+    'rgb16': ('u2', 3, None),
+    'bgr16': ('u2', 3, cv2.COLOR_BGR2RGB),
+    'rgba16': ('u2', 4, cv2.COLOR_RGBA2RGB),
+    'bgra16': ('u2', 4, cv2.COLOR_BGRA2RGB),
+    'mono16': ('u2', 1, cv2.COLOR_GRAY2RGB),
+    'bayer_rggb8': ('u1', 1, cv2.COLOR_BayerBG2RGB),
+    'bayer_bggr8': ('u1', 1, cv2.COLOR_BayerRG2RGB),
+    'bayer_gbrg8': ('u1', 1, cv2.COLOR_BayerGR2RGB),
+    'bayer_grbg8': ('u1', 1, cv2.COLOR_BayerGB2RGB),
+    'bayer_rggb16': ('u2', 1, cv2.COLOR_BayerBG2RGB),
+    'bayer_bggr16': ('u2', 1, cv2.COLOR_BayerRG2RGB),
+    'bayer_gbrg16': ('u2', 1, cv2.COLOR_BayerGR2RGB),
+    'bayer_grbg16': ('u2', 1, cv2.COLOR_BayerGB2RGB),
+    'uyvy': ('u1', 2, cv2.COLOR_YUV2RGB_UYVY),
+    'yuv422': ('u1', 2, cv2.COLOR_YUV2RGB_UYVY),
+    'yuyv': ('u1', 2, cv2.COLOR_YUV2RGB_YUYV),
+    'yuv422_yuy2': ('u1', 2, cv2.COLOR_YUV2RGB_YUYV),
+}
+
+#: Every encoding that :func:`rgb_from_buffer` reads.
+ENCODINGS: tuple[str, ...] = tuple(_ENCODINGS)
+
+
+def rgb_from_buffer(
+    data: Any, *, encoding: str, width: int, height: int, step: int, big_endian: bool = False
+) -> RgbImage:
+    """Read the pixels of a ``sensor_msgs/Image``-like buffer.
+
+    :param data: bytes-like of at least ``step * height`` bytes.
+    :param encoding: a name of sensor_msgs/image_encodings.
+    :param step: bytes from one row to the next, padding included.
+    :returns: uint8 (height, width, 3) RGB; a view of ``data`` for unpadded or padded ``rgb8``.
+        16-bit images keep their upper 8 bits.
+    :raises InputError: the encoding is unknown, the size is zero, the step is too small, or the
+        data is too short; the line says which and what would fit.
+    """
+    if encoding not in _ENCODINGS:
+        raise InputError(
+            f'image encoding {encoding!r} is not supported; publish one of {", ".join(ENCODINGS)}'
+        )
+    if width < 1 or height < 1:
+        raise InputError(f'image is {width}x{height} pixels; width and height must be at least 1')
+    kind, channels, to_rgb = _ENCODINGS[encoding]
+    dtype = np.dtype(('>' if big_endian else '<') + kind)
+    row = width * channels * dtype.itemsize
+    if step < row:
+        raise InputError(
+            f'image step {step} is below the {row} bytes that a row of {width} {encoding} pixels '
+            f'takes; set step to {row} or more'
+        )
+    flat = np.frombuffer(data, np.uint8)
+    needed = step * (height - 1) + row
+    if flat.size < needed:
+        raise InputError(
+            f'image data is truncated: {flat.size} bytes, {width}x{height} {encoding} with step '
+            f'{step} needs {step * height}'
+        )
+    pixels = np.ndarray(
+        (height, width, channels),
+        dtype,
+        flat.data,
+        strides=(step, channels * dtype.itemsize, dtype.itemsize),
+    )
+    if encoding.startswith(('uyvy', 'yuv', 'yuyv')) and width % 2:
+        raise InputError(f'image of encoding {encoding} is {width} pixels wide; it must be even')
+    if encoding.startswith('bayer') and (width < 4 or height < 4):
+        raise InputError(f'Bayer image is {width}x{height} pixels; at least 4x4 is needed')
+    if dtype.itemsize == 2:
+        pixels = (pixels >> 8).astype(np.uint8)
+    if to_rgb is None:
+        return pixels
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), to_rgb), np.uint8)
+
+
+def check_rgb(image: Any) -> RgbImage:
+    """Return ``image`` if it is uint8 (H, W, 3) with H and W at least 1, contiguous.
+
+    :raises InputError: it is something else; the line says what.
+    """
+    if not isinstance(image, np.ndarray):
+        raise InputError(f'image must be a numpy array, got {type(image).__name__}')
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise InputError(
+            f'image must be uint8 of shape (height, width, 3) in RGB, got {image.dtype} of shape '
+            f'{image.shape}'
+        )
+    if image.shape[0] < 1 or image.shape[1] < 1:
+        raise InputError(f'image of shape {image.shape} has no pixels')
+    return np.ascontiguousarray(image)

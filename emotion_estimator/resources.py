@@ -1,0 +1,23 @@
+"""Where the shipped folders (models, config) lie, however the package was installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def resource_dir(name: str) -> Path:
+    """Return the shipped folder ``name`` (``models`` or ``config``).
+
+    pip puts it inside the package; a checkout has it beside the package; colcon installs it under
+    ``share/emotion_estimator`` of the prefix that holds the package.
+
+    :raises FileNotFoundError: the installation lacks it.
+    """
+    candidates = [_PACKAGE / name, _PACKAGE.parent / name]
+    candidates += [up / 'share' / _PACKAGE.name / name for up in _PACKAGE.parents]
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    raise FileNotFoundError(f'the installation at {_PACKAGE} lacks its {name} folder; reinstall it')
