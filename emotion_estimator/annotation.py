@@ -1,0 +1,150 @@
+"""What the estimator says, drawn onto a frame: box, landmarks, label, bars, caption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.emotion import NONE, FaceEmotion
+
+RgbImage = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+#: One RGB colour for each label everywhere: Okabe and Ito's palette, made to be told apart by
+#: colour-blind people too (jfly.uni-koeln.de/color).
+LABEL_COLOURS: dict[str, Colour] = {
+    'happy': (230, 159, 0),
+    'unknown': (0, 158, 115),
+    'sad': (86, 180, 233),
+    NONE: (150, 150, 150),
+}
+OTHER_COLOUR: Colour = (204, 121, 167)
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_WHITE: Colour = (255, 255, 255)
+_BLACK: Colour = (0, 0, 0)
+
+#: Landmarks of the face mesh that show an expression: oval, brows, lids, nose, lips.
+_SHOWN = (
+    10, 338, 297, 284, 251, 454, 361, 397, 379, 400, 152, 176, 150, 172, 132, 234, 21, 54, 67, 109,
+    70, 63, 105, 66, 107, 336, 296, 334, 293, 300,
+    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380, 468, 473,
+    168, 6, 195, 4, 98, 327,
+    61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91, 78, 81, 13, 311, 308, 402, 14, 178,
+)  # fmt: skip
+
+
+def label_colour(label: str) -> Colour:
+    """Return the RGB colour that stands for ``label`` in pictures, videos and terminals."""
+    return LABEL_COLOURS.get(label, OTHER_COLOUR)
+
+
+def annotate(
+    image: RgbImage, faces: Iterable[FaceEmotion], caption: Sequence[str] = ()
+) -> RgbImage:
+    """Return a copy of ``image`` with every face's emotion drawn on it.
+
+    :param image: uint8 (H, W, 3), RGB; not altered.
+    :param faces: what the estimator said of this frame; landmarks are drawn where present. The
+        probability bars show the first.
+    :param caption: lines of plain text for the bottom; characters outside ASCII become ``?``.
+    :return: uint8 (H, W, 3), RGB.
+    """
+    canvas = np.array(image, dtype=np.uint8, order='C')
+    pen = _Pen(canvas)
+    faces = tuple(faces)
+    for face in faces:
+        pen.face(face)
+    if faces:
+        pen.bars(faces[0])
+    else:
+        pen.tag((pen.gap, pen.gap), 'no face', label_colour(NONE))
+    pen.caption(caption)
+    return canvas
+
+
+class _Pen:
+    """Draws on one image; all sizes follow from the image's shorter side."""
+
+    def __init__(self, canvas: RgbImage) -> None:
+        self._canvas = canvas
+        self._height, self._width = canvas.shape[:2]
+        side = min(self._height, self._width)
+        self._scale = max(0.38, side / 900)
+        self._stroke = max(1, round(side / 400))
+        self.gap = max(2, side // 80)
+        self._line = cv2.getTextSize('Ag', _FONT, self._scale, self._stroke)[0][1] + 2 * self.gap
+
+    def face(self, face: FaceEmotion) -> None:
+        colour = label_colour(face.label)
+        roi = face.roi
+        corners = (roi.x, roi.y), (roi.x + roi.width - 1, roi.y + roi.height - 1)
+        cv2.rectangle(self._canvas, *corners, _BLACK, self._stroke + 2)
+        cv2.rectangle(self._canvas, *corners, colour, self._stroke)
+        if len(face.landmarks) > max(_SHOWN):
+            for x, y in face.landmarks[list(_SHOWN), :2]:
+                centre = round(float(x)), round(float(y))
+                cv2.circle(self._canvas, centre, self._stroke, _BLACK, -1, cv2.LINE_AA)
+                cv2.circle(self._canvas, centre, max(1, self._stroke - 1), colour, -1, cv2.LINE_AA)
+        text = f'{face.label} {face.confidence:.2f}'
+        above = roi.y - self._line
+        self.tag((roi.x, above if above >= 0 else roi.y + self._stroke), text, colour)
+
+    def tag(self, corner: tuple[int, int], text: str, colour: Colour) -> None:
+        """Write black on a filled box whose top left corner is ``corner``, moved into the image."""
+        width = self._text_width(text) + 2 * self.gap
+        x = max(0, min(corner[0], self._width - width))
+        y = max(0, min(corner[1], self._height - self._line))
+        cv2.rectangle(self._canvas, (x, y), (x + width, y + self._line), colour, -1)
+        self._write(text, x + self.gap, y + self._line - self.gap, _BLACK)
+
+    def bars(self, face: FaceEmotion) -> None:
+        """Draw one bar for each class into the top left corner."""
+        names = max((self._text_width(label) for label in face.labels), default=0)
+        length = max(20, self._width // 6)
+        width = names + length + 3 * self.gap
+        self._darken(0, 0, width, len(face.labels) * self._line + self.gap)
+        for i, (label, probability) in enumerate(zip(face.labels, face.probabilities)):
+            bottom = (i + 1) * self._line
+            self._write(label, self.gap, bottom - self.gap // 2, _WHITE)
+            left, top = names + 2 * self.gap, bottom - self._line + self.gap
+            filled = round(length * float(np.clip(probability, 0, 1)))
+            cv2.rectangle(self._canvas, (left, top), (left + length, bottom), (90, 90, 90), 1)
+            cv2.rectangle(
+                self._canvas, (left, top), (left + filled, bottom), label_colour(label), -1
+            )
+
+    def caption(self, lines: Sequence[str]) -> None:
+        """Write lines onto a darkened strip along the bottom; each is cut to the width."""
+        if not lines:
+            return
+        top = self._height - len(lines) * self._line - self.gap
+        self._darken(0, top, self._width, self._height)
+        for i, line in enumerate(lines, 1):
+            self._write(self._cut(line), self.gap, top + i * self._line - self.gap // 2, _WHITE)
+
+    def _cut(self, text: str) -> str:
+        room = self._width - 2 * self.gap
+        if self._text_width(text) <= room:
+            return text
+        while text and self._text_width(text + '...') > room:
+            text = text[:-1]
+        return text + '...'
+
+    def _text_width(self, text: str) -> int:
+        width: int = cv2.getTextSize(text, _FONT, self._scale, self._stroke)[0][0]
+        return width
+
+    def _darken(self, left: int, top: int, right: int, bottom: int) -> None:
+        area = self._canvas[max(top, 0) : bottom, left:right]
+        area[:] = area // 4
+
+    def _write(self, text: str, x: int, y: int, colour: Colour) -> None:
+        # OpenCV's stroke fonts have ASCII only and draw several marks for any other character.
+        plain = text.encode('ascii', 'replace').decode()
+        cv2.putText(
+            self._canvas, plain, (x, y), _FONT, self._scale, colour, self._stroke, cv2.LINE_AA
+        )

@@ -1,0 +1,87 @@
+"""The annotated frame: what is drawn, and that the input is left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emotion_estimator.annotation import LABEL_COLOURS, OTHER_COLOUR, annotate, label_colour
+from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
+
+
+def face(roi: Roi, label: str = 'happy', landmarks: np.ndarray | None = None) -> FaceEmotion:
+    probabilities = np.array([0.7, 0.2, 0.1], np.float32)
+    extra = {} if landmarks is None else {'landmarks': landmarks}
+    return FaceEmotion('a', label, 0.7, LABELS, probabilities, roi, **extra)
+
+
+def grey(height: int, width: int) -> np.ndarray:
+    return np.full((height, width, 3), 128, np.uint8)
+
+
+def count(image: np.ndarray, colour: tuple[int, int, int]) -> int:
+    return int((image == colour).all(axis=2).sum())
+
+
+def test_the_input_is_not_altered_even_where_it_cannot_be():
+    image = grey(240, 320)
+    image.flags.writeable = False
+    drawn = annotate(image, [face(Roi(80, 60, 90, 100))], ['hello'])
+    assert (image == 128).all()
+    assert drawn.shape == image.shape
+    assert drawn.dtype == np.uint8
+    assert (drawn != 128).any()
+
+
+def test_the_box_has_the_labels_colour():
+    roi = Roi(300, 200, 200, 220)
+    for label in LABELS:
+        drawn = annotate(grey(480, 640), [face(roi, label)])
+        assert tuple(drawn[200 + 110, 300]) == LABEL_COLOURS[label]
+    assert label_colour('surprise') == OTHER_COLOUR
+
+
+def test_bars_are_as_long_as_the_probabilities():
+    drawn = annotate(grey(480, 640), [face(Roi(400, 200, 100, 100))])
+    bars = drawn[:, :320]
+    sizes = [count(bars, LABEL_COLOURS[label]) for label in LABELS]
+    assert sizes[0] / sizes[1] == pytest.approx(3.5, rel=0.1)
+    assert sizes[0] / sizes[2] == pytest.approx(7.0, rel=0.15)
+
+
+def test_landmarks_are_drawn_where_present():
+    points = np.full((478, 3), 50, np.float32)
+    points[13, :2] = 350, 300
+    roi = Roi(300, 200, 150, 200)
+    with_points = annotate(grey(480, 640), [face(roi, landmarks=points)])
+    without = annotate(grey(480, 640), [face(roi)])
+    assert tuple(with_points[300, 350]) != (128, 128, 128)
+    assert tuple(without[300, 350]) == (128, 128, 128)
+
+
+def test_no_face_says_so():
+    assert count(annotate(grey(480, 640), []), LABEL_COLOURS[NONE]) > 500
+
+
+def test_the_caption_darkens_only_the_bottom():
+    drawn = annotate(grey(480, 640), [face(Roi(300, 200, 50, 50))], ['one', 'two'])
+    assert drawn[-1, 5, 0] == 32
+    assert drawn[380, 5, 0] == 128
+
+
+@pytest.mark.parametrize('size', [(1, 1), (7, 300), (240, 320), (1080, 1920), (1920, 1080)])
+def test_any_size_any_text_and_a_box_beyond_the_edge(size):
+    points = np.random.default_rng(0).uniform(-50, 3000, (478, 3)).astype(np.float32)
+    drawn = annotate(
+        grey(*size), [face(Roi(-5, -5, 4000, 4000), landmarks=points)], ['é' * 300, '']
+    )
+    assert drawn.shape == (*size, 3)
+
+
+def test_long_captions_are_cut_to_the_width():
+    # What does not fit is left out, so more of it changes nothing.
+    long, longer = (
+        annotate(grey(240, 320), [], ['w' * 200]),
+        annotate(grey(240, 320), [], ['w' * 400]),
+    )
+    assert (long == longer).all()
