@@ -1,0 +1,117 @@
+"""A camera of this machine as a source."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import cv2
+
+from emotion_estimator.errors import InputError
+from emotion_estimator.frame import Frame
+from emotion_estimator.sources.base import SourceLost
+from emotion_estimator.sources.pixels import bgr_to_rgb, silence_opencv
+
+_DEFAULT_FPS = 30.0
+
+#: Images in a row that may arrive damaged before the device counts as lost.
+_PATIENCE = 30
+
+
+class Capture(Protocol):
+    """What of ``cv2.VideoCapture`` a device needs."""
+
+    def isOpened(self) -> bool: ...  # noqa: N802, D102  OpenCV's own names
+
+    def grab(self) -> bool: ...  # noqa: D102
+
+    def retrieve(self) -> tuple[bool, Any]: ...  # noqa: D102
+
+    def get(self, prop: int) -> float: ...  # noqa: D102
+
+    def set(self, prop: int, value: float) -> bool: ...  # noqa: D102
+
+    def release(self) -> None: ...  # noqa: D102
+
+
+def _open_capture(device: int | str) -> Capture:
+    backend = cv2.CAP_V4L2 if isinstance(device, str) else cv2.CAP_ANY
+    return cv2.VideoCapture(device, backend)
+
+
+class Device:
+    """A camera; each frame is stamped right after it was grabbed.
+
+    The size and rate asked for are wishes: the device answers with the nearest it has.
+
+    :param device: its number, or its path under ``/dev``.
+    :param clock: returns the time in seconds since the epoch.
+    :param open_capture: opens the device.
+    :raises InputError: there is no such device, or another program holds it.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        device: int | str,
+        *,
+        fps: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        clock: Callable[[], float] = time.time,
+        open_capture: Callable[[int | str], Capture] = _open_capture,
+    ) -> None:
+        silence_opencv()
+        self.name = f'camera {device}'
+        self._clock = clock
+        self._closed = False
+        #: Images that arrived damaged and were left out.
+        self.skipped = 0
+        self._capture = open_capture(device)
+        if not self._capture.isOpened():
+            self._capture.release()
+            raise InputError(
+                f'{self.name} cannot be opened; check that it is plugged in, that no other program '
+                "uses it and that you may read it, or use the source 'portrait'"
+            )
+        # One buffered image at most: an old one would be stamped as new.
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        for prop, wish in (
+            (cv2.CAP_PROP_FRAME_WIDTH, width),
+            (cv2.CAP_PROP_FRAME_HEIGHT, height),
+            (cv2.CAP_PROP_FPS, fps),
+        ):
+            if wish:
+                self._capture.set(prop, wish)
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = rate if math.isfinite(rate) and rate > 0.0 else fps or _DEFAULT_FPS
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames as they arrive, stamped by ``clock``.
+
+        :raises SourceLost: the device stopped delivering.
+        """
+        damaged = 0
+        while not self._closed:
+            if not self._capture.grab():
+                if self._closed:
+                    return
+                raise SourceLost(f'{self.name} stopped delivering images; check its cable')
+            stamp = self._clock()
+            ok, image = self._capture.retrieve()
+            if not ok or image is None or image.size == 0:
+                self.skipped += 1
+                damaged += 1
+                if damaged >= _PATIENCE:
+                    raise SourceLost(f'{self.name} delivers only damaged images; check its cable')
+                continue
+            damaged = 0
+            yield Frame(bgr_to_rgb(image), stamp)
+
+    def close(self) -> None:
+        """Give the device back; a reader waiting for a frame gets none."""
+        self._closed = True
+        self._capture.release()

@@ -1,0 +1,147 @@
+"""Still images as sources: one file, or a folder shown like slides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from emotion_estimator.errors import InputError
+from emotion_estimator.frame import Frame
+from emotion_estimator.sources.pixels import RgbImage, bgr_to_rgb, fit, silence_opencv
+
+#: Names that count as images in a folder; other files there are passed over.
+IMAGE_SUFFIXES = frozenset(
+    '.jpg .jpeg .png .bmp .webp .tif .tiff .pgm .ppm .pbm .pnm .jp2 .avif'.split()
+)
+
+_JPEG = b'\xff\xd8'
+
+
+def read_image(path: Path) -> RgbImage:
+    """Decode an image file to RGB uint8 (H, W, 3), turned upright by its EXIF orientation.
+
+    Grey, 16-bit and float images are converted; transparent ones are laid over white.
+
+    :raises InputError: the file is missing, unreadable or no image.
+    """
+    silence_opencv()
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise InputError(
+            f'image {path} cannot be read ({error.strerror}); give the path of a readable image'
+        ) from error
+    image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image is None:
+        raise InputError(
+            f'image {path} cannot be decoded ({len(data)} bytes, damaged or no image); '
+            'give a JPEG, PNG, WebP, TIFF or BMP'
+        )
+    if not data[:2].tobytes() == _JPEG:
+        # Only without a conversion does OpenCV hand over the alpha channel.
+        unchanged = _decode(data, cv2.IMREAD_UNCHANGED)
+        if unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4:
+            image = unchanged
+    return bgr_to_rgb(image)
+
+
+def _decode(data: np.ndarray, flags: int) -> np.ndarray | None:
+    if data.size == 0:
+        return None
+    try:
+        return cv2.imdecode(data, flags)
+    except cv2.error:
+        return None
+
+
+class Stills:
+    """Images, each repeated for a while: stamps from 0 in steps of ``1 / fps``.
+
+    :param paths: image files in the order shown, at least one.
+    :param name: for messages.
+    :param hold: seconds each image is shown, at least one frame.
+    :param fps: frames per second, above 0.
+    :param loop: begin again after the last one, without end.
+    :raises InputError: a rate that cannot be, or no image decodes: the first one's error if there
+        is but one.
+    """
+
+    live = False
+
+    def __init__(
+        self,
+        paths: list[Path],
+        name: str,
+        *,
+        hold: float,
+        fps: float = 30.0,
+        loop: bool = False,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> None:
+        if not (math.isfinite(fps) and fps > 0.0):
+            raise InputError(f'{name}: {fps} frames per second is not a rate; choose 1 to 120')
+        self.name = name
+        self.fps = float(fps)
+        self._paths = paths
+        self._repeats = max(round(hold * fps), 1)
+        self._loop = loop
+        self._size = (width, height)
+        #: Files that did not decode, each named once.
+        self.broken: dict[Path, str] = {}
+        if not any(self._read(path) is not None for path in paths):
+            first = next(iter(self.broken.values()))
+            if len(paths) == 1:
+                raise InputError(first)
+            raise InputError(f'none of the {len(paths)} images in {name} decodes; first: {first}')
+
+    @property
+    def skipped(self) -> int:
+        """Number of files that did not decode, as far as shown."""
+        return len(self.broken)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield each image ``hold`` seconds long; each frame's pixels are the reader's own."""
+        i = 0
+        while True:
+            shown = 0
+            for path in self._paths:
+                image = self._read(path)
+                if image is None:
+                    continue
+                shown += 1
+                for _ in range(self._repeats):
+                    yield Frame(image.copy(), i / self.fps)
+                    i += 1
+            if not shown:
+                raise InputError(f'no image in {self.name} decodes any more; restore the files')
+            if not self._loop:
+                return
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _read(self, path: Path) -> RgbImage | None:
+        try:
+            return fit(read_image(path), *self._size)
+        except InputError as error:
+            self.broken[path] = str(error)
+            return None
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the image files directly in ``folder``, sorted by name.
+
+    :raises InputError: it cannot be listed or has none.
+    """
+    try:
+        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    except OSError as error:
+        raise InputError(f'folder {folder} cannot be listed ({error.strerror})') from error
+    if not paths:
+        raise InputError(f'folder {folder} has no images; put JPEG or PNG files into it')
+    return paths

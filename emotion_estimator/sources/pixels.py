@@ -1,0 +1,60 @@
+"""What every source does with pixels: to RGB uint8, to the size asked for, without noise on stderr."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+RgbImage = NDArray[np.uint8]
+
+
+def silence_opencv() -> None:
+    """Keep OpenCV and its FFmpeg from writing to standard error: the sources report by errors."""
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    if hasattr(cv2, 'setLogLevel'):
+        cv2.setLogLevel(0)
+
+
+def to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Bring any depth to 8 bits: 16-bit by its full range, floats from 0..1, NaN as 0."""
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.uint16:
+        return np.asarray((image.astype(np.uint32) + 128) // 257, np.uint8)
+    if image.dtype.kind == 'f':
+        finite = np.nan_to_num(image, nan=0.0, posinf=1.0, neginf=0.0)
+        return np.asarray(np.rint(finite.clip(0.0, 1.0) * 255.0), np.uint8)
+    return np.asarray(image.clip(0, 255), np.uint8)
+
+
+def bgr_to_rgb(image: NDArray[Any]) -> RgbImage:
+    """Turn what OpenCV decoded into RGB uint8 (H, W, 3).
+
+    :param image: (H, W) grey, (H, W, 1), BGR (H, W, 3), or BGRA (H, W, 4), which is laid over
+        white; any depth.
+    """
+    image = to_uint8(image)
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if channels == 1:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8)
+    if channels == 4:
+        alpha = image[..., 3:].astype(np.float32) / 255.0
+        over_white = image[..., :3] * alpha + 255.0 * (1.0 - alpha)
+        image = np.rint(over_white).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def fit(image: RgbImage, width: int | None, height: int | None) -> RgbImage:
+    """Resize to at most ``width`` x ``height`` pixels, aspect kept; None leaves that side free."""
+    old_height, old_width = image.shape[:2]
+    scales = [new / old for new, old in ((width, old_width), (height, old_height)) if new]
+    scale = min(scales, default=1.0)
+    if scale == 1.0:
+        return image
+    size = (max(round(old_width * scale), 1), max(round(old_height * scale), 1))
+    method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)

@@ -1,0 +1,116 @@
+"""A video file as a source."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+
+from emotion_estimator.errors import InputError
+from emotion_estimator.frame import Frame
+from emotion_estimator.sources.pixels import bgr_to_rgb, fit, silence_opencv
+
+#: Frame rate taken where the container gives none that can be.
+_DEFAULT_FPS = 30.0
+_MOST_FPS = 1000.0
+
+#: Failed reads in a row after which the rest of a file is given up.
+_PATIENCE = 30
+
+
+class VideoFile:
+    """Frames of a file with the container's stamps, counted from the first frame.
+
+    Rotation noted in the file is applied. Stamps that the container lacks or that do not increase
+    are replaced by the previous one plus a frame's time.
+
+    :param path: any file that OpenCV's FFmpeg decodes, animated GIF included.
+    :param loop: begin again after the end, stamps going on.
+    :raises InputError: the file is missing, cannot be decoded or has no frames.
+    """
+
+    live = False
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        loop: bool = False,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> None:
+        silence_opencv()
+        self.name = str(path)
+        self._path = path
+        self._loop = loop
+        self._size = (width, height)
+        self._closed = False
+        #: Frames that did not decode and were left out.
+        self.skipped = 0
+        capture = self._open()
+        fps = capture.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if math.isfinite(fps) and 0.0 < fps <= _MOST_FPS else _DEFAULT_FPS
+        has_frames = capture.read()[0]
+        capture.release()
+        if not has_frames:
+            raise InputError(f'video {path} has no frame that decodes; re-encode or replace it')
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames in order, their stamps strictly increasing from 0."""
+        start = 0.0
+        while not self._closed:
+            last = start
+            for frame in self._pass(start):
+                last = frame.stamp
+                yield frame
+            if not self._loop:
+                return
+            start = last + 1.0 / self.fps
+
+    def close(self) -> None:
+        """End the frames; the file is closed with them."""
+        self._closed = True
+
+    def _pass(self, start: float) -> Iterator[Frame]:
+        """Yield the whole file once, its first frame stamped ``start``."""
+        capture = self._open()
+        declared = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        first: float | None = None
+        last = start
+        seen = failed = 0
+        try:
+            while not self._closed:
+                ok, image = capture.read()
+                if not ok:
+                    failed += 1
+                    if failed > _PATIENCE or seen + failed > declared:
+                        return
+                    continue
+                self.skipped += failed
+                seen += 1 + failed
+                failed = 0
+                at = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
+                if first is None:
+                    first, stamp = at, start
+                else:
+                    stamp = start + at - first
+                    if not (math.isfinite(stamp) and stamp > last):
+                        stamp = last + 1.0 / self.fps
+                last = stamp
+                yield Frame(fit(bgr_to_rgb(image), *self._size), stamp)
+        finally:
+            capture.release()
+
+    def _open(self) -> cv2.VideoCapture:
+        if not self._path.is_file():
+            raise InputError(f'video {self._path} does not exist; give the path of a video file')
+        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        if not capture.isOpened():
+            raise InputError(
+                f'video {self._path} cannot be decoded (damaged, or no video); '
+                're-encode it as MP4 or give another file'
+            )
+        return capture
