@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from emotion_estimator.emotion import FloatArray, Roi
 from emotion_estimator.frame import Frame
 
@@ -40,3 +42,19 @@ class Landmarker(Protocol):
     def close(self) -> None:
         """Free the graph's memory and threads."""
         ...
+
+
+def bounding_roi(landmarks: FloatArray, width: int, height: int) -> Roi | None:
+    """Return the box around landmarks in whole pixels, clipped to the frame.
+
+    :param landmarks: (N, 2 or more); x and y in pixels.
+    :param width: frame width in pixels; ``height`` alike.
+    :returns: None where no part of the box lies in the frame.
+    """
+    low = np.floor(landmarks[:, :2].min(axis=0))
+    high = np.ceil(landmarks[:, :2].max(axis=0))
+    left, top = np.clip(low, 0, (width, height)).astype(int).tolist()
+    right, bottom = np.clip(high, 0, (width, height)).astype(int).tolist()
+    if right <= left or bottom <= top:
+        return None
+    return Roi(x=left, y=top, width=right - left, height=bottom - top)

@@ -1,0 +1,95 @@
+"""``blendshapes``: from FER2013 and the Face Landmarker to the shipped blendshape head."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.perception.alignment import ALIGNMENT, INPUT_POINTS
+from emotion_estimator.perception.blendshape_head import BlendshapeHead
+from emotion_estimator.training.blendshape_head_fit import Floats, HeadSettings, fit_head
+from emotion_estimator.training.dataset import PRIVATE_TEST, PUBLIC_TEST, TRAINING, load_stills
+from emotion_estimator.training.features import (
+    Places,
+    head_pairs,
+    head_scores,
+    plain_pass,
+    varied_passes,
+)
+from emotion_estimator.training.quantize import int8_weights, write_model
+from emotion_estimator.training.scores import correlations, moving
+
+
+def run(
+    places: Places, passes: int, settings: HeadSettings, processes: int = 2
+) -> dict[str, Any]:
+    """Train, convert, measure and write the head; return its metrics on the test images."""
+    os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
+    stills = load_stills(places.data)
+    plain = plain_pass(stills, places, processes)
+    varied = varied_passes(stills, plain, places, passes, processes)
+    pairs = [head_pairs(plain, stills.usage == TRAINING), *(head_pairs(v) for v in varied)]
+    inputs, targets = (np.concatenate(column) for column in zip(*pairs))
+    print(f'{len(inputs)} pairs of landmarks and blendshapes', flush=True)
+    held_inputs, held_targets = head_pairs(plain, stills.usage == PUBLIC_TEST)
+    moves = moving(held_targets)
+
+    def validate(model: Any) -> float:
+        return float(correlations(np.asarray(model(held_inputs)), held_targets)[moves].mean())
+
+    model = fit_head(inputs, targets, validate, settings)
+    function = tf.function(
+        lambda landmarks: model(landmarks),
+        input_signature=[tf.TensorSpec((1, 3 * len(INPUT_POINTS)), tf.float32, 'landmarks')],
+    )
+    content = int8_weights(function.get_concrete_function())
+    card = {
+        'name': 'blendshape_head',
+        'version': '1.0.0',
+        'kind': 'blendshape_head',
+        'license': 'Apache-2.0',
+        'trained_on': 'FER2013 Training stills, teacher MediaPipe Face Landmarker '
+                      '(face_landmarker.task, Apache-2.0)',
+        'settings': {'alignment': ALIGNMENT, 'hidden': list(settings.hidden),
+                     'passes': passes, 'training_pairs': len(inputs)},
+        'metrics': {},
+    }
+    path = write_model(content, card, places.models)
+    head = BlendshapeHead.load(path)
+    test = plain.teacher_found & plain.mesh_found & (stills.usage == PRIVATE_TEST)
+    scores = head_scores(plain, head)[test]
+    metrics = agreement(scores, plain.teacher[test])
+    shown = plain.mesh_found & (stills.usage == PUBLIC_TEST) & plain.teacher_found
+    floats = np.asarray(model(held_inputs))
+    metrics['int8_to_float_max_difference'] = round(
+        float(np.abs(head_scores(plain, head)[shown] - floats).max()), 4
+    )
+    write_model(content, {**card, 'metrics': {'fer2013_private_test': metrics}}, places.models)
+    return metrics
+
+
+def agreement(guess: Floats, truth: Floats) -> dict[str, Any]:
+    """Return how well blendshapes agree with the teacher's.
+
+    :param guess: (N, 52); ``truth`` alike.
+    :returns: mean correlation and error over those that move, and both for each blendshape.
+    """
+    correlation, error = correlations(guess, truth), np.abs(guess - truth).mean(axis=0)
+    moves = moving(truth)
+    return {
+        'n': len(truth),
+        'moving': int(moves.sum()),
+        'mean_correlation_moving': round(float(correlation[moves].mean()), 4),
+        'mean_absolute_error': round(float(error.mean()), 4),
+        'blendshapes': {
+            name: {'correlation': round(float(c), 4), 'mae': round(float(e), 4),
+                   'teacher_std': round(float(s), 4), 'moves': bool(m)}
+            for name, c, e, s, m in zip(
+                BLENDSHAPE_NAMES, correlation, error, truth.std(axis=0), moves
+            )
+        },
+    }
