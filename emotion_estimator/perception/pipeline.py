@@ -20,6 +20,10 @@ from emotion_estimator.settings import EstimatorSettings
 
 _LOG = logging.getLogger(__name__)
 
+#: Seconds assumed before a face's first frame, and between two frames of the same stamp.
+_FIRST_STEP = 1 / 30
+_LEAST_STEP = 1 / 240
+
 
 class EmotionEstimator:
     """Landmarks and blendshapes, identity, and one streaming LSTM state per face.
@@ -142,9 +146,9 @@ class EmotionEstimator:
     def _step(self, face: FaceLandmarks, face_id: str, stamp: float) -> FaceEmotion:
         if face_id in self._states:
             state, last = self._states[face_id]
-            dt = stamp - last
+            dt = max(stamp - last, _LEAST_STEP)
         else:
-            state, dt = self._classifier.initial_state(), 0.0
+            state, dt = self._classifier.initial_state(), _FIRST_STEP
         probabilities, state = self._classifier(face.blendshapes, state, dt)
         self._states[face_id] = (state, stamp)
         return self._emotion(face, face_id, probabilities)

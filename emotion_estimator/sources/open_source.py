@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -28,6 +30,7 @@ def open_source(
     loop: bool = False,
     duration: float = 5.0,
     hold: float = 1.0,
+    clock: Callable[[], float] = time.time,
 ) -> Source:
     """Open a source by what the user typed.
 
@@ -39,15 +42,15 @@ def open_source(
     :param loop: begin again after the end, without end.
     :param duration: seconds a single image is shown.
     :param hold: seconds each image of a folder is shown.
+    :param clock: what stamps a device's frames, in seconds since the epoch.
     :raises InputError: nothing like it, or it cannot be opened.
     """
     rate = _DEFAULT_FPS if fps is None else fps
     if spec == 'portrait':
         return Portrait(rate, (width or height or 512, height or width or 512), loop)
-    if spec.isascii() and spec.isdigit():
-        return Device(int(spec), fps=fps, width=width, height=height)
-    if spec.startswith('/dev/'):
-        return Device(spec, fps=fps, width=width, height=height)
+    if is_device(spec):
+        device = int(spec) if spec.isdigit() else spec
+        return Device(device, fps=fps, width=width, height=height, clock=clock)
     path = Path(spec).expanduser()
     if spec and path.is_dir():
         return Stills(
@@ -58,6 +61,11 @@ def open_source(
     if _is_image(path):
         return Stills([path], spec, hold=duration, fps=rate, loop=loop, width=width, height=height)
     return VideoFile(path, loop=loop, width=width, height=height)
+
+
+def is_device(spec: str) -> bool:
+    """Tell whether ``spec`` names a camera, which may be plugged in later, rather than a file."""
+    return (spec.isascii() and spec.isdigit()) or spec.startswith('/dev/')
 
 
 def _is_image(path: Path) -> bool:

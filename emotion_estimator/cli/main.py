@@ -1,0 +1,50 @@
+"""``emotion-estimator <verb>``: what the package does without ROS."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from emotion_estimator.cli.doctor import doctor
+from emotion_estimator.cli.evaluate import evaluate
+from emotion_estimator.cli.image import image
+from emotion_estimator.cli.models import models
+from emotion_estimator.cli.video import video
+from emotion_estimator.errors import EmotionEstimatorError
+
+BAD_INPUT = 2
+
+
+@click.group(context_settings={'help_option_names': ['-h', '--help']})
+@click.version_option(package_name='emotion-estimator')
+def group() -> None:
+    """Read facial expressions: happy, sad, unknown, or nobody there."""
+
+
+for verb in (doctor, evaluate, image, models, video):
+    group.add_command(verb)
+
+
+def main() -> int:
+    """Run the command line; return 0 when it worked, 2 for bad usage or input, 130 for Ctrl-C."""
+    try:
+        status = group.main(standalone_mode=False)
+    except EmotionEstimatorError as error:
+        click.echo(f'emotion-estimator: {error}', err=True)
+        return BAD_INPUT
+    except click.ClickException as error:
+        click.echo(f'emotion-estimator: {error.format_message()}; see --help', err=True)
+        return BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        click.echo('emotion-estimator: interrupted', err=True)
+        return 130
+    except BrokenPipeError:
+        # `emotion-estimator video ... | head`: the reader has enough.
+        sys.stderr.close()
+        return 0
+    return status if isinstance(status, int) else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Options that several verbs share, and how they print a face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from emotion_estimator.emotion import FaceEmotion
+
+Command = TypeVar('Command', bound=Callable[..., Any])
+
+
+def perception_options(command: Command) -> Command:
+    """Add ``--landmarks``, ``--model-path``, ``--max-faces`` and ``--json``."""
+    for option in (
+        click.option('--json', 'as_json', is_flag=True, help='One JSON object a line.'),
+        click.option(
+            '--max-faces', default=8, type=click.IntRange(1, 16), show_default=True,
+            help='Most faces looked for in an image.',
+        ),
+        click.option(
+            '--model-path', default='', help='face_landmarker.task, if not in the user\'s cache.'
+        ),
+        click.option(
+            '--landmarks', default='auto', show_default=True,
+            type=click.Choice(['auto', 'face_landmarker', 'face_mesh']),
+            help='Landmark source.',
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def in_words(faces: tuple[FaceEmotion, ...]) -> str:
+    """Return the faces in one short phrase."""
+    return ', '.join(f'{f.label} {f.confidence:.2f} at {f.roi.as_list()}' for f in faces) or 'no face'

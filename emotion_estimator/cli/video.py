@@ -1,0 +1,42 @@
+"""``emotion-estimator video FILE``: the faces in each frame of a video or another source."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from emotion_estimator.cli.options import in_words, perception_options
+from emotion_estimator.perception.pipeline import EmotionEstimator
+from emotion_estimator.settings import EstimatorSettings
+from emotion_estimator.sources.open_source import open_source
+
+
+@click.command()
+@click.argument('source')
+@perception_options
+def video(
+    source: str, landmarks: str, model_path: str, max_faces: int, as_json: bool
+) -> None:
+    """Say what the faces in each frame of SOURCE express.
+
+    SOURCE is a video file, an image, a folder of images, a device number or `portrait`.
+    """
+    frames = open_source(source)
+    settings = EstimatorSettings(
+        landmark_source=landmarks, face_landmarker_path=model_path, max_faces=max_faces
+    )
+    estimator = EmotionEstimator.load(settings)
+    try:
+        for frame in frames.frames():
+            faces = estimator(frame)
+            if as_json:
+                line = json.dumps(
+                    {'stamp': round(frame.stamp, 6), 'faces': [face.as_dict() for face in faces]}
+                )
+            else:
+                line = f'{frame.stamp:9.3f} s  {in_words(faces)}'
+            click.echo(line)
+    finally:
+        frames.close()
+        estimator.close()
