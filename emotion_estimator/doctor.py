@@ -122,8 +122,14 @@ def _ros() -> Iterator[Finding]:
     yield Finding('ROS_DISTRO', distribution, 'ROS_DISTRO' in os.environ, needed=False)
     yield Finding('ROS_DOMAIN_ID', domain, True, needed=False)
     try:
+        # Not from this folder: in a checkout it would hide the built package.
         talk = subprocess.run(
-            [sys.executable, '-c', _TALK], capture_output=True, text=True, timeout=30, check=False
+            [sys.executable, '-c', _TALK],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            cwd=os.sep,
         )
     except subprocess.TimeoutExpired:
         yield Finding('nodes talk', 'no answer within 30 s', False, needed=False)

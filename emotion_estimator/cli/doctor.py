@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from emotion_estimator.doctor import examine
 
@@ -17,9 +15,7 @@ def doctor(context: click.Context) -> None:
     Exit status 1 when emotions cannot be read here, 0 otherwise.
     """
     findings = examine()
-    table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
-        mark = '[green]ok[/]' if finding.good else '[red]no[/]' if finding.needed else '[yellow]--[/]'
-        table.add_row(mark, finding.subject, finding.text)
-    Console(highlight=False, soft_wrap=True).print(table)
+        mark = 'ok' if finding.good else 'NO' if finding.needed else '--'
+        click.echo(f'{mark}  {finding.subject:22}  {finding.text}')
     context.exit(0 if all(f.good or not f.needed for f in findings) else 1)

@@ -29,12 +29,12 @@ for verb in (doctor, evaluate, image, models, video):
 def main() -> int:
     """Run the command line; return 0 when it worked, 2 for bad usage or input, 130 for Ctrl-C."""
     try:
-        status = group.main(standalone_mode=False)
+        status = group.main(args=sys.argv[1:] or ['--help'], standalone_mode=False)
     except EmotionEstimatorError as error:
         click.echo(f'emotion-estimator: {error}', err=True)
         return BAD_INPUT
     except click.ClickException as error:
-        click.echo(f'emotion-estimator: {error.format_message()}; see --help', err=True)
+        click.echo(f'emotion-estimator: {error.format_message().rstrip(".")}; see --help', err=True)
         return BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         click.echo('emotion-estimator: interrupted', err=True)

@@ -16,7 +16,7 @@ from emotion_estimator.model_store import (
 SHIPPED = {'blendshape_head.json': 'blendshape_head', 'emotion_lstm.json': 'emotion_lstm'}
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def models() -> None:
     """List the models, or fetch the Face Landmarker."""
 

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES, MIRROR
+from emotion_estimator.errors import ModelError
+from emotion_estimator.model_card import ModelCard, models_dir
+from emotion_estimator.perception.blendshape_head import BlendshapeHead
+from emotion_estimator.perception.classifier import EmotionClassifier
+from emotion_estimator.tflite import open_interpreter
+
+
+def write_card(folder, weights=b'weights', **changes):
+    (folder / 'model.tflite').write_bytes(weights)
+    card = {
+        'name': 'made', 'version': '1.0.0', 'kind': 'emotion_lstm', 'file': 'model.tflite',
+        'sha256': hashlib.sha256(weights).hexdigest(),
+        'labels': ['happy', 'unknown', 'sad'], 'blendshapes': list(BLENDSHAPE_NAMES),
+        'settings': {'state_size': 4, 'still_steps': 2, 'still_dt': 0.03},
+    } | changes
+    path = folder / 'model.json'
+    path.write_text(json.dumps({key: v for key, v in card.items() if v is not None}))
+    return path
+
+
+def test_a_whole_card_loads(tmp_path):
+    card = ModelCard.load(write_card(tmp_path), 'emotion_lstm')
+    assert card.title == 'made-1.0.0'
+    assert card.labels == ('happy', 'unknown', 'sad')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'says'),
+    [
+        ({'sha256': '0' * 64}, 'its card says 000000000000'),
+        ({'file': 'gone.tflite'}, 'gone.tflite cannot be read'),
+        ({'kind': 'blendshape_head'}, "is of kind 'blendshape_head', needed is 'emotion_lstm'"),
+        ({'blendshapes': list(BLENDSHAPE_NAMES[::-1])}, 'lists other blendshapes'),
+        ({'name': None}, "lacks or misstates 'name'"),
+        ({'blendshapes': None}, "lacks or misstates 'blendshapes'"),
+    ],
+)
+def test_a_card_that_disagrees_is_refused(tmp_path, changes, says):
+    with pytest.raises(ModelError) as caught:
+        ModelCard.load(write_card(tmp_path, **changes), 'emotion_lstm')
+    assert says in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_missing_or_broken_card_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r'nowhere\.json cannot be read'):
+        ModelCard.load(tmp_path / 'nowhere.json', 'emotion_lstm')
+    broken = tmp_path / 'broken.json'
+    broken.write_text('{"name": ')
+    with pytest.raises(ModelError, match='is not JSON'):
+        ModelCard.load(broken, 'emotion_lstm')
+    broken.write_text('[1, 2]')
+    with pytest.raises(ModelError, match='lacks or misstates'):
+        ModelCard.load(broken, 'emotion_lstm')
+
+
+def test_weights_that_are_no_model_are_named(tmp_path):
+    card = write_card(tmp_path, weights=b'not a flatbuffer at all')
+    with pytest.raises(ModelError, match='is not a TFLite model'):
+        EmotionClassifier.load(card)
+
+
+def test_labels_that_the_code_does_not_know_are_refused(tmp_path):
+    card = write_card(tmp_path, labels=['joy', 'unknown', 'sad'])
+    with pytest.raises(ModelError, match='joy'):
+        EmotionClassifier.load(card)
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    shipped = models_dir() / 'blendshape_head.tflite'
+    card = write_card(tmp_path, weights=shipped.read_bytes())
+    with pytest.raises(ModelError, match='has tensors of shapes'):
+        EmotionClassifier.load(card)
+
+
+def test_a_runtime_that_is_not_there_is_named():
+    with pytest.raises(ModelError, match='no_such_runtime cannot be imported'):
+        open_interpreter(models_dir() / 'blendshape_head.tflite', 'no_such_runtime')
+
+
+@pytest.mark.parametrize('loader', [BlendshapeHead, EmotionClassifier])
+def test_the_shipped_models_load(loader):
+    assert loader.load().title
+
+
+def test_mirroring_twice_is_the_identity():
+    assert [MIRROR[k] for k in MIRROR] == list(range(52))
+    assert BLENDSHAPE_NAMES[MIRROR[BLENDSHAPE_NAMES.index('jawLeft')]] == 'jawRight'
+    assert BLENDSHAPE_NAMES[MIRROR[BLENDSHAPE_NAMES.index('jawOpen')]] == 'jawOpen'

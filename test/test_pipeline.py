@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.emotion import Roi, primary
+from emotion_estimator.errors import InputError
+from emotion_estimator.frame import Frame
+from emotion_estimator.perception.landmarks import FaceLandmarks
+from emotion_estimator.perception.pipeline import EmotionEstimator
+
+IMAGE = np.zeros((100, 100, 3), np.uint8)
+LEFT, RIGHT = Roi(0, 0, 30, 30), Roi(60, 0, 40, 40)
+
+
+class ScriptedLandmarker:
+    """Finds the boxes it is told to; remembers what it was asked."""
+
+    name = 'scripted'
+
+    def __init__(self, *rois):
+        self.rois = rois
+        self.resets = 0
+        self.stamps = []
+        self.closed = False
+
+    def __call__(self, frame):
+        self.stamps.append(frame.stamp)
+        blendshapes = np.full(len(BLENDSHAPE_NAMES), 0.1, np.float32)
+        return tuple(FaceLandmarks(np.zeros((478, 3), np.float32), blendshapes, r) for r in self.rois)
+
+    def reset(self):
+        self.resets += 1
+
+    def close(self):
+        self.closed = True
+
+
+class CountingClassifier:
+    """Its state is the number of frames it saw; certain of happy from the third on."""
+
+    labels = ('happy', 'unknown', 'sad')
+    title = 'counting-1'
+
+    def __init__(self):
+        self.steps = []
+
+    def initial_state(self):
+        return 0
+
+    def __call__(self, blendshapes, state, dt):
+        self.steps.append((state, dt))
+        happy = 0.9 if state >= 2 else 0.05
+        return np.array([happy, 0.95 - happy, 0.05], np.float32), state + 1
+
+    def classify_still(self, blendshapes):
+        return np.array([0.1, 0.2, 0.7], np.float32)
+
+
+@pytest.fixture
+def made():
+    landmarker, classifier = ScriptedLandmarker(LEFT), CountingClassifier()
+    estimator = EmotionEstimator(landmarker, classifier, face_timeout=0.5, reset_gap=1.0)
+    return estimator, landmarker, classifier
+
+
+def run(estimator, stamps):
+    return [estimator(Frame(IMAGE, stamp)) for stamp in stamps]
+
+
+def test_state_is_carried_from_frame_to_frame(made):
+    estimator, _, classifier = made
+    results = run(estimator, [0.0, 0.1, 0.2, 0.3])
+    assert [state for state, _ in classifier.steps] == [0, 1, 2, 3]
+    assert [dt for _, dt in classifier.steps[1:]] == pytest.approx([0.1] * 3)
+    assert [faces[0].label for faces in results] == ['unknown', 'unknown', 'happy', 'happy']
+    face = results[-1][0]
+    assert face.confidence == pytest.approx(0.9)
+    assert face.roi == LEFT
+    assert face.model == 'counting-1'
+
+
+def test_each_face_has_its_own_state_and_the_largest_comes_first(made):
+    estimator, landmarker, classifier = made
+    run(estimator, [0.0, 0.1])
+    landmarker.rois = (LEFT, RIGHT)
+    (faces,) = run(estimator, [0.2])
+    assert [face.roi for face in faces] == [RIGHT, LEFT]
+    assert [state for state, _ in classifier.steps[2:]] == [2, 0]
+    assert primary(faces) is faces[0]
+
+
+def test_a_lost_face_comes_back_as_another_with_fresh_state(made):
+    estimator, landmarker, classifier = made
+    first = run(estimator, [0.0, 0.1])[-1][0].face_id
+    landmarker.rois = ()
+    assert run(estimator, [0.3, 0.7]) == [(), ()]
+    landmarker.rois = (LEFT,)
+    second = run(estimator, [0.9])[-1][0].face_id
+    assert second != first
+    assert classifier.steps[-1][0] == 0
+
+
+def test_a_short_loss_keeps_state_and_counts_its_time(made):
+    estimator, landmarker, classifier = made
+    run(estimator, [0.0])
+    landmarker.rois = ()
+    run(estimator, [0.2])
+    landmarker.rois = (LEFT,)
+    run(estimator, [0.4])
+    assert classifier.steps[-1] == (1, pytest.approx(0.4))
+
+
+@pytest.mark.parametrize('jump', [-0.5, 1.5, -1e6, 1e6])
+def test_a_jump_in_time_resets_everything(made, jump):
+    estimator, landmarker, classifier = made
+    before = run(estimator, [0.0, 0.1, 0.2])[-1][0].face_id
+    after = run(estimator, [0.2 + jump])[-1][0].face_id
+    assert landmarker.resets == estimator.resets == 1
+    assert classifier.steps[-1][0] == 0
+    assert after != before
+
+
+def test_the_same_stamp_twice_is_no_jump(made):
+    estimator, landmarker, classifier = made
+    run(estimator, [0.5, 0.5])
+    assert landmarker.resets == 0
+    state, dt = classifier.steps[-1]
+    assert state == 1
+    assert dt > 0
+
+
+@pytest.mark.parametrize(
+    ('frame', 'says'),
+    [
+        (Frame(np.zeros((5, 5), np.uint8), 0.2), 'of shape (5, 5)'),
+        (Frame(IMAGE, float('nan')), 'stamp must be a finite number'),
+    ],
+)
+def test_a_bad_frame_is_refused_and_changes_nothing(made, frame, says):
+    estimator, landmarker, classifier = made
+    run(estimator, [0.0, 0.1])
+    with pytest.raises(InputError) as caught:
+        estimator(frame)
+    assert says in str(caught.value)
+    run(estimator, [0.2])
+    assert landmarker.resets == 0
+    assert classifier.steps[-1][0] == 2
+
+
+def test_stills_are_classified_as_stills(made):
+    estimator, landmarker, _ = made
+    landmarker.rois = (LEFT, RIGHT)
+    faces = estimator.still(IMAGE)
+    assert [(face.face_id, face.roi, face.label) for face in faces] == [
+        ('face_1', RIGHT, 'sad'),
+        ('face_2', LEFT, 'sad'),
+    ]
+
+
+def test_closing_frees_the_landmark_source(made):
+    estimator, landmarker, _ = made
+    estimator.close()
+    assert landmarker.closed
+
+
+def test_a_face_as_json_has_the_contracts_fields(made):
+    estimator, *_ = made
+    ((face,),) = run(estimator, [0.0])
+    assert face.as_dict() == {
+        'face_id': 'face_1',
+        'label': 'unknown',
+        'confidence': 0.9,
+        'probabilities': {'happy': 0.05, 'unknown': 0.9, 'sad': 0.05},
+        'roi': [0, 0, 30, 30],
+    }

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+
+from emotion_estimator.errors import InputError
+from emotion_estimator.resources import resource_dir
+from emotion_estimator.settings import (
+    CameraSettings,
+    DialogueSettings,
+    EstimatorSettings,
+    make_settings,
+)
+
+NODES = {
+    'camera': CameraSettings,
+    'estimator': EstimatorSettings,
+    'dialogue_manager': DialogueSettings,
+}
+README = Path(__file__).parents[1] / 'README.md'
+
+
+@pytest.mark.parametrize(('node', 'kind'), NODES.items())
+def test_the_parameter_files_hold_every_setting_with_its_default(node, kind):
+    document = yaml.safe_load((resource_dir('config') / f'{node}.yaml').read_text())
+    written = document[f'/**/{node}']['ros__parameters']
+    assert written == {item.name: item.default for item in fields(kind)}
+    assert make_settings(kind, written) == kind()
+
+
+@pytest.mark.parametrize(('node', 'kind'), NODES.items())
+def test_the_parameter_files_say_what_the_code_says(node, kind):
+    text = (resource_dir('config') / f'{node}.yaml').read_text()
+    comments = ' '.join(re.sub(r'^\s*#', '', line) for line in text.splitlines() if '#' in line)
+    for item in fields(kind):
+        assert item.metadata['description'] in ' '.join(comments.split())
+
+
+@pytest.mark.parametrize(('node', 'kind'), NODES.items())
+def test_the_readme_lists_every_parameter_with_its_default(node, kind):
+    rows = [line for line in README.read_text().splitlines() if line.startswith('| `')]
+    for item in fields(kind):
+        default = str(item.default).lower() if isinstance(item.default, bool) else item.default
+        wanted = f'| `{node}` | `{item.name}` | `{default}` |'.replace('``', '(empty)')
+        assert any(row.startswith(wanted) for row in rows), wanted
+
+
+@pytest.mark.parametrize(
+    ('kind', 'values', 'says'),
+    [
+        (CameraSettings, {'fps': 0.5}, 'fps must lie in 1.0 to 240.0, got 0.5'),
+        (CameraSettings, {'fps': 'fast'}, "fps must be of type float, got 'fast'"),
+        (CameraSettings, {'width': True}, 'width must be of type int'),
+        (CameraSettings, {'speed': 1}, "unknown setting 'speed'; known are source, fps"),
+        (CameraSettings, {'retry_min': 5.0, 'retry_max': 1.0}, 'retry_max 1.0 is below'),
+        (EstimatorSettings, {'landmark_source': 'dlib'}, 'must be one of auto, face_landmarker'),
+        (EstimatorSettings, {'max_faces': 0}, 'max_faces must lie in 1 to 16'),
+    ],
+)
+def test_wrong_settings_are_named(kind, values, says):
+    with pytest.raises(InputError) as caught:
+        make_settings(kind, values)
+    assert says in str(caught.value)
+
+
+def test_whole_numbers_serve_as_floats():
+    assert make_settings(CameraSettings, {'fps': 15}).fps == 15.0

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion_estimator.sources.backoff import Backoff
+from emotion_estimator.statistics import SlidingWindow
+
+
+def test_without_samples_all_is_zero():
+    window = SlidingWindow()
+    assert window.rate() == 0.0
+    assert window.percentile(50) == 0.0
+
+
+def test_only_the_last_seconds_count():
+    window = SlidingWindow(length=1.0)
+    for k in range(100):
+        window.add(stamp=k * 0.1, value=k)
+    assert window.rate() == pytest.approx(10.0)
+    assert window.percentile(0) >= 88
+
+
+@given(values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
+def test_percentiles_are_numpys(values):
+    window = SlidingWindow(length=100.0)
+    for k, value in enumerate(values):
+        window.add(0.1 * k, value)
+    assert window.percentile(95) == pytest.approx(np.percentile(values, 95))
+
+
+def test_time_going_back_starts_anew():
+    window = SlidingWindow()
+    window.add(10.0, 1.0)
+    window.add(3.0, 2.0)
+    assert window.percentile(0) == 2.0
+
+
+def test_backoff_doubles_up_to_its_maximum_and_begins_anew():
+    backoff = Backoff(0.5, 3.0)
+    assert [backoff.next() for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+    backoff.reset()
+    assert backoff.next() == 0.5
