@@ -54,7 +54,7 @@ def annotate(
     :return: uint8 (H, W, 3), RGB.
     """
     canvas = np.array(image, dtype=np.uint8, order='C')
-    pen = _Pen(canvas)
+    pen = _Pen(canvas, min(canvas.shape[:2]))
     faces = tuple(faces)
     for face in faces:
         pen.face(face)
@@ -66,51 +66,66 @@ def annotate(
     return canvas
 
 
-class _Pen:
-    """Draws on one image; all sizes follow from the image's shorter side."""
+def caption_strip(shape: tuple[int, ...], lines: Sequence[tuple[str, Colour]]) -> RgbImage:
+    """Return a black strip of text to put below an image.
 
-    def __init__(self, canvas: RgbImage) -> None:
+    :param shape: of the image: height and width first.
+    :param lines: text and its RGB colour; each is cut to the width.
+    :return: uint8 (h, W, 3), RGB; h follows from the image's size and the number of lines alone.
+    """
+    side = min(shape[:2])
+    height = len(lines) * _Pen(np.zeros((1, 1, 3), np.uint8), side).line
+    strip = np.zeros((height, shape[1], 3), np.uint8)
+    pen = _Pen(strip, side)
+    for i, (text, colour) in enumerate(lines, 1):
+        pen.write(pen.cut(text), pen.gap, i * pen.line - pen.gap, colour)
+    return strip
+
+
+class _Pen:
+    """Draws on one image; all sizes follow from ``side``, the image's shorter side in pixels."""
+
+    def __init__(self, canvas: RgbImage, side: int) -> None:
         self._canvas = canvas
         self._height, self._width = canvas.shape[:2]
-        side = min(self._height, self._width)
         self._scale = max(0.38, side / 900)
         self._stroke = max(1, round(side / 400))
         self.gap = max(2, side // 80)
-        self._line = cv2.getTextSize('Ag', _FONT, self._scale, self._stroke)[0][1] + 2 * self.gap
+        self.line = cv2.getTextSize('Ag', _FONT, self._scale, self._stroke)[0][1] + 2 * self.gap
 
     def face(self, face: FaceEmotion) -> None:
         colour = label_colour(face.label)
         roi = face.roi
         corners = (roi.x, roi.y), (roi.x + roi.width - 1, roi.y + roi.height - 1)
-        cv2.rectangle(self._canvas, *corners, _BLACK, self._stroke + 2)
-        cv2.rectangle(self._canvas, *corners, colour, self._stroke)
+        cv2.rectangle(self._canvas, *corners, _BLACK, self._stroke + 3)
+        cv2.rectangle(self._canvas, *corners, colour, self._stroke + 1)
         if len(face.landmarks) > max(_SHOWN):
             for x, y in face.landmarks[list(_SHOWN), :2]:
                 centre = round(float(x)), round(float(y))
                 cv2.circle(self._canvas, centre, self._stroke, _BLACK, -1, cv2.LINE_AA)
                 cv2.circle(self._canvas, centre, max(1, self._stroke - 1), colour, -1, cv2.LINE_AA)
         text = f'{face.label} {face.confidence:.2f}'
-        above = roi.y - self._line
+        above = roi.y - self.line
         self.tag((roi.x, above if above >= 0 else roi.y + self._stroke), text, colour)
 
     def tag(self, corner: tuple[int, int], text: str, colour: Colour) -> None:
         """Write black on a filled box whose top left corner is ``corner``, moved into the image."""
         width = self._text_width(text) + 2 * self.gap
         x = max(0, min(corner[0], self._width - width))
-        y = max(0, min(corner[1], self._height - self._line))
-        cv2.rectangle(self._canvas, (x, y), (x + width, y + self._line), colour, -1)
-        self._write(text, x + self.gap, y + self._line - self.gap, _BLACK)
+        y = max(0, min(corner[1], self._height - self.line))
+        cv2.rectangle(self._canvas, (x, y), (x + width, y + self.line), colour, -1)
+        self.write(text, x + self.gap, y + self.line - self.gap, _BLACK)
 
     def bars(self, face: FaceEmotion) -> None:
         """Draw one bar for each class into the top left corner."""
         names = max((self._text_width(label) for label in face.labels), default=0)
         length = max(20, self._width // 6)
         width = names + length + 3 * self.gap
-        self._darken(0, 0, width, len(face.labels) * self._line + self.gap)
+        self._darken(0, 0, width, len(face.labels) * self.line + self.gap)
         for i, (label, probability) in enumerate(zip(face.labels, face.probabilities)):
-            bottom = (i + 1) * self._line
-            self._write(label, self.gap, bottom - self.gap // 2, _WHITE)
-            left, top = names + 2 * self.gap, bottom - self._line + self.gap
+            bottom = (i + 1) * self.line
+            self.write(label, self.gap, bottom - self.gap // 2, _WHITE)
+            left, top = names + 2 * self.gap, bottom - self.line + self.gap
             filled = round(length * float(np.clip(probability, 0, 1)))
             cv2.rectangle(self._canvas, (left, top), (left + length, bottom), (90, 90, 90), 1)
             cv2.rectangle(
@@ -121,12 +136,12 @@ class _Pen:
         """Write lines onto a darkened strip along the bottom; each is cut to the width."""
         if not lines:
             return
-        top = self._height - len(lines) * self._line - self.gap
+        top = self._height - len(lines) * self.line - self.gap
         self._darken(0, top, self._width, self._height)
         for i, line in enumerate(lines, 1):
-            self._write(self._cut(line), self.gap, top + i * self._line - self.gap // 2, _WHITE)
+            self.write(self.cut(line), self.gap, top + i * self.line - self.gap // 2, _WHITE)
 
-    def _cut(self, text: str) -> str:
+    def cut(self, text: str) -> str:
         room = self._width - 2 * self.gap
         if self._text_width(text) <= room:
             return text
@@ -142,7 +157,7 @@ class _Pen:
         area = self._canvas[max(top, 0) : bottom, left:right]
         area[:] = area // 4
 
-    def _write(self, text: str, x: int, y: int, colour: Colour) -> None:
+    def write(self, text: str, x: int, y: int, colour: Colour) -> None:
         # OpenCV's stroke fonts have ASCII only and draw several marks for any other character.
         plain = text.encode('ascii', 'replace').decode()
         cv2.putText(

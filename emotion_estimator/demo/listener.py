@@ -1,0 +1,122 @@
+"""The demo's own node: hears the others and fills the shared state."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from types import TracebackType
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+
+from emotion_estimator.demo.state import DemoState, Reading, Shot
+from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.msg import DialogueAction as DialogueActionMsg
+from emotion_estimator.msg import Emotion
+from emotion_estimator.nodes.conversion import face_from_message, rgb_from_message, seconds
+
+#: Deep enough that a busy moment of this process loses no message of the course.
+_RELIABLE = QoSProfile(depth=200)
+_IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class Listener(Node):
+    """Subscribes to what the three nodes publish."""
+
+    def __init__(self, state: DemoState) -> None:
+        super().__init__('demo')
+        self._state = state
+        self.create_subscription(Emotion, 'emotion', self._on_emotion, _RELIABLE)
+        self.create_subscription(Emotion, 'ground_truth', self._on_truth, _RELIABLE)
+        self.create_subscription(DialogueActionMsg, 'dialogue/action', self._on_action, _RELIABLE)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_health, _RELIABLE)
+        self.create_subscription(Image, 'debug_image', self._on_image, _IMAGES)
+
+    def ready(self) -> bool:
+        """Tell whether the course may begin: estimator and dialogue manager hear and are heard."""
+        return bool(
+            self.count_subscribers('image_raw') > 0
+            and self.count_publishers('emotion') > 0
+            and self.count_publishers('debug_image') > 0
+            # The dialogue manager's and this node's.
+            and self.count_subscribers('emotion') > 1
+            and self.count_publishers('dialogue/action') > 0
+        )
+
+    def _on_emotion(self, message: Emotion) -> None:
+        face = face_from_message(message)
+        self._state.add_reading(
+            Reading(
+                stamp=seconds(message.header.stamp),
+                label=message.label,
+                confidence=float(message.confidence),
+                probabilities=dict(zip(message.labels, map(float, message.probabilities))),
+                latency=float(message.latency),
+                roi=face.roi if face else None,
+                model=message.model,
+            )
+        )
+
+    def _on_truth(self, message: Emotion) -> None:
+        self._state.add_truth(seconds(message.header.stamp), message.label)
+
+    def _on_action(self, message: DialogueActionMsg) -> None:
+        self._state.add_action(
+            DialogueAction(
+                action=message.action,
+                topic=message.topic,
+                approach=message.approach,
+                utterance=message.utterance,
+                reason=message.reason,
+                emotion=message.emotion,
+                confidence=float(message.confidence),
+                rule=message.rule,
+                face_id=message.face_id,
+                stamp=seconds(message.header.stamp),
+            )
+        )
+
+    def _on_health(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self._state.add_health(status.name, {item.key: item.value for item in status.values})
+
+    def _on_image(self, message: Image) -> None:
+        image = rgb_from_message(message)
+        self._state.add_shot(Shot(seconds(message.header.stamp), image))
+
+
+class Listening:
+    """A listener that spins in a thread while the ``with`` block runs."""
+
+    def __init__(self, state: DemoState) -> None:
+        self._state = state
+
+    def __enter__(self) -> Listener:
+        # Signals are the demo's own: it has processes to end first.
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        self._listener = Listener(self._state)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._listener)
+        self._thread = threading.Thread(target=self._spin, name='listener', daemon=True)
+        self._thread.start()
+        return self._listener
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._executor.shutdown()
+        self._thread.join(timeout=5.0)
+        self._listener.destroy_node()
+        rclpy.try_shutdown()
+
+    def _spin(self) -> None:
+        with suppress(ExternalShutdownException):
+            self._executor.spin()

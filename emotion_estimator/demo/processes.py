@@ -1,0 +1,141 @@
+"""Starting, watching and stopping other programs, so that none outlives the demo."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from emotion_estimator.errors import EmotionEstimatorError
+
+_POLL = 0.02
+
+
+class ChildProcess:
+    """A program in a session of its own, with everything it prints in a file.
+
+    Its exit is looked at without being collected until :meth:`collect`: so long its process id,
+    which is also its group's, cannot be given to anybody else, and signals reach nobody else.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+        """:param log: file for standard output and error, overwritten."""
+        self.name = name
+        self.log = log
+        self._command = list(command)
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._collected: int | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id, and id of its group and session; only after :meth:`start`."""
+        assert self._popen is not None
+        return self._popen.pid
+
+    def start(self, environment: Mapping[str, str]) -> None:
+        """Start the program.
+
+        :raises EmotionEstimatorError: it cannot be executed, or its log cannot be written.
+        """
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.open('wb') as log:
+                self._popen = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=dict(environment),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise EmotionEstimatorError(f'{self.name} cannot be started: {error}') from error
+
+    def status(self) -> int | None:
+        """Return the exit status, minus the signal's number if one ended it; None while it runs."""
+        if self._popen is None or self._collected is not None:
+            return self._collected
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        found = os.waitid(os.P_PID, self.pid, options)
+        if found is None:
+            return None
+        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the program and everything it started in its group."""
+        if self._popen is not None and self._collected is None:
+            os.killpg(self.pid, number)
+
+    def collect(self) -> None:
+        """End what is left of the group and collect the exit status."""
+        if self._popen is not None and self._collected is None:
+            self.send(signal.SIGKILL)
+            self._collected = self._popen.wait()
+
+    def last_lines(self, count: int = 8) -> list[str]:
+        """Return the last lines it printed that are not blank."""
+        try:
+            lines = self.log.read_text(errors='replace').splitlines()
+        except OSError:
+            return []
+        return [line for line in lines if line.strip()][-count:]
+
+
+class ProcessSet:
+    """Several programs; leaving the ``with`` block ends those that still run.
+
+    :param patience: seconds granted after SIGINT, and again after SIGTERM, before SIGKILL.
+    """
+
+    def __init__(self, patience: tuple[float, float] = (5.0, 2.0)) -> None:
+        self._patience = patience
+        self._children: list[ChildProcess] = []
+
+    def __enter__(self) -> ProcessSet:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self, child: ChildProcess, environment: Mapping[str, str]) -> ChildProcess:
+        """Start a program that belongs to this set from then on.
+
+        :raises EmotionEstimatorError: it cannot be executed.
+        """
+        child.start(environment)
+        self._children.append(child)
+        return child
+
+    def ended(self) -> list[ChildProcess]:
+        """Return the programs that have ended by themselves."""
+        return [child for child in self._children if child.status() is not None]
+
+    def stop(self) -> None:
+        """Ask all to stop at once, insist, and leave nothing behind; calling it again is fine."""
+        running = self._running()
+        for number, patience in zip((signal.SIGINT, signal.SIGTERM), self._patience):
+            for child in running:
+                child.send(number)
+            running = self._wait(running, patience)
+        for child in self._children:
+            child.collect()
+
+    def _running(self) -> list[ChildProcess]:
+        return [child for child in self._children if child.status() is None]
+
+    def _wait(self, children: Iterable[ChildProcess], patience: float) -> list[ChildProcess]:
+        deadline = time.monotonic() + patience
+        running = [child for child in children if child.status() is None]
+        while running and time.monotonic() < deadline:
+            time.sleep(_POLL)
+            running = [child for child in running if child.status() is None]
+        return running
