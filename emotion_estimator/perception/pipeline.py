@@ -15,6 +15,7 @@ from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.image import check_rgb
 from emotion_estimator.perception.landmark_source import choose, open_landmarker
 from emotion_estimator.perception.landmarks import FaceLandmarks, Landmarker
+from emotion_estimator.perception.search import find_faces
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.settings import EstimatorSettings
 
@@ -114,13 +115,14 @@ class EmotionEstimator:
     def still(self, image: Any) -> tuple[FaceEmotion, ...]:
         """Return the faces in one still image, each as if it had been held for a while.
 
+        Small faces are searched for too; ask :meth:`load` for ``static``.
+
         :param image: uint8 (H, W, 3) RGB.
         :raises InputError: it is something else.
         """
-        found = self._landmarker(Frame(check_rgb(image), 0.0))
         faces = [
             self._emotion(face, f'face_{n}', self._classifier.classify_still(face.blendshapes))
-            for n, face in enumerate(sorted(found, key=lambda face: -face.roi.area), start=1)
+            for n, face in enumerate(find_faces(self._landmarker, check_rgb(image)), start=1)
         ]
         return tuple(faces)
 
