@@ -93,8 +93,13 @@ def _run(settings: DemoSettings, console: Console, stop: StopRequest) -> None:
     environment = ros_environment(os.environ, domain, config / 'fastdds.xml')
     # ROS reads these when it starts in this process.
     os.environ.update(environment)
-    from emotion_estimator.demo.listener import Listening
-
+    try:
+        from emotion_estimator.demo.listener import Listening
+    except ImportError as error:
+        raise InputError(
+            f'ROS messages cannot be imported ({error}): run `make demo`, or source '
+            'install/local_setup.bash and set PYTHONSAFEPATH=1, or the checkout hides them'
+        ) from error
     console.print(_announcement(settings, domain), markup=False, highlight=False, soft_wrap=True)
     state = DemoState()
     recorder = Recorder(settings.output / 'demo.mp4', settings.fps)

@@ -14,6 +14,8 @@ from emotion_estimator.errors import InputError
 
 PACKAGE = 'emotion_estimator'
 NODES = ('camera', 'estimator', 'dialogue_manager')
+#: Distributions whose Fast DDS (2.x) reads the profile by its old name; newer ones warn of it.
+_OLD_PROFILE_NAME = ('humble', 'iron', 'jazzy')
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,16 @@ def ros_environment(environment: Mapping[str, str], domain: int, profile: Path) 
 
     :param profile: Fast DDS profile that makes room for images in shared memory.
     """
-    return {
+    made = {
         **environment,
         'ROS_DOMAIN_ID': str(domain),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
         'FASTDDS_DEFAULT_PROFILES_FILE': str(profile),
-        'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile),
         'PYTHONUNBUFFERED': '1',
     }
+    if environment.get('ROS_DISTRO') in _OLD_PROFILE_NAME:
+        made['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(profile)
+    return made
 
 
 def node_command(

@@ -19,13 +19,16 @@ class Summary:
     :param frames: messages received on ``emotion``.
     :param seconds: from the first image's stamp to the last one's.
     :param latency_ms: percentiles 50 and 95 from stamp to publication; None without frames.
-    :param dropped: frames that the estimator passed over, None where it did not say.
+    :param published: frames that the camera published, None where it did not say.
+    :param skipped: frames that the camera left out because the machine was too busy.
+    :param dropped: frames that the estimator passed over for newer ones.
     """
 
     frames: int
     seconds: float
     latency_ms: tuple[float, float] | None
     published: int | None
+    skipped: int | None
     dropped: int | None
     bad: int | None
     actions: Mapping[str, int]
@@ -45,6 +48,7 @@ class Summary:
         return {
             'frames': self.frames,
             'frames_published': self.published,
+            'frames_skipped': self.skipped,
             'frames_dropped': self.dropped,
             'frames_bad': self.bad,
             'seconds': round(self.seconds, 3),
@@ -67,8 +71,13 @@ class Summary:
     def lines(self) -> list[str]:
         """Return what the terminal shows, line by line."""
         lines = [f'frames     {self.frames} in {self.seconds:.1f} s ({self.rate:.1f} per second)']
-        counts = {'published': self.published, 'dropped': self.dropped, 'bad': self.bad}
-        told = [f'{name} {count}' for name, count in counts.items() if count is not None]
+        counts = {
+            'published': self.published,
+            'skipped by the camera': self.skipped,
+            'dropped': self.dropped,
+            'bad': self.bad,
+        }
+        told = [f'{count} {name}' for name, count in counts.items() if count is not None]
         if told:
             lines[0] += ', ' + ', '.join(told)
         if self.latency_ms:
@@ -128,6 +137,7 @@ def summarize(course: Course) -> Summary:
         seconds=readings[-1].stamp - readings[0].stamp if readings else 0.0,
         latency_ms=latency,
         published=_count(camera, 'frames_published'),
+        skipped=_count(camera, 'frames_skipped'),
         dropped=_count(estimator, 'frames_dropped'),
         bad=_count(estimator, 'frames_bad'),
         actions=actions,

@@ -12,6 +12,8 @@ from emotion_estimator.emotion import NONE
 
 #: Seconds without a reading after which the curves are interrupted.
 GAP = 0.5
+#: Rows in which the dialogue is written, so that sentences do not run into each other.
+ROWS = 5
 
 
 def stretches(
@@ -47,15 +49,14 @@ def draw_timeline(course: Course, path: Path) -> bool:
     from matplotlib import pyplot as plt
 
     begin = course.readings[0].stamp
-    figure, (curves, bands) = plt.subplots(
-        2, 1, figsize=(14, 6.6), sharex=True, height_ratios=(4, 1), layout='constrained'
+    figure, (curves, bands, speech) = plt.subplots(
+        3, 1, figsize=(14, 7.6), sharex=True, height_ratios=(4, 1.1, 1.6), layout='constrained'
     )
     _draw_probabilities(curves, course.readings, begin)
-    _draw_actions(curves, bands, course, begin)
     _draw_bands(bands, course, begin)
-    end = course.readings[-1].stamp - begin
-    bands.set_xlim(0, max(end, 0.1))
-    bands.set_xlabel('seconds')
+    _draw_actions(speech, (curves, bands), course, begin)
+    speech.set_xlim(0, max(course.readings[-1].stamp - begin, 0.1))
+    speech.set_xlabel('seconds')
     figure.suptitle('Facial expression over time and what the dialogue manager decided')
     partial = path.with_name(f'.{path.stem}.partial{path.suffix}')
     figure.savefig(partial, dpi=110)
@@ -112,36 +113,33 @@ def _draw_bands(axes: Any, course: Course, begin: float) -> None:
     axes.grid(axis='x', alpha=0.3)
 
 
-def _draw_actions(curves: Any, bands: Any, course: Course, begin: float) -> None:
-    """Mark each action by a line through both axes, and write above it in alternate heights."""
+def _draw_actions(speech: Any, others: Sequence[Any], course: Course, begin: float) -> None:
+    """Mark each action through all axes; write it beside its mark, in rows that take turns."""
+    end = max(course.readings[-1].stamp - begin, 0.1)
     for i, action in enumerate(course.actions):
         time = action.stamp - begin
-        for axes in (curves, bands):
-            axes.axvline(time, color='0.25', linewidth=1, linestyle=(0, (4, 2)))
-        curves.annotate(
-            action.action.replace('_', ' '),
-            (time, 1.02),
-            xycoords=('data', 'axes fraction'),
-            xytext=(0, 4 + 15 * (i % 2)),
+        row = -(i % ROWS)
+        for axes in others:
+            axes.axvline(time, color='0.3', linewidth=1, linestyle=(0, (4, 2)))
+        speech.plot([time, time], [row, 1], color='0.3', linewidth=1, linestyle=(0, (4, 2)))
+        speech.plot(time, row, marker='o', color=_colour(action.emotion), markersize=7)
+        name = action.action.replace('_', ' ')
+        words = f'{name}: {action.utterance}' if action.utterance else name
+        late = time > 0.6 * end
+        speech.annotate(
+            _short(words),
+            (time, row),
+            xytext=(-8 if late else 8, 0),
             textcoords='offset points',
-            ha='center',
-            fontsize=9,
-            fontweight='bold',
-            annotation_clip=True,
+            ha='right' if late else 'left',
+            va='center',
+            fontsize=8.5,
+            bbox={'boxstyle': 'round,pad=0.15', 'facecolor': 'white', 'edgecolor': 'none'},
         )
-        if action.utterance:
-            curves.annotate(
-                f' {_short(action.utterance)}',
-                (time, 0.98),
-                xycoords=('data', 'axes fraction'),
-                rotation=90,
-                va='top',
-                ha='left',
-                fontsize=7.5,
-                color='0.25',
-                annotation_clip=True,
-            )
+    speech.set_ylim(-ROWS + 0.4, 0.6)
+    speech.set_yticks([])
+    speech.set_ylabel('dialogue')
 
 
-def _short(words: str, length: int = 60) -> str:
+def _short(words: str, length: int = 90) -> str:
     return words if len(words) <= length else words[: length - 3].rstrip() + '...'

@@ -1,0 +1,219 @@
+"""The demo's course with small programs in the nodes' places: start order, ends, failures."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emotion_estimator.demo import run
+from emotion_estimator.demo.__main__ import main, parse
+from emotion_estimator.demo.launching import (
+    NODES,
+    DemoSettings,
+    choose_domain,
+    find_prefix,
+    node_command,
+    parameters,
+    ros_environment,
+)
+from emotion_estimator.demo.processes import ProcessSet
+from emotion_estimator.demo.state import DemoState, Reading
+from emotion_estimator.errors import EmotionEstimatorError, InputError
+
+WAITS = 'import signal\nprint("waiting", flush=True)\nsignal.pause()\n'
+ENDS = 'print("the source has ended")\n'
+DIES = 'import sys\nprint("no such device")\nsys.exit(3)\n'
+
+
+class NoView:
+    shown = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def show(self, moment):
+        self.shown += 1
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """Return a function that runs a course of programs given by their code."""
+    monkeypatch.setattr(run, 'TICK', 0.01)
+    monkeypatch.setattr(run, 'QUIET', 0.01)
+    children = []
+
+    def play(camera=ENDS, estimator=WAITS, dialogue_manager=WAITS, *, heard=True, **given):
+        folder = tmp_path / 'lib' / 'emotion_estimator'
+        folder.mkdir(parents=True)
+        for node, code in zip(NODES, (camera, estimator, dialogue_manager)):
+            (folder / f'{node}_node').write_text(code)
+        settings = DemoSettings(output=tmp_path / 'out', **given.pop('settings', {}))
+        state, view = given.pop('state', DemoState()), NoView()
+        if heard:
+            state.add_reading(Reading(1.0, 'happy'))
+        logs = tmp_path / 'out' / 'log'
+
+        def ready() -> bool:
+            assert not (logs / 'camera.log').exists(), 'the camera started before the others'
+            return all((logs / f'{n}.log').read_text() for n in NODES[1:])
+
+        with ProcessSet() as processes:
+            robot = run.Robot(processes, settings, os.environ, tmp_path, tmp_path)
+            start = processes.start
+            monkeypatch.setattr(
+                processes, 'start', lambda child, env: children.append(child) or start(child, env)
+            )
+            stop = given.pop('stop', run.StopRequest())
+            run.run_course(robot, state, given.pop('ready', ready), view, settings, stop)
+        return view
+
+    yield play
+    assert children
+    for child in children:
+        assert child.status() is not None
+        with pytest.raises(ProcessLookupError):
+            os.kill(child.pid, 0)
+
+
+def test_it_ends_with_the_source_and_shows_the_last_moment(course):
+    assert course().shown >= 1
+
+
+def test_it_ends_after_the_duration(course):
+    assert course(camera=WAITS, settings={'duration': 0.05}).shown >= 2
+
+
+@pytest.mark.parametrize('node', NODES)
+def test_a_node_that_died_is_named_with_its_last_lines(course, node):
+    codes = {'camera': WAITS} | {node: 'print("x", flush=True)\n' + DIES}
+    with pytest.raises(EmotionEstimatorError, match=rf'(?s)node {node} died .*3.*no such device'):
+        course(**codes)
+
+
+def test_a_node_that_ends_without_being_asked_died_too(course):
+    with pytest.raises(EmotionEstimatorError, match='node estimator died'):
+        course(camera=WAITS, estimator=ENDS)
+
+
+def test_silence_is_an_error_that_tells_the_problem(course):
+    state = DemoState()
+    state.add_health('camera', {'last_error': 'device 7 is lost'})
+    with pytest.raises(EmotionEstimatorError, match=r'nothing was published .*device 7 is lost'):
+        course(camera=WAITS, heard=False, state=state, settings={'patience': 0.05})
+
+
+def test_a_source_without_any_emotion_is_an_error(course):
+    with pytest.raises(EmotionEstimatorError, match='nothing was published on /emotion'):
+        course(heard=False)
+
+
+def test_nodes_that_never_get_ready(course, monkeypatch):
+    monkeypatch.setattr(run, 'READY_WITHIN', 0.05)
+    with pytest.raises(EmotionEstimatorError, match='not ready within'):
+        course(ready=lambda: False)
+
+
+def test_a_signal_ends_it_at_any_time(course):
+    stop = run.StopRequest()
+    stop.note(signal.SIGTERM, None)
+    with pytest.raises(run.Interrupted) as caught:
+        course(camera=WAITS, stop=stop)
+    assert caught.value.number == signal.SIGTERM
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_noted_and_handlers_restored(number):
+    before = signal.getsignal(number)
+    with run.stop_requests() as stop:
+        stop.check()
+        signal.raise_signal(number)
+        with pytest.raises(run.Interrupted, match=number.name):
+            stop.check()
+    assert signal.getsignal(number) is before
+
+
+# What is started --------------------------------------------------------------------------------
+
+
+def test_the_prefix_with_the_nodes_is_found(tmp_path):
+    folder = tmp_path / 'b' / 'lib' / 'emotion_estimator'
+    folder.mkdir(parents=True)
+    for node in NODES:
+        (folder / f'{node}_node').touch()
+    path = f'{tmp_path / "a"}:{tmp_path / "b"}'
+    assert find_prefix({'AMENT_PREFIX_PATH': path}) == tmp_path / 'b'
+    (folder / 'camera_node').unlink()
+    for environment in ({'AMENT_PREFIX_PATH': path}, {}):
+        with pytest.raises(InputError, match='make demo'):
+            find_prefix(environment)
+
+
+def test_the_domain_is_the_wanted_the_given_or_a_free_one():
+    assert choose_domain({'ROS_DOMAIN_ID': '5'}, 7) == 7
+    assert choose_domain({'ROS_DOMAIN_ID': '5'}) == 5
+    assert 1 <= choose_domain({}) <= 101
+    for wrong in ('x', '-1', '233', '1.5'):
+        with pytest.raises(InputError, match='ROS_DOMAIN_ID'):
+            choose_domain({'ROS_DOMAIN_ID': wrong})
+
+
+def test_the_nodes_hear_only_each_other():
+    made = ros_environment({'PATH': '/bin'}, 42, Path('/c/fastdds.xml'))
+    assert (made['PATH'], made['ROS_DOMAIN_ID']) == ('/bin', '42')
+    assert made['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
+    assert made['FASTDDS_DEFAULT_PROFILES_FILE'] == '/c/fastdds.xml'
+    assert 'FASTRTPS_DEFAULT_PROFILES_FILE' not in made
+    assert 'FASTRTPS_DEFAULT_PROFILES_FILE' in ros_environment(
+        {'ROS_DISTRO': 'humble'}, 1, Path('x')
+    )
+
+
+def test_parameters_reach_the_command_line_with_their_types():
+    settings = DemoSettings(source='a "b"\\c', fps=15)
+    command = node_command('camera', Path('/p'), Path('/c'), parameters('camera', settings))
+    assert command[:3] == [sys.executable, '/p/lib/emotion_estimator/camera_node', '--ros-args']
+    assert command[3:5] == ['--params-file', '/c/camera.yaml']
+    given = command[6::2]
+    assert given == ['source:="a \\"b\\"\\\\c"', 'fps:=15.0', 'exit_at_end:=true']
+    assert parameters('estimator', settings) == {'landmark_source': 'auto', 'debug_image': True}
+
+
+def test_the_command_line():
+    assert parse([]) == DemoSettings()
+    given = parse(['--source', '0', '--duration', '3', '--domain', '9', '--plain'])
+    assert (given.source, given.duration, given.domain, given.plain) == ('0', 3.0, 9, True)
+
+
+@pytest.mark.parametrize(
+    'wrong', [['--fps', '0'], ['--duration', '0'], ['--domain', '233'], ['--patience', 'nan']]
+)
+def test_a_wrong_command_line_has_status_2(wrong, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(wrong)
+    assert ended.value.code == 2
+    assert wrong[0] in capsys.readouterr().err
+
+
+def test_without_installed_nodes_one_line_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.setenv('AMENT_PREFIX_PATH', '/nowhere')
+    assert main([]) == 2
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    assert 'make demo' in error
+
+
+def test_only_the_listener_needs_ros():
+    code = (
+        'import sys; sys.modules["rclpy"] = None\n'
+        'from emotion_estimator.demo import __main__, filming, run, view\n'
+        'from emotion_estimator.dialogue import policy\n'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True, timeout=60)

@@ -1,0 +1,173 @@
+"""What the demo shows and sums up, from synthetic states."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import cv2
+import numpy as np
+import pytest
+from rich.console import Console
+
+from emotion_estimator.demo.screen import latencies, rate, screen, thumbnail
+from emotion_estimator.demo.state import WAITING, Course, DemoState, Reading, Shot
+from emotion_estimator.demo.summary import summarize
+from emotion_estimator.demo.timeline import draw_timeline, stretches
+from emotion_estimator.demo.view import LiveView, PlainView
+from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.emotion import NONE, Roi
+
+
+def reading(stamp: float, label: str = 'happy', latency: float = 0.01) -> Reading:
+    if label == NONE:
+        return Reading(stamp, label, latency=latency)
+    scores = {'happy': 0.1, 'unknown': 0.1, 'sad': 0.1, label: 0.8}
+    return Reading(stamp, label, 0.8, scores, latency, Roi(40, 30, 60, 70), 'lstm-1')
+
+
+def action(stamp: float, name: str = 'continue', words: str = 'Lovely.') -> DialogueAction:
+    return DialogueAction(name, 'tea', 'warm', words, 'happy long', 'happy', 0.8, 'r', 'a', stamp)
+
+
+def filled() -> DemoState:
+    """Two seconds happy, one second nobody, one second sad, at 10 frames per second."""
+    state = DemoState()
+    labels = ['happy'] * 20 + [NONE] * 10 + ['sad'] * 10
+    for i, label in enumerate(labels):
+        state.add_truth(1e9 + i / 10, label)
+        state.add_reading(reading(1e9 + i / 10, label, latency=0.001 * i))
+    state.add_action(action(1e9 + 0.7))
+    state.add_action(action(1e9 + 3.9, 'change_topic', ''))
+    state.add_health('estimator', {'frames_dropped': '4', 'landmark_source': 'face_mesh'})
+    state.add_health('camera', {'frames_published': '44', 'last_error': 'a cable is loose'})
+    image = np.zeros((120, 160, 3), np.uint8)
+    image[30:100, 40:100] = 255, 0, 0
+    state.add_shot(Shot(1e9 + 3.9, image))
+    return state
+
+
+def shown(renderable, width: int = 120, height: int = 40) -> str:
+    console = Console(
+        file=io.StringIO(), width=width, height=height, force_terminal=True,
+        color_system='truecolor',
+    )  # fmt: skip
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+def test_moment_keeps_the_last_seconds_only():
+    moment = filled().moment(seconds=1.0)
+    assert len(moment.recent) == 11
+    assert (moment.label, moment.truth, moment.received) == ('sad', 'sad', 40)
+    assert rate(moment) == pytest.approx(10)
+    assert latencies(moment) == pytest.approx((34, 38.5))
+
+
+def test_images_wait_for_the_film_and_the_oldest_gives_way():
+    state = DemoState()
+    for i in range(WAITING + 3):
+        state.add_shot(Shot(i / 10, np.zeros((1, 1, 3), np.uint8)))
+    assert state.course().unfilmed == 3
+    assert state.take_shot(age=0.5).stamp == pytest.approx(0.3)
+    assert state.take_shot(age=100.0) is None
+
+
+def test_scene_at_a_stamp_is_what_was_known_by_then():
+    state = filled()
+    truth, last = state.scene_at(1e9 + 2.5)
+    assert (truth, last.action) == (NONE, 'continue')
+    assert state.scene_at(1e9 + 0.1) == ('happy', None)
+    assert DemoState().scene_at(0.0) == (None, None)
+
+
+def test_the_screen_says_it_all():
+    text = shown(screen(filled().moment(), 'ROS_DOMAIN_ID=7', 120, 40))
+    for words in ('sad', '0.80', 'truth', 'change_topic', 'Lovely.', 'face_mesh', 'ROS_DOMAIN_ID=7',
+                  'a cable is loose', '10.0 per second', '(no words)'):  # fmt: skip
+        assert words in text, words
+    assert '38;2;' in text
+
+
+@pytest.mark.parametrize('size', [(20, 8), (80, 24), (250, 70)])
+def test_the_screen_fits_any_terminal_and_any_state(size):
+    assert shown(screen(DemoState().moment(), 't', *size), *size)
+    text = Console(file=io.StringIO(), width=size[0], height=size[1])
+    text.print(screen(filled().moment(), 't', *size))
+    assert max(map(len, text.file.getvalue().splitlines())) <= size[0]
+
+
+def test_the_thumbnail_shows_the_face():
+    shot = filled().moment().shot
+    whole, face = thumbnail(shot, None, 40, 20), thumbnail(shot, Roi(40, 30, 60, 70), 40, 20)
+    assert whole.plain.splitlines() == ['\N{UPPER HALF BLOCK}' * 40] * 15
+
+    def red(text):
+        return np.mean([span.style.color.triplet.red > 200 for span in text.spans])
+
+    assert red(face) > 1.5 * red(whole)
+    assert thumbnail(shot, Roi(500, 500, 10, 10), 40, 20).plain == whole.plain
+
+
+def test_plain_lines_once_a_second_on_change_and_for_each_action():
+    console = Console(file=io.StringIO(), width=80)
+    state = DemoState()
+    with PlainView(console) as view:
+        view.show(state.moment())
+        for i in range(25):
+            state.add_reading(reading(5 + i / 10, 'happy' if i < 15 else 'sad'))
+            if i == 7:
+                state.add_action(action(5.7))
+            view.show(state.moment())
+            view.show(state.moment())
+    lines = console.file.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == ['0.0', '0.7', '1.0', '1.5']
+    assert 'continue: Lovely. (happy long)' in lines[1]
+    assert 'sad (happy 0.10 unknown 0.10 sad 0.80)' in lines[3]
+
+
+def test_the_live_view_restores_the_terminal():
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=24)
+    with pytest.raises(KeyError), LiveView(console, 'title') as view:
+        view.show(filled().moment())
+        raise KeyError
+    written = console.file.getvalue()
+    assert written.index('\x1b[?1049h') < written.index('Lovely.') < written.index('\x1b[?1049l')
+
+
+def test_the_summary_counts_and_can_be_json():
+    found = summarize(filled().course())
+    numbers = json.loads(json.dumps(found.as_dict()))
+    assert numbers['frames'] == 40
+    assert numbers['fps'] == pytest.approx(10, abs=0.01)
+    assert (numbers['frames_dropped'], numbers['frames_published']) == (4, 44)
+    assert (numbers['latency_p50_ms'], numbers['latency_p95_ms']) == (19.5, 37.05)
+    assert numbers['actions'] == {'continue': 1, 'change_topic': 1}
+    assert numbers['agreement']['settled']['share'] == 1.0
+    assert set(numbers['agreement']['per_label']) == {'happy', NONE, 'sad'}
+    text = '\n'.join(found.lines())
+    for words in ('40 in 3.9 s', '4 dropped', 'p50 19.5 ms', 'face_mesh', 'lstm-1', '1.000'):
+        assert words in text, words
+
+
+def test_the_summary_of_nothing_and_without_truth():
+    assert summarize(Course()).as_dict()['agreement'] is None
+    assert summarize(Course()).rate == 0
+    assert any('not measured' in line for line in summarize(Course()).lines())
+
+
+def test_stretches_join_equal_labels_and_break_at_gaps():
+    samples = [(0.0, 'a'), (0.1, 'a'), (0.2, 'b'), (2.0, 'b'), (2.1, 'b')]
+    assert list(stretches(samples)) == [(0.0, 0.2, 'a'), (0.2, 0.2, 'b'), (2.0, 2.1, 'b')]
+    assert list(stretches([])) == []
+
+
+def test_the_picture_has_the_labels_colours(tmp_path):
+    path = tmp_path / 'demo.png'
+    assert draw_timeline(filled().course(), path)
+    assert [p.name for p in tmp_path.iterdir()] == ['demo.png']
+    image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    sad, happy = ((image == colour).all(axis=2).sum() for colour in ((86, 180, 233), (230, 159, 0)))
+    assert happy > 1.5 * sad > 1000
+    assert not draw_timeline(Course(), tmp_path / 'none.png')
+    assert not (tmp_path / 'none.png').exists()
