@@ -66,19 +66,23 @@ def annotate(
     return canvas
 
 
-def caption_strip(shape: tuple[int, ...], lines: Sequence[tuple[str, Colour]]) -> RgbImage:
+def caption_strip(
+    shape: tuple[int, ...], texts: Sequence[tuple[str, Colour]], rows: int
+) -> RgbImage:
     """Return a black strip of text to put below an image.
 
     :param shape: of the image: height and width first.
-    :param lines: text and its RGB colour; each is cut to the width.
-    :return: uint8 (h, W, 3), RGB; h follows from the image's size and the number of lines alone.
+    :param texts: text and its RGB colour; each begins a new row and goes on in the next one.
+    :param rows: rows of the strip; what does not fit is left out.
+    :return: uint8 (h, W, 3), RGB; h follows from the image's size and ``rows`` alone.
     """
     side = min(shape[:2])
-    height = len(lines) * _Pen(np.zeros((1, 1, 3), np.uint8), side).line
+    height = rows * _Pen(np.zeros((1, 1, 3), np.uint8), side).line
     strip = np.zeros((height, shape[1], 3), np.uint8)
     pen = _Pen(strip, side)
-    for i, (text, colour) in enumerate(lines, 1):
-        pen.write(pen.cut(text), pen.gap, i * pen.line - pen.gap, colour)
+    lines = [(line, colour) for text, colour in texts for line in pen.wrap(text)]
+    for i, (line, colour) in enumerate(lines[:rows], 1):
+        pen.write(pen.cut(line), pen.gap, i * pen.line - pen.gap, colour)
     return strip
 
 
@@ -140,6 +144,17 @@ class _Pen:
         self._darken(0, top, self._width, self._height)
         for i, line in enumerate(lines, 1):
             self.write(self.cut(line), self.gap, top + i * self.line - self.gap // 2, _WHITE)
+
+    def wrap(self, text: str) -> list[str]:
+        """Break text into lines that fit the width, a longer word apart; at least one line."""
+        lines: list[str] = []
+        for word in text.split():
+            longer = f'{lines[-1]} {word}' if lines else word
+            if lines and self._text_width(longer) <= self._width - 2 * self.gap:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        return lines or ['']
 
     def cut(self, text: str) -> str:
         room = self._width - 2 * self.gap

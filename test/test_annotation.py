@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emotion_estimator.annotation import LABEL_COLOURS, OTHER_COLOUR, annotate, label_colour
+from emotion_estimator.annotation import (
+    LABEL_COLOURS,
+    OTHER_COLOUR,
+    annotate,
+    caption_strip,
+    label_colour,
+)
 from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
 
 
@@ -85,3 +91,15 @@ def test_long_captions_are_cut_to_the_width():
         annotate(grey(240, 320), [], ['w' * 400]),
     )
     assert (long == longer).all()
+
+
+def test_the_strip_wraps_words_into_its_rows():
+    red, white = (255, 0, 0), (255, 255, 255)
+    one = caption_strip((240, 320, 3), [('truth', red), ('word ' * 12, white)], rows=4)
+    assert one.shape[1:] == (320, 3)
+    row = one.shape[0] // 4
+    filled = [bool(one[i * row : (i + 1) * row].any()) for i in range(4)]
+    assert filled == [True, True, True, False]
+    assert not one[:row, :, 1:].any()
+    assert caption_strip((240, 320, 3), [('word ' * 300, white)], rows=4).shape == one.shape
+    assert not caption_strip((240, 320, 3), [('', white)], rows=1).any()

@@ -254,7 +254,14 @@ def test_the_example_tells_a_conversation_that_turns():
     decide = DialoguePolicy.load(EXAMPLE)
     course = [('happy', 4), ('unknown', 2), ('sad', 4), (NONE, 3), ('unknown', 1), ('happy', 3)]
     actions = play(decide, course)
-    assert [a.action for a in actions] == ['continue', 'change_topic', 'pause', 'resume']
+    assert [a.action for a in actions] == [
+        'continue',
+        'celebrate',
+        'change_topic',
+        'check_in',
+        'pause',
+        'resume',
+    ]
     assert all(a.utterance for a in actions)
     assert {rule.action for rule in decide.rules.rules} == set(ACTIONS)
 

@@ -114,7 +114,8 @@ def _run(settings: DemoSettings, console: Console, stop: StopRequest) -> None:
         written = [f'{recorder.path}'] if filming.finish() else []
         written += _write_results(state.course(), settings.output)
         lines = _results(state.course(), recorder, written)
-        console.print('\n'.join(lines), markup=False, highlight=False, soft_wrap=True)
+        if lines:
+            console.print('\n'.join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 def _announcement(settings: DemoSettings, domain: int) -> str:

@@ -16,28 +16,26 @@ from emotion_estimator.errors import EmotionEstimatorError
 LAG = 0.4
 #: Seconds for which an action stays in the caption.
 SHOWN = 4.0
+#: Rows of text: the truth, and two or three for what the robot says.
+ROWS = 4
 
-_GREY: Colour = (150, 150, 150)
 _WHITE: Colour = (255, 255, 255)
 
 
 def captioned(
     image: RgbImage, stamp: float, truth: str | None, action: DialogueAction | None
 ) -> RgbImage:
-    """Return the image with two lines below it: truth and decision, and what the robot says.
+    """Return the image with text below it: the truth, the decision and what the robot says.
 
     :param image: uint8 (H, W, 3), RGB.
     :param truth: the source's label for this frame, None where it knows none.
     :param action: the last decision; an old one is left out.
     """
-    first = (f'truth: {truth}', label_colour(truth)) if truth else ('', _GREY)
-    second = ('', _WHITE)
+    texts = [(f'truth: {truth}', label_colour(truth))] if truth else []
     if action is not None and stamp - action.stamp <= SHOWN:
-        words = (
-            f'robot ({action.action}): {action.utterance}' if action.utterance else action.action
-        )
-        second = (words, _WHITE)
-    return np.vstack((image, caption_strip(image.shape, [first, second])))
+        name = action.action.replace('_', ' ')
+        texts.append((f'robot ({name}): {action.utterance}' if action.utterance else name, _WHITE))
+    return np.vstack((image, caption_strip(image.shape, texts, ROWS)))
 
 
 class Filming:
