@@ -58,7 +58,12 @@ ARGUMENTS = [
     ),
 ]
 
-PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+#: Fast DDS 2 reads the profile by its old name; 3 warns of it.
+PROFILE_VARIABLE = (
+    'FASTRTPS_DEFAULT_PROFILES_FILE'
+    if os.environ.get('ROS_DISTRO') in ('humble', 'iron', 'jazzy')
+    else 'FASTDDS_DEFAULT_PROFILES_FILE'
+)
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -99,9 +104,9 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def _profile(path: str) -> list[LaunchDescriptionEntity]:
-    if not path or any(os.environ.get(name) for name in PROFILE_VARIABLES):
+    if not path or os.environ.get(PROFILE_VARIABLE):
         return []
-    return [SetEnvironmentVariable(name, path) for name in PROFILE_VARIABLES]
+    return [SetEnvironmentVariable(PROFILE_VARIABLE, path)]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 
-import rclpy
-from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import Image
@@ -19,7 +17,7 @@ from emotion_estimator.msg import Emotion
 from emotion_estimator.nodes.conversion import image_message
 from emotion_estimator.nodes.diagnostics import Health, publish_diagnostics
 from emotion_estimator.nodes.parameters import declare_settings
-from emotion_estimator.nodes.running import run, send_log_to
+from emotion_estimator.nodes.running import StoppableNode, run, until_shutdown
 from emotion_estimator.settings import CameraSettings
 from emotion_estimator.sources.backoff import Backoff
 from emotion_estimator.sources.base import Source, SourceLost
@@ -27,12 +25,11 @@ from emotion_estimator.sources.open_source import is_device, open_source
 from emotion_estimator.statistics import SlidingWindow
 
 
-class CameraNode(Node):
+class CameraNode(StoppableNode):
     """Captures and publishes from one loop, so that no frame waits for a timer."""
 
     def __init__(self) -> None:
         super().__init__('camera')
-        send_log_to(self)
         self.settings = declare_settings(self, CameraSettings)
         self._images = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
         self._truth = self.create_publisher(Emotion, 'ground_truth', 10)
@@ -49,11 +46,10 @@ class CameraNode(Node):
         self._thread = threading.Thread(target=self._work, args=(source,), daemon=True)
         self._thread.start()
 
-    def destroy_node(self) -> None:
-        """Stop capturing, then destroy the node."""
+    def stop(self) -> None:
+        """Stop capturing and give the device back."""
         self._stop.set()
         self._thread.join(timeout=5.0)
-        super().destroy_node()
 
     def _open(self) -> Source:
         wanted = self.settings
@@ -102,7 +98,7 @@ class CameraNode(Node):
         self._problem = problem or 'source ended'
         self.get_logger().info(f'{self.settings.source}: {self._problem}')
         if self.settings.exit_at_end:
-            rclpy.try_shutdown()
+            self.finished.set_result(None)
 
     def _publish_all(self, source: Source) -> None:
         begun = time.monotonic()
@@ -113,7 +109,8 @@ class CameraNode(Node):
                 continue
             if self._stop.is_set():
                 return
-            self._publish(frame, frame.stamp if source.live else self._now())
+            with until_shutdown(self):
+                self._publish(frame, frame.stamp if source.live else self._now())
             self._backoff.reset()
             self._problem = ''
 

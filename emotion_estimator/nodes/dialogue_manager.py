@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rclpy.node import Node
-
 from emotion_estimator.dialogue.policy import DialoguePolicy
 from emotion_estimator.msg import DialogueAction, Emotion
 from emotion_estimator.nodes.conversion import action_message, face_from_message, seconds
 from emotion_estimator.nodes.diagnostics import Health, publish_diagnostics
 from emotion_estimator.nodes.parameters import declare_settings
-from emotion_estimator.nodes.running import run, send_log_to
+from emotion_estimator.nodes.running import StoppableNode, run
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import DialogueSettings
 
 
-class DialogueManagerNode(Node):
+class DialogueManagerNode(StoppableNode):
     """Asks the policy about each emotion and publishes what it decides."""
 
     def __init__(self) -> None:
         super().__init__('dialogue_manager')
-        send_log_to(self)
         settings = declare_settings(self, DialogueSettings)
         self._policy_file = Path(settings.policy_file or resource_dir('config') / 'dialogue.yaml')
         self._policy = DialoguePolicy.load(self._policy_file)

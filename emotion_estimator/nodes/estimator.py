@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
@@ -22,19 +21,18 @@ from emotion_estimator.nodes.conversion import (
 )
 from emotion_estimator.nodes.diagnostics import Health, publish_diagnostics
 from emotion_estimator.nodes.parameters import declare_settings
-from emotion_estimator.nodes.running import run, send_log_to
+from emotion_estimator.nodes.running import StoppableNode, run, until_shutdown
 from emotion_estimator.perception.image import RgbImage
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.statistics import SlidingWindow
 
 
-class EstimatorNode(Node):
+class EstimatorNode(StoppableNode):
     """Works on the newest image in a thread of its own; those it cannot keep up with are counted."""
 
     def __init__(self) -> None:
         super().__init__('estimator')
-        send_log_to(self)
         self.settings = declare_settings(self, EstimatorSettings)
         self._estimator = EmotionEstimator.load(self.settings)
         self._emotion = self.create_publisher(Emotion, 'emotion', 10)
@@ -55,12 +53,11 @@ class EstimatorNode(Node):
         publish_diagnostics(self, self._health)
         self.create_subscription(Image, 'image_raw', self._newest.put, qos_profile_sensor_data)
 
-    def destroy_node(self) -> None:
-        """Finish the image at hand, free the models, destroy the node."""
+    def stop(self) -> None:
+        """Finish the image at hand and free the models."""
         self._newest.close()
         self._thread.join(timeout=5.0)
         self._estimator.close()
-        super().destroy_node()
 
     def _work(self) -> None:
         while (message := self._newest.take()) is not None:
@@ -74,7 +71,8 @@ class EstimatorNode(Node):
                 self._reject(f'landmark source failed, started anew: {str(error).splitlines()[0]}')
                 self._estimator.reset()
             else:
-                self._publish(message, image, faces)
+                with until_shutdown(self):
+                    self._publish(message, image, faces)
 
     def _reject(self, problem: str) -> None:
         self._bad += 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.task import Future
 
 from emotion_estimator.errors import EmotionEstimatorError
 
@@ -38,17 +40,41 @@ def send_log_to(node: Node) -> None:
     core.handlers[:] = [_NodeLogHandler(node)]
 
 
-def run(make_node: Callable[[], Node]) -> int:
-    """Spin a node until it is told to stop; return the process's exit status.
+class StoppableNode(Node):
+    """A node with work of its own beside its callbacks."""
 
-    0 after SIGINT, SIGTERM or the node's own ``rclpy.try_shutdown()``; 2 with one line on
-    standard error when it cannot start.
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        send_log_to(self)
+        #: Set its result to end the process with status 0.
+        self.finished = Future()
+
+    def stop(self) -> None:
+        """End the node's own threads and free what it holds; called once, before destruction."""
+
+
+@contextlib.contextmanager
+def until_shutdown(node: Node) -> Iterator[None]:
+    """Let a thread's last publication fail quietly when ROS was shut down meanwhile."""
+    try:
+        yield
+    except RuntimeError:
+        # rclpy's InvalidHandle and RCLError: publishers vanish with the context.
+        if node.context.ok():
+            raise
+
+
+def run(make_node: Callable[[], StoppableNode]) -> int:
+    """Spin a node until it has finished or is told to stop; return the process's exit status.
+
+    0 after SIGINT, SIGTERM or the node's own end; 2 with one line on standard error when it cannot
+    start.
     """
     rclpy.init(args=sys.argv)
     node = None
     try:
         node = make_node()
-        rclpy.spin(node)
+        rclpy.spin_until_future_complete(node, node.finished)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except EmotionEstimatorError as error:
@@ -56,6 +82,7 @@ def run(make_node: Callable[[], Node]) -> int:
         return 2
     finally:
         if node is not None:
+            node.stop()
             node.destroy_node()
         rclpy.try_shutdown()
     return 0

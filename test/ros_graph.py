@@ -1,0 +1,87 @@
+"""The real nodes as processes on a DDS domain of their own, and a listener among them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from emotion_estimator.demo.launching import find_prefix, node_command, ros_environment
+from emotion_estimator.demo.processes import ChildProcess, ProcessSet
+from emotion_estimator.resources import resource_dir
+
+
+class RosGraph:
+    """Starts nodes and spins a listener; leaving the ``with`` block ends all of it."""
+
+    #: One domain for each graph of this process, apart from those of other test runs.
+    _next_domain = 20 + os.getpid() % 60
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.domain = RosGraph._next_domain
+        RosGraph._next_domain = 20 + (RosGraph._next_domain - 19) % 80
+        self._config = resource_dir('config')
+        self._processes = ProcessSet()
+        self._context = rclpy.Context()
+        self._heard: list[list] = []
+
+    def __enter__(self) -> RosGraph:
+        self.environment = ros_environment(
+            os.environ, self.domain, self._config / 'fastdds.xml'
+        )
+        # Read by the listener's own Fast DDS, in this process.
+        for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'ROS_AUTOMATIC_DISCOVERY_RANGE'):
+            os.environ[name] = self.environment[name]
+        rclpy.init(context=self._context, domain_id=self.domain)
+        self.node = Node('listener', context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._processes.stop()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+    def start(self, node: str, **parameters: object) -> ChildProcess:
+        """Start one of the package's nodes with its shipped parameter file."""
+        command = node_command(node, find_prefix(os.environ), self._config, parameters)
+        child = ChildProcess(node, command, self.folder / f'{node}.log')
+        return self._processes.start(child, self.environment)
+
+    def hear(self, kind: type, topic: str, qos: object = 50) -> list:
+        """Return a list that grows by every message on ``topic``."""
+        heard: list = []
+        self._heard.append(heard)
+        self.node.create_subscription(kind, topic, heard.append, qos)
+        return heard
+
+    def heard_anything(self, during: float) -> bool:
+        """Spin for up to ``during`` seconds; tell whether a message or an event came."""
+        before = sum(map(len, self._heard))
+        self._executor.spin_once(timeout_sec=during)
+        return sum(map(len, self._heard)) > before
+
+    def wait_until(self, done: Callable[[], object], timeout: float, what: str) -> None:
+        """Spin until ``done()``; fail naming ``what`` after ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        while not done():
+            left = deadline - time.monotonic()
+            assert left > 0, f'not within {timeout} s: {what}'
+            self._executor.spin_once(timeout_sec=min(left, 0.2))
+
+
+def value_of(diagnostics: list, node: str, key: str) -> str | None:
+    """Return what ``node`` last said of ``key`` on /diagnostics."""
+    for message in reversed(diagnostics):
+        for status in message.status:
+            if status.name == node:
+                return {item.key: item.value for item in status.values}.get(key)
+    return None
