@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
 from emotion_estimator.sources.pixels import RgbImage, bgr_to_rgb, fit, silence_opencv
 
 #: Names that count as images in a folder; other files there are passed over.
-IMAGE_SUFFIXES = frozenset(
-    '.jpg .jpeg .png .bmp .webp .tif .tiff .pgm .ppm .pbm .pnm .jp2 .avif'.split()
-)
+IMAGE_SUFFIXES = frozenset((
+    '.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.pgm', '.ppm', '.pbm', '.pnm',
+    '.jp2', '.avif',
+))
 
 _JPEG = b'\xff\xd8'
 
@@ -41,7 +44,7 @@ def read_image(path: Path) -> RgbImage:
             f'image {path} cannot be decoded ({len(data)} bytes, damaged or no image); '
             'give a JPEG, PNG, WebP, TIFF or BMP'
         )
-    if not data[:2].tobytes() == _JPEG:
+    if data[:2].tobytes() != _JPEG:
         # Only without a conversion does OpenCV hand over the alpha channel.
         unchanged = _decode(data, cv2.IMREAD_UNCHANGED)
         if unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4:
@@ -49,7 +52,7 @@ def read_image(path: Path) -> RgbImage:
     return bgr_to_rgb(image)
 
 
-def _decode(data: np.ndarray, flags: int) -> np.ndarray | None:
+def _decode(data: NDArray[np.uint8], flags: int) -> NDArray[Any] | None:
     if data.size == 0:
         return None
     try:

@@ -50,7 +50,7 @@ def triangulate(vertices: Points, size: tuple[int, int]) -> NDArray[np.int64]:
     for i, (x, y) in enumerate(vertices.astype(np.float32)):
         subdivision.insert((float(x), float(y)))
         index[(float(x), float(y))] = i
-    corners = subdivision.getTriangleList().reshape(-1, 3, 2).astype(float)
+    corners = np.asarray(subdivision.getTriangleList(), float).reshape(-1, 3, 2)
     triangles = [[index.get((x, y), -1) for x, y in triangle] for triangle in corners]
     return np.array([t for t in triangles if min(t) >= 0], np.int64)
 
@@ -78,7 +78,8 @@ def offset_field(
             continue
         corners = np.hstack([target[i], np.ones((3, 1))])
         affine[i + 1] = np.linalg.solve(corners, source[i] - target[i]).T
-        cv2.fillConvexPoly(owner, np.rint(target[i] * 16).astype(np.int32), int(i) + 1, shift=4)
+        outline = np.rint(target[i] * 16).astype(np.int32)
+        cv2.fillConvexPoly(owner, outline, (int(i) + 1,), shift=4)
     y, x = np.mgrid[:height, :width]
     coefficients = affine[owner]
     offset = coefficients[..., 0] * x[..., None] + coefficients[..., 1] * y[..., None]

@@ -1,4 +1,4 @@
-"""What every source does with pixels: to RGB uint8, to the size asked for, without noise on stderr."""
+"""What every source does with pixels: to RGB uint8, and to the size asked for."""
 
 from __future__ import annotations
 

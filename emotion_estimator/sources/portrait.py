@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
+from emotion_estimator.sources.portrait_face import SAD
 from emotion_estimator.sources.portrait_timeline import Timeline, smoothstep
 from emotion_estimator.sources.portrait_warp import FaceWarp
 
@@ -65,7 +67,7 @@ class Portrait:
         self._noise = _noise(size, noise)
 
     def truth_at(self, t: float) -> str:
-        """Return ``happy``, ``unknown`` (neutral), ``sad`` or ``none`` (nobody) at ``t`` seconds."""
+        """Return the truth at ``t``: ``happy``, ``unknown`` (neutral), ``sad``, ``none``."""
         return self._timeline.truth_at(t)
 
     def changes(self) -> tuple[float, ...]:
@@ -89,11 +91,11 @@ class Portrait:
     def image_at(self, t: float) -> NDArray[np.uint8]:
         """Return the picture at ``t`` seconds: uint8 (height, width, 3), RGB."""
         presence = self._timeline.presence_at(t)
-        image = self._room.copy()
+        image: NDArray[Any] = self._room.copy()
         if presence > 0.0:
             shares = self._timeline.expression_at(t)
             # Lids that hang already have less way to fall.
-            shares['blink'] = _lids(t) * (1.0 - 0.25 * shares.get('sad', 0.0))
+            shares['blink'] = _lids(t) * (1.0 - SAD.upper_lid * shares.get('sad', 0.0))
             self._person[self._face.area][..., :3] = self._face(shares)
             layer = cv2.warpAffine(self._person, self._pose(t, presence), self._size)
             see_through = cv2.bitwise_not(cv2.extractChannel(layer, 3))
@@ -120,7 +122,7 @@ class Portrait:
         shift = place - linear @ (pivot + 0.5 - 0.5 / _SCALE)
         return np.hstack([linear / _SCALE, shift[:, None]])
 
-    def _add_noise(self, image: NDArray[np.uint8], t: float) -> NDArray[np.uint8]:
+    def _add_noise(self, image: NDArray[Any], t: float) -> NDArray[np.uint8]:
         height, width = image.shape[:2]
         # Knuth's multiplicative hash of the time in milliseconds chooses the noise's place.
         place = (round(t * 1000.0) * 2654435761) % 2**32
@@ -160,7 +162,8 @@ def _room(size: tuple[int, int]) -> NDArray[np.uint8]:
     mottle = cv2.resize(random.normal(0.0, 4.0, (5, 6)), size, interpolation=cv2.INTER_CUBIC)
     light = np.linspace(6.0, -10.0, size[1])[:, None]
     colour = np.array([201.0, 195.0, 192.0])
-    return np.rint(colour + (mottle + light)[..., None]).clip(0, 255).astype(np.uint8)
+    lit = colour + np.asarray(mottle + light)[..., None]
+    return np.asarray(np.rint(lit).clip(0, 255), np.uint8)
 
 
 def _noise(size: tuple[int, int], deviation: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

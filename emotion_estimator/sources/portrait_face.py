@@ -3,6 +3,11 @@
 The picture itself is ``happy``. The others are described by what muscles do, in the terms of the
 Facial Action Coding System (Ekman and Friesen 1978), in pixels of the picture, whose face is 90
 pixels wide.
+
+How sad the pixels get: with the shipped classifier the sad stretch is labelled sad in 97 % or more
+of its frames, by either landmark source, at a probability of about 0.6 (the smile reaches 0.95).
+It took lids half fallen and corners drawn down as well as raised inner brows: with the brows and
+the corners alone the face mesh's head saw sadness at 0.43 on average, below neutral's 0.56.
 """
 
 from __future__ import annotations
@@ -76,16 +81,18 @@ class Mouth:
 
 
 NEUTRAL = Expression(
-    mouth=Mouth(half_width=16.2, seam=6.4, drop=0.3, upper=4.4, lower=5.6),
-    lower_lid=-0.08,
+    mouth=Mouth(half_width=16.2, seam=7.0, drop=0.5, upper=4.0, lower=5.6),
+    upper_lid=-0.06,
+    lower_lid=-0.14,
     cheeks=2.0,
 )
 
 SAD = Expression(
-    mouth=Mouth(half_width=15.6, seam=5.0, drop=4.2, upper=3.6, lower=5.6),
-    brow_inner=(1.6, -3.2),
-    brow_outer=(0.6, 1.4),
-    upper_lid=0.22,
+    mouth=Mouth(half_width=16.8, seam=6.6, drop=4.5, upper=4.2, lower=5.6),
+    brow_inner=(2.4, -4.0),
+    brow_outer=(0.6, 1.8),
+    upper_lid=0.5,
+    lower_lid=0.08,
     cheeks=2.2,
     chin=1.5,
 )

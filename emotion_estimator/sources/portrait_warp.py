@@ -17,6 +17,9 @@ from emotion_estimator.sources.portrait_points import Points
 _PITCH = 4.0
 _CLEAR = 2.0
 
+#: The second map of ``cv2.remap``, unused where the first holds both coordinates.
+_NO_MAP = np.empty(0, np.float32)
+
 
 class FaceWarp:
     """Mixes expressions into a patch of the picture.
@@ -49,7 +52,9 @@ class FaceWarp:
         texture = self._smiling
         if relaxed > 0.0:
             texture = cv2.addWeighted(texture, 1.0 - relaxed, self._relaxed, relaxed, 0.0)
-        patch = cv2.remap(texture, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        patch = cv2.remap(
+            texture, where, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         for name, (area, shade) in self._shades.items():
             if shares.get(name, 0.0) > 0.0:
                 kept = patch[area] * (1.0 - shares[name] * shade)
@@ -79,7 +84,7 @@ class FaceWarp:
         mask = np.zeros(patch.shape[:2], np.uint8)
         for fold in face.FOLDS:
             line = np.rint(self._own(fold)).astype(np.int32)
-            cv2.polylines(mask, [line], False, 255, 4 * self._scale)
+            cv2.polylines(mask, [line], False, (255,), 4 * self._scale)
         filled = cv2.inpaint(patch, mask, 3.0 * self._scale, cv2.INPAINT_TELEA)
         filled = cv2.GaussianBlur(filled, (0, 0), 1.2 * self._scale)
         share = cv2.GaussianBlur(mask, (0, 0), 1.2 * self._scale)[..., None] / 255.0 * 0.8
@@ -90,10 +95,14 @@ class FaceWarp:
     ) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
         """Return where the line between closed lips lies and how much it darkens each channel."""
         assert expression.mouth is not None
-        line = self._own(expression.mouth.seam_at(np.linspace(-1.0, 1.0, 33)))
+        # It fades towards the corners, where lips only touch.
+        along = np.linspace(-0.97, 0.97, 33)
+        line = np.rint(self._own(expression.mouth.seam_at(along)) * 16).astype(np.int32)
         mask = np.zeros(self._identity.shape[:2], np.uint8)
-        points = [np.rint(line * 16).astype(np.int32)]
-        cv2.polylines(mask, points, False, 255, self._scale, cv2.LINE_AA, shift=4)
+        for start, end, u in zip(line, line[1:], along + 0.5 * (along[1] - along[0])):
+            strength = round(255 * (1.0 - 0.7 * float(u) ** 4))
+            a, b = (int(start[0]), int(start[1])), (int(end[0]), int(end[1]))
+            cv2.line(mask, a, b, (strength,), self._scale, cv2.LINE_AA, shift=4)
         soft = cv2.GaussianBlur(mask, (0, 0), 0.5 * self._scale).astype(np.float32) / 255.0
         left, top, width, height = cv2.boundingRect((soft > 0.01).astype(np.uint8))
         area = (slice(top, top + height), slice(left, left + width))
@@ -116,6 +125,7 @@ def _free_vertices(at: Points) -> Points:
 
 
 def _inside_face(points: Points) -> NDArray[np.bool_]:
-    """Return which points may move: hair, neck and collar stay, and with them the cut-out's edge."""
+    """Return which points may move: hair, neck and collar stay, and the cut-out's edge too."""
     outline = cv2.convexHull(np.vstack([face.FIXED, face.JAW]).astype(np.float32))
-    return np.array([cv2.pointPolygonTest(outline, (float(u), float(v)), False) > 0 for u, v in points])
+    inside = [cv2.pointPolygonTest(outline, (float(u), float(v)), False) > 0 for u, v in points]
+    return np.array(inside)
