@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import numpy as np
@@ -62,6 +63,8 @@ class Filming:
         return complete
 
     def _work(self) -> None:
+        # On Linux this is the thread's own: on a busy machine the film yields to the nodes.
+        os.nice(5)
         while True:
             ending = self._done.is_set()
             shot = self._state.take_shot(0.0 if ending else LAG)

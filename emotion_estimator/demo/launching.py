@@ -26,7 +26,8 @@ class DemoSettings:
     :param landmarks: ``auto``, ``face_landmarker`` or ``face_mesh``.
     :param output: folder for the film, the picture, the summary and the logs.
     :param fps: frames per second of the camera and the film.
-    :param duration: seconds after which the demo ends; None waits for the source's end.
+    :param duration: seconds after the first message at which the demo ends; None waits for the
+        source's end.
     :param domain: ROS_DOMAIN_ID; None takes the environment's, else a free one.
     :param patience: seconds without a message on ``emotion`` after which the demo gives up.
     :param plain: lines instead of the live screen even on a terminal.

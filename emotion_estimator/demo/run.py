@@ -138,12 +138,15 @@ def run_course(
         time.sleep(TICK)
     state.expect_readings()
     robot.start('camera')
-    end = time.monotonic() + (settings.duration or float('inf'))
+    end = float('inf')
     with view:
         while not robot.check() and time.monotonic() < end:
             stop.check()
             _check_silence(state, settings.patience)
-            view.show(state.moment())
+            moment = state.moment()
+            view.show(moment)
+            if moment.received and settings.duration is not None:
+                end = min(end, time.monotonic() + settings.duration)
             time.sleep(TICK)
         deadline = time.monotonic() + 4 * QUIET
         while state.silence() < QUIET and time.monotonic() < deadline:
