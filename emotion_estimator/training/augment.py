@@ -69,9 +69,9 @@ class Enlargement:
 def enlarge(still: Image, how: Enlargement) -> Image:
     """Return the still as RGB uint8 (size, size, 3)."""
     grey = cv2.warpAffine(
-        still, how.matrix, (how.size, how.size), flags=cv2.INTER_CUBIC, borderValue=0
+        still, how.matrix, (how.size, how.size), flags=cv2.INTER_CUBIC, borderValue=(0,)
     )
-    return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 def displacement(landmarks: Points, rng: np.random.Generator) -> Points:
@@ -112,10 +112,11 @@ def warp(image: Image, field: Points) -> Image:
     side = image.shape[0]
     shift = cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC) * (side / len(field))
     ys, xs = np.mgrid[0:side, 0:side].astype(np.float32)
-    return cv2.remap(
+    moved = cv2.remap(
         image, xs - shift[..., 0], ys - shift[..., 1], cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return np.asarray(moved, np.uint8)
 
 
 def vary(still: Image, landmarks: Points | None, rng: np.random.Generator) -> Image:
@@ -135,15 +136,15 @@ def vary(still: Image, landmarks: Points | None, rng: np.random.Generator) -> Im
     )
     if landmarks is not None and rng.random() < 0.85:
         # Four times enlarged first, so that lids and lips do not tear.
-        large = cv2.resize(still, (192, 192), interpolation=cv2.INTER_CUBIC)
+        large = np.asarray(cv2.resize(still, (192, 192), interpolation=cv2.INTER_CUBIC), np.uint8)
         moved = warp(large, displacement(landmarks, rng))
         to_still = np.array([[0.25, 0, -0.375], [0, 0.25, -0.375], [0, 0, 1]])
         matrix = how.matrix @ to_still
         grey = cv2.warpAffine(moved, matrix, (how.size, how.size), flags=cv2.INTER_AREA)
-        image = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+        image = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
     else:
         image = enlarge(still, how)
     if rng.random() < 0.3:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 2.0))
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 2.0)), np.uint8)
     light = np.linspace(0, 1, 256) ** rng.uniform(0.7, 1.4) * rng.uniform(0.7, 1.15) * 255
-    return cv2.LUT(image, np.clip(light, 0, 255).astype(np.uint8))
+    return np.asarray(cv2.LUT(image, np.clip(light, 0, 255).astype(np.uint8)), np.uint8)

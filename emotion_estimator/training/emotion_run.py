@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.emotion import LABELS
-from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.training.dataset import (
     FER_CLASSES,
@@ -26,8 +25,8 @@ from emotion_estimator.training.emotion_fit import (
     step_function,
     still_logits,
 )
-from emotion_estimator.training.evaluate import Seen, evaluate
-from emotion_estimator.training.features import Places, head_scores, plain_pass
+from emotion_estimator.training.evaluate import evaluate
+from emotion_estimator.training.features import Places, Seen, seen_by_both
 from emotion_estimator.training.quantize import int8_weights, write_model
 from emotion_estimator.training.scores import confusion, macro_f1
 from emotion_estimator.training.sequences import SequenceMaker, SequenceSettings
@@ -36,16 +35,6 @@ Floats = NDArray[np.float32]
 
 _STILL_STEPS, _STILL_DT = 15, 1 / 30
 _GROUPING = np.eye(len(LABELS), dtype=np.float32)[TO_LABEL]
-
-
-def seen_by_both(stills: Stills, places: Places, processes: int = 2) -> dict[str, Seen]:
-    """Return what each landmark source sees in the stills, by the source's name."""
-    plain = plain_pass(stills, places, processes)
-    head = BlendshapeHead.load(places.models / 'blendshape_head.json')
-    return {
-        'face_landmarker': Seen(plain.teacher, plain.teacher_found),
-        'face_mesh': Seen(head_scores(plain, head), plain.mesh_found),
-    }
 
 
 def _pool(

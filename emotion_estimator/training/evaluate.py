@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,21 +15,10 @@ from emotion_estimator.training.dataset import (
     TO_LABEL,
     Stills,
 )
+from emotion_estimator.training.features import Seen
 from emotion_estimator.training.scores import classification
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What one landmark source sees in all stills.
-
-    :param blendshapes: float32 (N, 52).
-    :param found: bool (N,), whether it found a face.
-    """
-
-    blendshapes: Floats
-    found: NDArray[np.bool_]
 
 
 def evaluate(
@@ -123,7 +111,7 @@ def _delay(
     onset: float,
     hold: float,
 ) -> float:
-    """Return the seconds from the change's middle to the label that then stays; ``hold`` if none."""
+    """Return the seconds from the change's middle to the lasting label; ``hold`` if never."""
     state, right = classifier.initial_state(), []
     times = np.arange(round(2 * hold * rate)) / rate - hold
     for time in times:

@@ -33,6 +33,18 @@ class Places:
     models: Path
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What one landmark source sees in all stills.
+
+    :param blendshapes: float32 (N, 52).
+    :param found: bool (N,), whether it found a face.
+    """
+
+    blendshapes: Floats
+    found: NDArray[np.bool_]
+
+
 def plain_pass(stills: Stills, places: Places, processes: int = 2) -> Extracted:
     """Run both sources over all stills, enlarged without variation."""
     rows = np.arange(len(stills))
@@ -75,3 +87,13 @@ def head_scores(extracted: Extracted, head: BlendshapeHead) -> Floats:
     for row in np.flatnonzero(extracted.mesh_found):
         scores[row] = head(extracted.mesh[row])
     return scores
+
+
+def seen_by_both(stills: Stills, places: Places, processes: int = 2) -> dict[str, Seen]:
+    """Return what each landmark source sees in the stills, by the source's name."""
+    plain = plain_pass(stills, places, processes)
+    head = BlendshapeHead.load(places.models / 'blendshape_head.json')
+    return {
+        'face_landmarker': Seen(plain.teacher, plain.teacher_found),
+        'face_mesh': Seen(head_scores(plain, head), plain.mesh_found),
+    }

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.perception.alignment import ALIGNMENT, INPUT_POINTS
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
-from emotion_estimator.training.blendshape_head_fit import Floats, HeadSettings, fit_head
+from emotion_estimator.training.blendshape_agreement import agreement
+from emotion_estimator.training.blendshape_head_fit import HeadSettings, fit_head
 from emotion_estimator.training.dataset import PRIVATE_TEST, PUBLIC_TEST, TRAINING, load_stills
 from emotion_estimator.training.features import (
     Places,
@@ -20,6 +19,7 @@ from emotion_estimator.training.features import (
     plain_pass,
     varied_passes,
 )
+from emotion_estimator.training.mirror import mirror_partners
 from emotion_estimator.training.quantize import int8_weights, write_model
 from emotion_estimator.training.scores import correlations, moving
 
@@ -28,7 +28,6 @@ def run(
     places: Places, passes: int, settings: HeadSettings, processes: int = 2
 ) -> dict[str, Any]:
     """Train, convert, measure and write the head; return its metrics on the test images."""
-    os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
     stills = load_stills(places.data)
     plain = plain_pass(stills, places, processes)
     varied = varied_passes(stills, plain, places, passes, processes)
@@ -41,7 +40,8 @@ def run(
     def validate(model: Any) -> float:
         return float(correlations(np.asarray(model(held_inputs)), held_targets)[moves].mean())
 
-    model = fit_head(inputs, targets, validate, settings)
+    partners = mirror_partners(inputs.reshape(len(inputs), -1, 3))
+    model = fit_head(inputs, targets, partners, validate, settings)
     function = tf.function(
         lambda landmarks: model(landmarks),
         input_signature=[tf.TensorSpec((1, 3 * len(INPUT_POINTS)), tf.float32, 'landmarks')],
@@ -55,7 +55,8 @@ def run(
         'trained_on': 'FER2013 Training stills, teacher MediaPipe Face Landmarker '
                       '(face_landmarker.task, Apache-2.0)',
         'settings': {'alignment': ALIGNMENT, 'hidden': list(settings.hidden),
-                     'passes': passes, 'training_pairs': len(inputs)},
+                     'passes': passes, 'training_pairs': len(inputs),
+                     'mirror_partners': partners.tolist()},
         'metrics': {},
     }
     path = write_model(content, card, places.models)
@@ -70,26 +71,3 @@ def run(
     )
     write_model(content, {**card, 'metrics': {'fer2013_private_test': metrics}}, places.models)
     return metrics
-
-
-def agreement(guess: Floats, truth: Floats) -> dict[str, Any]:
-    """Return how well blendshapes agree with the teacher's.
-
-    :param guess: (N, 52); ``truth`` alike.
-    :returns: mean correlation and error over those that move, and both for each blendshape.
-    """
-    correlation, error = correlations(guess, truth), np.abs(guess - truth).mean(axis=0)
-    moves = moving(truth)
-    return {
-        'n': len(truth),
-        'moving': int(moves.sum()),
-        'mean_correlation_moving': round(float(correlation[moves].mean()), 4),
-        'mean_absolute_error': round(float(error.mean()), 4),
-        'blendshapes': {
-            name: {'correlation': round(float(c), 4), 'mae': round(float(e), 4),
-                   'teacher_std': round(float(s), 4), 'moves': bool(m)}
-            for name, c, e, s, m in zip(
-                BLENDSHAPE_NAMES, correlation, error, truth.std(axis=0), moves
-            )
-        },
-    }

@@ -127,7 +127,7 @@ class SequenceMaker:
             # In the middle of a change nobody can say which of the two the face shows.
             weight = np.where(np.abs(share - 0.5) < 0.35, 0.1, weight)
             current, change = target, change + onset + rng.uniform(*settings.hold)
-        return scores.astype(np.float32), emotion, weight
+        return scores.astype(np.float32), emotion, weight.astype(np.float32)
 
     def _disturb(self, scores: Floats, times: NDArray[np.float64]) -> Floats:
         """Add a blink now and then, and noise that partly lasts from frame to frame."""
