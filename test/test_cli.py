@@ -1,0 +1,165 @@
+"""The command line as a user runs it: its output, its errors, its exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion_estimator.emotion import LABELS
+from emotion_estimator.sources.portrait import Portrait
+
+FACES = Path(__file__).parents[2] / 'shared' / 'data' / 'faces'
+TASK = Path(__file__).parents[2] / 'shared' / 'models' / 'face_landmarker.task'
+
+
+def run(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, '-m', 'emotion_estimator.cli.main', *map(str, arguments)],
+        capture_output=True, text=True, check=False, cwd=cwd,
+    )
+
+
+def errors(result):
+    """Return the lines on standard error that are ours."""
+    return [line for line in result.stderr.splitlines() if line.startswith('emotion-estimator:')]
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+    """One smiling face, a wall, and a file that is no image."""
+    folder = tmp_path_factory.mktemp('pictures')
+    smiling = next(f for f in Portrait(5.0).frames() if f.truth == 'happy' and f.stamp > 5)
+    cv2.imwrite(str(folder / 'smile.png'), cv2.cvtColor(smiling.image, cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(folder / 'wall.png'), np.full((240, 320, 3), 128, np.uint8))
+    (folder / 'broken.jpg').write_bytes(b'\xff\xd8 this is no JPEG')
+    return folder
+
+
+def test_images_as_json(pictures):
+    result = run('image', pictures / 'smile.png', pictures / 'wall.png', '--json',
+                 '--landmarks', 'face_mesh')
+    assert result.returncode == 0, result.stderr
+    smile, wall = map(json.loads, result.stdout.splitlines())
+    assert wall == {'file': str(pictures / 'wall.png'), 'faces': []}
+    (face,) = smile['faces']
+    assert face['label'] == 'happy'
+    assert face['confidence'] == max(face['probabilities'].values())
+    assert set(face['probabilities']) == set(LABELS)
+    assert sum(face['probabilities'].values()) == pytest.approx(1, abs=1e-4)
+    x, y, width, height = face['roi']
+    assert 100 < width < 300
+    assert 0 <= x < 512 - width
+    assert 0 <= y < 512 - height
+
+
+def test_a_bad_image_is_named_and_the_others_are_read(pictures):
+    result = run('image', pictures / 'broken.jpg', pictures / 'gone.jpg', pictures / 'wall.png',
+                 '--landmarks', 'face_mesh')
+    assert result.returncode == 2
+    assert result.stdout == f'{pictures / "wall.png"}: no face\n'
+    assert len(errors(result)) == 2
+    assert 'broken.jpg cannot be decoded' in errors(result)[0]
+    assert 'gone.jpg cannot be read' in errors(result)[1]
+
+
+def test_a_video_gives_one_line_a_frame(tmp_path):
+    path = tmp_path / 'film.mp4'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 10.0, (512, 512))
+    frames = [f for f in Portrait(10.0).frames() if 5.0 <= f.stamp < 6.5]
+    for frame in frames:
+        writer.write(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+    writer.release()
+    result = run('video', path, '--json', '--landmarks', 'face_mesh')
+    assert result.returncode == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line['stamp'] for line in lines] == pytest.approx(
+        [k / 10 for k in range(len(frames))], abs=0.02
+    )
+    assert all(len(line['faces']) == 1 for line in lines)
+    assert {line['faces'][0]['face_id'] for line in lines} == {'face_1'}
+    assert lines[-1]['faces'][0]['label'] == frames[-1].truth
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'says'),
+    [
+        (['image'], "Missing argument 'FILES...'"),
+        (['image', 'x.png', '--landmarks', 'dlib'], "'dlib' is not one of"),
+        (['fly'], "No such command 'fly'"),
+        (['video', 'gone.mp4'], "source 'gone.mp4' is no such file"),
+        (['video', 'text.mp4'], 'text.mp4'),
+        (['video', '99'], 'camera 99 cannot be opened'),
+        (['image', 'text.mp4', '--landmarks', 'face_landmarker', '--model-path', 'no.task'],
+         'no.task cannot be read'),
+        (['evaluate', '--blendshapes', 'gone.csv'], 'gone.csv cannot be read'),
+        (['evaluate'], "Missing option '--blendshapes'"),
+    ],
+)  # fmt: skip
+def test_bad_usage_and_input_give_one_line_and_status_2(tmp_path, arguments, says):
+    (tmp_path / 'text.mp4').write_text('not a film')
+    result = run(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert len(errors(result)) == 1
+    assert says in errors(result)[0]
+    assert 'Traceback' not in result.stderr
+    assert result.stdout == ''
+
+
+def test_without_a_verb_the_help_is_shown():
+    result = run()
+    assert result.returncode == 0
+    assert 'Commands:' in result.stdout
+
+
+def test_evaluate_counts_every_row(tmp_path):
+    rng = np.random.default_rng(3)
+    rows = np.column_stack([rng.random((9, 52)), np.arange(9) % 3, np.arange(9)])
+    path = tmp_path / 'table.csv'
+    np.savetxt(path, rows, delimiter=',', fmt='%.5f')
+    result = run('evaluate', '--blendshapes', path, '--json')
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report['n'] == 9
+    matrix = np.array(report['confusion_matrix'])
+    assert matrix.sum(axis=1).tolist() == [3, 3, 3]
+    assert report['accuracy'] == pytest.approx(np.trace(matrix) / 9)
+    assert set(report['recall']) == set(LABELS)
+
+
+def test_doctor_fits_a_screen_and_finds_what_is_needed():
+    result = run('doctor')
+    assert result.returncode == 0, result.stdout
+    lines = result.stdout.splitlines()
+    assert len(lines) <= 25
+    for subject in ('mediapipe', 'landmarks', 'runtime', 'emotion model', 'nodes talk'):
+        assert any(line[4:].startswith(subject) for line in lines)
+    assert not [line for line in lines if line.startswith('NO')]
+
+
+def test_models_are_listed():
+    result = run('models', 'list')
+    assert result.returncode == 0, result.stderr
+    assert [line.partition(':')[0].partition('-')[0] for line in result.stdout.splitlines()] == [
+        'blendshape_head', 'emotion_lstm', 'face_landmarker',
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(not FACES.is_dir(), reason='../shared/data/faces is not here')
+@pytest.mark.parametrize('landmarks', ['face_mesh', 'face_landmarker'])
+def test_real_photographs_the_smiles_are_happy(landmarks):
+    result = run('image', *sorted(FACES.glob('*.jpg')), '--json', '--landmarks', landmarks,
+                 '--model-path', TASK if landmarks == 'face_landmarker' else '')
+    assert result.returncode == 0, result.stderr
+    found = {Path(row['file']).name: row['faces'] for row in map(json.loads,
+                                                                 result.stdout.splitlines())}
+    assert [face['label'] for face in found['portrait.jpg']] == ['happy']
+    assert [face['label'] for face in found['single_face.jpg']] == ['happy']
+    # Five people; four show their teeth, the one at the back hardly smiles.
+    assert len(found['multi_face.jpg']) == 5
+    assert sum(face['label'] == 'happy' for face in found['multi_face.jpg']) >= 4
