@@ -134,7 +134,13 @@ def node_command(
 def parameters(node: str, settings: DemoSettings) -> dict[str, object]:
     """Return the parameters that the demo sets on a node."""
     if node == 'camera':
-        return {'source': settings.source, 'fps': float(settings.fps), 'exit_at_end': True}
+        return {
+            'source': settings.source,
+            'fps': float(settings.fps),
+            'exit_at_end': True,
+            # Until camera, estimator and demo have found each other, frames would be lost.
+            'wait_for_subscribers': 10.0,
+        }
     if node == 'estimator':
         return {'landmark_source': settings.landmarks, 'debug_image': True}
     return {}
