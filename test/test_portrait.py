@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.emotion import primary
+from emotion_estimator.errors import InputError
+from emotion_estimator.perception.landmark_source import bundles_face_mesh
+from emotion_estimator.sources.portrait import Portrait
+from emotion_estimator.sources.portrait_timeline import Segment, Timeline
+
+TASK = Path(__file__).resolve().parents[2] / 'shared' / 'models' / 'face_landmarker.task'
+
+#: Seconds around a change of the truth that agreement leaves out.
+MARGIN = 0.3
+
+
+@pytest.fixture(scope='module')
+def portrait():
+    return Portrait(fps=10)
+
+
+def orange(image: np.ndarray) -> np.ndarray:
+    """Return where the space suit is."""
+    red, green, blue = (image[..., c].astype(int) for c in range(3))
+    return (red > green + 60) & (red > blue + 60)
+
+
+def test_the_course_shows_everything_and_says_when(portrait):
+    assert portrait.duration == 26.0
+    assert portrait.changes() == (3.0, 7.0, 10.0, 15.0, 18.0, 21.0, 24.0)
+    middles = (1, 5, 8, 12, 16, 19, 22, 25)
+    assert [portrait.truth_at(t) for t in middles] == [
+        'unknown', 'happy', 'unknown', 'sad', 'unknown', 'none', 'happy', 'unknown',
+    ]
+
+
+def test_the_truth_switches_in_the_middle_of_each_change(portrait):
+    timeline = Timeline()
+    for t in portrait.changes():
+        assert portrait.truth_at(t - 0.01) != portrait.truth_at(t + 0.01)
+    assert timeline.expression_at(3.0)['happy'] == pytest.approx(0.5)
+    assert timeline.presence_at(18.0) == pytest.approx(0.5)
+
+
+@given(st.floats(0, 200))
+def test_shares_of_expressions_sum_to_one_and_fit_the_truth(t):
+    timeline = Timeline()
+    shares = timeline.expression_at(t)
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert 0.0 <= timeline.presence_at(t) <= 1.0
+    within = t % timeline.duration
+    if all(abs(within - change) > MARGIN for change in timeline.changes()):
+        truth = timeline.truth_at(t)
+        assert timeline.presence_at(t) == (0.0 if truth == 'none' else 1.0)
+        if truth != 'none':
+            assert shares.get({'unknown': 'neutral'}.get(truth, truth)) == 1.0
+
+
+def test_a_script_whose_ends_differ_changes_at_its_seam():
+    timeline = Timeline((Segment(2.0, 'happy'), Segment(1.0, 'sad')))
+    assert timeline.changes() == (0.0, 2.0)
+    assert timeline.truth_at(3.5) == 'happy'
+
+
+def test_frames_are_stamped_from_zero_and_end_with_the_course():
+    portrait = Portrait(fps=4, size=(96, 80))
+    frames = list(portrait.frames())
+    assert len(frames) == 26 * 4
+    assert [frame.stamp for frame in frames] == [i / 4 for i in range(26 * 4)]
+    assert {frame.image.shape for frame in frames} == {(80, 96, 3)}
+    assert all(frame.image.dtype == np.uint8 for frame in frames)
+    assert [f.truth for f in frames] == [portrait.truth_at(f.stamp) for f in frames]
+
+
+def test_looped_it_goes_on_with_growing_stamps():
+    portrait = Portrait(fps=1, size=(64, 64), loop=True)
+    frames = list(islice(portrait.frames(), 60))
+    assert [frame.stamp for frame in frames] == list(range(60))
+    assert [f.truth for f in frames[:26]] == [f.truth for f in frames[26:52]]
+
+
+def test_frames_are_pure_in_time_whatever_the_rate_and_order(portrait):
+    other = Portrait(fps=30)
+    later = other.image_at(12.0)
+    assert np.array_equal(other.image_at(4.3), portrait.image_at(4.3))
+    assert np.array_equal(later, portrait.image_at(12.0))
+
+
+def test_the_person_moves_and_the_sensor_is_noisy(portrait):
+    still = Portrait(noise=0.0)
+    moved = still.image_at(5.5).astype(int) - still.image_at(4.5)
+    assert np.abs(moved).mean() > 1.0
+    away = portrait.image_at(19.0).astype(int)
+    assert np.std(away - still.image_at(19.0)) == pytest.approx(2.0, abs=0.2)
+
+
+@pytest.mark.parametrize('size', [(512, 512), (640, 480), (240, 320)])
+def test_absence_leaves_only_the_backdrop(size):
+    portrait = Portrait(size=size)
+    assert orange(portrait.image_at(1.0)).mean() > 0.02
+    for t in (18.25, 19.5, 20.75):
+        image = portrait.image_at(t).astype(int)
+        assert not orange(image).any()
+        # Grey and even: no edge anywhere, noise aside.
+        assert image.min() > 150
+        assert np.ptp(image, axis=2).max() < 40
+
+
+@pytest.mark.parametrize('fps', [0.0, -5.0, float('nan'), float('inf')])
+def test_a_rate_that_cannot_be_is_refused(fps):
+    with pytest.raises(InputError, match='frames per second is not a rate'):
+        Portrait(fps=fps)
+
+
+def test_a_size_too_small_for_a_face_is_refused():
+    with pytest.raises(InputError, match='32x512 is too small'):
+        Portrait(size=(32, 512))
+
+
+def estimate(portrait: Portrait, source: str) -> list:
+    """Return (frame, face or None) of one course, frames near a change left out."""
+    pytest.importorskip('mediapipe', reason='no mediapipe here')
+    if source == 'face_mesh' and not bundles_face_mesh():
+        pytest.skip('this mediapipe bundles no face mesh')
+    if source == 'face_landmarker' and not TASK.is_file():
+        pytest.skip(f'{TASK} is not there')
+    from emotion_estimator.perception.pipeline import EmotionEstimator
+    from emotion_estimator.settings import EstimatorSettings
+
+    path = str(TASK) if source == 'face_landmarker' else ''
+    settings = EstimatorSettings(landmark_source=source, face_landmarker_path=path)
+    estimator = EmotionEstimator.load(settings)
+    try:
+        seen = [(frame, primary(estimator(frame))) for frame in portrait.frames()]
+    finally:
+        estimator.close()
+    return [
+        (frame, face)
+        for frame, face in seen
+        if all(abs(frame.stamp - change) > MARGIN for change in portrait.changes())
+    ]
+
+
+@pytest.fixture(scope='module', params=['face_mesh', 'face_landmarker'])
+def seen(request, portrait):
+    return estimate(portrait, request.param)
+
+
+def test_the_face_is_seen_exactly_when_it_is_there(seen):
+    assert [face is None for _, face in seen] == [frame.truth == 'none' for frame, _ in seen]
+
+
+def test_the_shipped_classifier_agrees_with_the_truth(seen):
+    right = [frame.truth == (face.label if face else 'none') for frame, face in seen]
+    assert np.mean(right) >= 0.9
+    for truth in ('happy', 'unknown', 'sad'):
+        assert np.mean([ok for ok, (frame, _) in zip(right, seen) if frame.truth == truth]) >= 0.8
+
+
+def median(seen: list, truth: str, name: str) -> float:
+    i = BLENDSHAPE_NAMES.index(name)
+    return float(np.median([face.blendshapes[i] for frame, face in seen if frame.truth == truth]))
+
+
+def test_blendshapes_show_what_was_drawn(seen):
+    for side in ('Left', 'Right'):
+        assert median(seen, 'happy', f'mouthSmile{side}') > 0.7
+        assert median(seen, 'unknown', f'mouthSmile{side}') < 0.1
+        assert median(seen, 'unknown', f'mouthFrown{side}') < 0.1
+        assert median(seen, 'sad', f'mouthSmile{side}') < 0.05
+        assert median(seen, 'sad', f'eyeSquint{side}') > median(seen, 'unknown', f'eyeSquint{side}')
+    assert median(seen, 'sad', 'browInnerUp') > median(seen, 'unknown', 'browInnerUp') + 0.1
+
+
+def test_landmarks_show_a_wide_smile_and_drawn_corners(seen):
+    def measure(truth):
+        width, drop = [], []
+        for frame, face in seen:
+            if frame.truth == truth:
+                left, right = face.landmarks[61, :2], face.landmarks[291, :2]
+                middle = 0.5 * (face.landmarks[13, :2] + face.landmarks[14, :2])
+                between_eyes = np.linalg.norm(face.landmarks[33, :2] - face.landmarks[263, :2])
+                width.append(np.linalg.norm(right - left) / between_eyes)
+                drop.append((0.5 * (left + right) - middle)[1] / between_eyes)
+        return np.median(width), np.median(drop)
+
+    (smile, up), (neutral, level), (sad, down) = map(measure, ('happy', 'unknown', 'sad'))
+    assert smile > 1.15 * neutral
+    assert smile > 1.1 * sad
+    assert up < level < down
