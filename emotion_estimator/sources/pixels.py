@@ -15,8 +15,12 @@ RgbImage = NDArray[np.uint8]
 def silence_opencv() -> None:
     """Keep OpenCV and its FFmpeg from writing to standard error: the sources report by errors."""
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-    if hasattr(cv2, 'setLogLevel'):
-        cv2.setLogLevel(0)
+    # Up to OpenCV 4.11 at the top; later in cv2.utils.logging. Level 0 is silent in both.
+    module: Any = cv2
+    if not hasattr(module, 'setLogLevel'):
+        module = getattr(getattr(cv2, 'utils', None), 'logging', None)
+    if module is not None:
+        module.setLogLevel(0)
 
 
 def to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
