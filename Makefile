@@ -5,18 +5,20 @@
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 SOURCE ?= portrait
 LANDMARKS ?= auto
+DOMAIN ?= 0
 FPS ?= 30
 VENV := .venv
 RUN := $(VENV)/bin/python
 PACKAGE := $(wildcard $(shell git ls-files -co --exclude-standard -- emotion_estimator msg config launch models \
   scripts CMakeLists.txt package.xml 2>/dev/null))
+# -P below keeps this folder, whose emotion_estimator has no messages, off the import path.
 WITH_ROS := . install/local_setup.sh &&
 
 export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup build demo test lint types lock clean
+.PHONY: help setup build demo echo test lint types lock clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -48,8 +50,11 @@ install/.ready: $(VENV)/.ready $(PACKAGE)
 	@touch $@
 
 demo: build ## run the three nodes on SOURCE (portrait, a device number, a video, an image, a folder)
-	@$(WITH_ROS) exec $(RUN) -m emotion_estimator.demo --source '$(SOURCE)' \
+	@$(WITH_ROS) exec $(RUN) -P -m emotion_estimator.demo --source '$(SOURCE)' \
 	  --landmarks $(LANDMARKS) --fps $(FPS) --output out $(ARGS)
+
+echo: build ## print /emotion of a running demo: make echo DOMAIN=the number it printed
+	@$(WITH_ROS) ROS_DOMAIN_ID=$(DOMAIN) exec $(RUN) examples/emotion_listener.py
 
 $(VENV)/.test-ready: $(VENV)/.ready requirements/test.lock
 	$(RUN) -m pip install --quiet --no-deps -r requirements/test.lock

@@ -37,13 +37,18 @@ setup(
         'opencv-python>=4.8',
         'platformdirs>=3',
         'PyYAML>=6',
-        'rich>=13',
         'tqdm>=4.60',
         'tflite-runtime>=2.14; python_version < "3.12" and platform_system == "Linux"',
         'ai-edge-litert>=1.0; python_version >= "3.12" or platform_system != "Linux"',
     ],
     extras_require={
-        'training': ['tensorflow>=2.19,<2.20', 'tf_keras>=2.19,<2.20', 'scikit-learn', 'matplotlib'],
+        'demo': ['matplotlib>=3.5', 'rich>=13'],
+        'training': [
+            'matplotlib>=3.5',
+            'scikit-learn>=1.3',
+            'tensorflow>=2.19,<2.20',
+            'tf_keras>=2.19,<2.20',
+        ],
     },
     entry_points={
         'console_scripts': ['emotion-estimator=emotion_estimator.cli.main:main'],

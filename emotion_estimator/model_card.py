@@ -60,7 +60,7 @@ class ModelCard:
                 'reinstall the package or pass the path of an existing card'
             ) from error
         except ValueError as error:
-            raise ModelError(f'model card {card} is not JSON ({error}); restore the file') from error
+            raise ModelError(f'model card {card} is not JSON ({error}); restore it') from error
         try:
             loaded = cls(
                 path=card.parent / raw['file'],

@@ -39,13 +39,23 @@ class CameraSettings:
         '0', 'Device number or /dev path, video file, image file, folder of images, or portrait'
     )
     fps: float = setting(30.0, 'Frames per second asked for', minimum=1.0, maximum=240.0)
-    width: int = setting(0, 'Image width in pixels, 0 as the source has it', minimum=0, maximum=7680)
+    width: int = setting(
+        0, 'Image width in pixels, 0 as the source has it', minimum=0, maximum=7680
+    )
     height: int = setting(
         0, 'Image height in pixels, 0 as the source has it', minimum=0, maximum=4320
     )
-    frame_id: str = setting('camera_optical_frame', 'frame_id of the images (REP-103 optical frame)')
+    frame_id: str = setting(
+        'camera_optical_frame', 'frame_id of the images (REP-103 optical frame)'
+    )
     loop: bool = setting(False, 'Start a source that ends again from its beginning')
     exit_at_end: bool = setting(False, 'End the process when the source ends')
+    wait_for_subscribers: float = setting(
+        0.0,
+        'Seconds to wait at most for somebody to listen before the first frame',
+        minimum=0.0,
+        maximum=600.0,
+    )
     retry_min: float = setting(
         0.5, 'Seconds before the first attempt to reopen a lost device', minimum=0.05, maximum=60.0
     )
@@ -67,11 +77,13 @@ class EstimatorSettings:
 
     landmark_source: str = setting(
         'auto',
-        'face_landmarker (needs its .task file), face_mesh (bundled), or auto: the first that works',
+        'face_landmarker (needs its .task file), face_mesh (bundled), or auto: the first of them '
+        'that works',
         choices=('auto', 'face_landmarker', 'face_mesh'),
     )
     face_landmarker_path: str = setting(
-        '', 'Path of face_landmarker.task; empty looks where `emotion-estimator models fetch` puts it'
+        '',
+        'Path of face_landmarker.task; empty looks where `emotion-estimator models fetch` puts it',
     )
     max_faces: int = setting(1, 'Most faces looked for in an image', minimum=1, maximum=16)
     min_face_confidence: float = setting(
@@ -79,7 +91,7 @@ class EstimatorSettings:
     )
     face_timeout: float = setting(
         0.5,
-        'Seconds without detection after which a face is lost: its identity and state are forgotten',
+        'Seconds without detection after which a face is lost, its identity and state forgotten',
         minimum=0.0,
         maximum=10.0,
     )

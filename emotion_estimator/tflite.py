@@ -42,5 +42,7 @@ def open_interpreter(path: Path, runtime: str | None = None) -> Any:
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f'{path} is not a TFLite model that {package} can run: {reason}') from error
+        raise ModelError(
+            f'{path} is not a TFLite model that {package} can run ({reason}); restore the file'
+        ) from error
     return interpreter

@@ -18,6 +18,7 @@ NUMPY_INCLUDE = re.compile(
 
 
 def main() -> int:
+    """Repair the wheels of the running environment; return 2 where Python has no headers."""
     include = Path(sysconfig.get_paths()['include'])
     if not (include / 'Python.h').is_file():
         print(f'{include}/Python.h is missing: install the Python headers (apt: python3-dev)')

@@ -56,7 +56,8 @@ def test_we_read_cv_bridges_images_as_it_does(image, encoding):
     bridge = pytest.importorskip('cv_bridge').CvBridge()
     channels = {'mono8': 1, 'rgba8': 4, 'bgra8': 4}.get(encoding, 3)
     pixels = np.dstack([image, image])[..., :channels]
-    message = bridge.cv2_to_imgmsg(np.ascontiguousarray(pixels.squeeze(2) if channels == 1 else pixels))
+    pixels = np.ascontiguousarray(pixels.squeeze(2) if channels == 1 else pixels)
+    message = bridge.cv2_to_imgmsg(pixels)
     message.encoding = encoding
     expected = bridge.imgmsg_to_cv2(message, 'rgb8')
     np.testing.assert_array_equal(rgb_from_message(message), expected)
@@ -106,7 +107,8 @@ def test_a_face_survives_the_way_there_and_back(face, latency):
     assert message.header == HEADER
     assert message.latency == latency
     back = face_from_message(message)
-    assert (back.face_id, back.label, back.confidence) == (face.face_id, face.label, face.confidence)
+    for field in ('face_id', 'label', 'confidence'):
+        assert getattr(back, field) == getattr(face, field)
     assert (back.labels, back.roi, back.model) == (face.labels, face.roi, face.model)
     np.testing.assert_array_equal(back.probabilities, face.probabilities)
     np.testing.assert_array_equal(back.blendshapes, face.blendshapes)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -18,7 +18,6 @@ pytest.importorskip('launch_ros', reason='launch_ros is not importable')
 pytest.importorskip('emotion_estimator.msg', reason='the built package is not sourced')
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from rclpy.qos import qos_profile_sensor_data
@@ -28,6 +27,7 @@ from sensor_msgs.msg import Image
 from emotion_estimator.msg import DialogueAction, Emotion
 from emotion_estimator.nodes.conversion import image_message
 from emotion_estimator.sources.portrait import Portrait
+from launch import LaunchContext
 
 FOLDER = Path(get_package_share_directory('emotion_estimator')) / 'launch'
 ARGUMENTS = {
@@ -73,10 +73,8 @@ def launched(graph: RosGraph, file: str, **arguments: str) -> Iterator[subproces
                 process.send_signal(signal.SIGINT)
             process.wait(timeout=30)
         finally:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             process.wait()
 
 

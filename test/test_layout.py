@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-import xml.etree.ElementTree as ET  # noqa: N817
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -78,6 +78,8 @@ def check_installed(installed: Path) -> None:
         assert {f.name for f in (share / folder).iterdir() if f.is_file()} == sources
     for name in ('Emotion', 'EmotionArray', 'DialogueAction'):
         assert (share / 'msg' / f'{name}.msg').is_file()
+    # colcon falls back to a plain Python build when package.xml is invalid; that has no such mark.
+    assert (installed / 'share/ament_index/resource_index/packages' / PACKAGE).is_file()
     headers = installed / 'include' / PACKAGE / PACKAGE / 'msg'
     assert (headers / 'emotion.hpp').is_file()
     assert (share / 'cmake' / f'{PACKAGE}Config.cmake').is_file()
@@ -85,7 +87,8 @@ def check_installed(installed: Path) -> None:
     assert (package / 'nodes' / 'estimator.py').is_file()
     assert (package / 'msg' / '__init__.py').is_file()
     assert (package / 'sources' / 'data' / 'astronaut.jpg').is_file()
-    assert not list(package.rglob('test'))
+    rooms = {d.name for d in (ROOT / PACKAGE).iterdir() if d.is_dir()} - {'__pycache__'}
+    assert rooms <= {d.name for d in package.iterdir()}
 
 
 def test_what_colcon_installed():
@@ -98,20 +101,6 @@ def test_the_installed_package_is_the_one_that_runs():
     assert installed in Path(module.__file__).parents
     assert importlib.import_module(f'{PACKAGE}.msg').Emotion.LABEL_NONE == 'none'
     assert resource_dir('models').is_dir()
-
-
-def test_colcon_takes_the_tree_for_a_ros_package():
-    prefix()
-    workspace = ROOT / 'build' / 'src'
-    if not workspace.is_dir():
-        pytest.skip('not built by make')
-    run = subprocess.run(
-        ['colcon', 'list', '--base-paths', str(workspace)],
-        capture_output=True, text=True, check=True, cwd=ROOT, env=with_tools(),
-    )
-    assert [line.split('\t')[0::2] for line in run.stdout.splitlines()] == [
-        [PACKAGE, '(ros.ament_cmake)']
-    ]
 
 
 def with_tools() -> dict[str, str]:

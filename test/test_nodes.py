@@ -200,7 +200,7 @@ def test_the_estimator_outlives_bad_images_and_counts_them(tmp_path):
             graph.wait_until(lambda n=number: len(emotions) == n, 10, f'an answer to stamp {sec}')
         assert [m.label for m in emotions] == ['none', 'none']
         assert [m.header.stamp.sec for m in emotions] == [1, 0]
-        graph.wait_until(lambda: said('state_resets') == resets + 1, 10, 'the jump back was counted')
+        graph.wait_until(lambda: said('state_resets') == resets + 1, 10, 'the jump was counted')
         graph.wait_until(lambda: value_of(diagnostics, 'estimator', 'last_error') == '', 10, 'well')
         assert estimator.status() is None
 

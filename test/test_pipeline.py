@@ -27,8 +27,9 @@ class ScriptedLandmarker:
 
     def __call__(self, frame):
         self.stamps.append(frame.stamp)
+        landmarks = np.zeros((478, 3), np.float32)
         blendshapes = np.full(len(BLENDSHAPE_NAMES), 0.1, np.float32)
-        return tuple(FaceLandmarks(np.zeros((478, 3), np.float32), blendshapes, r) for r in self.rois)
+        return tuple(FaceLandmarks(landmarks, blendshapes, roi) for roi in self.rois)
 
     def reset(self):
         self.resets += 1

@@ -35,4 +35,5 @@ def perception_options(command: Command) -> Command:
 
 def in_words(faces: tuple[FaceEmotion, ...]) -> str:
     """Return the faces in one short phrase."""
-    return ', '.join(f'{f.label} {f.confidence:.2f} at {f.roi.as_list()}' for f in faces) or 'no face'
+    described = [f'{f.label} {f.confidence:.2f} at {f.roi.as_list()}' for f in faces]
+    return ', '.join(described) or 'no face'

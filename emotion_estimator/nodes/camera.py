@@ -42,7 +42,7 @@ class CameraNode(StoppableNode):
         self._backoff = Backoff(self.settings.retry_min, self.settings.retry_max)
         # A file that cannot be read is a mistake to report at once; a device may yet be plugged in.
         source = None if is_device(self.settings.source) else self._open()
-        publish_diagnostics(self, self._health)
+        self.report = publish_diagnostics(self, self._health)
         self._thread = threading.Thread(target=self._work, args=(source,), daemon=True)
         self._thread.start()
 
@@ -50,6 +50,7 @@ class CameraNode(StoppableNode):
         """Stop capturing and give the device back."""
         self._stop.set()
         self._thread.join(timeout=5.0)
+        super().stop()
 
     def _open(self) -> Source:
         wanted = self.settings
@@ -68,6 +69,7 @@ class CameraNode(StoppableNode):
         return self.get_clock().now().nanoseconds * 1e-9
 
     def _work(self, source: Source | None) -> None:
+        self._wait_for_subscribers(time.monotonic() + self.settings.wait_for_subscribers)
         while not self._stop.is_set():
             try:
                 source = source or self._open()
@@ -84,6 +86,11 @@ class CameraNode(StoppableNode):
                 if source is not None:
                     source.close()
                 source = None
+
+    def _wait_for_subscribers(self, deadline: float) -> None:
+        while time.monotonic() < deadline and not self._stop.wait(0.05):
+            if self._images.get_subscription_count() and self._truth.get_subscription_count():
+                return
 
     def _wait_for_device(self, error: InputError) -> None:
         wait = self._backoff.next()

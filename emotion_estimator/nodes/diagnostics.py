@@ -23,8 +23,13 @@ class Health:
     failed: bool = False
 
 
-def publish_diagnostics(node: Node, collect: Callable[[], Health], period: float = 1.0) -> None:
-    """Publish ``collect()`` every ``period`` seconds under the node's name."""
+def publish_diagnostics(
+    node: Node, collect: Callable[[], Health], period: float = 1.0
+) -> Callable[[], None]:
+    """Publish ``collect()`` every ``period`` seconds under the node's name.
+
+    :returns: publishes at once, for a last report.
+    """
     publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
     def publish() -> None:
@@ -44,6 +49,7 @@ def publish_diagnostics(node: Node, collect: Callable[[], Health], period: float
         publisher.publish(message)
 
     node.create_timer(period, publish)
+    return publish
 
 
 def _text(value: Any) -> str:

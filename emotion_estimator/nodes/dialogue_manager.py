@@ -25,7 +25,7 @@ class DialogueManagerNode(StoppableNode):
         self._received = 0
         self._decided = 0
         self._actions = self.create_publisher(DialogueAction, 'dialogue/action', 10)
-        publish_diagnostics(self, self._health)
+        self.report = publish_diagnostics(self, self._health)
         self.create_subscription(Emotion, 'emotion', self._decide, 10)
 
     def _decide(self, message: Emotion) -> None:

@@ -29,7 +29,7 @@ from emotion_estimator.statistics import SlidingWindow
 
 
 class EstimatorNode(StoppableNode):
-    """Works on the newest image in a thread of its own; those it cannot keep up with are counted."""
+    """Works on the newest image in a thread of its own and counts those it had to drop."""
 
     def __init__(self) -> None:
         super().__init__('estimator')
@@ -50,13 +50,14 @@ class EstimatorNode(StoppableNode):
         self._newest: Latest[Image] = Latest()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
-        publish_diagnostics(self, self._health)
+        self.report = publish_diagnostics(self, self._health)
         self.create_subscription(Image, 'image_raw', self._newest.put, qos_profile_sensor_data)
 
     def stop(self) -> None:
         """Finish the image at hand and free the models."""
         self._newest.close()
         self._thread.join(timeout=5.0)
+        super().stop()
         self._estimator.close()
 
     def _work(self) -> None:

@@ -40,19 +40,6 @@ def send_log_to(node: Node) -> None:
     core.handlers[:] = [_NodeLogHandler(node)]
 
 
-class StoppableNode(Node):
-    """A node with work of its own beside its callbacks."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        send_log_to(self)
-        #: Set its result to end the process with status 0.
-        self.finished = Future()
-
-    def stop(self) -> None:
-        """End the node's own threads and free what it holds; called once, before destruction."""
-
-
 @contextlib.contextmanager
 def until_shutdown(node: Node) -> Iterator[None]:
     """Let a thread's last publication fail quietly when ROS was shut down meanwhile."""
@@ -62,6 +49,26 @@ def until_shutdown(node: Node) -> Iterator[None]:
         # rclpy's InvalidHandle and RCLError: publishers vanish with the context.
         if node.context.ok():
             raise
+
+
+class StoppableNode(Node):
+    """A node with work of its own beside its callbacks."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        send_log_to(self)
+        #: Set its result to end the process with status 0.
+        self.finished: Future = Future()
+        #: Publishes diagnostics at once.
+        self.report: Callable[[], None] = lambda: None
+
+    def stop(self) -> None:
+        """End the node's own threads and free what it holds; called once, before destruction.
+
+        Reports for the last time, unless ROS is shut down already.
+        """
+        with until_shutdown(self):
+            self.report()
 
 
 def run(make_node: Callable[[], StoppableNode]) -> int:

@@ -81,7 +81,7 @@ def rgb_from_buffer(
             f'image data is truncated: {flat.size} bytes, {width}x{height} {encoding} with step '
             f'{step} needs {step * height}'
         )
-    pixels = np.ndarray(
+    pixels: NDArray[Any] = np.ndarray(
         (height, width, channels),
         dtype,
         flat.data,
