@@ -6,6 +6,9 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 SOURCE ?= portrait
 LANDMARKS ?= auto
 DOMAIN ?= 0
+# For training only: Kaggle's fer2013.csv (or the same as .npz) and the Face Landmarker.
+DATA ?= fer2013.csv
+TEACHER ?= $(HOME)/.cache/emotion_estimator/face_landmarker.task
 FPS ?= 30
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -18,7 +21,7 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup build demo echo test lint types lock clean
+.PHONY: help setup build demo echo train-blendshapes train-emotion evaluate test lint types lock clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -56,6 +59,24 @@ demo: build ## run the three nodes on SOURCE (portrait, a device number, a video
 echo: build ## print /emotion of a running demo: make echo DOMAIN=the number it printed
 	@$(WITH_ROS) ROS_DOMAIN_ID=$(DOMAIN) exec $(RUN) examples/emotion_listener.py
 
+TRAINING := .venv-training
+TRAIN = $(TRAINING)/bin/python -m emotion_estimator.training
+
+$(TRAINING)/.ready: requirements/training.lock
+	test -x $(TRAINING)/bin/python || $(PYTHON) -m venv $(TRAINING)
+	@touch $(TRAINING)/COLCON_IGNORE
+	$(TRAINING)/bin/python -m pip install --quiet -r requirements/training.lock
+	@touch $@
+
+train-blendshapes: $(TRAINING)/.ready ## distil the blendshape head from DATA by TEACHER
+	$(TRAIN) blendshapes --data $(DATA) --teacher $(TEACHER) $(ARGS)
+
+train-emotion: $(TRAINING)/.ready ## train the streaming LSTM on DATA, after train-blendshapes
+	$(TRAIN) emotion --data $(DATA) --teacher $(TEACHER) $(ARGS)
+
+evaluate: $(TRAINING)/.ready ## measure the shipped models on DATA
+	$(TRAIN) evaluate --data $(DATA) --teacher $(TEACHER) $(ARGS)
+
 $(VENV)/.test-ready: $(VENV)/.ready requirements/test.lock
 	$(RUN) -m pip install --quiet --no-deps -r requirements/test.lock
 	@touch $@
@@ -76,4 +97,4 @@ lock: ## write the lock files anew from requirements/*.in
 	  -c requirements/demo.lock --python-version 3.11 --no-annotate --quiet -o requirements/test.lock
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) build install log out
+	rm -rf $(VENV) $(TRAINING) build install log out
