@@ -19,7 +19,7 @@ from emotion_estimator.training.sequences import SequenceMaker
 Floats = NDArray[np.float32]
 
 #: Below this score a blendshape is noise; the root spreads the small ones, which tell most.
-_FLOOR = 0.003
+_FLOOR = 0.01
 #: Interval that the network sees as zero, seconds.
 _USUAL_DT = 1 / 30
 
@@ -31,7 +31,7 @@ class EmotionSettings:
     front: int = 64
     units: tuple[int, ...] = (48,)
     steps: int = 4000
-    batch: int = 128
+    batch: int = 192
     learning_rate: float = 3e-3
     dropout: float = 0.1
     smoothing: float = 0.02
@@ -90,7 +90,7 @@ def fit_network(
     """
     keras.utils.set_random_seed(settings.seed)
     spreads = np.asarray(spread(pool))
-    mean, scale = spreads.mean(axis=0), spreads.std(axis=0) + 0.01
+    mean, scale = spreads.mean(axis=0), spreads.std(axis=0) + 0.02
     model = build_network(mean, scale, settings)
     network = FloatNetwork(model, mean, scale)
     schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps, 0.01)

@@ -52,6 +52,7 @@ def evaluate(
         figures[name]['coverage_by_class'] = {
             emotion: round(float(seen.found[test & (stills.emotion == code)].mean()), 4)
             for code, emotion in enumerate(FER_CLASSES)
+            if (test & (stills.emotion == code)).any()
         }
         response = test & seen.found
         figures[name]['response'] = response_times(

@@ -28,17 +28,23 @@ class SequenceSettings:
     :param still: share of sequences that hold one expression throughout.
     :param direct: share of changes that go from one expression to another without neutral.
     :param noise: standard deviation of the sensor noise.
+    :param gain: standard deviation of the logarithm of each blendshape's gain in a sequence:
+        landmark sources, cameras and faces differ in it.
+    :param missing: share of blendshapes that stay at nought in a sequence, so that no single one
+        decides.
     :param dropped: greatest share of dropped frames.
     :param blinks: blinks per second.
     """
 
-    steps: int = 48
+    steps: int = 32
     rate: tuple[float, float] = (10.0, 60.0)
     onset: tuple[float, float] = (0.1, 1.0)
     hold: tuple[float, float] = (0.3, 2.5)
     still: float = 0.5
     direct: float = 0.2
     noise: tuple[float, float] = (0.005, 0.04)
+    gain: float = 0.2
+    missing: float = 0.05
     dropped: float = 0.15
     blinks: float = 0.3
 
@@ -137,8 +143,11 @@ class SequenceMaker:
             length = rng.uniform(0.1, 0.3)
             lid = np.clip(1 - np.abs((times - start) / (length / 2) - 1), 0, 1)[:, None]
             scores[:, _BLINK] = np.maximum(scores[:, _BLINK], 0.7 * lid)
+        count = scores.shape[1]
+        gain = np.exp(settings.gain * rng.normal(size=count))
+        scores = scores * np.where(rng.random(count) < settings.missing, 0.0, gain)
         amount = rng.uniform(*settings.noise)
         white = rng.normal(size=scores.shape)
-        slow = np.repeat(rng.normal(size=(1, scores.shape[1])), len(scores), axis=0)
+        slow = np.repeat(rng.normal(size=(1, count)), len(scores), axis=0)
         # Small scores are also the steady ones.
         return scores + amount * (0.7 * white + 0.7 * slow) * np.sqrt(np.abs(scores) + 0.02) * 1.5

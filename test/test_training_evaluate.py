@@ -1,0 +1,94 @@
+"""How training measures: with classifiers whose figures are known beforehand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.emotion import LABELS
+from emotion_estimator.training.blendshape_agreement import agreement
+from emotion_estimator.training.card_text import blendshape_table, emotion_table, response_table
+from emotion_estimator.training.dataset import FER_CLASSES, Stills
+from emotion_estimator.training.evaluate import evaluate, response_times
+from emotion_estimator.training.features import Seen
+
+HAPPY, SAD, NEUTRAL = (FER_CLASSES.index(name) for name in ('happy', 'sad', 'neutral'))
+SMILE = BLENDSHAPE_NAMES.index('mouthSmileLeft')
+FROWN = BLENDSHAPE_NAMES.index('mouthFrownLeft')
+
+
+class Late:
+    """Reads smile and frown, and says so ``delay`` frames later."""
+
+    labels = LABELS
+
+    def __init__(self, delay: int) -> None:
+        self._delay = delay
+
+    def initial_state(self) -> list[int]:
+        return []
+
+    def __call__(self, blendshapes, state, dt):
+        now = 0 if blendshapes[SMILE] > 0.5 else 2 if blendshapes[FROWN] > 0.5 else 1
+        state = [*state, now]
+        shown = state[max(len(state) - 1 - self._delay, 0)]
+        return np.eye(3, dtype=np.float32)[shown], state
+
+    def classify_still(self, blendshapes):
+        return self(blendshapes, [], 1 / 30)[0]
+
+
+def faces() -> tuple[np.ndarray, np.ndarray]:
+    blendshapes = np.zeros((60, 52), np.float32)
+    blendshapes[:20, SMILE], blendshapes[20:40, FROWN] = 0.9, 0.9
+    return blendshapes, np.repeat([HAPPY, SAD, NEUTRAL], 20)
+
+
+@pytest.mark.parametrize('delay', [0, 6])
+def test_response_is_the_delay(delay: int) -> None:
+    blendshapes, emotion = faces()
+    truth = np.where(emotion == HAPPY, 0, np.where(emotion == SAD, 2, 1))
+    figures = response_times(Late(delay), blendshapes, truth, pairs=20)
+    for rate in (10, 30, 60):
+        # The label turns at 0.5 of 0.9, hence at most a frame beside the middle.
+        assert figures[f'{rate}_fps']['median_s'] == pytest.approx(delay / rate, abs=1.1 / rate)
+    assert figures['30_fps']['within_0.25_s'] == 1.0
+    assert figures['10_fps']['within_0.25_s'] == (1.0 if delay == 0 else 0.0)
+
+
+def test_a_label_that_never_comes_counts_as_the_whole_hold() -> None:
+    blendshapes, emotion = faces()
+    truth = np.where(emotion == HAPPY, 0, np.where(emotion == SAD, 2, 1))
+    figures = response_times(Late(10_000), blendshapes, truth, pairs=20, hold=1.5)
+    assert figures['30_fps']['median_s'] == 1.5
+
+
+def test_stills_that_no_source_sees_lower_coverage_not_accuracy() -> None:
+    blendshapes, emotion = faces()
+    stills = Stills(
+        pixels=np.zeros((60, 48, 48), np.uint8), emotion=emotion, usage=np.full(60, 2),
+        image_id=np.arange(60), duplicate=np.arange(60) < 3,
+    )
+    stills.usage[::2] = 1
+    found = np.ones(60, bool)
+    found[1:11] = False
+    figures = {'a': evaluate(Late(0), stills, {'a': Seen(blendshapes, found)})['a']}
+    test = figures['a']['private_test']
+    assert (test['accuracy'], test['n'], test['coverage']) == (1.0, 25, round(25 / 30, 4))
+    assert figures['a']['private_test_without_duplicates']['n'] == 25
+    assert figures['a']['coverage_by_class']['happy'] == 0.5
+    assert '| a | private_test | 25 | 0.8333 | 1.0 |' in emotion_table(figures)
+    assert '| a | 30 fps |' in response_table(figures)
+
+
+def test_agreement_with_the_teacher_counts_what_moves() -> None:
+    truth = np.random.default_rng(0).uniform(0, 0.01, (300, 52)).astype(np.float32)
+    truth[:, SMILE] = np.linspace(0, 1, 300)
+    guess = truth.copy()
+    guess[:, SMILE] = 0.5 * truth[:, SMILE]
+    figures = agreement(guess, truth)
+    assert figures['moving'] == 1
+    assert figures['mean_correlation_moving'] == 1.0
+    assert figures['blendshapes']['mouthSmileLeft']['mae'] == pytest.approx(0.25, abs=0.01)
+    assert '| mouthSmileLeft | 1.0 | 0.25 |' in blendshape_table({'test': figures})
