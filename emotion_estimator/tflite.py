@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_estimator.errors import ModelError
+from emotion_estimator.quiet import quiet
 
 #: Modules that hold an ``Interpreter``, in order of preference. TensorFlow is not one of them:
 #: running the estimator never imports it.
@@ -38,8 +39,9 @@ def open_interpreter(path: Path, runtime: str | None = None) -> Any:
     except ImportError as error:
         raise ModelError(f'TFLite runtime {package} cannot be imported: {error}') from error
     try:
-        interpreter = interpreter_class(model_path=str(path), num_threads=1)
-        interpreter.allocate_tensors()
+        with quiet():
+            interpreter = interpreter_class(model_path=str(path), num_threads=1)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(

@@ -12,7 +12,8 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import ModelError
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.landmarks import FaceLandmarks, bounding_roi
-from emotion_estimator.perception.mediapipe_import import import_mediapipe, quiet
+from emotion_estimator.perception.mediapipe_import import import_mediapipe
+from emotion_estimator.quiet import quiet
 
 
 class FaceLandmarker:

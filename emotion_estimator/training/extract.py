@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.face_landmarker import FaceLandmarker
-from emotion_estimator.perception.mediapipe_import import import_mediapipe, quiet
+from emotion_estimator.perception.mediapipe_import import import_mediapipe
+from emotion_estimator.quiet import quiet
 from emotion_estimator.training.augment import Enlargement, enlarge, vary
 from emotion_estimator.training.dataset import Stills
 
