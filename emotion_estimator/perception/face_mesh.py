@@ -50,6 +50,8 @@ class FaceMesh:
                 min_detection_confidence=min_confidence,
                 min_tracking_confidence=min_confidence,
             )
+            # The graph opens, and talks, in threads; its first answer means that it is open.
+            self._mesh.process(np.zeros((64, 64, 3), np.uint8))
         self._chatty = True
 
     def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
