@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -49,6 +50,22 @@ def test_npz_is_read_alike(tmp_path) -> None:
     got = load_stills(tmp_path / 'a.npz')
     np.testing.assert_array_equal(got.pixels, wanted.pixels)
     np.testing.assert_array_equal(got.usage, wanted.usage)
+
+
+def test_a_folder_of_images_is_read_alike(tmp_path) -> None:
+    for number, place in enumerate(('train/happy', 'validation/sad', 'test/neutral')):
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        cv2.imwrite(str(folder / 'face.png'), np.full((48, 48), 10 * number, np.uint8))
+    stills = load_stills(tmp_path)
+    got = {(int(e), int(u), int(p[0, 0])) for e, u, p
+           in zip(stills.emotion, stills.usage, stills.pixels)}
+    assert got == {(3, 0, 0), (4, 1, 10), (6, 2, 20)}
+
+
+def test_a_folder_without_faces_is_refused(tmp_path) -> None:
+    with pytest.raises(InputError, match='holds no images'):
+        load_stills(tmp_path)
 
 
 @pytest.mark.parametrize('content', [None, 'emotion,image\n3,cat.png\n',

@@ -21,13 +21,14 @@ def _parser() -> argparse.ArgumentParser:
     ))
     verbs = parser.add_subparsers(dest='verb', required=True)
     head = verbs.add_parser('blendshapes', help='distil the blendshape head')
-    head.add_argument('--passes', type=int, default=3, help='varied passes over the stills')
-    head.add_argument('--epochs', type=int, default=40)
+    head.add_argument('--passes', type=int, default=2, help='varied passes over the stills')
+    head.add_argument('--epochs', type=int, default=36)
     emotion = verbs.add_parser('emotion', help='train the streaming LSTM')
     emotion.add_argument('--steps', type=int, default=4000, help='training batches')
     verbs.add_parser('evaluate', help='measure the models in --models and print tables')
     for verb in verbs.choices.values():
-        verb.add_argument('--data', type=Path, required=True, help='fer2013.csv or fer2013.npz')
+        verb.add_argument('--data', type=Path, required=True,
+                          help='fer2013.csv, fer2013.npz, or a folder <split>/<emotion>/*.png')
         verb.add_argument('--teacher', type=Path, required=True, help='face_landmarker.task')
         verb.add_argument('--cache', type=Path, default=Path('data/cache'))
         verb.add_argument('--models', type=Path, default=Path('models'))

@@ -31,3 +31,23 @@ def agreement(guess: Floats, truth: Floats) -> dict[str, Any]:
             )
         },
     }
+
+
+def symmetry(guess: Floats, truth: Floats, mirrored: Floats) -> dict[str, float]:
+    """Return how symmetric the teacher is, and how well the head follows its symmetric part.
+
+    :param guess: (N, 52), the head's scores.
+    :param truth: (N, 52), the teacher's of the same images; ``mirrored`` of the mirrored images,
+        left and right swapped back.
+    :returns: mean correlations over the blendshapes that move.
+    """
+    moves = moving(truth)
+    both = (truth + mirrored) / 2
+    return {
+        'teacher_with_itself_mirrored': round(
+            float(correlations(mirrored, truth)[moves].mean()), 4
+        ),
+        'mean_correlation_with_symmetric_teacher': round(
+            float(correlations(guess, both)[moves].mean()), 4
+        ),
+    }

@@ -68,10 +68,15 @@ def write_text(card: Path) -> Path:
     """Write the Markdown card beside a JSON card; return its path."""
     raw = json.loads(card.read_text())
     body = _head_text(raw) if raw['kind'] == 'blendshape_head' else _emotion_text(raw)
+    # Long lists are for the code alone.
+    settings = {
+        name: value for name, value in raw['settings'].items()
+        if not (isinstance(value, list) and len(value) > 10)
+    }
     general = markdown_table(('', ''), [
         ('version', raw['version']), ('file', f'`{raw["file"]}`, {raw["bytes"]} bytes'),
         ('sha256', f'`{raw["sha256"]}`'), ('licence', raw['license']),
-        ('trained on', raw['trained_on']), ('settings', f'`{json.dumps(raw["settings"])}`'),
+        ('trained on', raw['trained_on']), ('settings', f'`{json.dumps(settings)}`'),
     ])
     text = card.with_suffix('.md')
     text.write_text(f'# {raw["name"]} {raw["version"]}\n\n{body[0]}\n\n{general}\n\n{body[1]}\n')
@@ -93,9 +98,19 @@ def _head_text(raw: dict[str, Any]) -> tuple[str, str]:
         'Agreement with the Face Landmarker. A blendshape moves in a set where the teacher\'s '
         'standard deviation is over 0.05, or where more than 100 images score over 0.4. On the '
         'clips both sources tracked from frame to frame; on FER2013 each image stood alone. '
-        'Known limit: a regression to the mean makes rare, strong scores come out weaker than '
-        f'the teacher\'s.\n\n{summary}\n\n{blendshape_table(sets)}\n\n'
+        'Known limit: asymmetric scores (jaw and mouth to one side) follow the teacher '
+        f'least.\n\n{summary}\n\n{_symmetry_text(sets)}{blendshape_table(sets)}\n\n'
         'Measured by `python -m emotion_estimator.training blendshapes` (docs/training.md).',
+    )
+
+
+def _symmetry_text(sets: dict[str, dict[str, Any]]) -> str:
+    return ''.join(
+        f'The teacher is not symmetric: on {name}, what it says of an image and of its mirror '
+        f'image correlates with {figures["teacher_with_itself_mirrored"]} only, which no '
+        'symmetric head can follow. With the mean of both, the teacher made symmetric, the head '
+        f'correlates with {figures["mean_correlation_with_symmetric_teacher"]}.\n\n'
+        for name, figures in sets.items() if 'teacher_with_itself_mirrored' in figures
     )
 
 

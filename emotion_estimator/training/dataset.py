@@ -6,6 +6,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +23,8 @@ TO_LABEL = np.array(
 
 TRAINING, PUBLIC_TEST, PRIVATE_TEST = range(3)
 _USAGES = ('Training', 'PublicTest', 'PrivateTest')
+#: Folder names in use for each split, lower case.
+_FOLDERS = (('training', 'train'), ('publictest', 'validation', 'val'), ('privatetest', 'test'))
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +52,13 @@ class Stills:
 def load_stills(path: Path) -> Stills:
     """Read FER2013.
 
-    :param path: ``fer2013.npz`` (arrays as in :class:`Stills`) or Kaggle's ``fer2013.csv``
-        (columns emotion, pixels, Usage).
-    :raises InputError: the file is missing or is neither.
+    :param path: ``fer2013.npz`` (arrays as in :class:`Stills`), Kaggle's ``fer2013.csv`` (columns
+        emotion, pixels, Usage), or a folder of images ``<split>/<emotion>/*.png`` or ``.jpg``
+        with the splits train, validation and test.
+    :raises InputError: the file is missing or is none of these.
     """
+    if path.is_dir():
+        return _from_folder(path)
     try:
         return _from_csv(path) if path.suffix == '.csv' else _from_npz(path)
     except OSError as error:
@@ -81,6 +87,33 @@ def _from_csv(path: Path) -> Stills:
             pixels.append(np.array(row['pixels'].split(), np.uint8).reshape(48, 48))
             emotion.append(int(row['emotion']))
             usage.append(_USAGES.index(row['Usage'].strip()))
+    return _assemble(pixels, emotion, usage)
+
+
+def _from_folder(path: Path) -> Stills:
+    pixels, emotion, usage = [], [], []
+    for file in sorted(path.glob('*/*/*')):
+        split, name = file.parts[-3].lower(), file.parts[-2].lower()
+        part = next((number for number, names in enumerate(_FOLDERS) if split in names), None)
+        if part is None or name not in FER_CLASSES or file.suffix not in ('.png', '.jpg'):
+            continue
+        image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+        if image is None:
+            raise InputError(f'{file} is not an image that can be read; remove or replace it')
+        small = cv2.resize(image, (48, 48), interpolation=cv2.INTER_AREA)
+        pixels.append(np.asarray(small, np.uint8))
+        emotion.append(FER_CLASSES.index(name))
+        usage.append(part)
+    if not pixels:
+        raise InputError(
+            f'{path} holds no images <split>/<emotion>/*.png with splits train, validation, test '
+            f'and emotions {", ".join(FER_CLASSES)}'
+        )
+    return _assemble(pixels, emotion, usage)
+
+
+def _assemble(pixels: list[NDArray[np.uint8]], emotion: list[int], usage: list[int]) -> Stills:
+    """Number the images and find those of the tests that are training images too."""
     images, parts = np.stack(pixels), np.array(usage)
     trained = {image.tobytes() for image in images[parts == TRAINING]}
     return Stills(

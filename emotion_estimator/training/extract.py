@@ -25,7 +25,6 @@ from emotion_estimator.training.dataset import Stills
 #: Raise it when the images made for a pass change, so that old chunks are not reused.
 _VERSION = 1
 _CHUNK = 256
-_PLAIN = Enlargement()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +52,7 @@ class _Task:
     stills: NDArray[np.uint8]
     landmarks: NDArray[np.float32] | None
     seed: int
+    mirrored: bool
 
 
 _sources: dict[str, Any] = {}
@@ -88,7 +88,7 @@ def mesh_landmarks(mesh: Any, image: NDArray[np.uint8]) -> NDArray[np.float32] |
 def _image(task: _Task, position: int) -> NDArray[np.uint8]:
     still = task.stills[position]
     if task.seed == 0:
-        return enlarge(still, _PLAIN)
+        return enlarge(still, Enlargement(mirror=task.mirrored))
     rng = np.random.default_rng([task.seed, int(task.rows[position])])
     known = task.landmarks
     usable = known is not None and known[position].any()
@@ -121,6 +121,7 @@ def extract(
     seed: int = 0,
     landmarks: NDArray[np.float32] | None = None,
     processes: int = 2,
+    mirrored: bool = False,
 ) -> Extracted:
     """Run the Face Landmarker and the face mesh over enlarged stills.
 
@@ -134,8 +135,10 @@ def extract(
     :param landmarks: (len(stills), 478, 3) in pixels of the stills, zeros where unknown; needed
         to vary expressions.
     :param processes: worker processes.
+    :param mirrored: swap left and right of plainly enlarged stills.
     """
-    folder = cache / f'{_identity(stills, rows, teacher)}-seed{seed}'
+    suffix = '-mirrored' if mirrored else ''
+    folder = cache / f'{_identity(stills, rows, teacher)}-seed{seed}{suffix}'
     folder.mkdir(parents=True, exist_ok=True)
     paths, tasks = [], []
     for start in range(0, len(rows), _CHUNK):
@@ -143,7 +146,7 @@ def extract(
         paths.append(folder / f'{start:06d}.npz')
         if not paths[-1].exists():
             known = None if landmarks is None else landmarks[part]
-            tasks.append(_Task(paths[-1], part, stills.pixels[part], known, seed))
+            tasks.append(_Task(paths[-1], part, stills.pixels[part], known, seed, mirrored))
     _run_all(tasks, len(paths), teacher, processes, f'landmarks, pass {seed}')
     return _read(paths)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator.perception.alignment import align
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.training.augment import Enlargement
@@ -49,6 +50,20 @@ def plain_pass(stills: Stills, places: Places, processes: int = 2) -> Extracted:
     """Run both sources over all stills, enlarged without variation."""
     rows = np.arange(len(stills))
     return extract(stills, rows, places.teacher, places.cache, processes=processes)
+
+
+def mirrored_teacher(
+    stills: Stills, rows: NDArray[np.int64], places: Places, processes: int = 2
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return what the Face Landmarker says of mirrored stills, left and right swapped back.
+
+    A perfectly symmetric teacher would say what it says of the stills themselves; how far it
+    does bounds what a symmetric head can reach.
+
+    :returns: blendshapes (len(rows), 52), and bool (len(rows),) whether it found a face.
+    """
+    seen = extract(stills, rows, places.teacher, places.cache, processes=processes, mirrored=True)
+    return seen.teacher[:, list(MIRROR)], seen.teacher_found
 
 
 def varied_passes(

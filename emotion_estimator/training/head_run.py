@@ -9,13 +9,14 @@ import tensorflow as tf
 
 from emotion_estimator.perception.alignment import ALIGNMENT, INPUT_POINTS
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
-from emotion_estimator.training.blendshape_agreement import agreement
+from emotion_estimator.training.blendshape_agreement import agreement, symmetry
 from emotion_estimator.training.blendshape_head_fit import HeadSettings, fit_head
 from emotion_estimator.training.dataset import PRIVATE_TEST, PUBLIC_TEST, TRAINING, load_stills
 from emotion_estimator.training.features import (
     Places,
     head_pairs,
     head_scores,
+    mirrored_teacher,
     plain_pass,
     varied_passes,
 )
@@ -64,6 +65,8 @@ def run(
     test = plain.teacher_found & plain.mesh_found & (stills.usage == PRIVATE_TEST)
     scores = head_scores(plain, head)[test]
     metrics = agreement(scores, plain.teacher[test])
+    mirrored, found = mirrored_teacher(stills, np.flatnonzero(test), places, processes)
+    metrics.update(symmetry(scores[found], plain.teacher[test][found], mirrored[found]))
     shown = plain.mesh_found & (stills.usage == PUBLIC_TEST) & plain.teacher_found
     floats = np.asarray(model(held_inputs))
     metrics['int8_to_float_max_difference'] = round(

@@ -43,8 +43,8 @@ class SequenceSettings:
     still: float = 0.5
     direct: float = 0.2
     noise: tuple[float, float] = (0.005, 0.04)
-    gain: float = 0.2
-    missing: float = 0.05
+    gain: float = 0.15
+    missing: float = 0.02
     dropped: float = 0.15
     blinks: float = 0.3
 
