@@ -85,7 +85,7 @@ $(VENV)/.test-ready: $(VENV)/.ready requirements/test.lock
 	@touch $@
 
 test: $(VENV)/.test-ready build lint types ## lint, types and every test
-	@$(WITH_ROS) $(RUN) -m pytest $(ARGS)
+	@$(WITH_ROS) $(RUN) -P -m pytest $(ARGS)
 
 lint: $(VENV)/.test-ready ## ruff
 	$(VENV)/bin/ruff check .

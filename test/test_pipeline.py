@@ -10,8 +10,16 @@ from emotion_estimator.frame import Frame
 from emotion_estimator.perception.landmarks import FaceLandmarks
 from emotion_estimator.perception.pipeline import EmotionEstimator
 
-IMAGE = np.zeros((100, 100, 3), np.uint8)
+IMAGE = np.zeros((200, 200, 3), np.uint8)
 LEFT, RIGHT = Roi(0, 0, 30, 30), Roi(60, 0, 40, 40)
+
+
+def corners(roi):
+    """Return landmarks that span ``roi``."""
+    landmarks = np.zeros((478, 3), np.float32)
+    landmarks[:, :2] = (roi.x, roi.y)
+    landmarks[0, :2] += (roi.width, roi.height)
+    return landmarks
 
 
 class ScriptedLandmarker:
@@ -27,9 +35,8 @@ class ScriptedLandmarker:
 
     def __call__(self, frame):
         self.stamps.append(frame.stamp)
-        landmarks = np.zeros((478, 3), np.float32)
         blendshapes = np.full(len(BLENDSHAPE_NAMES), 0.1, np.float32)
-        return tuple(FaceLandmarks(landmarks, blendshapes, roi) for roi in self.rois)
+        return tuple(FaceLandmarks(corners(roi), blendshapes, roi) for roi in self.rois)
 
     def reset(self):
         self.resets += 1
