@@ -26,7 +26,7 @@ from emotion_estimator.training.mirror import mirror_partners
 from emotion_estimator.training.quantize import int8_weights, write_model
 from emotion_estimator.training.sequences import SequenceMaker, SequenceSettings
 
-SETTINGS = EmotionSettings(front=48, units=(24, 16), steps=60, batch=16, dropout=0.0)
+SETTINGS = EmotionSettings(front=48, units=(24, 16), steps=90, batch=16, dropout=0.0)
 HAPPY, NEUTRAL = FER_CLASSES.index('happy'), FER_CLASSES.index('neutral')
 
 
@@ -37,7 +37,11 @@ def trained():
     emotion = np.array([HAPPY, NEUTRAL] * 40)
     pool[emotion == HAPPY, 44:46] += 0.7
     maker = SequenceMaker(pool, emotion, SequenceSettings(steps=12), 1)
-    network = fit_network(maker, pool, lambda _: 0.0, SETTINGS, report_every=30)
+
+    def validate(network) -> float:
+        return float((still_logits(network, pool, 8, 1 / 30).argmax(axis=1) == emotion).mean())
+
+    network = fit_network(maker, pool, validate, SETTINGS, report_every=30)
     return network, pool, emotion
 
 
