@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.duration import Duration
 from rclpy.node import Node
 
 
@@ -28,7 +29,8 @@ def publish_diagnostics(
 ) -> Callable[[], None]:
     """Publish ``collect()`` every ``period`` seconds under the node's name.
 
-    :returns: publishes at once, for a last report.
+    :returns: publishes at once and waits until it was heard, half a second at most: for the last
+        report of a node that ends.
     """
     publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
@@ -48,8 +50,12 @@ def publish_diagnostics(
         message.header.stamp = node.get_clock().now().to_msg()
         publisher.publish(message)
 
+    def publish_last() -> None:
+        publish()
+        publisher.wait_for_all_acked(Duration(seconds=0.5))
+
     node.create_timer(period, publish)
-    return publish
+    return publish_last
 
 
 def _text(value: Any) -> str:

@@ -59,7 +59,7 @@ class StoppableNode(Node):
         send_log_to(self)
         #: Set its result to end the process with status 0.
         self.finished: Future = Future()
-        #: Publishes diagnostics at once.
+        #: Publishes diagnostics for the last time.
         self.report: Callable[[], None] = lambda: None
 
     def stop(self) -> None:
