@@ -66,8 +66,8 @@ def _parse(row: list[str], path: Path, number: int) -> tuple[list[float], int]:
         raise InputError(
             f'{path}, row {number}: label {row[_COUNT]!r}; use 0 happy, 1 unknown or 2 sad'
         )
-    if not all(np.isfinite(values)):
-        raise InputError(f'{path}, row {number}: a score is not finite')
+    if not all(0.0 <= value <= 1.0 for value in values):
+        raise InputError(f'{path}, row {number}: a score lies outside 0 to 1, or is no number')
     return values, int(label)
 
 

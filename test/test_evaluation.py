@@ -34,7 +34,8 @@ def test_a_table_reads_with_or_without_header_and_further_columns(tmp_path):
         ('0.1,0.2\n', 'row 1: 2 columns'),
         (f'{ROW},3\n', "label '3'; use 0 happy"),
         (f'{ROW},1\n{ROW.replace("0.25", "x", 1)},1\n', 'row 2'),
-        (f'{ROW.replace("0.25", "nan", 1)},1\n', 'not finite'),
+        (f'{ROW.replace("0.25", "nan", 1)},1\n', 'row 1: a score lies outside'),
+        (f'{ROW},1\n{ROW.replace("0.25", "1.5", 1)},1\n', 'row 2: a score lies outside'),
     ],
 )
 def test_a_bad_table_is_named(tmp_path, text, says):
