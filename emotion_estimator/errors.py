@@ -11,3 +11,8 @@ class InputError(EmotionEstimatorError):
 
 class ModelError(EmotionEstimatorError):
     """A model file or its card is missing, corrupt, or does not fit the code."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what ``error`` says, or its type's name where it says nothing."""
+    return next(iter(str(error).splitlines()), '') or type(error).__name__

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+#: uint8 (H, W, 3), red first.
+RgbImage = NDArray[np.uint8]
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -18,6 +21,6 @@ class Frame:
         knows it by construction; else None.
     """
 
-    image: NDArray[np.uint8]
+    image: RgbImage
     stamp: float
     truth: str | None = None

@@ -85,7 +85,7 @@ class EstimatorSettings:
         '',
         'Path of face_landmarker.task; empty looks where `emotion-estimator models fetch` puts it',
     )
-    max_faces: int = setting(1, 'Most faces looked for in an image', minimum=1, maximum=16)
+    max_faces: int = setting(4, 'Most faces looked for in an image', minimum=1, maximum=16)
     min_face_confidence: float = setting(
         0.5, 'Least confidence of the face detector', minimum=0.0, maximum=1.0
     )

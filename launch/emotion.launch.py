@@ -15,6 +15,7 @@ from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
 
@@ -74,7 +75,8 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     ends = given['exit_at_end'] == 'true'
     camera: list = [str(SHARE / 'config' / 'camera.yaml'), *overlay, {'exit_at_end': ends}]
     if given['source']:
-        camera.append({'source': given['source']})
+        # Text also where it is a number, which launch would make an integer.
+        camera.append({'source': ParameterValue(given['source'], value_type=str)})
     return [
         *_profile(given['fastdds_profile']),
         Node(

@@ -140,6 +140,7 @@ def test_any_buffer_gives_an_image_or_one_clear_line(
         (np.zeros((4, 4), np.uint8), 'of shape (4, 4)'),
         (np.zeros((4, 4, 3), np.float32), 'float32'),
         (np.zeros((0, 4, 3), np.uint8), 'no pixels'),
+        (np.zeros((2, 32767, 3), np.uint8), '32767x2 pixels is too large'),
     ],
 )
 def test_what_is_no_rgb_image_is_refused(image, says):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import signal
+import threading
 from array import array
 from collections import Counter
 
+import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not sourced')
 pytest.importorskip('emotion_estimator.msg', reason='the built package is not sourced')
 
+import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import qos_profile_sensor_data
@@ -22,6 +25,7 @@ from std_msgs.msg import Header
 from emotion_estimator.demo.agreement import agreement
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.msg import DialogueAction, Emotion, EmotionArray
+from emotion_estimator.nodes.camera import CameraNode
 from emotion_estimator.nodes.conversion import image_message, seconds
 from emotion_estimator.sources.portrait import Portrait
 
@@ -56,6 +60,11 @@ class Course:
             graph.wait_until(
                 lambda: self.emotions and self.emotions[-1].header == self.truth[-1].header,
                 START_TIMEOUT, 'the last image was estimated',
+            )
+            graph.wait_until(
+                lambda: value_of(self.diagnostics, 'estimator', 'frames_processed')
+                == str(len(self.emotions)),
+                10, 'diagnostics have counted every emotion',
             )
 
 
@@ -133,10 +142,12 @@ def test_the_conversation_follows(course):
 
 def test_diagnostics_account_for_every_frame(course):
     processed = int(value_of(course.diagnostics, 'estimator', 'frames_processed'))
-    assert 0 < processed <= len(course.emotions)
+    dropped = int(value_of(course.diagnostics, 'estimator', 'frames_dropped'))
+    published = int(value_of(course.diagnostics, 'camera', 'frames_published'))
+    assert len(course.truth) <= published == round(Portrait(15.0).duration * 15.0)
+    assert 0.9 * published <= processed + dropped <= published
     assert value_of(course.diagnostics, 'estimator', 'frames_bad') == '0'
     assert value_of(course.diagnostics, 'estimator', 'landmark_source') == 'face_mesh'
-    assert int(value_of(course.diagnostics, 'camera', 'frames_published')) > 0
 
 
 def warm_up(graph, images, emotions):
@@ -162,6 +173,7 @@ def bad_images():
         {'data': array('B', bytes(10))},
         {'width': 0},
         {'height': 0},
+        {'height': 1, 'width': 32767, 'step': 3 * 32767, 'data': array('B', bytes(3 * 32767))},
         {'encoding': '32FC1'},
     ):
         message = Image(
@@ -191,6 +203,8 @@ def test_the_estimator_outlives_bad_images_and_counts_them(tmp_path):
         assert "encoding '32FC1' is not supported" in value_of(
             diagnostics, 'estimator', 'last_error'
         )
+        # Each says once which image of which topic it was.
+        assert estimator.log.read_text().count('image 0.000000000 on /image_raw dropped: ') == 7
 
         noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
         resets = said('state_resets')
@@ -268,6 +282,7 @@ def test_a_camera_that_is_not_there_is_reported_and_tried_again(tmp_path):
     ('node', 'parameters', 'says'),
     [
         ('camera', {'source': '/nowhere/film.mp4'}, "source '/nowhere/film.mp4' is no such file"),
+        ('camera', {'source': __file__}, 'test_nodes.py cannot be decoded'),
         ('camera', {'source': 'portrait', 'fps': 1000.0}, 'fps'),
         ('estimator', {'landmark_source': 'dlib'}, 'landmark_source must be one of auto'),
         (
@@ -288,3 +303,90 @@ def test_a_node_that_cannot_start_says_why_in_one_line(tmp_path, node, parameter
         assert says in log
         assert 'Traceback' not in log
         assert len([line for line in log.splitlines() if says in line]) == 1
+
+
+class FlakyCapture:
+    """Stands for cv2.VideoCapture: delivers three images, is gone, and comes back."""
+
+    left = 3
+
+    def __init__(self, *_):
+        self.mine = FlakyCapture.left
+        FlakyCapture.left = 1_000_000
+
+    def isOpened(self):  # noqa: N802
+        return True
+
+    def grab(self):
+        self.mine -= 1
+        return self.mine >= 0
+
+    def retrieve(self):
+        return True, np.zeros((48, 64, 3), np.uint8)
+
+    def get(self, _):
+        return 30.0
+
+    def set(self, *_):
+        return True
+
+    def release(self):
+        pass
+
+
+def test_a_camera_that_was_lost_comes_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, 'VideoCapture', FlakyCapture)
+    with RosGraph(tmp_path) as graph:
+        images = graph.hear(Image, 'image_raw', qos_profile_sensor_data)
+        arguments = ['camera', '--ros-args', '-p', 'source:=0', '-p', 'retry_min:=0.05']
+        rclpy.init(args=arguments, domain_id=graph.domain)
+        try:
+            camera = CameraNode()
+            try:
+                graph.wait_until(lambda: len(images) > 20, 20, 'images from the camera again')
+                assert camera._health().values['times_lost'] == 1
+                assert camera._health().problem == ''
+            finally:
+                camera.stop()
+                camera.destroy_node()
+        finally:
+            rclpy.try_shutdown()
+
+
+def test_a_source_slower_than_its_rate_goes_on_and_stops_when_told(tmp_path):
+    with RosGraph(tmp_path) as graph:
+        truth = graph.hear(Emotion, 'ground_truth')
+        diagnostics = graph.hear(DiagnosticArray, '/diagnostics')
+        camera = graph.start('camera', source='portrait', fps=240.0, width=1600, height=1200)
+        graph.wait_until(lambda: len(truth) > 20, START_TIMEOUT, 'frames, however slow')
+        graph.wait_until(
+            lambda: float(value_of(diagnostics, 'camera', 'seconds_behind') or 0) > 0, 10,
+            'how far it fell behind',
+        )
+        camera.send(signal.SIGINT)
+        graph.wait_until(lambda: camera.status() is not None, 10, 'the camera stops')
+        assert camera.status() == 0
+
+
+@pytest.mark.parametrize('node', ['camera', 'estimator', 'dialogue_manager'])
+@pytest.mark.parametrize('delay', [0.4, 0.7, 1.0])
+def test_a_node_told_to_stop_while_it_starts_does_so_quietly(tmp_path, node, delay):
+    with RosGraph(tmp_path) as graph:
+        child = graph.start(node)
+        threading.Event().wait(delay)
+        child.send(signal.SIGTERM)
+        graph.wait_until(lambda: child.status() is not None, 20, f'{node} stops')
+        # By the signal itself, where Python had not come as far as ROS.
+        assert child.status() in (0, -signal.SIGTERM), child.log.read_text()
+        assert 'Traceback' not in child.log.read_text()
+
+
+def test_a_missing_parameter_file_is_named_in_one_line(tmp_path):
+    with RosGraph(tmp_path) as graph:
+        graph._config = tmp_path
+        child = graph.start('dialogue_manager')
+        graph.wait_until(lambda: child.status() is not None, START_TIMEOUT, 'the node gives up')
+        assert child.status() == 2
+        log = child.log.read_text()
+        assert 'dialogue_manager.yaml' in log
+        assert 'Traceback' not in log

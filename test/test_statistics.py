@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sys
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,3 +46,31 @@ def test_backoff_doubles_up_to_its_maximum_and_begins_anew():
     assert [backoff.next() for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
     backoff.reset()
     assert backoff.next() == 0.5
+
+
+def test_one_thread_may_read_while_another_adds():
+    window = SlidingWindow(length=0.5)
+    window.add(0.0, 0.0)
+    failures = []
+
+    def read():
+        try:
+            while not done.is_set():
+                window.percentile(50)
+                window.rate()
+        except RuntimeError as error:
+            failures.append(error)
+
+    done = threading.Event()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        reader = threading.Thread(target=read)
+        reader.start()
+        for k in range(20_000):
+            window.add(k / 1000, k)
+        done.set()
+        reader.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert failures == []

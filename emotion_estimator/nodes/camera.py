@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from emotion_estimator.emotion import NONE
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import Frame
 from emotion_estimator.msg import Emotion
 from emotion_estimator.nodes.conversion import image_message
@@ -24,6 +24,10 @@ from emotion_estimator.sources.base import Source, SourceLost
 from emotion_estimator.sources.open_source import is_device, open_source
 from emotion_estimator.statistics import SlidingWindow
 
+#: Seconds without an image after which a device is reported.
+_SILENCE = 2.0
+_ENDED = 'source ended'
+
 
 class CameraNode(StoppableNode):
     """Captures and publishes from one loop, so that no frame waits for a timer."""
@@ -34,7 +38,11 @@ class CameraNode(StoppableNode):
         self._images = self.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
         self._truth = self.create_publisher(Emotion, 'ground_truth', 10)
         self._published = 0
+        #: Frames that the source could not decode.
         self._skipped = 0
+        #: Seconds that a source slower than its rate has fallen behind.
+        self._behind = 0.0
+        self._last_frame = time.monotonic()
         self._lost = 0
         self._problem = ''
         self._rate = SlidingWindow()
@@ -47,7 +55,7 @@ class CameraNode(StoppableNode):
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop capturing and give the device back."""
+        """Stop capturing; a device that hangs is given back by the end of the process."""
         self._stop.set()
         self._thread.join(timeout=5.0)
         super().stop()
@@ -74,7 +82,10 @@ class CameraNode(StoppableNode):
             try:
                 source = source or self._open()
                 self._publish_all(source)
-            except InputError as error:
+            except Exception as error:
+                # Whatever a driver or decoder raises, somebody must hear of it.
+                if not isinstance(error, InputError):
+                    error = InputError(f'{self.settings.source}: {first_line(error)}')
                 if not is_device(self.settings.source):
                     self._end(str(error))
                     return
@@ -102,22 +113,30 @@ class CameraNode(StoppableNode):
     def _end(self, problem: str) -> None:
         if self._stop.is_set():
             return
-        self._problem = problem or 'source ended'
-        self.get_logger().info(f'{self.settings.source}: {self._problem}')
+        self._problem = problem or _ENDED
+        if problem and self.settings.exit_at_end:
+            self.fail(problem)
+            return
+        log = self.get_logger()
+        (log.error if problem else log.info)(f'{self.settings.source}: {self._problem}')
         if self.settings.exit_at_end:
-            self.finished.set_result(None)
+            self.finished.set_result(0)
 
     def _publish_all(self, source: Source) -> None:
-        begun = time.monotonic()
+        self._last_frame = begun = time.monotonic()
         for frame in source.frames():
-            if not source.live and self._wait_until(begun + frame.stamp) > 1.0 / source.fps:
-                # A reader that cannot keep up would slow time down; a camera loses frames instead.
-                self._skipped += 1
-                continue
+            if not source.live:
+                late = self._wait_until(begun + frame.stamp)
+                if late > 1.0 / source.fps:
+                    # Slower than its rate: the rest comes that much later, none of it is lost.
+                    self._behind += late
+                    begun += late
             if self._stop.is_set():
                 return
             with until_shutdown(self):
                 self._publish(frame, frame.stamp if source.live else self._now())
+            self._skipped = getattr(source, 'skipped', 0)
+            self._last_frame = time.monotonic()
             self._backoff.reset()
             self._problem = ''
 
@@ -147,17 +166,23 @@ class CameraNode(StoppableNode):
         self._rate.add(stamp)
 
     def _health(self) -> Health:
+        device = is_device(self.settings.source)
+        silent = time.monotonic() - self._last_frame
+        problem = self._problem
+        if device and not problem and silent > _SILENCE:
+            problem = f'no image from camera {self.settings.source} for {silent:.0f} s; check it'
         return Health(
             values={
                 'source': self.settings.source,
                 'frames_published': self._published,
                 'frames_skipped': self._skipped,
+                'seconds_behind': self._behind,
                 'times_lost': self._lost,
                 'fps': self._rate.rate(),
-                'last_error': self._problem,
+                'last_error': problem,
             },
-            problem=self._problem,
-            failed=is_device(self.settings.source),
+            problem=problem,
+            failed=problem != _ENDED,
         )
 
 

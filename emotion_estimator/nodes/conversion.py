@@ -12,9 +12,10 @@ from std_msgs.msg import Header
 
 from emotion_estimator.emotion import NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
+from emotion_estimator.frame import RgbImage
 from emotion_estimator.msg import DialogueAction as DialogueActionMsg
 from emotion_estimator.msg import Emotion
-from emotion_estimator.perception.image import ENCODINGS, RgbImage, check_rgb, rgb_from_buffer
+from emotion_estimator.perception.image import ENCODINGS, check_rgb, rgb_from_buffer
 
 
 def seconds(stamp: Time) -> float:

@@ -9,8 +9,8 @@ from sensor_msgs.msg import Image
 
 from emotion_estimator.annotation import annotate
 from emotion_estimator.emotion import FaceEmotion, primary
-from emotion_estimator.errors import InputError
-from emotion_estimator.frame import Frame
+from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.latest import Latest
 from emotion_estimator.msg import Emotion, EmotionArray
 from emotion_estimator.nodes.conversion import (
@@ -22,7 +22,6 @@ from emotion_estimator.nodes.conversion import (
 from emotion_estimator.nodes.diagnostics import Health, publish_diagnostics
 from emotion_estimator.nodes.parameters import declare_settings
 from emotion_estimator.nodes.running import StoppableNode, run, until_shutdown
-from emotion_estimator.perception.image import RgbImage
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.statistics import SlidingWindow
@@ -51,7 +50,10 @@ class EstimatorNode(StoppableNode):
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
         self.report = publish_diagnostics(self, self._health)
-        self.create_subscription(Image, 'image_raw', self._newest.put, qos_profile_sensor_data)
+        images = self.create_subscription(
+            Image, 'image_raw', self._newest.put, qos_profile_sensor_data
+        )
+        self._topic = images.topic_name
 
     def stop(self) -> None:
         """Finish the image at hand and free the models."""
@@ -61,24 +63,35 @@ class EstimatorNode(StoppableNode):
         self._estimator.close()
 
     def _work(self) -> None:
-        while (message := self._newest.take()) is not None:
-            try:
-                image = rgb_from_message(message)
-                faces = self._estimator(Frame(image, seconds(message.header.stamp)))
-            except InputError as error:
-                self._reject(str(error))
-            except RuntimeError as error:
-                # MediaPipe's graph failed on this image; a fresh one may do better on the next.
-                self._reject(f'landmark source failed, started anew: {str(error).splitlines()[0]}')
-                self._estimator.reset()
-            else:
-                with until_shutdown(self):
-                    self._publish(message, image, faces)
+        try:
+            while (message := self._newest.take()) is not None:
+                self._estimate(message)
+        except Exception as error:
+            self.fail(f'the estimator cannot go on: {first_line(error)}')
 
-    def _reject(self, problem: str) -> None:
+    def _estimate(self, message: Image) -> None:
+        try:
+            image = rgb_from_message(message)
+            faces = self._estimator(Frame(image, seconds(message.header.stamp)))
+        except InputError as error:
+            self._reject(message, str(error))
+        except Exception as error:
+            # MediaPipe's graph failed on this image; a fresh one may do better on the next.
+            self._reject(message, f'landmark source failed, started anew: {first_line(error)}')
+            self._estimator.reset()
+        else:
+            with until_shutdown(self):
+                self._publish(message, image, faces)
+
+    def _reject(self, message: Image, problem: str) -> None:
         self._bad += 1
+        stamp = message.header.stamp
+        line = f'image {stamp.sec}.{stamp.nanosec:09d} on {self._topic} dropped: {problem}'
+        if problem != self._problem:
+            self.get_logger().error(line)
+        else:
+            self.get_logger().error(line, throttle_duration_sec=5.0)
         self._problem = problem
-        self.get_logger().error(f'image dropped: {problem}', throttle_duration_sec=5.0)
 
     def _publish(self, source: Image, image: RgbImage, faces: tuple[FaceEmotion, ...]) -> None:
         header = source.header

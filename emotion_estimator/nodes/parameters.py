@@ -19,6 +19,8 @@ def _descriptor(declared: Field[Any]) -> ParameterDescriptor:
         additional_constraints=', '.join(declared.metadata['choices']),
         # Settings are read once, when the node starts.
         read_only=True,
+        # `-p source:=0` arrives as a number; it is taken as the text it looks like.
+        dynamic_typing=isinstance(declared.default, str),
     )
     minimum, maximum = declared.metadata['minimum'], declared.metadata['maximum']
     if minimum is not None:
@@ -42,9 +44,12 @@ def declare_settings(node: Node, kind: type[Settings]) -> Settings:
     values = {}
     for declared in fields(kind):
         try:
-            values[declared.name] = node.declare_parameter(
+            value = node.declare_parameter(
                 declared.name, declared.default, _descriptor(declared)
             ).value
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             raise InputError(f'parameter {declared.name} of {node.get_name()}: {error}') from error
+        if isinstance(declared.default, str) and type(value) is int:
+            value = str(value)
+        values[declared.name] = value
     return make_settings(kind, values)

@@ -12,7 +12,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.task import Future
 
-from emotion_estimator.errors import EmotionEstimatorError
+from emotion_estimator.errors import EmotionEstimatorError, first_line
 
 
 class _NodeLogHandler(logging.Handler):
@@ -57,10 +57,15 @@ class StoppableNode(Node):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         send_log_to(self)
-        #: Set its result to end the process with status 0.
+        #: Set its result, the exit status, to end the process.
         self.finished: Future = Future()
         #: Publishes diagnostics for the last time.
         self.report: Callable[[], None] = lambda: None
+
+    def fail(self, problem: str) -> None:
+        """End the process with status 1 and one line: the node cannot go on. From any thread."""
+        self.get_logger().fatal(problem)
+        self.finished.set_result(1)
 
     def stop(self) -> None:
         """End the node's own threads and free what it holds; called once, before destruction.
@@ -74,22 +79,34 @@ class StoppableNode(Node):
 def run(make_node: Callable[[], StoppableNode]) -> int:
     """Spin a node until it has finished or is told to stop; return the process's exit status.
 
-    0 after SIGINT, SIGTERM or the node's own end; 2 with one line on standard error when it cannot
-    start.
+    0 after SIGINT, SIGTERM or the node's own end; 1 when it failed at its work; 2 with one line on
+    standard error when it cannot start.
     """
-    rclpy.init(args=sys.argv)
-    node = None
+    node, initialised, status = None, False, 0
     try:
+        rclpy.init(args=sys.argv)
+        initialised = True
         node = make_node()
         rclpy.spin_until_future_complete(node, node.finished)
+        if node.finished.done():
+            status = node.finished.result() or 0
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except EmotionEstimatorError as error:
         print(error, file=sys.stderr)
-        return 2
+        status = 2
+    except RuntimeError as error:
+        # rclpy's own errors: told to stop while it was starting, or arguments it cannot use.
+        if node is not None:
+            raise
+        told_to_stop = initialised and not rclpy.ok()
+        if not told_to_stop:
+            print(f'ROS 2 cannot start this node: {first_line(error)}', file=sys.stderr)
+            status = 2
     finally:
         if node is not None:
             node.stop()
             node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+    return status
+

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import ModelError
-from emotion_estimator.frame import Frame
+from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.landmarks import FaceLandmarks, bounding_roi
 from emotion_estimator.perception.mediapipe_import import import_mediapipe
+from emotion_estimator.perception.warm_up import warm_up
 from emotion_estimator.quiet import quiet
 
 
@@ -43,8 +43,7 @@ class FaceLandmarker:
         self._static = static
         self._options = self._make_options(model_path, max_faces, static, min_confidence)
         self._model_path = model_path
-        self._landmarker = self._open()
-        self._forget_time()
+        self._open()
 
     def _make_options(self, path: Path, faces: int, static: bool, confidence: float) -> Any:
         try:
@@ -68,10 +67,11 @@ class FaceLandmarker:
             output_face_blendshapes=True,
         )
 
-    def _open(self) -> Any:
+    def _open(self) -> None:
+        """Open the model with nothing seen and no time passed."""
         try:
             with quiet():
-                opened = self._mediapipe.tasks.vision.FaceLandmarker.create_from_options(
+                self._landmarker = self._mediapipe.tasks.vision.FaceLandmarker.create_from_options(
                     self._options
                 )
         except (RuntimeError, ValueError) as error:
@@ -79,13 +79,12 @@ class FaceLandmarker:
                 f'{self._model_path} is not a face landmarker model that mediapipe can open; '
                 'fetch it again with "emotion-estimator models fetch"'
             ) from error
-        self._chatty = True
-        return opened
-
-    def _forget_time(self) -> None:
         self._first_stamp: float | None = None
         self._last_stamp = 0.0
         self._last_ms = -1
+        warm_up(self._detect)
+        # The first frame begins its own time; MediaPipe's goes on from the warm-up's.
+        self._first_stamp = None
 
     def _milliseconds(self, stamp: float) -> int:
         """Return the strictly increasing timestamp that VIDEO mode insists on."""
@@ -97,20 +96,19 @@ class FaceLandmarker:
         self._last_ms = max(round((stamp - self._first_stamp) * 1000), self._last_ms + 1)
         return self._last_ms
 
+    def _detect(self, image: RgbImage, stamp: float = 0.0) -> Any:
+        wrapped = self._mediapipe.Image(
+            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image)
+        )
+        if self._static:
+            return self._landmarker.detect(wrapped)
+        # First, since it may replace the landmarker.
+        milliseconds = self._milliseconds(stamp)
+        return self._landmarker.detect_for_video(wrapped, milliseconds)
+
     def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
         """Return the faces in ``frame``; one whose box lies outside the frame is left out."""
-        image = self._mediapipe.Image(
-            image_format=self._mediapipe.ImageFormat.SRGB,
-            data=np.ascontiguousarray(frame.image),
-        )
-        # Before detecting, since it may replace the landmarker.
-        milliseconds = None if self._static else self._milliseconds(frame.stamp)
-        with quiet() if self._chatty else contextlib.nullcontext():
-            if milliseconds is None:
-                result = self._landmarker.detect(image)
-            else:
-                result = self._landmarker.detect_for_video(image, milliseconds)
-        self._chatty = self._chatty and not result.face_landmarks
+        result = self._detect(frame.image, frame.stamp)
         height, width = frame.image.shape[:2]
         scale = np.array([width, height, width], np.float32)
         faces = []
@@ -125,10 +123,9 @@ class FaceLandmarker:
 
     def reset(self) -> None:
         """Forget the previous frames and their time."""
-        self._forget_time()
         if not self._static:
             self._landmarker.close()
-            self._landmarker = self._open()
+            self._open()
 
     def close(self) -> None:
         """Free the graph's memory and threads; the object is of no use afterwards."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import numpy as np
 
 from emotion_estimator.errors import ModelError
@@ -11,6 +9,7 @@ from emotion_estimator.frame import Frame
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.perception.landmarks import FaceLandmarks, bounding_roi
 from emotion_estimator.perception.mediapipe_import import import_mediapipe
+from emotion_estimator.perception.warm_up import warm_up
 from emotion_estimator.quiet import quiet
 
 
@@ -50,17 +49,13 @@ class FaceMesh:
                 min_detection_confidence=min_confidence,
                 min_tracking_confidence=min_confidence,
             )
-            # The graph opens, and talks, in threads; its first answer means that it is open.
-            self._mesh.process(np.zeros((64, 64, 3), np.uint8))
-        self._chatty = True
+        warm_up(self._mesh.process)
 
     def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
         """Return the faces in ``frame``; one whose box lies outside the frame is left out."""
         height, width = frame.image.shape[:2]
         scale = np.array([width, height, width], np.float32)
-        with quiet() if self._chatty else contextlib.nullcontext():
-            result = self._mesh.process(np.ascontiguousarray(frame.image))
-        self._chatty = self._chatty and not result.multi_face_landmarks
+        result = self._mesh.process(np.ascontiguousarray(frame.image))
         faces = []
         for face in result.multi_face_landmarks or ():
             landmarks = np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * scale
@@ -73,6 +68,7 @@ class FaceMesh:
         """Forget the previous frames."""
         with quiet():
             self._mesh.reset()
+        warm_up(self._mesh.process)
 
     def close(self) -> None:
         """Free the graph's memory and threads; the object is of no use afterwards."""

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
+from emotion_estimator.frame import RgbImage
 
-RgbImage = NDArray[np.uint8]
+#: OpenCV's remap, inside MediaPipe, ends the process on a side of 32767 pixels or more.
+_MOST_PIXELS_A_SIDE = 32766
 
 #: sensor_msgs/image_encodings: name -> (dtype, channels, OpenCV code to RGB or None).
 #: OpenCV names a Bayer pattern by the second row's second and third pixel, ROS by the first row's
@@ -99,7 +101,7 @@ def rgb_from_buffer(
 
 
 def check_rgb(image: Any) -> RgbImage:
-    """Return ``image`` if it is uint8 (H, W, 3) with H and W at least 1, contiguous.
+    """Return ``image`` if it is uint8 (H, W, 3) with H and W in 1 to 32766, contiguous.
 
     :raises InputError: it is something else; the line says what.
     """
@@ -112,4 +114,9 @@ def check_rgb(image: Any) -> RgbImage:
         )
     if image.shape[0] < 1 or image.shape[1] < 1:
         raise InputError(f'image of shape {image.shape} has no pixels')
+    height, width = image.shape[:2]
+    if max(height, width) > _MOST_PIXELS_A_SIDE:
+        raise InputError(
+            f'image of {width}x{height} pixels is too large; at most {_MOST_PIXELS_A_SIDE} a side'
+        )
     return np.ascontiguousarray(image)

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from emotion_estimator.frame import Frame
-from emotion_estimator.perception.image import RgbImage
+from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.landmarks import FaceLandmarks, Landmarker, bounding_roi
 from emotion_estimator.perception.tracker import overlap
 
