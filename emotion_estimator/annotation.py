@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from emotion_estimator.emotion import NONE, FaceEmotion
+from emotion_estimator.frame import RgbImage
 
-RgbImage = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 #: One RGB colour for each label everywhere: Okabe and Ito's palette, made to be told apart by

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from emotion_estimator.annotation import RgbImage
 from emotion_estimator.errors import EmotionEstimatorError
+from emotion_estimator.frame import RgbImage
 
 #: A pause in the stamps longer than this, in seconds, is shortened to it: a video of a camera that
 #: was away for an hour is not an hour of the same picture.

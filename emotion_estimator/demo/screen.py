@@ -13,9 +13,10 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from emotion_estimator.annotation import RgbImage, label_colour
+from emotion_estimator.annotation import label_colour
 from emotion_estimator.demo.state import Moment, Shot
 from emotion_estimator.emotion import NONE, Roi
+from emotion_estimator.frame import RgbImage
 
 
 def rate(moment: Moment) -> float:

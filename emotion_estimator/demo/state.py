@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from emotion_estimator.annotation import RgbImage
 from emotion_estimator.dialogue.policy import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
+from emotion_estimator.frame import RgbImage
 
 #: Readings kept for picture and summary: an hour at 30 frames per second.
 KEPT = 108_000

@@ -22,11 +22,6 @@ class Evidence:
     span: float
     confidence: float
 
-    @property
-    def share(self) -> float:
-        """Part of the window in which the condition held, 0 to 1."""
-        return min(self.held / self.span, 1.0)
-
 
 @dataclass
 class _Run:

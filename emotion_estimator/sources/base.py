@@ -8,6 +8,9 @@ from typing import Protocol
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
 
+#: Frames per second where neither the user nor the source says.
+DEFAULT_FPS = 30.0
+
 
 class SourceLost(InputError):  # noqa: N818  a state of the world, named as users speak of it
     """A source that had delivered frames stopped: unplugged, switched off. Reopening may help."""

@@ -11,10 +11,8 @@ import cv2
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
-from emotion_estimator.sources.base import SourceLost
+from emotion_estimator.sources.base import DEFAULT_FPS, SourceLost
 from emotion_estimator.sources.pixels import bgr_to_rgb, silence_opencv
-
-_DEFAULT_FPS = 30.0
 
 #: Images in a row that may arrive damaged before the device counts as lost.
 _PATIENCE = 30
@@ -87,7 +85,7 @@ class Device:
             if wish:
                 self._capture.set(prop, wish)
         rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = rate if math.isfinite(rate) and rate > 0.0 else fps or _DEFAULT_FPS
+        self.fps = rate if math.isfinite(rate) and rate > 0.0 else fps or DEFAULT_FPS
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames as they arrive, stamped by ``clock``.

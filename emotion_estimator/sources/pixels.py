@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-RgbImage = NDArray[np.uint8]
+from emotion_estimator.frame import RgbImage
 
 
 def silence_opencv() -> None:

@@ -10,10 +10,10 @@ import cv2
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
+from emotion_estimator.sources.base import DEFAULT_FPS
 from emotion_estimator.sources.pixels import bgr_to_rgb, fit, silence_opencv
 
-#: Frame rate taken where the container gives none that can be.
-_DEFAULT_FPS = 30.0
+#: A container that says more does not know.
 _MOST_FPS = 1000.0
 
 #: Failed reads in a row after which the rest of a file is given up.
@@ -51,7 +51,7 @@ class VideoFile:
         self.skipped = 0
         capture = self._open()
         fps = capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if math.isfinite(fps) and 0.0 < fps <= _MOST_FPS else _DEFAULT_FPS
+        self.fps = fps if math.isfinite(fps) and 0.0 < fps <= _MOST_FPS else DEFAULT_FPS
         has_frames = capture.read()[0]
         capture.release()
         if not has_frames:
