@@ -23,21 +23,23 @@ def read_blendshape_table(path: Path) -> tuple[FloatArray, Labels]:
     """Read the papers' CSV form.
 
     :param path: rows of 52 scores in ``BLENDSHAPE_NAMES`` order, then the label's number (0 happy,
-        1 unknown, 2 sad); a header line and further columns are passed over.
+        1 unknown, 2 sad); a first line without any number
+        among them is a header; it and further columns are passed over.
     :returns: float32 (N, 52) and int64 (N,).
     :raises InputError: unreadable, empty, or a row that is none of this; names the line.
     """
     scores: list[list[float]] = []
     labels: list[int] = []
     try:
-        with path.open(newline='') as file:
-            for row in csv.reader(file):
-                if not row or (not scores and _is_header(row)):
+        # Spreadsheet programs put a byte order mark first.
+        with path.open(newline='', encoding='utf-8-sig') as file:
+            for index, row in enumerate(csv.reader(file)):
+                if not row or (index == 0 and _is_header(row)):
                     continue
                 values, label = _parse(row, path, len(scores) + 1)
                 scores.append(values)
                 labels.append(label)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f'blendshape table {path} cannot be read: {error}') from error
     if not scores:
         raise InputError(f'blendshape table {path} has no rows; write 52 scores and a label a line')
@@ -45,11 +47,15 @@ def read_blendshape_table(path: Path) -> tuple[FloatArray, Labels]:
 
 
 def _is_header(row: list[str]) -> bool:
+    return not any(_is_number(cell) for cell in row[:_COUNT])
+
+
+def _is_number(cell: str) -> bool:
     try:
-        float(row[0])
+        float(cell)
     except ValueError:
-        return True
-    return False
+        return False
+    return True
 
 
 def _parse(row: list[str], path: Path, number: int) -> tuple[list[float], int]:

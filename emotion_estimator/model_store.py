@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import platformdirs
 from tqdm import tqdm
 
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import InputError, first_line
 
 FACE_LANDMARKER_URL = (
     'https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/'
@@ -27,8 +28,11 @@ def face_landmarker_path() -> Path:
 
 
 def has_sha256(path: Path, sha256: str) -> bool:
-    """Tell whether ``path`` is a file with this checksum (64 hexadecimal digits)."""
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    """Tell whether ``path`` is a readable file with this checksum (64 hexadecimal digits)."""
+    try:
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    except OSError:
+        return False
 
 
 def fetch(
@@ -54,14 +58,14 @@ def fetch(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _download(url, part, timeout)
-    except (urllib.error.URLError, OSError) as error:
-        reason = getattr(error, 'reason', None) or error
-        raise InputError(f'cannot fetch {target.name} ({reason}); {by_hand}') from error
-    if not has_sha256(part, sha256):
+        if has_sha256(part, sha256):
+            return part.replace(target)
         part.unlink()
-        raise InputError(f'{url} gave a file with another sha256 than {sha256}; {by_hand}')
-    part.replace(target)
-    return target
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        # ValueError: no URL, or a header that should be a number.
+        reason = first_line(error).removeprefix('<urlopen error ').removesuffix('>')
+        raise InputError(f'cannot fetch {target.name} ({reason}); {by_hand}') from error
+    raise InputError(f'{url} gave a file with another sha256 than {sha256}; {by_hand}')
 
 
 def _download(url: str, part: Path, timeout: float) -> None:

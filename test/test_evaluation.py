@@ -27,11 +27,20 @@ def test_a_table_reads_with_or_without_header_and_further_columns(tmp_path):
     assert labels.tolist() == [2, 0]
 
 
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    path = tmp_path / 'table.csv'
+    path.write_text(f'{ROW},1\n', encoding='utf-8-sig')
+    assert len(read_blendshape_table(path)[0]) == 1
+
+
 @pytest.mark.parametrize(
     ('text', 'says'),
     [
         ('', 'has no rows'),
         ('0.1,0.2\n', 'row 1: 2 columns'),
+        (f'{ROW.replace("0.25", "x", 1)},1\n{ROW},1\n', "row 1: could not convert string"),
+        (f'\n{ROW.replace("0.25", "x")},1\n{ROW},1\n', "row 1: could not convert string"),
+        (f'{ROW},"{"1" * 200_000}"\n', 'larger than field limit'),
         (f'{ROW},3\n', "label '3'; use 0 happy"),
         (f'{ROW},1\n{ROW.replace("0.25", "x", 1)},1\n', 'row 2'),
         (f'{ROW.replace("0.25", "nan", 1)},1\n', 'row 1: a score lies outside'),

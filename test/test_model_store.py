@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -106,6 +107,38 @@ def test_without_the_file_or_the_server_one_line_says_what_to_do(server, tmp_pat
     line = str(caught.value)
     assert '\n' not in line
     assert f'download {url} elsewhere and put it at {target}' in line
+
+
+@pytest.mark.parametrize(
+    'said',
+    [
+        b'garbage\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100\r\nabc',
+        b'HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nabc',
+    ],
+)
+def test_a_server_that_answers_nonsense_gives_one_line(tmp_path, said):
+    with socket.create_server(('127.0.0.1', 0)) as listening:
+
+        def answer() -> None:
+            caller, _ = listening.accept()
+            with caller:
+                caller.recv(4096)
+                caller.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f'http://127.0.0.1:{listening.getsockname()[1]}/model'
+        says = r'cannot fetch model\.task \(.+\); download'
+        with pytest.raises(InputError, match=says) as caught:
+            fetch(url, SHA256, tmp_path / 'model.task', timeout=5)
+        thread.join()
+    assert '\n' not in str(caught.value)
+
+
+def test_an_address_that_is_none_gives_one_line(tmp_path):
+    with pytest.raises(InputError, match="unknown url type: 'foo'"):
+        fetch('foo', SHA256, tmp_path / 'model.task')
 
 
 def test_the_place_follows_the_users_cache(monkeypatch, tmp_path):

@@ -25,4 +25,5 @@ def evaluate(table: Path, as_json: bool) -> None:
     click.echo(f'{report["n"]} rows: accuracy {report["accuracy"]:.4f}, '
                f'macro-F1 {report["macro_f1"]:.4f}')
     for label, recall in report['recall'].items():
-        click.echo(f'  recall {label:8} {recall:.4f}')
+        shown = '-' if recall is None else f'{recall:.4f}'
+        click.echo(f'  recall {label:8} {shown}')

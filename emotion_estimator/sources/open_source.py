@@ -8,8 +8,8 @@ from pathlib import Path
 
 import cv2
 
-from emotion_estimator.errors import InputError
-from emotion_estimator.sources.base import Source
+from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.sources.base import DEFAULT_FPS, Source
 from emotion_estimator.sources.device import Device
 from emotion_estimator.sources.images import IMAGE_SUFFIXES, Stills, images_in
 from emotion_estimator.sources.portrait import Portrait
@@ -18,7 +18,8 @@ from emotion_estimator.sources.video import VideoFile
 #: What a source may be, for messages and help texts.
 ACCEPTED = "'portrait', a device number such as 0, /dev/videoN, a video, an image, or a folder"
 
-_DEFAULT_FPS = 30.0
+#: OpenCV counts devices in a C int.
+_MOST_DEVICE = 2**31 - 1
 
 
 def open_source(
@@ -45,18 +46,25 @@ def open_source(
     :param clock: what stamps a device's frames, in seconds since the epoch.
     :raises InputError: nothing like it, or it cannot be opened.
     """
-    rate = _DEFAULT_FPS if fps is None else fps
+    rate = DEFAULT_FPS if fps is None else fps
     if spec == 'portrait':
         return Portrait(rate, (width or height or 512, height or width or 512), loop)
     if is_device(spec):
-        device = int(spec) if spec.isdigit() else spec
-        return Device(device, fps=fps, width=width, height=height, clock=clock)
-    path = Path(spec).expanduser()
-    if spec and path.is_dir():
+        return Device(_device(spec), fps=fps, width=width, height=height, clock=clock)
+    path = Path(spec)
+    try:
+        path = path.expanduser()
+        is_folder, is_file = bool(spec) and path.is_dir(), path.is_file()
+    except (OSError, RuntimeError) as error:
+        # A name too long, a folder one may not enter, ~somebody who is not known here.
+        raise InputError(
+            f'source {spec!r} cannot be looked at ({first_line(error)}); accepted are {ACCEPTED}'
+        ) from error
+    if is_folder:
         return Stills(
             images_in(path), spec, hold=hold, fps=rate, loop=loop, width=width, height=height
         )
-    if not path.is_file():
+    if not is_file:
         raise InputError(f'source {spec!r} is no such file or folder; accepted are {ACCEPTED}')
     if _is_image(path):
         return Stills([path], spec, hold=duration, fps=rate, loop=loop, width=width, height=height)
@@ -66,6 +74,15 @@ def open_source(
 def is_device(spec: str) -> bool:
     """Tell whether ``spec`` names a camera, which may be plugged in later, rather than a file."""
     return (spec.isascii() and spec.isdigit()) or spec.startswith('/dev/')
+
+
+def _device(spec: str) -> int | str:
+    if not spec.isdigit():
+        return spec
+    digits = spec.lstrip('0') or '0'
+    if len(digits) > len(str(_MOST_DEVICE)) or int(digits) > _MOST_DEVICE:
+        raise InputError(f'source {spec[:20]} is no device number; choose 0 to {_MOST_DEVICE}')
+    return int(digits)
 
 
 def _is_image(path: Path) -> bool:
