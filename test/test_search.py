@@ -78,5 +78,21 @@ def test_a_tiny_image_is_enlarged_and_the_box_comes_back_in_its_pixels():
     assert min(landmarker.sizes[0]) > 192
 
 
+@pytest.mark.parametrize('shape', [(30000, 2), (1, 6000), (100, 4500)])
+def test_a_strip_is_not_enlarged_beyond_memory(shape):
+    landmarker = ColourLandmarker(0.1)
+    assert find_faces(landmarker, scene(*shape)) == ()
+    sizes = np.array(landmarker.sizes)
+    assert sizes.min() >= 1
+    assert sizes.max() <= max(shape)
+
+
+def test_a_small_strip_is_enlarged_as_far_as_it_may_be():
+    landmarker = ColourLandmarker(0.1)
+    find_faces(landmarker, scene(40, 2048))
+    border = 2 * round(0.33 * 192)
+    assert landmarker.sizes == [(80 + border, 4096 + border)]
+
+
 def test_nothing_is_found_on_a_wall():
     assert find_faces(ColourLandmarker(0.1), scene(480, 640)) == ()

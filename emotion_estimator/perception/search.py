@@ -20,6 +20,8 @@ from emotion_estimator.perception.tracker import overlap
 #: Images below this many pixels are enlarged to it; a face needs some pixels and some border
 #: (FER2013's 48-pixel faces are found in 92 % instead of 85 %).
 _LEAST_SIDE = 192
+#: Nothing is enlarged beyond so many pixels a side: a strip of two pixels would fill the memory.
+_MOST_SIDE = 4096
 _BORDER = 0.33
 #: Tiles as a share of the image's sides, for images of at least so many pixels.
 _TILES = ((0.6, 320), (0.4, 640))
@@ -38,8 +40,8 @@ class _View:
 
 def _views(image: RgbImage) -> Iterator[_View]:
     height, width = image.shape[:2]
-    if min(height, width) < _LEAST_SIDE:
-        scale = _LEAST_SIDE / min(height, width)
+    scale = min(_LEAST_SIDE / min(height, width), _MOST_SIDE / max(height, width))
+    if scale > 1:
         border = round(_BORDER * _LEAST_SIDE)
         larger = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         framed = cv2.copyMakeBorder(larger, border, border, border, border, cv2.BORDER_CONSTANT)
@@ -49,7 +51,7 @@ def _views(image: RgbImage) -> Iterator[_View]:
     for share, least in _TILES:
         if max(height, width) < least:
             continue
-        tall, wide = round(share * height), round(share * width)
+        tall, wide = max(round(share * height), 1), max(round(share * width), 1)
         steps = round(1 / (1 - share)) + 1
         for top in np.linspace(0, height - tall, steps).astype(int).tolist():
             for left in np.linspace(0, width - wide, steps).astype(int).tolist():
