@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator.errors import ModelError
+from emotion_estimator.errors import ModelError, first_line
 from emotion_estimator.resources import resource_dir
 
 
@@ -59,8 +59,10 @@ class ModelCard:
                 f'model card {card} cannot be read ({error.strerror}); '
                 'reinstall the package or pass the path of an existing card'
             ) from error
-        except ValueError as error:
-            raise ModelError(f'model card {card} is not JSON ({error}); restore it') from error
+        except (ValueError, RecursionError) as error:
+            raise ModelError(
+                f'model card {card} is not JSON ({first_line(error)}); restore it'
+            ) from error
         try:
             loaded = cls(
                 path=card.parent / raw['file'],
@@ -68,12 +70,12 @@ class ModelCard:
                 version=str(raw['version']),
                 kind=str(raw['kind']),
                 sha256=str(raw['sha256']),
-                labels=tuple(raw.get('labels', ())),
+                labels=_names(raw.get('labels', ())),
                 settings=dict(raw.get('settings', {})),
                 metrics=dict(raw.get('metrics', {})),
             )
             blendshapes = tuple(raw['blendshapes'])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f'model card {card} lacks or misstates {error}; restore it') from error
         if loaded.kind != kind:
             raise ModelError(f'model card {card} is of kind {loaded.kind!r}, needed is {kind!r}')
@@ -88,9 +90,11 @@ class ModelCard:
     def _check_weights(self) -> None:
         try:
             digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # ValueError: a name that no file can have.
+            reason = getattr(error, 'strerror', None) or first_line(error)
             raise ModelError(
-                f'model file {self.path} cannot be read ({error.strerror}); '
+                f'model file {str(self.path)!r} cannot be read ({reason}); '
                 'restore it beside its card'
             ) from error
         if digest != self.sha256:
@@ -98,3 +102,9 @@ class ModelCard:
                 f'model file {self.path} has sha256 {digest[:12]}..., its card says '
                 f'{self.sha256[:12]}...; restore both from the same version'
             )
+
+
+def _names(raw: Any) -> tuple[str, ...]:
+    if not all(isinstance(name, str) for name in raw):
+        raise TypeError("'labels', which must all be text")
+    return tuple(raw)

@@ -36,11 +36,15 @@ def test_a_whole_card_loads(tmp_path):
     ('changes', 'says'),
     [
         ({'sha256': '0' * 64}, 'its card says 000000000000'),
-        ({'file': 'gone.tflite'}, 'gone.tflite cannot be read'),
+        ({'file': 'gone.tflite'}, "gone.tflite' cannot be read"),
         ({'kind': 'blendshape_head'}, "is of kind 'blendshape_head', needed is 'emotion_lstm'"),
         ({'blendshapes': list(BLENDSHAPE_NAMES[::-1])}, 'lists other blendshapes'),
         ({'name': None}, "lacks or misstates 'name'"),
         ({'blendshapes': None}, "lacks or misstates 'blendshapes'"),
+        ({'settings': 'abc'}, 'lacks or misstates dictionary update'),
+        ({'labels': [1, 'happy', 'sad']}, "misstates 'labels', which must all be text"),
+        ({'labels': 3}, 'lacks or misstates'),
+        ({'file': 'a\0\nb'}, 'cannot be read (embedded null byte)'),
     ],
 )
 def test_a_card_that_disagrees_is_refused(tmp_path, changes, says):
@@ -55,6 +59,9 @@ def test_a_missing_or_broken_card_is_named(tmp_path):
         ModelCard.load(tmp_path / 'nowhere.json', 'emotion_lstm')
     broken = tmp_path / 'broken.json'
     broken.write_text('{"name": ')
+    with pytest.raises(ModelError, match='is not JSON'):
+        ModelCard.load(broken, 'emotion_lstm')
+    broken.write_text('[' * 100_000)
     with pytest.raises(ModelError, match='is not JSON'):
         ModelCard.load(broken, 'emotion_lstm')
     broken.write_text('[1, 2]')
@@ -74,6 +81,15 @@ def test_labels_that_the_code_does_not_know_are_refused(tmp_path):
         EmotionClassifier.load(card)
 
 
+@pytest.mark.parametrize(
+    'setting', [{'state_size': float('inf')}, {'still_steps': 0}, {'still_dt': 'x'}]
+)
+def test_settings_that_cannot_be_are_refused(tmp_path, setting):
+    settings = {'state_size': 4, 'still_steps': 2, 'still_dt': 0.03} | setting
+    with pytest.raises(ModelError, match='lacks or misstates the setting'):
+        EmotionClassifier.load(write_card(tmp_path, settings=settings))
+
+
 def test_weights_of_another_model_are_refused(tmp_path):
     shipped = models_dir() / 'blendshape_head.tflite'
     card = write_card(tmp_path, weights=shipped.read_bytes())
@@ -82,7 +98,7 @@ def test_weights_of_another_model_are_refused(tmp_path):
 
 
 def test_a_runtime_that_is_not_there_is_named():
-    with pytest.raises(ModelError, match='no_such_runtime cannot be imported'):
+    with pytest.raises(ModelError, match='no_such_runtime does not work here'):
         open_interpreter(models_dir() / 'blendshape_head.tflite', 'no_such_runtime')
 
 

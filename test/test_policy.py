@@ -346,3 +346,32 @@ def test_files_that_cannot_be_read_as_yaml(tmp_path):
     path.write_bytes(b'\xff\xfe\x00bad\xc3')
     with pytest.raises(InputError, match='not YAML'):
         load_rules(path)
+
+
+RULE = 'rules: [{name: a, emotion: happy, action: continue}]\n'
+
+
+@pytest.mark.parametrize(
+    ('text', 'says'),
+    [
+        ('topics: [{name: 2024-13-45}]\n', 'month must be in 1..12'),
+        (f'topics: [{{name: tea}}]\n{RULE}min_gap: {"9" * 400}\n', 'min_gap must be a number'),
+        (f'topics: [{{name: tea}}]\n{RULE}min_gap: {"9" * 5000}\n', 'cannot be read'),
+        (f'topics: [{{name: tea}}]\n{RULE}min_gap: 0x{"f" * 5000}\n', 'thousands of digits'),
+        (f'topics: [{{name: tea}}]\n{RULE}? 0x{"f" * 5000}\n: 1\n', 'is no known field'),
+        (f'topics: [{{name: tea}}]\n{RULE}"a\\nb": 1\n', "'a\\nb' is no known field"),
+        ('[' * 5000, 'recursion'),
+        # Nine levels of ten aliases each: written out, a thousand million words.
+        ('a0: &a0 [x]\n' + ''.join(f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 10)}]\n'
+                                   for i in range(1, 10)) + 'topics: [{name: *a9}]\n', 'text'),
+    ],
+)  # fmt: skip
+def test_odd_content_is_refused_in_one_line(tmp_path, text, says):
+    path = tmp_path / 'odd.yaml'
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_rules(path)
+    message = str(caught.value)
+    assert '\n' not in message
+    assert message.startswith(str(path))
+    assert says in message

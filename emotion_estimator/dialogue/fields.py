@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import reprlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -10,6 +10,11 @@ from emotion_estimator.errors import InputError
 
 _T = TypeVar('_T')
 _REQUIRED: Any = object()
+
+#: Looks into a value two levels deep: by anchors, a few lines of YAML can stand for gigabytes.
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 2
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
 
 #: Turns a raw value into a checked one; the second argument names the field in errors.
 Reader = Callable[[object, str], _T]
@@ -45,14 +50,18 @@ class Table:
         """:raises InputError: fields are left that nobody took."""
         for name in self._raw:
             known = ', '.join(self._known)
-            raise InputError(f'{self._where}: {name} is no known field; known are {known}')
+            shown = name if isinstance(name, str) and name.isprintable() else describe(name)
+            raise InputError(f'{self._where}: {shown} is no known field; known are {known}')
 
 
 def describe(value: object) -> str:
     """Name a wrong value in few words, on one line."""
     if value is None:
         return 'nothing'
-    words = repr(value)
+    try:
+        words = _REPR.repr(value)
+    except ValueError:
+        return 'a number of thousands of digits'
     return words if len(words) <= 40 else f'{words[:37]}...'
 
 
@@ -85,7 +94,8 @@ def number(low: float, high: float) -> Reader[float]:
 
     def reader(value: object, where: str) -> float:
         good = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not good or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type, operator]
+        # Not a number fails both comparisons; infinity and the longest integer fail one.
+        if not good or not low <= value <= high:  # type: ignore[operator]
             raise InputError(
                 f'{where} must be a number from {low:g} to {high:g}, not {describe(value)}'
             )

@@ -12,7 +12,7 @@ import yaml
 
 from emotion_estimator.dialogue import fields
 from emotion_estimator.emotion import LABELS, NONE
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import InputError, first_line
 
 #: What a dialogue engine may be asked to do.
 ACTIONS: tuple[str, ...] = (
@@ -103,6 +103,11 @@ def load_rules(path: Path) -> PolicyRules:
         where = f' in line {mark.line + 1}' if mark else ''
         problem = getattr(error, 'problem', None) or 'not text in UTF-8'
         raise InputError(f'{path}: not YAML{where} ({problem}); correct it') from error
+    except (ValueError, RecursionError) as error:
+        # PyYAML turns 2024-13-45 into a date, and lists within lists into calls within calls.
+        raise InputError(
+            f'{path}: a value cannot be read ({first_line(error)}); correct or quote it'
+        ) from error
     return parse_rules(raw, str(path))
 
 
@@ -184,5 +189,8 @@ def _utterance(value: object, where: str) -> str:
         raise InputError(f'{where} has a stray brace ({error}); write {{{{ or }}}}') from error
     for _, name, spec, conversion in parts:
         if name not in PLACEHOLDERS or spec or conversion:
-            raise InputError(f'{where} has {{{name}}}; plain {{topic}} and {{opening}} are known')
+            raise InputError(
+                f'{where} has {fields.describe(name)} in braces; '
+                'plain {topic} and {opening} are known'
+            )
     return words

@@ -27,7 +27,9 @@ class EmotionClassifier:
             self._state_size = int(card.settings['state_size'])
             self._still_steps = int(card.settings['still_steps'])
             self._still_dt = float(card.settings['still_dt'])
-        except (KeyError, TypeError, ValueError) as error:
+            if self._still_steps < 1:
+                raise ValueError("'still_steps', which must be at least 1")
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ModelError(
                 f'card of {card.title} lacks or misstates the setting {error}; restore the card'
             ) from error
