@@ -1,14 +1,17 @@
 """Install the plain-Python core and its command line with pip; colcon builds the ROS 2 package."""
 
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+# Not imported: the package's dependencies are not there yet.
+VERSION = runpy.run_path(str(HERE / 'emotion_estimator' / 'version.py'))['__version__']
 
 setup(
     name='emotion-estimator',
-    version='0.1.0',
+    version=VERSION,
     description='Facial expression to emotion for social robots: blendshapes, LSTM, ROS 2',
     long_description=(HERE / 'README.md').read_text(),
     long_description_content_type='text/markdown',
@@ -31,6 +34,7 @@ setup(
         'emotion_estimator.sources': ['data/*'],
     },
     install_requires=[
+        'ai-edge-litert>=1.0',
         'click>=8',
         'mediapipe>=0.10.14',
         'numpy>=1.26',
@@ -38,11 +42,12 @@ setup(
         'platformdirs>=3',
         'PyYAML>=6',
         'tqdm>=4.60',
-        'tflite-runtime>=2.14; python_version < "3.12" and platform_system == "Linux"',
-        'ai-edge-litert>=1.0; python_version >= "3.12" or platform_system != "Linux"',
     ],
     extras_require={
         'demo': ['matplotlib>=3.5', 'rich>=13'],
+        # For machines without a wheel of ai-edge-litert. Its last release, 2.14, was compiled
+        # against NumPy 1 and cannot exchange arrays with NumPy 2.
+        'tflite-runtime': ['numpy>=1.26,<2', 'tflite-runtime>=2.14'],
         'training': [
             'matplotlib>=3.5',
             'scikit-learn>=1.3',

@@ -7,44 +7,49 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from emotion_estimator.errors import ModelError
+from emotion_estimator.errors import ModelError, first_line
 from emotion_estimator.quiet import quiet
 
-#: Modules that hold an ``Interpreter``, in order of preference. TensorFlow is not one of them:
-#: running the estimator never imports it.
-_RUNTIMES = ('ai_edge_litert.interpreter', 'tflite_runtime.interpreter')
+#: Packages whose ``interpreter`` holds an ``Interpreter``, in order of preference. TensorFlow is
+#: not one of them: running the estimator never imports it.
+_RUNTIMES = ('ai_edge_litert', 'tflite_runtime')
+
+#: What a runtime raises that does not fit this machine, whatever the file: tflite-runtime 2.14,
+#: for instance, was compiled against NumPy 1 and under NumPy 2 fails at its first interpreter.
+_RUNTIME_ERRORS = (ImportError, AttributeError, SystemError)
 
 
-def runtime_name() -> str | None:
-    """Return ``ai_edge_litert`` or ``tflite_runtime``, the first that is installed, else None."""
-    for module in _RUNTIMES:
-        package = module.partition('.')[0]
-        if importlib.util.find_spec(package) is not None:
-            return package
-    return None
+def runtimes() -> tuple[str, ...]:
+    """Return which of ``ai_edge_litert`` and ``tflite_runtime`` are installed, the best first."""
+    return tuple(name for name in _RUNTIMES if importlib.util.find_spec(name) is not None)
 
 
 def open_interpreter(path: Path, runtime: str | None = None) -> Any:
     """Open a TFLite file, one thread, tensors allocated.
 
     :param path: the ``.tflite`` file.
-    :param runtime: ``ai_edge_litert`` or ``tflite_runtime``; None takes the first installed.
-    :raises ModelError: no runtime is installed, or it cannot read the file.
+    :param runtime: ``ai_edge_litert`` or ``tflite_runtime``; None takes the first that works.
+    :raises ModelError: no runtime is installed or works here, or it cannot read the file.
     """
-    package = runtime or runtime_name()
-    if package is None:
-        raise ModelError('no TFLite runtime found: pip install ai-edge-litert (or tflite-runtime)')
-    try:
-        interpreter_class = importlib.import_module(f'{package}.interpreter').Interpreter
-    except ImportError as error:
-        raise ModelError(f'TFLite runtime {package} cannot be imported: {error}') from error
+    broken = []
+    for package in (runtime,) if runtime else runtimes():
+        try:
+            return _open(path, package)
+        except _RUNTIME_ERRORS as error:
+            broken.append(f'{package} does not work here ({first_line(error)})')
+    found = '; '.join(broken) or 'no TFLite runtime found'
+    raise ModelError(f'{found}; pip install ai-edge-litert, or "numpy<2" for tflite-runtime')
+
+
+def _open(path: Path, package: str) -> Any:
     try:
         with quiet():
+            interpreter_class = importlib.import_module(f'{package}.interpreter').Interpreter
             interpreter = interpreter_class(model_path=str(path), num_threads=1)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f'{path} is not a TFLite model that {package} can run ({reason}); restore the file'
+            f'{path} is not a TFLite model that {package} can run ({first_line(error)}); '
+            'restore the file'
         ) from error
     return interpreter

@@ -15,9 +15,9 @@ from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator.perception.alignment import INPUT_POINTS, align
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
-from emotion_estimator.tflite import runtime_name
+from emotion_estimator.tflite import runtimes
 
-pytestmark = pytest.mark.skipif(runtime_name() is None, reason='no TFLite runtime installed')
+pytestmark = pytest.mark.skipif(not runtimes(), reason='no TFLite runtime installed')
 
 
 @pytest.fixture(scope='module')

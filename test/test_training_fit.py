@@ -13,7 +13,7 @@ pytest.importorskip('tf_keras', reason='training needs tf_keras (requirements/tr
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.perception.classifier import EmotionClassifier
-from emotion_estimator.tflite import runtime_name
+from emotion_estimator.tflite import runtimes
 from emotion_estimator.training.dataset import FER_CLASSES
 from emotion_estimator.training.emotion_fit import (
     EmotionSettings,
@@ -50,7 +50,7 @@ def test_it_learns_what_is_plain_to_see(trained) -> None:
     assert (still_logits(network, pool, 8, 1 / 30).argmax(axis=1) == emotion).mean() > 0.95
 
 
-@pytest.mark.skipif(runtime_name() is None, reason='no TFLite runtime installed')
+@pytest.mark.skipif(not runtimes(), reason='no TFLite runtime installed')
 def test_exported_steps_equal_the_sequence_model(trained, tmp_path) -> None:
     network, pool, _ = trained
     content = int8_weights(step_function(network, np.zeros(7, np.float32), SETTINGS))

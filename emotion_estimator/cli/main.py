@@ -12,12 +12,13 @@ from emotion_estimator.cli.image import image
 from emotion_estimator.cli.models import models
 from emotion_estimator.cli.video import video
 from emotion_estimator.errors import EmotionEstimatorError
+from emotion_estimator.version import __version__
 
 BAD_INPUT = 2
 
 
 @click.group(context_settings={'help_option_names': ['-h', '--help']})
-@click.version_option(package_name='emotion-estimator')
+@click.version_option(__version__, prog_name='emotion-estimator')
 def group() -> None:
     """Read facial expressions: happy, sad, unknown, or nobody there."""
 
