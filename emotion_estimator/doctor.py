@@ -10,11 +10,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from emotion_estimator.errors import EmotionEstimatorError
+from emotion_estimator.errors import EmotionEstimatorError, first_line
 from emotion_estimator.model_card import ModelCard, models_dir
-from emotion_estimator.perception.landmark_source import choose, open_landmarker
-from emotion_estimator.tflite import open_interpreter, runtime_name
+from emotion_estimator.perception.landmark_source import open_first
+from emotion_estimator.tflite import open_interpreter
+from emotion_estimator.version import __version__
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,19 @@ def examine() -> list[Finding]:
     return [
         Finding('system', f'{platform.platform()}, {os.cpu_count()} cores', True),
         Finding('python', f'{platform.python_version()} at {sys.executable}', True),
+        Finding('emotion-estimator', f'{__version__} at {Path(__file__).parent}', True),
         *_packages(),
+        _attempt('cv2', lambda: importlib.import_module('cv2').__version__),
         _attempt('landmarks', _landmarks),
-        _attempt('runtime', lambda: runtime_name() or _fail('no TFLite runtime installed')),
+        _attempt('runtime', _runtime),
         _attempt('blendshape head', lambda: _model('blendshape_head')),
         _attempt('emotion model', lambda: _model('emotion_lstm')),
-        *_ros(),
+        *_ros_settings(),
+        _attempt('nodes talk', _nodes_talk, needed=False),
     ]
 
 
 _PACKAGES = {
-    'emotion-estimator': True,
     'mediapipe': True,
     'numpy': True,
     'opencv-python': False,
@@ -65,29 +69,27 @@ def _packages() -> Iterator[Finding]:
             yield Finding(name, importlib.metadata.version(name), True)
         except importlib.metadata.PackageNotFoundError:
             yield Finding(name, 'not installed', False, needed)
+
+
+def _attempt(subject: str, work: Callable[[], str], needed: bool = True) -> Finding:
     try:
-        cv2 = importlib.import_module('cv2')
-    except ImportError as error:
-        yield Finding('cv2', f'cannot be imported: {error}', False)
-    else:
-        yield Finding('cv2', cv2.__version__, True)
-
-
-def _fail(text: str) -> str:
-    raise EmotionEstimatorError(text)
-
-
-def _attempt(subject: str, work: Callable[[], str]) -> Finding:
-    try:
-        return Finding(subject, work(), True)
+        return Finding(subject, work(), True, needed)
     except EmotionEstimatorError as error:
-        return Finding(subject, str(error), False)
+        return Finding(subject, str(error), False, needed)
+    except Exception as error:
+        # Whatever a broken package raises is what the report is for.
+        return Finding(subject, f'{type(error).__name__}: {first_line(error)}', False, needed)
 
 
 def _landmarks() -> str:
-    choice = choose('auto')
-    open_landmarker(choice).close()
+    landmarker, choice = open_first('auto')
+    landmarker.close()
     return f'{choice.name}: {choice.reason}'
+
+
+def _runtime() -> str:
+    interpreter = open_interpreter(models_dir() / 'blendshape_head.tflite')
+    return type(interpreter).__module__.partition('.')[0]
 
 
 def _model(kind: str) -> str:
@@ -116,32 +118,33 @@ print(rclpy.get_rmw_implementation_identifier(), 'heard' if heard else 'silent')
 """
 
 
-def _ros() -> Iterator[Finding]:
+def _ros_settings() -> Iterator[Finding]:
     distribution = os.environ.get('ROS_DISTRO', 'not set')
     domain = os.environ.get('ROS_DOMAIN_ID', '0 (not set)')
     yield Finding('ROS_DISTRO', distribution, 'ROS_DISTRO' in os.environ, needed=False)
     yield Finding('ROS_DOMAIN_ID', domain, True, needed=False)
+
+
+def _nodes_talk() -> str:
     try:
         # Not from this folder: in a checkout it would hide the built package.
         talk = subprocess.run(
             [sys.executable, '-c', _TALK],
             capture_output=True,
             text=True,
+            errors='replace',
             timeout=30,
             check=False,
             cwd=os.sep,
         )
-    except subprocess.TimeoutExpired:
-        yield Finding('nodes talk', 'no answer within 30 s', False, needed=False)
-        return
-    if talk.returncode == 0:
-        rmw, _, result = talk.stdout.strip().rpartition(' ')
-        yield Finding('nodes talk', f'{result} over {rmw}', result == 'heard', needed=False)
-        return
-    reason = talk.stderr.strip().splitlines()[-1:] or ['no output']
-    yield Finding(
-        'nodes talk',
-        f'{reason[0]} (source ROS 2 and this package: `. install/local_setup.sh`)',
-        False,
-        needed=False,
-    )
+    except subprocess.TimeoutExpired as error:
+        raise EmotionEstimatorError('no answer within 30 s') from error
+    if talk.returncode != 0:
+        reason = talk.stderr.strip().splitlines()[-1:] or ['no output']
+        raise EmotionEstimatorError(
+            f'{reason[0]} (source ROS 2 and this package: `. install/local_setup.sh`)'
+        )
+    rmw, _, result = talk.stdout.strip().rpartition(' ')
+    if result != 'heard':
+        raise EmotionEstimatorError(f'{result} over {rmw}')
+    return f'{result} over {rmw}'

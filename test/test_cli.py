@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,21 +14,24 @@ import pytest
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.sources.portrait import Portrait
+from emotion_estimator.version import __version__
 
 FACES = Path(__file__).parents[2] / 'shared' / 'data' / 'faces'
 TASK = Path(__file__).parents[2] / 'shared' / 'models' / 'face_landmarker.task'
 
 
-def run(*arguments, cwd=None):
+def run(*arguments, cwd=None, **environment):
     return subprocess.run(
         [sys.executable, '-m', 'emotion_estimator.cli.main', *map(str, arguments)],
-        capture_output=True, text=True, check=False, cwd=cwd,
+        capture_output=True, text=True, check=False, cwd=cwd, env=os.environ | environment,
     )
 
 
 def errors(result):
-    """Return the lines on standard error that are ours."""
-    return [line for line in result.stderr.splitlines() if line.startswith('emotion-estimator:')]
+    """Return the lines on standard error, which must all be ours."""
+    lines = result.stderr.splitlines()
+    assert all(line.startswith('emotion-estimator:') for line in lines), result.stderr
+    return lines
 
 
 @pytest.fixture(scope='module')
@@ -95,15 +99,25 @@ def test_a_video_gives_one_line_a_frame(tmp_path):
         (['video', 'gone.mp4'], "source 'gone.mp4' is no such file"),
         (['video', 'text.mp4'], 'text.mp4'),
         (['video', '99'], 'camera 99 cannot be opened'),
+        (['video', '99999999999'], 'is no device number'),
+        (['video', '9' * 5000], 'is no device number'),
+        (['video', 'x' * 300], 'cannot be looked at (['),
+        (['video', '~nobody-here/x'], 'cannot be looked at'),
+        (['image', 'x.png', '--model-path', 'x' * 300], 'cannot be looked at (['),
+        (['image', 'x.png', '--model-path', '~nobody-here/x'], 'cannot be looked at'),
+        (['models', 'fetch', '--url', 'foo'], "unknown url type: 'foo'"),
+        (['models', 'fetch', '--url', 'http://127.0.0.1:9/', '--timeout', 'nan'], 'cannot fetch'),
         (['image', 'text.mp4', '--landmarks', 'face_landmarker', '--model-path', 'no.task'],
          'no.task cannot be read'),
         (['evaluate', '--blendshapes', 'gone.csv'], 'gone.csv cannot be read'),
+        (['evaluate', '--blendshapes', 'long.csv'], 'long.csv cannot be read'),
         (['evaluate'], "Missing option '--blendshapes'"),
     ],
 )  # fmt: skip
 def test_bad_usage_and_input_give_one_line_and_status_2(tmp_path, arguments, says):
     (tmp_path / 'text.mp4').write_text('not a film')
-    result = run(*arguments, cwd=tmp_path)
+    (tmp_path / 'long.csv').write_text('1' * 200_000)
+    result = run(*arguments, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path))
     assert result.returncode == 2
     assert len(errors(result)) == 1
     assert says in errors(result)[0]
@@ -130,6 +144,40 @@ def test_evaluate_counts_every_row(tmp_path):
     assert matrix.sum(axis=1).tolist() == [3, 3, 3]
     assert report['accuracy'] == pytest.approx(np.trace(matrix) / 9)
     assert set(report['recall']) == set(LABELS)
+
+
+def test_evaluate_in_words_with_a_class_that_does_not_occur(tmp_path):
+    path = tmp_path / 'table.csv'
+    path.write_text(','.join(['0.25'] * 52) + ',1\n')
+    result = run('evaluate', '--blendshapes', path)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith('1 rows: accuracy ')
+    assert [line.split()[1:] for line in lines if line.split()[1] in ('happy', 'sad')] == [
+        ['happy', '-'], ['sad', '-'],
+    ]  # fmt: skip
+
+
+#: Takes away what pip knows of this package, as in a pure colcon build.
+WITHOUT_METADATA = '''
+import importlib.metadata as metadata, sys
+known = metadata.distribution
+def distribution(name):
+    if name.replace('_', '-') == 'emotion-estimator':
+        raise metadata.PackageNotFoundError(name)
+    return known(name)
+metadata.distribution = distribution
+from emotion_estimator.cli.main import main
+sys.exit(main())
+'''
+
+
+@pytest.mark.parametrize('verb', ['--version', 'doctor'])
+def test_a_build_without_pip_knows_its_version(verb):
+    result = subprocess.run([sys.executable, '-c', WITHOUT_METADATA, verb], capture_output=True,
+                            text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert __version__ in result.stdout
 
 
 def test_doctor_fits_a_screen_and_finds_what_is_needed():

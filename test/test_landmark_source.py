@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.perception import landmark_source
-from emotion_estimator.perception.landmark_source import choose, open_landmarker
+from emotion_estimator.perception.landmark_source import choose, open_first, open_landmarker
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +55,45 @@ def test_a_corrupt_task_file_is_named(cache):
     with pytest.raises(ModelError, match=r'face_landmarker\.task') as caught:
         open_landmarker(choose('auto'))
     assert '\n' not in str(caught.value)
+
+
+@pytest.fixture
+def mesh(monkeypatch):
+    monkeypatch.setattr(landmark_source, 'bundles_face_mesh', lambda: True)
+    monkeypatch.setattr(landmark_source, 'FaceMesh', lambda head, *arguments: arguments)
+
+
+def test_auto_takes_the_mesh_when_the_cached_file_does_not_open(cache, mesh, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger('emotion_estimator'), 'propagate', True)
+    (cache / 'face_landmarker.task').write_bytes(b'garbage')
+    opened, choice = open_first('auto', max_faces=3, static=True, min_confidence=0.4)
+    assert opened == (3, True, 0.4)
+    assert choice.name == 'face_mesh'
+    assert 'face_landmarker.task is not a face landmarker model' in choice.reason
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert 'face_landmarker.task' in record.getMessage()
+
+
+def test_what_was_asked_for_is_not_replaced(cache, mesh, tmp_path):
+    broken = cache / 'face_landmarker.task'
+    broken.write_bytes(b'garbage')
+    for source, path in (('auto', str(broken)), ('face_landmarker', '')):
+        with pytest.raises(ModelError, match='is not a face landmarker model'):
+            open_first(source, path)
+
+
+def test_without_the_mesh_a_cached_file_that_does_not_open_is_the_error(cache, monkeypatch):
+    monkeypatch.setattr(landmark_source, 'bundles_face_mesh', lambda: False)
+    (cache / 'face_landmarker.task').write_bytes(b'garbage')
+    with pytest.raises(ModelError, match='is not a face landmarker model'):
+        open_first('auto')
+
+
+@pytest.mark.parametrize('path', ['x' * 300, '~nobody-here/x.task'])
+def test_a_path_that_cannot_be_looked_at_is_named(path):
+    with pytest.raises(ModelError, match='cannot be looked at'):
+        choose('auto', path)
 
 
 def test_a_missing_task_file_is_named():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -128,6 +130,18 @@ def test_a_jump_in_time_resets_everything(made, jump):
     assert landmarker.resets == estimator.resets == 1
     assert classifier.steps[-1][0] == 0
     assert after != before
+
+
+def test_jumps_are_told_once_in_a_hundred_with_what_to_do(made, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger('emotion_estimator'), 'propagate', True)
+    caplog.set_level(logging.INFO, 'emotion_estimator')
+    estimator, *_ = made
+    run(estimator, [0.0, 50.0] * 101)
+    assert estimator.resets == 201
+    told = [record.getMessage() for record in caplog.records]
+    assert [f'jump {n};' in line for n, line in zip((1, 101, 201), told)] == [True] * 3
+    assert len(told) == 3
+    assert 'more than one camera publishes on this topic' in told[0]
 
 
 def test_the_same_stamp_twice_is_no_jump(made):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.model_store import FACE_LANDMARKER_URL, face_landmarker_path
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.perception.face_landmarker import FaceLandmarker
 from emotion_estimator.perception.face_mesh import FaceMesh
 from emotion_estimator.perception.landmarks import Landmarker
+from emotion_estimator.perception.mediapipe_import import import_mediapipe
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,12 @@ class Choice:
 
 
 def bundles_face_mesh() -> bool:
-    """Tell whether the installed mediapipe still carries the face mesh (up to 0.10.21)."""
+    """Tell whether the installed mediapipe still carries the face mesh (up to 0.10.21).
+
+    :raises ModelError: it is not installed or cannot be loaded.
+    """
+    # To look into a package imports it, whatever that raises and prints.
+    import_mediapipe()
     try:
         return importlib.util.find_spec('mediapipe.python.solutions.face_mesh') is not None
     except ModuleNotFoundError:
@@ -42,7 +51,7 @@ def choose(source: str, path: str = '') -> Choice:
     :raises InputError: an unknown ``source``.
     :raises ModelError: ``auto`` finds neither, or a ``path`` was named that is not there.
     """
-    task = Path(path).expanduser() if path else face_landmarker_path()
+    task, is_there = _look_for(path)
     if source == 'face_landmarker':
         return Choice(source, 'asked for', task)
     if source == 'face_mesh':
@@ -51,7 +60,7 @@ def choose(source: str, path: str = '') -> Choice:
         raise InputError(
             f'unknown landmark source {source!r}; use auto, face_landmarker or face_mesh'
         )
-    if task.is_file():
+    if is_there:
         return Choice('face_landmarker', f'{task} is there', task)
     if path:
         raise ModelError(f'face landmarker model {task} is not there; correct or empty the path')
@@ -68,6 +77,19 @@ def choose(source: str, path: str = '') -> Choice:
     )
 
 
+def _look_for(path: str) -> tuple[Path, bool]:
+    """Return the ``.task`` file that ``path`` or the cache means, and whether it is there."""
+    try:
+        task = Path(path).expanduser() if path else face_landmarker_path()
+        return task, task.is_file()
+    except (OSError, RuntimeError) as error:
+        # A name too long, a folder one may not enter, ~somebody who is not known here.
+        raise ModelError(
+            f'face landmarker model {path!r} cannot be looked at ({first_line(error)}); '
+            'correct or empty the path'
+        ) from error
+
+
 def open_landmarker(
     choice: Choice, *, max_faces: int = 1, static: bool = False, min_confidence: float = 0.5
 ) -> Landmarker:
@@ -81,3 +103,38 @@ def open_landmarker(
     if choice.model_path is not None:
         return FaceLandmarker(choice.model_path, max_faces, static, min_confidence)
     return FaceMesh(BlendshapeHead.load(), max_faces, static, min_confidence)
+
+
+def open_first(
+    source: str,
+    path: str = '',
+    *,
+    max_faces: int = 1,
+    static: bool = False,
+    min_confidence: float = 0.5,
+) -> tuple[Landmarker, Choice]:
+    """Open a source; ``auto`` takes the first that works.
+
+    A ``path`` that was named is meant: then nothing else is tried.
+
+    :param source: as for :func:`choose`, ``path`` likewise; the rest as for
+        :func:`open_landmarker`.
+    :raises InputError: an unknown ``source``.
+    :raises ModelError: nothing opens.
+    """
+
+    def opened(choice: Choice) -> tuple[Landmarker, Choice]:
+        landmarker = open_landmarker(
+            choice, max_faces=max_faces, static=static, min_confidence=min_confidence
+        )
+        return landmarker, choice
+
+    choice = choose(source, path)
+    try:
+        return opened(choice)
+    except ModelError as error:
+        has_other = source == 'auto' and choice.name != 'face_mesh' and bundles_face_mesh()
+        if path or not has_other:
+            raise
+        _LOG.warning('%s; using the bundled face mesh', error)
+        return opened(Choice('face_mesh', f'the Face Landmarker does not open: {error}'))

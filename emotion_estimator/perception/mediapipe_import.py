@@ -7,7 +7,7 @@ import os
 import warnings
 from typing import Any
 
-from emotion_estimator.errors import ModelError
+from emotion_estimator.errors import ModelError, first_line
 from emotion_estimator.quiet import quiet
 
 
@@ -23,7 +23,9 @@ def import_mediapipe() -> Any:
     try:
         with quiet():
             return importlib.import_module('mediapipe')
-    except ImportError as error:
+    except Exception as error:
+        # A protobuf that does not fit raises TypeError, a NumPy that does not fit AttributeError.
         raise ModelError(
-            f'mediapipe cannot be imported ({error}); install it with "pip install mediapipe"'
+            f'mediapipe cannot be imported ({first_line(error)}); '
+            'install it with "pip install mediapipe"'
         ) from error

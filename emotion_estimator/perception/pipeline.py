@@ -13,7 +13,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.image import check_rgb
-from emotion_estimator.perception.landmark_source import choose, open_landmarker
+from emotion_estimator.perception.landmark_source import open_first
 from emotion_estimator.perception.landmarks import FaceLandmarks, Landmarker
 from emotion_estimator.perception.search import find_faces
 from emotion_estimator.perception.tracker import Tracker
@@ -24,6 +24,9 @@ _LOG = logging.getLogger(__name__)
 #: Seconds assumed before a face's first frame, and between two frames of the same stamp.
 _FIRST_STEP = 1 / 30
 _LEAST_STEP = 1 / 240
+
+#: Of so many jumps in time, the log tells one.
+_TOLD_EVERY = 100
 
 
 class EmotionEstimator:
@@ -57,6 +60,7 @@ class EmotionEstimator:
         self._reset_gap = reset_gap
         self._states: dict[str, tuple[Any, float]] = {}
         self._last_stamp: float | None = None
+        self._jumps = 0
 
     @classmethod
     def load(
@@ -68,15 +72,15 @@ class EmotionEstimator:
         :raises ModelError: a model file is missing, corrupt or does not fit the code.
         """
         settings = settings or EstimatorSettings()
-        choice = choose(settings.landmark_source, settings.face_landmarker_path)
-        _LOG.info('landmark source %s: %s', choice.name, choice.reason)
         classifier = EmotionClassifier.load()
-        landmarker = open_landmarker(
-            choice,
+        landmarker, choice = open_first(
+            settings.landmark_source,
+            settings.face_landmarker_path,
             max_faces=settings.max_faces,
             static=static,
             min_confidence=settings.min_face_confidence,
         )
+        _LOG.info('landmark source %s: %s', choice.name, choice.reason)
         return cls(
             landmarker,
             classifier,
@@ -141,7 +145,15 @@ class EmotionEstimator:
     def _forget_if_time_jumped(self, stamp: float) -> None:
         last = self._last_stamp
         if last is not None and not 0 <= stamp - last <= self._reset_gap:
-            _LOG.info('time jumped by %.3f s: state reset', stamp - last)
+            # Two cameras on one topic would fill the log with a line a frame.
+            if self._jumps % _TOLD_EVERY == 0:
+                _LOG.info(
+                    'time jumped by %.3f s: state reset, jump %d; if this repeats, more than one '
+                    'camera publishes on this topic, or a bag loops',
+                    stamp - last,
+                    self._jumps + 1,
+                )
+            self._jumps += 1
             self.reset()
         self._last_stamp = stamp
 

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from emotion_estimator import doctor
+
+
+@pytest.fixture
+def findings(monkeypatch):
+    monkeypatch.setattr(doctor, '_nodes_talk', lambda: 'heard')
+    return lambda: {finding.subject: finding for finding in doctor.examine()}
+
+
+def test_a_package_that_raises_anything_becomes_a_line(findings, monkeypatch, tmp_path):
+    for name in ('mediapipe', 'cv2'):
+        (tmp_path / f'{name}.py').write_text(
+            r'raise TypeError("Descriptors cannot be created directly.\nIf this came from a _pb2")'
+        )
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    found = findings()
+    for subject in ('landmarks', 'cv2'):
+        assert found[subject].needed
+        assert not found[subject].good
+        assert 'Descriptors cannot be created directly.' in found[subject].text
+        assert '\n' not in found[subject].text
+
+
+def test_an_installation_without_its_models_becomes_lines(findings, monkeypatch):
+    def gone():
+        raise FileNotFoundError('the installation lacks its models folder; reinstall it')
+
+    monkeypatch.setattr(doctor, 'models_dir', gone)
+    found = findings()
+    for subject in ('blendshape head', 'emotion model'):
+        assert not found[subject].good
+        assert 'lacks its models folder' in found[subject].text
+
+
+def test_nodes_that_cannot_talk_are_no_reason_to_fail(monkeypatch):
+    monkeypatch.setattr(doctor, '_TALK', 'raise ImportError("no rclpy")')
+    found = {finding.subject: finding for finding in doctor.examine()}['nodes talk']
+    assert (found.good, found.needed) == (False, False)
+    assert found.text.startswith('ImportError: no rclpy (source ROS 2')
