@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 
 import pytest
 
+from emotion_estimator.demo import tether
 from emotion_estimator.demo.processes import ChildProcess, ProcessSet
 from emotion_estimator.errors import EmotionEstimatorError
 
@@ -123,6 +125,41 @@ def test_stopping_twice_and_before_any_start_is_fine(tmp_path):
     processes.stop()
     assert not exists(node.pid)
     assert ChildProcess('never', ['x'], tmp_path / 'x').last_lines() == []
+
+
+# Starts a program and waits to be killed.
+KILLED_PARENT = '''
+import os, signal, sys
+from pathlib import Path
+from emotion_estimator.demo.processes import ChildProcess
+node = ChildProcess('node', [sys.executable, '-c', sys.argv[1]], Path(sys.argv[2]))
+node.start(os.environ)
+print(node.pid, flush=True)
+signal.pause()
+'''
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='only Linux tells a child of its parent')
+def test_a_parent_that_is_killed_takes_its_programs_with_it(tmp_path):
+    log = tmp_path / 'node.log'
+    with subprocess.Popen(
+        [sys.executable, '-c', KILLED_PARENT, POLITE, str(log)], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        pid = int(parent.stdout.readline())
+        wait_until(lambda: log.exists() and 'ready' in log.read_text())
+        assert exists(pid)
+        parent.kill()
+    wait_until(lambda: not exists(pid) or _is_zombie(pid))
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='only Linux tells a child of its parent')
+def test_a_parent_that_is_already_dead_starts_nothing():
+    program = [sys.executable, '-c', 'print("started")']
+    # No process has a number beyond the kernel's highest.
+    for parent, printed in ((os.getpid(), 'started\n'), (2**22 + 1, '')):
+        done = subprocess.run([sys.executable, tether.__file__, str(parent), *program],
+                              capture_output=True, text=True, check=True)  # fmt: skip
+        assert done.stdout == printed
 
 
 def test_a_missing_program_is_named(tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from emotion_estimator.demo import run
-from emotion_estimator.demo.__main__ import main, parse
+from emotion_estimator.demo.__main__ import clear_results, main, parse
 from emotion_estimator.demo.launching import (
     NODES,
     DemoSettings,
@@ -208,6 +208,17 @@ def test_without_installed_nodes_one_line_says_what_to_do(monkeypatch, capsys):
     error = capsys.readouterr().err
     assert error.count('\n') == 1
     assert 'make demo' in error
+
+
+def test_results_of_a_run_before_are_removed_and_nothing_else(tmp_path):
+    for name in ('demo.mp4', 'demo.png', 'summary.json', 'notes.txt'):
+        (tmp_path / name).write_text('old')
+    clear_results(tmp_path)
+    clear_results(tmp_path / 'not there yet')
+    assert [path.name for path in tmp_path.iterdir()] == ['notes.txt']
+    (tmp_path / 'demo.png').mkdir()
+    with pytest.raises(InputError, match=r'demo\.png cannot be replaced .*--output'):
+        clear_results(tmp_path)
 
 
 def test_only_the_listener_needs_ros():

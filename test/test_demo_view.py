@@ -150,6 +150,18 @@ def test_the_summary_counts_and_can_be_json():
         assert words in text, words
 
 
+def test_frames_that_came_to_nothing_are_told():
+    state = filled()
+    state.add_health('estimator', {'frames_dropped': '1', 'frames_bad': '0'})
+    found = summarize(state.course())
+    assert found.lost == found.as_dict()['frames_lost'] == 3
+    assert ', 3 lost between the nodes' in found.lines()[0]
+    state.add_health('estimator', {'frames_dropped': '4', 'frames_bad': '0'})
+    found = summarize(state.course())
+    assert found.lost == 0
+    assert 'lost' not in found.lines()[0]
+
+
 def test_the_summary_of_nothing_and_without_truth():
     assert summarize(Course()).as_dict()['agreement'] is None
     assert summarize(Course()).rate == 0

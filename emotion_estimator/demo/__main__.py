@@ -34,6 +34,9 @@ from emotion_estimator.demo.view import LiveView, PlainView
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.resources import resource_dir
 
+#: What a run leaves in the output folder, beside the logs.
+_FILM, _PICTURE, _NUMBERS = 'demo.mp4', 'demo.png', 'summary.json'
+
 
 def parse(arguments: Sequence[str] | None) -> DemoSettings:
     """Read the command line; a wrong one ends the process with status 2."""
@@ -101,8 +104,9 @@ def _run(settings: DemoSettings, console: Console, stop: StopRequest) -> None:
             'install/local_setup.bash and set PYTHONSAFEPATH=1, or the checkout hides them'
         ) from error
     console.print(_announcement(settings, domain), markup=False, highlight=False, soft_wrap=True)
+    clear_results(settings.output)
     state = DemoState()
-    recorder = Recorder(settings.output / 'demo.mp4', settings.fps)
+    recorder = Recorder(settings.output / _FILM, settings.fps)
     filming = Filming(state, recorder)
     live = console.is_terminal and not settings.plain
     view = LiveView(console, f'ROS_DOMAIN_ID={domain}') if live else PlainView(console)
@@ -129,10 +133,24 @@ def _announcement(settings: DemoSettings, domain: int) -> str:
     )
 
 
+def clear_results(output: Path) -> None:
+    """Remove the results of a run before: they would pass for this one's.
+
+    :raises InputError: one of them cannot be removed.
+    """
+    for name in (_FILM, _PICTURE, _NUMBERS):
+        try:
+            (output / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(
+                f'{output / name} cannot be replaced ({error.strerror}); choose another --output'
+            ) from error
+
+
 def _write_results(course: Course, output: Path) -> list[str]:
     if not course.readings:
         return []
-    picture, numbers = output / 'demo.png', output / 'summary.json'
+    picture, numbers = output / _PICTURE, output / _NUMBERS
     try:
         draw_timeline(course, picture)
         numbers.write_text(json.dumps(summarize(course).as_dict(), indent=2) + '\n')

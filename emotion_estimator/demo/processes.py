@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,10 +15,13 @@ from types import TracebackType
 from emotion_estimator.errors import EmotionEstimatorError
 
 _POLL = 0.02
+_TETHER = Path(__file__).with_name('tether.py')
 
 
 class ChildProcess:
     """A program in a session of its own, with everything it prints in a file.
+
+    It gets SIGINT when the thread that started it ends, however that came about (on Linux).
 
     Its exit is looked at without being collected until :meth:`collect`: so long its process id,
     which is also its group's, cannot be given to anybody else, and signals reach nobody else.
@@ -41,11 +46,17 @@ class ChildProcess:
 
         :raises EmotionEstimatorError: it cannot be executed, or its log cannot be written.
         """
+        if shutil.which(self._command[0], path=environment.get('PATH')) is None:
+            raise EmotionEstimatorError(
+                f'{self.name} cannot be started: {self._command[0]} is no program'
+            )
+        # Isolated and without site-packages: it starts in a few milliseconds.
+        tether = [sys.executable, '-I', '-S', str(_TETHER), str(os.getpid())]
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with self.log.open('wb') as log:
                 self._popen = subprocess.Popen(
-                    self._command,
+                    [*tether, *self._command],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,

@@ -41,6 +41,13 @@ class Summary:
         """Messages per second."""
         return (self.frames - 1) / self.seconds if self.seconds > 0 else 0.0
 
+    @property
+    def lost(self) -> int | None:
+        """Frames that left the camera and came to nothing; None where a node did not say."""
+        if self.published is None or self.dropped is None or self.bad is None:
+            return None
+        return max(self.published - self.frames - self.dropped - self.bad, 0)
+
     def as_dict(self) -> dict[str, Any]:
         """Return what ``summary.json`` holds."""
         p50, p95 = self.latency_ms or (None, None)
@@ -51,6 +58,7 @@ class Summary:
             'frames_skipped': self.skipped,
             'frames_dropped': self.dropped,
             'frames_bad': self.bad,
+            'frames_lost': self.lost,
             'seconds': round(self.seconds, 3),
             'fps': round(self.rate, 2),
             'latency_p50_ms': p50,
@@ -76,6 +84,7 @@ class Summary:
             'skipped by the camera': self.skipped,
             'dropped': self.dropped,
             'bad': self.bad,
+            'lost between the nodes': self.lost or None,
         }
         told = [f'{count} {name}' for name, count in counts.items() if count is not None]
         if told:
