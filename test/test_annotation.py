@@ -95,7 +95,7 @@ def test_long_captions_are_cut_to_the_width():
 
 def test_the_strip_wraps_words_into_its_rows():
     red, white = (255, 0, 0), (255, 255, 255)
-    one = caption_strip((240, 320, 3), [('truth', red), ('word ' * 12, white)], rows=4)
+    one = caption_strip((240, 320, 3), [('truth', red), ('word ' * 16, white)], rows=4)
     assert one.shape[1:] == (320, 3)
     row = one.shape[0] // 4
     filled = [bool(one[i * row : (i + 1) * row].any()) for i in range(4)]

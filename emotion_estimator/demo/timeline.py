@@ -50,7 +50,8 @@ def draw_timeline(course: Course, path: Path) -> bool:
 
     begin = course.readings[0].stamp
     figure, (curves, bands, speech) = plt.subplots(
-        3, 1, figsize=(14, 7.6), sharex=True, height_ratios=(4, 1.1, 1.6), layout='constrained'
+        3, 1, figsize=(14, 7.6), sharex=True, layout='constrained',
+        gridspec_kw={'height_ratios': (4, 1.1, 1.6)},
     )
     _draw_probabilities(curves, course.readings, begin)
     _draw_bands(bands, course, begin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,8 +18,9 @@ from emotion_estimator.sources.portrait_points import Points
 _PITCH = 4.0
 _CLEAR = 2.0
 
-#: The second map of ``cv2.remap``, unused where the first holds both coordinates.
-_NO_MAP = np.empty(0, np.float32)
+#: The second map of ``cv2.remap``, unused where the first holds both coordinates. OpenCV 5 would
+#: take an empty array for a map.
+_NO_MAP: Any = None
 
 
 class FaceWarp:
