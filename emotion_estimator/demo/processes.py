@@ -21,7 +21,7 @@ _TETHER = Path(__file__).with_name('tether.py')
 class ChildProcess:
     """A program in a session of its own, with everything it prints in a file.
 
-    It gets SIGINT when the thread that started it ends, however that came about (on Linux).
+    It gets SIGTERM when the thread that started it ends, however that came about (on Linux).
 
     Its exit is looked at without being collected until :meth:`collect`: so long its process id,
     which is also its group's, cannot be given to anybody else, and signals reach nobody else.

@@ -17,7 +17,9 @@ def main(parent: int, command: list[str]) -> None:
     """Become ``command``, tied to ``parent``."""
     prctl = getattr(ctypes.CDLL(None), 'prctl', None)
     if prctl is not None:
-        prctl(_PR_SET_PDEATHSIG, int(signal.SIGINT), 0, 0, 0)
+        # Not SIGINT: the kernel may send it once for each of the parent's threads, and in Python a
+        # second one would interrupt the program's own ending.
+        prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
         if os.getppid() != parent:
             # It died before it could be noticed.
             return
