@@ -40,6 +40,14 @@ def send_log_to(node: Node) -> None:
     core.handlers[:] = [_NodeLogHandler(node)]
 
 
+def send_log_back() -> None:
+    """Undo :func:`send_log_to`: the node is about to vanish."""
+    core = logging.getLogger('emotion_estimator')
+    core.setLevel(logging.NOTSET)
+    core.propagate = True
+    core.handlers.clear()
+
+
 @contextlib.contextmanager
 def until_shutdown(node: Node) -> Iterator[None]:
     """Let a thread's last publication fail quietly when ROS was shut down meanwhile."""
@@ -74,6 +82,7 @@ class StoppableNode(Node):
         """
         with until_shutdown(self):
             self.report()
+        send_log_back()
 
 
 def run(make_node: Callable[[], StoppableNode]) -> int:
