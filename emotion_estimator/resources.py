@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from emotion_estimator.errors import EmotionEstimatorError
+
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -13,11 +15,13 @@ def resource_dir(name: str) -> Path:
     pip puts it inside the package; a checkout has it beside the package; colcon installs it under
     ``share/emotion_estimator`` of the prefix that holds the package.
 
-    :raises FileNotFoundError: the installation lacks it.
+    :raises EmotionEstimatorError: the installation lacks it.
     """
     candidates = [_PACKAGE / name, _PACKAGE.parent / name]
     candidates += [up / 'share' / _PACKAGE.name / name for up in _PACKAGE.parents]
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
-    raise FileNotFoundError(f'the installation at {_PACKAGE} lacks its {name} folder; reinstall it')
+    raise EmotionEstimatorError(
+        f'the installation at {_PACKAGE} lacks its {name} folder; reinstall it'
+    )

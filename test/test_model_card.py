@@ -6,10 +6,11 @@ import json
 import pytest
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES, MIRROR
-from emotion_estimator.errors import ModelError
+from emotion_estimator.errors import EmotionEstimatorError, ModelError
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.perception.classifier import EmotionClassifier
+from emotion_estimator.resources import resource_dir
 from emotion_estimator.tflite import open_interpreter
 
 
@@ -111,3 +112,8 @@ def test_mirroring_twice_is_the_identity():
     assert [MIRROR[k] for k in MIRROR] == list(range(52))
     assert BLENDSHAPE_NAMES[MIRROR[BLENDSHAPE_NAMES.index('jawLeft')]] == 'jawRight'
     assert BLENDSHAPE_NAMES[MIRROR[BLENDSHAPE_NAMES.index('jawOpen')]] == 'jawOpen'
+
+
+def test_an_installation_without_its_folders_says_so():
+    with pytest.raises(EmotionEstimatorError, match='lacks its no_such_room folder; reinstall'):
+        resource_dir('no_such_room')
