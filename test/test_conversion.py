@@ -22,6 +22,7 @@ from emotion_estimator.dialogue.policy import DialogueAction
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 from emotion_estimator.nodes.conversion import (
+    action_from_message,
     action_message,
     emotion_message,
     face_from_message,
@@ -131,16 +132,17 @@ def test_blendshapes_are_left_out_when_not_asked_for():
     assert message.label == 'sad'
 
 
-def test_every_field_of_an_action_is_carried():
+def test_every_field_of_an_action_is_carried_and_comes_back():
     action = DialogueAction(
         action='check_in', topic='weather', approach='careful', utterance='Hello', reason='why',
-        emotion='sad', confidence=0.75, rule='gloom', face_id='face_3', stamp=12.0,
+        emotion='sad', confidence=0.75, rule='gloom', face_id='face_3', stamp=12.000000345,
     )
     message = action_message(action, HEADER)
     assert message.header == HEADER
     for field in ('action', 'topic', 'approach', 'utterance', 'reason', 'emotion', 'confidence',
                   'rule', 'face_id'):
         assert getattr(message, field) == getattr(action, field)
+    assert action_from_message(message) == action
 
 
 def test_seconds_keep_the_microsecond():

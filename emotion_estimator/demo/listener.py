@@ -15,10 +15,13 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from emotion_estimator.demo.state import DemoState, Reading, Shot
-from emotion_estimator.dialogue.policy import DialogueAction
-from emotion_estimator.msg import DialogueAction as DialogueActionMsg
-from emotion_estimator.msg import Emotion
-from emotion_estimator.nodes.conversion import face_from_message, rgb_from_message, seconds
+from emotion_estimator.msg import DialogueAction, Emotion
+from emotion_estimator.nodes.conversion import (
+    action_from_message,
+    face_from_message,
+    rgb_from_message,
+    seconds,
+)
 
 #: Deep enough that a busy moment of this process loses no message of the course.
 _RELIABLE = QoSProfile(depth=200)
@@ -33,7 +36,7 @@ class Listener(Node):
         self._state = state
         self.create_subscription(Emotion, 'emotion', self._on_emotion, _RELIABLE)
         self.create_subscription(Emotion, 'ground_truth', self._on_truth, _RELIABLE)
-        self.create_subscription(DialogueActionMsg, 'dialogue/action', self._on_action, _RELIABLE)
+        self.create_subscription(DialogueAction, 'dialogue/action', self._on_action, _RELIABLE)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_health, _RELIABLE)
         self.create_subscription(Image, 'debug_image', self._on_image, _IMAGES)
 
@@ -65,21 +68,8 @@ class Listener(Node):
     def _on_truth(self, message: Emotion) -> None:
         self._state.add_truth(seconds(message.header.stamp), message.label)
 
-    def _on_action(self, message: DialogueActionMsg) -> None:
-        self._state.add_action(
-            DialogueAction(
-                action=message.action,
-                topic=message.topic,
-                approach=message.approach,
-                utterance=message.utterance,
-                reason=message.reason,
-                emotion=message.emotion,
-                confidence=float(message.confidence),
-                rule=message.rule,
-                face_id=message.face_id,
-                stamp=seconds(message.header.stamp),
-            )
-        )
+    def _on_action(self, message: DialogueAction) -> None:
+        self._state.add_action(action_from_message(message))
 
     def _on_health(self, message: DiagnosticArray) -> None:
         for status in message.status:

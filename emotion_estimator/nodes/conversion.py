@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import Header
 
+from emotion_estimator.dialogue.policy import DialogueAction
 from emotion_estimator.emotion import NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
@@ -121,7 +121,7 @@ def face_from_message(message: Emotion) -> FaceEmotion | None:
     )
 
 
-def action_message(action: Any, header: Header) -> DialogueActionMsg:
+def action_message(action: DialogueAction, header: Header) -> DialogueActionMsg:
     """Return the message of a core ``DialogueAction``."""
     return DialogueActionMsg(
         header=header,
@@ -134,4 +134,20 @@ def action_message(action: Any, header: Header) -> DialogueActionMsg:
         confidence=float(action.confidence),
         rule=action.rule,
         face_id=action.face_id,
+    )
+
+
+def action_from_message(message: DialogueActionMsg) -> DialogueAction:
+    """Return the core's ``DialogueAction`` of a message; its stamp is the header's, in seconds."""
+    return DialogueAction(
+        action=message.action,
+        topic=message.topic,
+        approach=message.approach,
+        utterance=message.utterance,
+        reason=message.reason,
+        emotion=message.emotion,
+        confidence=float(message.confidence),
+        rule=message.rule,
+        face_id=message.face_id,
+        stamp=seconds(message.header.stamp),
     )
