@@ -21,7 +21,7 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup build demo echo bench train-blendshapes train-emotion evaluate test lint types lock clean
+.PHONY: help setup build demo echo bench train-blendshapes train-emotion evaluate test-training test lint types lock clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -76,6 +76,10 @@ train-emotion: $(TRAINING)/.ready ## train the streaming LSTM on DATA, after tra
 
 evaluate: $(TRAINING)/.ready ## measure the shipped models on DATA
 	$(TRAIN) evaluate --data $(DATA) --teacher $(TEACHER) $(ARGS)
+
+test-training: $(TRAINING)/.ready ## the training tests that need TensorFlow, which `make test` skips
+	$(TRAINING)/bin/python -m pip install --quiet -c requirements/test.lock pytest hypothesis
+	PYTHONPATH=$(CURDIR) $(TRAINING)/bin/python -m pytest test/test_training_fit.py $(ARGS)
 
 bench: $(VENV)/.ready ## time and memory of each step of perception
 	$(RUN) benchmarks/perception.py $(ARGS)
