@@ -49,8 +49,7 @@ setup(
         # against NumPy 1 and cannot exchange arrays with NumPy 2.
         'tflite-runtime': ['numpy>=1.26,<2', 'tflite-runtime>=2.14'],
         'training': [
-            'matplotlib>=3.5',
-            'scikit-learn>=1.3',
+            'scipy>=1.10',
             'tensorflow>=2.19,<2.20',
             'tf_keras>=2.19,<2.20',
         ],

@@ -97,18 +97,21 @@ class EstimatorNode(StoppableNode):
         header = source.header
         now = self.get_clock().now().nanoseconds * 1e-9
         latency = now - seconds(header.stamp)
-        messages = [
-            emotion_message(
+        main = primary(faces)
+        messages = {
+            face: emotion_message(
                 face,
                 header,
                 model=self._estimator.model,
                 latency=latency,
                 with_blendshapes=self.settings.publish_blendshapes,
             )
-            for face in (primary(faces), *faces)
-        ]
-        self._emotion.publish(messages[0])
-        self._emotions.publish(EmotionArray(header=header, emotions=messages[1:]))
+            for face in faces or (main,)
+        }
+        self._emotion.publish(messages[main])
+        self._emotions.publish(
+            EmotionArray(header=header, emotions=[messages[face] for face in faces])
+        )
         if self._debug is not None and self._debug.get_subscription_count():
             self._debug.publish(image_message(annotate(image, faces), header))
         self._processed += 1
