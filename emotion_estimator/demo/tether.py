@@ -23,6 +23,8 @@ def main(parent: int, command: list[str]) -> None:
         if os.getppid() != parent:
             # It died before it could be noticed.
             return
+    # Started in the background by a shell without job control, all of us would ignore it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         os.execvp(command[0], command)
     except OSError as error:
