@@ -30,6 +30,9 @@ _HANDLES = (
 )
 _RIGHT_CHEEK, _LEFT_CHEEK = 234, 454
 
+#: Degrees that a face is turned by at most, either way.
+_GREATEST_ROLL = 0.2 * 180
+
 
 @dataclass(frozen=True)
 class Enlargement:
@@ -148,3 +151,16 @@ def vary(still: Image, landmarks: Points | None, rng: np.random.Generator) -> Im
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 2.0)), np.uint8)
     light = np.linspace(0, 1, 256) ** rng.uniform(0.7, 1.4) * rng.uniform(0.7, 1.15) * 255
     return np.asarray(cv2.LUT(image, np.clip(light, 0, 255).astype(np.uint8)), np.uint8)
+
+
+def rotate_and_flip(still: Image, rng: np.random.Generator) -> Image:
+    """Return the still enlarged, turned by up to 0.2 x 180 degrees either way, half of them flipped.
+
+    The augmentation of seeds 001 (section 3.2.4) and 002 (4.5).
+
+    :param still: uint8 (48, 48).
+    :param rng: the only source of chance.
+    :returns: uint8 (S, S, 3), RGB.
+    """
+    roll = rng.uniform(-_GREATEST_ROLL, _GREATEST_ROLL)
+    return enlarge(still, Enlargement(roll=roll, mirror=rng.random() < 0.5))

@@ -19,7 +19,7 @@ from emotion_estimator.frame import Frame
 from emotion_estimator.perception.face_landmarker import FaceLandmarker
 from emotion_estimator.perception.mediapipe_import import import_mediapipe
 from emotion_estimator.quiet import quiet
-from emotion_estimator.training.augment import Enlargement, enlarge, vary
+from emotion_estimator.training.augment import Enlargement, enlarge, rotate_and_flip, vary
 from emotion_estimator.training.dataset import Stills
 
 #: Raise it when the images made for a pass change, so that old chunks are not reused.
@@ -51,8 +51,8 @@ class _Task:
     rows: NDArray[np.int64]
     stills: NDArray[np.uint8]
     landmarks: NDArray[np.float32] | None
+    look: str
     seed: int
-    mirrored: bool
 
 
 _sources: dict[str, Any] = {}
@@ -87,9 +87,11 @@ def mesh_landmarks(mesh: Any, image: NDArray[np.uint8]) -> NDArray[np.float32] |
 
 def _image(task: _Task, position: int) -> NDArray[np.uint8]:
     still = task.stills[position]
-    if task.seed == 0:
-        return enlarge(still, Enlargement(mirror=task.mirrored))
+    if task.look in ('plain', 'mirrored'):
+        return enlarge(still, Enlargement(mirror=task.look == 'mirrored'))
     rng = np.random.default_rng([task.seed, int(task.rows[position])])
+    if task.look == 'rotated':
+        return rotate_and_flip(still, rng)
     known = task.landmarks
     usable = known is not None and known[position].any()
     return vary(still, known[position] if known is not None and usable else None, rng)
@@ -118,10 +120,10 @@ def extract(
     rows: NDArray[np.int64],
     teacher: Path,
     cache: Path,
+    look: str = 'plain',
     seed: int = 0,
     landmarks: NDArray[np.float32] | None = None,
     processes: int = 2,
-    mirrored: bool = False,
 ) -> Extracted:
     """Run the Face Landmarker and the face mesh over enlarged stills.
 
@@ -131,13 +133,14 @@ def extract(
     :param rows: which of them.
     :param teacher: ``face_landmarker.task``.
     :param cache: folder of the chunks.
-    :param seed: 0 for plain enlarging (4x, cubic), else the seed of the random variation.
+    :param look: ``plain`` enlarging (4x, cubic); ``mirrored``, left and right swapped; ``rotated``
+        and flipped at random; or ``varied`` in expression, light and more.
+    :param seed: of the chance in ``rotated`` and ``varied``.
     :param landmarks: (len(stills), 478, 3) in pixels of the stills, zeros where unknown; needed
         to vary expressions.
     :param processes: worker processes.
-    :param mirrored: swap left and right of plainly enlarged stills.
     """
-    suffix = '-mirrored' if mirrored else ''
+    suffix = f'-{look}' if look in ('mirrored', 'rotated') else ''
     folder = cache / f'{_identity(stills, rows, teacher)}-seed{seed}{suffix}'
     folder.mkdir(parents=True, exist_ok=True)
     paths, tasks = [], []
@@ -146,8 +149,8 @@ def extract(
         paths.append(folder / f'{start:06d}.npz')
         if not paths[-1].exists():
             known = None if landmarks is None else landmarks[part]
-            tasks.append(_Task(paths[-1], part, stills.pixels[part], known, seed, mirrored))
-    _run_all(tasks, len(paths), teacher, processes, f'landmarks, pass {seed}')
+            tasks.append(_Task(paths[-1], part, stills.pixels[part], known, look, seed))
+    _run_all(tasks, len(paths), teacher, processes, f'landmarks, {look} {seed}')
     return _read(paths)
 
 

@@ -62,7 +62,7 @@ def mirrored_teacher(
 
     :returns: blendshapes (len(rows), 52), and bool (len(rows),) whether it found a face.
     """
-    seen = extract(stills, rows, places.teacher, places.cache, processes=processes, mirrored=True)
+    seen = extract(stills, rows, places.teacher, places.cache, 'mirrored', processes=processes)
     return seen.teacher[:, list(MIRROR)], seen.teacher_found
 
 
@@ -77,7 +77,7 @@ def varied_passes(
     landmarks[seen, :, :2] = (landmarks[seen, :, :2] - matrix[:, 2]) @ back
     rows = np.flatnonzero((stills.usage == TRAINING) & seen)
     return [
-        extract(stills, rows, places.teacher, places.cache, seed, landmarks, processes)
+        extract(stills, rows, places.teacher, places.cache, 'varied', seed, landmarks, processes)
         for seed in range(1, passes + 1)
     ]
 

@@ -1,0 +1,26 @@
+"""What evaluation asks of every model, whether the papers' or ours."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+class Recognizer(Protocol):
+    """Reads the emotion of stills and of sequences; ``name`` is what tables call it."""
+
+    name: str
+    labels: tuple[str, ...]
+
+    def stills(self, blendshapes: Floats) -> Floats:
+        """Return the probabilities (N, L) over ``labels`` of unrelated faces (N, 52)."""
+
+    def sequences(self, blendshapes: Floats, dt: Floats) -> Floats:
+        """Return the probabilities (B, T, L) at each frame of B faces that move.
+
+        :param blendshapes: (B, T, 52); ``dt`` (B, T), seconds since the frame before.
+        """
