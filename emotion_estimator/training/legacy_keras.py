@@ -1,0 +1,18 @@
+"""TensorFlow with Keras 2, imported quietly: ``from ...legacy_keras import keras, tf``.
+
+Keras 2 (the package ``tf_keras``) converts LSTMs to TFLite's fused operator and freezes variables;
+Keras 3, which TensorFlow 2.19 takes by itself, does neither.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Before TensorFlow is imported: both are read on import.
+os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+import tensorflow as tf  # noqa: E402
+import tf_keras as keras  # noqa: E402
+
+__all__ = ['keras', 'tf']
