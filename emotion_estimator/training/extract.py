@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
+import threading
+import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.face_landmarker import FaceLandmarker
 from emotion_estimator.perception.mediapipe_import import import_mediapipe
 from emotion_estimator.quiet import quiet
 from emotion_estimator.training.augment import Enlargement, enlarge, rotate_and_flip, vary
+from emotion_estimator.training.cluster import Runner, runner_of
 from emotion_estimator.training.dataset import Stills
 
 #: Raise it when the images made for a pass change, so that old chunks are not reused.
@@ -45,28 +48,41 @@ class Extracted:
     mesh_found: NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Task:
-    path: Path
     rows: NDArray[np.int64]
     stills: NDArray[np.uint8]
     landmarks: NDArray[np.float32] | None
     look: str
     seed: int
+    teacher: Path | None
+    with_mesh: bool
 
 
-_sources: dict[str, Any] = {}
+#: Landmark models of each thread that looks at images: opening them takes longer than using them.
+_opened = threading.local()
 
 
-def _open_sources(teacher: Path) -> None:
-    """Open the landmark models once in each worker process."""
-    import cv2
+def _sources(teacher: Path | None, with_mesh: bool) -> tuple[FaceLandmarker | None, Any]:
+    if getattr(_opened, 'key', None) != (teacher, with_mesh):
+        cv2.setNumThreads(1)
+        _opened.teacher = None if teacher is None else FaceLandmarker(teacher, static=True)
+        _opened.mesh = None
+        if with_mesh:
+            _opened.mesh = _open_mesh()
+        _opened.key = (teacher, with_mesh)
+    return _opened.teacher, _opened.mesh
 
-    cv2.setNumThreads(1)
-    os.nice(5)
-    _sources['teacher'] = FaceLandmarker(teacher, static=True)
+
+def _open_mesh() -> Any:
+    mediapipe = import_mediapipe()
+    if not hasattr(mediapipe, 'solutions'):
+        raise ModelError(
+            'mediapipe bundles no face mesh after 0.10.21; install that, or take '
+            '--source face_landmarker'
+        )
     with quiet():
-        _sources['mesh'] = import_mediapipe().solutions.face_mesh.FaceMesh(
+        return mediapipe.solutions.face_mesh.FaceMesh(
             static_image_mode=True, refine_landmarks=True
         )
 
@@ -97,33 +113,34 @@ def _image(task: _Task, position: int) -> NDArray[np.uint8]:
     return vary(still, known[position] if known is not None and usable else None, rng)
 
 
-def _run(task: _Task) -> None:
+def _see(task: _Task) -> dict[str, NDArray[Any]]:
+    """Return the arrays of :class:`Extracted` for one chunk."""
+    landmarker, face_mesh = _sources(task.teacher, task.with_mesh)
     count = len(task.rows)
     teacher, mesh = np.zeros((count, 52), np.float32), np.zeros((count, 478, 3), np.float32)
     found = np.zeros((2, count), bool)
     for position in range(count):
         image = _image(task, position)
-        faces = _sources['teacher'](Frame(image, 0.0))
+        faces = landmarker(Frame(image, 0.0)) if landmarker else ()
         if faces:
             teacher[position], found[0, position] = faces[0].blendshapes, True
-        landmarks = mesh_landmarks(_sources['mesh'], image)
+        landmarks = mesh_landmarks(face_mesh, image) if face_mesh else None
         if landmarks is not None:
             mesh[position], found[1, position] = landmarks, True
-    partial = task.path.with_suffix('.partial.npz')
-    np.savez(partial, row=task.rows, teacher=teacher, mesh=mesh,
-             teacher_found=found[0], mesh_found=found[1])
-    partial.replace(task.path)
+    return {'row': task.rows, 'teacher': teacher, 'mesh': mesh,
+            'teacher_found': found[0], 'mesh_found': found[1]}
 
 
 def extract(
     stills: Stills,
     rows: NDArray[np.int64],
-    teacher: Path,
+    teacher: Path | None,
     cache: Path,
     look: str = 'plain',
     seed: int = 0,
     landmarks: NDArray[np.float32] | None = None,
-    processes: int = 2,
+    processes: int | Runner | None = None,
+    with_mesh: bool = True,
 ) -> Extracted:
     """Run the Face Landmarker and the face mesh over enlarged stills.
 
@@ -131,53 +148,76 @@ def extract(
 
     :param stills: the images.
     :param rows: which of them.
-    :param teacher: ``face_landmarker.task``.
+    :param teacher: ``face_landmarker.task``; None leaves the Face Landmarker out.
     :param cache: folder of the chunks.
     :param look: ``plain`` enlarging (4x, cubic); ``mirrored``, left and right swapped; ``rotated``
         and flipped at random; or ``varied`` in expression, light and more.
     :param seed: of the chance in ``rotated`` and ``varied``.
     :param landmarks: (len(stills), 478, 3) in pixels of the stills, zeros where unknown; needed
         to vary expressions.
-    :param processes: worker processes.
+    :param processes: worker processes (None: one a core), or a runner of
+        :mod:`~emotion_estimator.training.cluster`.
+    :param with_mesh: whether the face mesh looks too.
+    :raises InputError: there are no rows.
+    :raises ModelError: the Face Landmarker's file cannot be read or opened.
     """
+    if not len(rows):
+        raise InputError('there are no images to look at; see "emotion-estimator training data"')
     suffix = f'-{look}' if look in ('mirrored', 'rotated') else ''
-    folder = cache / f'{_identity(stills, rows, teacher)}-seed{seed}{suffix}'
+    identity = _identity(stills, rows, teacher, with_mesh)
+    folder = cache / f'{identity}-seed{seed}{suffix}'
     folder.mkdir(parents=True, exist_ok=True)
-    paths, tasks = [], []
+    paths, missing = [], {}
     for start in range(0, len(rows), _CHUNK):
         part = rows[start:start + _CHUNK]
         paths.append(folder / f'{start:06d}.npz')
         if not paths[-1].exists():
             known = None if landmarks is None else landmarks[part]
-            tasks.append(_Task(paths[-1], part, stills.pixels[part], known, look, seed))
-    _run_all(tasks, len(paths), teacher, processes, f'landmarks, {look} {seed}')
+            missing[paths[-1]] = _Task(
+                part, stills.pixels[part], known, look, seed, teacher, with_mesh
+            )
+    targets = list(missing)
+    with tqdm(total=len(paths), initial=len(paths) - len(targets), unit='chunk',
+              desc=f'landmarks, {look} {seed}', disable=not targets) as bar:
+        for index, arrays in runner_of(processes)(_see, list(missing.values())):
+            partial = targets[index].with_suffix('.partial.npz')
+            np.savez(partial, **arrays)
+            partial.replace(targets[index])
+            bar.update()
     return _read(paths)
 
 
-def _run_all(
-    tasks: Sequence[_Task], total: int, teacher: Path, processes: int, title: str
-) -> None:
-    with tqdm(total=total, initial=total - len(tasks), desc=title, unit='chunk') as bar:
-        if not tasks:
-            return
-        # Not forked: MediaPipe's threads would not survive it.
-        context = multiprocessing.get_context('spawn')
-        with context.Pool(processes, _open_sources, (teacher,)) as pool:
-            for _ in pool.imap_unordered(_run, tasks):
-                bar.update()
-
-
-def _identity(stills: Stills, rows: NDArray[np.int64], teacher: Path) -> str:
+def _identity(
+    stills: Stills, rows: NDArray[np.int64], teacher: Path | None, with_mesh: bool
+) -> str:
     digest = hashlib.sha256(json.dumps([_VERSION, _CHUNK]).encode())
-    for content in (stills.pixels[rows].tobytes(), rows.tobytes(), teacher.read_bytes()):
+    for content in (stills.pixels[rows].tobytes(), rows.tobytes()):
         digest.update(content)
+    # Left out rather than marked where both look: the chunks of earlier versions stay valid.
+    if teacher is not None:
+        digest.update(_content(teacher))
+    if not with_mesh:
+        digest.update(b'no mesh')
     return digest.hexdigest()[:16]
+
+
+def _content(model: Path) -> bytes:
+    try:
+        return model.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f'face landmarker model {model} cannot be read ({error.strerror}); run '
+            '"emotion-estimator models fetch", or leave --teacher out'
+        ) from error
 
 
 def _read(paths: Sequence[Path]) -> Extracted:
     chunks: dict[str, list[NDArray[Any]]] = {}
     for path in paths:
-        with np.load(path) as data:
-            for name in data.files:
-                chunks.setdefault(name, []).append(data[name])
+        try:
+            with np.load(path) as data:
+                for field in fields(Extracted):
+                    chunks.setdefault(field.name, []).append(data[field.name])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(f'{path} is damaged; delete it and call again') from error
     return Extracted(**{name: np.concatenate(parts) for name, parts in chunks.items()})
