@@ -1,0 +1,118 @@
+"""Sequences whose truth is known, for measuring: faces that hold, and faces that change once.
+
+Made apart from the sequences of training, and shared by every model that is measured: the movement
+of a held face is that of tracked video (``jitter``), blinks and turns of the head are as described
+here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.training.jitter import MEASURED, Floats, Jitter, add_in_logits, movement
+
+#: Blinks per second at rest (17 a minute: Bentivoglio et al., Movement Disorders 12(6), 1997).
+_BLINKS = 17 / 60
+#: Seconds from open to open, and how high lids and gaze score: the blink in smile_onset.mp4.
+_BLINK_S, _BLINK_PEAK = 0.27, 0.64
+_BLINKING = [
+    i for i, name in enumerate(BLENDSHAPE_NAMES)
+    if name.startswith(('eyeBlink', 'eyeLookDown', 'eyeSquint'))
+]
+#: A listener's head sways: a fifth of what head_pose.gif's full turns from side to side do to the
+#: logits, opposite on both sides (2.5 of the gaze, 0.5 of the others); as smooth as the tremor, and
+#: four times slower.
+_SWAY_GAZE, _SWAY_OTHERS = 0.5, 0.1
+_SWAYING, _SLOWER = Jitter(white=0.0, tremor=1.0, drift=0.0), 4
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What a tracker tells of B faces in T frames.
+
+    :param blendshapes: float32 (B, T, 52), 0 to 1.
+    :param dt: float32 (B, T), seconds since the frame before.
+    """
+
+    blendshapes: Floats
+    dt: Floats
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Seconds (T,) since the first frame, the same for all faces."""
+        elapsed = np.cumsum(self.dt[0], dtype=np.float64)
+        return elapsed - elapsed[0]
+
+
+def hold(
+    faces: Floats, source: str, rate: float, seconds: float, seed: int, strength: float = 1.0
+) -> Course:
+    """Let faces hold their expressions before a camera.
+
+    :param faces: (B, 52), each the score of one still.
+    :param source: landmark source whose movement is taken; an unknown one takes the mesh's.
+    :param rate: frames per second.
+    :param strength: times the measured movement, for asking how much depends on it.
+    """
+    times = _times(rate, seconds)
+    resting = np.repeat(faces[:, None], len(times), axis=1)
+    return Course(_live(resting, source, times, seed, strength), _steps(len(faces), times, rate))
+
+
+def change(
+    before: Floats, after: Floats, source: str, rate: float, seed: int, *,
+    rest: float = 1.5, onset: float = 0.2, stay: float = 2.0,
+) -> Course:
+    """Let faces turn from one expression to another, smoothly, at ``rest`` seconds.
+
+    :param before: (B, 52); ``after`` alike.
+    :param onset: seconds from the first movement to the whole expression, which stays for
+        ``stay`` seconds then.
+    """
+    times = _times(rate, rest + onset + stay)
+    progress = np.clip((times - rest) / onset, 0, 1)
+    share = (progress**2 * (3 - 2 * progress))[:, None]
+    resting = before[:, None] + share * (after - before)[:, None]
+    return Course(_live(resting, source, times, seed, 1.0), _steps(len(before), times, rate))
+
+
+def _times(rate: float, seconds: float) -> NDArray[np.float64]:
+    return np.arange(round(seconds * rate)) / rate
+
+
+def _steps(faces: int, times: NDArray[np.float64], rate: float) -> Floats:
+    return np.full((faces, len(times)), 1 / rate, np.float32)
+
+
+def _live(
+    resting: Floats, source: str, times: NDArray[np.float64], seed: int, strength: float
+) -> Floats:
+    """Add movement, sway and blinks to expressions (B, T, 52)."""
+    rng = np.random.default_rng([seed, len(times)])
+    jitter = MEASURED.get(source, MEASURED['face_mesh'])
+    moved = movement(jitter, times, len(resting), rng)
+    # One drift of the head for each face; the sides answer oppositely.
+    sway = movement(_SWAYING, times / _SLOWER, len(resting), rng)[..., :1]
+    alive = add_in_logits(resting, strength * (moved + sway * _SWAY))
+    lid = np.zeros(resting.shape[:2])
+    for face, count in enumerate(rng.poisson(_BLINKS * (times[-1] - times[0]), len(resting))):
+        for start in rng.uniform(times[0], times[-1], count):
+            lid[face] += np.clip(1 - np.abs((times - start) / (_BLINK_S / 2) - 1), 0, 1)
+    peak = (_BLINK_PEAK * np.clip(lid, 0, 1)).astype(np.float32)[..., None]
+    alive[..., _BLINKING] = np.maximum(alive[..., _BLINKING], peak)
+    return alive
+
+
+def _sway_of(name: str) -> float:
+    side = -1.0 if name.endswith('Left') else 1.0 if name.endswith('Right') else 0.0
+    if name.startswith(('eyeLookIn', 'eyeLookOut')):
+        # Both eyes look the same way: inwards with one is outwards with the other.
+        return _SWAY_GAZE * side * (1 if name.startswith('eyeLookIn') else -1)
+    return _SWAY_OTHERS * side
+
+
+_SWAY = np.array([_sway_of(name) for name in BLENDSHAPE_NAMES])

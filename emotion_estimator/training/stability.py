@@ -1,0 +1,178 @@
+"""How steady and how quick a recognizer's label is: flips on held faces, delay after a change.
+
+The papers say that their dense network flickers where the LSTM is steady, and measure neither.
+Both numbers belong together: any label can be made steady by making it late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.errors import InputError
+from emotion_estimator.training.constructed import change, hold
+from emotion_estimator.training.dataset import FER_CLASSES
+from emotion_estimator.training.feature_set import FeatureSet
+from emotion_estimator.training.grouping import Grouping, load_grouping
+from emotion_estimator.training.recognizer import Recognizer
+
+Floats = NDArray[np.float32]
+
+#: Seconds after a face appeared, in which a label may still settle and flips do not count.
+_SETTLING = 1.0
+#: Seconds that a label must stay to have arrived.
+_STAYS = 0.3
+_REST, _ONSET, _STAY = 1.5, 0.2, 2.0
+
+
+def flips(answers: Floats) -> NDArray[np.int64]:
+    """Return how often the label of each face changes from one frame to the next.
+
+    :param answers: (B, T, L), probabilities.
+    :returns: (B,).
+    """
+    return (np.diff(answers.argmax(axis=-1), axis=1) != 0).sum(axis=1)
+
+
+def held_flips(
+    recognizer: Recognizer,
+    features: FeatureSet,
+    rate: float = 30.0,
+    seconds: float = 5.0,
+    faces: int = 200,
+    seed: int = 31,
+    strength: float = 1.0,
+) -> float:
+    """Return label flips per second on expressions that are held.
+
+    :param features: faces of one source and of a test split, of which ``faces`` are taken at
+        random; the same for every recognizer.
+    :param rate: frames per second.
+    :param strength: times the movement measured on tracked video.
+    """
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(len(features))[:faces]
+    if len(rows) == 0:
+        raise InputError('no faces to hold: this split of the data has none; choose another')
+    course = hold(
+        features.blendshapes[rows], features.source, rate, _SETTLING + seconds, seed, strength
+    )
+    answers = recognizer.sequences(course.blendshapes, course.dt)
+    return float(flips(answers[:, round(_SETTLING * rate):]).mean() / seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """Pairs of faces of which the first becomes the second.
+
+    :param before: float32 (P, 52), neutral faces; ``after`` (P, 52), others.
+    :param label: int64 (P,), the second's true label, never the first's.
+    """
+
+    source: str
+    before: Floats
+    after: Floats
+    label: NDArray[np.int64]
+
+    def where(self, rows: NDArray[np.bool_]) -> Changes:
+        """Return some of the pairs."""
+        return Changes(self.source, self.before[rows], self.after[rows], self.label[rows])
+
+
+def draw_changes(
+    features: FeatureSet, grouping: Grouping, pairs: int = 300, seed: int = 37
+) -> Changes:
+    """Draw pairs of a neutral face and one of another label, as many of each label.
+
+    :raises InputError: there is no neutral face, or none of another label.
+    """
+    rng = np.random.default_rng(seed)
+    neutral = FER_CLASSES.index('neutral')
+    label = grouping.to_label[features.emotion]
+    resting = np.flatnonzero(features.emotion == neutral)
+    others = [
+        np.flatnonzero(label == code) for code in range(len(grouping.labels))
+        if code != grouping.to_label[neutral] and (label == code).any()
+    ]
+    if not len(resting) or not others:
+        raise InputError('changes need neutral faces and others; this split lacks one of them')
+    after = np.concatenate([rng.choice(rows, pairs // len(others)) for rows in others])
+    before = rng.choice(resting, len(after))
+    return Changes(
+        features.source, features.blendshapes[before], features.blendshapes[after], label[after]
+    )
+
+
+def can_follow(recognizer: Recognizer, changes: Changes) -> NDArray[np.bool_]:
+    """Say of which pairs (P,) a recognizer tells the stills apart, and the second rightly.
+
+    Of others no delay can be asked: what it takes for one face it may never call otherwise.
+    """
+    first = recognizer.stills(changes.before).argmax(axis=1)
+    second = recognizer.stills(changes.after).argmax(axis=1)
+    return (second == changes.label) & (first != changes.label)
+
+
+def delays(
+    recognizer: Recognizer, changes: Changes, rate: float = 30.0, seed: int = 41
+) -> NDArray[np.float64]:
+    """Return the seconds (P,) from the first movement to the right label; infinite if never.
+
+    The face moves for 0.2 s and stays for 2 s. The right label has come in the first frame from
+    which on it stays for 0.3 s.
+    """
+    course = change(
+        changes.before, changes.after, changes.source, rate, seed,
+        rest=_REST, onset=_ONSET, stay=_STAY,
+    )
+    answers = recognizer.sequences(course.blendshapes, course.dt).argmax(axis=-1)
+    times = course.times
+    right = (answers == changes.label[:, None]) & (times >= _REST)
+    window = max(round(_STAYS * rate), 1)
+    lasting = np.lib.stride_tricks.sliding_window_view(right, window, axis=1).all(axis=2)
+    first = times[lasting.argmax(axis=1)] - _REST
+    return np.where(lasting.any(axis=1), first, np.inf)
+
+
+def summary(waited: NDArray[np.float64]) -> dict[str, Any]:
+    """Return median and 95th percentile of delays (P,), and what share came at all and in time.
+
+    Who never comes counts as later than all others: a percentile that falls on one is null.
+    """
+    def percentile(share: float) -> float | None:
+        if not len(waited):
+            return None
+        value = float(np.quantile(waited, share, method='higher'))
+        return round(value, 3) if np.isfinite(value) else None
+
+    return {
+        'changes': len(waited),
+        'median_s': percentile(0.5),
+        'p95_s': percentile(0.95),
+        'never': round(float(np.isinf(waited).mean()), 4) if len(waited) else None,
+        # The middle of the change is where the expression begins to be the new one.
+        'within_0.25_s_of_the_middle':
+            round(float((waited <= _ONSET / 2 + 0.25).mean()), 4) if len(waited) else None,
+    }
+
+
+def onset_delay(
+    recognizer: Recognizer,
+    features: FeatureSet,
+    rate: float = 30.0,
+    pairs: int = 300,
+    seed: int = 37,
+    grouping: Grouping | None = None,
+) -> dict[str, Any]:
+    """Return :func:`summary` of the delays on the changes that the recognizer can follow.
+
+    :param features: faces of one source and of a test split.
+    :param grouping: None takes the shipped one.
+    """
+    changes = draw_changes(features, grouping or load_grouping(), pairs, seed)
+    return summary(
+        delays(recognizer, changes.where(can_follow(recognizer, changes)), rate)
+    )
