@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import zipfile
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.training.fer2013 import FER_CLASSES, SPLITS
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,3 +44,48 @@ class FeatureSet:
         return FeatureSet(self.source, *(
             getattr(self, field.name)[rows] for field in fields(self) if field.name != 'source'
         ))
+
+
+def save_features(features: FeatureSet, path: Path) -> Path:
+    """Write an ``.npz`` that :func:`load_features` reads; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **asdict(features))
+    return path
+
+
+def load_features(path: Path) -> FeatureSet:
+    """Read what :func:`save_features` wrote.
+
+    :raises InputError: the file is missing, or holds something else; says what.
+    """
+    names = [field.name for field in fields(FeatureSet)]
+    try:
+        with np.load(path) as data:
+            missing = [name for name in names if name not in data.files]
+            if missing:
+                raise InputError(f'{path} has no array {missing[0]}; {_AGAIN}')
+            arrays = {name: data[name] for name in names}
+    except OSError as error:
+        raise InputError(
+            f'{path} cannot be read ({error.strerror or first_line(error)}); {_AGAIN}'
+        ) from error
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise InputError(
+            f'{path} is no .npz of features ({first_line(error)}); {_AGAIN}'
+        ) from error
+    source = str(arrays.pop('source'))
+    count = len(np.atleast_1d(arrays['emotion']))
+    for name, array in arrays.items():
+        shape = (count, len(BLENDSHAPE_NAMES)) if name == 'blendshapes' else (count,)
+        if array.shape != shape:
+            raise InputError(f'{path}: {name} is {array.shape} instead of {shape}; {_AGAIN}')
+    blendshapes = arrays.pop('blendshapes').astype(np.float32)
+    if not ((blendshapes >= 0) & (blendshapes <= 1)).all():
+        raise InputError(f'{path}: a blendshape is not in 0 to 1; {_AGAIN}')
+    for name, end in (('emotion', len(FER_CLASSES)), ('usage', len(SPLITS))):
+        if not np.isin(arrays[name], range(end)).all():
+            raise InputError(f'{path}: {name} is not always 0 to {end - 1}; {_AGAIN}')
+    return FeatureSet(source, blendshapes, **arrays)
+
+
+_AGAIN = 'write it with "emotion-estimator training features"'

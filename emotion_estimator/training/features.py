@@ -113,19 +113,53 @@ def head_scores(extracted: Extracted, head: BlendshapeHead) -> Floats:
     return scores
 
 
-def _head(places: Places) -> BlendshapeHead:
-    return BlendshapeHead.load(places.models / 'blendshape_head.json')
+def available(sources: Sequence[str], places: Places) -> list[str]:
+    """Return those of ``sources`` that can look: without a teacher only the bundled face mesh.
+
+    :raises InputError: none can.
+    """
+    able = [name for name in sources if name == MESH or places.teacher is not None]
+    if not able:
+        raise InputError(f'the source {LANDMARKER} needs --teacher face_landmarker.task')
+    return able
+
+
+def _look(
+    stills: Stills, rows: NDArray[np.int64], places: Places, sources: Sequence[str],
+    processes: Processes, look: str = 'plain', seed: int = 0,
+) -> Extracted:
+    teacher = places.teacher if LANDMARKER in sources else None
+    return extract(stills, rows, teacher, places.cache, look, seed, processes=processes,
+                   with_mesh=MESH in sources)
+
+
+def _seen_in(
+    extracted: Extracted, places: Places, sources: Sequence[str]
+) -> dict[str, Seen]:
+    seen = {}
+    if LANDMARKER in sources:
+        seen[LANDMARKER] = Seen(extracted.teacher, extracted.teacher_found)
+    if MESH in sources:
+        head = BlendshapeHead.load(places.models / 'blendshape_head.json')
+        seen[MESH] = Seen(head_scores(extracted, head), extracted.mesh_found)
+    return seen
 
 
 def seen_by_both(
-    stills: Stills, places: Places, processes: Processes = None
+    stills: Stills,
+    places: Places,
+    processes: Processes = None,
+    sources: Sequence[str] = SOURCES,
 ) -> dict[str, Seen]:
-    """Return what each landmark source sees in the stills, by the source's name."""
-    plain = plain_pass(stills, places, processes)
-    return {
-        'face_landmarker': Seen(plain.teacher, plain.teacher_found),
-        'face_mesh': Seen(head_scores(plain, _head(places)), plain.mesh_found),
-    }
+    """Return what each landmark source sees in the stills, by the source's name.
+
+    :param places: without a ``teacher`` the Face Landmarker is left out.
+    :param sources: those wanted.
+    :raises InputError: no source is left.
+    """
+    wanted = available(sources, places)
+    everything = np.arange(len(stills))
+    return _seen_in(_look(stills, everything, places, wanted, processes), places, wanted)
 
 
 def feature_sets(
@@ -145,39 +179,32 @@ def feature_sets(
     :param sources: those wanted.
     :raises InputError: no source is left.
     """
-    wanted = [name for name in sources if name == MESH or places.teacher is not None]
-    if not wanted:
-        raise InputError('the source face_landmarker needs --teacher face_landmarker.task')
-    everything = np.arange(len(stills))
+    wanted = available(sources, places)
+    plain = seen_by_both(stills, places, processes, wanted)
+    rows = [np.arange(len(stills))]
+    passes = [plain]
     training = np.flatnonzero(stills.usage == TRAINING)
-    teacher = places.teacher if LANDMARKER in wanted else None
-    passes = [
-        extract(stills, rows, teacher, places.cache, look, seed, processes=processes,
-                with_mesh=MESH in wanted)
-        for rows, look, seed in [
-            (everything, 'plain', 0), *((training, 'rotated', k + 1) for k in range(augment))
-        ]
-    ]
-    head = _head(places) if MESH in wanted else None
-    return {name: _gather(name, stills, passes, head) for name in wanted}
+    # A set without Training has nothing to augment.
+    for seed in range(1, augment + 1 if len(training) else 1):
+        extracted = _look(stills, training, places, wanted, processes, 'rotated', seed)
+        passes.append(_seen_in(extracted, places, wanted))
+        rows.append(training)
+    return {
+        name: _gather(name, stills, rows, [seen[name] for seen in passes]) for name in wanted
+    }
 
 
 def _gather(
-    name: str, stills: Stills, passes: Sequence[Extracted], head: BlendshapeHead | None
+    name: str, stills: Stills, rows: Sequence[NDArray[np.int64]], passes: Sequence[Seen]
 ) -> FeatureSet:
-    rows, scores = [], []
-    for seen in passes:
-        found = seen.mesh_found if name == MESH else seen.teacher_found
-        blendshapes = head_scores(seen, head) if head and name == MESH else seen.teacher
-        rows.append(seen.row[found])
-        scores.append(blendshapes[found])
-    row = np.concatenate(rows)
+    found = [part[seen.found] for part, seen in zip(rows, passes)]
+    row = np.concatenate(found)
     return FeatureSet(
         source=name,
-        blendshapes=np.concatenate(scores),
+        blendshapes=np.concatenate([seen.blendshapes[seen.found] for seen in passes]),
         emotion=stills.emotion[row],
         usage=stills.usage[row],
         image_id=stills.image_id[row],
         duplicate=stills.duplicate[row],
-        augmented=np.arange(len(row)) >= len(rows[0]),
+        augmented=np.arange(len(row)) >= len(found[0]),
     )

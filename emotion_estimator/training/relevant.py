@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.training.dataset import TRAINING
 from emotion_estimator.training.feature_set import FeatureSet
 
@@ -30,3 +33,28 @@ def relevant_blendshapes(
 ) -> tuple[int, ...]:
     """Return the indices of the blendshapes above ``threshold`` in more than ``least`` images."""
     return tuple(int(i) for i in np.flatnonzero(counts_above(features, threshold) > least))
+
+
+def report(
+    features: FeatureSet, threshold: float = THRESHOLD, least: int = LEAST
+) -> dict[str, Any]:
+    """Return the relevant blendshapes beside what the papers say of theirs.
+
+    :returns: ``source``, ``threshold``, ``least``, ``images`` looked at, ``relevant`` (names),
+        ``indices``, ``counts`` (by name, all 52), ``paper_count``, and ``paper_irrelevant``: by
+        name, whether those that seed 002 calls irrelevant are so here too. The papers list no
+        others.
+    """
+    counts = counts_above(features, threshold)
+    indices = relevant_blendshapes(features, threshold, least)
+    return {
+        'source': features.source,
+        'threshold': threshold,
+        'least': least,
+        'images': int(((features.usage == TRAINING) & ~features.augmented).sum()),
+        'relevant': [BLENDSHAPE_NAMES[i] for i in indices],
+        'indices': list(indices),
+        'counts': {name: int(n) for name, n in zip(BLENDSHAPE_NAMES, counts)},
+        'paper_count': PAPER_COUNT,
+        'paper_irrelevant': {BLENDSHAPE_NAMES[i]: i not in indices for i in PAPER_IRRELEVANT},
+    }
