@@ -20,6 +20,7 @@ from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.face_landmarker import FaceLandmarker
 from emotion_estimator.perception.mediapipe_import import import_mediapipe
+from emotion_estimator.perception.warm_up import warm_up
 from emotion_estimator.quiet import quiet
 from emotion_estimator.training.augment import Enlargement, enlarge, rotate_and_flip, vary
 from emotion_estimator.training.cluster import Runner, runner_of
@@ -82,9 +83,9 @@ def _open_mesh() -> Any:
             '--source face_landmarker'
         )
     with quiet():
-        return mediapipe.solutions.face_mesh.FaceMesh(
-            static_image_mode=True, refine_landmarks=True
-        )
+        mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True)
+    warm_up(mesh.process)
+    return mesh
 
 
 def mesh_landmarks(mesh: Any, image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
