@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-import tf_keras as keras
 from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES, MIRROR
 from emotion_estimator.perception.alignment import INPUT_POINTS
+from emotion_estimator.training.legacy_keras import keras, tf
 
 Floats = NDArray[np.float32]
 

@@ -101,7 +101,7 @@ def record(folder: Path, metrics: dict[str, Any]) -> None:
 
 
 def read_history(folder: Path) -> History:
-    """Return the metrics of all epochs so far, each once, up to the first line that is not whole."""
+    """Return the metrics of all epochs so far, up to the first line that is not whole."""
     history: History = []
     path = folder / _HISTORY
     for line in path.read_text().splitlines() if path.is_file() else ():

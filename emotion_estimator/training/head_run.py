@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from emotion_estimator.perception.alignment import ALIGNMENT, INPUT_POINTS
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
@@ -20,13 +19,14 @@ from emotion_estimator.training.features import (
     plain_pass,
     varied_passes,
 )
+from emotion_estimator.training.legacy_keras import tf
 from emotion_estimator.training.mirror import mirror_partners
 from emotion_estimator.training.quantize import int8_weights, write_model
 from emotion_estimator.training.scores import correlations, moving
 
 
 def run(
-    places: Places, passes: int, settings: HeadSettings, processes: int = 2
+    places: Places, passes: int, settings: HeadSettings, processes: int | None = None
 ) -> dict[str, Any]:
     """Train, convert, measure and write the head; return its metrics on the test images."""
     stills = load_stills(places.data)

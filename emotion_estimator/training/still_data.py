@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,12 @@ class StillData:
     label: Ints
     held: Floats
     held_label: Ints
+
+    def sample(self, rows: int, seed: int) -> StillData:
+        """Return at most so many rows of Training, drawn at random, and all of PublicTest."""
+        count = min(rows, len(self.x))
+        drawn = np.random.default_rng(seed).choice(len(self.x), count, replace=False)
+        return replace(self, x=self.x[drawn], label=self.label[drawn])
 
     def fingerprint(self) -> str:
         """Return a checksum of all of it."""

@@ -38,7 +38,8 @@ class StillRecognizer:
         path = folder / CARD
         try:
             card = json.loads(path.read_text())
-            settings = StillSettings(**{**card['settings'], 'units': tuple(card['settings']['units'])})
+            raw = card['settings']
+            settings = StillSettings(**{**raw, 'units': tuple(raw['units'])})
             labels, inputs = tuple(card['labels']), tuple(card['inputs'])
             model = build(settings, len(inputs), len(labels))
             model.load_weights(checkpoint.weights)

@@ -1,0 +1,41 @@
+"""How training went, epoch by epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
+
+from emotion_estimator.training.checkpoints import History
+
+
+def draw_history(model: str, history: History, best_epoch: int, path: Path) -> Path:
+    """Draw the loss, and accuracy, macro-F1 and recalls on PublicTest; return ``path``."""
+    epochs = [one['epoch'] for one in history]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
+    left.plot(epochs, [one['loss'] for one in history], label='loss on Training')
+    left.plot(epochs, [one['crossentropy'] for one in history], label='cross-entropy on PublicTest')
+    left.set_ylabel('loss (nats for a cross-entropy)')
+    for name, text in (('accuracy', 'accuracy'), ('macro_f1', 'macro-F1')):
+        right.plot(epochs, [one[name] for one in history], label=text, linewidth=2)
+    for label in history[0]['recall']:
+        right.plot(
+            epochs, [one['recall'][label] for one in history], '--', linewidth=1,
+            label=f'recall {label}',
+        )
+    right.set_ylabel('share on PublicTest, 0 to 1')
+    for axes in (left, right):
+        axes.axvline(best_epoch, color='grey', linestyle=':', label='best macro-F1')
+        axes.set_xlabel('epoch')
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize='small')
+    figure.suptitle(f'Training of {model}')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+    return path
