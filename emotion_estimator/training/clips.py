@@ -1,56 +1,150 @@
-"""Compares the landmark sources on videos, where both track from frame to frame."""
+"""Videos through the landmark sources, which track from frame to frame in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.perception.face_landmarker import FaceLandmarker
 from emotion_estimator.perception.face_mesh import FaceMesh
+from emotion_estimator.perception.landmarks import Landmarker
+from emotion_estimator.sources.portrait import Portrait
+from emotion_estimator.sources.video import VideoFile
 from emotion_estimator.training.blendshape_agreement import agreement
+from emotion_estimator.training.constructed import Course
 
 _SUFFIXES = ('.mp4', '.gif', '.avi', '.webm', '.mov')
+#: Seconds of the animated portrait before the person leaves.
+_PORTRAIT_S = 17.0
 
 
-def frames_of(path: Path) -> Iterator[Frame]:
-    """Yield a video's frames, stamped from its frame rate (30 where it states none)."""
-    video = cv2.VideoCapture(str(path))
-    rate = video.get(cv2.CAP_PROP_FPS) or 30.0
-    number = 0
-    while True:
-        there, image = video.read()
-        if not there:
-            break
-        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-        yield Frame(rgb, number / rate)
-        number += 1
-    video.release()
+@dataclass(frozen=True, eq=False)
+class Track:
+    """The first face of a video, in the frames that show one.
+
+    :param times: float64 (T,), seconds from the video's begin.
+    :param blendshapes: float32 (T, 52).
+    :param truth: label of each frame where the video knows it, else empty.
+    """
+
+    name: str
+    source: str
+    times: NDArray[np.float64]
+    blendshapes: NDArray[np.float32]
+    truth: tuple[str, ...] = ()
+
+    @property
+    def course(self) -> Course:
+        """The track as a batch of one; the first frame counts as a thirtieth of a second."""
+        steps = np.diff(self.times, prepend=self.times[0] - 1 / 30)
+        return Course(self.blendshapes[None], steps[None].astype(np.float32))
+
+
+def clip_paths(folder: Path) -> list[Path]:
+    """Return the videos of a folder.
+
+    :raises InputError: it is no folder, or holds none.
+    """
+    paths = sorted(p for p in folder.glob('*') if p.suffix in _SUFFIXES)
+    if not paths:
+        raise InputError(f'{folder} holds no videos ({", ".join(_SUFFIXES)}); give another folder')
+    return paths
+
+
+def open_sources(teacher: Path | None, head: BlendshapeHead) -> list[Landmarker]:
+    """Open a tracking landmarker of each source that can look.
+
+    :param teacher: ``face_landmarker.task``; None leaves the Face Landmarker out.
+    """
+    mesh = FaceMesh(head)
+    return [mesh] if teacher is None else [FaceLandmarker(teacher), mesh]
+
+
+def track(name: str, frames: Iterable[Frame], landmarkers: list[Landmarker]) -> list[Track]:
+    """Track the first face through a video, once with each source.
+
+    Sources that see no face for a second in all are left out.
+    """
+    times: list[list[float]] = [[] for _ in landmarkers]
+    scores: list[list[NDArray[np.float32]]] = [[] for _ in landmarkers]
+    truth: list[list[str]] = [[] for _ in landmarkers]
+    for landmarker in landmarkers:
+        landmarker.reset()
+    for frame in frames:
+        for k, landmarker in enumerate(landmarkers):
+            faces = landmarker(frame)
+            if faces:
+                times[k].append(frame.stamp)
+                scores[k].append(faces[0].blendshapes)
+                truth[k].append(frame.truth or '')
+    return [
+        Track(
+            name, landmarker.name, np.array(times[k]), np.stack(scores[k]),
+            tuple(truth[k]) if all(truth[k]) else (),
+        )
+        for k, landmarker in enumerate(landmarkers) if times[k] and np.ptp(times[k]) >= 1.0
+    ]
+
+
+def tracks(folder: Path, teacher: Path | None, head: BlendshapeHead) -> list[Track]:
+    """Track the faces of a folder's videos.
+
+    :param teacher: as for :func:`open_sources`.
+    :raises InputError: the folder holds no videos.
+    """
+    landmarkers = open_sources(teacher, head)
+    found = [
+        one for path in clip_paths(folder)
+        for one in track(path.stem, VideoFile(path).frames(), landmarkers)
+    ]
+    for landmarker in landmarkers:
+        landmarker.close()
+    return found
+
+
+def portrait_tracks(teacher: Path | None, head: BlendshapeHead) -> list[Track]:
+    """Track the animated portrait, whose truth is known in every frame, until it leaves."""
+    landmarkers = open_sources(teacher, head)
+    shown = takewhile(lambda frame: frame.stamp < _PORTRAIT_S, Portrait().frames())
+    found = track('portrait', shown, landmarkers)
+    for landmarker in landmarkers:
+        landmarker.close()
+    return found
+
+
+def track_agreement(found: list[Track]) -> dict[str, Any]:
+    """Return the head's agreement with the Face Landmarker in the frames that both tracked.
+
+    :param found: of both sources; videos that only one of them tracked are passed over.
+    :returns: as :func:`agreement`, with the number of such frames for each video.
+    :raises InputError: there is none.
+    """
+    by_name: dict[str, dict[str, Track]] = {}
+    for one in found:
+        by_name.setdefault(one.name, {})[one.source] = one
+    guesses, truths, frames = [], [], {}
+    for name, sources in by_name.items():
+        if len(sources) < 2:
+            continue
+        wanted, given = sources[FaceLandmarker.name], sources[FaceMesh.name]
+        both, a, b = np.intersect1d(wanted.times, given.times, return_indices=True)
+        frames[name] = len(both)
+        truths.append(wanted.blendshapes[a])
+        guesses.append(given.blendshapes[b])
+    if not sum(frames.values()):
+        raise InputError('in none of the videos do both sources see a face; give others')
+    return {'frames': frames, **agreement(np.concatenate(guesses), np.concatenate(truths))}
 
 
 def clip_agreement(folder: Path, teacher: Path, head: BlendshapeHead) -> dict[str, Any]:
-    """Return the head's agreement with the Face Landmarker over all clips of a folder.
-
-    :param folder: videos; the frames in which both sources see a face are taken together.
-    :param teacher: ``face_landmarker.task``.
-    :returns: as :func:`agreement`, with the number of such frames for each clip.
-    """
-    guesses, truths, frames = [], [], {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix in _SUFFIXES):
-        landmarker, mesh = FaceLandmarker(teacher), FaceMesh(head)
-        count = 0
-        for frame in frames_of(path):
-            wanted, given = landmarker(frame), mesh(frame)
-            if wanted and given:
-                truths.append(wanted[0].blendshapes)
-                guesses.append(given[0].blendshapes)
-                count += 1
-        frames[path.name] = count
-        landmarker.close()
-        mesh.close()
-    return {'frames': frames, **agreement(np.stack(guesses), np.stack(truths))}
+    """Return :func:`track_agreement` of a folder's videos, for the head's card."""
+    return track_agreement(tracks(folder, teacher, head))

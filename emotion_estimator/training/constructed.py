@@ -1,4 +1,4 @@
-"""Sequences whose truth is known, for measuring: faces that hold, and faces that change once.
+"""Sequences whose truth is known, for measuring: faces that hold, and faces that change.
 
 Made apart from the sequences of training, and shared by every model that is measured: the movement
 of a held face is that of tracked video (``jitter``), blinks and turns of the head are as described
@@ -7,13 +7,21 @@ here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator.training.jitter import MEASURED, Floats, Jitter, add_in_logits, movement
+from emotion_estimator.training.jitter import (
+    MEASURED,
+    Floats,
+    Jitter,
+    add_in_logits,
+    movement,
+    wander,
+)
 
 #: Blinks per second at rest (17 a minute: Bentivoglio et al., Movement Disorders 12(6), 1997).
 _BLINKS = 17 / 60
@@ -48,44 +56,27 @@ class Course:
         return elapsed - elapsed[0]
 
 
-def hold(
-    faces: Floats, source: str, rate: float, seconds: float, seed: int, strength: float = 1.0
+def course(
+    stations: Sequence[Floats], starts: Sequence[float], source: str, rate: float, seconds: float,
+    seed: int, *, onset: float = 0.2, strength: float = 1.0,
 ) -> Course:
-    """Let faces hold their expressions before a camera.
+    """Let faces hold an expression before a camera, and turn smoothly to the next at times.
 
-    :param faces: (B, 52), each the score of one still.
+    :param stations: of each expression its scores (B, 52), a still's for each face.
+    :param starts: seconds at which the second and later ones begin; one fewer than stations.
     :param source: landmark source whose movement is taken; an unknown one takes the mesh's.
     :param rate: frames per second.
+    :param onset: seconds from the first movement to the whole expression.
     :param strength: times the measured movement, for asking how much depends on it.
     """
-    times = _times(rate, seconds)
-    resting = np.repeat(faces[:, None], len(times), axis=1)
-    return Course(_live(resting, source, times, seed, strength), _steps(len(faces), times, rate))
-
-
-def change(
-    before: Floats, after: Floats, source: str, rate: float, seed: int, *,
-    rest: float = 1.5, onset: float = 0.2, stay: float = 2.0,
-) -> Course:
-    """Let faces turn from one expression to another, smoothly, at ``rest`` seconds.
-
-    :param before: (B, 52); ``after`` alike.
-    :param onset: seconds from the first movement to the whole expression, which stays for
-        ``stay`` seconds then.
-    """
-    times = _times(rate, rest + onset + stay)
-    progress = np.clip((times - rest) / onset, 0, 1)
-    share = (progress**2 * (3 - 2 * progress))[:, None]
-    resting = before[:, None] + share * (after - before)[:, None]
-    return Course(_live(resting, source, times, seed, 1.0), _steps(len(before), times, rate))
-
-
-def _times(rate: float, seconds: float) -> NDArray[np.float64]:
-    return np.arange(round(seconds * rate)) / rate
-
-
-def _steps(faces: int, times: NDArray[np.float64], rate: float) -> Floats:
-    return np.full((faces, len(times)), 1 / rate, np.float32)
+    times = np.arange(round(seconds * rate)) / rate
+    resting = np.repeat(stations[0][:, None], len(times), axis=1).astype(np.float32)
+    for start, station in zip(starts, stations[1:], strict=True):
+        progress = np.clip((times - start) / onset, 0, 1)
+        share = (progress**2 * (3 - 2 * progress)).astype(np.float32)[:, None]
+        resting += share * (station[:, None] - resting)
+    steps = np.full(resting.shape[:2], 1 / rate, np.float32)
+    return Course(_live(resting, source, times, seed, strength), steps)
 
 
 def _live(
@@ -96,7 +87,7 @@ def _live(
     jitter = MEASURED.get(source, MEASURED['face_mesh'])
     moved = movement(jitter, times, len(resting), rng)
     # One drift of the head for each face; the sides answer oppositely.
-    sway = movement(_SWAYING, times / _SLOWER, len(resting), rng)[..., :1]
+    sway = wander(_SWAYING, times / _SLOWER, (len(resting), 1), rng)
     alive = add_in_logits(resting, strength * (moved + sway * _SWAY))
     lid = np.zeros(resting.shape[:2])
     for face, count in enumerate(rng.poisson(_BLINKS * (times[-1] - times[0]), len(resting))):

@@ -1,126 +1,176 @@
-"""Measures a shipped classifier: still faces of both landmark sources, and its quickness."""
+"""Measures recognizers on labelled still faces: each source, each split, every figure of merit."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.perception.classifier import EmotionClassifier
-from emotion_estimator.training.dataset import (
-    FER_CLASSES,
-    PRIVATE_TEST,
-    PUBLIC_TEST,
-    TO_LABEL,
-    Stills,
-)
+from emotion_estimator.training.dataset import Stills
+from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.features import Seen
+from emotion_estimator.training.fer2013 import FER_CLASSES, PRIVATE_TEST, PUBLIC_TEST
+from emotion_estimator.training.grouping import Grouping, load_grouping
+from emotion_estimator.training.recognizer import Recognizer
 from emotion_estimator.training.scores import classification
+from emotion_estimator.training.stability import held_flips, onset_delay
+from emotion_estimator.training.streaming_recognizer import StreamingRecognizer
 
 Floats = NDArray[np.float32]
+Rows = NDArray[np.bool_]
+
+PUBLIC, PRIVATE, UNIQUE = 'public_test', 'private_test', 'private_test_without_duplicates'
+#: Frames per second at which the time behaviour is measured.
+RATES = (10, 30, 60)
+
+
+def split_rows(
+    usage: NDArray[np.int64], duplicate: Rows, public_only: bool = False
+) -> dict[str, Rows]:
+    """Return which rows each split of the tests takes.
+
+    :param public_only: leave PrivateTest alone, so that nothing is chosen by looking at it.
+    """
+    splits = {PUBLIC: usage == PUBLIC_TEST}
+    if not public_only:
+        private = usage == PRIVATE_TEST
+        splits.update({PRIVATE: private, UNIQUE: private & ~duplicate})
+    return splits
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a recognizer says of the faces of one split, for looking at errors.
+
+    :param probabilities: float32 (N, L); ``truth`` int64 (N,), index into its labels.
+    :param image_id: int64 (N,).
+    """
+
+    probabilities: Floats
+    truth: NDArray[np.int64]
+    image_id: NDArray[np.int64]
+
+
+def answer(recognizer: Recognizer, features: FeatureSet, grouping: Grouping) -> Answers:
+    """Ask a recognizer about each face, taken as a still.
+
+    The answers are put into the grouping's order, whatever the recognizer's is.
+    """
+    order = [recognizer.labels.index(label) for label in grouping.labels]
+    return Answers(
+        recognizer.stills(features.blendshapes)[:, order],
+        grouping.to_label[features.emotion],
+        features.image_id,
+    )
+
+
+def still_figures(
+    answers: Answers,
+    features: FeatureSet,
+    grouping: Grouping,
+    public_only: bool = False,
+    penalty: float = 0.0,
+) -> dict[str, dict[str, Any]]:
+    """Return :func:`~.scores.classification` of each split that has faces, and the loss.
+
+    :param answers: to all faces of ``features``.
+    :param penalty: what the size of the weights adds to the cross-entropy in the loss.
+    """
+    figures = {}
+    for split, rows in split_rows(features.usage, features.duplicate, public_only).items():
+        if rows.any():
+            figures[split] = classification(
+                answers.probabilities[rows], answers.truth[rows], grouping.labels
+            )
+            figures[split]['loss'] = round(figures[split]['cross_entropy'] + penalty, 4)
+    return figures
+
+
+def coverage(
+    stills: Stills, features: FeatureSet, public_only: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Return the share of each split's images in which the source finds a face.
+
+    :returns: of each split ``all`` and the share of each class that it has.
+    """
+    found = np.isin(stills.image_id, features.image_id[~features.augmented])
+    shares: dict[str, dict[str, Any]] = {}
+    for split, rows in split_rows(stills.usage, stills.duplicate, public_only).items():
+        classes = {
+            name: rows & (stills.emotion == code) for code, name in enumerate(FER_CLASSES)
+        }
+        shares[split] = {
+            name: round(float(found[part].mean()), 4)
+            for name, part in {'all': rows, **classes}.items() if part.any()
+        }
+    return shares
+
+
+def time_figures(
+    recognizer: Recognizer,
+    features: FeatureSet,
+    grouping: Grouping | None = None,
+    faces: int = 200,
+    pairs: int = 300,
+) -> dict[str, Any]:
+    """Return delay after a change and flips on held faces, by frames per second.
+
+    :param features: faces of one source and of a test split, of which ``faces`` are held and
+        ``pairs`` change.
+    """
+    return {
+        f'{rate}_fps': {
+            **onset_delay(recognizer, features, rate, pairs, grouping=grouping),
+            'flips_per_s': round(held_flips(recognizer, features, rate, faces=faces), 4),
+        }
+        for rate in RATES
+    }
 
 
 def evaluate(
-    classifier: EmotionClassifier, stills: Stills, sources: dict[str, Seen]
+    classifier: EmotionClassifier,
+    stills: Stills,
+    sources: Mapping[str, Seen | FeatureSet],
+    public_only: bool = False,
+    faces: int = 200,
+    pairs: int = 300,
 ) -> dict[str, Any]:
-    """Return figures for each source and test split, with and without duplicated images.
+    """Return the shipped classifier's figures for its card, by landmark source.
 
     :param sources: what each landmark source sees, by its name.
+    :param faces: how many are held for counting flips; ``pairs`` change for timing the label.
+    :returns: of each split :func:`~.scores.classification` with its coverage; the coverage of
+        each class, and the time behaviour, on the last split's faces.
     """
+    grouping, recognizer = load_grouping(), StreamingRecognizer(classifier)
     figures: dict[str, Any] = {}
     for name, seen in sources.items():
-        splits = {
-            'public_test': stills.usage == PUBLIC_TEST,
-            'private_test': stills.usage == PRIVATE_TEST,
-            'private_test_without_duplicates':
-                (stills.usage == PRIVATE_TEST) & ~stills.duplicate,
-        }
-        rows = np.flatnonzero(seen.found & (stills.usage != 0))
-        answers = np.zeros((len(stills), len(classifier.labels)), np.float32)
-        for row in rows:
-            answers[row] = classifier.classify_still(seen.blendshapes[row])
+        features = seen if isinstance(seen, FeatureSet) else _features(name, seen, stills)
+        features = features.where(features.usage != 0)
+        answers = answer(recognizer, features, grouping)
+        splits = still_figures(answers, features, grouping, public_only)
+        shares = coverage(stills, features, public_only)
+        for split, part in splits.items():
+            part['coverage'] = shares[split]['all']
+        last = PUBLIC if public_only else PRIVATE
+        test = split_rows(features.usage, features.duplicate, public_only)[last]
         figures[name] = {
-            split: {
-                **classification(answers[part & seen.found],
-                                 TO_LABEL[stills.emotion[part & seen.found]]),
-                'coverage': round(float(seen.found[part].mean()), 4),
-            }
-            for split, part in splits.items()
-        }
-        test = splits['private_test']
-        figures[name]['coverage_by_class'] = {
-            emotion: round(float(seen.found[test & (stills.emotion == code)].mean()), 4)
-            for code, emotion in enumerate(FER_CLASSES)
-            if (test & (stills.emotion == code)).any()
-        }
-        response = test & seen.found
-        figures[name]['response'] = response_times(
-            classifier, seen.blendshapes[response], TO_LABEL[stills.emotion[response]]
-        )
-    return figures
-
-
-def response_times(
-    classifier: EmotionClassifier,
-    blendshapes: Floats,
-    truth: NDArray[np.int64],
-    pairs: int = 150,
-    onset: float = 0.2,
-    hold: float = 1.5,
-    seed: int = 5,
-) -> dict[str, Any]:
-    """Measure how soon the label follows a clear change.
-
-    A change is clear where both stills, each for itself, are labelled rightly with a probability
-    of at least 0.6. One expression turns into the other linearly within ``onset`` seconds; time
-    counts from the middle of that.
-
-    :param blendshapes: (N, 52); ``truth`` (N,), index into ``LABELS``.
-    :param hold: seconds of each expression.
-    :returns: for 10, 30 and 60 frames per second the median and 95th percentile in seconds, and
-        the share within 0.25 s.
-    """
-    rng = np.random.default_rng(seed)
-    rows = rng.permutation(len(blendshapes))[: 8 * pairs]
-    answers = np.stack([classifier.classify_still(blendshapes[row]) for row in rows])
-    clear = (answers.argmax(axis=1) == truth[rows]) & (answers.max(axis=1) >= 0.6)
-    rows = rows[clear]
-    changes = [
-        (a, b) for a, b in rng.choice(rows, (20 * pairs, 2)) if truth[a] != truth[b]
-    ][:pairs]
-    figures: dict[str, Any] = {'changes': len(changes), 'onset_s': onset}
-    for rate in (10, 30, 60):
-        delays = np.array([
-            _delay(classifier, blendshapes[a], blendshapes[b], int(truth[b]), rate, onset, hold)
-            for a, b in changes
-        ])
-        figures[f'{rate}_fps'] = {
-            'median_s': round(float(np.median(delays)), 3),
-            'p95_s': round(float(np.percentile(delays, 95)), 3),
-            'within_0.25_s': round(float((delays <= 0.25).mean()), 4),
+            **splits,
+            'coverage_by_class': {k: v for k, v in shares[last].items() if k != 'all'},
+            'response': time_figures(
+                recognizer, features.where(test), grouping, faces, pairs
+            ),
         }
     return figures
 
 
-def _delay(
-    classifier: EmotionClassifier,
-    before: Floats,
-    after: Floats,
-    label: int,
-    rate: int,
-    onset: float,
-    hold: float,
-) -> float:
-    """Return the seconds from the change's middle to the lasting label; ``hold`` if never."""
-    state, right = classifier.initial_state(), []
-    times = np.arange(round(2 * hold * rate)) / rate - hold
-    for time in times:
-        share = np.float32(np.clip(time / onset + 0.5, 0, 1))
-        answer, state = classifier(before + share * (after - before), state, 1 / rate)
-        right.append(int(answer.argmax()) == label)
-    wrong = np.flatnonzero(~np.array(right))
-    last = wrong[-1] if len(wrong) else -1
-    if last + 1 >= len(times):
-        return hold
-    return float(max(times[last + 1], 0.0))
+def _features(name: str, seen: Seen, stills: Stills) -> FeatureSet:
+    found = seen.found
+    return FeatureSet(
+        name, seen.blendshapes[found], stills.emotion[found], stills.usage[found],
+        stills.image_id[found], stills.duplicate[found], np.zeros(int(found.sum()), bool),
+    )

@@ -71,15 +71,22 @@ def movement(
     :param times: (T,), seconds, increasing.
     :returns: float64 (faces, T, 52); both sides of the face move partly together.
     """
-    lags = np.abs(times[:, None] - times[None])
-    covariance = np.tensordot(np.square(astuple(jitter)), _kernels(lags), axes=1)
-    root = np.linalg.cholesky(covariance + 1e-10 * np.eye(len(times)))
-    drawn = np.einsum('ts,fsk->ftk', root, rng.normal(size=(faces, len(times), len(MIRROR))))
+    drawn = wander(jitter, times, (faces, len(MIRROR)), rng)
     angle = np.arcsin(SIDES_TOGETHER) / 2
     mirror = np.array(MIRROR)
     mixed = np.cos(angle) * drawn + np.sin(angle) * drawn[..., mirror]
     # A blendshape of the middle is its own other side.
     return np.where(mirror == np.arange(len(mirror)), drawn, mixed)
+
+
+def wander(
+    jitter: Jitter, times: NDArray[np.float64], shape: tuple[int, int], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw independent courses of the three parts together: float64 (shape[0], T, shape[1])."""
+    lags = np.abs(times[:, None] - times[None])
+    covariance = np.tensordot(np.square(astuple(jitter)), _kernels(lags), axes=1)
+    root = np.linalg.cholesky(covariance + 1e-10 * np.eye(len(times)))
+    return root @ rng.normal(size=(shape[0], len(times), shape[1]))
 
 
 def measure_jitter(clips: Sequence[tuple[NDArray[np.float64], Floats]]) -> Jitter:
@@ -92,8 +99,6 @@ def measure_jitter(clips: Sequence[tuple[NDArray[np.float64], Floats]]) -> Jitte
     :param clips: of each its times (T,) in seconds and blendshapes (T, 52).
     :raises InputError: no face holds still for half a second in any of them.
     """
-    from scipy.optimize import nnls
-
     squares, counts = np.zeros(len(_LAGS_S)), np.zeros(len(_LAGS_S))
     for times, scores in clips:
         still = held_still(times, scores)
@@ -113,6 +118,8 @@ def measure_jitter(clips: Sequence[tuple[NDArray[np.float64], Floats]]) -> Jitte
     known = counts > 0
     if known.sum() < 3:
         raise InputError('no face holds still for long enough in these clips; give longer ones')
+    from scipy.optimize import nnls
+
     variogram = squares[known] / counts[known]
     parts = 1 - _kernels(np.array(_LAGS_S)[known]).T
     # Divided by what is fitted, so that the shortest times count as much as the longest.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,30 +27,66 @@ def macro_f1(matrix: Ints) -> float:
     return float(np.mean(2 * right / np.maximum(matrix.sum(axis=0) + matrix.sum(axis=1), 1)))
 
 
-def calibration_error(probabilities: Floats, truth: Ints, bins: int = 15) -> float:
-    """Return the expected calibration error of the top label (equal-width bins)."""
+def reliability(probabilities: Floats, truth: Ints, bins: int = 15) -> list[dict[str, Any]]:
+    """Return how often the top label is right where it is how sure: a row for each bin in use.
+
+    :param probabilities: (N, L); ``truth`` (N,), index of the right one.
+    :returns: mean ``confidence``, ``accuracy`` and ``n`` of the equal-width bins that hold any.
+    """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        abs(right[place == b].mean() - confidence[place == b].mean()) * (place == b).mean()
+    return [
+        {'confidence': float(confidence[place == b].mean()),
+         'accuracy': float(right[place == b].mean()), 'n': int((place == b).sum())}
         for b in range(bins) if (place == b).any()
     ]
-    return float(sum(gaps))
 
 
-def classification(probabilities: Floats, truth: Ints) -> dict[str, Any]:
-    """Return accuracy, macro-F1, recall of each label, ECE, confusion matrix and count.
+def calibration_error(probabilities: Floats, truth: Ints, bins: int = 15) -> float:
+    """Return the expected calibration error of the top label (equal-width bins)."""
+    rows = reliability(probabilities, truth, bins)
+    return sum(
+        abs(row['accuracy'] - row['confidence']) * row['n'] for row in rows
+    ) / max(len(truth), 1)
 
-    :param probabilities: (N, 3) over ``LABELS``; ``truth`` (N,), index into ``LABELS``.
+
+def cross_entropy(probabilities: Floats, truth: Ints) -> float:
+    """Return the mean categorical cross-entropy in nats; probabilities under 1e-7 count as that.
+
+    :param probabilities: (N, L); ``truth`` (N,).
     """
-    matrix = confusion(truth, probabilities.argmax(axis=1))
-    recall = np.diag(matrix) / np.maximum(matrix.sum(axis=1), 1)
+    if not len(truth):
+        return 0.0
+    right = probabilities[np.arange(len(truth)), truth]
+    return float(-np.log(np.maximum(right, 1e-7)).mean())
+
+
+def classification(
+    probabilities: Floats, truth: Ints, labels: Sequence[str] = LABELS
+) -> dict[str, Any]:
+    """Return every figure of merit of still faces.
+
+    :param probabilities: (N, L) over ``labels``; ``truth`` (N,), index into ``labels``.
+    :returns: n, cross-entropy, accuracy, macro-F1, ECE, precision, recall and F1 of each label,
+        and the confusion matrix, rows truth. A label that is never said has a precision of 0.
+    """
+    matrix = confusion(truth, probabilities.argmax(axis=1), len(labels))
+    right, actual, said = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    by_label = {
+        'precision': right / np.maximum(said, 1),
+        'recall': right / np.maximum(actual, 1),
+        'f1': 2 * right / np.maximum(actual + said, 1),
+    }
     return {
         'n': len(truth),
-        'accuracy': round(float(np.diag(matrix).sum() / max(len(truth), 1)), 4),
+        'cross_entropy': round(cross_entropy(probabilities, truth), 4),
+        'accuracy': round(float(right.sum() / max(len(truth), 1)), 4),
         'macro_f1': round(macro_f1(matrix), 4),
-        'recall': {label: round(float(r), 4) for label, r in zip(LABELS, recall)},
+        **{
+            name: {label: round(float(one), 4) for label, one in zip(labels, values)}
+            for name, values in by_label.items()
+        },
         'ece': round(calibration_error(probabilities, truth), 4),
         'confusion_matrix': matrix.tolist(),
     }

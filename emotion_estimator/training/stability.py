@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.training.constructed import change, hold
+from emotion_estimator.training.constructed import course
 from emotion_estimator.training.dataset import FER_CLASSES
 from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.grouping import Grouping, load_grouping
@@ -57,10 +57,11 @@ def held_flips(
     rows = rng.permutation(len(features))[:faces]
     if len(rows) == 0:
         raise InputError('no faces to hold: this split of the data has none; choose another')
-    course = hold(
-        features.blendshapes[rows], features.source, rate, _SETTLING + seconds, seed, strength
+    held = course(
+        [features.blendshapes[rows]], [], features.source, rate, _SETTLING + seconds, seed,
+        strength=strength,
     )
-    answers = recognizer.sequences(course.blendshapes, course.dt)
+    answers = recognizer.sequences(held.blendshapes, held.dt)
     return float(flips(answers[:, round(_SETTLING * rate):]).mean() / seconds)
 
 
@@ -124,12 +125,14 @@ def delays(
     The face moves for 0.2 s and stays for 2 s. The right label has come in the first frame from
     which on it stays for 0.3 s.
     """
-    course = change(
-        changes.before, changes.after, changes.source, rate, seed,
-        rest=_REST, onset=_ONSET, stay=_STAY,
+    if not len(changes.label):
+        return np.zeros(0)
+    moving = course(
+        [changes.before, changes.after], [_REST], changes.source, rate,
+        _REST + _ONSET + _STAY, seed, onset=_ONSET,
     )
-    answers = recognizer.sequences(course.blendshapes, course.dt).argmax(axis=-1)
-    times = course.times
+    answers = recognizer.sequences(moving.blendshapes, moving.dt).argmax(axis=-1)
+    times = moving.times
     right = (answers == changes.label[:, None]) & (times >= _REST)
     window = max(round(_STAYS * rate), 1)
     lasting = np.lib.stride_tricks.sliding_window_view(right, window, axis=1).all(axis=2)
