@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 
+from emotion_estimator.quiet import quiet
+
 # Before TensorFlow is imported: both are read on import.
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-import tensorflow as tf
-import tf_keras as keras
+# TensorFlow registers what it finds of CUDA aloud, before any level of its log counts.
+with quiet():
+    import tensorflow as tf
+    import tf_keras as keras
 
 __all__ = ['keras', 'tf']

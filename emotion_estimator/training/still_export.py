@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from emotion_estimator.quiet import quiet
 from emotion_estimator.training.legacy_keras import tf
 from emotion_estimator.training.still_recognizer import StillRecognizer
 
@@ -22,5 +23,6 @@ def export_tflite(recognizer: StillRecognizer) -> bytes:
         [function.get_concrete_function()], recognizer.model
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    content: bytes = converter.convert()
+    with quiet():
+        content: bytes = converter.convert()
     return content

@@ -71,7 +71,9 @@ def run_still(
                  'training_rows': len(data.x), 'public_test_rows': len(data.held),
                  'labels': list(data.labels), 'inputs': [BLENDSHAPE_NAMES[i] for i in data.inputs]},
         'parameters': recognizer.parameters,
-        'structure': [layer._asdict() for layer in recognizer.structure()],
+        'structure': [
+            {**one._asdict(), 'output': list(one.output)} for one in recognizer.structure()
+        ],
         'epochs_run': history[-1]['epoch'],
         'best_epoch': best(folder).epoch,
         'seconds_of_this_call': round(time.monotonic() - started, 1),
