@@ -22,8 +22,8 @@ from emotion_estimator.training.checkpoints import (
 from emotion_estimator.training.legacy_keras import keras, tf
 from emotion_estimator.training.losses import class_weights
 from emotion_estimator.training.networks import build, compiled, probabilities
+from emotion_estimator.training.scores import classification
 from emotion_estimator.training.still_data import Floats, StillData
-from emotion_estimator.training.still_metrics import still_metrics
 from emotion_estimator.training.still_settings import StillSettings
 
 #: What a run folder's models are found by: ``checkpoints/<model>/still.json``.
@@ -81,7 +81,7 @@ class _Epoch(keras.callbacks.Callback):
         metrics = {
             'epoch': epoch + 1,
             'loss': round(float((logs or {})['loss']), 5),
-            **still_metrics(found, self._data.held_label, self._data.labels),
+            **classification(found, self._data.held_label, self._data.labels),
         }
         self.model.save_weights(weights_path(self._folder, epoch + 1))
         record(self._folder, metrics)

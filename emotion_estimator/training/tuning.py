@@ -24,7 +24,7 @@ from emotion_estimator.training.still_settings import StillSettings
 LEARNING_RATE, L2, WEIGHT_DECAY = (1e-6, 1e-3), (1e-10, 1e-5), (1e-10, 9e-4)
 UNITS = (10, 32, 4)
 ACTIVATIONS = ('selu', 'tanh', 'relu', 'leaky_relu')
-_METRICS = (SCORE, 'accuracy', 'crossentropy', 'ece')
+_METRICS = (SCORE, 'accuracy', 'cross_entropy', 'ece')
 
 
 def space(layers: int) -> keras_tuner.HyperParameters:
