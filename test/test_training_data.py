@@ -1,19 +1,22 @@
-"""Training's plain numpy parts: reading FER2013, varying stills, sequences, figures of merit."""
+"""Training's plain numpy parts: varying stills, sequences, figures of merit."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator.errors import InputError
-from emotion_estimator.training.augment import Enlargement, displacement, enlarge, vary, warp
-from emotion_estimator.training.dataset import FER_CLASSES, TO_LABEL, load_stills
+from emotion_estimator.training.augment import (
+    Enlargement,
+    displacement,
+    enlarge,
+    rotate_and_flip,
+    vary,
+    warp,
+)
+from emotion_estimator.training.dataset import FER_CLASSES
 from emotion_estimator.training.scores import (
     calibration_error,
     classification,
@@ -24,63 +27,6 @@ from emotion_estimator.training.sequences import SequenceMaker, SequenceSettings
 
 HAPPY, NEUTRAL = FER_CLASSES.index('happy'), FER_CLASSES.index('neutral')
 SMILE = [i for i, name in enumerate(BLENDSHAPE_NAMES) if name.startswith('mouthSmile')]
-
-
-def _csv(path: Path, rows: list[tuple[int, int, str]]) -> Path:
-    lines = [f'{emotion},{" ".join([str(value)] * 2304)},{usage}' for emotion, value, usage in rows]
-    path.write_text('\n'.join(['emotion,pixels,Usage', *lines]) + '\n')
-    return path
-
-
-def test_kaggle_csv_is_read_and_duplicates_are_found(tmp_path) -> None:
-    path = _csv(tmp_path / 'fer2013.csv', [
-        (3, 10, 'Training'), (4, 20, 'PublicTest'), (6, 10, 'PrivateTest'),
-    ])
-    stills = load_stills(path)
-    assert stills.pixels.shape == (3, 48, 48)
-    assert stills.emotion.tolist() == [3, 4, 6]
-    assert stills.usage.tolist() == [0, 1, 2]
-    assert stills.duplicate.tolist() == [False, False, True]
-
-
-def test_npz_is_read_alike(tmp_path) -> None:
-    wanted = load_stills(_csv(tmp_path / 'a.csv', [(3, 10, 'Training'), (4, 20, 'PublicTest')]))
-    np.savez(tmp_path / 'a.npz', pixels=wanted.pixels, emotion=wanted.emotion, usage=wanted.usage,
-             image_id=wanted.image_id, duplicate_of_training=wanted.duplicate)
-    got = load_stills(tmp_path / 'a.npz')
-    np.testing.assert_array_equal(got.pixels, wanted.pixels)
-    np.testing.assert_array_equal(got.usage, wanted.usage)
-
-
-def test_a_folder_of_images_is_read_alike(tmp_path) -> None:
-    for number, place in enumerate(('train/happy', 'validation/sad', 'test/neutral')):
-        folder = tmp_path / place
-        folder.mkdir(parents=True)
-        cv2.imwrite(str(folder / 'face.png'), np.full((48, 48), 10 * number, np.uint8))
-    stills = load_stills(tmp_path)
-    got = {(int(e), int(u), int(p[0, 0])) for e, u, p
-           in zip(stills.emotion, stills.usage, stills.pixels)}
-    assert got == {(3, 0, 0), (4, 1, 10), (6, 2, 20)}
-
-
-def test_a_folder_without_faces_is_refused(tmp_path) -> None:
-    with pytest.raises(InputError, match='holds no images'):
-        load_stills(tmp_path)
-
-
-@pytest.mark.parametrize('content', [None, 'emotion,image\n3,cat.png\n',
-                                     'emotion,pixels,Usage\n3,1 2 3,Training\n'])
-def test_other_files_are_refused_in_one_line(tmp_path, content: str | None) -> None:
-    path = tmp_path / 'fer2013.csv'
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(InputError, match=r'fer2013\.csv') as caught:
-        load_stills(path)
-    assert '\n' not in str(caught.value)
-
-
-def test_grouping_keeps_happy_and_sad_apart() -> None:
-    assert TO_LABEL.tolist() == [1, 1, 1, 0, 2, 1, 1]
 
 
 def test_enlargement_puts_the_still_in_the_middle_of_black() -> None:
@@ -122,6 +68,34 @@ def test_variation_is_decided_by_its_seed_alone(seed: int) -> None:
     np.testing.assert_array_equal(a, b)
     assert a.dtype == np.uint8
     assert a.shape[2] == 3
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=30, deadline=None)
+def test_copies_are_turned_by_36_degrees_at_most_and_only_so(seed: int) -> None:
+    still = np.full((48, 48), 40, np.uint8)
+    still[:, 24:] = 200
+    copy = rotate_and_flip(still, np.random.default_rng(seed))
+    ys, xs = np.nonzero(copy[..., 0] > 100)
+    bright = np.stack([xs, ys], axis=1) - 159.5
+    # The bright half's centre lies to one side: on the right, or flipped on the left.
+    x, y = bright.mean(axis=0)
+    assert np.degrees(np.arctan2(abs(y), abs(x))) <= 36.5
+    assert np.hypot(x, y) == pytest.approx(48, abs=3)
+
+
+def test_copies_are_flipped_and_turned_both_ways() -> None:
+    still = np.zeros((48, 48), np.uint8)
+    still[:, 36:] = 255
+    sides = []
+    for seed in range(20):
+        copy = rotate_and_flip(still, np.random.default_rng(seed))
+        sides.append(np.argwhere(copy[..., 0] > 100).mean(axis=0) - 159.5)
+    ys, xs = np.array(sides).T
+    assert (xs > 0).any()
+    assert (xs < 0).any()
+    assert (ys > 10).any()
+    assert (ys < -10).any()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -95,7 +96,7 @@ def on_dask(workers: int | None = None, scheduler: str | None = None) -> Runner:
         # Dask spawns its processes too; one thread in each, since they are all busy.
         with distributed.LocalCluster(
             n_workers=min(workers or os.cpu_count() or 1, len(tasks)), threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address=None, silence_logs=logging.ERROR,
         ) as cluster, distributed.Client(cluster) as client:
             yield from _through(client, work, tasks)
 

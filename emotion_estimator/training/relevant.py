@@ -41,7 +41,8 @@ def report(
     """Return the relevant blendshapes beside what the papers say of theirs.
 
     :returns: ``source``, ``threshold``, ``least``, ``images`` looked at, ``relevant`` (names),
-        ``indices``, ``counts`` (by name, all 52), ``paper_count``, and ``paper_irrelevant``: by
+        ``indices``, ``counts`` (by name, all 52), ``paper_count``, ``least_for_paper_count``: the
+        greatest ``least`` that leaves as many as the paper has, and ``paper_irrelevant``: by
         name, whether those that seed 002 calls irrelevant are so here too. The papers list no
         others.
     """
@@ -56,5 +57,6 @@ def report(
         'indices': list(indices),
         'counts': {name: int(n) for name, n in zip(BLENDSHAPE_NAMES, counts)},
         'paper_count': PAPER_COUNT,
+        'least_for_paper_count': int(np.sort(counts)[-PAPER_COUNT]) - 1,
         'paper_irrelevant': {BLENDSHAPE_NAMES[i]: i not in indices for i in PAPER_IRRELEVANT},
     }

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import click
+import numpy as np
 
 from emotion_estimator.cli.training.options import (
     all_of,
@@ -16,17 +17,18 @@ from emotion_estimator.cli.training.options import (
     models_option,
     processes_option,
     run_option,
+    seed_option,
     teacher_option,
 )
 from emotion_estimator.errors import InputError
 from emotion_estimator.training import relevant as choice
 from emotion_estimator.training.cluster import on_dask, on_processes
 from emotion_estimator.training.data_figures import augmented_figure, relevant_figure
-from emotion_estimator.training.dataset import SPLITS, load_stills
-from emotion_estimator.training.feature_set import load_features, save_features
+from emotion_estimator.training.dataset import SPLITS, TRAINING, load_stills
+from emotion_estimator.training.feature_set import FeatureSet, load_features, save_features
 from emotion_estimator.training.feature_table import write_tables
 from emotion_estimator.training.features import SOURCES, Places, feature_sets
-from emotion_estimator.training.grouping import load_grouping
+from emotion_estimator.training.grouping import choose, load_counts, load_grouping
 from emotion_estimator.training.tables import write_json
 from emotion_estimator.training.text_table import text_table
 
@@ -74,13 +76,18 @@ def features(
 
 
 @click.command()
-@all_of(run_option, _source_option)
+@all_of(run_option, _source_option, config_option, seed_option)
+@click.option('--counts', default='all', show_default=True,
+              help='Name of counts of the classes in --config: the images of Training to look at.')
 @click.option('--threshold', type=click.FloatRange(0, 1), default=choice.THRESHOLD,
               show_default=True, help='Score that counts.')
 @click.option('--least', type=click.IntRange(0), default=choice.LEAST, show_default=True,
               help='A relevant blendshape is above it in more images than this.')
 @click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
-def relevant(run: Path, source: str, threshold: float, least: int, as_json: bool) -> None:
+def relevant(
+    run: Path, source: str, config: Path | None, seed: int, counts: str, threshold: float,
+    least: int, as_json: bool,
+) -> None:
     """List the blendshapes that tell anything, of what "features" wrote (seed 001, 4.1)."""
     names = [source] if source != 'all' else [
         name for name in SOURCES if (run / 'features' / f'{name}.npz').exists()
@@ -90,15 +97,17 @@ def relevant(run: Path, source: str, threshold: float, least: int, as_json: bool
             f'{run / "features"} holds no features; "emotion-estimator training features" '
             'writes them'
         )
-    reports = {}
-    for name in names:
-        table = load_features(run / 'features' / f'{name}.npz')
-        reports[name] = choice.report(table, threshold, least)
+    most = load_counts(counts, config)
+    tables = {
+        name: _chosen(load_features(run / 'features' / f'{name}.npz'), most, seed)
+        for name in names
+    }
+    reports = {name: choice.report(table, threshold, least) for name, table in tables.items()}
     write_json(reports, run / 'tables' / 'relevant.json')
     # The picture is of the first: the Face Landmarker's, as in the papers, where there is one.
-    first = load_features(run / 'features' / f'{names[0]}.npz')
     figure = relevant_figure(
-        first, tuple(reports[names[0]]['indices']), threshold, run / 'figures' / 'relevant.png'
+        tables[names[0]], tuple(reports[names[0]]['indices']), threshold,
+        run / 'figures' / 'relevant.png',
     )
     if as_json:
         click.echo(json.dumps(reports))
@@ -106,10 +115,18 @@ def relevant(run: Path, source: str, threshold: float, least: int, as_json: bool
     for name, report in reports.items():
         click.echo(
             f'{name}: {len(report["indices"])} blendshapes above {threshold} in more than {least} '
-            f'of {report["images"]} faces of Training (paper: {report["paper_count"]}, unnamed)'
+            f'of {report["images"]} faces of Training'
         )
         click.echo('  ' + ', '.join(report['relevant']))
+        click.echo(f'  The paper keeps {report["paper_count"]} and names none of them; here as '
+                   f'many are left at more than {report["least_for_paper_count"]} faces.')
         for other, agrees in report['paper_irrelevant'].items():
             click.echo(f'  {other}: the paper calls it irrelevant, here it is '
                        f'{"too" if agrees else "relevant"}')
     click.echo(figure)
+
+
+def _chosen(features: FeatureSet, counts: dict[str, int], seed: int) -> FeatureSet:
+    """Return the plain rows of Training, each class at most as often as ``counts`` says."""
+    rows = np.flatnonzero((features.usage == TRAINING) & ~features.augmented)
+    return features.where(rows[choose(features.emotion[rows], counts, seed)])
