@@ -157,12 +157,12 @@ def test_class_weights_move_the_answers(tmp_path):
     assert shares[1] > shares[0] + 0.2
 
 
-@pytest.mark.parametrize('kind', ['dense', 'lstm'])
-def test_tflite_says_what_keras_says(tmp_path, kind):
+@pytest.mark.parametrize(('kind', 'unrolled'), [('dense', False), ('lstm', False), ('lstm', True)])
+def test_tflite_says_what_keras_says(tmp_path, kind, unrolled):
     settings = replace(DENSE, kind=kind, units=(6, 4), activation='selu')
     recognizer = StillRecognizer('one', ('a', 'b'), (1, 5, 9), build(settings, 3, 2))
     path = tmp_path / 'one.tflite'
-    path.write_bytes(export_tflite(recognizer))
+    path.write_bytes(export_tflite(recognizer, unrolled))
     scores = np.random.default_rng(0).uniform(size=(5, 52)).astype(np.float32)
     for runtime in runtimes():
         interpreter = open_interpreter(path, runtime)

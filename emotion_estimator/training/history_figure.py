@@ -18,7 +18,9 @@ def draw_history(model: str, history: History, best_epoch: int, path: Path) -> P
     epochs = [one['epoch'] for one in history]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
     left.plot(epochs, [one['loss'] for one in history], label='loss on Training')
-    left.plot(epochs, [one['cross_entropy'] for one in history], label='cross-entropy on PublicTest')
+    left.plot(
+        epochs, [one['cross_entropy'] for one in history], label='cross-entropy on PublicTest'
+    )
     left.set_ylabel('loss (nats for a cross-entropy)')
     for name, text in (('accuracy', 'accuracy'), ('macro_f1', 'macro-F1')):
         right.plot(epochs, [one[name] for one in history], label=text, linewidth=2)
