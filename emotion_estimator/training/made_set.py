@@ -42,9 +42,10 @@ def make(faces: int = 420, seed: int = 11) -> Stills:
     rng = np.random.default_rng(seed)
     face = MadeFace()
     pixels, emotion, usage = [], [], []
-    for code, name in enumerate(FER_CLASSES):
-        for number in range(round(_SHARES[name] * faces)):
-            pixels.append(face(name, rng))
+    ends = np.rint(faces * np.cumsum([_SHARES[name] for name in FER_CLASSES])).astype(int)
+    for code, count in enumerate(np.diff(ends, prepend=0)):
+        for number in range(count):
+            pixels.append(face(FER_CLASSES[code], rng))
             emotion.append(code)
             usage.append(_SPLITS[number % len(_SPLITS)])
     for _ in range(max(round(_EMPTY * faces), 3)):
