@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from still_features import made_features
 
 for module in ('tensorflow', 'tf_keras'):
     pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
@@ -15,8 +16,7 @@ from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.tflite import open_interpreter, runtimes
 from emotion_estimator.training import still_fit
 from emotion_estimator.training.checkpoints import listed, read_history
-from emotion_estimator.training.dataset import FER_CLASSES
-from emotion_estimator.training.feature_set import FeatureSet, save_features
+from emotion_estimator.training.feature_set import save_features
 from emotion_estimator.training.grouping import load_grouping
 from emotion_estimator.training.networks import build, structure
 from emotion_estimator.training.still_data import still_data
@@ -31,23 +31,6 @@ DENSE = StillSettings(
     epochs=4, patience=4,
 )
 EVERYTHING = tuple(range(52))
-
-
-def made_features(copies=1):
-    """Happy faces smile, sad ones frown; image 0 to 119 in Training, then 60 in PublicTest."""
-    rng = np.random.default_rng(4)
-    emotion = np.array([FER_CLASSES.index(name) for name in ('happy', 'sad', 'neutral')] * 60)
-    scores = rng.uniform(0, 0.2, (180, 52)).astype(np.float32)
-    scores[emotion == FER_CLASSES.index('happy'), 44:46] += 0.6
-    scores[emotion == FER_CLASSES.index('sad'), 30:32] += 0.6
-    usage = np.repeat([0, 1], [120, 60])
-    image = np.arange(180)
-    again = np.tile(np.flatnonzero(usage == 0), copies)
-    rows = np.concatenate([image, again])
-    return FeatureSet(
-        'face_landmarker', scores[rows], emotion[rows], usage[rows], image[rows],
-        np.zeros(len(rows), bool), np.arange(len(rows)) >= 180,
-    )
 
 
 def made_data(inputs=EVERYTHING):

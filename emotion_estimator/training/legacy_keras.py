@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from emotion_estimator.errors import InputError
 from emotion_estimator.quiet import quiet
 
 # Before TensorFlow is imported: both are read on import.
@@ -15,8 +16,13 @@ os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 # TensorFlow registers what it finds of CUDA aloud, before any level of its log counts.
-with quiet():
-    import tensorflow as tf
-    import tf_keras as keras
+try:
+    with quiet():
+        import tensorflow as tf
+        import tf_keras as keras
+except ImportError as error:
+    raise InputError(
+        f'training needs {error.name or error}; pip install "emotion-estimator[training]"'
+    ) from error
 
 __all__ = ['keras', 'tf']

@@ -14,7 +14,7 @@ def export_tflite(recognizer: StillRecognizer, unrolled: bool = False) -> bytes:
 
     Input ``blendshapes`` float32 [1, K, 1] for an LSTM, [1, K] for a dense network, in the order of
     ``recognizer.inputs``; output [1, L], the probabilities. Selu keeps an LSTM from being fused,
-    so it becomes loops over the K scores (``design/models.md``).
+    so it becomes loops over the K scores.
 
     :param unrolled: write the loops out: half the time per frame for four times the bytes.
     """

@@ -56,10 +56,10 @@ def run_still(
     :param run: the run folder, which holds ``features/<source>.npz``.
     :returns: what the table says.
     """
+    data = chosen_data(run, model, choice, settings.seed)
     from emotion_estimator.training.still_fit import fit_still
     from emotion_estimator.training.still_recognizer import StillRecognizer
 
-    data = chosen_data(run, model, choice, settings.seed)
     folder = run / 'checkpoints' / model
     started = time.monotonic()
     history = fit_still(data, settings, folder, progress)
