@@ -21,6 +21,8 @@ from emotion_estimator.training.recognizer import Recognizer
 
 Floats = NDArray[np.float32]
 
+#: Which faces are held, which change, and how they move.
+HELD_SEED, CHANGES_SEED, MOVEMENT_SEED = 31, 37, 41
 #: Seconds after a face appeared, in which a label may still settle and flips do not count.
 _SETTLING = 1.0
 #: Seconds that a label must stay to have arrived.
@@ -43,7 +45,7 @@ def held_flips(
     rate: float = 30.0,
     seconds: float = 5.0,
     faces: int = 200,
-    seed: int = 31,
+    seed: int = HELD_SEED,
     strength: float = 1.0,
 ) -> float:
     """Return label flips per second on expressions that are held.
@@ -84,7 +86,7 @@ class Changes:
 
 
 def draw_changes(
-    features: FeatureSet, grouping: Grouping, pairs: int = 300, seed: int = 37
+    features: FeatureSet, grouping: Grouping, pairs: int = 300, seed: int = CHANGES_SEED
 ) -> Changes:
     """Draw pairs of a neutral face and one of another label, as many of each label.
 
@@ -118,7 +120,7 @@ def can_follow(recognizer: Recognizer, changes: Changes) -> NDArray[np.bool_]:
 
 
 def delays(
-    recognizer: Recognizer, changes: Changes, rate: float = 30.0, seed: int = 41
+    recognizer: Recognizer, changes: Changes, rate: float = 30.0, seed: int = MOVEMENT_SEED
 ) -> NDArray[np.float64]:
     """Return the seconds (P,) from the first movement to the right label; infinite if never.
 
@@ -167,7 +169,7 @@ def onset_delay(
     features: FeatureSet,
     rate: float = 30.0,
     pairs: int = 300,
-    seed: int = 37,
+    seed: int = CHANGES_SEED,
     grouping: Grouping | None = None,
 ) -> dict[str, Any]:
     """Return :func:`summary` of the delays on the changes that the recognizer can follow.

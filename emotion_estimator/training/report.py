@@ -1,0 +1,108 @@
+"""Everything that is measured, as one JSON file and one page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emotion_estimator.emotion import LABELS
+from emotion_estimator.errors import InputError
+from emotion_estimator.training.measuring import Question, gather, measure
+from emotion_estimator.training.papers import HEADER, PAPER_CONFUSION, comparison, targets
+from emotion_estimator.training.report_figures import charts, error_gallery, portrait_pictures
+from emotion_estimator.training.report_models import STREAMING
+
+_TEMPLATE = 'report.html.j2'
+TIME_HEADER = ('rate', 'model', 'flips/s, held', 'share of dense\'s', 'median delay s',
+               '95th percentile s', 'never', 'changes')
+
+
+def write_report(question: Question, out: Path) -> Path:
+    """Measure, and write ``index.html``, ``report.json`` and ``figures/*.png`` to a folder.
+
+    :returns: the page's path.
+    :raises InputError: Jinja2 is missing, or there is nothing to measure.
+    """
+    # Before minutes of measuring.
+    template = _template()
+    material = gather(question)
+    report = measure(question, material)
+    if tuple(sorted(question.grouping.labels)) == tuple(sorted(LABELS)):
+        report['comparison'] = {
+            split: [dict(zip(HEADER, row)) for row in comparison(report['stills'], split)]
+            for split in next(iter(next(iter(report['stills'].values())).values()))
+        }
+        report['targets'] = targets(
+            report['stills'], report['stability']['constructed'], STREAMING, question.split
+        )
+    report['errors'], faces = error_gallery(question, material)
+    pictures = {**charts(question, material, report), **portrait_pictures(question)}
+    (out / 'figures').mkdir(parents=True, exist_ok=True)
+    for name, content in pictures.items():
+        suffix = 'png' if content.startswith(b'\x89PNG') else 'jpg'
+        file = f'{name.replace(",", "").replace(" ", "-")}.{suffix}'
+        (out / 'figures' / file).write_bytes(content)
+    (out / 'report.json').write_text(json.dumps(report, indent=1) + '\n')
+    page = out / 'index.html'
+    page.write_text(template.render(
+        report=report, paper_confusion=PAPER_CONFUSION.tolist(), labels=LABELS,
+        pictures={name: _embedded(content) for name, content in {**pictures, **faces}.items()},
+        comparison_header=HEADER, time_header=TIME_HEADER,
+        time_rows={source: time_rows(each)
+                   for source, each in report['stability']['constructed'].items()},
+        number=_number,
+    ))
+    return page
+
+
+def time_rows(compared: Mapping[str, Any]) -> list[list[str]]:
+    """Return the table of one source's ``compare`` in time, as text."""
+    rates = [key for key in next(iter(compared['models'].values())) if key.endswith('_fps')]
+    return [
+        [rate.replace('_', ' '), name, *(_number(figures[rate].get(key)) for key in (
+            'flips_per_s', 'flips_to_dense', 'median_s', 'p95_s', 'never', 'changes'))]
+        for rate in rates for name, figures in compared['models'].items()
+    ]
+
+
+def video_table(videos: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the flips on tracked videos, as text."""
+    names = list(videos[0]['flips']) if videos else []
+    return (
+        ['video', 'source', 'seconds', 'changes shown', *names],
+        [[row['video'], row['source'], _number(row['seconds']), _number(row['changes_shown']),
+          *(_number(row['flips'][name]) for name in names)] for row in videos],
+    )
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return '-'
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    if isinstance(value, float):
+        return f'{value:.3f}'
+    return f'{value:,}' if isinstance(value, int) else str(value)
+
+
+def _embedded(content: bytes) -> str:
+    kind = 'png' if content.startswith(b'\x89PNG') else 'jpeg'
+    return f'data:image/{kind};base64,{base64.b64encode(content).decode()}'
+
+
+def _template() -> Any:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise InputError(
+            'the report needs Jinja2; pip install "emotion-estimator[training]"'
+        ) from error
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )
+    environment.globals['video_table'] = video_table
+    return environment.get_template(_TEMPLATE)

@@ -1,0 +1,105 @@
+"""The models that a report compares: which, made of what, from which files."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from emotion_estimator.model_card import ModelCard
+from emotion_estimator.perception.classifier import EmotionClassifier
+from emotion_estimator.training.grouping import Grouping
+from emotion_estimator.training.recognizer import Recognizer
+from emotion_estimator.training.streaming_recognizer import StreamingRecognizer
+
+STREAMING = 'streaming'
+
+
+@dataclass
+class Models:
+    """What is compared.
+
+    :param recognizers: by name, those of the papers first.
+    :param penalty: by name, what the weights' size adds to the cross-entropy in the loss.
+    :param structure: by name, layers with ``name``, ``kind``, ``output`` and ``parameters``.
+    :param files: by name, ``file`` and ``sha256``.
+    :param notes: what is missing, and why.
+    """
+
+    recognizers: dict[str, Recognizer] = field(default_factory=dict)
+    penalty: dict[str, float] = field(default_factory=dict)
+    structure: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    files: dict[str, dict[str, str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def gather_models(run: Path, folder: Path, grouping: Grouping) -> Models:
+    """Load the papers' networks of a run folder, where fitted, and the shipped classifier.
+
+    :param run: with ``checkpoints/<model>``; ``folder`` with the shipped cards.
+    :param grouping: models with other labels are left out.
+    """
+    models = Models()
+    _add_fitted(models, run)
+    card = folder / 'emotion_lstm.json'
+    models.recognizers[STREAMING] = StreamingRecognizer(EmotionClassifier.load(card), STREAMING)
+    loaded = ModelCard.load(card, 'emotion_lstm')
+    models.files[STREAMING] = {'file': loaded.path.name, 'sha256': loaded.sha256}
+    models.structure[STREAMING] = _streaming_structure(loaded)
+    for name, recognizer in list(models.recognizers.items()):
+        if sorted(recognizer.labels) != sorted(grouping.labels):
+            del models.recognizers[name]
+            models.notes.append(
+                f'{name} tells {", ".join(recognizer.labels)} apart, not the labels of the '
+                f'grouping {grouping.name}, and is left out.'
+            )
+    return models
+
+
+def sha256(path: Path) -> str:
+    """Return a file's checksum."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _add_fitted(models: Models, run: Path) -> None:
+    if not any((run / 'checkpoints').glob('*/still.json')):
+        models.notes.append(
+            f'{run} holds none of the papers\' networks, so that nothing is compared with them; '
+            '"emotion-estimator training fit paper" and "... fit dense" make them.'
+        )
+        return
+    if importlib.util.find_spec('tensorflow') is None:
+        models.notes.append(
+            'TensorFlow is not installed, so that the papers\' networks are left out; '
+            'pip install "emotion-estimator[training]".'
+        )
+        return
+    os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
+    from emotion_estimator.training.checkpoints import best
+    from emotion_estimator.training.still_recognizer import load_recognizers
+
+    for name, recognizer in load_recognizers(run).items():
+        weights = best(run / 'checkpoints' / name).weights
+        models.recognizers[name] = recognizer
+        models.penalty[name] = float(sum(float(loss) for loss in recognizer.model.losses))
+        models.structure[name] = [layer._asdict() for layer in recognizer.structure()]
+        models.files[name] = {'file': Path(weights).name, 'sha256': sha256(Path(weights))}
+
+
+def _streaming_structure(card: ModelCard) -> list[dict[str, Any]]:
+    """Return the shipped network's layers as its card has them."""
+    settings = card.settings
+    layers: list[tuple[str, str, Any]] = [
+        ('blendshapes, seconds, state', 'Input', [[1, 52], [1, 1], [1, settings['state_size']]]),
+    ]
+    if 'front' in settings:
+        layers.append(('front', 'Dense', [1, settings['front']]))
+    layers += [(f'lstm_{number}', 'LSTM, one step', [1, units])
+               for number, units in enumerate(settings.get('units', []), start=1)]
+    layers.append(('probabilities, new state', 'Output',
+                   [[1, len(card.labels)], [1, settings['state_size']]]))
+    return [{'name': name, 'kind': kind, 'output': output, 'parameters': None}
+            for name, kind, output in layers]
