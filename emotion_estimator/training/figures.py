@@ -17,6 +17,7 @@ Floats = NDArray[np.float32]
 
 #: A colour for each model, of Okabe and Ito's palette (told apart by colour-blind people too).
 _COLOURS = ('#000000', '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
+_MARKERS = ('o', 'D', '*', '^', 'v', 'P')
 _INK = '#0072B2'
 
 
@@ -112,7 +113,7 @@ def coverage_chart(shares: Mapping[str, Mapping[str, float]], split: str) -> byt
     low = min((value for found in shares.values() for value in found.values()), default=0.0)
     axis.set(ylim=(max(0.0, np.floor(low * 20 - 1) / 20), 1), ylabel='share of images')
     axis.set_title(f'Images in which a face is found, {split}', fontsize=10)
-    axis.legend(fontsize=8, loc='lower right')
+    axis.legend(fontsize=8, loc='upper center', bbox_to_anchor=(0.5, -0.1), ncol=len(shares))
     axis.grid(axis='y', alpha=0.3)
     return png(figure)
 
@@ -124,27 +125,37 @@ def flips_against_delay_chart(compared: Mapping[str, Any], rate: int = 30) -> by
     """
     figure = _new(4.6 * len(compared), 3.9)
     axes = figure.subplots(1, len(compared), squeeze=False, sharey=True)[0]
+    highest = 0.0
     for axis, (source, content) in zip(axes, compared.items()):
         points = {
             name: (figures[f'{rate}_fps']['median_s'], figures[f'{rate}_fps']['flips_per_s'])
             for name, figures in content['models'].items()
             if figures[f'{rate}_fps']['median_s'] is not None
         }
-        curve = [points[name] for name in points if name.startswith('dense')]
-        axis.plot(*zip(*sorted(curve)), color='#999999', lw=1, zorder=1) if curve else None
-        for number, (name, (delay, flips)) in enumerate(points.items()):
-            axis.plot(delay, flips, 'o' if 'mean' not in name else 's', ms=7 if 'mean' not in name
-                      else 4, color=_COLOURS[number % len(_COLOURS)], label=name)
-        dense = points.get('dense')
-        if dense:
-            axis.axhline(dense[1] / 10, color='#D55E00', lw=1, ls=':', label='a tenth of dense')
+        highest = max([highest, *(flips for _, flips in points.values())])
+        curve = sorted(points[name] for name in points if name.startswith('dense'))
+        axis.plot(*np.array(curve).reshape(-1, 2).T, color='#999999', lw=1, zorder=1)
+        number = 0
+        for name, (delay, flips) in points.items():
+            if ', mean of ' in name:
+                axis.plot(delay, flips, 's', ms=5, color='#999999')
+                axis.annotate(name.split(' of ')[1], (delay, flips), (4, 4),
+                              textcoords='offset points', fontsize=7)
+                continue
+            axis.plot(delay, flips, _MARKERS[number % len(_MARKERS)], ms=8, alpha=0.8,
+                      color=_COLOURS[number % len(_COLOURS)], label=name)
+            number += 1
+        if 'dense' in points:
+            axis.plot([], [], 's-', ms=5, lw=1, color='#999999', label='mean of dense over a while')
+            axis.axhline(points['dense'][1] / 10, color='#D55E00', lw=1, ls=':',
+                         label='a tenth of dense')
         axis.set_yscale('symlog', linthresh=0.01)
-        axis.set_ylim(bottom=0)
-        axis.set_xlim(left=0)
+        axis.set_xlim(0, 1.15 * max([0.1, *(delay for delay, _ in points.values())]))
         axis.set(xlabel='median delay after a change (s)')
         axis.set_title(f'{source}, {rate} frames per second', fontsize=10)
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=7)
+        axis.legend(fontsize=7, loc='lower left')
+    axes[0].set_ylim(0, max(2 * highest, 0.1))
     axes[0].set_ylabel('label flips per second, held face')
     return png(figure)
 
@@ -164,7 +175,7 @@ def course_chart(
         above.plot(times, scores[:, column], lw=1, label=BLENDSHAPE_NAMES[column],
                    color=_COLOURS[number])
     above.set(ylabel='score', ylim=(0, 1))
-    above.legend(fontsize=6, ncol=2, loc='upper right')
+    above.legend(fontsize=7, loc='center left', bbox_to_anchor=(1.0, 0.5))
     above.set_title(title, fontsize=10)
     edges = np.append(times, times[-1] + np.median(np.diff(times)))
     known = list(dict.fromkeys(label for strip in strips.values() for label in strip))
@@ -175,6 +186,5 @@ def course_chart(
     below.set_yticklabels(list(strips), fontsize=7)
     for label in known:
         below.plot([], [], 's', color=np.array(label_colour(label)) / 255, label=label)
-    below.legend(fontsize=7, ncol=len(known), loc='upper center', bbox_to_anchor=(0.5, -0.35 / max(
-        0.32 * len(strips), 0.6)))
+    below.legend(fontsize=7, loc='center left', bbox_to_anchor=(1.0, 0.5))
     return png(figure)

@@ -10,7 +10,7 @@ from typing import Any
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
-from emotion_estimator.training.measuring import Question, gather, measure
+from emotion_estimator.training.measuring import Material, Question, gather, measure
 from emotion_estimator.training.papers import HEADER, PAPER_CONFUSION, comparison, targets
 from emotion_estimator.training.report_figures import charts, error_gallery, portrait_pictures
 from emotion_estimator.training.report_models import STREAMING
@@ -27,8 +27,12 @@ def write_report(question: Question, out: Path) -> Path:
     :raises InputError: Jinja2 is missing, or there is nothing to measure.
     """
     # Before minutes of measuring.
-    template = _template()
-    material = gather(question)
+    template = page_template()
+    return compose(question, gather(question), template, out)
+
+
+def compose(question: Question, material: Material, template: Any, out: Path) -> Path:
+    """Measure what was gathered and write it; see :func:`write_report`."""
     report = measure(question, material)
     if tuple(sorted(question.grouping.labels)) == tuple(sorted(LABELS)):
         report['comparison'] = {
@@ -93,7 +97,11 @@ def _embedded(content: bytes) -> str:
     return f'data:image/{kind};base64,{base64.b64encode(content).decode()}'
 
 
-def _template() -> Any:
+def page_template() -> Any:
+    """Return the page's Jinja2 template.
+
+    :raises InputError: Jinja2 is missing.
+    """
     try:
         import jinja2
     except ImportError as error:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from emotion_estimator.frame import Frame
+from emotion_estimator.emotion import Roi
+from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.perception.face_landmarker import FaceLandmarker
 from emotion_estimator.perception.face_mesh import FaceMesh
@@ -86,14 +87,14 @@ def split_answers(question: Question, material: Material, name: str, source: str
 def portrait_pictures(question: Question) -> dict[str, bytes]:
     """Draw Figures 1 and 2 of seed 001 with the astronaut's portrait, which all may see."""
     landmarker = _open(question, None)
-    frame = Portrait().frame_at(_SMILING)
+    frame = Portrait(size=(1024, 1024)).frame_at(_SMILING)
     faces = landmarker(Frame(frame.image, 0.0))
     name = landmarker.name
     landmarker.close()
     if not faces:
         return {}
     return {
-        'landmarks': jpeg(draw_landmarks(frame.image, faces[0].landmarks)),
+        'landmarks': jpeg(_around(faces[0].roi, draw_landmarks(frame.image, faces[0].landmarks))),
         'blendshapes': blendshape_chart(
             faces[0].blendshapes, f'Blendshapes of the portrait, {name}'
         ),
@@ -127,6 +128,12 @@ def error_gallery(
             pictures[f'face {error.image_id}'] = jpeg(still_with_landmarks(still, landmarker))
     landmarker.close()
     return rows, pictures
+
+
+def _around(roi: Roi, image: RgbImage) -> RgbImage:
+    rim = round(0.3 * roi.height)
+    top, left = max(roi.y - rim, 0), max(roi.x - rim, 0)
+    return image[top:roi.y + roi.height + rim, left:roi.x + roi.width + rim]
 
 
 def _open(question: Question, source: str | None) -> Landmarker:
