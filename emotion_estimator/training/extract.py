@@ -168,6 +168,8 @@ def extract(
     identity = _identity(stills, rows, teacher, with_mesh)
     folder = cache / f'{identity}-seed{seed}{suffix}'
     folder.mkdir(parents=True, exist_ok=True)
+    # A worker may run in another folder.
+    where = None if teacher is None else teacher.absolute()
     paths, missing = [], {}
     for start in range(0, len(rows), _CHUNK):
         part = rows[start:start + _CHUNK]
@@ -175,7 +177,7 @@ def extract(
         if not paths[-1].exists():
             known = None if landmarks is None else landmarks[part]
             missing[paths[-1]] = _Task(
-                part, stills.pixels[part], known, look, seed, teacher, with_mesh
+                part, stills.pixels[part], known, look, seed, where, with_mesh
             )
     targets = list(missing)
     with tqdm(total=len(paths), initial=len(paths) - len(targets), unit='chunk',
