@@ -88,6 +88,14 @@ def test_votes_and_numbers_of_an_npz_are_kept(tmp_path, stills: Stills) -> None:
     assert not got.duplicate.any(), 'computed where the file does not say'
 
 
+def test_duplicates_that_are_known_and_those_found_count(tmp_path, stills: Stills) -> None:
+    stills.pixels[4] = stills.pixels[0]
+    known = np.array([False, False, False, True, False, False])
+    np.savez(tmp_path / 'a.npz', pixels=stills.pixels, emotion=stills.emotion, usage=stills.usage,
+             duplicate_of_training=known)
+    assert load_stills(tmp_path / 'a.npz').duplicate.tolist() == [False] * 3 + [True, True, False]
+
+
 def test_kaggles_nested_folders_other_names_and_sizes_are_read(tmp_path) -> None:
     _image(tmp_path / 'archive' / 'Train' / 'fearful' / 'a.JPG', 10, side=96)
     _image(tmp_path / 'archive' / 'val' / 'happiness' / 'b.jpeg', 20)

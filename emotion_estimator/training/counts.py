@@ -36,16 +36,16 @@ def report(stills: Stills, counts: dict[str, int], grouping: Grouping, seed: int
 
     :param counts: most images of each class, as :func:`~.grouping.load_counts` reads them.
     :param seed: of the choice among those that are more.
-    :returns: ``images``, ``duplicates`` (test images that are in Training too), ``table1`` and
-        ``table1_paper`` by class, ``table2`` and ``table2_paper`` (chosen from Training; None:
-        all there are), and ``labels``: of the grouping, by label.
+    :returns: ``images``, ``duplicates`` (test images that are in Training too, by split),
+        ``table1`` and ``table1_paper`` by class, ``table2`` and ``table2_paper`` (chosen from
+        Training; None: all there are), and ``labels``: of the grouping, by label.
     """
     training = stills.emotion[stills.usage == TRAINING]
     chosen = training[choose(training, counts, seed)]
     labels = grouping.to_label[stills.emotion]
     return {
         'images': len(stills),
-        'duplicates': int(stills.duplicate.sum()),
+        'duplicates': _by_split(stills, stills.duplicate),
         'table1': class_counts(stills),
         'table1_paper': paper_counts(),
         'table2': {

@@ -135,15 +135,19 @@ def _assemble(
     paths: tuple[Path, ...] | None = None,
     ferplus_votes: NDArray[np.uint8] | None = None,
 ) -> Stills:
-    """Number the images and find the duplicates, where that is not known already."""
+    """Number the images where they are not, and find the duplicates.
+
+    :param duplicate: those known already: of a file that lacks images of Training, for example.
+    """
     if image_id is None:
         image_id = np.arange(len(pixels))
-    if duplicate is None:
-        trained = {image.tobytes() for image in pixels[usage == TRAINING]}
-        duplicate = np.array([
-            part != TRAINING and image.tobytes() in trained for image, part in zip(pixels, usage)
-        ])
+    trained = {image.tobytes() for image in pixels[usage == TRAINING]}
+    found = np.array([
+        part != TRAINING and image.tobytes() in trained for image, part in zip(pixels, usage)
+    ])
+    if duplicate is not None:
+        found |= duplicate.astype(bool)
     return Stills(
         pixels, emotion.astype(np.int64), usage.astype(np.int64), image_id.astype(np.int64),
-        duplicate.astype(bool), paths, ferplus_votes,
+        found, paths, ferplus_votes,
     )

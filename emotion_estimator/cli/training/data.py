@@ -48,8 +48,9 @@ def data(
     if as_json:
         click.echo(json.dumps(report))
         return
-    click.echo(f'{report["images"]} images; {report["duplicates"]} of the tests are in Training '
-               'too\n\nTable 1, images here / in the paper')
+    twice = ', '.join(f'{report["duplicates"][split]} of {split}' for split in SPLITS[1:])
+    click.echo(f'{report["images"]} images; in Training too: {twice}\n\n'
+               'Table 1, images here / in the paper')
     head = ('full', *SPLITS)
     click.echo(text_table(['class', *head], [
         [name, *(f'{n[part]} / {report["table1_paper"][name][part]}' for part in head)]
