@@ -13,7 +13,7 @@ from still_features import made_features
 
 pytest.importorskip('matplotlib', reason='training needs matplotlib (requirements/training.in)')
 
-from emotion_estimator.cli.training.models import blendshapes, fit, tune
+from emotion_estimator.cli.training.models import fit, tune
 from emotion_estimator.errors import InputError
 from emotion_estimator.training.feature_set import save_features
 
@@ -25,16 +25,16 @@ def needs_tensorflow():
         pytest.importorskip(module, reason=f'needs {module} (requirements/training.in)')
 
 
-@pytest.mark.parametrize('verb', [fit, tune, blendshapes])
-def test_help_needs_no_tensorflow(verb):
+def test_help_needs_no_tensorflow():
     code = (
         'import sys; from emotion_estimator.cli.training import models\n'
-        f'models.{verb.name}(["--help"], standalone_mode=False)\n'
+        'for verb in (models.fit, models.tune, models.blendshapes):\n'
+        '    verb(["--help"], standalone_mode=False)\n'
         'sys.exit("tensorflow" in sys.modules)'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert 'Usage' in done.stdout
+    assert done.stdout.count('Usage') == 3
 
 
 @pytest.mark.parametrize(('verb', 'arguments', 'words'), [

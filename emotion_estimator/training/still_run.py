@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator.training.checkpoints import SCORE, History, best
+from emotion_estimator.training.checkpoints import History, best
 from emotion_estimator.training.feature_set import FeatureSet, load_features
 from emotion_estimator.training.grouping import SHIPPED_GROUPING, load_counts, load_grouping
 from emotion_estimator.training.history_figure import draw_history
@@ -96,6 +96,6 @@ def in_words(table: dict[str, Any]) -> str:
     return (
         f'{table["model"]}: {table["parameters"]} parameters, epoch {table["best_epoch"]} of '
         f'{table["epochs_run"]}; PublicTest accuracy {figures["accuracy"]:.3f}, '
-        f'{SCORE.replace("_", "-")} {figures[SCORE]:.3f}, recall {recall}, '
+        f'macro-F1 {figures["macro_f1"]:.3f}, recall {recall}, '
         f'calibration error {figures["ece"]:.3f}'
     )
