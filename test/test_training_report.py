@@ -20,7 +20,8 @@ from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.features import Places
 from emotion_estimator.training.gallery import most_missed, worst_errors
 from emotion_estimator.training.grouping import load_grouping
-from emotion_estimator.training.measuring import Material, Question, measure
+from emotion_estimator.training.measuring import measure
+from emotion_estimator.training.question import Material, Question
 from emotion_estimator.training.report import compose, page_template, time_rows, video_table
 from emotion_estimator.training.report_models import Models, gather_models
 
@@ -101,15 +102,15 @@ def test_tables_in_time_say_never_and_unknown() -> None:
 
 
 def test_data_without_the_split_are_refused(tmp_path, monkeypatch) -> None:
-    from emotion_estimator.training import measuring
+    from emotion_estimator.training import question as asked
 
     made = material()
     only = made.features['face_mesh']
-    monkeypatch.setattr(measuring, 'load_stills', lambda path: made.stills)
-    monkeypatch.setattr(measuring, 'feature_sets',
+    monkeypatch.setattr(asked, 'load_stills', lambda path: made.stills)
+    monkeypatch.setattr(asked, 'feature_sets',
                         lambda *_: {'face_mesh': only.where(only.usage == 2)})
     with pytest.raises(InputError, match='no public_test images'):
-        measuring.gather(question(tmp_path))
+        asked.gather(question(tmp_path))
 
 
 def test_the_page_needs_nothing_else(tmp_path) -> None:
@@ -123,6 +124,7 @@ def test_the_page_needs_nothing_else(tmp_path) -> None:
     assert 'image 3:' in text
     assert 'paper, as published' in text
     assert text.count('<img src="data:image/') >= 7
+    assert '| 30 fps | dense |' in (page.parent / 'tables.md').read_text()
     report = json.loads((page.parent / 'report.json').read_text())
     assert report['errors'][0]['image_id'] == 3
     assert {row['what']: row['reached'] for row in report['targets']}[

@@ -95,8 +95,9 @@ def test_targets_say_what_is_reached() -> None:
     def reached(rows: list) -> list:
         return [row['what'] for row in rows if row['reached']]
 
-    good = targets(stills(0.77, 0.765), flips(0.1), 'streaming', 'private_test')
-    assert len(reached(good)) == len(good) == 7
-    poor = targets(stills(0.75, 0.73, ece=0.04), flips(0.11), 'streaming', 'private_test')
-    assert reached(poor) == ['macro-f1, face_landmarker', 'macro-f1 lost with face_mesh']
-    assert targets({}, {}, 'streaming', 'private_test') == []
+    files = {'streaming': {'bytes': 40_000}}
+    good = targets(stills(0.77, 0.765), flips(0.1), files, 'streaming', 'private_test')
+    assert len(reached(good)) == len(good) == 8
+    poor = targets(stills(0.75, 0.73, ece=0.04), flips(0.11), {}, 'streaming', 'private_test')
+    assert reached(poor) == ['macro-F1, face_landmarker', 'macro-F1 lost with face_mesh']
+    assert targets({}, {}, {}, 'streaming', 'private_test') == []

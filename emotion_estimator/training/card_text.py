@@ -169,15 +169,20 @@ def _emotion_text(raw: dict[str, Any]) -> tuple[str, str]:
     )
 
 
-def _others(metrics: dict[str, Any]) -> str:
-    """Return the metrics that have no table of their own, as a list."""
-    lines = []
+def other_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return a card's metrics beside those on still faces: name in words to value."""
+    flat: dict[str, Any] = {}
     for name, value in metrics.items():
         if name == 'fer2013':
             continue
         items = value.items() if isinstance(value, dict) else [('', value)]
-        lines += [f'- {" ".join((name, key)).strip().replace("_", " ")}: {one}'
-                  for key, one in items]
+        for key, one in items:
+            flat[f'{name} {key}'.strip().replace('_', ' ')] = one
+    return flat
+
+
+def _others(metrics: dict[str, Any]) -> str:
+    lines = [f'- {name}: {value}' for name, value in other_metrics(metrics).items()]
     return 'Also measured:\n\n' + '\n'.join(lines) + '\n\n' if lines else ''
 
 

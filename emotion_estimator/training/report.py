@@ -10,8 +10,16 @@ from typing import Any
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
-from emotion_estimator.training.measuring import Material, Question, gather, measure
-from emotion_estimator.training.papers import HEADER, PAPER_CONFUSION, comparison, targets
+from emotion_estimator.training.card_text import markdown_table
+from emotion_estimator.training.measuring import measure
+from emotion_estimator.training.papers import (
+    HEADER,
+    PAPER_CONFUSION,
+    comparison,
+    comparison_markdown,
+    targets,
+)
+from emotion_estimator.training.question import Material, Question, gather
 from emotion_estimator.training.report_figures import charts, error_gallery, portrait_pictures
 from emotion_estimator.training.report_models import STREAMING
 
@@ -21,7 +29,7 @@ TIME_HEADER = ('rate', 'model', 'flips/s, held', 'share of dense\'s', 'median de
 
 
 def write_report(question: Question, out: Path) -> Path:
-    """Measure, and write ``index.html``, ``report.json`` and ``figures/*.png`` to a folder.
+    """Measure, and write ``index.html``, ``report.json``, ``tables.md`` and figures to a folder.
 
     :returns: the page's path.
     :raises InputError: Jinja2 is missing, or there is nothing to measure.
@@ -40,7 +48,8 @@ def compose(question: Question, material: Material, template: Any, out: Path) ->
             for split in next(iter(next(iter(report['stills'].values())).values()))
         }
         report['targets'] = targets(
-            report['stills'], report['stability']['constructed'], STREAMING, question.split
+            report['stills'], report['stability']['constructed'], report['models'], STREAMING,
+            question.split,
         )
     report['errors'], faces = error_gallery(question, material)
     pictures = {**charts(question, material, report), **portrait_pictures(question)}
@@ -49,6 +58,7 @@ def compose(question: Question, material: Material, template: Any, out: Path) ->
         suffix = 'png' if content.startswith(b'\x89PNG') else 'jpg'
         file = f'{name.replace(",", "").replace(" ", "-")}.{suffix}'
         (out / 'figures' / file).write_bytes(content)
+    (out / 'tables.md').write_text(_tables(report))
     (out / 'report.json').write_text(json.dumps(report, indent=1) + '\n')
     page = out / 'index.html'
     page.write_text(template.render(
@@ -60,6 +70,18 @@ def compose(question: Question, material: Material, template: Any, out: Path) ->
         number=_number,
     ))
     return page
+
+
+def _tables(report: Mapping[str, Any]) -> str:
+    """Return the comparisons as Markdown, for documents."""
+    parts = [f'Made by `{report["command"]}`, {report["made"]}.']
+    for split in report.get('comparison', {}):
+        parts.append(f'Still faces, {split}:\n\n{comparison_markdown(report, split)}')
+    for source, compared in report['stability']['constructed'].items():
+        table = markdown_table(TIME_HEADER, time_rows(compared))
+        parts.append(f'In time, {source}, {report["split"]}:\n\n{table}')
+    parts.append(markdown_table(*video_table(report['stability']['videos'])))
+    return '\n\n'.join(parts) + '\n'
 
 
 def time_rows(compared: Mapping[str, Any]) -> list[list[str]]:

@@ -34,7 +34,7 @@ from emotion_estimator.training.gallery import (
     still_with_landmarks,
     worst_errors,
 )
-from emotion_estimator.training.measuring import Material, Question
+from emotion_estimator.training.question import Material, Question
 from emotion_estimator.training.report_models import STREAMING
 from emotion_estimator.training.scores import reliability
 from emotion_estimator.training.stability import MOVEMENT_SEED, can_follow, draw_changes

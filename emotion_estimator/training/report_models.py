@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.classifier import EmotionClassifier
+from emotion_estimator.training.card_text import other_metrics
 from emotion_estimator.training.grouping import Grouping
 from emotion_estimator.training.recognizer import Recognizer
 from emotion_estimator.training.streaming_recognizer import StreamingRecognizer
@@ -25,14 +27,16 @@ class Models:
     :param recognizers: by name, those of the papers first.
     :param penalty: by name, what the weights' size adds to the cross-entropy in the loss.
     :param structure: by name, layers with ``name``, ``kind``, ``output`` and ``parameters``.
-    :param files: by name, ``file`` and ``sha256``.
+    :param files: by name ``file``, ``bytes``, ``sha256`` and, where known, the training's ``seed``.
+    :param card_metrics: what else the shipped card says was measured.
     :param notes: what is missing, and why.
     """
 
     recognizers: dict[str, Recognizer] = field(default_factory=dict)
     penalty: dict[str, float] = field(default_factory=dict)
     structure: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    files: dict[str, dict[str, str]] = field(default_factory=dict)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    card_metrics: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -47,7 +51,8 @@ def gather_models(run: Path, folder: Path, grouping: Grouping) -> Models:
     card = folder / 'emotion_lstm.json'
     models.recognizers[STREAMING] = StreamingRecognizer(EmotionClassifier.load(card), STREAMING)
     loaded = ModelCard.load(card, 'emotion_lstm')
-    models.files[STREAMING] = {'file': loaded.path.name, 'sha256': loaded.sha256}
+    models.files[STREAMING] = {**file_facts(loaded.path), 'seed': loaded.settings.get('seed')}
+    models.card_metrics = other_metrics(loaded.metrics)
     models.structure[STREAMING] = _streaming_structure(loaded)
     for name, recognizer in list(models.recognizers.items()):
         if sorted(recognizer.labels) != sorted(grouping.labels):
@@ -59,9 +64,11 @@ def gather_models(run: Path, folder: Path, grouping: Grouping) -> Models:
     return models
 
 
-def sha256(path: Path) -> str:
-    """Return a file's checksum."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def file_facts(path: Path) -> dict[str, Any]:
+    """Return a file's name, size and checksum."""
+    content = path.read_bytes()
+    return {'file': path.name, 'bytes': len(content),
+            'sha256': hashlib.sha256(content).hexdigest()}
 
 
 def _add_fitted(models: Models, run: Path) -> None:
@@ -79,14 +86,16 @@ def _add_fitted(models: Models, run: Path) -> None:
         return
     os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
     from emotion_estimator.training.checkpoints import best
+    from emotion_estimator.training.still_fit import CARD
     from emotion_estimator.training.still_recognizer import load_recognizers
 
     for name, recognizer in load_recognizers(run).items():
-        weights = best(run / 'checkpoints' / name).weights
+        folder = run / 'checkpoints' / name
         models.recognizers[name] = recognizer
         models.penalty[name] = float(sum(float(loss) for loss in recognizer.model.losses))
         models.structure[name] = [layer._asdict() for layer in recognizer.structure()]
-        models.files[name] = {'file': Path(weights).name, 'sha256': sha256(Path(weights))}
+        seed = json.loads((folder / CARD).read_text())['settings'].get('seed')
+        models.files[name] = {**file_facts(best(folder).weights), 'seed': seed}
 
 
 def _streaming_structure(card: ModelCard) -> list[dict[str, Any]]:

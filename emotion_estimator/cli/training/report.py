@@ -22,7 +22,7 @@ from emotion_estimator.cli.training.options import (
 )
 from emotion_estimator.training.features import Places
 from emotion_estimator.training.grouping import load_grouping
-from emotion_estimator.training.measuring import Question
+from emotion_estimator.training.question import Question
 from emotion_estimator.training.text_table import text_table
 
 _measuring = all_of(
@@ -55,7 +55,8 @@ def evaluate(out: Path, **options: Any) -> None:
 def stability(**options: Any) -> None:
     """Measure label flips on held faces and the delay after a change, of every model there is."""
     from emotion_estimator.training.figures import flips_against_delay_chart
-    from emotion_estimator.training.measuring import gather, measure_time
+    from emotion_estimator.training.measuring import measure_time
+    from emotion_estimator.training.question import gather
     from emotion_estimator.training.report import TIME_HEADER, time_rows, video_table
     from emotion_estimator.training.tables import write_json
 

@@ -1,0 +1,95 @@
+"""What is to be measured, and what has to be looked at for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emotion_estimator.errors import InputError
+from emotion_estimator.perception.blendshape_head import BlendshapeHead
+from emotion_estimator.training.clips import Track, portrait_tracks, tracks
+from emotion_estimator.training.dataset import Stills, load_stills
+from emotion_estimator.training.evaluate import PRIVATE, PUBLIC, Answers, split_rows
+from emotion_estimator.training.feature_set import FeatureSet
+from emotion_estimator.training.features import Places, feature_sets
+from emotion_estimator.training.fer2013 import TRAINING
+from emotion_estimator.training.grouping import Grouping
+from emotion_estimator.training.report_models import Models, gather_models
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be measured.
+
+    :param places: data, teacher or None, cache, and the folder of the shipped models.
+    :param run: folder with the papers' fitted networks.
+    :param clips: folder of videos, or None for the animated portrait alone.
+    :param public_only: leave PrivateTest alone.
+    :param faces: how many are held for counting flips; ``pairs`` change for timing labels.
+    :param command: that asked, for the record.
+    """
+
+    places: Places
+    run: Path
+    grouping: Grouping
+    clips: Path | None = None
+    public_only: bool = False
+    processes: int | None = None
+    faces: int = 200
+    pairs: int = 300
+    command: str = ''
+
+    @property
+    def split(self) -> str:
+        """The split that time is measured on and errors are shown of."""
+        return PUBLIC if self.public_only else PRIVATE
+
+
+@dataclass(eq=False)
+class Material:
+    """What was looked at, for measuring and for pictures.
+
+    :param features: by landmark source, the test faces.
+    :param answers: by model and source, to all of these.
+    """
+
+    stills: Stills
+    features: dict[str, FeatureSet]
+    models: Models
+    tracks: list[Track]
+    answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
+
+    def split(self, source: str, name: str) -> FeatureSet:
+        """Return the faces of a split."""
+        features = self.features[source]
+        return features.where(split_rows(features.usage, features.duplicate)[name])
+
+
+def gather(question: Question) -> Material:
+    """Look at the data, load the models and track the videos.
+
+    :raises InputError: the data have no test images in which a face is found.
+    """
+    places = question.places
+    stills = load_stills(places.data)
+    # No copies: only Training has any.
+    features = {
+        source: each.where(each.usage != TRAINING)
+        for source, each in feature_sets(stills, places, 0, question.processes).items()
+    }
+    material = Material(
+        stills, {source: each for source, each in features.items() if len(each)},
+        gather_models(question.run, places.models, question.grouping), [],
+    )
+    for source in material.features:
+        if not len(material.split(source, question.split)):
+            raise InputError(f'{places.data} has no {question.split} images with a face in them')
+    if not material.features:
+        raise InputError(f'{places.data} has no test images in which a face is found')
+    if not material.models.recognizers:
+        raise InputError(f'no model tells {", ".join(question.grouping.labels)} apart; fit one')
+    head = BlendshapeHead.load(places.models / 'blendshape_head.json')
+    material.tracks += portrait_tracks(places.teacher, head)
+    if question.clips:
+        material.tracks += tracks(question.clips, places.teacher, head)
+    return material
