@@ -1,4 +1,4 @@
-"""Where a report's figures come from: command, data, files, seeds, versions, and what is missing."""
+"""Where figures come from: command, data, files, seeds, versions, and what is missing."""
 
 from __future__ import annotations
 
