@@ -25,6 +25,7 @@ from emotion_estimator.training.jitter import (
 )
 from emotion_estimator.training.stability import (
     can_follow,
+    changing_faces,
     delays,
     draw_changes,
     flips,
@@ -116,7 +117,7 @@ def test_a_label_that_never_comes_is_later_than_all_others() -> None:
 
 def test_a_label_must_stay_to_have_come() -> None:
     changes = draw_changes(faces(), load_grouping(), 4)
-    assert np.isinf(delays(Flickers(), changes)).all()
+    assert np.isinf(delays(Flickers(), changes, changing_faces(changes))).all()
 
 
 def test_only_changes_that_can_be_followed_are_timed() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.training.constructed import course
+from emotion_estimator.training.constructed import Course, course
 from emotion_estimator.training.dataset import FER_CLASSES
 from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.grouping import Grouping, load_grouping
@@ -39,32 +39,44 @@ def flips(answers: Floats) -> NDArray[np.int64]:
     return (np.diff(answers.argmax(axis=-1), axis=1) != 0).sum(axis=1)
 
 
-def held_flips(
-    recognizer: Recognizer,
+def held_faces(
     features: FeatureSet,
     rate: float = 30.0,
     seconds: float = 5.0,
     faces: int = 200,
     seed: int = HELD_SEED,
     strength: float = 1.0,
-) -> float:
-    """Return label flips per second on expressions that are held.
+) -> Course:
+    """Let faces hold their expressions for ``seconds``, after a second to settle.
 
     :param features: faces of one source and of a test split, of which ``faces`` are taken at
         random; the same for every recognizer.
     :param rate: frames per second.
     :param strength: times the movement measured on tracked video.
+    :raises InputError: there is no face.
     """
-    rng = np.random.default_rng(seed)
-    rows = rng.permutation(len(features))[:faces]
+    rows = np.random.default_rng(seed).permutation(len(features))[:faces]
     if len(rows) == 0:
         raise InputError('no faces to hold: this split of the data has none; choose another')
-    held = course(
+    return course(
         [features.blendshapes[rows]], [], features.source, rate, _SETTLING + seconds, seed,
         strength=strength,
     )
+
+
+def flips_per_second(recognizer: Recognizer, held: Course) -> float:
+    """Return how often in a second the label of held faces changes, once it has settled."""
     answers = recognizer.sequences(held.blendshapes, held.dt)
-    return float(flips(answers[:, round(_SETTLING * rate):]).mean() / seconds)
+    settled = int(np.searchsorted(held.times, _SETTLING - 1e-6))
+    seconds = float(held.dt[0, settled:].sum(dtype=np.float64))
+    return float(flips(answers[:, settled:]).mean() / seconds)
+
+
+def held_flips(
+    recognizer: Recognizer, features: FeatureSet, rate: float = 30.0, **how: Any
+) -> float:
+    """Return label flips per second on expressions that are held; see :func:`held_faces`."""
+    return flips_per_second(recognizer, held_faces(features, rate, **how))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,24 +131,27 @@ def can_follow(recognizer: Recognizer, changes: Changes) -> NDArray[np.bool_]:
     return (second == changes.label) & (first != changes.label)
 
 
-def delays(
-    recognizer: Recognizer, changes: Changes, rate: float = 30.0, seed: int = MOVEMENT_SEED
-) -> NDArray[np.float64]:
-    """Return the seconds (P,) from the first movement to the right label; infinite if never.
-
-    The face moves for 0.2 s and stays for 2 s. The right label has come in the first frame from
-    which on it stays for 0.3 s.
-    """
-    if not len(changes.label):
-        return np.zeros(0)
-    moving = course(
+def changing_faces(changes: Changes, rate: float = 30.0, seed: int = MOVEMENT_SEED) -> Course:
+    """Let each pair's first face rest, become the second within 0.2 s, and stay for 2 s."""
+    return course(
         [changes.before, changes.after], [_REST], changes.source, rate,
         _REST + _ONSET + _STAY, seed, onset=_ONSET,
     )
+
+
+def delays(recognizer: Recognizer, changes: Changes, moving: Course) -> NDArray[np.float64]:
+    """Return the seconds (P,) from the first movement to the right label; infinite if never.
+
+    The right label has come in the first frame from which on it stays for 0.3 s.
+
+    :param moving: of :func:`changing_faces`.
+    """
+    if not len(changes.label):
+        return np.zeros(0)
     answers = recognizer.sequences(moving.blendshapes, moving.dt).argmax(axis=-1)
     times = moving.times
     right = (answers == changes.label[:, None]) & (times >= _REST)
-    window = max(round(_STAYS * rate), 1)
+    window = max(round(_STAYS / float(moving.dt[0, 0])), 1)
     lasting = np.lib.stride_tricks.sliding_window_view(right, window, axis=1).all(axis=2)
     first = times[lasting.argmax(axis=1)] - _REST
     return np.where(lasting.any(axis=1), first, np.inf)
@@ -178,6 +193,5 @@ def onset_delay(
     :param grouping: None takes the shipped one.
     """
     changes = draw_changes(features, grouping or load_grouping(), pairs, seed)
-    return summary(
-        delays(recognizer, changes.where(can_follow(recognizer, changes)), rate)
-    )
+    changes = changes.where(can_follow(recognizer, changes))
+    return summary(delays(recognizer, changes, changing_faces(changes, rate)))
