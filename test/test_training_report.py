@@ -94,10 +94,10 @@ def test_worst_errors_are_the_surest_and_the_most_missed() -> None:
 
 
 def test_tables_in_time_say_never_and_unknown() -> None:
-    figures = {'flips_per_s': 0.5, 'flips_to_dense': None, 'median_s': 0.1, 'p95_s': None,
-               'never': 0.1, 'changes': 20}
+    figures = {'flips_per_s': 0.5, 'flips_to_dense': None, 'right_while_held': 0.8,
+               'median_s': 0.1, 'p95_s': None, 'never': 0.1, 'changes': 20}
     rows = time_rows({'models': {'a': {'30_fps': figures, 'flips_by_strength': {}}}})
-    assert rows == [['30 fps', 'a', '0.500', '-', '0.100', '-', '0.100', '20']]
+    assert rows == [['30 fps', 'a', '0.500', '-', '0.800', '0.100', '-', '0.100', '20']]
     assert video_table([]) == (['video', 'source', 'seconds', 'changes shown'], [])
 
 

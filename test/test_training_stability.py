@@ -15,6 +15,7 @@ from emotion_estimator.training.constructed import course
 from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.fer2013 import FER_CLASSES
 from emotion_estimator.training.grouping import load_grouping
+from emotion_estimator.training.held import flips, held_faces, held_figures, held_flips
 from emotion_estimator.training.jitter import (
     MEASURED,
     Jitter,
@@ -28,8 +29,6 @@ from emotion_estimator.training.stability import (
     changing_faces,
     delays,
     draw_changes,
-    flips,
-    held_flips,
     onset_delay,
     summary,
 )
@@ -91,6 +90,11 @@ def test_clear_faces_do_not_flip_and_doubtful_ones_do() -> None:
     assert held_flips(Smiles(), faces(), seconds=2, faces=60) == 0.0
     assert held_flips(Smiles(), faces(smile=0.5), seconds=2, faces=60) > 0.5
     assert held_flips(Smiles(), faces(smile=0.5), seconds=2, faces=60, strength=0.0) == 0.0
+
+
+def test_steadiness_is_held_against_being_right() -> None:
+    held, truth = held_faces(faces(), 30, faces=60), np.zeros(60, np.int64)
+    assert held_figures(Smiles(), held, truth) == {'flips_per_s': 0.0, 'right_while_held': 1 / 3}
 
 
 def test_holding_no_faces_is_refused() -> None:

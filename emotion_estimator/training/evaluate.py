@@ -15,9 +15,10 @@ from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.features import Seen
 from emotion_estimator.training.fer2013 import FER_CLASSES, PRIVATE_TEST, PUBLIC_TEST
 from emotion_estimator.training.grouping import Grouping, load_grouping
+from emotion_estimator.training.held import held_flips
 from emotion_estimator.training.recognizer import Recognizer
 from emotion_estimator.training.scores import classification
-from emotion_estimator.training.stability import held_flips, onset_delay
+from emotion_estimator.training.stability import onset_delay
 from emotion_estimator.training.streaming_recognizer import StreamingRecognizer
 
 Floats = NDArray[np.float32]

@@ -7,9 +7,10 @@ from datetime import datetime, timezone
 from importlib import metadata
 from typing import Any
 
+from emotion_estimator.training.held import HELD_SEED
 from emotion_estimator.training.question import Material, Question
 from emotion_estimator.training.report_models import file_facts
-from emotion_estimator.training.stability import CHANGES_SEED, HELD_SEED, MOVEMENT_SEED
+from emotion_estimator.training.stability import CHANGES_SEED, MOVEMENT_SEED
 from emotion_estimator.version import __version__
 
 #: Distributions whose versions may change a figure.

@@ -55,11 +55,11 @@ def gather_models(run: Path, folder: Path, grouping: Grouping) -> Models:
     models.card_metrics = other_metrics(loaded.metrics)
     models.structure[STREAMING] = _streaming_structure(loaded)
     for name, recognizer in list(models.recognizers.items()):
-        if sorted(recognizer.labels) != sorted(grouping.labels):
+        if tuple(recognizer.labels) != grouping.labels:
             del models.recognizers[name]
             models.notes.append(
-                f'{name} tells {", ".join(recognizer.labels)} apart, not the labels of the '
-                f'grouping {grouping.name}, and is left out.'
+                f'{name} tells {", ".join(recognizer.labels)} apart, not '
+                f'{", ".join(grouping.labels)} in this order, and is left out.'
             )
     return models
 

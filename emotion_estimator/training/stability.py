@@ -1,7 +1,8 @@
 """How steady and how quick a recognizer's label is: flips on held faces, delay after a change.
 
 The papers say that their dense network flickers where the LSTM is steady, and measure neither.
-Both numbers belong together: any label can be made steady by making it late.
+Both numbers belong together: any label can be made steady by making it late. What holds is in
+``held``; here is what changes.
 """
 
 from __future__ import annotations
@@ -21,62 +22,11 @@ from emotion_estimator.training.recognizer import Recognizer
 
 Floats = NDArray[np.float32]
 
-#: Which faces are held, which change, and how they move.
-HELD_SEED, CHANGES_SEED, MOVEMENT_SEED = 31, 37, 41
-#: Seconds after a face appeared, in which a label may still settle and flips do not count.
-_SETTLING = 1.0
+#: Which faces change, and how they move.
+CHANGES_SEED, MOVEMENT_SEED = 37, 41
 #: Seconds that a label must stay to have arrived.
 _STAYS = 0.3
 _REST, _ONSET, _STAY = 1.5, 0.2, 2.0
-
-
-def flips(answers: Floats) -> NDArray[np.int64]:
-    """Return how often the label of each face changes from one frame to the next.
-
-    :param answers: (B, T, L), probabilities.
-    :returns: (B,).
-    """
-    return (np.diff(answers.argmax(axis=-1), axis=1) != 0).sum(axis=1)
-
-
-def held_faces(
-    features: FeatureSet,
-    rate: float = 30.0,
-    seconds: float = 5.0,
-    faces: int = 200,
-    seed: int = HELD_SEED,
-    strength: float = 1.0,
-) -> Course:
-    """Let faces hold their expressions for ``seconds``, after a second to settle.
-
-    :param features: faces of one source and of a test split, of which ``faces`` are taken at
-        random; the same for every recognizer.
-    :param rate: frames per second.
-    :param strength: times the movement measured on tracked video.
-    :raises InputError: there is no face.
-    """
-    rows = np.random.default_rng(seed).permutation(len(features))[:faces]
-    if len(rows) == 0:
-        raise InputError('no faces to hold: this split of the data has none; choose another')
-    return course(
-        [features.blendshapes[rows]], [], features.source, rate, _SETTLING + seconds, seed,
-        strength=strength,
-    )
-
-
-def flips_per_second(recognizer: Recognizer, held: Course) -> float:
-    """Return how often in a second the label of held faces changes, once it has settled."""
-    answers = recognizer.sequences(held.blendshapes, held.dt)
-    settled = int(np.searchsorted(held.times, _SETTLING - 1e-6))
-    seconds = float(held.dt[0, settled:].sum(dtype=np.float64))
-    return float(flips(answers[:, settled:]).mean() / seconds)
-
-
-def held_flips(
-    recognizer: Recognizer, features: FeatureSet, rate: float = 30.0, **how: Any
-) -> float:
-    """Return label flips per second on expressions that are held; see :func:`held_faces`."""
-    return flips_per_second(recognizer, held_faces(features, rate, **how))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import numpy as np
 from emotion_estimator.training.clips import Track
 from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.grouping import Grouping
+from emotion_estimator.training.held import flips, held_faces, held_figures, held_rows
 from emotion_estimator.training.moving_average import MovingAverage
 from emotion_estimator.training.recognizer import Floats, Recognizer
 from emotion_estimator.training.stability import (
@@ -18,9 +19,6 @@ from emotion_estimator.training.stability import (
     changing_faces,
     delays,
     draw_changes,
-    flips,
-    flips_per_second,
-    held_faces,
     summary,
 )
 
@@ -78,19 +76,21 @@ def compare(
     Delays are compared on the changes that every recognizer can follow.
 
     :param features: faces of one source and of a test split.
-    :returns: by name and frames per second ``flips_per_s``, ``flips_to_dense`` (their ratio to
-        the dense network's, where it is among them) and :func:`~.stability.summary` of the
-        delays; at 30 frames per second ``flips_by_strength`` of the movement too.
+    :returns: by name and frames per second :func:`~.held.held_figures`, ``flips_to_dense`` (their
+        ratio to the dense network's, where it is among them) and :func:`~.stability.summary` of
+        the delays; at 30 frames per second ``flips_by_strength`` of the movement too.
     """
     changes = draw_changes(features, grouping, pairs)
     common = np.logical_and.reduce([can_follow(one, changes) for one in recognizers.values()])
+    label = grouping.to_label[features.emotion[held_rows(features, faces)]]
     followed = changes.where(common)
     models: dict[str, Any] = {name: {} for name in recognizers}
     for rate in rates:
         held, moving = held_faces(features, rate, faces=faces), changing_faces(followed, rate)
         for name, recognizer in recognizers.items():
             models[name][f'{rate}_fps'] = {
-                'flips_per_s': round(flips_per_second(recognizer, held), 4),
+                **{key: round(value, 4)
+                   for key, value in held_figures(recognizer, held, label).items()},
                 **summary(delays(recognizer, followed, moving)),
             }
     for figures in models.values():
@@ -99,7 +99,7 @@ def compare(
         held = held_faces(features, 30, faces=faces, strength=strength)
         for name, recognizer in recognizers.items():
             models[name]['flips_by_strength'][f'{strength:g}'] = round(
-                flips_per_second(recognizer, held), 4
+                held_figures(recognizer, held, label)['flips_per_s'], 4
             )
     if DENSE in models:
         for figures in models.values():
