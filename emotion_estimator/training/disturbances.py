@@ -1,0 +1,148 @@
+"""What moves a face's blendshapes beside its expression: lids, speech, the head, the sensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES, MIRROR
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+_BLINKING = [
+    i for i, name in enumerate(BLENDSHAPE_NAMES)
+    if name.startswith(('eyeBlink', 'eyeLookDown', 'eyeSquint'))
+]
+#: Greatest score that speech adds to a blendshape, and whether it comes with the open jaw (1) or
+#: between two openings (-1).
+_SPEAKING = {
+    'jawOpen': (0.35, 1), 'mouthLowerDownLeft': (0.3, 1), 'mouthLowerDownRight': (0.3, 1),
+    'mouthUpperUpLeft': (0.2, 1), 'mouthUpperUpRight': (0.2, 1), 'mouthFunnel': (0.25, 1),
+    'mouthStretchLeft': (0.15, 1), 'mouthStretchRight': (0.15, 1), 'mouthPucker': (0.4, -1),
+    'mouthRollLower': (0.2, -1), 'mouthRollUpper': (0.1, -1), 'mouthPressLeft': (0.2, -1),
+    'mouthPressRight': (0.2, -1), 'mouthShrugLower': (0.2, -1), 'mouthClose': (0.1, -1),
+}
+#: Nearer to 0 or 1 scores hardly move at all.
+_EDGE = 1e-3
+_SIDES_TOGETHER = 0.5
+
+
+@dataclass(frozen=True)
+class Disturbances:
+    """Ranges from which disturbances are drawn, uniformly unless said otherwise.
+
+    :param white: noise from frame to frame, standard deviation in logits.
+    :param tremor: movement that is forgotten within 0.2 s, alike; ``drift``: within 2 s.
+    :param turn: drift of the head from side to side, in logits, opposite on both sides; the gaze
+        answers five times as much.
+    :param blinks: blinks per second (Poisson).
+    :param speaks: share of sequences in which the person speaks.
+    :param gain: standard deviation of the logarithm of each blendshape's gain in a sequence:
+        landmark sources, cameras and faces differ in it.
+    :param missing: share of blendshapes that stay at nought in a sequence, so that no single one
+        decides.
+    """
+
+    white: tuple[float, float] = (0.0, 0.15)
+    tremor: tuple[float, float] = (0.0, 0.2)
+    drift: tuple[float, float] = (0.0, 0.3)
+    turn: tuple[float, float] = (0.0, 0.15)
+    blinks: float = 0.35
+    speaks: float = 0.25
+    gain: float = 0.15
+    missing: float = 0.02
+
+
+def disturb(
+    scores: Floats, times: Doubles, settings: Disturbances, rng: np.random.Generator
+) -> Floats:
+    """Return scores (B, T, 52) as a camera would see them.
+
+    :param times: (B, T), seconds, increasing.
+    """
+    count, _, width = scores.shape
+    gain = np.exp(settings.gain * rng.normal(size=(count, 1, width)))
+    gain[rng.random(gain.shape) < settings.missing] = 0
+    scores = scores * gain.astype(np.float32)
+    scores = _speech(scores, times, settings.speaks, rng)
+    scores = _move(scores, _movement(times, settings, rng, width))
+    return _blinks(scores, times, settings.blinks, rng)
+
+
+def _movement(
+    times: Doubles, settings: Disturbances, rng: np.random.Generator, width: int
+) -> Floats:
+    """Draw the movement in logits (B, T, 52)."""
+    shape = (*times.shape, width)
+    size = [
+        rng.uniform(*span, (len(times), 1, 1)).astype(np.float32)
+        for span in (settings.white, settings.tremor, settings.drift, settings.turn)
+    ]
+    moved = size[0] * rng.standard_normal(shape, np.float32)
+    moved += size[1] * _wander(times, 0.2, width, rng) + size[2] * _wander(times, 2.0, width, rng)
+    mirror, angle = np.array(MIRROR), np.arcsin(_SIDES_TOGETHER) / 2
+    mixed = moved * float(np.cos(angle)) + moved[..., mirror] * float(np.sin(angle))
+    # A blendshape of the middle is its own other side.
+    moved = np.where(mirror == np.arange(width), moved, mixed)
+    return moved + size[3] * _wander(times, 1.0, 1, rng) * _TURNING
+
+
+def _wander(times: Doubles, memory: float, width: int, rng: np.random.Generator) -> Floats:
+    """Draw Ornstein-Uhlenbeck processes (B, T, width) of variance 1 that forget within seconds."""
+    kept = np.exp(-np.diff(times, axis=1) / memory).astype(np.float32)[..., None]
+    drawn = rng.standard_normal((*times.shape, width), np.float32)
+    for step in range(1, times.shape[1]):
+        keep = kept[:, step - 1]
+        drawn[:, step] = keep * drawn[:, step - 1] + np.sqrt(1 - keep**2) * drawn[:, step]
+    return drawn
+
+
+def _move(scores: Floats, movement: Floats) -> Floats:
+    inner = np.clip(scores, _EDGE, 1 - _EDGE)
+    resting = np.log(inner / (1 - inner))
+    change = 1 / (1 + np.exp(-resting - movement)) - inner
+    return np.clip(scores + change, 0, 1).astype(np.float32)
+
+
+def _blinks(scores: Floats, times: Doubles, rate: float, rng: np.random.Generator) -> Floats:
+    begin, end = times[:, :1], times[:, -1:]
+    lid = np.zeros_like(times)
+    blinks = rng.poisson(rate * (end - begin)[:, 0])
+    for number in range(blinks.max(initial=0)):
+        start, length = rng.uniform(begin, end), rng.uniform(0.1, 0.4, begin.shape)
+        closed = np.clip(1 - np.abs((times - start) / (length / 2) - 1), 0, 1)
+        lid = np.maximum(lid, closed * rng.uniform(0.5, 1.0, begin.shape) *
+                         (number < blinks)[:, None])
+    raised = np.maximum(scores[..., _BLINKING], lid[..., None]).astype(np.float32)
+    scores[..., _BLINKING] = np.where(lid[..., None] > 0, raised, scores[..., _BLINKING])
+    return scores
+
+
+def _speech(scores: Floats, times: Doubles, share: float, rng: np.random.Generator) -> Floats:
+    """Let some speak: syllables of the jaw and the lips, with pauses."""
+    speaks = np.flatnonzero(rng.random(len(times)) < share)
+    clock, shape = times[speaks], (len(speaks), 1)
+    pace = 2 * np.pi * rng.uniform(2.0, 5.0, shape)
+    phase = pace * clock + 2 * np.sin(clock * rng.uniform(1, 4, shape)) + rng.uniform(0, 6, shape)
+    breath = np.sin(clock * rng.uniform(0.8, 3.0, shape) + rng.uniform(0, 6, shape)) > -0.5
+    opening = (1 + np.sin(phase)) / 2
+    for name, (most, sign) in _SPEAKING.items():
+        syllable = opening if sign > 0 else 1 - opening
+        added = breath * syllable * rng.uniform(0, most, shape)
+        column = BLENDSHAPE_NAMES.index(name)
+        scores[speaks, :, column] = np.clip(scores[speaks, :, column] + added, 0, 1)
+    return scores
+
+
+def _turning(name: str) -> float:
+    side = -1.0 if name.endswith('Left') else 1.0 if name.endswith('Right') else 0.0
+    if name.startswith(('eyeLookIn', 'eyeLookOut')):
+        # Both eyes look the same way: inwards with one is outwards with the other.
+        return 5 * side * (1 if name.startswith('eyeLookIn') else -1)
+    return side
+
+
+_TURNING = np.array([_turning(name) for name in BLENDSHAPE_NAMES], np.float32)
