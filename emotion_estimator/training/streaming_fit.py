@@ -30,6 +30,8 @@ class FitSettings:
 
     :param epochs: over the stills, for the dense layers that read a frame.
     :param steps: batches of sequences, for the whole network then.
+    :param own: share of what the dense layers say of a still in what the whole network is to say
+        of it; the rest is its label. They have learned what the label's noise hides.
     :param steadiness: weight of the change of the labels' probabilities from frame to frame while
         a face holds an expression, against cross-entropy: what makes labels steady.
     :param settling: frames after a change (or the first) in which they may change freely.
@@ -40,6 +42,7 @@ class FitSettings:
     batch: int = 192
     learning_rate: float = 2e-3
     smoothing: float = 0.02
+    own: float = 0.8
     steadiness: float = 1.0
     settling: int = 10
     report_every: int = 500
@@ -105,7 +108,9 @@ def fit(
     settings: FitSettings,
     checkpoints: Path | None = None,
 ) -> list[dict[str, float]]:
-    """Train ``network`` in place; it ends with the weights that validated best.
+    """Train the LSTM of ``network`` in place; it ends with the weights that validated best.
+
+    The dense layers before it stay as :func:`pretrain` left them.
 
     :param maker: makes the sequences.
     :param targets: (N, 7), what each still of the maker's pool shows, as probabilities.
@@ -115,6 +120,8 @@ def fit(
     :returns: what was reported: step, loss, steadiness, validation.
     """
     keras.utils.set_random_seed(settings.seed)
+    for layer in network.model.layers:
+        layer.trainable = not layer.name.startswith('front')
     schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps, 0.01)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=1.0)
     step = _training_step(network.model, optimizer, grouping, settings)

@@ -54,6 +54,14 @@ class StreamingNetwork:
         """Length of the packed state: output and cell of the LSTM."""
         return 2 * self.settings.units
 
+    def frame_logits(self, blendshapes: Floats) -> Floats:
+        """Return what the dense layers alone say (N, 7) of faces (N, 52)."""
+        parts = [
+            np.asarray(self.frame_model([part[:, None], np.full((len(part), 1, 1), _USUAL_DT)]))
+            for part in np.array_split(blendshapes, max(len(blendshapes) // 4096, 1))
+        ]
+        return np.concatenate(parts)[:, 0]
+
     def logits(self, blendshapes: Floats, dt: Floats) -> Floats:
         """Return the logits (B, T, 7) of faces (B, T, 52), seconds (B, T, 1)."""
         parts = [
@@ -97,7 +105,11 @@ def build_network(pool: Floats, settings: StreamingSettings) -> StreamingNetwork
     :param pool: (N, 52), blendshapes to normalize by.
     """
     spreads = np.asarray(spread(pool, settings.floor))
-    mean, scale = spreads.mean(axis=0), spreads.std(axis=0) + 0.02
+    return assemble(spreads.mean(axis=0), spreads.std(axis=0) + 0.02, settings)
+
+
+def assemble(mean: Floats, scale: Floats, settings: StreamingSettings) -> StreamingNetwork:
+    """Build the untrained network with known means (104,) and scales (104,) of its inputs."""
     scores, dt = keras.Input((None, len(BLENDSHAPE_NAMES))), keras.Input((None, 1))
     values = network_input(scores, dt, StreamingNetwork(None, None, mean, scale, settings))
     for number, units in enumerate(settings.front):

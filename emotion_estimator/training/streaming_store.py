@@ -1,0 +1,101 @@
+"""A trained streaming network on disk: the float reference of what is shipped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.errors import ModelError, first_line
+from emotion_estimator.training.grouping import Grouping
+from emotion_estimator.training.operating_point import softmax
+from emotion_estimator.training.streaming_network import (
+    StreamingNetwork,
+    StreamingSettings,
+    assemble,
+)
+
+Floats = NDArray[np.float32]
+
+#: A still face is shown for so many equal frames of so many seconds.
+STILL_STEPS, STILL_DT = 15, 1 / 30
+
+
+@dataclass(frozen=True, eq=False)
+class FittedStreaming:
+    """A trained network with its operating point: the float reference of what is shipped.
+
+    :param bias: (7,), added to the logits after these were divided by ``temperature``.
+    :param settings: how it was trained, for the card.
+    """
+
+    network: StreamingNetwork
+    grouping: Grouping
+    bias: Floats
+    temperature: float
+    settings: dict[str, Any]
+
+    def of_logits(self, logits: Floats) -> Floats:
+        """Return the labels' probabilities (..., L) of raw logits (..., 7)."""
+        return softmax(logits / self.temperature + self.bias) @ self.grouping.matrix
+
+    def probabilities(self, blendshapes: Floats, dt: Floats) -> Floats:
+        """Return the labels' probabilities (B, T, L) of faces (B, T, 52), seconds (B, T, 1)."""
+        return self.of_logits(self.network.logits(blendshapes, dt))
+
+    def stills(self, blendshapes: Floats) -> Floats:
+        """Return the labels' probabilities (N, L) of unrelated faces (N, 52)."""
+        return self.of_logits(self.network.still_logits(blendshapes, STILL_STEPS, STILL_DT))
+
+
+def save_streaming(fitted: FittedStreaming, folder: Path) -> None:
+    """Write ``streaming.json`` and ``streaming.npz``."""
+    weights = fitted.network.model.get_weights()
+    np.savez(
+        folder / 'streaming.npz', mean=fitted.network.mean, scale=fitted.network.scale,
+        **{f'weights{number}': array for number, array in enumerate(weights)},
+    )
+    grouping = fitted.grouping
+    (folder / 'streaming.json').write_text(json.dumps({
+        'grouping': grouping.name, 'labels': list(grouping.labels),
+        'to_label': grouping.to_label.tolist(), 'temperature': fitted.temperature,
+        'bias': [round(float(one), 3) for one in fitted.bias], 'arrays': len(weights),
+        'settings': fitted.settings,
+    }, indent=1) + '\n')
+
+
+def load_streaming(run: Path) -> FittedStreaming:
+    """Load what ``fit streaming`` left in a run folder.
+
+    :raises ModelError: nothing was fitted there, or it cannot be read.
+    """
+    folder = streaming_folder(run)
+    try:
+        told = json.loads((folder / 'streaming.json').read_text())
+        made = told['settings']
+        settings = StreamingSettings(
+            tuple(made['front']), made['units'][0], made['floor'], made['dropout']
+        )
+        with np.load(folder / 'streaming.npz') as stored:
+            network = assemble(stored['mean'], stored['scale'], settings)
+            network.model.set_weights([stored[f'weights{i}'] for i in range(told['arrays'])])
+        grouping = Grouping(
+            told['grouping'], tuple(told['labels']), np.array(told['to_label'], np.int64)
+        )
+        return FittedStreaming(
+            network, grouping, np.array(told['bias'], np.float32), told['temperature'], made
+        )
+    except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise ModelError(
+            f'{folder} holds no fitted streaming network ({first_line(error)}); '
+            '"emotion-estimator training fit streaming" makes it'
+        ) from error
+
+
+def streaming_folder(run: Path) -> Path:
+    """Return where a run folder keeps it."""
+    return run / 'checkpoints' / 'streaming'
