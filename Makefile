@@ -6,9 +6,11 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 SOURCE ?= portrait
 LANDMARKS ?= auto
 DOMAIN ?= 0
-# For training only: Kaggle's fer2013.csv (or the same as .npz) and the Face Landmarker.
+# For training only: Kaggle's fer2013.csv (or the same as .npz, or folders), the Face Landmarker
+# (where `models fetch` puts it), and a folder of videos to measure on, if there is one.
 DATA ?= fer2013.csv
-TEACHER ?= $(HOME)/.cache/emotion_estimator/face_landmarker.task
+TEACHER ?= $(wildcard $(HOME)/.cache/emotion_estimator/face_landmarker.task)
+CLIPS ?=
 FPS ?= 30
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -21,7 +23,14 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup build demo echo bench train-blendshapes train-emotion evaluate test-training test lint types lock clean
+.PHONY: help setup build demo echo bench train train-quick evaluate test-training test lint types lock clean
+
+define CHECK_PYTHON
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+  { echo 'needs Python 3.11 (the lock file is for it): make PYTHON=/path/to/python3.11'; exit 2; }; \
+$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+  { echo 'needs the venv module (apt: python3-venv)'; exit 2; }
+endef
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -29,10 +38,7 @@ help:
 setup: $(VENV)/.ready ## make .venv from the lock file, with emotion-estimator in it
 
 $(VENV)/.ready: requirements/demo.lock setup.py scripts/repair_ros_wheels.py
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo 'needs Python 3.11 (the lock file is for it): make PYTHON=/path/to/python3.11'; exit 2; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	  { echo 'needs the venv module (apt: python3-venv)'; exit 2; }
+	@$(CHECK_PYTHON)
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@# colcon would take the packages inside the environment for ours.
 	@touch $(VENV)/COLCON_IGNORE
@@ -60,26 +66,28 @@ echo: build ## print /emotion of a running demo: make echo DOMAIN=the number it 
 	@$(WITH_ROS) ROS_DOMAIN_ID=$(DOMAIN) exec $(RUN) examples/emotion_listener.py
 
 TRAINING := .venv-training
-TRAIN = $(TRAINING)/bin/python -m emotion_estimator.training
+TRAIN = $(TRAINING)/bin/emotion-estimator training
+ON_DATA = --data '$(DATA)' $(if $(TEACHER),--teacher '$(TEACHER)') $(if $(CLIPS),--clips '$(CLIPS)')
 
-$(TRAINING)/.ready: requirements/training.lock
+$(TRAINING)/.ready: requirements/training.lock setup.py
+	@$(CHECK_PYTHON)
 	test -x $(TRAINING)/bin/python || $(PYTHON) -m venv $(TRAINING)
 	@touch $(TRAINING)/COLCON_IGNORE
-	$(TRAINING)/bin/python -m pip install --quiet -r requirements/training.lock
+	$(TRAINING)/bin/python -m pip install --quiet --no-deps -r requirements/training.lock
+	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-train-blendshapes: $(TRAINING)/.ready ## distil the blendshape head from DATA by TEACHER
-	$(TRAIN) blendshapes --data $(DATA) --teacher $(TEACHER) $(ARGS)
+train: $(TRAINING)/.ready ## train and ship every model on DATA, with TEACHER; called again, it continues
+	$(TRAIN) all $(ON_DATA) --models models $(ARGS)
 
-train-emotion: $(TRAINING)/.ready ## train the streaming LSTM on DATA, after train-blendshapes
-	$(TRAIN) emotion --data $(DATA) --teacher $(TEACHER) $(ARGS)
+train-quick: $(TRAINING)/.ready ## the same in a minute on a made set, into out/quick, to see that it runs
+	$(TRAIN) all --quick --run out/quick $(ARGS)
 
-evaluate: $(TRAINING)/.ready ## measure the shipped models on DATA
-	$(TRAIN) evaluate --data $(DATA) --teacher $(TEACHER) $(ARGS)
+evaluate: $(TRAINING)/.ready ## measure the shipped models on DATA: out/report/index.html
+	$(TRAIN) evaluate $(ON_DATA) --models models $(ARGS)
 
-test-training: $(TRAINING)/.ready ## the training tests that need TensorFlow, which `make test` skips
-	$(TRAINING)/bin/python -m pip install --quiet -c requirements/test.lock pytest hypothesis
-	PYTHONPATH=$(CURDIR) $(TRAINING)/bin/python -m pytest test/test_training_fit.py $(ARGS)
+test-training: $(TRAINING)/.ready ## the tests of training, those that need TensorFlow too
+	$(TRAINING)/bin/python -m pytest test/test_training_*.py $(ARGS)
 
 bench: $(VENV)/.ready ## time and memory of each step of perception
 	$(RUN) benchmarks/perception.py $(ARGS)
@@ -102,6 +110,8 @@ lock: ## write the lock files anew from requirements/*.in
 	  --python-version 3.11 --no-annotate --quiet -o requirements/demo.lock
 	uv pip compile requirements/test.in --override requirements/overrides.txt \
 	  -c requirements/demo.lock --python-version 3.11 --no-annotate --quiet -o requirements/test.lock
+	uv pip compile requirements/training.in --override requirements/overrides.txt \
+	  -c requirements/test.lock --python-version 3.11 --no-annotate --quiet -o requirements/training.lock
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) $(TRAINING) build install log out

@@ -10,6 +10,7 @@ from emotion_estimator.cli.doctor import doctor
 from emotion_estimator.cli.evaluate import evaluate
 from emotion_estimator.cli.image import image
 from emotion_estimator.cli.models import models
+from emotion_estimator.cli.training import training
 from emotion_estimator.cli.video import video
 from emotion_estimator.errors import EmotionEstimatorError
 from emotion_estimator.version import __version__
@@ -23,7 +24,7 @@ def group() -> None:
     """Read facial expressions: happy, sad, unknown, or nobody there."""
 
 
-for verb in (doctor, evaluate, image, models, video):
+for verb in (doctor, evaluate, image, models, training, video):
     group.add_command(verb)
 
 
@@ -38,7 +39,8 @@ def main() -> int:
         click.echo(f'emotion-estimator: {error.format_message().rstrip(".")}; see --help', err=True)
         return BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
-        click.echo('emotion-estimator: interrupted', err=True)
+        goes_on = '; the same command continues' if sys.argv[1:2] == ['training'] else ''
+        click.echo(f'emotion-estimator: interrupted{goes_on}', err=True)
         return 130
     except BrokenPipeError:
         # `emotion-estimator video ... | head`: the reader has enough.

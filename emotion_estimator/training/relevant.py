@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.errors import InputError
 from emotion_estimator.training.dataset import TRAINING
 from emotion_estimator.training.feature_set import FeatureSet
 
@@ -33,6 +36,24 @@ def relevant_blendshapes(
 ) -> tuple[int, ...]:
     """Return the indices of the blendshapes above ``threshold`` in more than ``least`` images."""
     return tuple(int(i) for i in np.flatnonzero(counts_above(features, threshold) > least))
+
+
+def chosen_blendshapes(run: Path, features: FeatureSet) -> tuple[int, ...]:
+    """Return the indices that "training relevant" chose in a run folder; else by the paper's rule.
+
+    :raises InputError: none is left.
+    """
+    try:
+        table = json.loads((run / 'tables' / 'relevant.json').read_text())
+        chosen = tuple(int(index) for index in table[features.source]['indices'])
+    except (OSError, ValueError, KeyError, TypeError):
+        chosen = relevant_blendshapes(features)
+    if not chosen:
+        raise InputError(
+            f'no blendshape of {features.source} is relevant; choose some with '
+            '"emotion-estimator training relevant --least 20", for example'
+        )
+    return chosen
 
 
 def report(

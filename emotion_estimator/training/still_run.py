@@ -12,7 +12,7 @@ from emotion_estimator.training.checkpoints import History, best
 from emotion_estimator.training.feature_set import FeatureSet, load_features
 from emotion_estimator.training.grouping import SHIPPED_GROUPING, load_counts, load_grouping
 from emotion_estimator.training.history_figure import draw_history
-from emotion_estimator.training.relevant import relevant_blendshapes
+from emotion_estimator.training.relevant import chosen_blendshapes
 from emotion_estimator.training.still_data import StillData, still_data
 from emotion_estimator.training.still_settings import StillSettings
 from emotion_estimator.training.tables import write_json
@@ -36,13 +36,14 @@ class DataChoice:
 def chosen_data(run: Path, model: str, choice: DataChoice, seed: int) -> StillData:
     """Read the rows for a model from a run folder's ``features``.
 
-    :raises InputError: the features, the grouping or the counts are missing, or no face is left.
+    :raises InputError: the features, the grouping or the counts are missing, or no face or no
+        blendshape is left.
     """
     grouping = load_grouping(choice.grouping, choice.config)
     counts = load_counts(choice.counts, choice.config)
     features: FeatureSet = load_features(run / 'features' / f'{choice.source}.npz')
     everything = tuple(range(len(BLENDSHAPE_NAMES)))
-    inputs = relevant_blendshapes(features) if model == 'paper-relevant' else everything
+    inputs = chosen_blendshapes(run, features) if model == 'paper-relevant' else everything
     return still_data(features, grouping, counts, inputs, seed)
 
 

@@ -9,21 +9,22 @@ import click
 
 from emotion_estimator.errors import InputError
 
-#: Each verb's module, imported when it is asked for: some of them bring TensorFlow.
+#: Each verb's module, imported when it is asked for (some of them bring matplotlib), and what the
+#: list of verbs says of it.
 VERBS = {
-    'data': 'data',
-    'clean': 'data',
-    'features': 'features',
-    'relevant': 'features',
-    'make-set': 'data',
-    'blendshapes': 'models',
-    'fit': 'models',
-    'tune': 'models',
-    'sequences': 'streaming',
-    'quantize': 'streaming',
-    'evaluate': 'report',
-    'stability': 'report',
-    'all': 'all',
+    'all': ('all', 'Run all that follows on your data, from raw images to models and a report.'),
+    'data': ('data', 'Count the images of each class and split.'),
+    'clean': ('data', 'Find the images in which no face is seen.'),
+    'make-set': ('data', 'Make a small set, to try training without FER2013.'),
+    'blendshapes': ('models', "Distil the bundled face mesh's blendshape head."),
+    'features': ('features', 'Look at every image, and write the blendshapes.'),
+    'relevant': ('features', 'List the blendshapes that tell anything.'),
+    'sequences': ('streaming', 'Draw sequences as the streaming network learns from.'),
+    'fit': ('models', 'Train paper, paper-relevant, dense or streaming.'),
+    'tune': ('models', "Search a network's settings with Keras Tuner."),
+    'quantize': ('streaming', 'Write the streaming network as TFLite, if it stays the same.'),
+    'evaluate': ('report', 'Measure every model; write one page and one JSON file.'),
+    'stability': ('report', 'Measure label flips and delay of every model.'),
 }
 
 
@@ -31,11 +32,16 @@ class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Without importing what the verbs need: the list is there before it is installed.
+        with formatter.section('Commands'):
+            formatter.write_dl([(name, says) for name, (_, says) in VERBS.items()])
+
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
         try:
-            module: Any = importlib.import_module(f'{__name__}.{VERBS[name]}')
+            module: Any = importlib.import_module(f'{__name__}.{VERBS[name][0]}')
         except ImportError as error:
             raise InputError(
                 f'training needs {error.name or error}; pip install "emotion-estimator[training]"'
@@ -47,4 +53,4 @@ class _Verbs(click.Group):
 training = _Verbs('training', help=(
     'Train and measure the models on labelled faces (docs/training.md). An interrupted verb '
     'continues where it was when called again.'
-))
+), short_help='Train and measure the models on labelled faces.')

@@ -14,11 +14,11 @@ from emotion_estimator.cli.training.options import (
     config_option,
     data_option,
     grouping_option,
-    models_option,
     processes_option,
     run_option,
     seed_option,
     teacher_option,
+    written_models_option,
 )
 from emotion_estimator.errors import InputError
 from emotion_estimator.training.features import SOURCES, Places
@@ -47,24 +47,20 @@ _choice_options = all_of(
 @click.option('--schedule', type=click.Choice(SCHEDULES), default='short', show_default=True,
               help='The published 5,000 epochs, or a few at a higher rate that decays.')
 @click.option('--epochs', type=click.IntRange(1), default=None, help="Most epochs; the schedule's.")
-@click.option('--data', type=click.Path(path_type=Path), default=None, help='For streaming.')
-@all_of(teacher_option, cache_option, models_option)
-@click.option('--steps', type=click.IntRange(1), default=4000, show_default=True,
-              help='Training batches of streaming.')
+@click.option('--steps', type=click.IntRange(1), default=None,
+              help='Batches of sequences, for streaming.')
 def fit(
     model: str, run: Path, config: Path | None, grouping: str, counts: str, source: str, loss: str,
-    class_weights: str, seed: int, schedule: str, epochs: int | None, data: Path | None,
-    teacher: Path | None, cache: Path, models: Path, steps: int,
+    class_weights: str, seed: int, schedule: str, epochs: int | None, steps: int | None,
 ) -> None:
     """Train MODEL on what "features" wrote, and measure it on PublicTest.
 
     paper, paper-relevant (on the relevant blendshapes alone) and dense; or streaming, the shipped
-    one, which takes --data, --teacher, --cache, --models, --steps and --seed alone.
+    one, which learns from all landmark sources and all images and heeds --run, --config,
+    --grouping, --seed, --epochs (over the stills, at first) and --steps alone.
     """
     if model == 'streaming':
-        if data is None:
-            raise InputError('fit streaming needs --data')
-        _fit_streaming(Places(data, teacher, cache, models), steps, seed)
+        _fit_streaming(run, config, grouping, {'epochs': epochs, 'steps': steps, 'seed': seed})
         return
     settings = still_settings(
         model, schedule, epochs=epochs, loss=loss, class_weights=class_weights, seed=seed
@@ -74,14 +70,23 @@ def fit(
     )))
 
 
-def _fit_streaming(places: Places, steps: int, seed: int) -> None:
-    from emotion_estimator.training import emotion_run
-    from emotion_estimator.training.card_text import write_text
-    from emotion_estimator.training.emotion_fit import EmotionSettings
+def _fit_streaming(
+    run: Path, config: Path | None, grouping: str, changes: dict[str, int | None]
+) -> None:
     from emotion_estimator.training.sequences import SequenceSettings
+    from emotion_estimator.training.streaming_fit import FitSettings
+    from emotion_estimator.training.streaming_network import StreamingSettings
+    from emotion_estimator.training.streaming_run import run_streaming
 
-    emotion_run.run(places, EmotionSettings(steps=steps, seed=seed), SequenceSettings())
-    click.echo(write_text(places.models / 'emotion_lstm.json').read_text())
+    training = FitSettings(**{name: one for name, one in changes.items() if one is not None})
+    table = run_streaming(
+        run, StreamingSettings(), training, SequenceSettings(), config, grouping
+    )
+    for source, figures in table['public_test'].items():
+        click.echo(
+            f'streaming, {source}: PublicTest accuracy {figures["accuracy"]:.3f}, '
+            f'macro-F1 {figures["macro_f1"]:.3f}, calibration error {figures["ece"]:.3f}'
+        )
 
 
 @click.command()
@@ -122,15 +127,16 @@ def _rounded(row: dict[str, Any]) -> list[Any]:
 
 
 @click.command()
-@all_of(data_option, teacher_option, cache_option, models_option, processes_option)
+@all_of(data_option, teacher_option, cache_option, run_option, written_models_option,
+        processes_option)
 @click.option('--passes', type=click.IntRange(0), default=1, show_default=True,
               help='Varied passes over the stills.')
 @click.option('--epochs', type=click.IntRange(1), default=30, show_default=True)
 @click.option('--clips', type=click.Path(path_type=Path, exists=True, file_okay=False),
               default=None, help='Folder of videos to compare the sources on.')
 def blendshapes(
-    data: Path, teacher: Path | None, cache: Path, models: Path, processes: int | None,
-    passes: int, epochs: int, clips: Path | None,
+    data: Path, teacher: Path | None, cache: Path, run: Path, models: Path,
+    processes: int | None, passes: int, epochs: int, clips: Path | None,
 ) -> None:
     """Distil the bundled face mesh's blendshape head from the Face Landmarker; write its cards."""
     if teacher is None:

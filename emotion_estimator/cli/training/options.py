@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from emotion_estimator.training.model_folder import own_models
+
 Command = TypeVar('Command', bound=Callable[..., Any])
 
 _PATH = click.Path(path_type=Path)
@@ -24,13 +26,18 @@ cache_option = click.option(
     '--cache', type=_PATH, default=Path('data/cache'), show_default=True,
     help='Folder for what is computed on the way.',
 )
-models_option = click.option(
-    '--models', type=_PATH, default=Path('models'), show_default=True,
-    help='Folder of the shipped models.',
-)
+# Eager: where models lie depends on it.
 run_option = click.option(
-    '--run', type=_PATH, default=Path('out/training'), show_default=True,
-    help='Folder for tables, pictures and checkpoints.',
+    '--run', type=_PATH, default=Path('out/training'), show_default=True, is_eager=True,
+    help='Folder for tables, pictures, checkpoints and models.',
+)
+models_option = click.option(
+    '--models', type=_PATH, callback=lambda ctx, _, models: models or own_models(ctx.params['run']),
+    help="Folder of the models to use; the run's, or the shipped ones where it has none yet.",
+)
+written_models_option = click.option(
+    '--models', type=_PATH, callback=lambda ctx, _, models: models or ctx.params['run'] / 'models',
+    help='Folder to write the model to; "models" in the folder of the run.',
 )
 config_option = click.option(
     '--config', type=_PATH, default=None, help='Groupings and counts; the shipped training.yaml.'
