@@ -32,6 +32,7 @@ setup(
         'emotion_estimator.config': ['*.yaml', '*.xml'],
         'emotion_estimator.models': ['*.tflite', '*.json', '*.md'],
         'emotion_estimator.sources': ['data/*'],
+        'emotion_estimator.training': ['*.j2'],
     },
     install_requires=[
         'ai-edge-litert>=1.0',
@@ -49,6 +50,10 @@ setup(
         # against NumPy 1 and cannot exchange arrays with NumPy 2.
         'tflite-runtime': ['numpy>=1.26,<2', 'tflite-runtime>=2.14'],
         'training': [
+            'dask[distributed]>=2024.1',
+            'jinja2>=3.1',
+            'keras-tuner>=1.4',
+            'matplotlib>=3.5',
             'scipy>=1.10',
             'tensorflow>=2.19,<2.20',
             'tf_keras>=2.19,<2.20',

@@ -63,11 +63,26 @@ def test_tensorflow_is_imported_by_training_only():
 
 def test_the_command_line_starts_without_tensorflow_ros_or_mediapipe():
     code = (
-        'import sys, emotion_estimator.cli.main; '
+        'import sys; from emotion_estimator.cli.main import group; '
+        'group(["training", "--help"], standalone_mode=False); '
         "print([m for m in ('tensorflow', 'rclpy', 'mediapipe', 'matplotlib') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == '[]'
+    assert run.stdout.splitlines()[-1] == '[]'
+
+
+def test_pip_installs_what_the_code_reads_beside_itself(tmp_path):
+    subprocess.run(
+        [sys.executable, 'setup.py', '--quiet', 'egg_info', '--egg-base', tmp_path,
+         'build_py', '--build-lib', tmp_path],
+        capture_output=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    package = tmp_path / PACKAGE
+    for folder in ('config', 'models'):
+        wanted = {file.name for file in (ROOT / folder).iterdir() if file.is_file()}
+        assert wanted <= {file.name for file in (package / folder).iterdir()}
+    for name in ('sources/data/astronaut.jpg', 'training/report.html.j2', 'py.typed'):
+        assert (package / name).is_file()
 
 
 def check_installed(installed: Path) -> None:
@@ -91,6 +106,7 @@ def check_installed(installed: Path) -> None:
     assert (package / 'nodes' / 'estimator.py').is_file()
     assert (package / 'msg' / '__init__.py').is_file()
     assert (package / 'sources' / 'data' / 'astronaut.jpg').is_file()
+    assert (package / 'training' / 'report.html.j2').is_file()
     rooms = {d.name for d in (ROOT / PACKAGE).iterdir() if d.is_dir()} - {'__pycache__'}
     assert rooms <= {d.name for d in package.iterdir()}
 
