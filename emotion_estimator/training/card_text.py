@@ -9,6 +9,8 @@ from typing import Any
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import LABELS
+from emotion_estimator.training.parity import parity_table
+from emotion_estimator.training.step_time import time_table
 
 SPLITS = ('public_test', 'private_test', 'private_test_without_duplicates')
 _IN_TIME = ('changes', 'median_s', 'p95_s', 'never', 'within_0.25_s_of_the_middle', 'flips_per_s')
@@ -34,8 +36,8 @@ def emotion_table(figures: dict[str, Any]) -> str:
               *(f'precision {label}' for label in LABELS), *(f'recall {label}' for label in LABELS),
               'ECE')
     return markdown_table(header, [
-        (source, split, part['n'], part['coverage'], part['cross_entropy'], part['accuracy'],
-         part['macro_f1'], *(part['precision'][label] for label in LABELS),
+        (source, split, part['n'], part.get('coverage', '-'), part['cross_entropy'],
+         part['accuracy'], part['macro_f1'], *(part['precision'][label] for label in LABELS),
          *(part['recall'][label] for label in LABELS), part['ece'])
         for source, whole in figures.items() for split, part in whole.items() if split in SPLITS
     ])
@@ -89,13 +91,15 @@ def write_text(card: Path) -> Path:
     # Long lists are for the code alone.
     settings = {
         name: value for name, value in raw['settings'].items()
-        if not (isinstance(value, list) and len(value) > 10)
+        if not (isinstance(value, dict) or (isinstance(value, list) and len(value) > 10))
     }
+    parts = {name: value for name, value in raw['settings'].items() if isinstance(value, dict)}
     general = markdown_table(('', ''), [
         ('version', raw['version']), ('file', f'`{raw["file"]}`, {raw["bytes"]} bytes'),
         ('sha256', f'`{raw["sha256"]}`'), ('licence of the weights', raw['license']),
         ('trained on', raw['trained_on']), ('licence of the data', DATA_LICENCE), *rows,
         ('settings', f'`{json.dumps(settings)}`'),
+        *((name, f'`{json.dumps(value)}`') for name, value in parts.items()),
     ])
     text = card.with_suffix('.md')
     text.write_text(f'# {raw["name"]} {raw["version"]}\n\n{body[0]}\n\n{general}\n\n{body[1]}\n')
@@ -156,7 +160,7 @@ def _emotion_text(raw: dict[str, Any]) -> tuple[str, str]:
         'label, to the right label that stays for 0.3 s; of faces that the model tells apart as '
         'stills. Flips: changes of the label in a second while an expression is held, with the '
         'movement of tracked video, blinks and a swaying head:\n\n'
-        f'{response_table(figures)}\n\n{_others(raw["metrics"])}'
+        f'{response_table(figures)}\n\n{_quantized(raw["metrics"])}{_others(raw["metrics"])}'
         '## Limits\n\n'
         '`sad` is hard to tell from neutral in blendshapes, and FER2013\'s own labels are noisy: '
         'people name about 65 % of them (Goodfellow et al., 2013). The stills are '
@@ -169,11 +173,33 @@ def _emotion_text(raw: dict[str, Any]) -> tuple[str, str]:
     )
 
 
+def _quantized(metrics: dict[str, Any]) -> str:
+    """Return how the shipped file compares with the float network, and what a step takes."""
+    if not {'quantization', 'time'} <= set(metrics):
+        return ''
+    parity, times = metrics['quantization'], metrics['time']
+    shares = ', '.join(
+        f'{one} of {form}' for form, one in times.get('share_of_paper', {}).items()
+    )
+    paper = f' The paper\'s network ({times["paper"]}): a step takes {shares}.' if shares else ''
+    failed = ''.join(f'{one}\n\n' for one in parity['not_convertible'].values())
+    return (
+        f'Quantized in several ways and held to the float network. Shipped is, {parity["rule"]}. '
+        'Where runtimes differ the worse figure is shown:\n\n'
+        f'{markdown_table(*parity_table(parity))}\n\n{failed}'
+        f'Time of a step on {times["machine"]}, in turns in one process ({times["rounds"]} '
+        f'rounds), {", ".join(" ".join(pair) for pair in times["runtimes"].items())}; "step" is '
+        f'all that a frame costs, "invoke" the runtime\'s part.{paper}\n\n'
+        f'{markdown_table(*time_table(times))}\n\n'
+        + ''.join(f'{note}\n\n' for note in times['notes'])
+    )
+
+
 def other_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return a card's metrics beside those on still faces: name in words to value."""
+    """Return a card's metrics that have no table: name in words to value."""
     flat: dict[str, Any] = {}
     for name, value in metrics.items():
-        if name == 'fer2013':
+        if name in ('fer2013', 'quantization', 'time'):
             continue
         items = value.items() if isinstance(value, dict) else [('', value)]
         for key, one in items:

@@ -134,7 +134,7 @@ def time_figures(
 
 def evaluate(
     classifier: EmotionClassifier,
-    stills: Stills,
+    stills: Stills | None,
     sources: Mapping[str, Seen | FeatureSet],
     public_only: bool = False,
     faces: int = 200,
@@ -142,6 +142,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return the shipped classifier's figures for its card, by landmark source.
 
+    :param stills: all images, for the coverage; None, with features, leaves that out.
     :param sources: what each landmark source sees, by its name.
     :param faces: how many are held for counting flips; ``pairs`` change for timing the label.
     :returns: of each split :func:`~.scores.classification` with its coverage; the coverage of
@@ -154,14 +155,17 @@ def evaluate(
         features = features.where(features.usage != 0)
         answers = answer(recognizer, features, grouping)
         splits = still_figures(answers, features, grouping, public_only)
-        shares = coverage(stills, features, public_only)
-        for split, part in splits.items():
-            part['coverage'] = shares[split]['all']
         last = PUBLIC if public_only else PRIVATE
+        by_class: dict[str, Any] = {}
+        if stills is not None:
+            shares = coverage(stills, features, public_only)
+            for split, part in splits.items():
+                part['coverage'] = shares[split]['all']
+            by_class = {k: v for k, v in shares[last].items() if k != 'all'}
         test = split_rows(features.usage, features.duplicate, public_only)[last]
         figures[name] = {
             **splits,
-            'coverage_by_class': {k: v for k, v in shares[last].items() if k != 'all'},
+            **({'coverage_by_class': by_class} if by_class else {}),
             'response': time_figures(
                 recognizer, features.where(test), grouping, faces, pairs
             ),
@@ -169,7 +173,9 @@ def evaluate(
     return figures
 
 
-def _features(name: str, seen: Seen, stills: Stills) -> FeatureSet:
+def _features(name: str, seen: Seen, stills: Stills | None) -> FeatureSet:
+    if stills is None:
+        raise ValueError('what is seen belongs to stills')
     found = seen.found
     return FeatureSet(
         name, seen.blendshapes[found], stills.emotion[found], stills.usage[found],

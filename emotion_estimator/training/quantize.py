@@ -1,15 +1,38 @@
-"""Writes trained networks as TFLite with int8 weights, and their cards."""
+"""Writes trained networks as TFLite: quantized in several ways, and with their cards."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
+import numpy as np
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.errors import ModelError, first_line
+from emotion_estimator.quiet import quiet
+from emotion_estimator.training.legacy_keras import tf
+
+#: Gives the inputs of one step after another, in the function's order.
+Representative = Callable[[], Iterable[Sequence[np.ndarray]]]
+
+#: The ways a network can be converted; the first is no candidate but what the others are held to.
+FLOAT = 'float'
+DYNAMIC_RANGE = 'dynamic-range'
+INT8 = 'int8'
+INT8_PRODUCTS = 'int8 products'
+INT16 = 'int16 activations, int8 weights'
+WAYS = (FLOAT, DYNAMIC_RANGE, INT8, INT8_PRODUCTS, INT16)
+
+#: What stays float in ``INT8_PRODUCTS``: all that the step is made of but its matrix products.
+#: A score's logarithm, most of all, is not to be had from a score in steps of 1/255.
+_BETWEEN_PRODUCTS = [
+    'ADD', 'CONCATENATION', 'LOG', 'LOGISTIC', 'MAXIMUM', 'MINIMUM', 'MUL', 'RELU', 'SOFTMAX',
+    'SPLIT', 'SUB', 'TANH',
+]
 
 
 def int8_weights(function: Any) -> bytes:
@@ -17,12 +40,88 @@ def int8_weights(function: Any) -> bytes:
 
     :param function: a ``tf.function``'s concrete function whose inputs have fixed shapes.
     """
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+    return _converted(_converter(function))
+
+
+def converted(function: Any, way: str, representative: Representative) -> bytes:
+    """Convert a concrete function in one of ``WAYS``.
+
+    :param representative: inputs that occur, by which activations are scaled: for a network with
+        a state, those of sequences in order.
+    :raises ModelError: TensorFlow cannot convert it so; says why.
+    """
+    converter = _converter(function)
+    if way == FLOAT:
+        converter.optimizations = []
+    if way in (INT8, INT8_PRODUCTS, INT16):
+        converter.representative_dataset = representative
+    if way == INT8:
+        # The second: float where there is no int8 kernel.
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS
+        ]
+    if way == INT16:
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+            tf.lite.OpsSet.TFLITE_BUILTINS,
+        ]
+    from tensorflow.lite.python.convert import ConverterError
+
+    try:
+        if way == INT8_PRODUCTS:
+            return _but(converter, _BETWEEN_PRODUCTS, representative)
+        return _converted(converter)
+    except (RuntimeError, ValueError, ConverterError) as error:
+        raise ModelError(f'TensorFlow cannot convert it to {way} ({first_line(error)})') from error
+
+
+def _converter(function: Any) -> Any:
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], function)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     # Per-channel weights need FULLY_CONNECTED version 12, which tflite-runtime 2.14 lacks.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    content: bytes = converter.convert()
+    return converter
+
+
+def _converted(converter: Any) -> bytes:
+    with quiet():
+        content: bytes = converter.convert()
     return content
+
+
+def _but(converter: Any, operators: list[str], representative: Representative) -> bytes:
+    """Convert to int8 all but some operators."""
+    with quiet(), warnings.catch_warnings():
+        # Of TensorFlow's own interpreter, which the debugger runs.
+        warnings.simplefilter('ignore')
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=representative,
+            debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=operators),
+        )
+        content: bytes = debugger.get_nondebug_quantized_model()
+    return content
+
+
+def float_operators(content: bytes) -> list[str]:
+    """Return the operators of a TFLite file that take and give float, without conversions.
+
+    A matrix product with int8 weights and float activations is one of them.
+    """
+    # After TensorFlow itself, which legacy_keras imports with its settings.
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    graph, found = model.subgraphs[0], set()
+    for operator in graph.operators:
+        name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
+        kinds = [
+            {graph.tensors[one].type for one in tensors if one >= 0}
+            for tensors in (operator.inputs, operator.outputs)
+        ]
+        if all(schema.TensorType.FLOAT32 in kind for kind in kinds):
+            found.add(name)
+    return sorted(found)
 
 
 def write_model(content: bytes, card: dict[str, Any], folder: Path) -> Path:
