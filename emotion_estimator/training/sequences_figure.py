@@ -25,6 +25,8 @@ from emotion_estimator.training.sequences import SequenceMaker, Sequences, Seque
 
 #: Of so many sequences the one is drawn that shows a panel's matter best.
 _DRAWN_FROM = 48
+#: Seconds without a frame that dropped frames do not explain here.
+_AWAY = 0.4
 _CALM = Disturbances(
     white=(0.0, 0.0), tremor=(0.0, 0.0), drift=(0.0, 0.0), turn=(0.0, 0.0), blinks=0.0, speaks=0.0,
     gain=0.0, missing=0.0,
@@ -57,6 +59,12 @@ def _moves(*names: str) -> Callable[[Sequences], NDArray[Any]]:
     return lambda batch: np.ptp(batch.blendshapes[..., columns], axis=1).min(axis=-1)
 
 
+def _smiling_blink(batch: Sequences) -> NDArray[Any]:
+    # On a middling score tremor shows; near 0 there is hardly any.
+    smile = batch.blendshapes[..., BLENDSHAPE_NAMES.index('mouthSmileLeft')].mean(axis=1)
+    return _moves('eyeBlinkLeft')(batch) * smile * (1 - smile)
+
+
 def _panels() -> list[_Panel]:
     held = replace(_STEADY, still=1.0)
     changing = replace(_STEADY, still=0.0)
@@ -67,8 +75,7 @@ def _panels() -> list[_Panel]:
             'an expression is held: tremor, drift and blinks',
             replace(held, disturbances=replace(
                 _CALM, white=(0.1, 0.15), tremor=(0.15, 0.2), drift=(0.25, 0.3), blinks=0.6)),
-            ('eyeBlinkLeft', 'eyeLookDownLeft', 'mouthSmileLeft', 'browInnerUp'),
-            _moves('eyeBlinkLeft'),
+            ('eyeBlinkLeft', 'eyeLookDownLeft', 'mouthSmileLeft', 'browInnerUp'), _smiling_blink,
         ),
         _Panel(
             'held, and speaking', replace(held, disturbances=replace(_CALM, speaks=1.0)),
@@ -114,13 +121,16 @@ def draw_sequences(run: Path, grouping: Grouping, seed: int) -> Path:
             raise InputError(f'{error}; Training must have both') from error
         batch = maker(_DRAWN_FROM, [seed, number])
         _draw(one, panel, batch, int(np.argmax(panel.worth(batch))), features.emotion, grouping)
-    handles = [plt.Rectangle((0, 0), 1, 1, color=_colour(code, grouping))
-               for code in range(len(grouping.labels))]
-    handles += [plt.Rectangle((0, 0), 1, 1, color='0.85'), plt.Line2D([], [], color='k', marker='|',
-                                                                      linestyle='', markersize=9)]
+    def patch(colour: Any) -> Any:
+        return plt.Rectangle((0, 0), 1, 1, color=colour)
+
+    handles = [patch(_colour(code, grouping)) for code in range(len(grouping.labels))]
+    frame = plt.Line2D([], [], color='k', marker='|', linestyle='', markersize=9)
     figure.legend(
-        handles, [*grouping.labels, 'the label counts a tenth', 'a frame'],
-        loc='outside lower center', ncols=len(handles), title='label (the class is named below)',
+        [*handles, patch('0.85'), frame],
+        [*grouping.labels, 'the label counts a tenth', 'a frame'],
+        loc='outside lower center', ncols=len(handles) + 2,
+        title='label of the class that is named at the bottom',
     )
     figure.suptitle(f'Sequences made of stills ({features.source}, Training, seed {seed})')
     path = run / 'figures' / 'sequences.png'
@@ -150,15 +160,19 @@ def _draw(
     for begin, end in zip([0, *borders], [*borders, len(row)]):
         label = int(grouping.to_label[emotion[row[begin]]])
         last = times[end] if end < len(times) else times[-1]
-        axes.axvspan(times[begin], last, ymin=0, ymax=0.07, color=_colour(label, grouping))
+        axes.axvspan(times[begin], last, ymin=0, ymax=0.06, facecolor=_colour(label, grouping),
+                     edgecolor='w')
         if last - times[begin] > 0.04 * times[-1]:
             axes.text((times[begin] + last) / 2, -0.112, FER_CLASSES[emotion[row[begin]]],
                       ha='center', va='center', fontsize=8)
+    for gap in np.flatnonzero(np.diff(times) > _AWAY):
+        axes.axvspan(times[gap], times[gap + 1], hatch='//', facecolor='none', edgecolor='0.7')
+        axes.text((times[gap] + times[gap + 1]) / 2, 0.5, 'away', ha='center')
     axes.plot(times, np.full(len(times), -0.05), 'k|', markersize=4, markeredgewidth=0.6)
-    axes.set(xlim=(0, times[-1]), ylim=(-0.15, 1.02), title=panel.title, xlabel='time (s)',
+    axes.set(xlim=(0, times[-1]), ylim=(-0.15, 1.15), title=panel.title, xlabel='time (s)',
              ylabel='blendshape, 0 to 1')
     axes.set_yticks(np.arange(0, 1.01, 0.2))
-    axes.legend(loc='upper right', fontsize=8)
+    axes.legend(loc='upper left', fontsize=8, ncols=len(names), columnspacing=1)
     axes.grid(alpha=0.2)
 
 
