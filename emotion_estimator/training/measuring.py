@@ -78,4 +78,5 @@ def measure(question: Question, material: Material) -> dict[str, Any]:
         'clip_agreement': agreement,
         'structure': material.models.structure,
         'card_metrics': material.models.card_metrics,
+        'card_tables': material.models.card_tables,
     }

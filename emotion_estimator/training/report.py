@@ -10,6 +10,7 @@ from typing import Any
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
+from emotion_estimator.training.card_figures import measure_card
 from emotion_estimator.training.card_text import markdown_table
 from emotion_estimator.training.measuring import measure
 from emotion_estimator.training.papers import (
@@ -29,15 +30,22 @@ TIME_HEADER = ('rate', 'model', 'flips/s, held', 'share of dense\'s', 'right whi
                '95th percentile s', 'never', 'changes')
 
 
-def write_report(question: Question, out: Path) -> Path:
+def write_report(question: Question, out: Path, card: bool = False) -> Path:
     """Measure, and write ``index.html``, ``report.json``, ``tables.md`` and figures to a folder.
 
+    :param card: write the shipped classifier's figures into its card, too.
     :returns: the page's path.
     :raises InputError: Jinja2 is missing, or there is nothing to measure.
     """
     # Before minutes of measuring.
     template = page_template()
-    return compose(question, gather(question), template, out)
+    material = gather(question)
+    if card:
+        measure_card(
+            question.places.models / 'emotion_lstm.json', material.features, question.public_only,
+            material.stills, question.faces, question.pairs,
+        )
+    return compose(question, material, template, out)
 
 
 def compose(question: Question, material: Material, template: Any, out: Path) -> Path:

@@ -14,7 +14,9 @@ from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.training.card_text import other_metrics
 from emotion_estimator.training.grouping import Grouping
+from emotion_estimator.training.parity import parity_table
 from emotion_estimator.training.recognizer import Recognizer
+from emotion_estimator.training.step_time import time_table
 from emotion_estimator.training.streaming_recognizer import StreamingRecognizer
 
 STREAMING = 'streaming'
@@ -28,7 +30,8 @@ class Models:
     :param penalty: by name, what the weights' size adds to the cross-entropy in the loss.
     :param structure: by name, layers with ``name``, ``kind``, ``output`` and ``parameters``.
     :param files: by name ``file``, ``bytes``, ``sha256`` and, where known, the training's ``seed``.
-    :param card_metrics: what else the shipped card says was measured.
+    :param card_metrics: what else the shipped card says was measured; ``card_tables`` alike, by
+        title, each ``header`` and ``rows``.
     :param notes: what is missing, and why.
     """
 
@@ -37,6 +40,7 @@ class Models:
     structure: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     card_metrics: dict[str, Any] = field(default_factory=dict)
+    card_tables: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -51,8 +55,11 @@ def gather_models(run: Path, folder: Path, grouping: Grouping) -> Models:
     card = folder / 'emotion_lstm.json'
     models.recognizers[STREAMING] = StreamingRecognizer(EmotionClassifier.load(card), STREAMING)
     loaded = ModelCard.load(card, 'emotion_lstm')
-    models.files[STREAMING] = {**file_facts(loaded.path), 'seed': loaded.settings.get('seed')}
+    models.files[STREAMING] = {
+        **file_facts(loaded.path), 'seed': loaded.settings.get('seed'), **_pace(loaded.metrics)
+    }
     models.card_metrics = other_metrics(loaded.metrics)
+    models.card_tables = _card_tables(loaded.metrics)
     models.structure[STREAMING] = _streaming_structure(loaded)
     for name, recognizer in list(models.recognizers.items()):
         if tuple(recognizer.labels) != grouping.labels:
@@ -98,14 +105,40 @@ def _add_fitted(models: Models, run: Path) -> None:
         models.files[name] = {**file_facts(best(folder).weights), 'seed': seed}
 
 
+def _card_tables(metrics: dict[str, Any]) -> dict[str, dict[str, list[Any]]]:
+    """Return the card's tables of quantization and of time, where it has them."""
+    found = {}
+    for name, title, table in (
+        ('quantization', 'Quantized, and held to the float network', parity_table),
+        ('time', 'Microseconds of a step', time_table),
+    ):
+        if name in metrics:
+            header, rows = table(metrics[name])
+            found[title] = {'header': header, 'rows': rows}
+    return found
+
+
+def _pace(metrics: dict[str, Any]) -> dict[str, float]:
+    """Return the shipped file's median microseconds a step, and its share of the paper's time."""
+    if not {'quantization', 'time'} <= set(metrics):
+        return {}
+    times = metrics['time']
+    by_runtime = times['networks'][metrics['quantization']['chosen']].values()
+    facts = {'step_us': max(row['step_median'] for row in by_runtime)}
+    if 'share_of_paper' in times:
+        facts['share_of_paper'] = times['share_of_paper']['fastest form']
+    return facts
+
+
 def _streaming_structure(card: ModelCard) -> list[dict[str, Any]]:
     """Return the shipped network's layers as its card has them."""
     settings = card.settings
+    front = settings.get('front', [])
     layers: list[tuple[str, str, Any]] = [
         ('blendshapes, seconds, state', 'Input', [[1, 52], [1, 1], [1, settings['state_size']]]),
     ]
-    if 'front' in settings:
-        layers.append(('front', 'Dense', [1, settings['front']]))
+    layers += [(f'front_{number}', 'Dense', [1, units]) for number, units in
+               enumerate(front if isinstance(front, list) else [front], start=1)]
     layers += [(f'lstm_{number}', 'LSTM, one step', [1, units])
                for number, units in enumerate(settings.get('units', []), start=1)]
     layers.append(('probabilities, new state', 'Output',

@@ -42,11 +42,13 @@ _measuring = all_of(
 @_measuring
 @click.option('--out', type=click.Path(path_type=Path), default=Path('out/report'),
               show_default=True, help='Folder for index.html, report.json and figures.')
-def evaluate(out: Path, **options: Any) -> None:
+@click.option('--card', is_flag=True,
+              help="Write the figures of emotion_lstm into its card in --models, too.")
+def evaluate(out: Path, card: bool, **options: Any) -> None:
     """Measure every model there is and write one page and one JSON file about it."""
     from emotion_estimator.training.report import write_report
 
-    page = write_report(_question(**options), out)
+    page = write_report(_question(**options), out, card)
     click.echo(f'{page} and {out / "report.json"}')
 
 
