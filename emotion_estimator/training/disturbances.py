@@ -52,8 +52,8 @@ class Disturbances:
     turn: tuple[float, float] = (0.0, 0.15)
     blinks: float = 0.35
     speaks: float = 0.25
-    gain: float = 0.15
-    missing: float = 0.02
+    gain: float = 0.1
+    missing: float = 0.005
 
 
 def disturb(

@@ -12,6 +12,9 @@ from emotion_estimator.training.scores import confusion, macro_f1
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
+#: Added to a probability before its logarithm is taken.
+LEAST = 1e-6
+
 
 def softmax(logits: Floats) -> Floats:
     """Return probabilities along the last axis."""
@@ -19,16 +22,21 @@ def softmax(logits: Floats) -> Floats:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def calibrated_temperature(logits: Floats, emotion: Ints) -> float:
-    """Return what to divide logits (N, 7) by, so that they are as sure as they are right.
+def sharpen(probabilities: Floats, temperature: float) -> Floats:
+    """Return probabilities (..., L) whose logarithms are divided; the order stays."""
+    return softmax(np.log(probabilities + LEAST) / temperature)
+
+
+def calibrated_temperature(probabilities: Floats, truth: Ints) -> float:
+    """Return the temperature that makes labels' probabilities as sure as they are right.
 
     Temperature scaling (Guo et al., On Calibration of Modern Neural Networks, 2017): least
-    cross-entropy over the seven classes.
+    cross-entropy.
 
-    :param emotion: (N,), index into ``FER_CLASSES``, of images held back from training.
+    :param probabilities: (N, L), of images held back from training; ``truth`` (N,), index of L.
     """
     def loss(temperature: float) -> float:
-        right = softmax(logits / temperature)[np.arange(len(emotion)), emotion]
+        right = sharpen(probabilities, temperature)[np.arange(len(truth)), truth]
         return float(-np.log(np.maximum(right, 1e-9)).mean())
 
     return float(min(np.arange(0.6, 2.01, 0.02), key=loss))
@@ -42,7 +50,7 @@ def operating_point(
     What is best: accuracy times ``accuracy_counts`` plus macro-F1, the mean over the sets and over
     neighbouring biases, since single images decide between neighbours.
 
-    :param sets: of each landmark source the calibrated logits (N, 7) and emotions (N,) of images
+    :param sets: of each landmark source the logits (N, 7) and emotions (N,) of images
         held back from training.
     """
     happy, sad = np.arange(-0.5, 1.01, 0.1), np.arange(-0.2, 1.81, 0.1)

@@ -36,11 +36,11 @@ class SequenceSettings:
         state begins anew (``EstimatorSettings.face_timeout``).
     """
 
-    steps: int = 48
+    steps: int = 64
     rate: tuple[float, float] = (10.0, 60.0)
     onset: tuple[float, float] = (0.1, 1.0)
     hold: tuple[float, float] = (0.3, 2.5)
-    still: float = 0.5
+    still: float = 0.4
     direct: float = 0.2
     dropped: float = 0.15
     leaves: float = 0.15

@@ -34,30 +34,33 @@ class FitSettings:
         of it; the rest is its label. They have learned what the label's noise hides.
     :param steadiness: weight of the change of the labels' probabilities from frame to frame while
         a face holds an expression, against cross-entropy: what makes labels steady.
-    :param settling: frames after a change (or the first) in which they may change freely.
+    :param settling: seconds after a change (or the first frame) in which they may change freely.
     """
 
-    epochs: int = 20
-    steps: int = 3000
-    batch: int = 192
-    learning_rate: float = 2e-3
+    epochs: int = 40
+    steps: int = 2000
+    batch: int = 96
+    learning_rate: float = 4e-3
     smoothing: float = 0.02
     own: float = 0.8
-    steadiness: float = 1.0
-    settling: int = 10
-    report_every: int = 500
+    steadiness: float = 0.5
+    settling: float = 0.7
+    report_every: int = 250
     seed: int = 11
 
 
-def steady_frames(sequences: Sequences, settling: int) -> Floats:
-    """Return (B, T - 1): 1 between two frames of an expression that has been held for a while."""
+def steady_frames(sequences: Sequences, settling: float) -> Floats:
+    """Return (B, T - 1): 1 between two frames of an expression that has been held for a while.
+
+    :param settling: seconds from a change, or the first frame, to the first of them.
+    """
     changing = (sequences.weight < 1) | (
         np.diff(sequences.row, axis=1, prepend=sequences.row[:, :1]) != 0
     )
     changing[:, 0] = True
-    number = np.arange(changing.shape[1])
-    last = np.maximum.accumulate(np.where(changing, number, 0), axis=1)
-    return (number - last > settling)[:, 1:].astype(np.float32)
+    times = np.cumsum(sequences.dt[..., 0], axis=1)
+    last = np.maximum.accumulate(np.where(changing, times, 0), axis=1)
+    return (times - last > settling)[:, 1:].astype(np.float32)
 
 
 def pretrain(
@@ -164,7 +167,7 @@ def _training_step(model: Any, optimizer: Any, grouping: Floats, settings: FitSe
             loss = tf.reduce_sum(weight * losses) / tf.reduce_sum(weight)
             labels = tf.nn.softmax(logits) @ grouping
             moved = tf.reduce_sum(tf.abs(labels[:, 1:] - labels[:, :-1]), axis=-1)
-            unrest = tf.reduce_sum(steady * moved) / tf.reduce_sum(steady)
+            unrest = tf.reduce_sum(steady * moved) / tf.maximum(tf.reduce_sum(steady), 1.0)
             whole = loss + settings.steadiness * unrest
         gradients = tape.gradient(whole, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.training.dataset import FER_CLASSES
 from emotion_estimator.training.legacy_keras import keras, tf
+from emotion_estimator.training.operating_point import LEAST
+from emotion_estimator.training.settling import Settling
 
 Floats = NDArray[np.float32]
 
@@ -26,12 +28,14 @@ class StreamingSettings:
     :param units: units of the LSTM that follows.
     :param floor: added to a score before its logarithm is taken: what is far below is noise.
     :param dropout: share of each front layer's outputs left out while training.
+    :param settling: how the labels' probabilities are held.
     """
 
     front: tuple[int, ...] = (96, 64)
     units: int = 32
     floor: float = 1e-4
-    dropout: float = 0.2
+    dropout: float = 0.3
+    settling: Settling = field(default_factory=Settling)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +52,6 @@ class StreamingNetwork:
     mean: Floats
     scale: Floats
     settings: StreamingSettings
-
-    @property
-    def state_size(self) -> int:
-        """Length of the packed state: output and cell of the LSTM."""
-        return 2 * self.settings.units
 
     def frame_logits(self, blendshapes: Floats) -> Floats:
         """Return what the dense layers alone say (N, 7) of faces (N, 52)."""
@@ -130,20 +129,22 @@ def step_function(
     """Return one step as a concrete function with explicit state.
 
     Inputs ``blendshapes`` [1, 52], ``dt`` [1, 1] seconds, ``state`` [1, S]; outputs the
-    probabilities over the labels [1, L] and the new state [1, S].
+    probabilities over the labels [1, L] and the new state [1, S]: output and cell of the LSTM, the
+    probabilities, and how long the expression has been held.
 
     :param grouping: (7, L), from classes to labels.
     :param bias: (7,), added to the logits: the operating point.
-    :param temperature: divides the logits before: calibration.
+    :param temperature: divides the logarithms of the labels' probabilities: calibration.
     """
     layers = {layer.name: layer.get_weights() for layer in network.model.layers}
     # The layer's input and state share a product, hence one quantized matrix.
     kernel, kernel_bias = np.concatenate(layers['lstm'][:2]), layers['lstm'][2]
+    units, labels = network.settings.units, grouping.shape[1]
 
     @tf.function(input_signature=[
         tf.TensorSpec((1, len(BLENDSHAPE_NAMES)), tf.float32, 'blendshapes'),
         tf.TensorSpec((1, 1), tf.float32, 'dt'),
-        tf.TensorSpec((1, network.state_size), tf.float32, 'state'),
+        tf.TensorSpec((1, state_size(units, labels)), tf.float32, 'state'),
     ])
     def step(blendshapes: Any, dt: Any, state: Any) -> Any:
         values = network_input(blendshapes, dt, network)
@@ -151,15 +152,29 @@ def step_function(
             weights, front_bias = layers[f'front{number}']
             values = values @ weights + front_bias
             values *= tf.sigmoid(values)
-        output, cell = tf.split(state, 2, axis=-1)
+        output, cell, held, age = tf.split(state, [units, units, labels, 1], axis=-1)
         gates = tf.concat([values, output], axis=-1) @ kernel + kernel_bias
         enter, forget, candidate, leave = tf.split(gates, 4, axis=-1)
         cell = tf.sigmoid(forget) * cell + tf.sigmoid(enter) * tf.tanh(candidate)
         output = tf.sigmoid(leave) * tf.tanh(cell)
         weights, logits_bias = layers['logits']
-        classes = tf.nn.softmax(
-            output @ (weights / temperature) + (logits_bias / temperature + bias)
-        )
-        return classes @ grouping, tf.concat([output, cell], axis=-1)
+        classes = tf.nn.softmax(output @ weights + (logits_bias + bias))
+        now = tf.nn.softmax(tf.math.log(classes @ grouping + LEAST) / temperature)
+        held, age = _settle(now, held, age, dt, network.settings.settling)
+        return held, tf.concat([output, cell, held, age], axis=-1)
 
     return step.get_concrete_function()
+
+
+def state_size(units: int, labels: int) -> int:
+    """Return the length of the packed state."""
+    return 2 * units + labels + 1
+
+
+def _settle(now: Any, held: Any, age: Any, dt: Any, how: Settling) -> Any:
+    """Do in TensorFlow what ``settling.settle`` does for one frame."""
+    change = now - held
+    size = tf.reduce_sum(tf.abs(change), axis=-1, keepdims=True)
+    jump = tf.sigmoid((size - how.jump) / how.width)
+    slow = dt / (dt + tf.minimum(how.share * age, how.longest))
+    return held + (slow + (1 - slow) * jump) * change, (1 - jump) * (age + dt)

@@ -92,13 +92,15 @@ def run_streaming(
         (network.still_logits(each.blendshapes, STILL_STEPS, STILL_DT), each.emotion)
         for each in held
     ]
+    bias = operating_point(sets, labels)
     temperature = calibrated_temperature(
-        np.concatenate([one for one, _ in sets]), np.concatenate([one for _, one in sets])
+        np.concatenate([softmax(one + bias) @ labels.matrix for one, _ in sets]),
+        np.concatenate([labels.to_label[emotions] for _, emotions in sets]),
     )
-    bias = operating_point([(one / temperature, emotions) for one, emotions in sets], labels)
     fitted = FittedStreaming(network, labels, bias, temperature, {
         'front': list(settings.front), 'units': [settings.units], 'floor': settings.floor,
-        'dropout': settings.dropout, 'seed': training.seed, 'training': asdict(training),
+        'dropout': settings.dropout, 'settling': asdict(settings.settling),
+        'seed': training.seed, 'training': asdict(training),
         'sequences': asdict(shape), 'sources': [each.source for each in sources],
         'grouping': labels.name,
     })

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from emotion_estimator.errors import ModelError, first_line
 from emotion_estimator.training.grouping import Grouping
-from emotion_estimator.training.operating_point import softmax
+from emotion_estimator.training.operating_point import sharpen, softmax
+from emotion_estimator.training.settling import Settling, settle
 from emotion_estimator.training.streaming_network import (
     StreamingNetwork,
     StreamingSettings,
     assemble,
+    state_size,
 )
 
 Floats = NDArray[np.float32]
@@ -29,7 +31,8 @@ STILL_STEPS, STILL_DT = 15, 1 / 30
 class FittedStreaming:
     """A trained network with its operating point: the float reference of what is shipped.
 
-    :param bias: (7,), added to the logits after these were divided by ``temperature``.
+    :param bias: (7,), added to the logits.
+    :param temperature: of the labels' probabilities.
     :param settings: how it was trained, for the card.
     """
 
@@ -39,17 +42,30 @@ class FittedStreaming:
     temperature: float
     settings: dict[str, Any]
 
+    @property
+    def state_size(self) -> int:
+        """Length of the step's packed state."""
+        return state_size(self.network.settings.units, len(self.grouping.labels))
+
     def of_logits(self, logits: Floats) -> Floats:
-        """Return the labels' probabilities (..., L) of raw logits (..., 7)."""
-        return softmax(logits / self.temperature + self.bias) @ self.grouping.matrix
+        """Return the labels' probabilities (..., L) of raw logits (..., 7), frame by frame."""
+        labels = softmax(logits + self.bias) @ self.grouping.matrix
+        return sharpen(labels, self.temperature)
 
     def probabilities(self, blendshapes: Floats, dt: Floats) -> Floats:
         """Return the labels' probabilities (B, T, L) of faces (B, T, 52), seconds (B, T, 1)."""
-        return self.of_logits(self.network.logits(blendshapes, dt))
+        now = self.of_logits(self.network.logits(blendshapes, dt))
+        return settle(now, dt[..., 0], self.network.settings.settling)
 
     def stills(self, blendshapes: Floats) -> Floats:
         """Return the labels' probabilities (N, L) of unrelated faces (N, 52)."""
-        return self.of_logits(self.network.still_logits(blendshapes, STILL_STEPS, STILL_DT))
+        parts = [
+            self.probabilities(
+                np.repeat(part[:, None], STILL_STEPS, axis=1),
+                np.full((len(part), STILL_STEPS, 1), STILL_DT, np.float32),
+            )[:, -1] for part in np.array_split(blendshapes, max(len(blendshapes) // 2048, 1))
+        ]
+        return np.concatenate(parts)
 
 
 def save_streaming(fitted: FittedStreaming, folder: Path) -> None:
@@ -78,7 +94,8 @@ def load_streaming(run: Path) -> FittedStreaming:
         told = json.loads((folder / 'streaming.json').read_text())
         made = told['settings']
         settings = StreamingSettings(
-            tuple(made['front']), made['units'][0], made['floor'], made['dropout']
+            tuple(made['front']), made['units'][0], made['floor'], made['dropout'],
+            Settling(**made['settling']),
         )
         with np.load(folder / 'streaming.npz') as stored:
             network = assemble(stored['mean'], stored['scale'], settings)
