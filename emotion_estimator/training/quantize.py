@@ -15,6 +15,7 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import ModelError, first_line
 from emotion_estimator.quiet import quiet
 from emotion_estimator.training.legacy_keras import tf
+from emotion_estimator.training.tflite_file import lean, operators
 
 #: Gives the inputs of one step after another, in the function's order.
 Representative = Callable[[], Iterable[Sequence[np.ndarray]]]
@@ -27,12 +28,7 @@ INT8_PRODUCTS = 'int8 products'
 INT16 = 'int16 activations, int8 weights'
 WAYS = (FLOAT, DYNAMIC_RANGE, INT8, INT8_PRODUCTS, INT16)
 
-#: What stays float in ``INT8_PRODUCTS``: all that the step is made of but its matrix products.
-#: A score's logarithm, most of all, is not to be had from a score in steps of 1/255.
-_BETWEEN_PRODUCTS = [
-    'ADD', 'CONCATENATION', 'LOG', 'LOGISTIC', 'MAXIMUM', 'MINIMUM', 'MUL', 'RELU', 'SOFTMAX',
-    'SPLIT', 'SUB', 'TANH',
-]
+_PRODUCT = 'FULLY_CONNECTED'
 
 
 def int8_weights(function: Any) -> bytes:
@@ -69,8 +65,10 @@ def converted(function: Any, way: str, representative: Representative) -> bytes:
 
     try:
         if way == INT8_PRODUCTS:
-            return _but(converter, _BETWEEN_PRODUCTS, representative)
-        return _converted(converter)
+            # A score's logarithm, most of all, is not to be had from a score in steps of 1/255.
+            between = {name for name, _ in operators(int8_weights(function))} - {_PRODUCT}
+            return lean(_but(converter, sorted(between), representative))
+        return lean(_converted(converter))
     except (RuntimeError, ValueError, ConverterError) as error:
         raise ModelError(f'TensorFlow cannot convert it to {way} ({first_line(error)})') from error
 
@@ -100,28 +98,6 @@ def _but(converter: Any, operators: list[str], representative: Representative) -
         )
         content: bytes = debugger.get_nondebug_quantized_model()
     return content
-
-
-def float_operators(content: bytes) -> list[str]:
-    """Return the operators of a TFLite file that take and give float, without conversions.
-
-    A matrix product with int8 weights and float activations is one of them.
-    """
-    # After TensorFlow itself, which legacy_keras imports with its settings.
-    from tensorflow.lite.python import schema_py_generated as schema
-    from tensorflow.lite.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
-    graph, found = model.subgraphs[0], set()
-    for operator in graph.operators:
-        name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
-        kinds = [
-            {graph.tensors[one].type for one in tensors if one >= 0}
-            for tensors in (operator.inputs, operator.outputs)
-        ]
-        if all(schema.TensorType.FLOAT32 in kind for kind in kinds):
-            found.add(name)
-    return sorted(found)
 
 
 def write_model(content: bytes, card: dict[str, Any], folder: Path) -> Path:

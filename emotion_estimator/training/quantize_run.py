@@ -24,7 +24,6 @@ from emotion_estimator.training.quantize import (
     FLOAT,
     WAYS,
     converted,
-    float_operators,
     write_model,
 )
 from emotion_estimator.training.sequences import SequenceMaker, Sequences, SequenceSettings
@@ -41,6 +40,7 @@ from emotion_estimator.training.streaming_store import (
     load_streaming,
 )
 from emotion_estimator.training.tables import write_json
+from emotion_estimator.training.tflite_file import float_operators
 
 #: Sequences and frames that parity is measured on: 12,000 of PublicTest's faces, none of them seen
 #: in training; and those of Training that scale int8 activations.
@@ -138,7 +138,7 @@ def _conversions(
     function = step_function(
         fitted.network, fitted.grouping.matrix, fitted.bias, fitted.temperature
     )
-    inputs = list(_in_order(function, scaling, fitted.network.state_size))
+    inputs = list(_in_order(function, scaling, fitted.state_size))
     contents: dict[str, bytes] = {}
     failures: dict[str, str] = {}
     for way in WAYS:
@@ -204,7 +204,7 @@ def _card(fitted: FittedStreaming, way: str) -> dict[str, Any]:
         'trained_on': 'sequences made from FER2013 Training stills, blendshapes of '
                       + ' and '.join(fitted.settings['sources']),
         'settings': {
-            'state_size': fitted.network.state_size, 'still_steps': STILL_STEPS,
+            'state_size': fitted.state_size, 'still_steps': STILL_STEPS,
             'still_dt': STILL_DT, 'quantization': way, **fitted.settings,
             'temperature': round(fitted.temperature, 3),
             'logit_bias': [round(float(one), 3) for one in fitted.bias],
