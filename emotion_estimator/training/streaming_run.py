@@ -16,6 +16,7 @@ from emotion_estimator.training.dataset import FER_CLASSES, PUBLIC_TEST, TRAININ
 from emotion_estimator.training.feature_set import FeatureSet, load_features
 from emotion_estimator.training.features import SOURCES
 from emotion_estimator.training.grouping import SHIPPED_GROUPING, load_grouping
+from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.training.operating_point import (
     calibrated_temperature,
     operating_point,
@@ -76,6 +77,8 @@ def run_streaming(
         raise InputError(f'{run}/features has no faces of Training or of PublicTest; both are used')
     folder = streaming_folder(run)
     same_run(folder, settings, training, shape, _Data(_fingerprint(pool, emotion), labels.labels))
+    # Before the first weights are drawn.
+    keras.utils.set_random_seed(training.seed)
     network = build_network(pool, settings)
     targets = _first_stage(network, pool, emotion, training, folder)
 
