@@ -42,7 +42,6 @@ def test_help_needs_no_tensorflow():
     (tune, ['dense'], 'training features'),
     (fit, ['dense', '--grouping', 'moods'], 'happy-unknown-sad, positive-negative, seven'),
     (fit, ['dense', '--counts', 'some'], 'all, paper'),
-    (fit, ['streaming'], '--data'),
 ])
 def test_what_is_missing_is_said_in_one_line(tmp_path, verb, arguments, words):
     with pytest.raises(InputError) as caught:
@@ -59,6 +58,13 @@ def test_without_tensorflow_fit_says_what_to_install(tmp_path):
     save_features(made_features(), tmp_path / 'features' / 'face_landmarker.npz')
     with pytest.raises(InputError, match=r'training needs tensorflow; pip install'):
         RUN.invoke(fit, ['dense', '--run', str(tmp_path)], catch_exceptions=False,
+                   standalone_mode=False)
+
+
+def test_streaming_says_that_features_come_first(tmp_path):
+    needs_tensorflow()
+    with pytest.raises(InputError, match='training features'):
+        RUN.invoke(fit, ['streaming', '--run', str(tmp_path)], catch_exceptions=False,
                    standalone_mode=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ _QUICK: dict[str, dict[str, Any]] = {
     'fit paper': {'epochs': 2},
     'fit paper-relevant': {'epochs': 2},
     'fit streaming': {'epochs': 10, 'steps': 60},
+    'quantize': {'paper': False, 'rounds': 3},
     'evaluate': {'faces': 20},
 }
 
@@ -80,6 +82,10 @@ def all(
     continues. Each stage is a verb of its own; what it says is kept in "log" in the folder of the
     run, and how long it took in "tables/times.json".
     """
+    # Before hours of work.
+    for module in ('tensorflow', 'tf_keras', 'jinja2'):
+        if find_spec(module) is None:
+            raise InputError(f'training needs {module}; pip install "emotion-estimator[training]"')
     if images is None:
         if not quick:
             raise click.UsageError('Missing option \'--data\'; --quick makes a small set instead.')
