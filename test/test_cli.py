@@ -112,6 +112,12 @@ def test_a_video_gives_one_line_a_frame(tmp_path):
         (['evaluate', '--blendshapes', 'gone.csv'], 'gone.csv cannot be read'),
         (['evaluate', '--blendshapes', 'long.csv'], 'long.csv cannot be read'),
         (['evaluate'], "Missing option '--blendshapes'"),
+        (['training', 'fly'], "No such command 'fly'"),
+        (['training', 'data'], "Missing option '--data'"),
+        (['training', 'data', '--data', 'gone.csv'], 'gone.csv cannot be read'),
+        (['training', 'features', '--data', 'text.mp4'], 'text.mp4 is no FER2013'),
+        (['training', 'relevant', '--run', 'gone'], 'training features'),
+        (['training', 'blendshapes', '--data', 'x.npz'], '--teacher face_landmarker.task'),
     ],
 )  # fmt: skip
 def test_bad_usage_and_input_give_one_line_and_status_2(tmp_path, arguments, says):
@@ -123,6 +129,42 @@ def test_bad_usage_and_input_give_one_line_and_status_2(tmp_path, arguments, say
     assert says in errors(result)[0]
     assert 'Traceback' not in result.stderr
     assert result.stdout == ''
+
+
+#: Takes away packages that only the training extra brings.
+WITHOUT_EXTRA = '''
+import sys
+class Missing:
+    def find_spec(self, name, *rest):
+        if name.split('.')[0] in ('tensorflow', 'tf_keras', 'matplotlib', 'jinja2'):
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+sys.meta_path.insert(0, Missing())
+from emotion_estimator.cli.main import main
+sys.exit(main())
+'''
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'lacks'),
+    [
+        (['all', '--quick', '--run', 'run'], 'matplotlib'),
+        (['data', '--data', 'x.npz'], 'matplotlib'),
+        (['features', '--data', 'x.npz'], 'matplotlib'),
+        (['tune'], 'matplotlib'),
+        (['quantize'], 'tensorflow'),
+        (['evaluate', '--data', 'x.npz'], 'matplotlib'),
+        (['stability', '--data', 'x.npz'], 'matplotlib'),
+    ],
+)  # fmt: skip
+def test_without_the_extra_training_says_what_to_install(tmp_path, arguments, lacks):
+    result = subprocess.run(
+        [sys.executable, '-c', WITHOUT_EXTRA, 'training', *arguments], capture_output=True,
+        text=True, check=False, cwd=tmp_path,
+    )
+    assert result.returncode == 2
+    assert errors(result) == [
+        f'emotion-estimator: training needs {lacks}; pip install "emotion-estimator[training]"'
+    ]
 
 
 def test_without_a_verb_the_help_is_shown():

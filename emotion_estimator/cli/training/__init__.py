@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -40,14 +42,29 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        try:
+        with _extra_named():
             module: Any = importlib.import_module(f'{__name__}.{VERBS[name][0]}')
-        except ImportError as error:
-            raise InputError(
-                f'training needs {error.name or error}; pip install "emotion-estimator[training]"'
-            ) from error
         command: click.Command = getattr(module, name.replace('-', '_'))
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # Verbs import what is slow to import once they run.
+        with _extra_named():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _extra_named() -> Iterator[None]:
+    """Say of a package that is not installed what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or str(error)).partition('.')[0]
+        if package == __name__.partition('.')[0]:
+            raise
+        raise InputError(
+            f'training needs {package}; pip install "emotion-estimator[training]"'
+        ) from error
 
 
 training = _Verbs('training', help=(

@@ -71,9 +71,8 @@ _QUICK: dict[str, dict[str, Any]] = {
                    'small made set. The models are no good.')
 @click.option('--from', 'again', default=None, metavar='STAGE',
               help='Run this stage and all after it again, done or not.')
-@click.pass_context
 def all(
-    ctx: click.Context, images: Path | None, run: Path, cache: Path | None, ship: Path | None,
+    images: Path | None, run: Path, cache: Path | None, ship: Path | None,
     seed: int, keep_head: bool, skip_papers: bool, quick: bool, again: str | None, **shared: Any,
 ) -> None:
     """Train and measure everything, from raw images to models and a report.
@@ -98,7 +97,7 @@ def all(
         'source': 'all', 'out': run / 'report',
     }
     teacher = shared['teacher']
-    stages = _stages(ctx, shared, quick, keep_head or quick or teacher is None)
+    stages = _stages(shared, quick, keep_head or quick or teacher is None)
     if skip_papers:
         stages = [stage for stage in stages if stage.name not in _PAPERS]
     if again and again not in [stage.name for stage in stages]:
@@ -116,7 +115,7 @@ def all(
 
 
 def _stages(
-    ctx: click.Context, shared: dict[str, Any], quick: bool, keep_head: bool
+    shared: dict[str, Any], quick: bool, keep_head: bool
 ) -> list[Stage]:
     run, models, teacher = shared['run'], shared['models'], shared['teacher']
     #: Of the papers' networks, which read one source only.
@@ -126,6 +125,7 @@ def _stages(
         'teacher': fingerprint(teacher) if teacher else None,
     }
     stages: list[Stage] = []
+    ctx = click.get_current_context()
 
     def add(name: str, verb: click.Command, *makes: Path, **own: Any) -> None:
         taken = {parameter.name for parameter in verb.params}
