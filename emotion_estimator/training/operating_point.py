@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.training.dataset import FER_CLASSES
 from emotion_estimator.training.grouping import Grouping
-from emotion_estimator.training.scores import confusion, macro_f1
+from emotion_estimator.training.scores import calibration_error, confusion, macro_f1
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -47,8 +47,8 @@ def operating_point(
 ) -> Floats:
     """Return the bias (7,) on happy's and sad's logits that serves the labels best.
 
-    What is best: accuracy times ``accuracy_counts`` plus macro-F1, the mean over the sets and over
-    neighbouring biases, since single images decide between neighbours.
+    What is best: accuracy times ``accuracy_counts`` plus macro-F1 less the calibration error, the
+    mean over the sets and over neighbouring biases, since single images decide between neighbours.
 
     :param sets: of each landmark source the logits (N, 7) and emotions (N,) of images
         held back from training.
@@ -58,10 +58,15 @@ def operating_point(
     for i, one in enumerate(happy):
         for j, other in enumerate(sad):
             for logits, emotion in sets:
-                chosen = (softmax(logits + _bias(one, other)) @ grouping.matrix).argmax(axis=1)
-                matrix = confusion(grouping.to_label[emotion], chosen, len(grouping.labels))
+                told = softmax(logits + _bias(one, other)) @ grouping.matrix
+                matrix = confusion(
+                    grouping.to_label[emotion], told.argmax(axis=1), len(grouping.labels)
+                )
                 accuracy = np.diag(matrix).sum() / max(matrix.sum(), 1)
-                worth[i, j] += (accuracy_counts * accuracy + macro_f1(matrix)) / len(sets)
+                worth[i, j] += (
+                    accuracy_counts * accuracy + macro_f1(matrix)
+                    - calibration_error(told, grouping.to_label[emotion])
+                ) / len(sets)
     padded = np.pad(worth, 1, mode='edge')
     smooth = sum(
         padded[i:i + len(happy), j:j + len(sad)] for i in range(3) for j in range(3)

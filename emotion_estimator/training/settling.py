@@ -25,7 +25,7 @@ class Settling:
         ``longest`` that time in seconds at most.
     """
 
-    jump: float = 0.3
+    jump: float = 0.25
     width: float = 0.03
     share: float = 0.3
     longest: float = 3.0
