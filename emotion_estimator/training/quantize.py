@@ -82,7 +82,9 @@ def _converter(function: Any) -> Any:
 
 
 def _converted(converter: Any) -> bytes:
-    with quiet():
+    with quiet(), warnings.catch_warnings():
+        # Of statistics that only another way of quantizing takes.
+        warnings.simplefilter('ignore')
         content: bytes = converter.convert()
     return content
 

@@ -51,7 +51,7 @@ PAPER_FORMS = ("paper's network", "paper's network, unrolled")
 
 
 def quantize_streaming(
-    run: Path, models: Path, with_paper: bool = True, rounds: int = 40
+    run: Path, models: Path, with_paper: bool = True, rounds: int = 40, faces: int = 200
 ) -> dict[str, Any]:
     """Convert in every way, compare with the float network, and write what passes and is fastest.
 
@@ -61,6 +61,7 @@ def quantize_streaming(
 
     :param with_paper: measure the paper's network beside it, which takes half a minute to convert.
     :param rounds: of measuring time.
+    :param faces: how many are held for counting flips; half as many more change for timing labels.
     :returns: the card's metrics.
     :raises ParityError: no conversion says the same as the float network.
     :raises ModelError: nothing was fitted, or no TFLite runtime works.
@@ -69,14 +70,14 @@ def quantize_streaming(
     fitted = load_streaming(run)
     sources = _sources(run)
     contents, failures = _conversions(fitted, _sequences(sources, TRAINING, _SCALING))
-    faces = _sequences(sources, PUBLIC_TEST, _PARITY)
+    moving = _sequences(sources, PUBLIC_TEST, _PARITY)
     papers, made_of = _papers(run, fitted.grouping.labels) if with_paper else ({}, '')
     with TemporaryDirectory() as folder:
         measured = measured_apart(Files(
             {way: write_model(content, _card(fitted, way), Path(folder) / str(number))
              for number, (way, content) in enumerate(contents.items())},
-            FLOAT, _written(papers, Path(folder)), faces.blendshapes, faces.dt[..., 0],
-            fitted.probabilities(faces.blendshapes, faces.dt), rounds,
+            FLOAT, _written(papers, Path(folder)), moving.blendshapes, moving.dt[..., 0],
+            fitted.probabilities(moving.blendshapes, moving.dt), rounds,
         ))
     candidates = [_candidate(way, content, measured)
                   for way, content in contents.items() if way != FLOAT]
@@ -105,7 +106,10 @@ def quantize_streaming(
     write_json(table, path)
     card = {**_card(fitted, chosen.name), 'metrics': table}
     written = write_model(contents[chosen.name], card, models)
-    return measure_card(written, {each.source: each for each in sources}, public_only=True)
+    return measure_card(
+        written, {each.source: each for each in sources}, public_only=True, faces=faces,
+        pairs=faces + faces // 2,
+    )
 
 
 def _sources(run: Path) -> list[FeatureSet]:

@@ -33,7 +33,9 @@ def sequences(run: Path, config: Path | None, grouping: str, seed: int) -> None:
               help="Time the paper's network in the same run; it takes half a minute to convert.")
 @click.option('--rounds', type=click.IntRange(1), default=40, show_default=True,
               help='Of timing all networks in turns.')
-def quantize(run: Path, models: Path, paper: bool, rounds: int) -> None:
+@click.option('--faces', type=click.IntRange(1), default=200, show_default=True,
+              help='Faces held for counting flips; as many changes and a half are timed.')
+def quantize(run: Path, models: Path, paper: bool, rounds: int, faces: int) -> None:
     """Write what "fit streaming" trained as TFLite, if it still says the same, and its card.
 
     Of int8, dynamic-range and mixed conversions the fastest is taken whose label is the float
@@ -43,7 +45,7 @@ def quantize(run: Path, models: Path, paper: bool, rounds: int) -> None:
     from emotion_estimator.training.quantize_run import quantize_streaming
     from emotion_estimator.training.step_time import time_table
 
-    metrics = quantize_streaming(run, models, paper, rounds)
+    metrics = quantize_streaming(run, models, paper, rounds, faces)
     head, rows = parity_table(metrics['quantization'])
     # Without the two long columns.
     click.echo(text_table(
