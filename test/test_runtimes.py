@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 
+from emotion_estimator.errors import ModelError
+from emotion_estimator.model_card import models_dir
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.tflite import runtimes
+from emotion_estimator.training.step_time import (
+    Files,
+    Measured,
+    against_paper,
+    measure,
+    measured_apart,
+    time_table,
+)
 
 RNG = np.random.default_rng(5)
 BLENDSHAPES = RNG.random((40, 52)).astype(np.float32) ** 3
@@ -43,3 +56,58 @@ def test_both_runtimes_give_the_same():
     for landmarks in LANDMARKS:
         scores = [head(landmarks) for head in heads]
         assert np.abs(scores[0] - scores[1]).max() < 0.02
+
+
+def files(tmp_path, **changed):
+    """Return what is measured: the shipped classifier as baseline, and a file nobody can read."""
+    card = models_dir() / 'emotion_lstm.json'
+    raw = json.loads(card.read_text())
+    (tmp_path / raw['file']).write_bytes(b'nothing')
+    broken = tmp_path / card.name
+    broken.write_text(json.dumps({**raw, 'sha256': hashlib.sha256(b'nothing').hexdigest()}))
+    reference = np.stack([course(runtimes()[0])])
+    return Files(**{
+        'cards': {'shipped': card, 'broken': broken}, 'baseline': 'shipped', 'papers': {},
+        'blendshapes': BLENDSHAPES[None], 'dt': np.full((1, 40), 1 / 30, np.float32),
+        'reference': reference, 'rounds': 2, **changed,
+    })
+
+
+@pytest.mark.skipif(not runtimes(), reason='no TFLite runtime installed')
+def test_steps_are_timed_and_compared_in_every_runtime(tmp_path):
+    found = measured_apart(files(tmp_path))
+    assert set(found.parity['shipped']) == set(found.times['shipped']) == set(runtimes())
+    assert set(found.failures['broken']) == set(runtimes())
+    assert 'broken' not in found.times
+    for runtime in runtimes():
+        assert found.parity['shipped'][runtime].frames == 40
+        assert found.parity['shipped'][runtime].greatest < 0.01
+        row = found.times['shipped'][runtime]
+        assert 0 < row['invoke_median'] < row['step_median'] <= row['step_p95']
+        assert not any(str(tmp_path) in why for why in found.failures['broken'].values())
+
+
+@pytest.mark.skipif(not runtimes(), reason='no TFLite runtime installed')
+def test_without_a_runtime_that_runs_the_baseline_nothing_is_measured(tmp_path):
+    with pytest.raises(ModelError, match='no TFLite runtime to measure in') as caught:
+        measure(files(tmp_path, baseline='broken'))
+    assert '\n' not in str(caught.value)
+
+
+def test_shares_are_of_the_runtime_and_the_form_that_suit_the_paper_best():
+    row = dict.fromkeys(('step_p95', 'invoke_median', 'invoke_p95'), 1.0)
+    times = {
+        'ours': {'a': {**row, 'step_median': 10.0}, 'b': {**row, 'step_median': 30.0}},
+        'loops': {'a': {**row, 'step_median': 1000.0}, 'b': {**row, 'step_median': 1500.0}},
+        'unrolled': {'a': {**row, 'step_median': 500.0}, 'b': {**row, 'step_median': 2000.0}},
+    }
+    shares = against_paper(Measured(times=times), 'ours', ('loops', 'unrolled'))
+    assert shares == {'loops': 0.02, 'unrolled': 0.02, 'fastest form': 0.02}
+    times['ours']['a']['step_median'] = 20.0
+    shares = against_paper(Measured(times=times), 'ours', ('loops', 'unrolled'))
+    assert shares == {'loops': 0.02, 'unrolled': 0.04, 'fastest form': 0.04}
+    assert against_paper(Measured(times=times), 'ours', ()) == {}
+    head, rows = time_table({'networks': times})
+    assert len(rows) == 6
+    assert rows[0] == ['ours', 'a', 20.0, 1.0, 1.0, 1.0]
+    assert len(head) == 6
