@@ -43,7 +43,7 @@ _QUICK: dict[str, dict[str, Any]] = {
     'fit paper': {'epochs': 2},
     'fit paper-relevant': {'epochs': 2},
     'fit streaming': {'epochs': 10, 'steps': 60},
-    'quantize': {'paper': False, 'rounds': 3},
+    'quantize': {'paper': False, 'rounds': 3, 'faces': 20},
     'evaluate': {'faces': 20},
 }
 
@@ -114,15 +114,14 @@ def all(
     click.echo(f'\n{ship or run / "models"}\n{run / "report" / "index.html"}')
 
 
-def _stages(
-    shared: dict[str, Any], quick: bool, keep_head: bool
-) -> list[Stage]:
+def _stages(shared: dict[str, Any], quick: bool, keep_head: bool) -> list[Stage]:
     run, models, teacher = shared['run'], shared['models'], shared['teacher']
     #: Of the papers' networks, which read one source only.
     source = 'face_landmarker' if teacher else 'face_mesh'
     origin = {
         'version': __version__, 'quick': quick, 'data': fingerprint(shared['data']),
-        'teacher': fingerprint(teacher) if teacher else None,
+        **{name: fingerprint(shared[name]) if shared[name] else None
+           for name in ('teacher', 'config')},
     }
     stages: list[Stage] = []
     ctx = click.get_current_context()
@@ -150,9 +149,9 @@ def _stages(
     add('clean', clean, run / 'tables' / 'undetected.json')
     add('features', features, run / 'features' / f'{source}.npz')
     add('relevant', relevant, run / 'tables' / 'relevant.json')
-    add('sequences', sequences)
+    add('sequences', sequences, run / 'figures' / 'sequences.png')
     for model in ('dense', 'paper', 'paper-relevant', 'streaming'):
         fitted(model)
     add('quantize', quantize, models / f'{STREAMING}.json')
-    add('evaluate', evaluate, run / 'report' / 'index.html')
+    add('evaluate', evaluate, run / 'report' / 'index.html', card=True)
     return stages
