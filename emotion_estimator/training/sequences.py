@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class SequenceSettings:
     dropped: float = 0.15
     leaves: float = 0.15
     away: tuple[float, float] = (0.1, 1.0)
-    disturbances: Disturbances = Disturbances()
+    disturbances: Disturbances = field(default_factory=Disturbances)
 
 
 @dataclass(frozen=True, eq=False)

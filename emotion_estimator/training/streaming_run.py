@@ -96,10 +96,9 @@ def run_streaming(
         for each in held
     ]
     bias = operating_point(sets, labels)
-    temperature = calibrated_temperature(
-        np.concatenate([softmax(one + bias) @ labels.matrix for one, _ in sets]),
-        np.concatenate([labels.to_label[emotions] for _, emotions in sets]),
-    )
+    temperature = calibrated_temperature([
+        (softmax(one + bias) @ labels.matrix, labels.to_label[emotions]) for one, emotions in sets
+    ])
     fitted = FittedStreaming(network, labels, bias, temperature, {
         'front': list(settings.front), 'units': [settings.units], 'floor': settings.floor,
         'dropout': settings.dropout, 'settling': asdict(settings.settling),
