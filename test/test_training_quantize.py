@@ -116,6 +116,7 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
     card = json.loads((tmp_path / 'emotion_lstm.json').read_text())
     assert card['version'] == '2.0.0'
     metrics = card['metrics']
+    assert metrics['quantization']['frames'] == 12_000
     chosen = metrics['quantization']['candidates'][metrics['quantization']['chosen']]
     assert chosen['bytes'] == card['bytes'] == (tmp_path / 'emotion_lstm.tflite').stat().st_size
     for figures in chosen['parity'].values():
@@ -126,7 +127,7 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
     for row in times.values():
         assert 0 < row['invoke_median'] < row['step_median'] <= row['step_p95']
     text = (tmp_path / 'emotion_lstm.md').read_text()
-    assert 'held to the float network' in text
+    assert 'held to the float network over 12000 frames' in text
     assert 'emotion_lstm.json' in done.output
     # It is what the estimator takes, and answers as the float network does.
     face = FEATURES.blendshapes[:1]

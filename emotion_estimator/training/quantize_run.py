@@ -83,7 +83,7 @@ def quantize_streaming(
                   for way, content in contents.items() if way != FLOAT]
     table: dict[str, Any] = {
         'quantization': {
-            'least_agreement': LEAST_AGREEMENT, 'rule': RULE,
+            'frames': moving.row.size, 'least_agreement': LEAST_AGREEMENT, 'rule': RULE,
             'candidates': {
                 one.name: {**one.figures(), 'float_operators': float_operators(contents[one.name])}
                 for one in candidates
