@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.training.dataset import FER_CLASSES
@@ -47,7 +47,7 @@ def test_a_network_that_is_shy_of_sadness_is_helped() -> None:
 
 
 def test_accuracy_counts_as_much_as_asked() -> None:
-    sets = [shy_of_sadness()]
+    sets = [shy_of_sadness(shy=0.0)]
     by_f1, by_accuracy = (operating_point(sets, GROUPING, counts) for counts in (0.0, 100.0))
     # Rare labels are said more often for macro-F1 than accuracy can bear.
     assert by_f1[SAD] > by_accuracy[SAD]
@@ -80,5 +80,6 @@ def test_a_temperature_changes_no_label(seed: int, temperature: float) -> None:
     sharp = sharpen(probabilities, temperature)
     np.testing.assert_allclose(sharp.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(sharp.argmax(axis=1), probabilities.argmax(axis=1))
+    assume(abs(temperature - 1) > 0.01)
     more_even = sharp.max(axis=1) <= probabilities.max(axis=1) + 1e-4
     assert more_even.all() if temperature >= 1 else (~more_even).any()
