@@ -184,8 +184,8 @@ def _quantized(metrics: dict[str, Any]) -> str:
     paper = f' The paper\'s network ({times["paper"]}): a step takes {shares}.' if shares else ''
     failed = ''.join(f'{one}\n\n' for one in parity['not_convertible'].values())
     return (
-        f'Quantized in several ways and held to the float network over {parity["frames"]} frames of '
-        'PublicTest faces in motion, each file with its own memory. Shipped is, '
+        f'Quantized in several ways and held to the float network over {parity["frames"]} frames '
+        'of PublicTest faces in motion, each file with its own memory. Shipped is, '
         f'{parity["rule"]}. '
         'Where runtimes differ the worse figure is shown:\n\n'
         f'{markdown_table(*parity_table(parity))}\n\n{failed}'
