@@ -1,4 +1,4 @@
-"""Training's plain numpy parts: varying stills, sequences, figures of merit."""
+"""Training's plain numpy parts: varying stills, figures of merit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.training.augment import (
     Enlargement,
     displacement,
@@ -16,17 +15,12 @@ from emotion_estimator.training.augment import (
     vary,
     warp,
 )
-from emotion_estimator.training.dataset import FER_CLASSES
 from emotion_estimator.training.scores import (
     calibration_error,
     classification,
     correlations,
     macro_f1,
 )
-from emotion_estimator.training.sequences import SequenceMaker, SequenceSettings
-
-HAPPY, NEUTRAL = FER_CLASSES.index('happy'), FER_CLASSES.index('neutral')
-SMILE = [i for i, name in enumerate(BLENDSHAPE_NAMES) if name.startswith('mouthSmile')]
 
 
 def test_enlargement_puts_the_still_in_the_middle_of_black() -> None:
@@ -96,41 +90,6 @@ def test_copies_are_flipped_and_turned_both_ways() -> None:
     assert (xs < 0).any()
     assert (ys > 10).any()
     assert (ys < -10).any()
-
-
-@pytest.fixture
-def pool() -> tuple[np.ndarray, np.ndarray]:
-    blendshapes = np.full((20, 52), 0.1, np.float32)
-    blendshapes[:10, SMILE] = 0.9
-    return blendshapes, np.array([HAPPY] * 10 + [NEUTRAL] * 10)
-
-
-def test_sequences_are_labelled_by_what_they_show(pool) -> None:
-    shape = SequenceSettings(gain=0.0, missing=0.0)
-    made = SequenceMaker(*pool, shape, seed=1)(200)
-    smiling = made.blendshapes[..., SMILE].mean(axis=-1) > 0.5
-    sure = made.weight > 0.5
-    agree = (smiling == (made.emotion == HAPPY))[sure]
-    assert agree.mean() > 0.99
-    assert 0.1 < (made.emotion == HAPPY).mean() < 0.9
-    changes = (np.diff(made.emotion, axis=1) != 0).any(axis=1).mean()
-    assert 0.1 < changes < 0.5, 'half of the sequences are still, some others change'
-    assert made.blendshapes.min() >= 0
-    assert made.blendshapes.max() <= 1
-
-
-def test_sequences_cover_10_to_60_frames_per_second_and_drops(pool) -> None:
-    dt = SequenceMaker(*pool, SequenceSettings(), seed=2)(300).dt
-    usual = np.median(dt, axis=1)
-    assert usual.min() < 1 / 50
-    assert usual.max() > 1 / 12
-    assert (dt.max(axis=1) > 1.7 * usual[:, 0]).mean() > 0.5
-
-
-def test_the_same_seed_makes_the_same_sequences(pool) -> None:
-    a, b = (SequenceMaker(*pool, SequenceSettings(), seed=3)(5) for _ in range(2))
-    np.testing.assert_array_equal(a.blendshapes, b.blendshapes)
-    np.testing.assert_array_equal(a.emotion, b.emotion)
 
 
 def test_figures_of_a_known_case() -> None:
