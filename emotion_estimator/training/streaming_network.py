@@ -16,6 +16,8 @@ from emotion_estimator.training.settling import Settling
 
 Floats = NDArray[np.float32]
 
+#: Shortest and longest interval that counts, seconds.
+INTERVALS = (1 / 240, 1.0)
 #: Interval that the network sees as zero, seconds.
 _USUAL_DT = 1 / 30
 
@@ -94,7 +96,7 @@ def network_input(scores: Any, dt: Any, network: StreamingNetwork) -> Any:
     normal = tf.clip_by_value(
         (spread(scores, network.settings.floor) - network.mean) / network.scale, -4.0, 4.0
     )
-    interval = tf.math.log(tf.clip_by_value(dt, 1 / 240, 1.0) / _USUAL_DT)
+    interval = tf.math.log(tf.clip_by_value(dt, *INTERVALS) / _USUAL_DT)
     return tf.concat([normal, interval], axis=-1)
 
 
@@ -121,6 +123,21 @@ def assemble(mean: Floats, scale: Floats, settings: StreamingSettings) -> Stream
     return StreamingNetwork(
         keras.Model([scores, dt], logits), keras.Model([scores, dt], frame), mean, scale, settings
     )
+
+
+def round_weights(network: StreamingNetwork, names: tuple[str, ...]) -> None:
+    """Round layers' matrices to the 255 values that int8 weights can have, in place.
+
+    What is trained after this, and the float reference, then have the weights of the shipped file,
+    one scale to a matrix. The LSTM's two matrices share theirs, as they do in a step.
+
+    :param names: of layers: ``front`` stands for all dense layers before the LSTM.
+    """
+    for layer in network.model.layers:
+        if layer.name.startswith(names) and layer.weights:
+            *matrices, bias = layer.get_weights()
+            scale = max(float(np.abs(one).max()) for one in matrices) / 127
+            layer.set_weights([*(np.round(one / scale) * scale for one in matrices), bias])
 
 
 def step_function(
@@ -160,7 +177,8 @@ def step_function(
         weights, logits_bias = layers['logits']
         classes = tf.nn.softmax(output @ weights + (logits_bias + bias))
         now = tf.nn.softmax(tf.math.log(classes @ grouping + LEAST) / temperature)
-        held, age = _settle(now, held, age, dt, network.settings.settling)
+        steps = tf.clip_by_value(dt, *INTERVALS)
+        held, age = _settle(now, held, age, steps, network.settings.settling)
         return held, tf.concat([output, cell, held, age], axis=-1)
 
     return step.get_concrete_function()

@@ -15,6 +15,7 @@ from emotion_estimator.training.grouping import Grouping
 from emotion_estimator.training.operating_point import sharpen, softmax
 from emotion_estimator.training.settling import Settling, settle
 from emotion_estimator.training.streaming_network import (
+    INTERVALS,
     StreamingNetwork,
     StreamingSettings,
     assemble,
@@ -55,7 +56,8 @@ class FittedStreaming:
     def probabilities(self, blendshapes: Floats, dt: Floats) -> Floats:
         """Return the labels' probabilities (B, T, L) of faces (B, T, 52), seconds (B, T, 1)."""
         now = self.of_logits(self.network.logits(blendshapes, dt))
-        return settle(now, dt[..., 0], self.network.settings.settling)
+        steps = np.clip(dt[..., 0], *INTERVALS)
+        return settle(now, steps, self.network.settings.settling)
 
     def stills(self, blendshapes: Floats) -> Floats:
         """Return the labels' probabilities (N, L) of unrelated faces (N, 52)."""
