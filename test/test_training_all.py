@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,9 +51,21 @@ def read(path: Path) -> dict:
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory) -> Path:
-    """A folder with a whole run, ``one``."""
+    """A folder with a whole run, ``one``, that was interrupted and continued."""
     folder = tmp_path_factory.mktemp('training')
-    finished(quick(folder, 'one', '--models', folder / 'shipped'))
+    whole = quick(folder, 'one', '--models', folder / 'shipped')
+    with subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        for line in run.stdout:
+            if 'fit streaming' in line:
+                run.send_signal(signal.SIGINT)
+                break
+        _, said = run.communicate()
+    assert run.returncode == 130, said[-4000:]
+    assert said.splitlines()[-1] == 'emotion-estimator: interrupted; the same command continues'
+    assert 'Traceback' not in said
+    shown = finished(whole)
+    assert '9/12 fit paper-relevant: done before, in ' in shown
+    assert '10/12 fit streaming (says' in shown
     return folder
 
 
@@ -107,27 +120,18 @@ def test_the_report_says_what_the_file_says(folder: Path, faces) -> None:
     assert report['grouping']['labels'] == list(LABELS)
 
 
-def test_interrupted_and_continued_it_ends_as_the_first(folder: Path) -> None:
-    again = quick(folder, 'two', '--skip-papers')
-    with subprocess.Popen(again, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        for line in run.stdout:
-            if 'fit streaming' in line:
-                run.send_signal(signal.SIGINT)
-                break
-        _, said = run.communicate()
-    assert run.returncode == 130, said[-4000:]
-    assert said.splitlines()[-1] == (
-        'emotion-estimator: interrupted; the same command continues'
-    )
-    assert 'Traceback' not in said
-    shown = finished(again)
-    assert '6/10 sequences: done before' in shown
-    assert 'fit streaming (says' in shown
-    reports = [read(folder / name / 'report' / 'report.json') for name in ('one', 'two')]
-    for split in ('public_test', 'private_test'):
-        first, second = (one['stills']['streaming']['face_mesh'][split] for one in reports)
-        for key in ('accuracy', 'macro_f1', 'cross_entropy', 'ece'):
-            assert second[key] == pytest.approx(first[key], abs=0.005), (split, key)
+def test_a_second_run_with_the_same_seed_ends_as_the_first(folder: Path) -> None:
+    # By itself, in a process that has fitted nothing else before.
+    shutil.copytree(folder / 'one' / 'features', folder / 'two' / 'features')
+    first = read(folder / 'one' / 'tables' / 'streaming.json')
+    settings = first['settings']['training']
+    finished(command('fit', 'streaming', '--run', folder / 'two', '--seed', settings['seed'],
+                     '--epochs', settings['epochs'], '--steps', settings['steps']))
+    second = read(folder / 'two' / 'tables' / 'streaming.json')
+    for key in ('accuracy', 'macro_f1', 'cross_entropy', 'ece'):
+        assert second['public_test']['face_mesh'][key] == pytest.approx(
+            first['public_test']['face_mesh'][key], abs=0.005
+        ), key
 
 
 def test_called_again_nothing_is_left_to_do(folder: Path) -> None:

@@ -32,7 +32,7 @@ from emotion_estimator.version import __version__
 
 _PATH = click.Path(path_type=Path)
 #: Faces of the set that ``--quick`` makes.
-_MADE_FACES = 240
+_MADE_FACES = 180
 #: Stages that ``--skip-papers`` leaves out.
 _PAPERS = ('fit paper', 'fit paper-relevant')
 
@@ -40,8 +40,8 @@ _PAPERS = ('fit paper', 'fit paper-relevant')
 _QUICK: dict[str, dict[str, Any]] = {
     'relevant': {'least': 20},
     'fit dense': {'epochs': 10},
-    'fit paper': {'epochs': 2},
-    'fit paper-relevant': {'epochs': 2},
+    'fit paper': {'epochs': 1},
+    'fit paper-relevant': {'epochs': 1},
     'fit streaming': {'epochs': 10, 'steps': 60},
     'quantize': {'paper': False, 'rounds': 3, 'faces': 20},
     'evaluate': {'faces': 20},
