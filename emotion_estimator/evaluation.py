@@ -33,10 +33,11 @@ def read_blendshape_table(path: Path) -> tuple[FloatArray, Labels]:
     try:
         # Spreadsheet programs put a byte order mark first.
         with path.open(newline='', encoding='utf-8-sig') as file:
-            for index, row in enumerate(csv.reader(file)):
+            lines = csv.reader(file)
+            for index, row in enumerate(lines):
                 if not row or (index == 0 and _is_header(row)):
                     continue
-                values, label = _parse(row, path, len(scores) + 1)
+                values, label = _parse(row, f'{path}, line {lines.line_num}')
                 scores.append(values)
                 labels.append(label)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -58,23 +59,21 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _parse(row: list[str], path: Path, number: int) -> tuple[list[float], int]:
+def _parse(row: list[str], where: str) -> tuple[list[float], int]:
     if len(row) <= _COUNT:
         raise InputError(
-            f'{path}, row {number}: {len(row)} columns; {_COUNT} blendshapes and a label are needed'
+            f'{where}: {len(row)} columns; {_COUNT} blendshapes and a label are needed'
         )
     try:
         values = [float(cell) for cell in row[:_COUNT]]
-        label = float(row[_COUNT])
     except ValueError as error:
-        raise InputError(f'{path}, row {number}: {error}; every score is a number') from error
-    if label not in range(len(LABELS)):
-        raise InputError(
-            f'{path}, row {number}: label {row[_COUNT]!r}; use 0 happy, 1 unknown or 2 sad'
-        )
+        raise InputError(f'{where}: {error}; every score is a number') from error
+    label = row[_COUNT]
+    if not _is_number(label) or float(label) not in range(len(LABELS)):
+        raise InputError(f'{where}: label {label!r}; use 0 happy, 1 unknown or 2 sad')
     if not all(0.0 <= value <= 1.0 for value in values):
-        raise InputError(f'{path}, row {number}: a score lies outside 0 to 1, or is no number')
-    return values, int(label)
+        raise InputError(f'{where}: a score lies outside 0 to 1, or is no number')
+    return values, int(float(label))
 
 
 def classification_report(truth: Labels, predicted: Labels) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from emotion_estimator.evaluation import (
 )
 
 ROW = ','.join(['0.25'] * 52)
+HEADER = ','.join(f's{k}' for k in range(52)) + ',label,index\n'
 
 
 def write(tmp_path, text):
@@ -20,8 +21,7 @@ def write(tmp_path, text):
 
 
 def test_a_table_reads_with_or_without_header_and_further_columns(tmp_path):
-    header = ','.join(f's{k}' for k in range(52)) + ',label,index\n'
-    scores, labels = read_blendshape_table(write(tmp_path, f'{header}{ROW},2,17\n\n{ROW},0.0,18\n'))
+    scores, labels = read_blendshape_table(write(tmp_path, f'{HEADER}{ROW},2,17\n\n{ROW},0.0,18\n'))
     assert scores.shape == (2, 52)
     assert scores.dtype == np.float32
     assert labels.tolist() == [2, 0]
@@ -37,14 +37,16 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
     ('text', 'says'),
     [
         ('', 'has no rows'),
-        ('0.1,0.2\n', 'row 1: 2 columns'),
-        (f'{ROW.replace("0.25", "x", 1)},1\n{ROW},1\n', "row 1: could not convert string"),
-        (f'\n{ROW.replace("0.25", "x")},1\n{ROW},1\n', "row 1: could not convert string"),
+        ('0.1,0.2\n', 'line 1: 2 columns'),
+        (f'{ROW.replace("0.25", "x", 1)},1\n{ROW},1\n', "line 1: could not convert string"),
+        (f'\n{ROW.replace("0.25", "x")},1\n{ROW},1\n', "line 2: could not convert string"),
         (f'{ROW},"{"1" * 200_000}"\n', 'larger than field limit'),
         (f'{ROW},3\n', "label '3'; use 0 happy"),
-        (f'{ROW},1\n{ROW.replace("0.25", "x", 1)},1\n', 'row 2'),
-        (f'{ROW.replace("0.25", "nan", 1)},1\n', 'row 1: a score lies outside'),
-        (f'{ROW},1\n{ROW.replace("0.25", "1.5", 1)},1\n', 'row 2: a score lies outside'),
+        (f'{HEADER}{ROW},1\n\n{ROW},joy\n', "line 4: label 'joy'; use 0 happy"),
+        (f'{ROW},nan\n', "line 1: label 'nan'; use 0 happy"),
+        (f'{ROW},1\n{ROW.replace("0.25", "x", 1)},1\n', 'line 2'),
+        (f'{ROW.replace("0.25", "nan", 1)},1\n', 'line 1: a score lies outside'),
+        (f'{ROW},1\n{ROW.replace("0.25", "1.5", 1)},1\n', 'line 2: a score lies outside'),
     ],
 )
 def test_a_bad_table_is_named(tmp_path, text, says):
