@@ -118,6 +118,7 @@ def test_a_video_gives_one_line_a_frame(tmp_path):
         (['training', 'features', '--data', 'text.mp4'], 'text.mp4 is no FER2013'),
         (['training', 'relevant', '--run', 'gone'], 'training features'),
         (['training', 'blendshapes', '--data', 'x.npz'], '--teacher face_landmarker.task'),
+        (['training', 'data', '--data', 'x.npz', '--seed', '-1'], "Invalid value for '--seed'"),
     ],
 )  # fmt: skip
 def test_bad_usage_and_input_give_one_line_and_status_2(tmp_path, arguments, says):

@@ -13,8 +13,9 @@ from still_features import made_features
 
 pytest.importorskip('matplotlib', reason='training needs matplotlib (requirements/training.in)')
 
+from emotion_estimator.cli.training import training
 from emotion_estimator.cli.training.models import fit, tune
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.training.feature_set import save_features
 
 RUN = CliRunner()
@@ -51,6 +52,38 @@ def test_what_is_missing_is_said_in_one_line(tmp_path, verb, arguments, words):
         )
     assert words in str(caught.value)
     assert '\n' not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    save_features(made_features(), tmp_path / 'features' / 'face_landmarker.npz')
+    (tmp_path / 'tables').write_text('no folder')
+    with pytest.raises(InputError, match=r'tables cannot be used .File exists.; choose another'):
+        RUN.invoke(training, ['relevant', '--run', str(tmp_path)], catch_exceptions=False,
+                   standalone_mode=False)
+
+
+def test_what_the_shipped_file_cannot_tell_apart_is_refused_before_hours_of_work(tmp_path):
+    needs_tensorflow()
+    pytest.importorskip('jinja2', reason='needs jinja2 (requirements/training.in)')
+    with pytest.raises(InputError, match=r'grouping seven has the labels angry, .*one by one'):
+        RUN.invoke(training, ['all', '--quick', '--run', str(tmp_path), '--grouping', 'seven'],
+                   catch_exceptions=False, standalone_mode=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_streaming_network_is_named(tmp_path):
+    needs_tensorflow()
+    from emotion_estimator.training.streaming_store import load_streaming
+
+    folder = tmp_path / 'checkpoints' / 'streaming'
+    folder.mkdir(parents=True)
+    (folder / 'streaming.json').write_text(json.dumps({'settings': {
+        'front': [8], 'units': [4], 'floor': 1e-4, 'dropout': 0.0, 'settling': {},
+    }}))
+    # As a zip file begins that was not written to its end.
+    (folder / 'streaming.npz').write_bytes(b'PK\x03\x04')
+    with pytest.raises(ModelError, match=r'holds no fitted streaming network .*fit streaming'):
+        load_streaming(tmp_path)
 
 
 @pytest.mark.skipif(find_spec('tensorflow') is not None, reason='TensorFlow is installed')

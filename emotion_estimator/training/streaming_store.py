@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,9 @@ def load_streaming(run: Path) -> FittedStreaming:
         return FittedStreaming(
             network, grouping, np.array(told['bias'], np.float32), told['temperature'], made
         )
-    except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
+    except (
+        OSError, EOFError, KeyError, ValueError, TypeError, IndexError, zipfile.BadZipFile
+    ) as error:
         raise ModelError(
             f'{folder} holds no fitted streaming network ({first_line(error)}); '
             '"emotion-estimator training fit streaming" makes it'

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import InputError, first_line
 
 #: Each verb's module, imported when it is asked for (some of them bring matplotlib), and what the
 #: list of verbs says of it.
@@ -49,7 +49,7 @@ class _Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         # Verbs import what is slow to import once they run.
-        with _extra_named():
+        with _extra_named(), _file_named():
             return super().invoke(ctx)
 
 
@@ -64,6 +64,21 @@ def _extra_named() -> Iterator[None]:
             raise
         raise InputError(
             f'training needs {package}; pip install "emotion-estimator[training]"'
+        ) from error
+
+
+@contextmanager
+def _file_named() -> Iterator[None]:
+    """Say of a folder or file that cannot be written, or a full disk, which one."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = 'a file of the run' if error.filename is None else error.filename
+        raise InputError(
+            f'{where} cannot be used ({error.strerror or first_line(error)}); choose another '
+            'folder, or make room in this one'
         ) from error
 
 

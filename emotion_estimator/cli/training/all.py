@@ -22,9 +22,11 @@ from emotion_estimator.cli.training.options import (
 )
 from emotion_estimator.cli.training.report import evaluate
 from emotion_estimator.cli.training.streaming import quantize, sequences
+from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.training import made_set
+from emotion_estimator.training.grouping import load_grouping
 from emotion_estimator.training.model_folder import HEAD, STREAMING, copy_model
 from emotion_estimator.training.stages import Stage, fingerprint, run_stages
 from emotion_estimator.training.text_table import text_table
@@ -85,6 +87,13 @@ def all(
     for module in ('tensorflow', 'tf_keras', 'jinja2'):
         if find_spec(module) is None:
             raise InputError(f'training needs {module}; pip install "emotion-estimator[training]"')
+    labels = load_grouping(shared['grouping'], shared['config']).labels
+    if sorted(labels) != sorted(LABELS):
+        raise InputError(
+            f'grouping {shared["grouping"]} has the labels {", ".join(labels)}; robots run '
+            f'{", ".join(LABELS)}, and the shipped file tells no others apart; call the verbs one '
+            'by one up to "fit", then "evaluate"'
+        )
     if images is None:
         if not quick:
             raise click.UsageError('Missing option \'--data\'; --quick makes a small set instead.')

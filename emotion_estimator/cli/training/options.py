@@ -49,7 +49,10 @@ grouping_option = click.option(
 processes_option = click.option(
     '--processes', type=click.IntRange(1), default=None, help='Worker processes; all cores.'
 )
-seed_option = click.option('--seed', type=int, default=11, show_default=True)
+# What NumPy and Keras take.
+seed_option = click.option(
+    '--seed', type=click.IntRange(0, 2**32 - 1), default=11, show_default=True
+)
 
 
 def all_of(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
