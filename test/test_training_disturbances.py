@@ -14,7 +14,7 @@ from emotion_estimator.training.disturbances import Disturbances, disturb
 
 CALM = Disturbances(
     white=(0.0, 0.0), tremor=(0.0, 0.0), drift=(0.0, 0.0), turn=(0.0, 0.0), blinks=0.0, speaks=0.0,
-    gain=0.0, missing=0.0,
+    calm=0.0, gain=0.0, missing=0.0,
 )
 LIDS = {i for i, name in enumerate(BLENDSHAPE_NAMES)
         if name.startswith(('eyeBlink', 'eyeLookDown', 'eyeSquint'))}
@@ -44,7 +44,7 @@ def changed_columns(after: np.ndarray, before: np.ndarray) -> set[int]:
 @settings(max_examples=25, deadline=None)
 def test_scores_stay_scores_however_strong_it_is(seed: int, strength: float) -> None:
     scores, times = still_faces(seed)
-    usual = Disturbances(speaks=1.0, blinks=2.0, gain=0.5)
+    usual = Disturbances(speaks=1.0, blinks=2.0, calm=0.0, gain=0.5)
     wild = replace(usual, **{
         name: (0.0, getattr(usual, name)[1] * strength)
         for name in ('white', 'tremor', 'drift', 'turn')
@@ -152,3 +152,10 @@ def test_a_gain_is_one_factor_for_a_sequence() -> None:
     factor = found / scores
     np.testing.assert_allclose(factor, np.repeat(factor[:, :1], 5, axis=1), rtol=1e-4)
     assert np.log(factor[:, 0]).std() == pytest.approx(0.2, rel=0.1)
+
+
+def test_calm_faces_are_as_the_stills_are() -> None:
+    scores, times = still_faces(3, count=400, frames=10)
+    found = disturbed(scores, times, Disturbances(calm=0.3))
+    untouched = (found == scores).all(axis=(1, 2)).mean()
+    assert 0.22 < untouched < 0.38

@@ -20,7 +20,7 @@ from emotion_estimator.training.sequences import SequenceMaker, SequenceSettings
 
 CALM = Disturbances(
     white=(0.0, 0.0), tremor=(0.0, 0.0), drift=(0.0, 0.0), turn=(0.0, 0.0), blinks=0.0, speaks=0.0,
-    gain=0.0, missing=0.0,
+    calm=0.0, gain=0.0, missing=0.0,
 )
 PLAIN = SequenceSettings(steps=60, dropped=0.0, leaves=0.0, disturbances=CALM)
 RNG = np.random.default_rng(0)

@@ -40,6 +40,7 @@ class Disturbances:
         answers five times as much.
     :param blinks: blinks per second (Poisson).
     :param speaks: share of sequences in which the person speaks.
+    :param calm: share of sequences without any of these: faces seen as clearly as the stills are.
     :param gain: standard deviation of the logarithm of each blendshape's gain in a sequence:
         landmark sources, cameras and faces differ in it.
     :param missing: share of blendshapes that stay at nought in a sequence, so that no single one
@@ -52,8 +53,9 @@ class Disturbances:
     turn: tuple[float, float] = (0.0, 0.15)
     blinks: float = 0.35
     speaks: float = 0.25
-    gain: float = 0.1
-    missing: float = 0.005
+    calm: float = 0.35
+    gain: float = 0.05
+    missing: float = 0.002
 
 
 def disturb(
@@ -64,12 +66,15 @@ def disturb(
     :param times: (B, T), seconds, increasing.
     """
     count, _, width = scores.shape
+    as_they_are = scores
     gain = np.exp(settings.gain * rng.normal(size=(count, 1, width)))
     gain[rng.random(gain.shape) < settings.missing] = 0
     scores = scores * gain.astype(np.float32)
     scores = _speech(scores, times, settings.speaks, rng)
     scores = _move(scores, _movement(times, settings, rng, width))
-    return _blinks(scores, times, settings.blinks, rng)
+    disturbed = _blinks(scores, times, settings.blinks, rng)
+    calm = rng.random(count) < settings.calm
+    return np.where(calm[:, None, None], as_they_are, disturbed)
 
 
 def _movement(

@@ -25,10 +25,10 @@ class Settling:
         ``longest`` that time in seconds at most.
     """
 
-    jump: float = 0.25
-    width: float = 0.03
-    share: float = 0.3
-    longest: float = 3.0
+    jump: float = 0.4
+    width: float = 0.04
+    share: float = 0.4
+    longest: float = 4.0
 
 
 def settle(probabilities: Floats, dt: Floats, how: Settling) -> Floats:
