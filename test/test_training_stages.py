@@ -25,7 +25,7 @@ class Course:
         self.ran, self.said = [], []
         run_stages([
             Stage(name, lambda name=name: self.work(name), {'option': decided.get(name, 0)},
-                  (self.run / name,))
+                  (self.run / name,), (self.run / f'{name}-state',))
             for name in ('look', 'learn', 'tell')
         ], self.run, self.said.append, again)
         return self.ran
@@ -58,6 +58,19 @@ def test_all_that_comes_after_a_change_runs_again(tmp_path: Path) -> None:
     assert course(learn=1, again='tell') == ['tell']
     (tmp_path / 'look').unlink()
     assert course(learn=1) == ['look', 'learn', 'tell']
+
+
+def test_only_a_stage_that_is_asked_for_again_forgets_where_it_was(tmp_path: Path) -> None:
+    course = Course(tmp_path)
+    course()
+    states = [tmp_path / f'{name}-state' for name in ('look', 'learn', 'tell')]
+    for state in states:
+        state.mkdir()
+        (state / 'weights').write_text('')
+    course(look=1)
+    assert all(state.exists() for state in states)
+    course(look=1, again='learn')
+    assert [state.exists() for state in states] == [True, False, False]
 
 
 def test_an_interrupted_stage_is_called_again_and_adds_up_its_time(tmp_path: Path) -> None:

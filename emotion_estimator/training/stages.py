@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +22,15 @@ class Stage:
     :param work: does it; what it prints is kept in a file.
     :param decided_by: what its outcome depends on, beside the stages before it.
     :param makes: what it leaves; once that is gone it has to run again.
+    :param continues: folders from which it goes on by itself where it was; emptied where it is
+        asked to run again.
     """
 
     name: str
     work: Callable[[], object]
     decided_by: Mapping[str, object]
     makes: tuple[Path, ...]
+    continues: tuple[Path, ...] = ()
 
 
 def run_stages(
@@ -39,28 +43,31 @@ def run_stages(
 
     :param run: folder; what the stages print goes to ``log/<stage>.txt`` in it.
     :param say: shows a line.
-    :param again: name of the stage from which on all run again.
+    :param again: name of the stage from which on all run again, from their beginnings.
     :returns: ``seconds`` of all, and by stage its ``seconds``, ``done``, ``this_call`` and ``key``.
     """
     path = run / 'tables' / 'times.json'
     known = _read(path)
     (run / 'log').mkdir(parents=True, exist_ok=True)
     times: dict[str, Any] = {}
-    key, anew = '', False
+    key, anew, asked = '', False, False
     for number, stage in enumerate(stages, 1):
         key = hashlib.sha256(
             json.dumps([key, stage.name, stage.decided_by], default=str, sort_keys=True).encode()
         ).hexdigest()[:16]
         before = known.get(stage.name, {})
         same = before.get('key') == key
-        anew = anew or stage.name == again
+        asked = asked or stage.name == again
+        anew = anew or asked
         title = f'{number}/{len(stages)} {stage.name}'
         if same and before['done'] and not anew and all(made.exists() for made in stage.makes):
             times[stage.name] = {**before, 'this_call': False}
             say(f'{title}: done before, in {before["seconds"]} s')
             continue
         anew = True
-        spent = before['seconds'] if same and not before['done'] else 0.0
+        for folder in stage.continues if asked else ():
+            shutil.rmtree(folder, ignore_errors=True)
+        spent = before['seconds'] if same and not before['done'] and not asked else 0.0
         log = run / 'log' / f'{stage.name.replace(" ", "-")}.txt'
         say(f'{title} (says: {log})')
         started, done = time.monotonic(), False

@@ -14,7 +14,7 @@ from emotion_estimator.errors import InputError, first_line
 #: Each verb's module, imported when it is asked for (some of them bring matplotlib), and what the
 #: list of verbs says of it.
 VERBS = {
-    'all': ('all', 'Run the whole course on your data, from raw images to models and a report.'),
+    'all': ('all', 'Run the whole pipeline on your data, from raw images to models and a report.'),
     'data': ('data', 'Count the images of each class and split.'),
     'clean': ('data', 'Find the images in which no face is seen.'),
     'make-set': ('data', 'Make a small set, to try training without FER2013.'),

@@ -72,7 +72,8 @@ _QUICK: dict[str, dict[str, Any]] = {
               help='To see that it runs: short schedules, the shipped head, and without --data a '
                    'small made set. The models are no good.')
 @click.option('--from', 'again', default=None, metavar='STAGE',
-              help='Run this stage and all after it again, done or not.')
+              help='Run this stage and all after it again from their beginnings, done or not; '
+                   'leave it out to continue such a call.')
 def all(
     images: Path | None, run: Path, cache: Path | None, ship: Path | None,
     seed: int, keep_head: bool, skip_papers: bool, quick: bool, again: str | None, **shared: Any,
@@ -135,16 +136,21 @@ def _stages(shared: dict[str, Any], quick: bool, keep_head: bool) -> list[Stage]
     stages: list[Stage] = []
     ctx = click.get_current_context()
 
-    def add(name: str, verb: click.Command, *makes: Path, **own: Any) -> None:
+    def add(
+        name: str, verb: click.Command, *makes: Path, continues: tuple[Path, ...] = (), **own: Any
+    ) -> None:
         taken = {parameter.name for parameter in verb.params}
         given = {**{key: one for key, one in shared.items() if key in taken}, **own,
                  **(_QUICK.get(name, {}) if quick else {})}
         # How many workers there are, and where things are kept, changes no outcome.
         decides = {key: one for key, one in given.items() if key not in ('processes', 'cache')}
-        stages.append(Stage(name, lambda: ctx.invoke(verb, **given), {**origin, **decides}, makes))
+        stages.append(Stage(
+            name, lambda: ctx.invoke(verb, **given), {**origin, **decides}, makes, continues
+        ))
 
     def fitted(model: str) -> None:
-        add(f'fit {model}', fit, run / 'tables' / f'{model}.json', model=model, source=source)
+        add(f'fit {model}', fit, run / 'tables' / f'{model}.json', model=model, source=source,
+            continues=(run / 'checkpoints' / model,))
 
     add('data', data, run / 'tables' / 'counts.json')
     if keep_head:
