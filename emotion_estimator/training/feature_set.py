@@ -89,3 +89,28 @@ def load_features(path: Path) -> FeatureSet:
 
 
 _AGAIN = 'write it with "emotion-estimator training features"'
+
+
+def load_sources(run: Path) -> list[FeatureSet]:
+    """Read the features of every landmark source that a run folder holds.
+
+    :raises InputError: it holds none, or they were taken of different images.
+    """
+    paths = sorted((run / 'features').glob('*.npz'))
+    found = [load_features(path) for path in paths]
+    if not found:
+        raise InputError(f'{run}/features has no features; {_AGAIN}')
+    first = found[0].where(~found[0].augmented)
+    for other in found[1:]:
+        second = other.where(~other.augmented)
+        # Not every source finds every face: where both did, they know the same of it.
+        _, one, two = np.intersect1d(first.image_id, second.image_id, return_indices=True)
+        same = (first.emotion[one] == second.emotion[two]) & (
+            first.usage[one] == second.usage[two]
+        )
+        if not len(one) or not same.all():
+            raise InputError(
+                f'the features of {first.source} and {second.source} in {run}/features are of '
+                f'different images; remove that folder, and {_AGAIN}'
+            )
+    return found

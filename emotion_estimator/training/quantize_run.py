@@ -16,8 +16,7 @@ from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.tflite import runtimes
 from emotion_estimator.training.card_figures import measure_card
 from emotion_estimator.training.dataset import PUBLIC_TEST, TRAINING
-from emotion_estimator.training.feature_set import FeatureSet, load_features
-from emotion_estimator.training.features import SOURCES
+from emotion_estimator.training.feature_set import FeatureSet, load_sources
 from emotion_estimator.training.networks import build
 from emotion_estimator.training.parity import LEAST_AGREEMENT, RULE, Candidate, choose
 from emotion_estimator.training.quantize import (
@@ -42,8 +41,8 @@ from emotion_estimator.training.streaming_store import (
 from emotion_estimator.training.tables import write_json
 from emotion_estimator.training.tflite_file import float_operators
 
-#: Sequences and frames that parity is measured on: 12,000 of PublicTest's faces, none of them seen
-#: in training; and those of Training that scale int8 activations.
+#: Sequences and frames that parity is measured on, 12,000 of PublicTest's faces, and those of
+#: Training that scale int8 activations.
 _PARITY, _SCALING = (100, 120), (24, 48)
 _PARITY_SEED, _SCALING_SEED = 41, 42
 
@@ -68,7 +67,7 @@ def quantize_streaming(
     :raises InputError: the run has no features to compare on.
     """
     fitted = load_streaming(run)
-    sources = _sources(run)
+    sources = load_sources(run)
     contents, failures = _conversions(fitted, _sequences(sources, TRAINING, _SCALING))
     moving = _sequences(sources, PUBLIC_TEST, _PARITY)
     papers, made_of = _papers(run, fitted.grouping.labels) if with_paper else ({}, '')
@@ -110,14 +109,6 @@ def quantize_streaming(
         written, {each.source: each for each in sources}, public_only=True, faces=faces,
         pairs=faces + faces // 2,
     )
-
-
-def _sources(run: Path) -> list[FeatureSet]:
-    paths = [run / 'features' / f'{source}.npz' for source in SOURCES]
-    found = [load_features(path) for path in paths if path.exists()]
-    if not found:
-        raise InputError(f'{run}/features has no features; "... training features" writes them')
-    return found
 
 
 def _sequences(

@@ -16,7 +16,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 _NEUTRAL = FER_CLASSES.index('neutral')
-#: More changes than this fit into no sequence that is made here.
+#: Most changes in a sequence; what would follow is a longer hold.
 _MOST_CHANGES = 6
 
 
@@ -120,7 +120,7 @@ class SequenceMaker:
             rng.random(count) < 0.6, neutral, rng.choice(self._expressive, count)
         )
         held = rng.random(count) < settings.still
-        # Half of those that hold one expression throughout are drawn as the pool has them.
+        # Those that hold one expression throughout are drawn as the pool has them.
         current[held] = rng.integers(len(self._pool), size=held.sum())
         onsets = rng.uniform(*settings.onset, (count, _MOST_CHANGES))
         holds = rng.uniform(*settings.hold, (count, _MOST_CHANGES))

@@ -192,7 +192,8 @@ class _State:
         )
         note = folder / 'history.json'
         if self._manager.latest_checkpoint and note.exists():
-            self._manager.checkpoint.restore(self._manager.latest_checkpoint)
+            restored = self._manager.checkpoint.restore(self._manager.latest_checkpoint)
+            restored.expect_partial()
             self.history = json.loads(note.read_text())
             self.number = int(self.history[-1]['step'])
             self.best = max(line['validation'] for line in self.history)
@@ -208,9 +209,12 @@ class _State:
         if score > self.best:
             self.best, self.best_weights = score, self._model.get_weights()
         if self._folder is not None:
-            np.savez(self._folder / 'best.npz', *self.best_weights)
+            np.savez(self._folder / 'partial.npz', *self.best_weights)
+            (self._folder / 'partial.npz').replace(self._folder / 'best.npz')
             self._manager.save(checkpoint_number=number)
-            (self._folder / 'history.json').write_text(json.dumps(self.history, indent=1))
+            partial = self._folder / 'partial.json'
+            partial.write_text(json.dumps(self.history, indent=1))
+            partial.replace(self._folder / 'history.json')
 
 
 def same_run(folder: Path, *settings: Any) -> None:

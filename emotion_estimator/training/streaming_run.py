@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.training.dataset import FER_CLASSES, PUBLIC_TEST, TRAINING
-from emotion_estimator.training.feature_set import FeatureSet, load_features
-from emotion_estimator.training.features import SOURCES
+from emotion_estimator.training.feature_set import FeatureSet, load_sources
 from emotion_estimator.training.grouping import SHIPPED_GROUPING, load_grouping
 from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.training.operating_point import (
@@ -69,13 +68,18 @@ def run_streaming(
     """
     started = time.monotonic()
     labels = load_grouping(grouping, config)
-    sources = _sources(run)
+    sources = load_sources(run)
     learned = [each.where(each.usage == TRAINING) for each in sources]
     held = [each.where(each.usage == PUBLIC_TEST) for each in sources]
     pool = np.concatenate([each.blendshapes for each in learned])
     emotion = np.concatenate([each.emotion for each in learned])
     if not len(pool) or not all(len(each) for each in held):
         raise InputError(f'{run}/features has no faces of Training or of PublicTest; both are used')
+    # Before minutes of training.
+    try:
+        maker = SequenceMaker(pool, emotion, shape)
+    except ValueError as error:
+        raise InputError(f'{run}/features: {error} in Training') from error
     folder = streaming_folder(run)
     same_run(folder, settings, training, shape, _Data(_fingerprint(pool, emotion), labels.labels))
     # Before the first weights are drawn.
@@ -89,8 +93,7 @@ def run_streaming(
         return -float(np.mean([-np.log(np.maximum(one, 1e-9)).mean() for one in right]))
 
     history = fit(
-        network, SequenceMaker(pool, emotion, shape), targets, labels.matrix, validate, training,
-        folder,
+        network, maker, targets, labels.matrix, validate, training, folder
     )
     before = validate(network)
     round_weights(network, ('lstm', 'logits'))
@@ -114,14 +117,6 @@ def run_streaming(
     return _report(run, fitted, held, history, cost, time.monotonic() - started)
 
 
-def _sources(run: Path) -> list[FeatureSet]:
-    paths = [run / 'features' / f'{source}.npz' for source in SOURCES]
-    found = [load_features(path) for path in paths if path.exists()]
-    if not found:
-        raise InputError(f'{run}/features has no features; "... training features" writes them')
-    return found
-
-
 def _fingerprint(pool: Floats, emotion: Ints) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(pool))
     digest.update(np.ascontiguousarray(emotion))
@@ -138,7 +133,10 @@ def _first_stage(
         network.frame_model.load_weights(weights)
     else:
         pretrain(network, pool, labels, training)
-        network.frame_model.save_weights(weights)
+        # Whole or not at all: an interrupted write would be read by the next call.
+        partial = folder / 'partial.weights.h5'
+        network.frame_model.save_weights(partial)
+        partial.replace(weights)
     round_weights(network, ('front',))
     own = softmax(network.frame_logits(pool))
     return (1 - training.own) * labels + training.own * own
