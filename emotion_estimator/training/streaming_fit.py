@@ -22,6 +22,8 @@ Floats = NDArray[np.float32]
 
 #: Stills in a batch.
 _STILLS = 512
+#: Scores that are nought where they are rounded coarsely.
+_SMALL = 0.05
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,14 @@ def pretrain(
 ) -> None:
     """Train the dense layers on single frames, which is quick, in place.
 
-    :param pool: (N, 52), stills; each is shown as it is and mirrored.
+    :param pool: (N, 52), stills; each is shown as it is, mirrored, and without its small scores.
     :param targets: (N, 7), what they show, as probabilities.
     """
     keras.utils.set_random_seed(settings.seed)
-    both = np.concatenate([pool, pool[:, list(MIRROR)]])[:, None]
-    wanted = np.concatenate([targets, targets])[:, None]
+    # Rounded tables and made faces have noughts where landmark models have small scores.
+    sparse = np.where(pool < _SMALL, 0, pool).astype(np.float32)
+    both = np.concatenate([pool, pool[:, list(MIRROR)], sparse])[:, None]
+    wanted = np.concatenate([targets, targets, targets])[:, None]
     dt = np.full((len(both), 1, 1), 1 / 30, np.float32)
     steps = settings.epochs * -(-len(both) // _STILLS)
     schedule = keras.optimizers.schedules.CosineDecay(4e-3, steps, 0.01)

@@ -35,7 +35,7 @@ class StreamingSettings:
 
     front: tuple[int, ...] = (96, 64)
     units: int = 32
-    floor: float = 1e-4
+    floor: float = 1e-3
     dropout: float = 0.3
     settling: Settling = field(default_factory=Settling)
 
