@@ -32,8 +32,8 @@ def scores(**named: float) -> np.ndarray:
 
 SMILE = scores(mouthSmile=0.9, mouthUpperUp=0.5, eyeSquint=0.5, cheekSquint=0.0)
 REST = scores(eyeSquint=0.25, mouthShrugLower=0.1, browOuterUp=0.1, eyeLookDown=0.15)
-#: About the mean of what the Face Landmarker sees in FER2013's sad Training faces, with inner brows,
-#: mouth corners and chin plainer: the mean itself is nearer to neutral than to sad.
+#: About the mean of what the Face Landmarker sees in FER2013's sad Training faces, with inner
+#: brows, mouth corners and chin plainer: the mean itself is nearer to neutral than to sad.
 SAD = scores(eyeSquint=0.34, mouthPucker=0.25, eyeLookDown=0.25, eyeBlink=0.22, browOuterUp=0.2,
              browInnerUp=0.6, eyeLookOut=0.17, eyeLookIn=0.15, eyeLookUp=0.14, mouthFrown=0.2,
              browDown=0.11, mouthRollLower=0.08, mouthLowerDown=0.07, mouthShrugLower=0.3)
