@@ -23,7 +23,7 @@ MARGIN = 0.3
 
 @pytest.fixture(scope='module')
 def portrait():
-    return Portrait(fps=10)
+    return Portrait(fps=30)
 
 
 def orange(image: np.ndarray) -> np.ndarray:
