@@ -54,4 +54,4 @@ def test_slow_cameras_hold_for_as_long() -> None:
         told = course(raw, rate)[0].argmax(axis=-1)
         times.append((told[3 * rate:] == 1).argmax() / rate)
     assert times[0] > 0.2
-    assert abs(times[0] - times[1]) < 0.15
+    assert abs(times[0] - times[1]) < 0.25
