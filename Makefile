@@ -100,7 +100,7 @@ $(VENV)/.test-ready: $(VENV)/.ready requirements/test.lock
 test: $(VENV)/.test-ready build lint types ## lint, types and every test (with ARGS: all but training's)
 	@$(WITH_ROS) $(RUN) -P -m pytest --ignore-glob='*/test_training_*' $(ARGS)
 	@# Training from end to end takes two minutes more, which make test-training spends.
-	@$(if $(ARGS),,$(MAKE) --no-print-directory test-training ARGS=--ignore=test/test_training_all.py)
+	@$(if $(ARGS),,$(MAKE) --no-print-directory test-training ARGS=--deselect=test/test_training_all.py)
 
 lint: $(VENV)/.test-ready ## ruff
 	$(VENV)/bin/ruff check .
