@@ -157,12 +157,22 @@ def test_the_face_is_seen_exactly_when_it_is_there(seen):
     assert [face is None for _, face in seen] == [frame.truth == 'none' for frame, _ in seen]
 
 
-def test_the_shipped_classifier_agrees_with_the_truth(seen):
+def check_agreement(seen):
     right = [frame.truth == (face.label if face else 'none') for frame, face in seen]
     assert np.mean(right) >= 0.9
     for truth in ('happy', 'unknown', 'sad'):
         assert np.mean([ok for ok, (frame, _) in zip(right, seen) if frame.truth == truth]) >= 0.75
 
+
+def test_the_shipped_classifier_agrees_with_the_truth(seen):
+    check_agreement(seen)
+
+
+@pytest.mark.xfail(
+    strict=True, reason='emotion_lstm 2.0.0 takes two seconds at this rate to say sad'
+)
+def test_it_agrees_at_ten_frames_a_second_too():
+    check_agreement(estimate(Portrait(fps=10), 'face_mesh'))
 
 def median(seen: list, truth: str, name: str) -> float:
     i = BLENDSHAPE_NAMES.index(name)

@@ -69,7 +69,7 @@ def test_a_known_temperature_is_found(scale: float) -> None:
     truth = (true.cumsum(axis=1) < rng.random((len(true), 1))).sum(axis=1)
     # Told ``scale`` times too surely.
     found = calibrated_temperature([(softmax(logits * scale), truth)])
-    assert found == pytest.approx(scale, abs=0.12)
+    assert found == pytest.approx(scale, abs=0.07)
 
 
 @given(st.integers(0, 1000), st.floats(0.6, 2.0))
