@@ -27,6 +27,7 @@ from emotion_estimator.emotion import LABELS
 from emotion_estimator.msg import DialogueAction, Emotion, EmotionArray
 from emotion_estimator.nodes.camera import CameraNode
 from emotion_estimator.nodes.conversion import image_message, seconds
+from emotion_estimator.nodes.running import run
 from emotion_estimator.sources.portrait import Portrait
 
 START_TIMEOUT = 40.0
@@ -395,3 +396,17 @@ def test_a_missing_parameter_file_is_named_in_one_line(tmp_path):
         log = child.log.read_text()
         assert 'dialogue_manager.yaml' in log
         assert 'Traceback' not in log
+
+
+class EndsBeforeItSpins(CameraNode):
+    """SIGTERM arrives between the node's making and the executor's first wait."""
+
+    def __init__(self):
+        super().__init__()
+        rclpy.shutdown()
+
+
+def test_a_signal_just_before_the_first_wait_is_no_error(tmp_path, monkeypatch):
+    with RosGraph(tmp_path):
+        monkeypatch.setattr('sys.argv', ['camera', '--ros-args', '-p', 'source:=portrait'])
+        assert run(EndsBeforeItSpins) == 0

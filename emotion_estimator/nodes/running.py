@@ -105,10 +105,11 @@ def run(make_node: Callable[[], StoppableNode]) -> int:
         print(error, file=sys.stderr)
         status = 2
     except RuntimeError as error:
-        # rclpy's own errors: told to stop while it was starting, or arguments it cannot use.
-        if node is not None:
-            raise
+        # rclpy's own errors: told to stop while it was starting (or about to wait for work, where
+        # its executor finds the context gone), or arguments it cannot use.
         told_to_stop = initialised and not rclpy.ok()
+        if node is not None and not told_to_stop:
+            raise
         if not told_to_stop:
             print(f'ROS 2 cannot start this node: {first_line(error)}', file=sys.stderr)
             status = 2
