@@ -8,27 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from emotion_estimator.errors import InputError
+
+#: When a changed value counts: never once the node runs; from the next `configure` on, and so only
+#: while the node is unconfigured; from the next frame or message on.
+Change = Literal['startup', 'configure', 'runtime']
 
 
 def setting(
     default: Any,
     description: str,
     *,
+    change: Change = 'configure',
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """Declare one setting: default, what it does and in which unit, least and greatest value."""
+    """Declare one setting: default, what it does and in which unit, when a change counts, range."""
     metadata = {
         'description': description,
+        'change': change,
         'minimum': minimum,
         'maximum': maximum,
         'choices': choices,
     }
     return field(default=default, metadata=metadata)
+
+
+def _autostart() -> Any:
+    return setting(
+        True,
+        'Configure and activate without being told to, and again after an error; false where a '
+        'lifecycle manager does it',
+        change='startup',
+    )
 
 
 @dataclass(frozen=True)
@@ -46,10 +61,19 @@ class CameraSettings:
         0, 'Image height in pixels, 0 as the source has it', minimum=0, maximum=4320
     )
     frame_id: str = setting(
-        'camera_optical_frame', 'frame_id of the images (REP-103 optical frame)'
+        'camera_optical_frame', 'frame_id of the images (REP-103 optical frame)', change='runtime'
+    )
+    jpeg_quality: int = setting(
+        90,
+        'Quality of the compressed images, which are made only while somebody subscribes',
+        change='runtime',
+        minimum=1,
+        maximum=100,
     )
     loop: bool = setting(False, 'Start a source that ends again from its beginning')
-    exit_at_end: bool = setting(False, 'End the process when the source ends')
+    exit_at_end: bool = setting(
+        False, 'End the process when the source ends', change='runtime'
+    )
     wait_for_subscribers: float = setting(
         0.0,
         'Seconds to wait at most for somebody to listen before the first frame',
@@ -63,6 +87,7 @@ class CameraSettings:
         10.0, 'Greatest seconds between attempts; the wait doubles up to it', minimum=0.05,
         maximum=600.0,
     )
+    autostart: bool = _autostart()
 
     def problem(self) -> str | None:
         """Return what is wrong between settings, None when they fit."""
@@ -89,17 +114,49 @@ class EstimatorSettings:
     min_face_confidence: float = setting(
         0.5, 'Least confidence of the face detector', minimum=0.0, maximum=1.0
     )
+    image_transport: str = setting(
+        'raw',
+        'raw subscribes to image_raw, compressed to image_raw/compressed',
+        choices=('raw', 'compressed'),
+    )
+    max_rate_hz: float = setting(
+        0.0,
+        'Most images worked on per second of their stamps, others are skipped; 0 is no limit',
+        change='runtime',
+        minimum=0.0,
+        maximum=240.0,
+    )
+    primary_face: str = setting(
+        'largest',
+        'Whose emotion goes to the topic emotion: the largest face, the one nearest_centre of the '
+        'image, or the one longest_engaged (longest seen looking towards the camera)',
+        change='runtime',
+        choices=('largest', 'nearest_centre', 'longest_engaged'),
+    )
     face_timeout: float = setting(
         0.5,
         'Seconds without detection after which a face is lost, its identity and state forgotten',
+        change='runtime',
         minimum=0.0,
         maximum=10.0,
     )
     reset_gap: float = setting(
-        1.0, 'Seconds between two images above which all state is reset', minimum=0.05, maximum=60.0
+        1.0,
+        'Seconds between two images above which all state is reset',
+        change='runtime',
+        minimum=0.05,
+        maximum=60.0,
     )
-    publish_blendshapes: bool = setting(True, 'Fill the 52 blendshapes of each Emotion message')
-    debug_image: bool = setting(False, 'Publish the annotated image on the topic debug_image')
+    publish_blendshapes: bool = setting(
+        True, 'Fill the 52 blendshapes of each Emotion message', change='runtime'
+    )
+    debug_image: bool = setting(
+        False, 'Publish the annotated image on the topic debug_image', change='runtime'
+    )
+    ros4hri: bool = setting(
+        True, 'Publish on /humans/faces as REP-155 has it, where hri_msgs is installed'
+    )
+    autostart: bool = _autostart()
 
     def problem(self) -> str | None:
         """Return what is wrong between settings, None when they fit."""
@@ -111,6 +168,7 @@ class DialogueSettings:
     """How the conversation follows the emotions."""
 
     policy_file: str = setting('', 'YAML file of rules and topics; empty takes the shipped one')
+    autostart: bool = _autostart()
 
     def problem(self) -> str | None:
         """Return what is wrong between settings, None when they fit."""
