@@ -1,62 +1,20 @@
 """The estimator alone, for robots that have their own camera driver."""
 
-from pathlib import Path
+from launch.actions import OpaqueFunction
 
-from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
-
+from emotion_estimator.launch_arguments import declare, values
+from emotion_estimator.launch_nodes import Entities, estimator
 from launch import LaunchContext, LaunchDescription
 
-PARAMETERS = Path(get_package_share_directory('emotion_estimator')) / 'config' / 'estimator.yaml'
-
-ARGUMENTS = [
-    DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node'),
-    DeclareLaunchArgument(
-        'image_topic', default_value='image_raw', description='Topic of the images to read'
-    ),
-    DeclareLaunchArgument(
-        'landmark_source',
-        default_value='',
-        choices=['', 'auto', 'face_landmarker', 'face_mesh'],
-        description='Where landmarks come from; empty: as the parameter file says',
-    ),
-    DeclareLaunchArgument(
-        'debug_image',
-        default_value='',
-        choices=['', 'true', 'false'],
-        description='Publish the annotated image; empty: as the parameter file says',
-    ),
-    DeclareLaunchArgument(
-        'params_file',
-        default_value='',
-        description='YAML file laid over the shipped config/estimator.yaml',
-    ),
-]
+ARGUMENTS = declare(
+    'landmark_source', 'namespace', 'params_file', 'image_topic', 'image_transport',
+    'emotion_topic', 'debug_image', 'autostart', 'use_sim_time', 'log_level', 'fastdds_profile',
+)  # fmt: skip
 
 
-def start(context: LaunchContext) -> list[Node]:
+def start(context: LaunchContext) -> Entities:
     """Make the node once the arguments are known."""
-    given = {item.name: LaunchConfiguration(item.name).perform(context) for item in ARGUMENTS}
-    parameters: list = [str(PARAMETERS)]
-    if given['params_file']:
-        parameters.append(given['params_file'])
-    if given['landmark_source']:
-        parameters.append({'landmark_source': given['landmark_source']})
-    if given['debug_image']:
-        parameters.append({'debug_image': given['debug_image'] == 'true'})
-    return [
-        Node(
-            package='emotion_estimator',
-            executable='estimator_node',
-            name='estimator',
-            namespace=given['namespace'],
-            parameters=parameters,
-            remappings=[('image_raw', given['image_topic'])],
-            output='screen',
-        )
-    ]
+    return estimator(values(context, ARGUMENTS))
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotion_estimator.errors import InputError
+from emotion_estimator.fastdds import profile_variable
 
 PACKAGE = 'emotion_estimator'
 NODES = ('camera', 'estimator', 'dialogue_manager')
-#: Distributions whose Fast DDS (2.x) reads the profile by its old name; newer ones warn of it.
-_OLD_PROFILE_NAME = ('humble', 'iron', 'jazzy')
 
 
 @dataclass(frozen=True)
@@ -104,16 +103,14 @@ def ros_environment(environment: Mapping[str, str], domain: int, profile: Path) 
 
     :param profile: Fast DDS profile that makes room for images in shared memory.
     """
-    made = {
+    return {
         **environment,
         'ROS_DOMAIN_ID': str(domain),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
         'FASTDDS_DEFAULT_PROFILES_FILE': str(profile),
+        profile_variable(environment): str(profile),
         'PYTHONUNBUFFERED': '1',
     }
-    if environment.get('ROS_DISTRO') in _OLD_PROFILE_NAME:
-        made['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(profile)
-    return made
 
 
 def node_command(

@@ -1,0 +1,71 @@
+"""Estimator and dialogue manager on the images of a rosbag2, in the bag's time."""
+
+from pathlib import Path
+
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    OpaqueFunction,
+    RegisterEventHandler,
+    Shutdown,
+    TimerAction,
+)
+from launch_ros.event_handlers import OnStateTransition
+
+from emotion_estimator.bags import check_bag
+from emotion_estimator.launch_arguments import declare, values
+from emotion_estimator.launch_nodes import (
+    Entities,
+    dialogue_manager,
+    end_where_unconfigurable,
+    estimator,
+)
+from launch import LaunchContext, LaunchDescription
+
+ARGUMENTS = [
+    DeclareLaunchArgument('bag', description='The bag: a folder, or an .mcap or .db3 file'),
+    DeclareLaunchArgument(
+        'image_topic',
+        default_value='/image_raw',
+        description='Topic of the images in the bag; the only one played, with its '
+        '<image_topic>/compressed',
+    ),
+    *declare(
+        'rate', 'loop', 'landmark_source', 'namespace', 'params_file', 'image_transport',
+        'emotion_topic', 'debug_image', 'autostart', 'log_level', 'fastdds_profile',
+    ),
+]  # fmt: skip
+
+#: Seconds for the last images to be worked on.
+AFTERWARDS = 1.0
+
+
+def start(context: LaunchContext) -> Entities:
+    """Make the actions once the arguments are known."""
+    given = {**values(context, ARGUMENTS), 'use_sim_time': 'true'}
+    topics = (given['image_topic'], f'{given["image_topic"]}/compressed')
+    check_bag(Path(given['bag']), topics)
+    play = ['ros2', 'bag', 'play', given['bag'], '--clock', '--rate', given['rate'], '--topics']
+    end = TimerAction(period=AFTERWARDS, actions=[Shutdown(reason='the bag ended')])
+    player = ExecuteProcess(
+        cmd=[*play, *topics, *(['--loop'] if given['loop'] == 'true' else [])],
+        output='screen',
+        on_exit=[end],
+    )
+    node, *bring_up = estimator(given)
+    # Not before: the first images would be lost on a node that still loads its models.
+    ready = OnStateTransition(
+        target_lifecycle_node=node, goal_state='active', entities=[player], handle_once=True
+    )
+    return [
+        node,
+        RegisterEventHandler(ready),
+        end_where_unconfigurable(node),
+        *bring_up,
+        *dialogue_manager(given),
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Describe the launch; `ros2 launch emotion_estimator replay.launch.py --show-args`."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start)])
