@@ -37,6 +37,16 @@ class Roi:
         return [self.x, self.y, self.width, self.height]
 
 
+def overlap(a: Roi, b: Roi) -> float:
+    """Intersection over union of two boxes, 0 to 1."""
+    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / (a.area + b.area - shared)
+
+
 def _no_values() -> FloatArray:
     return np.zeros(0, np.float32)
 
@@ -55,6 +65,7 @@ class FaceEmotion:
     :param landmarks: float32 (478, 3), x and y in pixels of the frame, z in pixels as MediaPipe
         scales it (smaller is nearer to the camera).
     :param model: name and version of the model that decided.
+    :param engaged: seconds it was seen looking towards the camera since it was first seen.
     """
 
     face_id: str
@@ -66,6 +77,7 @@ class FaceEmotion:
     blendshapes: FloatArray = field(default_factory=_no_values)
     landmarks: FloatArray = field(default_factory=_no_values)
     model: str = ''
+    engaged: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the face as the command line's JSON contract has it (no landmarks)."""
@@ -81,5 +93,8 @@ class FaceEmotion:
 
 
 def primary(faces: Iterable[FaceEmotion]) -> FaceEmotion | None:
-    """Return the face the robot talks to: the largest ROI, the first of equals; None without."""
-    return max(faces, key=lambda face: face.roi.area, default=None)
+    """Return the face the robot talks to, None without faces.
+
+    :param faces: as the estimator returns them, the primary one first.
+    """
+    return next(iter(faces), None)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from emotion_estimator.emotion import overlap
 from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.landmarks import FaceLandmarks, Landmarker, bounding_roi
-from emotion_estimator.perception.tracker import overlap
 
 #: Images below this many pixels are enlarged to it; a face needs some pixels and some border
 #: (FER2013's 48-pixel faces are found in 92 % instead of 85 %).

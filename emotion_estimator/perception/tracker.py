@@ -1,75 +1,130 @@
-"""Keep each face's identity from frame to frame."""
+"""Keep each face's identity from frame to frame, through crossings and short occlusions."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emotion_estimator.emotion import Roi
+from emotion_estimator.perception.assignment import assign
 
-
-def overlap(a: Roi, b: Roi) -> float:
-    """Intersection over union of two boxes, 0 to 1."""
-    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
-    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / (a.area + b.area - shared)
+#: Seconds over which place and velocity are averaged: boxes tremble by about one per cent of the
+#: face, and where two faces cross, one wrong guess must not turn both round.
+_PLACE_TIME = 0.03
+_VELOCITY_TIME = 0.2
+#: An unseen face goes on ever slower, and in all no farther than in so many seconds at its
+#: velocity: people stop, and an error in the velocity must not carry it away.
+_COASTING_TIME = 1.0
+#: How far from where it is expected, in face sizes, a face may be: at once, and more for each
+#: second unseen, up to one second. Half a face a frame is more than people do; neighbours' faces
+#: are about two apart.
+_REACH = 0.5
+_REACH_GROWTH = 0.5
+#: From frame to frame a face may grow or shrink less than by this factor.
+_GROWTH = 2.0
+#: What a second unseen, up to one, costs: where one box may be either of two faces, it is the one
+#: that was just seen, not the one that is hidden behind it.
+_UNSEEN = 0.25
+#: A pair that costs more is not the same face.
+_LIMIT = 1.0
+#: Faces kept in mind. Beyond, those unseen for longest go first: a detector that flickers must not
+#: fill the memory where the timeout is long.
+_MOST = 64
 
 
 @dataclass
-class Track:
-    """One face over time: its id, last box and the stamp (seconds) of its last detection."""
+class _Track:
+    """One face over time; pixels, seconds, and pixels per second."""
 
     face_id: str
-    roi: Roi
+    x: float
+    y: float
+    size: float
     last_seen: float
+    velocity_x: float = 0.0
+    velocity_y: float = 0.0
+
+    def see(self, x: float, y: float, size: float, stamp: float) -> None:
+        """Correct place and velocity by where the face is (an alpha-beta filter)."""
+        unseen = stamp - self.last_seen
+        # Both stay finite for a step that is short or zero, in which trembling would be speed.
+        place, velocity = unseen / (unseen + _PLACE_TIME), 1.0 / (unseen + _VELOCITY_TIME)
+        expected_x = self.x + self.velocity_x * unseen
+        expected_y = self.y + self.velocity_y * unseen
+        self.velocity_x += velocity * (x - expected_x)
+        self.velocity_y += velocity * (y - expected_y)
+        self.x = expected_x + place * (x - expected_x)
+        self.y = expected_y + place * (y - expected_y)
+        self.size, self.last_seen = size, stamp
+
+    def costs(self, boxes: Sequence[tuple[float, float, float]], stamp: float) -> list[float]:
+        """Return what it costs to take each box (centre x, y, size) for this face.
+
+        Squares of the distance from where the face is expected, in units of its reach, and of the
+        change in size, in units of the largest allowed; overlap follows from these two. Infinite
+        over ``_LIMIT``.
+        """
+        unseen = stamp - self.last_seen
+        coasting = _COASTING_TIME * -math.expm1(-unseen / _COASTING_TIME)
+        x, y = self.x + self.velocity_x * coasting, self.y + self.velocity_y * coasting
+        unsure = min(unseen, 1.0)
+        reach, paid = _REACH + _REACH_GROWTH * unsure, _UNSEEN * unsure
+        found = []
+        for box_x, box_y, size in boxes:
+            far = math.hypot(box_x - x, box_y - y) / (reach * 0.5 * (size + self.size))
+            cost = math.inf
+            if far < _LIMIT:
+                grown = math.log(size / self.size) / math.log(_GROWTH)
+                cost = paid + far * far + grown * grown
+            found.append(cost if cost < _LIMIT else math.inf)
+        return found
 
 
 class Tracker:
-    """Greedy matching by overlap; a face unseen for ``timeout`` seconds is forgotten.
+    """Gives the boxes of each frame to the faces of the frames before, at the least total cost.
 
-    Ids are never given twice, not even after :meth:`reset`: a face that returns is a new face.
+    Each face is expected where its velocity takes it. One that no box is given to coasts, and is
+    forgotten after ``timeout``. Ids are never given twice, not even after :meth:`reset`.
 
-    :param timeout: seconds a face may go undetected and keep its id.
-    :param min_overlap: least intersection over union with its last box, 0 to 1.
+    :param timeout: seconds a face may go undetected and keep its id; the time between two frames
+        in which it is detected does not count, however long. May be changed between frames.
     """
 
-    def __init__(self, timeout: float = 0.5, min_overlap: float = 0.2) -> None:
-        self._timeout = timeout
-        self._min_overlap = min_overlap
-        self._tracks: list[Track] = []
+    def __init__(self, timeout: float = 0.5) -> None:
+        self.timeout = timeout
+        self._tracks: list[_Track] = []
+        self._last_stamp = -math.inf
         self._given = 0
 
     def __call__(self, rois: Sequence[Roi], stamp: float) -> tuple[str, ...]:
-        """Return the id of each box, in the order of ``rois``; ``stamp`` must not decrease."""
-        self._tracks = [t for t in self._tracks if stamp - t.last_seen <= self._timeout]
-        pairs = sorted(
-            (
-                (overlap(track.roi, roi), -t, -r)
-                for t, track in enumerate(self._tracks)
-                for r, roi in enumerate(rois)
-            ),
-            reverse=True,
-        )
-        matched: dict[int, Track] = {}
-        taken: set[int] = set()
-        for score, t, r in pairs:
-            if score < self._min_overlap:
-                break
-            if -r in matched or -t in taken:
-                continue
-            matched[-r] = self._tracks[-t]
-            taken.add(-t)
-        for r, roi in enumerate(rois):
-            if r not in matched:
+        """Return the id of each box, in the order of ``rois``, which decides nothing.
+
+        New faces are numbered from left to right.
+
+        :param stamp: seconds; must not decrease.
+        """
+        self._forget(stamp)
+        order = sorted(range(len(rois)), key=lambda r: rois[r].as_list())
+        boxes = [
+            (roi.x + roi.width / 2, roi.y + roi.height / 2, math.sqrt(roi.area))
+            for roi in (rois[r] for r in order)
+        ]
+        by_track = [track.costs(boxes, stamp) for track in self._tracks]
+        by_box = [[costs[b] for costs in by_track] for b in range(len(boxes))]
+        ids = [''] * len(rois)
+        for r, box, t in zip(order, boxes, assign(by_box, _LIMIT)):
+            if t is None:
                 self._given += 1
-                matched[r] = Track(f'face_{self._given}', roi, stamp)
-                self._tracks.append(matched[r])
-            matched[r].roi = roi
-            matched[r].last_seen = stamp
-        return tuple(matched[r].face_id for r in range(len(rois)))
+                track = _Track(f'face_{self._given}', *box, stamp)
+                self._tracks.append(track)
+            else:
+                track = self._tracks[t]
+                track.see(*box, stamp)
+            ids[r] = track.face_id
+        self._last_stamp = stamp
+        self._forget(stamp)
+        return tuple(ids)
 
     @property
     def face_ids(self) -> frozenset[str]:
@@ -79,3 +134,14 @@ class Tracker:
     def reset(self) -> None:
         """Forget every face."""
         self._tracks.clear()
+        self._last_stamp = -math.inf
+
+    def _forget(self, now: float) -> None:
+        """Drop the faces that a frame went without, and that are unseen for too long."""
+        self._tracks = [
+            track
+            for track in self._tracks
+            if track.last_seen == self._last_stamp or now - track.last_seen <= self.timeout
+        ]
+        if len(self._tracks) > _MOST:
+            self._tracks = sorted(self._tracks, key=lambda track: track.last_seen)[-_MOST:]
