@@ -1,4 +1,4 @@
-"""A rosbag2 on disk: is it there, and does it hold the images?"""
+"""A rosbag2 on disk: whether it is there, and holds the images."""
 
 from __future__ import annotations
 

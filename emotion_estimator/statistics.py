@@ -37,7 +37,7 @@ class SlidingWindow:
             return list(self._samples)
 
     def rate(self) -> float:
-        """Samples per second between the first and the last sample; 0 below two samples."""
+        """Return samples per second from the first to the last; 0 below two samples."""
         samples = self._now()
         if len(samples) < 2:
             return 0.0

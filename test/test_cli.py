@@ -133,7 +133,7 @@ def test_bad_usage_and_input_give_one_line_and_status_2(tmp_path, arguments, say
 
 
 #: Takes away packages that only the training extra brings.
-WITHOUT_EXTRA = '''
+WITHOUT_EXTRA = """
 import sys
 class Missing:
     def find_spec(self, name, *rest):
@@ -142,7 +142,7 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 from emotion_estimator.cli.main import main
 sys.exit(main())
-'''
+"""
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_evaluate_in_words_with_a_class_that_does_not_occur(tmp_path):
 
 
 #: Takes away what pip knows of this package, as in a pure colcon build.
-WITHOUT_METADATA = '''
+WITHOUT_METADATA = """
 import importlib.metadata as metadata, sys
 known = metadata.distribution
 def distribution(name):
@@ -212,7 +212,7 @@ def distribution(name):
 metadata.distribution = distribution
 from emotion_estimator.cli.main import main
 sys.exit(main())
-'''
+"""
 
 
 @pytest.mark.parametrize('verb', ['--version', 'doctor'])

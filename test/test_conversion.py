@@ -77,6 +77,7 @@ def test_an_encoding_that_nobody_reads_is_named(encoding):
 
 def test_an_encoding_that_only_cv_bridge_reads_is_left_to_it(monkeypatch):
     class Bridge:
+
         def imgmsg_to_cv2(self, message, desired):
             assert (message.encoding, desired) == ('nv21', 'rgb8')
             return np.full((2, 2, 3), 9, np.uint8)

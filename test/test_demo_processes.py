@@ -128,7 +128,7 @@ def test_stopping_twice_and_before_any_start_is_fine(tmp_path):
 
 
 # Starts a program and waits to be killed.
-KILLED_PARENT = '''
+KILLED_PARENT = """
 import os, signal, sys
 from pathlib import Path
 from emotion_estimator.demo.processes import ChildProcess
@@ -136,7 +136,7 @@ node = ChildProcess('node', [sys.executable, '-c', sys.argv[1]], Path(sys.argv[2
 node.start(os.environ)
 print(node.pid, flush=True)
 signal.pause()
-'''
+"""
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='only Linux tells a child of its parent')

@@ -23,7 +23,7 @@ NODES = ('camera_node', 'estimator_node', 'dialogue_manager_node')
 
 @pytest.fixture
 def face(tmp_path):
-    """A still image of the portrait: five seconds of it are course enough."""
+    """Return a still image of the portrait: five seconds of it are course enough."""
     path = tmp_path / 'face.png'
     frame = next(iter(Portrait(30.0).frames()))
     cv2.imwrite(str(path), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))

@@ -38,8 +38,8 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
     [
         ('', 'has no rows'),
         ('0.1,0.2\n', 'line 1: 2 columns'),
-        (f'{ROW.replace("0.25", "x", 1)},1\n{ROW},1\n', "line 1: could not convert string"),
-        (f'\n{ROW.replace("0.25", "x")},1\n{ROW},1\n', "line 2: could not convert string"),
+        (f'{ROW.replace("0.25", "x", 1)},1\n{ROW},1\n', 'line 1: could not convert string'),
+        (f'\n{ROW.replace("0.25", "x")},1\n{ROW},1\n', 'line 2: could not convert string'),
         (f'{ROW},"{"1" * 200_000}"\n', 'larger than field limit'),
         (f'{ROW},3\n', "label '3'; use 0 happy"),
         (f'{HEADER}{ROW},1\n\n{ROW},joy\n', "line 4: label 'joy'; use 0 happy"),

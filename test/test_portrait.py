@@ -174,6 +174,7 @@ def test_the_shipped_classifier_agrees_with_the_truth(seen):
 def test_it_agrees_at_ten_frames_a_second_too():
     check_agreement(estimate(Portrait(fps=10), 'face_mesh'))
 
+
 def median(seen: list, truth: str, name: str) -> float:
     i = BLENDSHAPE_NAMES.index(name)
     return float(np.median([face.blendshapes[i] for frame, face in seen if frame.truth == truth]))

@@ -105,7 +105,7 @@ def test_one_image_is_held_for_a_while(tmp_path):
     frames = list(source.frames())
     assert [f.stamp for f in frames] == [i / 5 for i in range(10)]
     frames[0].image[:] = 0
-    assert frames[1].image.any(), 'each frame must be the reader\'s own'
+    assert frames[1].image.any(), "each frame must be the reader's own"
 
 
 def test_a_folder_is_shown_by_name_and_bad_files_are_counted(tmp_path):

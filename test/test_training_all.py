@@ -51,7 +51,7 @@ def read(path: Path) -> dict:
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory) -> Path:
-    """A folder with a whole run, ``one``, that was interrupted and continued."""
+    """Return a folder with a whole run, ``one``, that was interrupted and continued."""
     folder = tmp_path_factory.mktemp('training')
     whole = quick(folder, 'one', '--models', folder / 'shipped')
     with subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
@@ -71,7 +71,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='module')
 def faces(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """PublicTest's blendshapes and labels."""
+    """Return blendshapes and labels of PublicTest."""
     features = load_features(folder / 'one' / 'features' / 'face_mesh.npz')
     held = features.where(features.usage == PUBLIC_TEST)
     return held.blendshapes, TO_LABEL[held.emotion]

@@ -74,7 +74,7 @@ def run(tmp_path_factory):
 
 
 def one_face_in_order():
-    """Inputs of 60 steps: scores, seconds and states that might occur."""
+    """Return inputs of 60 steps: scores, seconds and states that might occur."""
     rng = np.random.default_rng(2)
     size = fitted().state_size
     return [

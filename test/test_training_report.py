@@ -128,7 +128,7 @@ def test_the_page_needs_nothing_else(tmp_path) -> None:
     report = json.loads((page.parent / 'report.json').read_text())
     assert report['errors'][0]['image_id'] == 3
     assert {row['what']: row['reached'] for row in report['targets']}[
-        'flips on held faces, share of dense\'s, face_mesh, 30 fps'] is False
+        "flips on held faces, share of dense's, face_mesh, 30 fps"] is False
     assert (page.parent / 'figures' / 'flips-against-delay.png').stat().st_size > 10_000
 
 

@@ -13,7 +13,7 @@ from emotion_estimator.evaluation import evaluate_stills, read_blendshape_table
 @click.command()
 @click.option(
     '--blendshapes', 'table', required=True, type=click.Path(path_type=Path),
-    help='CSV: 52 scores in MediaPipe\'s order, then the label 0 happy, 1 unknown, 2 sad.',
+    help="CSV: 52 scores in MediaPipe's order, then the label 0 happy, 1 unknown, 2 sad.",
 )
 @click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
 def evaluate(table: Path, as_json: bool) -> None:

@@ -21,7 +21,7 @@ def perception_options(command: Command) -> Command:
             help='Most faces looked for in an image.',
         ),
         click.option(
-            '--model-path', default='', help='face_landmarker.task, if not in the user\'s cache.'
+            '--model-path', default='', help="face_landmarker.task, if not in the user's cache."
         ),
         click.option(
             '--landmarks', default='auto', show_default=True,

@@ -38,7 +38,10 @@ class StopRequest:
         self._number: int | None = None
 
     def check(self) -> None:
-        """:raises Interrupted: a signal has come."""
+        """Return unless a signal has come.
+
+        :raises Interrupted: one has.
+        """
         if self._number is not None:
             raise Interrupted(self._number)
 

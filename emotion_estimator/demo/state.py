@@ -78,7 +78,7 @@ class Moment:
 
     @property
     def label(self) -> str:
-        """The newest label, ``none`` before the first."""
+        """Return the newest label, ``none`` before the first."""
         return self.recent[-1].label if self.recent else NONE
 
 

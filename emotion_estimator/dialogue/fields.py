@@ -24,7 +24,10 @@ class Table:
     """A mapping whose fields are taken one by one; what is left over at the end is an error."""
 
     def __init__(self, raw: object, where: str) -> None:
-        """:raises InputError: ``raw`` is not a mapping."""
+        """Take ``raw`` from the place in a file that ``where`` names.
+
+        :raises InputError: ``raw`` is not a mapping.
+        """
         if not isinstance(raw, dict):
             raise InputError(f'{where} must be a mapping of fields, not {describe(raw)}')
         self._raw = dict(raw)
@@ -47,7 +50,10 @@ class Table:
         return reader(self._raw.pop(name), where)
 
     def finish(self) -> None:
-        """:raises InputError: fields are left that nobody took."""
+        """Return when every field has been taken.
+
+        :raises InputError: fields are left that nobody took.
+        """
         for name in self._raw:
             known = ', '.join(self._known)
             shown = name if isinstance(name, str) and name.isprintable() else describe(name)

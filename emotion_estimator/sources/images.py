@@ -104,7 +104,7 @@ class Stills:
 
     @property
     def skipped(self) -> int:
-        """Number of files that did not decode, as far as shown."""
+        """Return how many files did not decode, as far as shown."""
         return len(self.broken)
 
     def frames(self) -> Iterator[Frame]:

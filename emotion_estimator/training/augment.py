@@ -53,7 +53,7 @@ class Enlargement:
 
     @property
     def matrix(self) -> NDArray[np.float64]:
-        """The affine map (2, 3) from still to enlarged image, pixel centres to pixel centres."""
+        """Return the affine map (2, 3), still to enlarged image, pixel centres to pixel centres."""
         radians = np.deg2rad(self.roll)
         turn = np.array(
             [[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]]

@@ -116,9 +116,9 @@ def _head_text(raw: dict[str, Any]) -> tuple[str, str]:
     )
     return (
         'Blendshapes from the 478 landmarks of the face mesh that `mediapipe` 0.10.21 bundles. '
-        'Distilled from MediaPipe\'s Face Landmarker; unchanged by place, scale and head roll of '
+        "Distilled from MediaPipe's Face Landmarker; unchanged by place, scale and head roll of "
         'the face, and exactly symmetric: the mirrored face gives the mirrored scores.',
-        'Agreement with the Face Landmarker. A blendshape moves in a set where the teacher\'s '
+        "Agreement with the Face Landmarker. A blendshape moves in a set where the teacher's "
         'standard deviation is over 0.05, or where more than 100 images score over 0.4. On the '
         'clips both sources tracked from frame to frame; on FER2013 each image stood alone. '
         'Known limit: asymmetric scores (jaw and mouth to one side) follow the teacher '
@@ -140,7 +140,7 @@ def _symmetry_text(sets: dict[str, dict[str, Any]]) -> str:
 def _emotion_rows(raw: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ('inputs', f'{len(BLENDSHAPE_NAMES)} blendshapes of MediaPipe, 0 to 1, in its order (the '
-                   'JSON card lists them); seconds since the face\'s frame before; the face\'s '
+                   "JSON card lists them); seconds since the face's frame before; the face's "
                    f'state, {raw["settings"]["state_size"]} numbers, zeros at first'),
         ('outputs', f'probabilities of {", ".join(raw["labels"])}; the new state'),
         ('splits', 'learnt from Training, chosen on PublicTest, tested on PrivateTest, of which '
@@ -151,7 +151,7 @@ def _emotion_rows(raw: dict[str, Any]) -> list[tuple[str, str]]:
 def _emotion_text(raw: dict[str, Any]) -> tuple[str, str]:
     figures = raw['metrics']['fer2013']
     return (
-        'Happy, unknown or sad from a face\'s blendshapes, one step per frame. The state of a '
+        "Happy, unknown or sad from a face's blendshapes, one step per frame. The state of a "
         'face goes in and comes out, so that one file serves many faces.',
         f'Still faces of FER2013, {raw["settings"]["still_steps"]} equal frames each (coverage: '
         f'share of images in which the source finds a face):\n\n{emotion_table(figures)}\n\n'
@@ -162,7 +162,7 @@ def _emotion_text(raw: dict[str, Any]) -> tuple[str, str]:
         'movement of tracked video, blinks and a swaying head:\n\n'
         f'{response_table(figures)}\n\n{_quantized(raw["metrics"])}{_others(raw["metrics"])}'
         '## Limits\n\n'
-        '`sad` is hard to tell from neutral in blendshapes, and FER2013\'s own labels are noisy: '
+        "`sad` is hard to tell from neutral in blendshapes, and FER2013's own labels are noisy: "
         'people name about 65 % of them (Goodfellow et al., 2013). The stills are '
         'no sample of the people a robot meets: age, skin, disability and culture are not '
         'balanced, nor known, so that nothing is said of how figures differ between them. '
@@ -217,6 +217,6 @@ def _others(metrics: dict[str, Any]) -> str:
 _HEAD_ROWS = [
     ('inputs', '146 of the 478 landmarks, x, y and z, freed of place, scale and roll '
                '(`perception/alignment.py`)'),
-    ('outputs', f'{len(BLENDSHAPE_NAMES)} blendshapes in MediaPipe\'s order, 0 to 1'),
+    ('outputs', f"{len(BLENDSHAPE_NAMES)} blendshapes in MediaPipe's order, 0 to 1"),
     ('splits', 'learnt from Training, chosen on PublicTest, tested on PrivateTest'),
 ]

@@ -44,7 +44,7 @@ class Track:
 
     @property
     def course(self) -> Course:
-        """The track as a batch of one; the first frame counts as a thirtieth of a second."""
+        """Return the track as a batch of one; the first frame counts as a thirtieth of a second."""
         steps = np.diff(self.times, prepend=self.times[0] - 1 / 30)
         return Course(self.blendshapes[None], steps[None].astype(np.float32))
 

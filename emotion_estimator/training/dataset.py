@@ -86,7 +86,7 @@ def load_stills(path: Path) -> Stills:
         ) from error
     except (ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise InputError(
-            f'{path} is no FER2013 in .npz ({first_line(error)}); Kaggle\'s file ends in .csv'
+            f"{path} is no FER2013 in .npz ({first_line(error)}); Kaggle's file ends in .csv"
         ) from error
     return _from_arrays(path, arrays)
 
@@ -135,7 +135,7 @@ def _assemble(
     paths: tuple[Path, ...] | None = None,
     ferplus_votes: NDArray[np.uint8] | None = None,
 ) -> Stills:
-    """Number the images where they are not, and find the duplicates.
+    """Give numbers to images without, and find the duplicates.
 
     :param duplicate: those known already: of a file that lacks images of Training, for example.
     """

@@ -34,7 +34,7 @@ def read_csv(
             missing = [name for name in _COLUMNS if name not in header]
             if missing:
                 raise InputError(
-                    f'{path}, line 1: no column {missing[0]}; Kaggle\'s fer2013.csv has '
+                    f"{path}, line 1: no column {missing[0]}; Kaggle's fer2013.csv has "
                     f'{", ".join(_COLUMNS)}'
                 )
             places = [header.index(name) for name in _COLUMNS]

@@ -71,7 +71,7 @@ def compiled(model: Any, settings: StillSettings, steps: int) -> Any:
 
 
 def probabilities(model: Any, x: Floats, batch: int = 1024) -> Floats:
-    """Return the model's probabilities (N, L) of scores (N, K)."""
+    """Return what the model makes of scores (N, K): (N, L), summing to 1 in each row."""
     if not len(x):
         return np.zeros((0, model.output_shape[-1]), np.float32)
     shaped = x[..., None] if len(model.input_shape) == 3 else x

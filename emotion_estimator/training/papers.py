@@ -93,12 +93,12 @@ def targets(
     for name, compared in stability.items():
         ratio = compared['models'].get(model, {}).get('30_fps', {}).get('flips_to_dense')
         if ratio is not None:
-            rows.append((f'flips on held faces, share of dense\'s, {name}, 30 fps',
+            rows.append((f"flips on held faces, share of dense's, {name}, 30 fps",
                          f'at most {TARGETS["flips_to_dense"]}', ratio,
                          ratio <= TARGETS['flips_to_dense']))
     for key, words in (
         ('bytes', 'bytes'), ('step_us', 'microseconds a step, in the slower runtime'),
-        ('share_of_paper', 'share of the time of the paper\'s network in its fastest form'),
+        ('share_of_paper', "share of the time of the paper's network in its fastest form"),
     ):
         value = files.get(model, {}).get(key)
         if value is not None:

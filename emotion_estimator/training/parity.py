@@ -18,7 +18,7 @@ LEAST_AGREEMENT = 0.99
 #: What is slower by less may have been so by chance.
 _NOISE = 1.1
 RULE = (
-    f'of those whose label is the float network\'s in at least {LEAST_AGREEMENT:.0%} of frames in '
+    f"of those whose label is the float network's in at least {LEAST_AGREEMENT:.0%} of frames in "
     'every runtime, the fastest in the slowest runtime; within 10 % of it, the smallest'
 )
 
@@ -79,7 +79,7 @@ class Candidate:
         for runtime, one in self.parity.items():
             if one.agreement < LEAST_AGREEMENT:
                 reasons.append(
-                    f'the float network\'s label in {one.agreement:.2%} of {one.frames} frames in '
+                    f"the float network's label in {one.agreement:.2%} of {one.frames} frames in "
                     f'{runtime}, needed are {LEAST_AGREEMENT:.0%}; greatest difference '
                     f'{one.greatest:.3f}'
                 )

@@ -41,7 +41,7 @@ class Question:
 
     @property
     def split(self) -> str:
-        """The split that time is measured on and errors are shown of."""
+        """Return the split that time is measured on and errors are shown of."""
         return PUBLIC if self.public_only else PRIVATE
 
 

@@ -25,7 +25,7 @@ from emotion_estimator.training.report_figures import charts, error_gallery, por
 from emotion_estimator.training.report_models import STREAMING
 
 _TEMPLATE = 'report.html.j2'
-TIME_HEADER = ('rate', 'model', 'flips/s, held', 'share of dense\'s', 'right while held',
+TIME_HEADER = ('rate', 'model', 'flips/s, held', "share of dense's", 'right while held',
                'median delay s',
                '95th percentile s', 'never', 'changes')
 

@@ -81,13 +81,13 @@ def file_facts(path: Path) -> dict[str, Any]:
 def _add_fitted(models: Models, run: Path) -> None:
     if not any((run / 'checkpoints').glob('*/still.json')):
         models.notes.append(
-            f'{run} holds none of the papers\' networks, so that nothing is compared with them; '
+            f"{run} holds none of the papers' networks, so that nothing is compared with them; "
             '"emotion-estimator training fit paper" and "... fit dense" make them.'
         )
         return
     if importlib.util.find_spec('tensorflow') is None:
         models.notes.append(
-            'TensorFlow is not installed, so that the papers\' networks are left out; '
+            "TensorFlow is not installed, so that the papers' networks are left out; "
             'pip install "emotion-estimator[training]".'
         )
         return

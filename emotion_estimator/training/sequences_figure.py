@@ -121,6 +121,7 @@ def draw_sequences(run: Path, grouping: Grouping, seed: int) -> Path:
             raise InputError(f'{error}; Training must have both') from error
         batch = maker(_DRAWN_FROM, [seed, number])
         _draw(one, panel, batch, int(np.argmax(panel.worth(batch))), features.emotion, grouping)
+
     def patch(colour: Any) -> Any:
         return plt.Rectangle((0, 0), 1, 1, color=colour)
 

@@ -94,6 +94,7 @@ def pretrain(
 
 
 class _Bar(keras.callbacks.Callback):
+
     def __init__(self, epochs: int) -> None:
         super().__init__()
         self._bar = tqdm(total=epochs, desc='streaming, single frames', unit='epoch')

@@ -64,7 +64,7 @@ class StreamingNetwork:
         return np.concatenate(parts)[:, 0]
 
     def logits(self, blendshapes: Floats, dt: Floats) -> Floats:
-        """Return the logits (B, T, 7) of faces (B, T, 52), seconds (B, T, 1)."""
+        """Return what faces (B, T, 52) and seconds (B, T, 1) give: (B, T, 7), no softmax."""
         parts = [
             np.asarray(self.model([blendshapes[at:at + 512], dt[at:at + 512]]))
             for at in range(0, len(blendshapes), 512)

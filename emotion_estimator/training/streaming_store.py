@@ -55,7 +55,7 @@ class FittedStreaming:
         return sharpen(labels, self.temperature)
 
     def probabilities(self, blendshapes: Floats, dt: Floats) -> Floats:
-        """Return the labels' probabilities (B, T, L) of faces (B, T, 52), seconds (B, T, 1)."""
+        """Return how probable each label is, (B, T, L), of faces (B, T, 52), seconds (B, T, 1)."""
         now = self.of_logits(self.network.logits(blendshapes, dt))
         steps = np.clip(dt[..., 0], *INTERVALS)
         return settle(now, steps, self.network.settings.settling)

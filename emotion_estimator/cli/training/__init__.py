@@ -31,6 +31,7 @@ VERBS = {
 
 
 class _Verbs(click.Group):
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 

@@ -74,7 +74,7 @@ _QUICK: dict[str, dict[str, Any]] = {
 @click.option('--from', 'again', default=None, metavar='STAGE',
               help='Run this stage and all after it again from their beginnings, done or not; '
                    'leave it out to continue such a call.')
-def all(
+def all(  # noqa: A001 -- the verb's name
     images: Path | None, run: Path, cache: Path | None, ship: Path | None,
     seed: int, keep_head: bool, skip_papers: bool, quick: bool, again: str | None, **shared: Any,
 ) -> None:
@@ -97,7 +97,7 @@ def all(
         )
     if images is None:
         if not quick:
-            raise click.UsageError('Missing option \'--data\'; --quick makes a small set instead.')
+            raise click.UsageError("Missing option '--data'; --quick makes a small set instead.")
         images = run / f'made-{seed}' / 'fer2013.npz'
         if not images.is_file():
             made_set.write(made_set.make(_MADE_FACES, seed), images.parent)

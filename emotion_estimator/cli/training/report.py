@@ -43,7 +43,7 @@ _measuring = all_of(
 @click.option('--out', type=click.Path(path_type=Path), default=Path('out/report'),
               show_default=True, help='Folder for index.html, report.json and figures.')
 @click.option('--card', is_flag=True,
-              help="Write the figures of emotion_lstm into its card in --models, too.")
+              help='Write the figures of emotion_lstm into its card in --models, too.')
 def evaluate(out: Path, card: bool, **options: Any) -> None:
     """Measure every model there is and write one page and one JSON file about it."""
     from emotion_estimator.training.report import write_report
