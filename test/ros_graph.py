@@ -8,8 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import DescribeParameters, SetParameters, SetParametersAtomically
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from emotion_estimator.demo.launching import find_prefix, node_command, ros_environment
 from emotion_estimator.demo.processes import ChildProcess, ProcessSet
@@ -30,6 +34,7 @@ class RosGraph:
         self._processes = ProcessSet()
         self._context = rclpy.Context()
         self._heard: list[list] = []
+        self._clients: dict = {}
 
     def __enter__(self) -> RosGraph:
         self.environment = ros_environment(
@@ -63,6 +68,44 @@ class RosGraph:
         self.node.create_subscription(kind, topic, heard.append, qos)
         return heard
 
+    def call(self, kind: type, service: str, request: object, timeout: float = 40.0) -> object:
+        """Call a service and return its answer; a client is kept for the next call."""
+        client = self._clients.get(service)
+        if client is None:
+            client = self._clients[service] = self.node.create_client(kind, service)
+        self.wait_until(client.service_is_ready, timeout, f'{service} is there')
+        future = client.call_async(request)
+        self.wait_until(future.done, timeout, f'{service} answers')
+        return future.result()
+
+    def transition(self, node: str, name: str) -> bool:
+        """Ask ``node`` for a lifecycle transition; tell whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(label=name))
+        return self.call(ChangeState, f'{node}/change_state', request).success
+
+    def state(self, node: str) -> str:
+        """Return the lifecycle state that ``node`` says it is in."""
+        return self.call(GetState, f'{node}/get_state', GetState.Request()).current_state.label
+
+    def set_parameters(self, node: str, **values: object) -> str:
+        """Set parameters of ``node`` one by one; return the first reason it refused, or ''."""
+        request = SetParameters.Request(parameters=_messages(values))
+        results = self.call(SetParameters, f'{node}/set_parameters', request).results
+        return next((r.reason or 'refused' for r in results if not r.successful), '')
+
+    def set_together(self, node: str, **values: object) -> str:
+        """Set parameters of ``node`` as a whole; return the reason it refused, or ''."""
+        request = SetParametersAtomically.Request(parameters=_messages(values))
+        result = self.call(
+            SetParametersAtomically, f'{node}/set_parameters_atomically', request
+        ).result
+        return '' if result.successful else result.reason or 'refused'
+
+    def describe(self, node: str, *names: str) -> list:
+        """Return the descriptors of parameters of ``node``."""
+        request = DescribeParameters.Request(names=list(names))
+        return self.call(DescribeParameters, f'{node}/describe_parameters', request).descriptors
+
     def heard_anything(self, during: float) -> bool:
         """Spin for up to ``during`` seconds; tell whether a message or an event came."""
         before = sum(map(len, self._heard))
@@ -76,6 +119,10 @@ class RosGraph:
             left = deadline - time.monotonic()
             assert left > 0, f'not within {timeout} s: {what}'
             self._executor.spin_once(timeout_sec=min(left, 0.2))
+
+
+def _messages(values: dict) -> list:
+    return [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
 
 
 def value_of(diagnostics: list, node: str, key: str) -> str | None:

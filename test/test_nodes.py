@@ -349,9 +349,10 @@ def test_a_camera_that_was_lost_comes_back(tmp_path, monkeypatch):
         try:
             camera = CameraNode()
             try:
+                camera.bring_up()
                 graph.wait_until(lambda: len(images) > 20, 20, 'images from the camera again')
-                assert camera._health().values['times_lost'] == 1
-                assert camera._health().problem == ''
+                assert camera.health().values['times_lost'] == 1
+                assert camera.health().problem == ''
             finally:
                 camera.stop()
                 camera.destroy_node()
@@ -409,4 +410,4 @@ class EndsBeforeItSpins(CameraNode):
 def test_a_signal_just_before_the_first_wait_is_no_error(tmp_path, monkeypatch):
     with RosGraph(tmp_path):
         monkeypatch.setattr('sys.argv', ['camera', '--ros-args', '-p', 'source:=portrait'])
-        assert run(EndsBeforeItSpins) == 0
+        assert run(lambda: [EndsBeforeItSpins()]) == 0

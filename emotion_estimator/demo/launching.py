@@ -15,6 +15,8 @@ from emotion_estimator.fastdds import profile_variable
 
 PACKAGE = 'emotion_estimator'
 NODES = ('camera', 'estimator', 'dialogue_manager')
+#: Processes that hold more than the node they are named after.
+_TOGETHER = {'camera_estimator': ('camera', 'estimator')}
 
 
 @dataclass(frozen=True)
@@ -118,11 +120,12 @@ def node_command(
 ) -> list[str]:
     """Return the command line of a node.
 
-    :param config: folder with ``<node>.yaml``.
+    :param config: folder with ``<node>.yaml``, or of each node where the process holds several.
     :param parameters: these win over the file's.
     """
     command = [sys.executable, str(prefix / 'lib' / PACKAGE / f'{node}_node'), '--ros-args']
-    command += ['--params-file', str(config / f'{node}.yaml')]
+    for name in _TOGETHER.get(node, (node,)):
+        command += ['--params-file', str(config / f'{name}.yaml')]
     for name, value in parameters.items():
         command += ['-p', f'{name}:={_yaml(value)}']
     return command

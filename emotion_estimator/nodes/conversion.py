@@ -6,7 +6,7 @@ from array import array
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import Image, RegionOfInterest
+from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
 from emotion_estimator.dialogue.policy import DialogueAction
@@ -15,11 +15,17 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.msg import DialogueAction as DialogueActionMsg
 from emotion_estimator.msg import Emotion
-from emotion_estimator.perception.image import ENCODINGS, check_rgb, rgb_from_buffer
+from emotion_estimator.perception.image import (
+    ENCODINGS,
+    check_rgb,
+    jpeg_from_rgb,
+    rgb_from_buffer,
+    rgb_from_file,
+)
 
 
 def seconds(stamp: Time) -> float:
-    """Return a stamp in seconds (float64 keeps 0.3 us of today's dates)."""
+    """Return a stamp in seconds; float64 keeps 0.3 us of today's dates."""
     return float(stamp.sec) + float(stamp.nanosec) * 1e-9
 
 
@@ -71,6 +77,28 @@ def image_message(image: RgbImage, header: Header) -> Image:
     pixels = array('B')
     pixels.frombytes(np.ascontiguousarray(image).data.cast('B'))
     message.data = pixels
+    return message
+
+
+def rgb_from_compressed(message: CompressedImage) -> RgbImage:
+    """Return a compressed image message's pixels as uint8 (H, W, 3) RGB.
+
+    :raises InputError: the message is no picture: a depth image, a video packet, damaged data.
+    """
+    # image_transport writes "bgr8; jpeg compressed bgr8", drivers "jpeg" or "png".
+    if 'depth' in message.format.lower():
+        raise InputError(
+            f'compressed image of format {message.format!r} is a depth image; publish JPEG or PNG'
+        )
+    return rgb_from_file(message.data)
+
+
+def compressed_image_message(image: RgbImage, header: Header, quality: int) -> CompressedImage:
+    """Return a JPEG message of a uint8 (H, W, 3) RGB image; ``quality`` is 1 to 100."""
+    message = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
+    jpeg = array('B')
+    jpeg.frombytes(jpeg_from_rgb(image, quality))
+    message.data = jpeg
     return message
 
 

@@ -1,4 +1,4 @@
-"""What a node says of itself on /diagnostics, once a second."""
+"""What a node says of itself on /diagnostics, once a second, in every state."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 
@@ -15,47 +17,51 @@ from rclpy.node import Node
 class Health:
     """One report: values for people and monitors, and the problem if there is one.
 
+    :param message: what to say when there is no problem.
+    :param warning: what to look at although the work goes on; empty when there is nothing.
     :param problem: empty when all is well.
     :param failed: True when the node cannot do its work, False when it does it impaired.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
+    message: str = 'working'
+    warning: str = ''
     problem: str = ''
     failed: bool = False
 
 
-def publish_diagnostics(
-    node: Node, collect: Callable[[], Health], period: float = 1.0
-) -> Callable[[], None]:
-    """Publish ``collect()`` every ``period`` seconds under the node's name.
+class DiagnosticsPublisher:
+    """Publishes what ``collect`` returns, under the node's full name without its first slash."""
 
-    :returns: publishes at once and waits until it was heard, half a second at most: for the last
-        report of a node that ends.
-    """
-    publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+    def __init__(self, node: Node, collect: Callable[[], Health], period: float = 1.0) -> None:
+        """Begin; ``period`` is in seconds of the steady clock, so that a paused bag is no death."""
+        self._node = node
+        self._collect = collect
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        node.create_timer(period, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def publish() -> None:
-        health = collect()
-        level = DiagnosticStatus.OK
+    def publish(self) -> None:
+        """Report now."""
+        health = self._collect()
+        level = DiagnosticStatus.WARN if health.warning else DiagnosticStatus.OK
         if health.problem:
             level = DiagnosticStatus.ERROR if health.failed else DiagnosticStatus.WARN
+        name = self._node.get_fully_qualified_name()
         status = DiagnosticStatus(
             level=level,
-            name=node.get_name(),
-            message=health.problem or 'working',
-            hardware_id=node.get_fully_qualified_name(),
+            name=name.lstrip('/'),
+            message=health.problem or health.warning or health.message,
+            hardware_id=name,
             values=[KeyValue(key=key, value=_text(value)) for key, value in health.values.items()],
         )
         message = DiagnosticArray(status=[status])
-        message.header.stamp = node.get_clock().now().to_msg()
-        publisher.publish(message)
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(message)
 
-    def publish_last() -> None:
-        publish()
-        publisher.wait_for_all_acked(Duration(seconds=0.5))
-
-    node.create_timer(period, publish)
-    return publish_last
+    def publish_last(self) -> None:
+        """Report and wait until it was heard, half a second at most: the node ends."""
+        self.publish()
+        self._publisher.wait_for_all_acked(Duration(seconds=0.5))
 
 
 def _text(value: Any) -> str:

@@ -1,22 +1,23 @@
-"""Start and stop a node: one way for all three."""
+"""Start and stop nodes: one way for every executable."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.task import Future
 
 from emotion_estimator.errors import EmotionEstimatorError, first_line
+from emotion_estimator.nodes.lifecycle import ManagedNode
 
 
 class _NodeLogHandler(logging.Handler):
-    """Sends the core's Python log to the node's log, and so to /rosout."""
+    """Sends the core's Python log to a node's log, and so to /rosout."""
 
     def __init__(self, node: Node) -> None:
         super().__init__()
@@ -32,91 +33,68 @@ class _NodeLogHandler(logging.Handler):
             self._logger.info(text)
 
 
-def send_log_to(node: Node) -> None:
+@contextlib.contextmanager
+def core_log_on(node: Node) -> Iterator[None]:
     """Let the core's log lines (level info and above) appear as the node's own."""
     core = logging.getLogger('emotion_estimator')
+    handler = _NodeLogHandler(node)
+    before = core.level, core.propagate
+    core.addHandler(handler)
     core.setLevel(logging.INFO)
     core.propagate = False
-    core.handlers[:] = [_NodeLogHandler(node)]
-
-
-def send_log_back() -> None:
-    """Undo :func:`send_log_to`: the node is about to vanish."""
-    core = logging.getLogger('emotion_estimator')
-    core.setLevel(logging.NOTSET)
-    core.propagate = True
-    core.handlers.clear()
-
-
-@contextlib.contextmanager
-def until_shutdown(node: Node) -> Iterator[None]:
-    """Let a thread's last publication fail quietly when ROS was shut down meanwhile."""
     try:
         yield
-    except RuntimeError:
-        # rclpy's InvalidHandle and RCLError: publishers vanish with the context.
-        if node.context.ok():
-            raise
-
-
-class StoppableNode(Node):
-    """A node with work of its own beside its callbacks."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        send_log_to(self)
-        #: Set its result, the exit status, to end the process.
-        self.finished: Future = Future()
-        #: Publishes diagnostics for the last time.
-        self.report: Callable[[], None] = lambda: None
-
-    def fail(self, problem: str) -> None:
-        """End the process with status 1 and one line: the node cannot go on. From any thread."""
-        self.get_logger().fatal(problem)
-        self.finished.set_result(1)
-
-    def stop(self) -> None:
-        """End the node's own threads and free what it holds; called once, before destruction.
-
-        Reports for the last time, unless ROS is shut down already.
-        """
-        with until_shutdown(self):
-            self.report()
-        send_log_back()
-
-
-def run(make_node: Callable[[], StoppableNode]) -> int:
-    """Spin a node until it has finished or is told to stop; return the process's exit status.
-
-    0 after SIGINT, SIGTERM or the node's own end; 1 when it failed at its work; 2 with one line on
-    standard error when it cannot start.
-    """
-    node, initialised, status = None, False, 0
-    try:
-        rclpy.init(args=sys.argv)
-        initialised = True
-        node = make_node()
-        rclpy.spin_until_future_complete(node, node.finished)
-        if node.finished.done():
-            status = node.finished.result() or 0
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except EmotionEstimatorError as error:
-        print(error, file=sys.stderr)
-        status = 2
-    except RuntimeError as error:
-        # rclpy's own errors: told to stop while it was starting (or about to wait for work, where
-        # its executor finds the context gone), or arguments it cannot use.
-        told_to_stop = initialised and not rclpy.ok()
-        if node is not None and not told_to_stop:
-            raise
-        if not told_to_stop:
-            print(f'ROS 2 cannot start this node: {first_line(error)}', file=sys.stderr)
-            status = 2
     finally:
-        if node is not None:
-            node.stop()
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return status
+        core.removeHandler(handler)
+        core.setLevel(before[0])
+        core.propagate = before[1]
 
+
+def run(make_nodes: Callable[[], Sequence[ManagedNode]]) -> int:
+    """Spin the nodes of one process until one has finished or they are told to stop.
+
+    :param make_nodes: called once ROS is initialised; those whose ``autostart`` is set are brought
+        up in this order.
+    :returns: the process's exit status: 0 after SIGINT, SIGTERM or a node's own end; 1 when one
+        failed at its work; 2 with one line on standard error when one cannot start.
+    """
+    nodes: Sequence[ManagedNode] = ()
+    initialised, status = False, 0
+    with contextlib.ExitStack() as cleanup:
+        try:
+            rclpy.init(args=sys.argv)
+            initialised = True
+            executor = SingleThreadedExecutor()
+            nodes = make_nodes()
+            cleanup.enter_context(core_log_on(nodes[-1]))
+            finished: Future = Future()
+            for node in nodes:
+                node.finished = finished
+                executor.add_node(node)
+            for node in nodes:
+                if node.settings.autostart:
+                    node.bring_up()
+            executor.spin_until_future_complete(finished)
+            if finished.done():
+                status = finished.result() or 0
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        except (EmotionEstimatorError, RuntimeError) as error:
+            # rclpy raises RuntimeErrors: arguments it cannot use; or, wherever the start had come
+            # to when it was told to stop, a context that is gone.
+            told_to_stop = initialised and not rclpy.ok()
+            if not told_to_stop:
+                status = 2
+                if isinstance(error, EmotionEstimatorError):
+                    print(error, file=sys.stderr)
+                elif nodes:
+                    raise
+                else:
+                    print(f'ROS 2 cannot start this node: {first_line(error)}', file=sys.stderr)
+        finally:
+            for node in nodes:
+                node.stop()
+            for node in nodes:
+                node.destroy_node()
+            rclpy.try_shutdown()
+    return status

@@ -24,6 +24,7 @@ class EmotionClassifier:
         """Open the weights of ``card``; see :meth:`load`."""
         self.labels = card.labels
         self.title = card.title
+        self.sha256 = card.sha256
         try:
             self._state_size = int(card.settings['state_size'])
             self._still_steps = int(card.settings['still_steps'])
@@ -78,7 +79,7 @@ class EmotionClassifier:
         if scores.shape != (_COUNT,) or not _finite(scores):
             raise InputError(
                 f'classifier needs {_COUNT} finite blendshapes, got shape {scores.shape}; '
-                'give one face\'s scores in MediaPipe\'s order'
+                "give one face's scores in MediaPipe's order"
             )
         if memory.shape != (self._state_size,) or not _finite(memory):
             raise InputError(

@@ -1,4 +1,4 @@
-"""Pixels of a described buffer to an RGB array, and the check every image passes."""
+"""Pixels of a described buffer or of an encoded picture to RGB, and the check all images pass."""
 
 from __future__ import annotations
 
@@ -98,6 +98,45 @@ def rgb_from_buffer(
     if to_rgb is None:
         return pixels
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), to_rgb), np.uint8)
+
+
+def rgb_from_file(data: Any) -> RgbImage:
+    """Decode the bytes of an image file: JPEG, PNG, and whatever else OpenCV reads.
+
+    :param data: bytes-like, one whole file.
+    :returns: uint8 (H, W, 3) RGB; 16-bit images keep their upper 8 bits, an EXIF orientation is
+        followed.
+    :raises InputError: the data is empty, damaged, or no picture.
+    """
+    buffer = np.frombuffer(data, np.uint8)
+    decoded = None
+    if buffer.size:
+        try:
+            decoded = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+        except cv2.error:
+            # Among others: more pixels than OpenCV is willing to hold.
+            decoded = None
+    if decoded is None:
+        raise InputError(
+            f'compressed image of {buffer.size} bytes cannot be decoded; publish whole JPEG or PNG'
+        )
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def jpeg_from_rgb(image: RgbImage, quality: int) -> bytes:
+    """Encode a uint8 (H, W, 3) RGB image as JPEG.
+
+    :param quality: 1 to 100.
+    :raises InputError: JPEG cannot hold it (a side above 65,500 pixels).
+    """
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    try:
+        done, data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    except cv2.error:
+        done = False
+    if not done:
+        raise InputError(f'image of shape {image.shape} cannot be encoded as JPEG')
+    return bytes(data)
 
 
 def check_rgb(image: Any) -> RgbImage:

@@ -1,0 +1,198 @@
+"""Read a source in a thread: open it, pace it, find a lost device again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.frame import Frame
+from emotion_estimator.settings import CameraSettings
+from emotion_estimator.sources.backoff import Backoff
+from emotion_estimator.sources.base import Source, SourceLost
+from emotion_estimator.sources.open_source import is_device, open_source
+
+#: Seconds without an image after which a device is reported.
+_SILENCE = 2.0
+
+
+class Capture:
+    """One loop that opens, reads and publishes, so that no frame waits for a timer.
+
+    A device that cannot be opened, or is lost, is tried again with growing waits. A file, a folder
+    or the portrait is paced by the monotonic clock at its frame rate.
+
+    :ivar published: frames handed to ``publish``.
+    :ivar skipped: frames that the source could not decode.
+    :ivar behind: seconds that a source slower than its rate has fallen behind.
+    :ivar lost: times a device went away.
+    :ivar problem: what is wrong now, empty when all is well.
+    """
+
+    def __init__(
+        self,
+        settings: CameraSettings,
+        *,
+        clock: Callable[[], float],
+        publish: Callable[[Frame, float], None],
+        listened_to: Callable[[], bool],
+        ended: Callable[[str], None],
+        log: Callable[[str], None],
+    ) -> None:
+        """Prepare; :meth:`open` and :meth:`start` begin.
+
+        :param clock: stamps frames, in seconds since the epoch.
+        :param publish: takes each frame and its stamp, in this object's thread.
+        :param listened_to: whether somebody hears the frames, for ``wait_for_subscribers``.
+        :param ended: told once when a source that is no device has ended: with the problem, or
+            with an empty text when it simply came to its end.
+        :param log: takes one line about a device that cannot be read.
+        """
+        self._settings = settings
+        self._clock = clock
+        self._publish = publish
+        self._listened_to = listened_to
+        self._ended = ended
+        self._log = log
+        self._device = is_device(settings.source)
+        self._prepared: Source | None = None
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._last_frame = time.monotonic()
+        self._problem = ''
+        self.published = 0
+        self.skipped = 0
+        self.behind = 0.0
+        self.lost = 0
+
+    def open(self) -> None:
+        """Open what is no device: a file that cannot be read is a mistake to report at once.
+
+        A device may yet be plugged in, and is not held before it is read.
+
+        :raises InputError: it cannot be opened; the line says why.
+        """
+        if not self._device and self._prepared is None:
+            self._prepared = self._open()
+
+    def start(self) -> None:
+        """Begin to read and publish."""
+        self._stop = threading.Event()
+        self._problem = ''
+        self._last_frame = time.monotonic()
+        self._thread = threading.Thread(
+            target=self._work, args=(self._stop, self._prepared), name='capture', daemon=True
+        )
+        self._prepared = None
+        self._thread.start()
+
+    def stop(self, patience: float = 5.0) -> bool:
+        """Stop reading and give the source back.
+
+        :param patience: most seconds to wait for a device in the middle of an image.
+        :returns: False where it hangs; it is given back should it ever answer.
+        """
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(patience)
+            if self._thread.is_alive():
+                return False
+            self._thread = None
+        return True
+
+    def close(self) -> None:
+        """Free what :meth:`open` opened and nobody has read."""
+        if self._prepared is not None:
+            self._prepared.close()
+            self._prepared = None
+
+    @property
+    def problem(self) -> str:
+        """Say what is wrong now, a device that delivers nothing included; empty: all is well."""
+        silent = time.monotonic() - self._last_frame
+        if self._device and not self._problem and self._thread is not None and silent > _SILENCE:
+            return f'no image from camera {self._settings.source} for {silent:.0f} s; check it'
+        return self._problem
+
+    def _open(self) -> Source:
+        wanted = self._settings
+        return open_source(
+            wanted.source,
+            fps=wanted.fps,
+            width=wanted.width or None,
+            height=wanted.height or None,
+            loop=wanted.loop,
+            clock=self._clock,
+        )
+
+    def _work(self, stop: threading.Event, source: Source | None) -> None:
+        backoff = Backoff(self._settings.retry_min, self._settings.retry_max)
+        self._wait_for_listeners(stop)
+        while not stop.is_set():
+            try:
+                source = source or self._open()
+                self._read(source, stop, backoff)
+            except Exception as error:
+                # Whatever a driver or decoder raises, somebody must hear of it.
+                if not isinstance(error, InputError):
+                    error = InputError(f'{self._settings.source}: {first_line(error)}')
+                if not self._device:
+                    self._end(stop, str(error))
+                    return
+                self._wait_for_device(error, stop, backoff)
+            else:
+                self._end(stop, '')
+                return
+            finally:
+                if source is not None:
+                    source.close()
+                source = None
+
+    def _wait_for_listeners(self, stop: threading.Event) -> None:
+        deadline = time.monotonic() + self._settings.wait_for_subscribers
+        while time.monotonic() < deadline and not stop.wait(0.05):
+            if self._listened_to():
+                return
+
+    def _wait_for_device(self, error: InputError, stop: threading.Event, backoff: Backoff) -> None:
+        wait = backoff.next()
+        self.lost += isinstance(error, SourceLost)
+        self._problem = str(error)
+        self._log(f'{error}; trying again in {wait:g} s')
+        stop.wait(wait)
+
+    def _end(self, stop: threading.Event, problem: str) -> None:
+        if not stop.is_set():
+            self._problem = problem
+            self._ended(problem)
+
+    def _read(self, source: Source, stop: threading.Event, backoff: Backoff) -> None:
+        self._last_frame = begun = time.monotonic()
+        for frame in source.frames():
+            if not source.live:
+                late = _wait_until(begun + frame.stamp, stop)
+                if late > 1.0 / source.fps:
+                    # Slower than its rate: the rest comes that much later, none of it is lost.
+                    self.behind += late
+                    begun += late
+            if stop.is_set():
+                return
+            self._publish(frame, frame.stamp if source.live else self._clock())
+            self.published += 1
+            self.skipped = getattr(source, 'skipped', 0)
+            self._last_frame = time.monotonic()
+            backoff.reset()
+            self._problem = ''
+
+
+def _wait_until(due: float, stop: threading.Event) -> float:
+    """Wait until ``due`` on the monotonic clock, or until stopped; return the seconds it is past.
+
+    :returns: 0 where it had to wait.
+    """
+    late = time.monotonic() - due
+    if late < 0:
+        stop.wait(-late)
+        return 0.0
+    return late
