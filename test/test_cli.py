@@ -11,13 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from available import LANDMARK_SOURCE, TASK, needs_face_mesh, needs_task
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.version import __version__
 
 FACES = Path(__file__).parents[2] / 'shared' / 'data' / 'faces'
-TASK = Path(__file__).parents[2] / 'shared' / 'models' / 'face_landmarker.task'
 
 
 def run(*arguments, cwd=None, **environment):
@@ -47,7 +47,7 @@ def pictures(tmp_path_factory):
 
 def test_images_as_json(pictures):
     result = run('image', pictures / 'smile.png', pictures / 'wall.png', '--json',
-                 '--landmarks', 'face_mesh')
+                 '--landmarks', LANDMARK_SOURCE)
     assert result.returncode == 0, result.stderr
     smile, wall = map(json.loads, result.stdout.splitlines())
     assert wall == {'file': str(pictures / 'wall.png'), 'faces': []}
@@ -64,7 +64,7 @@ def test_images_as_json(pictures):
 
 def test_a_bad_image_is_named_and_the_others_are_read(pictures):
     result = run('image', pictures / 'broken.jpg', pictures / 'gone.jpg', pictures / 'wall.png',
-                 '--landmarks', 'face_mesh')
+                 '--landmarks', LANDMARK_SOURCE)
     assert result.returncode == 2
     assert result.stdout == f'{pictures / "wall.png"}: no face\n'
     assert len(errors(result)) == 2
@@ -79,7 +79,7 @@ def test_a_video_gives_one_line_a_frame(tmp_path):
     for frame in frames:
         writer.write(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
     writer.release()
-    result = run('video', path, '--json', '--landmarks', 'face_mesh')
+    result = run('video', path, '--json', '--landmarks', LANDMARK_SOURCE)
     assert result.returncode == 0, result.stderr
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [line['stamp'] for line in lines] == pytest.approx(
@@ -242,7 +242,10 @@ def test_models_are_listed():
 
 
 @pytest.mark.skipif(not FACES.is_dir(), reason='../shared/data/faces is not here')
-@pytest.mark.parametrize('landmarks', ['face_mesh', 'face_landmarker'])
+@pytest.mark.parametrize('landmarks', [
+    pytest.param('face_mesh', marks=needs_face_mesh),
+    pytest.param('face_landmarker', marks=needs_task),
+])  # fmt: skip
 def test_real_photographs_the_smiles_are_happy(landmarks):
     result = run('image', *sorted(FACES.glob('*.jpg')), '--json', '--landmarks', landmarks,
                  '--model-path', TASK if landmarks == 'face_landmarker' else '')

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from available import LANDMARK_SOURCE
 
 pytest.importorskip('rclpy', reason='ROS 2 is not sourced')
 pytest.importorskip('emotion_estimator.msg', reason='the built package is not sourced')
@@ -34,7 +35,7 @@ def start(folder: Path, *arguments: object) -> subprocess.Popen:
     environment = {k: v for k, v in os.environ.items() if k != 'ROS_DOMAIN_ID'}
     return subprocess.Popen(
         [sys.executable, '-P', '-m', 'emotion_estimator.demo', '--output', str(folder / 'out'),
-         '--landmarks', 'face_mesh', *map(str, arguments)],
+         '--landmarks', LANDMARK_SOURCE, *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder,
         env=environment, start_new_session=True,
     )  # fmt: skip
@@ -74,7 +75,7 @@ def test_a_run_ends_by_itself_and_leaves_its_results(tmp_path, face):
     assert nodes_of(tmp_path) == []
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
     assert summary['frames'] > 30
-    assert summary['landmark_source'] == 'face_mesh'
+    assert summary['landmark_source'] == LANDMARK_SOURCE
     film = cv2.VideoCapture(str(tmp_path / 'out' / 'demo.mp4'))
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) > 30
     assert cv2.imread(str(tmp_path / 'out' / 'demo.png')).shape[1] > 800

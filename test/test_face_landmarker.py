@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from available import TASK, needs_face_mesh, needs_task
 
 import emotion_estimator
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
@@ -15,17 +16,12 @@ from emotion_estimator.frame import Frame
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.perception.landmarks import bounding_roi
 
-mediapipe = pytest.importorskip('mediapipe', reason='needs mediapipe')
+pytest.importorskip('mediapipe', reason='needs mediapipe')
 
 from emotion_estimator.perception.face_landmarker import FaceLandmarker
 from emotion_estimator.perception.face_mesh import FaceMesh
 
-TASK = Path(__file__).parents[2] / 'shared' / 'models' / 'face_landmarker.task'
 SMILE = [i for i, name in enumerate(BLENDSHAPE_NAMES) if name.startswith('mouthSmile')]
-needs_task = pytest.mark.skipif(not TASK.is_file(), reason=f'needs {TASK}')
-needs_mesh = pytest.mark.skipif(
-    not hasattr(mediapipe, 'solutions'), reason='this mediapipe bundles no face mesh'
-)
 
 
 @pytest.fixture(scope='module')
@@ -35,7 +31,7 @@ def portrait() -> np.ndarray:
 
 
 @pytest.fixture(params=[pytest.param('face_landmarker', marks=needs_task),
-                        pytest.param('face_mesh', marks=needs_mesh)])
+                        pytest.param('face_mesh', marks=needs_face_mesh)])
 def landmarker(request):
     opened = FaceLandmarker(TASK) if request.param == 'face_landmarker' \
         else FaceMesh(BlendshapeHead.load())
@@ -70,13 +66,10 @@ def test_noise_and_a_single_pixel_hold_no_face(landmarker) -> None:
     assert landmarker(Frame(np.zeros((1, 1, 3), np.uint8), 0.1)) == ()
 
 
-def test_opening_is_quiet(capfd, portrait: np.ndarray) -> None:
-    if hasattr(mediapipe, 'solutions'):
-        mesh = FaceMesh(BlendshapeHead.load())
-        capfd.readouterr()
-        mesh(Frame(portrait, 0.0))
-        mesh.close()
-        assert capfd.readouterr().err == ''
+def test_a_frame_is_read_quietly(landmarker, capfd, portrait: np.ndarray) -> None:
+    capfd.readouterr()
+    landmarker(Frame(portrait, 0.0))
+    assert capfd.readouterr().err == ''
 
 
 @pytest.mark.parametrize('content', [None, b'', b'not a model' * 100])

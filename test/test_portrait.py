@@ -1,21 +1,18 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
+from available import TASK, needs_face_mesh, needs_task
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError
-from emotion_estimator.perception.landmark_source import bundles_face_mesh
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.portrait_timeline import Segment, Timeline
-
-TASK = Path(__file__).resolve().parents[2] / 'shared' / 'models' / 'face_landmarker.task'
 
 #: Seconds around a change of the truth that agreement leaves out.
 MARGIN = 0.3
@@ -127,10 +124,6 @@ def test_a_size_too_small_for_a_face_is_refused():
 def estimate(portrait: Portrait, source: str) -> list:
     """Return (frame, face or None) of one course, frames near a change left out."""
     pytest.importorskip('mediapipe', reason='no mediapipe here')
-    if source == 'face_mesh' and not bundles_face_mesh():
-        pytest.skip('this mediapipe bundles no face mesh')
-    if source == 'face_landmarker' and not TASK.is_file():
-        pytest.skip(f'{TASK} is not there')
     from emotion_estimator.perception.pipeline import EmotionEstimator
     from emotion_estimator.settings import EstimatorSettings
 
@@ -148,7 +141,10 @@ def estimate(portrait: Portrait, source: str) -> list:
     ]
 
 
-@pytest.fixture(scope='module', params=['face_mesh', 'face_landmarker'])
+@pytest.fixture(scope='module', params=[
+    pytest.param('face_mesh', marks=needs_face_mesh),
+    pytest.param('face_landmarker', marks=needs_task),
+])  # fmt: skip
 def seen(request, portrait):
     return estimate(portrait, request.param)
 
@@ -168,6 +164,7 @@ def test_the_shipped_classifier_agrees_with_the_truth(seen):
     check_agreement(seen)
 
 
+@needs_face_mesh
 @pytest.mark.xfail(
     strict=True, reason='emotion_lstm 2.0.0 takes two seconds at this rate to say sad'
 )
