@@ -158,7 +158,10 @@ def test_bytes_that_are_no_such_message_get_one_line(program, tmp_path, kind):
         done = program.run('--read', kind, wrong)
         assert done.returncode == 2
         assert done.stdout == ''
-        assert done.stderr.startswith(str(wrong)) and done.stderr.count('\n') == 1
+        *before, line = done.stderr.splitlines()
+        assert line.startswith(f'{wrong} ')
+        # What rclcpp's layers print of themselves comes before.
+        assert program.has_rclcpp or not before
 
 
 def test_wrong_arguments_get_one_line(program, tmp_path):
@@ -188,7 +191,8 @@ def test_with_rclcpp_it_hears_the_live_topic(program, tmp_path):
             return line in log.read_text()
 
         with log.open('w') as file, subprocess.Popen(
-            [str(program.path)], env={**program.environment, **graph.environment},
+            [str(program.path)],
+            env={**graph.environment, 'LD_LIBRARY_PATH': program.environment['LD_LIBRARY_PATH']},
             stdout=file, stderr=file,
         ) as listener:  # fmt: skip
             try:
