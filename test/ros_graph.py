@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from rclpy.parameter import Parameter
 
 from emotion_estimator.demo.launching import find_prefix, node_command, ros_environment
 from emotion_estimator.demo.processes import ChildProcess, ProcessSet
+from emotion_estimator.fastdds import profile_variable
 from emotion_estimator.resources import resource_dir
 
 
@@ -41,7 +43,7 @@ class RosGraph:
             os.environ, self.domain, self._config / 'fastdds.xml'
         )
         # Read by the listener's own Fast DDS, in this process.
-        for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'ROS_AUTOMATIC_DISCOVERY_RANGE'):
+        for name in (profile_variable(os.environ), 'ROS_AUTOMATIC_DISCOVERY_RANGE'):
             os.environ[name] = self.environment[name]
         rclpy.init(context=self._context, domain_id=self.domain)
         self.node = Node('listener', context=self._context)
@@ -55,10 +57,15 @@ class RosGraph:
         self.node.destroy_node()
         self._context.try_shutdown()
 
-    def start(self, node: str, **parameters: object) -> ChildProcess:
-        """Start one of the package's nodes with its shipped parameter file."""
-        command = node_command(node, find_prefix(os.environ), self._config, parameters)
-        child = ChildProcess(node, command, self.folder / f'{node}.log')
+    def start(self, node: str, *arguments: str, **parameters: object) -> ChildProcess:
+        """Start one of the package's nodes with its shipped parameter file.
+
+        :param arguments: further ROS arguments, such as ``-r``, ``__ns:=/left``.
+        """
+        prefix = find_prefix(os.environ)
+        command = node_command(node, prefix, self._config, parameters, arguments)
+        log = '_'.join([node, *re.findall(r'\w+', ' '.join(arguments))])
+        child = ChildProcess(node, command, self.folder / f'{log}.log')
         return self._processes.start(child, self.environment)
 
     def hear(self, kind: type, topic: str, qos: object = 50) -> list:

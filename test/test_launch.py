@@ -18,6 +18,7 @@ pytest.importorskip('launch_ros', reason='launch_ros is not importable')
 pytest.importorskip('emotion_estimator.msg', reason='the built package is not sourced')
 
 from ament_index_python.packages import get_package_share_directory
+from available import LANDMARK_SOURCE
 from launch.actions import DeclareLaunchArgument
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from rclpy.qos import qos_profile_sensor_data
@@ -102,7 +103,7 @@ def test_all_three_nodes_run_in_a_namespace_and_end_with_the_source(tmp_path):
         actions = graph.hear(DialogueAction, '/robot1/dialogue/action')
         pictures = graph.hear(Image, '/robot1/debug_image', qos_profile_sensor_data)
         with launched(
-            graph, 'emotion.launch.py', source=str(still), landmark_source='face_mesh',
+            graph, 'emotion.launch.py', source=str(still), landmark_source=LANDMARK_SOURCE,
             namespace='robot1', params_file=str(overlay), debug_image='true', exit_at_end='true',
         ) as process:
             graph.wait_until(lambda: process.poll() is not None, 90, 'the launch ends')
@@ -123,7 +124,7 @@ def test_the_estimator_alone_reads_the_topic_it_is_given(tmp_path):
         images = graph.node.create_publisher(Image, '/front/rgb', qos_profile_sensor_data)
         frame = next(iter(Portrait(30.0).frames()))
         with launched(
-            graph, 'estimator.launch.py', image_topic='/front/rgb', landmark_source='face_mesh'
+            graph, 'estimator.launch.py', image_topic='/front/rgb', landmark_source=LANDMARK_SOURCE
         ) as process:
 
             def ask():

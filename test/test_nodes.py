@@ -15,6 +15,7 @@ pytest.importorskip('rclpy', reason='ROS 2 is not sourced')
 pytest.importorskip('emotion_estimator.msg', reason='the built package is not sourced')
 
 import rclpy
+from available import LANDMARK_SOURCE
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import qos_profile_sensor_data
@@ -43,7 +44,7 @@ class Course:
             self.actions = graph.hear(DialogueAction, 'dialogue/action')
             self.truth = graph.hear(Emotion, 'ground_truth', 1000)
             self.diagnostics = graph.hear(DiagnosticArray, '/diagnostics')
-            graph.start('estimator', landmark_source='face_mesh')
+            graph.start('estimator', landmark_source=LANDMARK_SOURCE)
             graph.start('dialogue_manager')
             for node in ('estimator', 'dialogue_manager'):
                 graph.wait_until(
@@ -153,7 +154,7 @@ def test_diagnostics_account_for_every_frame(course):
     assert len(course.truth) <= published == round(Portrait(15.0).duration * 15.0)
     assert 0.9 * published <= processed + dropped <= published
     assert value_of(course.diagnostics, 'estimator', 'frames_bad') == '0'
-    assert value_of(course.diagnostics, 'estimator', 'landmark_source') == 'face_mesh'
+    assert value_of(course.diagnostics, 'estimator', 'landmark_source') == LANDMARK_SOURCE
 
 
 def warm_up(graph, images, emotions):
@@ -195,7 +196,7 @@ def test_the_estimator_outlives_bad_images_and_counts_them(tmp_path):
         diagnostics = graph.hear(DiagnosticArray, '/diagnostics')
         emotions = graph.hear(Emotion, 'emotion')
         images = graph.node.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
-        estimator = graph.start('estimator', landmark_source='face_mesh')
+        estimator = graph.start('estimator', landmark_source=LANDMARK_SOURCE)
         warm_up(graph, images, emotions)
 
         def said(key):
@@ -261,7 +262,7 @@ def shared_estimator(tmp_path_factory):
     with RosGraph(tmp_path_factory.mktemp('shared')) as graph:
         emotions = graph.hear(Emotion, 'emotion')
         images = graph.node.create_publisher(Image, 'image_raw', qos_profile_sensor_data)
-        graph.start('estimator', landmark_source='face_mesh')
+        graph.start('estimator', landmark_source=LANDMARK_SOURCE)
         warm_up(graph, images, emotions)
         yield graph, images, emotions
 
