@@ -6,7 +6,7 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,19 +116,24 @@ def ros_environment(environment: Mapping[str, str], domain: int, profile: Path) 
 
 
 def node_command(
-    node: str, prefix: Path, config: Path, parameters: Mapping[str, object]
+    node: str,
+    prefix: Path,
+    config: Path,
+    parameters: Mapping[str, object],
+    arguments: Sequence[str] = (),
 ) -> list[str]:
     """Return the command line of a node.
 
     :param config: folder with ``<node>.yaml``, or of each node where the process holds several.
     :param parameters: these win over the file's.
+    :param arguments: further ROS arguments, such as ``-r``, ``__ns:=/left``.
     """
     command = [sys.executable, str(prefix / 'lib' / PACKAGE / f'{node}_node'), '--ros-args']
     for name in _TOGETHER.get(node, (node,)):
         command += ['--params-file', str(config / f'{name}.yaml')]
     for name, value in parameters.items():
         command += ['-p', f'{name}:={_yaml(value)}']
-    return command
+    return [*command, *arguments]
 
 
 def parameters(node: str, settings: DemoSettings) -> dict[str, object]:

@@ -1,0 +1,83 @@
+"""A bag that cannot be replayed is refused with one line that says why."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from emotion_estimator.bags import check_bag
+from emotion_estimator.errors import InputError
+from emotion_estimator.fastdds import profile_variable
+
+RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+
+
+def make_bag(folder, **topics):
+    """Write the metadata of a bag; topics are given without their slash."""
+    folder.mkdir()
+    held = [
+        {'topic_metadata': {'name': f'/{name}', 'type': kind}, 'message_count': 1}
+        for name, kind in topics.items()
+    ]
+    information = {'version': 5, 'topics_with_message_count': held}
+    (folder / 'metadata.yaml').write_text(
+        yaml.safe_dump({'rosbag2_bagfile_information': information})
+    )
+    return folder
+
+
+def refusal(bag, *topics):
+    with pytest.raises(InputError) as caught:
+        check_bag(bag, topics or ('/image_raw',))
+    assert '\n' not in str(caught.value)
+    assert str(bag) in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_bag_with_either_topic_is_taken(tmp_path):
+    check_bag(make_bag(tmp_path / 'raw', image=RAW), ('/image', '/image/compressed'))
+    bag = make_bag(tmp_path / 'jpeg', **{'image/compressed': COMPRESSED})
+    check_bag(bag, ('/image', '/image/compressed'))
+
+
+@pytest.mark.parametrize('name', ['one.mcap', 'one.db3'])
+def test_a_single_file_is_taken(tmp_path, name):
+    (tmp_path / name).touch()
+    check_bag(tmp_path / name, ('/image_raw',))
+
+
+def test_a_missing_bag(tmp_path):
+    assert 'does not exist' in refusal(tmp_path / 'nowhere')
+
+
+def test_another_file(tmp_path):
+    (tmp_path / 'film.mp4').touch()
+    assert '.mcap' in refusal(tmp_path / 'film.mp4')
+
+
+def test_a_folder_that_is_no_bag(tmp_path):
+    assert 'ros2 bag reindex' in refusal(tmp_path)
+
+
+@pytest.mark.parametrize('text', ['', 'a: b', '{', 'rosbag2_bagfile_information: 3', '\xff'])
+def test_metadata_that_is_none(tmp_path, text):
+    (tmp_path / 'metadata.yaml').write_text(text, encoding='latin-1')
+    assert 'no metadata of a rosbag2' in refusal(tmp_path)
+
+
+def test_another_topic_is_told_which_there_are(tmp_path):
+    bag = make_bag(tmp_path / 'bag', tf='tf2_msgs/msg/TFMessage', front=RAW, back=RAW)
+    assert refusal(bag).endswith('has no topic /image_raw; its images are on /front, /back')
+
+
+def test_a_bag_without_images(tmp_path):
+    bag = make_bag(tmp_path / 'bag', tf='tf2_msgs/msg/TFMessage')
+    assert refusal(bag).endswith('it holds no images')
+
+
+@pytest.mark.parametrize(
+    ('distribution', 'old'), [('humble', True), ('jazzy', True), ('kilted', False), (None, False)]
+)
+def test_fast_dds_reads_its_profile_by_the_name_of_its_time(distribution, old):
+    variable = profile_variable({'ROS_DISTRO': distribution} if distribution else {})
+    assert variable.startswith('FASTRTPS' if old else 'FASTDDS')
