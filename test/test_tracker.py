@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.emotion import Roi
@@ -81,6 +81,22 @@ def test_a_face_hidden_behind_another_keeps_its_id(fps, speeds, unseen):
         assert len(set(had['front'])) == 1
 
 
+def test_trembling_boxes_that_coincide_part_again_with_their_ids():
+    """Equal faces on one line, both detected throughout: only their movement tells them apart."""
+    kept = [
+        ends_keep_ids(follow(Tracker(), passing(fps, *speeds, tremble=0.01, seed=seed)))
+        for fps in (10, 30, 60) for speeds in SPEEDS for seed in range(5)
+    ]
+    assert sum(kept) >= 0.95 * len(kept)
+
+
+@pytest.mark.parametrize('seed', range(10))
+def test_a_face_in_front_never_gets_the_id_of_the_one_behind_it(seed):
+    frames = passing(30, 0, 1, hidden=0.2, tremble=0.02, seed=seed)
+    assert len(set(follow(Tracker(), frames)['front'])) == 1
+
+
+@settings(deadline=None)
 @given(
     crossings=st.lists(
         st.tuples(
@@ -112,9 +128,10 @@ def test_random_crossings_in_as_many_lanes(crossings, fps, seed):
     assert len(set().union(*had.values())) == len(had) == 2 * len(crossings)
 
 
+@settings(deadline=None)
 @given(
     faces=st.lists(
-        st.tuples(st.floats(40, 140), st.floats(0, 60), st.floats(0.1, 0.5), st.floats(0, 6.28)),
+        st.tuples(st.floats(40, 140), st.floats(0, 0.3), st.floats(0.1, 0.3), st.floats(0, 6.28)),
         min_size=1,
         max_size=16,
     ),
@@ -124,7 +141,7 @@ def test_random_crossings_in_as_many_lanes(crossings, fps, seed):
     seed=st.integers(0, 99),
 )
 def test_faces_that_stay_apart_have_one_id_each(faces, fps, share, misses, seed):
-    """Decidable: swaying faces of a crowd, always more than a face apart, at times undetected."""
+    """Decidable: a crowd that sways by up to a third of a face, each at times undetected."""
     rng = random.Random(seed)
     frames = []
     for k in range(2 * fps):
@@ -132,7 +149,8 @@ def test_faces_that_stay_apart_have_one_id_each(faces, fps, share, misses, seed)
         boxes = {}
         for n, (size, sway, rate, phase) in enumerate(faces):
             angle = 2 * math.pi * rate * t + phase
-            x, y = 300 * (n % 4) + sway * math.sin(angle), 300 * (n // 4) + sway * math.cos(angle)
+            x = 300 * (n % 4) + sway * size * math.sin(angle)
+            y = 300 * (n // 4) + sway * size * math.cos(angle)
             if k == 0 or rng.random() >= misses:
                 boxes[n] = trembling(rng, x, y, size, share)
         frames.append((t, boxes))
