@@ -30,8 +30,9 @@ def _descriptor(declared: Field[Any]) -> ParameterDescriptor:
         description=declared.metadata['description'],
         additional_constraints='; '.join(constraints),
         read_only=declared.metadata['change'] == 'startup',
-        # `-p source:=0` arrives as a number; it is taken as the text it looks like.
-        dynamic_typing=isinstance(declared.default, str),
+        # Types are checked by the settings: `source:=0` is the text it looks like, `fps:=15` serves
+        # as 15.0, and what does not fit gets a line that names it, which rclpy's own does not.
+        dynamic_typing=True,
     )
     minimum, maximum = declared.metadata['minimum'], declared.metadata['maximum']
     if minimum is not None:
