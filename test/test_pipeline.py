@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,16 +13,20 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.landmarks import FaceLandmarks
 from emotion_estimator.perception.pipeline import EmotionEstimator
+from emotion_estimator.settings import EstimatorSettings
 
 IMAGE = np.zeros((200, 200, 3), np.uint8)
 LEFT, RIGHT = Roi(0, 0, 30, 30), Roi(60, 0, 40, 40)
 
 
-def corners(roi):
-    """Return landmarks that span ``roi``."""
+def looking(roi, *, away=False):
+    """Return landmarks that span ``roi``, of a head that looks at the camera or half away."""
     landmarks = np.zeros((478, 3), np.float32)
     landmarks[:, :2] = (roi.x, roi.y)
     landmarks[0, :2] += (roi.width, roi.height)
+    landmarks[263, :2] += (roi.width, 0)
+    landmarks[152, :2] += (0, roi.height)
+    landmarks[263, 2] = roi.width if away else 0
     return landmarks
 
 
@@ -31,6 +37,7 @@ class ScriptedLandmarker:
 
     def __init__(self, *rois):
         self.rois = rois
+        self.away = ()
         self.resets = 0
         self.stamps = []
         self.closed = False
@@ -38,7 +45,10 @@ class ScriptedLandmarker:
     def __call__(self, frame):
         self.stamps.append(frame.stamp)
         blendshapes = np.full(len(BLENDSHAPE_NAMES), 0.1, np.float32)
-        return tuple(FaceLandmarks(corners(roi), blendshapes, roi) for roi in self.rois)
+        return tuple(
+            FaceLandmarks(looking(roi, away=roi in self.away), blendshapes, roi)
+            for roi in self.rois
+        )
 
     def reset(self):
         self.resets += 1
@@ -71,7 +81,7 @@ class CountingClassifier:
 @pytest.fixture
 def made():
     landmarker, classifier = ScriptedLandmarker(LEFT), CountingClassifier()
-    estimator = EmotionEstimator(landmarker, classifier, face_timeout=0.5, reset_gap=1.0)
+    estimator = EmotionEstimator(landmarker, classifier)
     return estimator, landmarker, classifier
 
 
@@ -99,6 +109,104 @@ def test_each_face_has_its_own_state_and_the_largest_comes_first(made):
     assert [face.roi for face in faces] == [RIGHT, LEFT]
     assert [state for state, _ in classifier.steps[2:]] == [2, 0]
     assert primary(faces) is faces[0]
+
+
+def test_the_primary_face_comes_first_then_the_others_by_size(made):
+    estimator, landmarker, _ = made
+    small, middle, large = Roi(85, 85, 30, 30), Roi(0, 0, 40, 40), Roi(140, 0, 60, 60)
+    landmarker.rois = (middle, small, large)
+    order = {
+        'largest': [large, middle, small],
+        'nearest_centre': [small, large, middle],
+    }
+    for k, (rule, rois) in enumerate(order.items()):
+        estimator.apply(EstimatorSettings(primary_face=rule))
+        (faces,) = run(estimator, [k / 10])
+        assert [face.roi for face in faces] == rois
+
+
+def test_who_looks_longest_at_the_camera_is_primary(made):
+    estimator, landmarker, _ = made
+    estimator.apply(EstimatorSettings(primary_face='longest_engaged'))
+    landmarker.rois = (LEFT, RIGHT)
+    landmarker.away = (RIGHT,)
+    stamps = [k / 8 for k in range(12)]
+    results = run(estimator, stamps)
+    assert [faces[0].roi for faces in results] == [RIGHT] * 8 + [LEFT] * 4
+    assert [face.engaged for face in results[-1]] == [stamps[-1], 0.0]
+    landmarker.away = (LEFT, RIGHT)
+    assert [face.engaged for face in run(estimator, [stamps[-1] + 0.5])[0]] == [stamps[-1], 0.0]
+
+
+def test_the_primary_face_undetected_for_a_frame_is_primary_again(made):
+    estimator, landmarker, _ = made
+    nearly = Roi(100, 100, 42, 42)
+    seen = []
+    for k, rois in enumerate([(RIGHT,), (nearly, RIGHT), (nearly,), (), (nearly, RIGHT)]):
+        landmarker.rois = rois
+        (faces,) = run(estimator, [k / 10])
+        seen.append(None if primary(faces) is None else primary(faces).roi)
+    assert seen == [RIGHT, RIGHT, nearly, None, RIGHT]
+
+
+def test_faces_that_cross_keep_their_states(made):
+    estimator, landmarker, classifier = made
+    for k in range(61):
+        landmarker.rois = (Roi(2 * k, 50, 40, 40), Roi(120 - 2 * k, 54, 44, 44))[:: 1 - 2 * (k % 2)]
+        faces = estimator(Frame(IMAGE, k / 30))
+        assert {face.roi.width: face.face_id for face in faces} == {40: 'face_1', 44: 'face_2'}
+    assert [state for state, _ in classifier.steps[-2:]] == [60, 60]
+
+
+def test_faces_that_come_and_go_all_the_time_leave_nothing_behind(made):
+    estimator, landmarker, _ = made
+    estimator.apply(EstimatorSettings(face_timeout=10.0))
+    rng = random.Random(0)
+    for k in range(3000):
+        landmarker.rois = tuple(
+            Roi(rng.randrange(160), rng.randrange(160), 20 + n, 20 + n)
+            for n in range(rng.randrange(5))
+        )
+        assert len(estimator(Frame(IMAGE, k / 30))) == len(landmarker.rois)
+        assert len(estimator._states) <= 64
+    landmarker.rois = ()
+    run(estimator, [100.0 + k for k in range(11)])
+    assert estimator.resets == 0
+    assert estimator._states == {}
+
+
+def test_a_landmarker_that_finds_more_than_asked_for_is_believed(made):
+    estimator, landmarker, _ = made
+    landmarker.rois = tuple(Roi(12 * n, 12 * n, 10, 10) for n in range(16))
+    first, second = run(estimator, [0.0, 0.1])
+    assert len({face.face_id for face in first}) == 16
+    assert [face.face_id for face in first] == [face.face_id for face in second]
+
+
+def test_settings_change_between_frames_without_loss(made):
+    estimator, landmarker, classifier = made
+    settings = EstimatorSettings()
+    run(estimator, [0.0, 0.1])
+    estimator.apply(replace(settings, face_timeout=3.0, reset_gap=5.0))
+    landmarker.rois = ()
+    run(estimator, [0.2, 2.5])
+    landmarker.rois = (LEFT,)
+    assert run(estimator, [2.9])[0][0].face_id == 'face_1'
+    assert classifier.steps[-1] == (2, pytest.approx(2.8))
+    estimator.apply(settings)
+    assert run(estimator, [3.0])[0][0].face_id == 'face_1'
+    assert estimator.resets == 0
+    assert run(estimator, [4.5])[0][0].face_id == 'face_2'
+    assert estimator.resets == 1
+
+
+def test_settings_that_are_refused_change_nothing(made):
+    estimator, *_ = made
+    run(estimator, [0.0])
+    with pytest.raises(InputError, match='primary_face must be one of'):
+        estimator.apply(EstimatorSettings(primary_face='loudest', reset_gap=60.0))
+    run(estimator, [2.0])
+    assert estimator.resets == 1
 
 
 def test_a_lost_face_comes_back_as_another_with_fresh_state(made):

@@ -12,9 +12,11 @@ from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.classifier import EmotionClassifier
+from emotion_estimator.perception.engagement import FACING_DEGREES, Engagement, turned_away
 from emotion_estimator.perception.image import check_rgb
 from emotion_estimator.perception.landmark_source import open_first
 from emotion_estimator.perception.landmarks import FaceLandmarks, Landmarker
+from emotion_estimator.perception.primary_face import PrimaryFace
 from emotion_estimator.perception.search import find_faces
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.settings import EstimatorSettings
@@ -30,25 +32,23 @@ _TOLD_EVERY = 100
 
 
 class EmotionEstimator:
-    """Landmarks and blendshapes, identity, and one streaming LSTM state per face.
+    """Landmarks and blendshapes, identity, one streaming LSTM state per face, the primary face.
 
-    Time is the frames' stamps. State is reset when a face is lost, its identity changes, or time
-    jumps: backwards, or forwards by more than ``reset_gap``.
+    Time is the frames' stamps. A face that is lost takes its state with it. Everything is reset
+    when time jumps: backwards, or forwards by more than ``reset_gap``.
     """
 
     def __init__(
         self,
         landmarker: Landmarker,
         classifier: EmotionClassifier,
+        settings: EstimatorSettings | None = None,
         *,
-        face_timeout: float = 0.5,
-        reset_gap: float = 1.0,
         reason: str = '',
     ) -> None:
         """Put the parts together; :meth:`load` is the usual way.
 
-        :param face_timeout: seconds a face may go undetected and keep identity and state.
-        :param reset_gap: seconds between two frames above which everything is forgotten.
+        :param settings: of which those that :meth:`apply` names are taken.
         :param reason: why this landmark source was chosen.
         """
         self.landmark_source = landmarker.name
@@ -56,11 +56,13 @@ class EmotionEstimator:
         self.resets = 0
         self._landmarker = landmarker
         self._classifier = classifier
-        self._tracker = Tracker(face_timeout)
-        self._reset_gap = reset_gap
+        self._tracker = Tracker()
+        self._engagement = Engagement()
+        self._primary = PrimaryFace()
         self._states: dict[str, tuple[Any, float]] = {}
         self._last_stamp: float | None = None
         self._jumps = 0
+        self.apply(settings or EstimatorSettings())
 
     @classmethod
     def load(
@@ -81,17 +83,22 @@ class EmotionEstimator:
             min_confidence=settings.min_face_confidence,
         )
         _LOG.info('landmark source %s: %s', choice.name, choice.reason)
-        return cls(
-            landmarker,
-            classifier,
-            face_timeout=settings.face_timeout,
-            reset_gap=settings.reset_gap,
-            reason=choice.reason,
-        )
+        return cls(landmarker, classifier, settings, reason=choice.reason)
+
+    def apply(self, settings: EstimatorSettings) -> None:
+        """Take over ``face_timeout``, ``reset_gap`` and ``primary_face`` from the next frame on.
+
+        No face is lost by it. The others say how the landmark source is opened, by :meth:`load`.
+
+        :raises InputError: there is no such rule for the primary face.
+        """
+        self._primary.use(settings.primary_face)
+        self._tracker.timeout = settings.face_timeout
+        self._reset_gap = settings.reset_gap
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classifier's classes."""
+        """Return the classifier's classes."""
         return self._classifier.labels
 
     @property
@@ -99,8 +106,15 @@ class EmotionEstimator:
         """Name and version of the classifier."""
         return self._classifier.title
 
+    @property
+    def model_sha256(self) -> str:
+        """Checksum of the classifier's weights, in hexadecimal."""
+        return self._classifier.sha256
+
     def __call__(self, frame: Frame) -> tuple[FaceEmotion, ...]:
-        """Return the faces in ``frame``, the largest first; an empty tuple where there is none.
+        """Return the faces in ``frame``; an empty tuple where there is none.
+
+        The primary face first, as the setting ``primary_face`` has it, then the others by size.
 
         :raises InputError: the image is not uint8 RGB, or the stamp is not a number; no state is
             changed then.
@@ -111,15 +125,23 @@ class EmotionEstimator:
         self._forget_if_time_jumped(frame.stamp)
         found = self._landmarker(Frame(image, frame.stamp))
         face_ids = self._tracker([face.roi for face in found], frame.stamp)
-        faces = [self._step(face, i, frame.stamp) for face, i in zip(found, face_ids)]
         alive = self._tracker.face_ids
+        looking = {
+            face_id
+            for face, face_id in zip(found, face_ids)
+            if turned_away(face.landmarks) < FACING_DEGREES
+        }
+        engaged = self._engagement(looking, alive, frame.stamp)
         self._states = {i: state for i, state in self._states.items() if i in alive}
-        return tuple(sorted(faces, key=lambda face: -face.roi.area))
+        faces = [self._step(face, i, frame.stamp, engaged[i]) for face, i in zip(found, face_ids)]
+        height, width = image.shape[:2]
+        primary = self._primary(faces, alive, (width, height))
+        return tuple(sorted(faces, key=lambda face: (face is not primary, -face.roi.area)))
 
     def still(self, image: Any) -> tuple[FaceEmotion, ...]:
         """Return the faces in one still image, each as if it had been held for a while.
 
-        Small faces are searched for too; ask :meth:`load` for ``static``.
+        The largest first. Small faces are searched for too; ask :meth:`load` for ``static``.
 
         :param image: uint8 (H, W, 3) RGB.
         :raises InputError: it is something else.
@@ -135,6 +157,8 @@ class EmotionEstimator:
         self.resets += 1
         self._landmarker.reset()
         self._tracker.reset()
+        self._engagement.reset()
+        self._primary.reset()
         self._states.clear()
         self._last_stamp = None
 
@@ -157,7 +181,9 @@ class EmotionEstimator:
             self.reset()
         self._last_stamp = stamp
 
-    def _step(self, face: FaceLandmarks, face_id: str, stamp: float) -> FaceEmotion:
+    def _step(
+        self, face: FaceLandmarks, face_id: str, stamp: float, engaged: float
+    ) -> FaceEmotion:
         if face_id in self._states:
             state, last = self._states[face_id]
             dt = max(stamp - last, _LEAST_STEP)
@@ -165,9 +191,11 @@ class EmotionEstimator:
             state, dt = self._classifier.initial_state(), _FIRST_STEP
         probabilities, state = self._classifier(face.blendshapes, state, dt)
         self._states[face_id] = (state, stamp)
-        return self._emotion(face, face_id, probabilities)
+        return self._emotion(face, face_id, probabilities, engaged)
 
-    def _emotion(self, face: FaceLandmarks, face_id: str, probabilities: Any) -> FaceEmotion:
+    def _emotion(
+        self, face: FaceLandmarks, face_id: str, probabilities: Any, engaged: float = 0.0
+    ) -> FaceEmotion:
         best = int(np.argmax(probabilities))
         return FaceEmotion(
             face_id=face_id,
@@ -179,4 +207,5 @@ class EmotionEstimator:
             blendshapes=face.blendshapes,
             landmarks=face.landmarks,
             model=self.model,
+            engaged=engaged,
         )
