@@ -21,7 +21,7 @@ MODULES = {'python3-opencv': 'cv2', 'opencv-python': 'cv2', 'PyYAML': 'yaml'}
 # Needed by the generated messages, which are not in the sources.
 GENERATED_USE = {'rosidl_default_runtime'}
 # Started as programs: key and how the code calls it.
-PROGRAMS = {'rosbag2': "['ros2', 'bag', "}
+PROGRAMS = {'rosbag2': "'ros2', 'bag', "}
 # What CMake tests with.
 CMAKE_TESTS = {'ament_cmake_pytest', 'ament_lint_auto', 'ament_lint_common'}
 # Used where they are installed, and done without where not.
