@@ -50,6 +50,15 @@ def dialogue_manager(given: Given) -> Entities:
     return _managed('dialogue_manager', given, {})
 
 
+def end(reason: str) -> OpaqueFunction:
+    """Return what ends the launch, unless it is ending: launch_ros fails at a second Shutdown."""
+
+    def shut_down(context: LaunchContext) -> Entities:
+        return [] if context.is_shutdown else [Shutdown(reason=reason)]
+
+    return OpaqueFunction(function=shut_down)
+
+
 def end_where_unconfigurable(node: LifecycleNode) -> RegisterEventHandler:
     """Return what ends the launch when a node cannot be configured; its log line says why."""
     return RegisterEventHandler(
@@ -57,7 +66,7 @@ def end_where_unconfigurable(node: LifecycleNode) -> RegisterEventHandler:
             target_lifecycle_node=node,
             start_state='configuring',
             goal_state='unconfigured',
-            entities=[Shutdown(reason='a node cannot be configured')],
+            entities=[end('a node cannot be configured')],
         )
     )
 
@@ -101,7 +110,7 @@ def _estimator_parameters(given: Given) -> dict[str, Any]:
 
 
 def _at_end(given: Given) -> Entities | None:
-    return [Shutdown(reason='the source ended')] if given['exit_at_end'] == 'true' else None
+    return [end('the source ended')] if given['exit_at_end'] == 'true' else None
 
 
 def _options(

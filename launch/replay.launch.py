@@ -7,7 +7,6 @@ from launch.actions import (
     ExecuteProcess,
     OpaqueFunction,
     RegisterEventHandler,
-    Shutdown,
     TimerAction,
 )
 from launch_ros.event_handlers import OnStateTransition
@@ -17,6 +16,7 @@ from emotion_estimator.launch_arguments import declare, values
 from emotion_estimator.launch_nodes import (
     Entities,
     dialogue_manager,
+    end,
     end_where_unconfigurable,
     estimator,
 )
@@ -36,6 +36,8 @@ ARGUMENTS = [
     ),
 ]  # fmt: skip
 
+#: Seconds for player and estimator to find each other.
+BEFOREHAND = 1.0
 #: Seconds for the last images to be worked on.
 AFTERWARDS = 1.0
 
@@ -45,12 +47,15 @@ def start(context: LaunchContext) -> Entities:
     given = {**values(context, ARGUMENTS), 'use_sim_time': 'true'}
     topics = (given['image_topic'], f'{given["image_topic"]}/compressed')
     check_bag(Path(given['bag']), topics)
-    play = ['ros2', 'bag', 'play', given['bag'], '--clock', '--rate', given['rate'], '--topics']
-    end = TimerAction(period=AFTERWARDS, actions=[Shutdown(reason='the bag ended')])
     player = ExecuteProcess(
-        cmd=[*play, *topics, *(['--loop'] if given['loop'] == 'true' else [])],
+        cmd=[
+            *('ros2', 'bag', 'play', given['bag'], '--clock', '--disable-keyboard-controls'),
+            *('--delay', str(BEFOREHAND), '--rate', given['rate']),
+            *(['--loop'] if given['loop'] == 'true' else []),
+            *('--topics', *topics),
+        ],
         output='screen',
-        on_exit=[end],
+        on_exit=[TimerAction(period=AFTERWARDS, actions=[end('the bag ended')])],
     )
     node, *bring_up = estimator(given)
     # Not before: the first images would be lost on a node that still loads its models.
