@@ -5,13 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import os
 import random
 import shutil
 import signal
 import struct
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ import pytest
 pytest.importorskip('rclpy', reason='ROS 2 is not sourced')
 pytest.importorskip('emotion_estimator.msg', reason='the built package is not sourced')
 
+import cmake_build
 from rclpy.serialization import serialize_message
 from ros_graph import RosGraph
 from std_msgs.msg import Header
@@ -27,7 +26,6 @@ from emotion_estimator.msg import DialogueAction, Emotion, EmotionArray
 
 SOURCE = Path(__file__).parent.parent / 'examples' / 'cpp'
 KINDS = (Emotion, EmotionArray, DialogueAction)
-PREFIXES = [p for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
 
 TEXTS = (
     '', 'happy', 'Zoë 😀', 'she said "so"', 'a\\b', 'two\nlines\ttab', '\x01\x1f\x7f', 'x' * 300,
@@ -42,27 +40,11 @@ class Program:
     """The example, built once."""
 
     def __init__(self, folder: Path) -> None:
-        # As after sourcing ROS: the wheels' Python sets these for itself only.
-        self.environment = {
-            **os.environ,
-            'CMAKE_PREFIX_PATH': os.pathsep.join(PREFIXES),
-            'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
-            'LD_LIBRARY_PATH': os.pathsep.join(
-                [*(f'{p}/lib' for p in PREFIXES), os.environ.get('LD_LIBRARY_PATH', '')]
-            ),
-        }
-        self._make('-S', SOURCE, '-B', folder, f'-DPython3_EXECUTABLE={sys.executable}')
-        self._make('--build', folder)
+        cmake_build.build(SOURCE, folder)
         cache = (folder / 'CMakeCache.txt').read_text()
         self.has_rclcpp = 'rclcpp_DIR:PATH=rclcpp_DIR-NOTFOUND' not in cache
+        self.environment = cmake_build.environment()
         self.path = folder / 'emotion_listener'
-
-    def _make(self, *arguments: object) -> None:
-        done = subprocess.run(
-            ['cmake', *map(str, arguments)],
-            env=self.environment, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

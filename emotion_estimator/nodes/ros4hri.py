@@ -1,0 +1,190 @@
+"""Faces and their expressions for readers of ROS4HRI, as REP-155 has them.
+
+Its topics are global ("all topics are grouped under the global namespace /humans/"), so the node's
+namespace does not move them; in a namespace it goes in front of the face ids instead, because they
+must be unique. Quality of service is not prescribed: reliable and volatile suits libhri's readers.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from std_msgs.msg import Header
+
+from emotion_estimator.affect import affect
+from emotion_estimator.emotion import FaceEmotion
+from emotion_estimator.nodes.conversion import seconds
+from emotion_estimator.nodes.lifecycle import until_shutdown
+from emotion_estimator.nodes.qos import RESULTS
+
+_FACES = '/humans/faces'
+#: Seconds for which a face that is not seen stays in the list of tracked ones: readers make and
+#: destroy subscriptions by that list, so one missed frame must not show in it.
+_GRACE = 0.5
+#: Most faces with topics of their own, however fast they come and go.
+_MOST = 32
+_VALID_ID = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
+
+
+def open_ros4hri(node: Node) -> Ros4hri | None:
+    """Return the publisher for ROS4HRI; None, with one info line, where hri_msgs is missing."""
+    try:
+        messages = importlib.import_module('hri_msgs.msg')
+    except ImportError:
+        node.get_logger().info(
+            f'hri_msgs is not installed: nothing is published on {_FACES} (ROS4HRI, REP-155)'
+        )
+        return None
+    return Ros4hri(node, messages)
+
+
+@dataclass
+class _FaceTopics:
+    expression: Publisher
+    roi: Publisher
+    last_seen: float
+
+
+class Ros4hri:
+    """Publishes ``tracked``, and for each face ``expression`` and ``roi``, below /humans/faces.
+
+    REP-155 wants a face's ``roi`` wherever a face has topics, so it is there; the equally wanted
+    ``cropped`` is not: pictures of faces leave this node only as the debug image.
+    """
+
+    def __init__(self, node: Node, messages: Any) -> None:
+        """Open the topic ``tracked``.
+
+        :param messages: ``hri_msgs.msg``, or a module with the same three messages.
+        """
+        self._node = node
+        self._messages = messages
+        self._prefix = ''.join(f'{part}_' for part in node.get_namespace().split('/') if part)
+        self._topics: dict[str, _FaceTopics] = {}
+        self._said: list[str] | None = None
+        # The worker publishes while a transition may close.
+        self._lock = threading.Lock()
+        self._tracked: Publisher | None = self._publisher(messages.IdsList, 'tracked')
+
+    def publish(
+        self, header: Header, faces: Sequence[FaceEmotion], width: int, height: int
+    ) -> None:
+        """Publish what is known of the faces in one image; nothing once closed.
+
+        ``tracked`` comes with every image that has faces, and once, empty, after the last has
+        gone. A face whose id cannot be part of a topic's name is left out; numbers that are none,
+        or out of range, are published as the nearest that the messages allow.
+
+        :param header: of the image.
+        :param width: of the image in pixels, as ``height``; without them there is no ``roi``.
+        """
+        with self._lock:
+            if self._tracked is None:
+                return
+            stamp = seconds(header.stamp)
+            valid = (face for face in faces if _VALID_ID.fullmatch(face.face_id))
+            here = {self._prefix + face.face_id: face for face in islice(valid, _MOST)}
+            self._forget(stamp, here)
+            for face_id in here:
+                self._meet(face_id, stamp)
+            ids = list(self._topics)
+            if ids or self._said != ids:
+                self._tracked.publish(self._messages.IdsList(header=header, ids=ids))
+                self._said = ids
+            for face_id, face in here.items():
+                topics = self._topics[face_id]
+                topics.expression.publish(self._expression(header, face))
+                if width > 0 and height > 0:
+                    topics.roi.publish(self._roi(header, face, width, height))
+
+    def close(self) -> None:
+        """Say that no face is tracked any more, and take every topic back."""
+        with self._lock, until_shutdown(self._node):
+            if self._tracked is None:
+                return
+            tracked, self._tracked = self._tracked, None
+            try:
+                header = Header(stamp=self._node.get_clock().now().to_msg())
+                tracked.publish(self._messages.IdsList(header=header))
+                # Destroyed at once, it could not send again what was lost on the way.
+                tracked.wait_for_all_acked(Duration(seconds=0.1))
+            finally:
+                for face_id in list(self._topics):
+                    self._drop(face_id)
+                self._node.destroy_publisher(tracked)
+
+    def _publisher(self, kind: Any, name: str) -> Publisher:
+        # Without event callbacks the executor, which runs in another thread, does not know it.
+        quiet = PublisherEventCallbacks(use_default_callbacks=False)
+        return self._node.create_publisher(
+            kind, f'{_FACES}/{name}', RESULTS, event_callbacks=quiet
+        )
+
+    def _forget(self, stamp: float, here: dict[str, FaceEmotion]) -> None:
+        # Seen longest ago first, so that what is too much goes first.
+        absent = sorted(self._topics.keys() - here.keys(), key=self._last_seen)
+        surplus = len(absent) + len(here) - _MOST
+        for i, face_id in enumerate(absent):
+            # Time that ran backwards has started anew, and with it every face.
+            if i < surplus or not 0.0 <= stamp - self._last_seen(face_id) <= _GRACE:
+                self._drop(face_id)
+
+    def _last_seen(self, face_id: str) -> float:
+        return self._topics[face_id].last_seen
+
+    def _meet(self, face_id: str, stamp: float) -> None:
+        if face_id in self._topics:
+            self._topics[face_id].last_seen = stamp
+            return
+        self._topics[face_id] = _FaceTopics(
+            self._publisher(self._messages.Expression, f'{face_id}/expression'),
+            self._publisher(self._messages.NormalizedRegionOfInterest2D, f'{face_id}/roi'),
+            stamp,
+        )
+
+    def _drop(self, face_id: str) -> None:
+        topics = self._topics.pop(face_id)
+        self._node.destroy_publisher(topics.expression)
+        self._node.destroy_publisher(topics.roi)
+
+    def _expression(self, header: Header, face: FaceEmotion) -> Any:
+        kind = self._messages.Expression
+        # The field must hold one of the message's constants, and libhri warns of any other value
+        # for every message. "unknown" has none: neither happy nor sad is nearest to neutral.
+        known = {'happy': kind.HAPPY, 'sad': kind.SAD}
+        point = affect(zip(face.labels, face.probabilities))
+        return kind(
+            header=header,
+            expression=known.get(face.label, kind.NEUTRAL),
+            valence=point.valence,
+            arousal=point.arousal,
+            confidence=_share(face.confidence),
+        )
+
+    def _roi(self, header: Header, face: FaceEmotion, width: int, height: int) -> Any:
+        roi = face.roi
+        return self._messages.NormalizedRegionOfInterest2D(
+            header=header,
+            xmin=_share(roi.x / width),
+            ymin=_share(roi.y / height),
+            xmax=_share((roi.x + roi.width) / width),
+            ymax=_share((roi.y + roi.height) / height),
+            # The landmark sources say that there is a face, not how sure they are.
+            c=1.0,
+        )
+
+
+def _share(value: float) -> float:
+    """Return the nearest number from 0 to 1; 0 for what is no number."""
+    return 0.0 if math.isnan(value) else min(max(float(value), 0.0), 1.0)

@@ -1,0 +1,287 @@
+"""ROS4HRI over real DDS; run by test_ros4hri.py where `hri_msgs` can be imported."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from hri_msgs.msg import Expression, IdsList, NormalizedRegionOfInterest2D
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from emotion_estimator.affect import COORDINATES
+from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
+from emotion_estimator.nodes.ros4hri import open_ros4hri
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from ros_graph import RosGraph
+
+TRACKED = '/humans/faces/tracked'
+SECOND = 10**9
+
+
+def header_at(seconds: float) -> Header:
+    sec, nanosec = divmod(round(seconds * SECOND), SECOND)
+    return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id='camera')
+
+
+def face(face_id='face_1', label='happy', probability=0.8, roi=(64, 48, 320, 240)):
+    probabilities = [(1 - probability) / 2] * len(LABELS)
+    probabilities[LABELS.index(label)] = probability
+    return FaceEmotion(
+        face_id, label, probability, LABELS, np.array(probabilities, np.float32), Roi(*roi)
+    )
+
+
+def topics_of(face_id):
+    return [f'/humans/faces/{face_id}/expression', f'/humans/faces/{face_id}/roi', TRACKED]
+
+
+class Scene:
+    """A node with Ros4hri, a listener, and images whose stamps go on."""
+
+    def __init__(self, graph: RosGraph, namespace: str = '/') -> None:
+        self.graph = graph
+        self.now = 100.0
+        self.tracked = graph.hear(IdsList, TRACKED, 500)
+        self.node = Node('estimator', namespace=namespace, context=graph.node.context)
+        self.ros4hri = open_ros4hri(self.node)
+
+    def show(self, *faces, step=0.04, size=(640, 480)):
+        self.now += step
+        header = header_at(self.now)
+        self.ros4hri.publish(header, faces, *size)
+        return header
+
+    def show_until(self, done, what, *faces):
+        def shown():
+            self.show(*faces)
+            return done()
+
+        self.graph.wait_until(shown, 20, what)
+
+    def topics(self):
+        return sorted(p.topic for p in self.node.publishers if p.topic.startswith('/humans'))
+
+    def ids(self):
+        return [list(message.ids) for message in self.tracked]
+
+    def match(self):
+        """Wait until the listener has found `tracked`, then forget what it heard."""
+        self.show_until(lambda: self.tracked, 'tracked is heard', face('found'))
+        self.graph.wait_until(lambda: self.tracked[-1].header == header_at(self.now), 10, 'all')
+        self.show(step=2.0)
+        self.graph.wait_until(lambda: self.ids()[-1] == [], 10, 'the face has gone')
+        self.tracked.clear()
+
+    def caught_up(self, header):
+        self.graph.wait_until(
+            lambda: self.tracked and self.tracked[-1].header == header, 10, 'the last list'
+        )
+
+
+@pytest.fixture
+def graph(tmp_path):
+    with RosGraph(tmp_path) as graph:
+        yield graph
+
+
+@pytest.fixture
+def scene(graph):
+    scene = Scene(graph)
+    yield scene
+    scene.ros4hri.close()
+    scene.node.destroy_node()
+
+
+def test_every_field_of_a_face(scene):
+    expressions = scene.graph.hear(Expression, '/humans/faces/face_1/expression')
+    rois = scene.graph.hear(NormalizedRegionOfInterest2D, '/humans/faces/face_1/roi')
+    scene.show_until(lambda: expressions and rois, 'a face is described', face())
+    heard = expressions[-1]
+    assert heard.header.frame_id == 'camera'
+    assert 100 < heard.header.stamp.sec + heard.header.stamp.nanosec / SECOND <= scene.now
+    assert heard.expression == Expression.HAPPY
+    assert heard.confidence == pytest.approx(0.8)
+    happy, sad = COORDINATES['happy'], COORDINATES['sad']
+    assert heard.valence == pytest.approx(0.8 * happy.valence + 0.1 * sad.valence)
+    assert heard.arousal == pytest.approx(0.8 * happy.arousal + 0.1 * sad.arousal)
+    roi = rois[-1]
+    assert roi.header.frame_id == 'camera'
+    assert [roi.xmin, roi.ymin, roi.xmax, roi.ymax, roi.c] == pytest.approx([0.1, 0.1, 0.6, 0.6, 1])
+
+
+@pytest.mark.parametrize(
+    ('label', 'expression', 'sign'),
+    [
+        ('happy', Expression.HAPPY, 1),
+        ('sad', Expression.SAD, -1),
+        ('unknown', Expression.NEUTRAL, 0),
+    ],
+)
+def test_our_labels_become_the_reps(scene, label, expression, sign):
+    expressions = scene.graph.hear(Expression, '/humans/faces/face_1/expression')
+    scene.show_until(lambda: expressions, 'an expression', face(label=label, probability=1.0))
+    assert expressions[-1].expression == expression
+    assert np.sign([expressions[-1].valence, expressions[-1].arousal]).tolist() == [sign, sign]
+
+
+def test_tracked_comes_with_every_image_and_once_more_when_empty(scene):
+    scene.match()
+    for _ in range(3):
+        header = scene.show(face('face_1'), face('face_2'))
+    scene.caught_up(header)
+    assert scene.ids() == [['face_1', 'face_2']] * 3
+    scene.tracked.clear()
+    for _ in range(40):
+        scene.show()
+    scene.show(face('face_3'))
+    scene.graph.wait_until(lambda: ['face_3'] in scene.ids(), 10, 'a new face')
+    # Twelve images of 0.04 s within the half second in which a lost face stays tracked.
+    assert scene.ids() == [['face_1', 'face_2']] * 12 + [[], ['face_3']]
+
+
+def test_the_first_image_says_that_nobody_is_there(graph):
+    scene = Scene(graph)
+    count = graph.node.count_publishers
+    graph.wait_until(lambda: count(TRACKED) == 1, 10, 'the publisher is found')
+    publisher = next(p for p in scene.node.publishers if p.topic == TRACKED)
+    graph.wait_until(lambda: publisher.get_subscription_count() == 1, 10, 'the listener is found')
+    first = scene.show()
+    scene.show()
+    scene.ros4hri.close()
+    graph.wait_until(lambda: len(scene.tracked) == 2, 10, 'the first and the last list')
+    assert scene.ids() == [[], []]
+    assert scene.tracked[0].header == first
+    scene.node.destroy_node()
+
+
+def test_a_missed_image_keeps_the_publishers_and_a_lost_face_takes_them_along(scene):
+    scene.show(face())
+    before = list(scene.node.publishers)
+    assert scene.topics() == topics_of('face_1')
+    for faces in ([], [face()], [], [], [face()]):
+        scene.show(*faces)
+        assert list(scene.node.publishers) == before
+    scene.show(step=0.51)
+    assert scene.topics() == [TRACKED]
+
+
+def test_a_face_that_is_not_seen_gets_no_expression(scene):
+    expressions = scene.graph.hear(Expression, '/humans/faces/face_1/expression')
+    others = scene.graph.hear(Expression, '/humans/faces/face_2/expression')
+    scene.show_until(lambda: expressions and others, 'both', face(), face('face_2'))
+    last = header_at(scene.now)
+    scene.graph.wait_until(lambda: expressions[-1].header == last, 10, 'the last of face_1')
+    header = scene.show(face('face_2'))
+    scene.graph.wait_until(lambda: others[-1].header == header, 10, 'face_2 goes on')
+    assert expressions[-1].header == last
+
+
+def test_time_that_starts_anew_forgets_every_face(scene):
+    scene.show(face())
+    scene.now = 1.0
+    scene.show(face('face_2'))
+    assert scene.topics() == topics_of('face_2')
+
+
+def test_publishers_stay_few_however_fast_faces_change(scene):
+    for i in range(100):
+        scene.show(face(f'face_{i}'), step=0.001)
+        assert len(scene.topics()) <= 2 * 32 + 1
+    assert '/humans/faces/face_99/expression' in scene.topics()
+    scene.show(*(face(f'crowd_{i}') for i in range(50)))
+    assert len(scene.topics()) == 2 * 32 + 1
+
+
+def test_a_namespace_makes_ids_unique_but_moves_no_topic(graph):
+    scene = Scene(graph, '/robot1/head')
+    scene.show(face())
+    assert scene.topics() == topics_of('robot1_head_face_1')
+    scene.show_until(lambda: ['robot1_head_face_1'] in scene.ids(), 'the id', face())
+    scene.ros4hri.close()
+    scene.node.destroy_node()
+
+
+@pytest.mark.parametrize('face_id', ['', '1', 'a b', 'a/b', '~', 'é', 'face_1\n'])
+def test_an_id_that_is_no_name_is_left_out(scene, face_id):
+    scene.show(face(face_id))
+    assert scene.topics() == [TRACKED]
+
+
+def test_bad_numbers_become_the_nearest_good_ones(scene):
+    expressions = scene.graph.hear(Expression, '/humans/faces/face_1/expression')
+    rois = scene.graph.hear(NormalizedRegionOfInterest2D, '/humans/faces/face_1/roi')
+    for number in (math.nan, math.inf, -math.inf, 1e30, -3.0):
+        bad = FaceEmotion(
+            'face_1', 'happy', number, LABELS, np.full(3, number, np.float32), Roi(-50, 9, 9999, 9)
+        )
+        expressions.clear()
+        rois.clear()
+        scene.show_until(lambda: expressions and rois, f'{number}', bad)
+        heard, roi = expressions[-1], rois[-1]
+        assert -1 <= heard.valence <= 1 and -1 <= heard.arousal <= 1
+        assert heard.confidence in (0.0, 1.0)
+        assert (roi.xmin, roi.xmax) == (0.0, 1.0)
+
+
+def test_no_image_size_no_roi(scene):
+    expressions = scene.graph.hear(Expression, '/humans/faces/face_1/expression')
+    rois = scene.graph.hear(NormalizedRegionOfInterest2D, '/humans/faces/face_1/roi')
+    scene.show_until(lambda: expressions and rois, 'both', face())
+    expressions.clear()
+    header = scene.show(face(), size=(0, 0))
+    scene.graph.wait_until(
+        lambda: expressions and expressions[-1].header == header, 10, 'an expression'
+    )
+    assert rois[-1].header != header
+
+
+def test_close_says_that_nobody_is_tracked_and_takes_everything_back(scene):
+    scene.match()
+    scene.show(face())
+    scene.ros4hri.close()
+    assert scene.topics() == []
+    scene.graph.wait_until(lambda: len(scene.tracked) == 2, 10, 'the last list')
+    assert scene.ids() == [['face_1'], []]
+    scene.ros4hri.close()
+    scene.show(face())
+    assert scene.topics() == []
+
+
+def test_close_after_the_context_has_gone_is_quiet(graph):
+    scene = Scene(graph)
+    scene.show(face())
+    graph.node.context.try_shutdown()
+    scene.ros4hri.close()
+
+
+def test_closing_while_a_worker_publishes(graph):
+    for _ in range(5):
+        scene = Scene(graph)
+        started, problems = threading.Event(), []
+
+        def work(scene=scene, started=started, problems=problems):
+            try:
+                for i in range(2000):
+                    scene.show(face(f'face_{i // 10}'))
+                    started.set()
+            except Exception as error:
+                problems.append(error)
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        assert started.wait(10)
+        # The executor, in this thread, meanwhile looks after a node whose publishers change.
+        scene.graph.heard_anything(0.05)
+        scene.ros4hri.close()
+        worker.join(20)
+        assert not worker.is_alive() and not problems, problems
+        assert scene.topics() == []
+        scene.node.destroy_node()
