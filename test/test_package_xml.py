@@ -157,3 +157,15 @@ def test_the_validator_of_ros_has_no_complaint():
     warnings: list[str] = []
     catkin_package.parse_package(str(ROOT / 'package.xml'), warnings=warnings)
     assert warnings == []
+
+
+def test_the_changelog_is_one_that_the_release_tools_read():
+    changelog = pytest.importorskip('catkin_pkg.changelog')
+    text = (ROOT / 'CHANGELOG.rst').read_text()
+    # What catkin_prepare_release writes in place of the word.
+    released = re.sub(r'\(forthcoming\)', '(2026-01-01)', text)
+    read = changelog.populate_changelog_from_rst(changelog.Changelog(PACKAGE), released)
+    versions = {version: content for version, _, content in read.foreach_version()}
+    package = catkin_package.parse_package(str(ROOT / 'package.xml'))
+    assert versions[package.version]
+    assert len(versions) == len(re.findall(r'^\d+\.\d+\.\d+ \(', text, re.M))
