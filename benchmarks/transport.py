@@ -1,8 +1,8 @@
 """What it costs to bring an image from camera to estimator, on real nodes over real DDS.
 
-Three ways in turn, several rounds, so that a busy machine disturbs all alike: two processes with raw
-images, two processes with JPEGs, and both nodes in one process. Latency is from an image's stamp
-to its emotion's publication, as the node measures it; CPU is what all of the processes used.
+Three ways in turn, several rounds, so that a busy machine disturbs all alike: two processes with
+raw images, two processes with JPEGs, and both nodes in one process. Latency is from an image's
+stamp to its emotion's publication, as the node measures it; CPU is what all processes used.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from emotion_estimator.nodes.conversion import (
 )
 from emotion_estimator.nodes.diagnostics import Health
 from emotion_estimator.nodes.lifecycle import ManagedNode, until_shutdown
+from emotion_estimator.nodes.ros4hri import Ros4hri, open_ros4hri
 from emotion_estimator.nodes.running import run
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.worker import Counts, EstimatorWorker, Picture
@@ -45,6 +46,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._worker: EstimatorWorker[Header] | None = None
         self._images: Any = None
         self._debug: Any = None
+        self._ros4hri: Ros4hri | None = None
         self._topics: tuple[Any, ...] = ()
         self._reset_counts()
 
@@ -68,6 +70,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._emotions = self.create_lifecycle_publisher(EmotionArray, 'emotions', qos.RESULTS)
         self._topics = (self._emotion, self._emotions)
         self.settings_changed()
+        if self.settings.ros4hri:
+            self._ros4hri = open_ros4hri(self)
 
     def activate(self) -> None:
         """Begin to listen and to work."""
@@ -85,12 +89,17 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
             # What still runs in there must not be freed.
             self._worker = self._estimator = None
             raise RuntimeError('the landmark source hangs in an image; it is left behind')
+        if self._ros4hri is not None:
+            self._ros4hri.clear()
         self._faces = 0
         self._trouble = ''
 
     def clean_up(self) -> None:
         """Free the models' memory and take the topics down."""
         self._worker = None
+        if self._ros4hri is not None:
+            self._ros4hri.close()
+            self._ros4hri = None
         if self._estimator is not None:
             self._estimator.close()
             self._estimator = None
@@ -193,6 +202,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._emotions.publish(
             EmotionArray(header=header, emotions=[messages[face] for face in faces])
         )
+        if self._ros4hri is not None:
+            self._ros4hri.publish(header, faces, image.shape[1], image.shape[0])
         debug = self._debug
         if debug is not None and self.settings.debug_image and debug.get_subscription_count():
             debug.publish(image_message(annotate(image, faces), header))

@@ -17,7 +17,6 @@ from itertools import islice
 from typing import Any
 
 from rclpy.duration import Duration
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import Header
@@ -27,6 +26,11 @@ from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.nodes.conversion import seconds
 from emotion_estimator.nodes.lifecycle import until_shutdown
 from emotion_estimator.nodes.qos import RESULTS
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks
 
 _FACES = '/humans/faces'
 #: Seconds for which a face that is not seen stays in the list of tracked ones: readers make and
@@ -108,21 +112,35 @@ class Ros4hri:
                 if width > 0 and height > 0:
                     topics.roi.publish(self._roi(header, face, width, height))
 
-    def close(self) -> None:
-        """Say that no face is tracked any more, and take every topic back."""
+    def clear(self) -> None:
+        """Say that no face is tracked any more, and take the faces' topics back."""
         with self._lock, until_shutdown(self._node):
-            if self._tracked is None:
+            self._clear()
+
+    def close(self) -> None:
+        """Clear, and take ``tracked`` back too; nothing is published from then on."""
+        with self._lock, until_shutdown(self._node):
+            tracked = self._tracked
+            if tracked is None:
                 return
-            tracked, self._tracked = self._tracked, None
             try:
-                header = Header(stamp=self._node.get_clock().now().to_msg())
-                tracked.publish(self._messages.IdsList(header=header))
-                # Destroyed at once, it could not send again what was lost on the way.
-                tracked.wait_for_all_acked(Duration(seconds=0.1))
+                self._clear()
             finally:
-                for face_id in list(self._topics):
-                    self._drop(face_id)
+                self._tracked = None
                 self._node.destroy_publisher(tracked)
+
+    def _clear(self) -> None:
+        if self._tracked is None:
+            return
+        try:
+            header = Header(stamp=self._node.get_clock().now().to_msg())
+            self._tracked.publish(self._messages.IdsList(header=header))
+            # Destroyed at once, it could not send again what was lost on the way.
+            self._tracked.wait_for_all_acked(Duration(seconds=0.1))
+        finally:
+            self._said = []
+            for face_id in list(self._topics):
+                self._drop(face_id)
 
     def _publisher(self, kind: Any, name: str) -> Publisher:
         # Without event callbacks the executor, which runs in another thread, does not know it.

@@ -20,6 +20,7 @@ from emotion_estimator.nodes.ros4hri import open_ros4hri
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from available import LANDMARK_SOURCE
 from ros_graph import RosGraph
 
 TRACKED = '/humans/faces/tracked'
@@ -253,6 +254,30 @@ def test_close_says_that_nobody_is_tracked_and_takes_everything_back(scene):
     scene.ros4hri.close()
     scene.show(face())
     assert scene.topics() == []
+
+
+def test_clear_says_the_same_and_goes_on_with_the_next_face(scene):
+    scene.match()
+    scene.show(face())
+    scene.ros4hri.clear()
+    assert scene.topics() == [TRACKED]
+    scene.graph.wait_until(lambda: len(scene.tracked) == 2, 10, 'the empty list')
+    scene.show(face('face_2'))
+    scene.graph.wait_until(lambda: len(scene.tracked) == 3, 10, 'the next list')
+    assert scene.ids() == [['face_1'], [], ['face_2']]
+
+
+def test_the_real_estimator_tells_of_faces_until_it_is_deactivated(tmp_path):
+    with RosGraph(tmp_path) as graph:
+        tracked = graph.hear(IdsList, TRACKED, 500)
+        expressions = graph.hear(Expression, '/humans/faces/face_1/expression', 500)
+        graph.start('estimator', landmark_source=LANDMARK_SOURCE)
+        graph.start('camera', source='portrait', fps=15.0, loop=True)
+        graph.wait_until(lambda: expressions, 60, 'an expression')
+        assert expressions[-1].expression in (Expression.HAPPY, Expression.NEUTRAL)
+        assert list(tracked[-1].ids) == ['face_1']
+        assert graph.transition('estimator', 'deactivate')
+        graph.wait_until(lambda: list(tracked[-1].ids) == [], 10, 'nobody is tracked')
 
 
 def test_close_after_the_context_has_gone_is_quiet(graph):
