@@ -1,3 +1,5 @@
+// Copyright 2026 emotion_estimator maintainers
+
 // The least a dialogue node in C++ needs: hear /emotion and act when the label changes.
 //
 //   emotion_listener                      live; what follows --ros-args is ROS's, as always

@@ -1,7 +1,8 @@
+// Copyright 2026 emotion_estimator maintainers
+
 // Every field of the package's messages as JSON; a list of what there is to read.
 
-#ifndef JSON_WRITER_HPP_
-#define JSON_WRITER_HPP_
+#pragma once
 
 #include <cmath>
 #include <cstdint>
@@ -151,5 +152,3 @@ private:
 
   std::ostream & out_;
 };
-
-#endif  // JSON_WRITER_HPP_

@@ -1,7 +1,8 @@
+// Copyright 2026 emotion_estimator maintainers
+
 // One message from a file of serialized (CDR) bytes.
 
-#ifndef READ_MESSAGE_HPP_
-#define READ_MESSAGE_HPP_
+#pragma once
 
 #include <cstring>
 #include <exception>
@@ -77,5 +78,3 @@ Message read_message(const std::string & path)
     throw std::runtime_error(path + " holds no such message: " + error.what());
   }
 }
-
-#endif  // READ_MESSAGE_HPP_
