@@ -236,6 +236,7 @@ def test_a_foreign_parameter_is_left_to_its_owner(node):
 
 
 class DiesAtOnce(Scripted):
+
     def activate(self):
         rclpy.shutdown()
         raise RuntimeError('context is gone')
@@ -250,6 +251,7 @@ def test_a_node_told_to_stop_while_it_comes_up_ends_quietly(monkeypatch, capfd):
 
 def test_a_node_that_cannot_come_up_ends_with_status_2_and_a_line(monkeypatch, capfd):
     class Refuses(Scripted):
+
         def configure(self):
             raise InputError('no such file; give one')
 
