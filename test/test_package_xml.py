@@ -159,6 +159,7 @@ def test_the_validator_of_ros_has_no_complaint():
     assert warnings == []
 
 
+@pytest.mark.filterwarnings('ignore:.*traverse:DeprecationWarning')
 def test_the_changelog_is_one_that_the_release_tools_read():
     changelog = pytest.importorskip('catkin_pkg.changelog')
     text = (ROOT / 'CHANGELOG.rst').read_text()
