@@ -1,29 +1,43 @@
-"""Time and memory of each step of perception, side by side in one run.
+"""Time and memory of perception, side by side in one run: each step, each added face, the tracker.
 
-Frames of the animated portrait, both landmark sources in turn frame by frame, so that a busy
-machine disturbs both alike. Each source runs in this one process; memory is the growth at opening.
+Frames of the animated portrait. What is compared takes turns frame by frame, so that a busy machine
+disturbs all alike. Everything runs in this one process; memory is the growth at opening, CPU the
+time of all its threads, which other processes lengthen least.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from emotion_estimator.emotion import NONE, Roi
 from emotion_estimator.errors import ModelError
+from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.landmark_source import choose, open_landmarker
+from emotion_estimator.perception.pipeline import EmotionEstimator
+from emotion_estimator.perception.tracker import Tracker
+from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.sources.portrait import Portrait
+
+SOURCES = ('face_mesh', 'face_landmarker')
+MOST_FACES = 4
+FPS = 30.0
+
+Times = dict[Any, list[float]]
 
 
 def resident_megabytes() -> float:
@@ -34,55 +48,180 @@ def resident_megabytes() -> float:
     return 0.0
 
 
-def main() -> int:
-    """Print a table; return 0."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--model-path', default='', help='face_landmarker.task')
-    parser.add_argument('--seconds', type=float, default=20.0, help='of the portrait at 30 fps')
-    options = parser.parse_args()
+def timed(times: Times, name: Any, call: Callable[..., Any], *arguments: Any) -> Any:
+    """Call, and note the milliseconds it took under ``name``."""
+    begun = time.perf_counter()
+    result = call(*arguments)
+    times[name].append(1e3 * (time.perf_counter() - begun))
+    return result
 
-    times: dict[str, list[float]] = defaultdict(list)
-    memory: dict[str, float] = {}
 
-    def timed(name: str, call: Callable[..., Any], *arguments: Any) -> Any:
-        begun = time.perf_counter()
-        result = call(*arguments)
-        times[name].append(1e3 * (time.perf_counter() - begun))
-        return result
+def filmed(seconds: float, what: str) -> Iterator[Frame]:
+    """Yield the portrait's first seconds behind a progress bar."""
+    bar = tqdm(Portrait(FPS).frames(), what, total=round(FPS * seconds), disable=None, leave=False)
+    with bar:
+        for frame in bar:
+            if frame.stamp > seconds:
+                return
+            yield frame
 
-    landmarkers = {}
-    for source in ('face_mesh', 'face_landmarker'):
-        before = resident_megabytes()
+
+def opened(open_source: Callable[[str], Any]) -> dict[str, Any]:
+    """Return what opens of both landmark sources; say what does not."""
+    found = {}
+    for source in SOURCES:
         try:
-            landmarkers[source] = open_landmarker(choose(source, options.model_path))
+            found[source] = open_source(source)
         except ModelError as error:
             print(f'{source} left out: {error}', file=sys.stderr)
+    return found
+
+
+def print_table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print rows of text, the first column to the left, the others to the right."""
+    table = Table(title=title, title_justify='left')
+    for n, head in enumerate(heads):
+        table.add_column(head, justify='right' if n else 'left')
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def p50_p95(values: list[float], digits: int = 2) -> tuple[str, str]:
+    """Return median and 95th percentile as text."""
+    p50, p95 = np.percentile(values, [50, 95])
+    return f'{p50:.{digits}f}', f'{p95:.{digits}f}'
+
+
+def bench_steps(path: str, seconds: float) -> None:
+    """Measure the landmark sources, the blendshape head and the classifier on one face."""
+    times: Times = defaultdict(list)
+    memory: dict[str, float] = {}
+
+    def open_one(source: str) -> Any:
+        before = resident_megabytes()
+        landmarker = open_landmarker(choose(source, path))
         memory[source] = resident_megabytes() - before
+        return landmarker
+
+    landmarkers = opened(open_one)
     head, classifier = BlendshapeHead.load(), EmotionClassifier.load()
     state = classifier.initial_state()
-    portrait = Portrait(30.0)
-    for frame in tqdm(portrait.frames(), total=round(30 * portrait.duration), disable=None):
-        if frame.stamp > options.seconds:
-            break
+    for frame in filmed(seconds, 'steps'):
+        faces: tuple[Any, ...] = ()
         for source, landmarker in landmarkers.items():
-            faces = timed(source, landmarker, frame)
+            faces = timed(times, source, landmarker, frame)
         if not faces:
             continue
-        face = faces[0]
-        timed('blendshape head', head, face.landmarks)
-        _, state = timed('streaming LSTM', classifier, face.blendshapes, state, 1 / 30)
-
-    table = Table(title='512x512 portrait, milliseconds per frame, one process')
-    for column in ('step', 'calls', 'p50', 'p95', 'memory at opening'):
-        table.add_column(column, justify='left' if column == 'step' else 'right')
-    for name, values in times.items():
-        grown = f'{memory[name]:.0f} MB' if name in memory else ''
-        p50, p95 = np.percentile(values, [50, 95])
-        table.add_row(name, str(len(values)), f'{p50:.2f}', f'{p95:.2f}', grown)
-    Console().print(table)
+        timed(times, 'blendshape head', head, faces[0].landmarks)
+        _, state = timed(
+            times, 'streaming LSTM', classifier, faces[0].blendshapes, state, 1 / FPS
+        )
+    for landmarker in landmarkers.values():
+        landmarker.close()
+    print_table(
+        'each step, ms per frame (512x512, one face)',
+        ('step', 'calls', 'p50', 'p95', 'memory at opening'),
+        [
+            (name, str(len(values)), *p50_p95(values),
+             f'{memory[name]:.0f} MB' if name in memory else '')
+            for name, values in times.items()
+        ],
+    )
     if len(landmarkers) == 2:
         ratio = np.median(times['face_landmarker']) / np.median(times['face_mesh'])
-        print(f'face_landmarker takes {ratio:.2f} times as long as face_mesh with its head')
+        print(f'face_landmarker takes {ratio:.2f} times as long as face_mesh with its head\n')
+
+
+def crowd(image: RgbImage, faces: int) -> RgbImage:
+    """Return a 640x640 image with the portrait's face in so many of its quarters."""
+    face = cv2.resize(image[80:340, 130:370], (290, 314))
+    whole = np.full((640, 640, 3), 128, np.uint8)
+    for n in range(faces):
+        top, left = 3 + 320 * (n // 2), 15 + 320 * (n % 2)
+        whole[top : top + 314, left : left + 290] = face
+    return whole
+
+
+def bench_faces(path: str, seconds: float) -> None:
+    """Measure the whole of perception on one to four faces, an estimator for each number."""
+    times: Times = defaultdict(list)
+    cpu: Times = defaultdict(list)
+    numbers = range(1, MOST_FACES + 1)
+
+    def open_all(source: str) -> list[EmotionEstimator]:
+        settings = EstimatorSettings(
+            landmark_source=source, face_landmarker_path=path, max_faces=MOST_FACES
+        )
+        return [EmotionEstimator.load(settings) for _ in numbers]
+
+    estimators = opened(open_all)
+    others = 0
+    for frame in filmed(seconds, 'faces'):
+        if frame.truth == NONE:
+            continue
+        for n in numbers:
+            picture = Frame(crowd(frame.image, n), frame.stamp)
+            for source, each in estimators.items():
+                begun = time.process_time()
+                faces = timed(times, (source, n), each[n - 1], picture)
+                cpu[source, n].append(1e3 * (time.process_time() - begun))
+                if len(faces) != n:
+                    times[source, n].pop()
+                    cpu[source, n].pop()
+                    others += 1
+    rows = []
+    for source in estimators:
+        for n in numbers:
+            one = (source, n)
+            added = [
+                f'{np.median(kind[one]) - np.median(kind[source, n - 1]):+.2f}' if n > 1 else ''
+                for kind in (times, cpu)
+            ]
+            rows.append((source, str(n), str(len(times[one])), *p50_p95(times[one]), added[0],
+                         p50_p95(cpu[one])[0], added[1]))
+    for each in estimators.values():
+        for estimator in each:
+            estimator.close()
+    print_table(
+        f'each added face, ms per frame (640x640, max_faces {MOST_FACES}, all of perception)',
+        ('source', 'faces', 'frames', 'p50', 'p95', 'added', 'CPU p50', 'added'),
+        rows,
+    )
+    print(f'{others} frames left out, in which another number of faces was found\n')
+
+
+def bench_tracker(calls: int = 2000) -> None:
+    """Measure the tracker alone, on trembling faces that walk through each other."""
+    rng = random.Random(0)
+    rows = []
+    for number in (4, 16):
+        times: Times = defaultdict(list)
+        tracker = Tracker()
+        for k in range(calls):
+            rois = [
+                Roi(
+                    round(500 + 400 * np.sin(k / FPS + n) + rng.gauss(0, 1)),
+                    round(90 * (n // 2) + rng.gauss(0, 1)),
+                    100 + rng.randrange(3),
+                    120 + rng.randrange(3),
+                )
+                for n in range(number)
+            ]
+            timed(times, number, tracker, rois, k / FPS)
+        rows.append((str(number), str(calls), *p50_p95(times[number], 3)))
+    print_table('tracker, ms per frame', ('faces', 'frames', 'p50', 'p95'), rows)
+
+
+def main() -> int:
+    """Print the tables; return 0."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--model-path', default='', help='face_landmarker.task')
+    parser.add_argument('--seconds', type=float, default=10.0, help='of the portrait at 30 fps')
+    options = parser.parse_args()
+    bench_steps(options.model_path, options.seconds)
+    bench_faces(options.model_path, options.seconds)
+    bench_tracker()
     return 0
 
 
