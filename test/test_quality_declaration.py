@@ -29,6 +29,10 @@ def test_it_answers_each_item_once():
     assert all(section(item).strip() for item in ITEMS.split())
 
 
+def test_readme_links_to_it():
+    assert '](QUALITY_DECLARATION.md)' in (ROOT / 'README.md').read_text()
+
+
 @pytest.mark.parametrize('document', ['QUALITY_DECLARATION.md', 'CONTRIBUTING.md', 'NOTICE'])
 def test_what_it_points_to_is_here(document):
     text = (ROOT / document).read_text()
