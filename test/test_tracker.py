@@ -305,3 +305,13 @@ def test_faces_that_come_and_go_in_every_frame_do_not_fill_the_memory():
         ids = tracker([box(rng.uniform(0, 3e4), rng.uniform(0, 3e4)) for _ in range(4)], k / 30)
         assert set(ids) <= tracker.face_ids
         assert len(tracker.face_ids) <= 64
+
+
+def test_a_face_that_darts_off_between_two_frames_keeps_its_id():
+    # The portrait leaving its picture at 15 frames a second: 36 pixels, then 105.
+    tracker = Tracker()
+    places = [Roi(155, 116, 169, 196), Roi(119, 114, 176, 197), Roi(14, 116, 168, 194)]
+    assert [tracker([roi], k / 15)[0] for k, roi in enumerate(places)] == ['face_1'] * 3
+    tracker.reset()
+    places = [Roi(29, 112, 169, 196), Roi(131, 111, 171, 198), Roi(164, 109, 177, 201)]
+    assert [tracker([roi], 21 + k / 15)[0] for k, roi in enumerate(places)] == ['face_2'] * 3

@@ -17,9 +17,9 @@ _VELOCITY_TIME = 0.2
 #: velocity: people stop, and an error in the velocity must not carry it away.
 _COASTING_TIME = 1.0
 #: How far from where it is expected, in face sizes, a face may be: at once, and more for each
-#: second unseen, up to one second. Half a face a frame is more than people do; neighbours' faces
-#: are about two apart.
-_REACH = 0.5
+#: second unseen, up to one second. Whoever starts off between two frames of a slow camera gets half
+#: a face away from where he was expected; neighbours' faces are about two apart.
+_REACH = 0.7
 _REACH_GROWTH = 0.5
 #: From frame to frame a face may grow or shrink less than by this factor.
 _GROWTH = 2.0
