@@ -97,10 +97,3 @@ def test_the_frame_rate_decides_no_more_than_a_frame(fps, looks):
     for k in range(4 * fps):
         seconds = engagement({'a'} if k / fps <= looks else set(), {'a'}, k / fps)
     assert looks - 1 / fps <= seconds['a'] <= looks + 1e-6
-
-
-def test_after_a_reset_all_begin_anew():
-    engagement = Engagement()
-    engagement({'a'}, {'a'}, 5.0)
-    engagement.reset()
-    assert engagement({'a'}, {'a'}, 1.0) == {'a': 0.0}

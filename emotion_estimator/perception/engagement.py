@@ -60,7 +60,3 @@ class Engagement:
         }
         self._looking, self._last_stamp = looking, stamp
         return self._seconds
-
-    def reset(self) -> None:
-        """Forget every face."""
-        self._seconds, self._looking = {}, frozenset()

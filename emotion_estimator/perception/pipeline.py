@@ -156,10 +156,8 @@ class EmotionEstimator:
         """Forget every face and the time: another stream begins."""
         self.resets += 1
         self._landmarker.reset()
+        # All else is kept by face id, and no id comes again.
         self._tracker.reset()
-        self._engagement.reset()
-        self._primary.reset()
-        self._states.clear()
         self._last_stamp = None
 
     def close(self) -> None:

@@ -67,12 +67,8 @@ class PrimaryFace:
             raise InputError(f'primary_face must be one of {", ".join(_RULES)}, got {rule!r}')
         if rule != self._name:
             self._name, self._rule = rule, _RULES[rule]
-            self.reset()
-
-    def reset(self) -> None:
-        """Forget whom it kept to."""
-        self._holder: str | None = None
-        self._deputy: str | None = None
+            self._holder: str | None = None
+            self._deputy: str | None = None
 
     def __call__(
         self, faces: Sequence[FaceEmotion], alive: Collection[str], image: tuple[int, int]
