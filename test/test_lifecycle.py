@@ -215,8 +215,8 @@ def test_ten_cycles_leave_nothing_behind(robot):
     measured = {node: [] for node in nodes}
     for node in nodes:
         to_state(robot, node, 'active')
-    warm_up = 4
-    for _ in range(warm_up + 10):
+    warm_up, window = 3, 5
+    for _ in range(warm_up + 2 * window + 2):
         for node in nodes:
             assert graph.transition(node, 'deactivate')
         for node in nodes:
@@ -225,11 +225,15 @@ def test_ten_cycles_leave_nothing_behind(robot):
         for node, child in nodes.items():
             measured[node].append(usage(child))
     for node, rows in measured.items():
-        before, after = rows[warm_up - 1], rows[-1]
-        assert after[1] <= before[1], (node, 'threads', rows)
-        assert after[2] <= before[2], (node, 'files', rows)
+        # The least of several cycles: an image that is just under way only adds.
+        before, after = (
+            [min(column) for column in zip(*part)]
+            for part in (rows[warm_up : warm_up + window], rows[-window:])
+        )
         # Noise of the allocator is allowed for; a leaked image a cycle (0.8 MB) is not.
         assert after[0] - before[0] < 4 * MIB, (node, 'memory', rows)
+        assert after[1] <= before[1], (node, 'threads', rows)
+        assert after[2] <= before[2], (node, 'files', rows)
 
 
 def test_loading_and_freeing_models_leaves_nothing_behind(robot):

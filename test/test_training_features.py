@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.engine import on_dask, on_processes
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.evaluation import read_blendshape_table
 from emotion_estimator.model_card import models_dir
-from emotion_estimator.training.cluster import on_dask, on_processes
 from emotion_estimator.training.dataset import FER_CLASSES, TO_LABEL, Stills
 from emotion_estimator.training.extract import extract
 from emotion_estimator.training.feature_set import FeatureSet, load_features, save_features

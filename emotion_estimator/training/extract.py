@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from emotion_estimator.engine import Runner, runner_of
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.face_landmarker import FaceLandmarker
@@ -23,7 +24,6 @@ from emotion_estimator.perception.mediapipe_import import import_mediapipe
 from emotion_estimator.perception.warm_up import warm_up
 from emotion_estimator.quiet import quiet
 from emotion_estimator.training.augment import Enlargement, enlarge, rotate_and_flip, vary
-from emotion_estimator.training.cluster import Runner, runner_of
 from emotion_estimator.training.dataset import Stills
 
 #: Raise it when the images made for a pass change, so that old chunks are not reused.
@@ -157,7 +157,7 @@ def extract(
     :param landmarks: (len(stills), 478, 3) in pixels of the stills, zeros where unknown; needed
         to vary expressions.
     :param processes: worker processes (None: one a core), or a runner of
-        :mod:`~emotion_estimator.training.cluster`.
+        :mod:`~emotion_estimator.engine`.
     :param with_mesh: whether the face mesh looks too.
     :raises InputError: there are no rows.
     :raises ModelError: the Face Landmarker's file cannot be read or opened.

@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import MIRROR
+from emotion_estimator.engine import Runner
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.alignment import align
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.training.augment import Enlargement
-from emotion_estimator.training.cluster import Runner
 from emotion_estimator.training.dataset import TRAINING, Stills
 from emotion_estimator.training.extract import Extracted, extract
 from emotion_estimator.training.feature_set import FeatureSet
 
 Floats = NDArray[np.float32]
 
-#: Worker processes (None: one a core), or a runner of ``cluster``.
+#: Worker processes (None: one a core), or a runner of ``engine``.
 Processes = int | Runner | None
 
 LANDMARKER, MESH = SOURCES = ('face_landmarker', 'face_mesh')

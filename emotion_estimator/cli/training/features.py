@@ -20,9 +20,9 @@ from emotion_estimator.cli.training.options import (
     seed_option,
     teacher_option,
 )
+from emotion_estimator.engine import on_dask, on_processes
 from emotion_estimator.errors import InputError
 from emotion_estimator.training import relevant as choice
-from emotion_estimator.training.cluster import on_dask, on_processes
 from emotion_estimator.training.data_figures import augmented_figure, relevant_figure
 from emotion_estimator.training.dataset import SPLITS, TRAINING, load_stills
 from emotion_estimator.training.feature_set import FeatureSet, load_features, save_features
