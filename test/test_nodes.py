@@ -23,7 +23,7 @@ from ros_graph import RosGraph, value_of
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from emotion_estimator.demo.agreement import agreement
+from emotion_estimator.agreement import agreement
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.msg import DialogueAction, Emotion, EmotionArray
 from emotion_estimator.nodes.camera import CameraNode

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from emotion_estimator.demo.agreement import MARGIN, Agreement, Tally, agreement
+from emotion_estimator.agreement import MARGIN, Agreement, Tally, agreement
 from emotion_estimator.demo.state import Course
 
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
-from emotion_estimator.dialogue import fields
+from emotion_estimator import fields
 from emotion_estimator.emotion import LABELS, NONE
-from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.errors import InputError
 
 #: What a dialogue engine may be asked to do.
 ACTIONS: tuple[str, ...] = (
@@ -92,23 +90,7 @@ def load_rules(path: Path) -> PolicyRules:
     :raises InputError: unreadable, not YAML, or a field is unknown, missing or out of range; the
         text names file, rule and field.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise InputError(
-            f'{path}: cannot be read ({error.strerror}); pass an existing file'
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, 'problem_mark', None)
-        where = f' in line {mark.line + 1}' if mark else ''
-        problem = getattr(error, 'problem', None) or 'not text in UTF-8'
-        raise InputError(f'{path}: not YAML{where} ({problem}); correct it') from error
-    except (ValueError, RecursionError) as error:
-        # PyYAML turns 2024-13-45 into a date, and lists within lists into calls within calls.
-        raise InputError(
-            f'{path}: a value cannot be read ({first_line(error)}); correct or quote it'
-        ) from error
-    return parse_rules(raw, str(path))
+    return parse_rules(fields.read_yaml(path), str(path))
 
 
 def parse_rules(raw: object, origin: str) -> PolicyRules:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_estimator.demo.agreement import Tally, agreement, changes_of
+from emotion_estimator.agreement import Tally, agreement, changes_of
 from emotion_estimator.emotion import LABELS, NONE
 
 TRUTH = [(i / 10, 'happy' if i < 20 else 'sad') for i in range(40)]

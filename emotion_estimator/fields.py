@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
-from emotion_estimator.errors import InputError
+import yaml
+
+from emotion_estimator.errors import InputError, first_line
 
 _T = TypeVar('_T')
 _REQUIRED: Any = object()
@@ -18,6 +21,29 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
 
 #: Turns a raw value into a checked one; the second argument names the field in errors.
 Reader = Callable[[object, str], _T]
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML document.
+
+    :raises InputError: the file cannot be read or is not YAML; names file and line.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise InputError(
+            f'{path}: cannot be read ({error.strerror}); pass an existing file'
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, 'problem_mark', None)
+        where = f' in line {mark.line + 1}' if mark else ''
+        problem = getattr(error, 'problem', None) or 'not text in UTF-8'
+        raise InputError(f'{path}: not YAML{where} ({problem}); correct it') from error
+    except (ValueError, RecursionError) as error:
+        # PyYAML turns 2024-13-45 into a date, and lists within lists into calls within calls.
+        raise InputError(
+            f'{path}: a value cannot be read ({first_line(error)}); correct or quote it'
+        ) from error
 
 
 class Table:

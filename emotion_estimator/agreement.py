@@ -63,7 +63,7 @@ def agreement(
     pairs = [(stamp, known[_key(stamp)], label) for stamp, label in labels if _key(stamp) in known]
     if not pairs:
         return None
-    settled = [pair for pair in pairs if _distance(changes, pair[0]) > margin]
+    settled = [pair for pair in pairs if distance(changes, pair[0]) > margin]
     names = dict.fromkeys(right for _, right, _ in settled)
     return Agreement(
         overall=_tally(pairs),
@@ -77,7 +77,8 @@ def _key(stamp: float) -> int:
     return round(stamp * 1e6)
 
 
-def _distance(changes: Sequence[float], stamp: float) -> float:
+def distance(changes: Sequence[float], stamp: float) -> float:
+    """Return the seconds to the nearest of ``changes`` (ascending); very many without any."""
     at = bisect_left(changes, stamp)
     return min((abs(stamp - change) for change in changes[max(0, at - 1) : at + 1]), default=1e9)
 
