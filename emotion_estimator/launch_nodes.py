@@ -10,34 +10,30 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler, Shutdown, TimerAction
-from launch.events import matches_action
-from launch.launch_context import LaunchContext
-from launch.launch_description_entity import LaunchDescriptionEntity
 from launch_ros.actions import LifecycleNode, Node
-from launch_ros.event_handlers import OnStateTransition
-from launch_ros.events.lifecycle import ChangeState
 from launch_ros.parameter_descriptions import ParameterValue
-from lifecycle_msgs.msg import Transition
 
 from emotion_estimator.fastdds import profile_variable
+from emotion_estimator.launch_lifecycle import (
+    Entities,
+    bring_up,
+    end,
+    end_where_unconfigurable,
+    recovery,
+)
 from emotion_estimator.resources import resource_dir
 
 #: The value of each argument of the launch file.
 Given = Mapping[str, str]
-Entities = list[LaunchDescriptionEntity]
-
-#: Seconds after an error until a node that launch brought up is configured again.
-RECOVERY_DELAY = 3.0
 
 
 def camera(given: Given) -> Entities:
     """Return the camera node, first, and what brings it up."""
     parameters = _camera_parameters(given)
-    if given['exit_at_end'] != 'true':
-        return _managed('camera', given, parameters)
-    node, *bring_up = _managed('camera', given, parameters, on_exit=_at_end(given))
-    return [node, end_where_unconfigurable(node), *bring_up]
+    node, *rest = _managed('camera', given, parameters, on_exit=_at_end(given))
+    if given['exit_at_end'] == given['autostart'] == 'true':
+        rest.insert(0, end_where_unconfigurable(node))
+    return [node, *rest]
 
 
 def estimator(given: Given) -> Entities:
@@ -48,27 +44,6 @@ def estimator(given: Given) -> Entities:
 def dialogue_manager(given: Given) -> Entities:
     """Return the dialogue manager node, first, and what brings it up."""
     return _managed('dialogue_manager', given, {})
-
-
-def end(reason: str) -> OpaqueFunction:
-    """Return what ends the launch, unless it is ending: launch_ros fails at a second Shutdown."""
-
-    def shut_down(context: LaunchContext) -> Entities:
-        return [] if context.is_shutdown else [Shutdown(reason=reason)]
-
-    return OpaqueFunction(function=shut_down)
-
-
-def end_where_unconfigurable(node: LifecycleNode) -> RegisterEventHandler:
-    """Return what ends the launch when a node cannot be configured; its log line says why."""
-    return RegisterEventHandler(
-        OnStateTransition(
-            target_lifecycle_node=node,
-            start_state='configuring',
-            goal_state='unconfigured',
-            entities=[end('a node cannot be configured')],
-        )
-    )
 
 
 def camera_and_estimator(given: Given) -> Entities:
@@ -166,48 +141,7 @@ def _managed(
     if built_in:
         more['autostart'] = True
     node = LifecycleNode(**more)
-    entities = [node, *([] if built_in else _bring_up(node))]
+    entities = [node, *([] if built_in else bring_up(node))]
     if recover:
-        entities.insert(1, _recovery(node))
+        entities.insert(1, recovery(node))
     return entities
-
-
-def _recovery(node: LifecycleNode) -> RegisterEventHandler:
-    """Return what brings a node up again some time after it broke down."""
-
-    def later(context: LaunchContext) -> Entities:
-        # Made anew each time: a timer runs once.
-        return [TimerAction(period=RECOVERY_DELAY, actions=_bring_up(node))]
-
-    return RegisterEventHandler(
-        OnStateTransition(
-            target_lifecycle_node=node,
-            start_state='errorprocessing',
-            goal_state='unconfigured',
-            entities=[OpaqueFunction(function=later)],
-        )
-    )
-
-
-def _bring_up(node: LifecycleNode) -> Entities:
-    """Return the actions that configure a node and, where that succeeds, activate it.
-
-    By hand, because Humble's launch_ros has no LifecycleTransition.
-    """
-
-    def change(transition: int) -> EmitEvent:
-        event = ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition)
-        return EmitEvent(event=event)
-
-    def activate(context: LaunchContext) -> Entities:
-        configured = context.locals.event.goal_state == 'inactive'
-        return [change(Transition.TRANSITION_ACTIVATE)] if configured else []
-
-    # Once, whatever comes of it: who later configures by hand wants the node inactive.
-    outcome = OnStateTransition(
-        target_lifecycle_node=node,
-        start_state='configuring',
-        entities=[OpaqueFunction(function=activate)],
-        handle_once=True,
-    )
-    return [RegisterEventHandler(outcome), change(Transition.TRANSITION_CONFIGURE)]

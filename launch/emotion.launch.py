@@ -3,8 +3,8 @@
 from launch.actions import OpaqueFunction
 
 from emotion_estimator.launch_arguments import declare, values
+from emotion_estimator.launch_lifecycle import Entities
 from emotion_estimator.launch_nodes import (
-    Entities,
     camera,
     camera_and_estimator,
     dialogue_manager,

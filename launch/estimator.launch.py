@@ -3,7 +3,8 @@
 from launch.actions import OpaqueFunction
 
 from emotion_estimator.launch_arguments import declare, values
-from emotion_estimator.launch_nodes import Entities, estimator
+from emotion_estimator.launch_lifecycle import Entities
+from emotion_estimator.launch_nodes import estimator
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = declare(

@@ -13,13 +13,8 @@ from launch_ros.event_handlers import OnStateTransition
 
 from emotion_estimator.bags import check_bag
 from emotion_estimator.launch_arguments import declare, values
-from emotion_estimator.launch_nodes import (
-    Entities,
-    dialogue_manager,
-    end,
-    end_where_unconfigurable,
-    estimator,
-)
+from emotion_estimator.launch_lifecycle import Entities, end, end_where_unconfigurable
+from emotion_estimator.launch_nodes import dialogue_manager, estimator
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = [
@@ -57,18 +52,14 @@ def start(context: LaunchContext) -> Entities:
         output='screen',
         on_exit=[TimerAction(period=AFTERWARDS, actions=[end('the bag ended')])],
     )
-    node, *bring_up = estimator(given)
+    node, *rest = estimator(given)
+    if given['autostart'] == 'true':
+        rest.insert(0, end_where_unconfigurable(node))
     # Not before: the first images would be lost on a node that still loads its models.
     ready = OnStateTransition(
         target_lifecycle_node=node, goal_state='active', entities=[player], handle_once=True
     )
-    return [
-        node,
-        RegisterEventHandler(ready),
-        end_where_unconfigurable(node),
-        *bring_up,
-        *dialogue_manager(given),
-    ]
+    return [node, RegisterEventHandler(ready), *rest, *dialogue_manager(given)]
 
 
 def generate_launch_description() -> LaunchDescription:

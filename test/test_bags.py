@@ -7,7 +7,6 @@ import yaml
 
 from emotion_estimator.bags import check_bag
 from emotion_estimator.errors import InputError
-from emotion_estimator.fastdds import profile_variable
 
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 
@@ -73,11 +72,3 @@ def test_another_topic_is_told_which_there_are(tmp_path):
 def test_a_bag_without_images(tmp_path):
     bag = make_bag(tmp_path / 'bag', tf='tf2_msgs/msg/TFMessage')
     assert refusal(bag).endswith('it holds no images')
-
-
-@pytest.mark.parametrize(
-    ('distribution', 'old'), [('humble', True), ('jazzy', True), ('kilted', False), (None, False)]
-)
-def test_fast_dds_reads_its_profile_by_the_name_of_its_time(distribution, old):
-    variable = profile_variable({'ROS_DISTRO': distribution} if distribution else {})
-    assert variable.startswith('FASTRTPS' if old else 'FASTDDS')

@@ -218,8 +218,8 @@ def test_camera_and_estimator_in_one_process(graph):
     emotions = graph.hear(Emotion, '/one/emotion')
     with launched(
         graph, 'emotion.launch.py', source='portrait', landmark_source=LANDMARK_SOURCE,
-        namespace='one', intra_process='true', log_level='estimator:=debug',
-    ) as launch:  # fmt: skip
+        namespace='one', intra_process='true', exit_at_end='true', log_level='estimator:=debug',
+    ) as launch:
         launch.wait_for_states('active', *(f'one/{node}' for node in NODES))
         launch.wait(lambda: emotions, 'an emotion')
         processes = {line.split(']')[0] for line in launch.text.splitlines() if '_node-' in line}
