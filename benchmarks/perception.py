@@ -178,17 +178,18 @@ def bench_faces(path: str, seconds: float) -> None:
                 f'{np.median(kind[one]) - np.median(kind[source, n - 1]):+.2f}' if n > 1 else ''
                 for kind in (times, cpu)
             ]
-            rows.append((source, str(n), str(len(times[one])), *p50_p95(times[one]), added[0],
+            rows.append((source, str(n), *p50_p95(times[one]), added[0],
                          p50_p95(cpu[one])[0], added[1]))
     for each in estimators.values():
         for estimator in each:
             estimator.close()
     print_table(
         f'each added face, ms per frame (640x640, max_faces {MOST_FACES}, all of perception)',
-        ('source', 'faces', 'frames', 'p50', 'p95', 'added', 'CPU p50', 'added'),
+        ('source', 'faces', 'p50', 'p95', 'added', 'CPU p50', 'added'),
         rows,
     )
-    print(f'{others} frames left out, in which another number of faces was found\n')
+    used = sum(map(len, times.values()))
+    print(f'{used} frames; {others} left out, in which another number of faces was found\n')
 
 
 def bench_tracker(calls: int = 2000) -> None:
