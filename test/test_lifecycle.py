@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import cv2
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not sourced')
@@ -17,6 +19,7 @@ from sensor_msgs.msg import Image
 
 from emotion_estimator.msg import Emotion
 from emotion_estimator.nodes.conversion import seconds
+from emotion_estimator.sources.portrait import Portrait
 
 START_TIMEOUT = 40.0
 MIB = 2**20
@@ -41,10 +44,16 @@ def hears_more(graph, messages, count=3, timeout=20.0):
     graph.wait_until(lambda: len(messages) >= before + count, timeout, f'{count} more messages')
 
 
-def is_silent(graph):
-    """Wait until nothing comes for half a second, diagnostics (once a second) aside."""
-    graph.wait_until(lambda: not graph.heard_anything(0.5), 20, 'silence')
-    return True
+def fall_silent(graph, messages):
+    """Wait until no message comes for a while; others, such as diagnostics, may."""
+
+    def silent():
+        before, end = len(messages), time.monotonic() + 0.7
+        while time.monotonic() < end:
+            graph.heard_anything(0.1)
+        return len(messages) == before
+
+    graph.wait_until(silent, 20, 'silence')
 
 
 class Robot:
@@ -54,7 +63,12 @@ class Robot:
         self.graph = graph
         self.diagnostics = graph.hear(DiagnosticArray, '/diagnostics')
         self.emotions = graph.hear(Emotion, 'emotion', 1000)
-        self.camera = graph.start('camera', autostart=False, source='portrait', loop=True, fps=15.0)
+        # A picture that stands still: the animated portrait's memory goes up and down by itself.
+        self.source = str(graph.folder / 'face.png')
+        cv2.imwrite(self.source, cv2.cvtColor(next(Portrait().frames()).image, cv2.COLOR_RGB2BGR))
+        self.camera = graph.start(
+            'camera', autostart=False, source=self.source, loop=True, fps=15.0
+        )
         self.estimator = graph.start(
             'estimator', autostart=False, landmark_source=LANDMARK_SOURCE
         )
@@ -132,7 +146,7 @@ def test_a_deactivated_camera_is_still_and_a_face_begins_anew(robot):
     assert graph.transition('camera', 'deactivate')
     wait_for_state(graph, robot.diagnostics, 'camera', 'inactive')
     published = value_of(robot.diagnostics, 'camera', 'frames_published')
-    is_silent(graph)
+    fall_silent(graph, robot.emotions)
     assert value_of(robot.diagnostics, 'camera', 'frames_published') == published
     last = robot.emotions[-1]
     # Longer than reset_gap: the first image then begins another stream.
@@ -192,7 +206,7 @@ def test_a_source_that_cannot_be_opened_fails_the_configuration(robot):
         lambda: 'no such file' in (value_of(robot.diagnostics, 'camera', 'last_error') or ''),
         10, 'the missing file in diagnostics',
     )
-    assert graph.set_parameters('camera', source='portrait') == ''
+    assert graph.set_parameters('camera', source=robot.source) == ''
     to_state(robot, 'camera', 'active')
 
 
@@ -215,6 +229,9 @@ def test_ten_cycles_leave_nothing_behind(robot):
     measured = {node: [] for node in nodes}
     for node in nodes:
         to_state(robot, node, 'active')
+    # On a slow machine a cycle is a gap after which MediaPipe starts anew, and its allocations
+    # settle only after some twenty of those; see the next test.
+    assert graph.set_parameters('estimator', reset_gap=60.0) == ''
     warm_up, window = 3, 5
     for _ in range(warm_up + 2 * window + 2):
         for node in nodes:
@@ -224,6 +241,7 @@ def test_ten_cycles_leave_nothing_behind(robot):
         hears_more(graph, robot.emotions, count=2)
         for node, child in nodes.items():
             measured[node].append(usage(child))
+    assert graph.set_parameters('estimator', reset_gap=1.0) == ''
     for node, rows in measured.items():
         # The least of several cycles: an image that is just under way only adds.
         before, after = (
@@ -279,7 +297,7 @@ def test_camera_and_estimator_in_one_process_pass_no_image_through_dds(tmp_path)
         hears_more(graph, images)
         # Each has its own life.
         assert graph.transition('camera', 'deactivate')
-        is_silent(graph)
+        fall_silent(graph, emotions)
         assert graph.state('estimator') == 'active'
         assert graph.transition('camera', 'activate')
         hears_more(graph, emotions)
