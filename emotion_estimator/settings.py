@@ -160,6 +160,11 @@ class EstimatorSettings:
 
     def problem(self) -> str | None:
         """Return what is wrong between settings, None when they fit."""
+        if self.max_rate_hz > 0 and self.reset_gap <= 1.0 / self.max_rate_hz:
+            return (
+                f'reset_gap {self.reset_gap} s is no longer than the time between two images at '
+                f'max_rate_hz {self.max_rate_hz}: every image would begin anew; raise one of them'
+            )
         return None
 
 

@@ -292,6 +292,8 @@ def test_camera_and_estimator_in_one_process_pass_no_image_through_dds(tmp_path)
         assert emotions[-1].header.frame_id == 'camera_optical_frame'
         for node in ('camera', 'estimator'):
             wait_for_state(graph, diagnostics, node, 'active')
+        # Each says what its part of the core has to say.
+        assert f'[estimator]: landmark source {LANDMARK_SOURCE}' in process.log.read_text()
         # Somebody else still gets them.
         images = graph.hear(Image, 'image_raw', qos_profile_sensor_data)
         hears_more(graph, images)

@@ -61,6 +61,7 @@ def test_every_setting_says_what_it_is_and_when_a_change_counts(kind):
         (CameraSettings, {'speed': 1}, "unknown setting 'speed'; known are source, fps"),
         (CameraSettings, {'retry_min': 5.0, 'retry_max': 1.0}, 'retry_max 1.0 is below'),
         (EstimatorSettings, {'landmark_source': 'dlib'}, 'must be one of auto, face_landmarker'),
+        (EstimatorSettings, {'max_rate_hz': 0.5}, 'every image would begin anew'),
         (EstimatorSettings, {'max_faces': 0}, 'max_faces must lie in 1 to 16'),
     ],
 )

@@ -29,6 +29,7 @@ class CameraNode(ManagedNode[CameraSettings]):
     """Publishes each frame from the loop that captured it, raw and compressed where wanted."""
 
     kind = CameraSettings
+    core_log = 'emotion_estimator.sources'
 
     def __init__(self) -> None:
         super().__init__('camera')

@@ -54,6 +54,8 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     """
 
     kind: ClassVar[type]
+    #: The part of the core whose log lines are this node's.
+    core_log: ClassVar[str] = 'emotion_estimator'
 
     def __init__(self, name: str) -> None:
         """Declare the settings as parameters and begin to report.

@@ -34,9 +34,9 @@ class _NodeLogHandler(logging.Handler):
 
 
 @contextlib.contextmanager
-def core_log_on(node: Node) -> Iterator[None]:
-    """Let the core's log lines (level info and above) appear as the node's own."""
-    core = logging.getLogger('emotion_estimator')
+def core_log_on(node: ManagedNode) -> Iterator[None]:
+    """Let the log lines (level info and above) of the node's part of the core appear as its own."""
+    core = logging.getLogger(node.core_log)
     handler = _NodeLogHandler(node)
     before = core.level, core.propagate
     core.addHandler(handler)
@@ -66,7 +66,8 @@ def run(make_nodes: Callable[[], Sequence[ManagedNode]]) -> int:
             initialised = True
             executor = SingleThreadedExecutor()
             nodes = make_nodes()
-            cleanup.enter_context(core_log_on(nodes[-1]))
+            for node in nodes:
+                cleanup.enter_context(core_log_on(node))
             finished: Future = Future()
             for node in nodes:
                 node.finished = finished
