@@ -13,10 +13,11 @@ from rich.console import Console
 from emotion_estimator.demo.screen import latencies, rate, screen, thumbnail
 from emotion_estimator.demo.state import WAITING, Course, DemoState, Reading, Shot
 from emotion_estimator.demo.summary import summarize
-from emotion_estimator.demo.timeline import draw_timeline, stretches
+from emotion_estimator.demo.timeline import draw_timeline
 from emotion_estimator.demo.view import LiveView, PlainView
 from emotion_estimator.dialogue.policy import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
+from emotion_estimator.timeline import stretches
 
 
 def reading(stamp: float, label: str = 'happy', latency: float = 0.01) -> Reading:

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from emotion_estimator.cli.compare import compare_verb
 from emotion_estimator.cli.doctor import doctor
 from emotion_estimator.cli.evaluate import evaluate
 from emotion_estimator.cli.image import image
@@ -24,7 +25,7 @@ def group() -> None:
     """Read facial expressions: happy, sad, unknown, or nobody there."""
 
 
-for verb in (doctor, evaluate, image, models, training, video):
+for verb in (compare_verb, doctor, evaluate, image, models, training, video):
     group.add_command(verb)
 
 

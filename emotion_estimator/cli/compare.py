@@ -1,0 +1,92 @@
+"""``emotion-estimator compare EXPECTED ACTUAL``: whether a version gives the same answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from emotion_estimator.errors import InputError
+from emotion_estimator.replay.broken import Broken, broken
+from emotion_estimator.replay.compare import TOLERANCE, compare
+from emotion_estimator.replay.compare_figure import check_figure, draw_comparison
+from emotion_estimator.replay.compare_json import as_dict
+from emotion_estimator.replay.compare_table import broken_line, table
+from emotion_estimator.replay.comparison import Comparison
+from emotion_estimator.replay.course import read_course
+from emotion_estimator.replay.limits import Limits, load_limits, shipped_limits
+
+#: Status where a limit is broken, as `diff` has it.
+BROKEN = 1
+NO_LIMITS = 'none'
+
+
+@click.command('compare')
+@click.argument('expected', type=click.Path(path_type=Path))
+@click.argument('actual', type=click.Path(path_type=Path))
+@click.option(
+    '--limits', 'limits_file', metavar='FILE',
+    help='YAML of how much may differ; none only reports. Without it the shipped limits hold, '
+    'config/replay_limits.yaml.',
+)
+@click.option(
+    '--tolerance', default=TOLERANCE, show_default=True, type=click.FloatRange(min=0),
+    help='Seconds within which two stamps are the same frame.',
+)
+@click.option('--topic', help="The bags' topic; without it /emotions or /emotion is found.")
+@click.option(
+    '--figure', type=click.Path(path_type=Path), help='Picture of both: .png, .svg or .pdf.'
+)
+@click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
+def compare_verb(
+    expected: Path,
+    actual: Path,
+    limits_file: str | None,
+    tolerance: float,
+    topic: str | None,
+    figure: Path | None,
+    as_json: bool,
+) -> int:
+    """Compare two results of the same recording, frame by frame.
+
+    EXPECTED and ACTUAL are JSON lines of `replay --json` or `video --json`, folders of
+    `replay --report`, or bags that hold /emotions or /emotion.
+
+    Exit status 0 within the limits, 1 where one is broken (standard error names each, and its
+    first place), 2 where the two cannot be compared.
+    """
+    limits = _limits(limits_file)
+    if figure is not None:
+        check_figure(figure)
+    comparison = compare(
+        read_course(expected, topic),
+        read_course(actual, topic),
+        tolerance,
+        (str(expected), str(actual)),
+    )
+    found = broken(comparison, limits)
+    if as_json:
+        click.echo(json.dumps(as_dict(comparison, found)))
+    else:
+        kept = f'{len(found)} broken' if found else 'all kept'
+        verdict = 'not looked at' if limits_file == NO_LIMITS else kept
+        click.echo('\n'.join([*table(comparison), f'limits         {verdict}']))
+    if figure is not None:
+        _draw(comparison, found, figure, f'expected: {expected}      actual: {actual}')
+    for each in found:
+        click.echo(f'emotion-estimator: {broken_line(comparison, each)}', err=True)
+    return BROKEN if found else 0
+
+
+def _limits(name: str | None) -> Limits:
+    if name == NO_LIMITS:
+        return Limits()
+    return load_limits(shipped_limits() if name is None else Path(name))
+
+
+def _draw(comparison: Comparison, found: list[Broken], path: Path, title: str) -> None:
+    try:
+        draw_comparison(comparison, path, title, found)
+    except OSError as error:
+        raise InputError(f'figure {path} cannot be written ({error.strerror})') from error

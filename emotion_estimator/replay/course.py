@@ -1,0 +1,31 @@
+"""A recorded course from wherever it lies: JSON lines, a report's folder, a bag."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from emotion_estimator.replay.result import FrameResult, read_results
+
+#: What a report's folder calls its results.
+RESULTS = 'results.jsonl'
+
+_BAG_FILES = ('.mcap', '.db3')
+
+
+def read_course(path: Path, topic: str | None = None) -> list[FrameResult]:
+    """Read results.
+
+    :param path: a file of JSON lines as ``replay --json`` and ``video --json`` write it, the folder
+        of a ``replay --report``, or a rosbag2 that holds ``/emotions`` or ``/emotion``.
+    :param topic: the bag's topic; None finds it.
+    :return: in the file's order; may be empty.
+    :raises InputError: it cannot be read, or is none of these; names file and line.
+    """
+    if path.is_dir() and (path / RESULTS).is_file():
+        path = path / RESULTS
+    elif path.is_dir() or path.suffix in _BAG_FILES:
+        # The library for bags is slow to import, and JSON lines need none.
+        from emotion_estimator.replay.bag_reader import read_emotions
+
+        return list(read_emotions(path, topic))
+    return list(read_results(path))

@@ -1,0 +1,157 @@
+"""Pictures of labels, probabilities and actions over time: the parts that several share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emotion_estimator.annotation import label_colour
+from emotion_estimator.emotion import NONE
+
+#: Seconds without a sample after which curves and bands are interrupted.
+GAP = 0.5
+#: Rows in which the dialogue is written, so that sentences do not run into each other.
+ROWS = 5
+#: Part of the whole width that a stretch must have for its name to be written into it.
+_ROOM = 0.045
+
+#: Labels or probabilities over time: (seconds, value) in order of time.
+Labels = Sequence[tuple[float, str]]
+Probabilities = Sequence[tuple[float, Mapping[str, float]]]
+
+
+def stretches(samples: Labels, gap: float = GAP) -> Iterator[tuple[float, float, str]]:
+    """Yield (begin, end, label) for each stretch of one label.
+
+    :param samples: (stamp in seconds, label) in order of time.
+    :param gap: a stretch ends where no sample follows within so many seconds.
+    """
+    if not samples:
+        return
+    begin, previous, label = samples[0][0], samples[0][0], samples[0][1]
+    for stamp, name in samples[1:]:
+        if name != label or stamp - previous > gap:
+            yield begin, stamp if stamp - previous <= gap else previous, label
+            begin, label = stamp, name
+        previous = stamp
+    yield begin, previous, label
+
+
+def colour(label: str) -> tuple[float, float, float]:
+    """Return the label's colour as matplotlib has it: RGB, each 0 to 1."""
+    red, green, blue = label_colour(label)
+    return red / 255, green / 255, blue / 255
+
+
+def new_figure(heights: Sequence[float], height: float) -> tuple[Any, list[Any]]:
+    """Return a figure and its axes, one below the other over the same time.
+
+    :param heights: of the axes, relative to each other; at least two.
+    :param height: of the figure in inches; it is 14 wide.
+    """
+    # Slow to import, and only needed at the end. Without pyplot no window and no state is made.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(14, height), layout='constrained')
+    axes = figure.subplots(len(heights), 1, sharex=True, gridspec_kw={'height_ratios': heights})
+    return figure, list(axes)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write the figure; a reader never sees half of it.
+
+    :raises OSError: the file cannot be written.
+    """
+    partial = path.with_name(f'.{path.stem}.partial{path.suffix}')
+    figure.savefig(partial, dpi=110)
+    partial.replace(path)
+
+
+def draw_probabilities(axes: Any, samples: Probabilities, named: bool = True, **line: Any) -> None:
+    """Draw a curve for each label.
+
+    :param named: put the labels into a legend to the right.
+    :param line: how the curves look, as matplotlib's ``plot`` has it.
+    """
+    for name in {name: None for _, values in samples for name in values}:
+        times: list[float] = []
+        curve: list[float] = []
+        for time, values in samples:
+            if times and time - times[-1] > GAP:
+                times.append(time)
+                curve.append(float('nan'))
+            times.append(time)
+            curve.append(values.get(name, float('nan')))
+        style = {'linewidth': 2, **line}
+        axes.plot(times, curve, color=colour(name), label=name if named else None, **style)
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel('probability')
+    axes.grid(alpha=0.3)
+    if named and axes.get_legend_handles_labels()[0]:
+        axes.legend(loc='center left', bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def draw_bands(axes: Any, rows: Sequence[tuple[str, Labels]]) -> None:
+    """Draw each row's labels as a band, the first row lowest.
+
+    :param rows: the row's name, and its labels.
+    """
+    times = [time for _, samples in rows for time, _ in samples]
+    whole = max(times, default=0.0) - min(times, default=0.0)
+    for row, (_, samples) in enumerate(rows):
+        bands: dict[str, list[tuple[float, float]]] = {}
+        for start, end, label in stretches(samples):
+            bands.setdefault(label, []).append((start, max(end - start, 0.01)))
+            if end - start > _ROOM * whole:
+                words = 'nobody' if label == NONE else label
+                middle = (start + end) / 2
+                axes.text(middle, row, words, ha='center', va='center', fontsize=9, clip_on=True)
+        for label, parts in bands.items():
+            axes.broken_barh(parts, (row - 0.42, 0.84), facecolors=colour(label))
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.grid(axis='x', alpha=0.3)
+
+
+def draw_actions(
+    speech: Any, others: Sequence[Any], actions: Sequence[tuple[float, str, str]], end: float
+) -> None:
+    """Mark each action through all axes; write it beside its mark, in rows that take turns.
+
+    :param speech: the axes that the words are written in.
+    :param actions: seconds, words, and the label that decided.
+    :param end: seconds at which the picture ends.
+    """
+    for i, (time, words, label) in enumerate(actions):
+        row = -(i % ROWS)
+        for axes in others:
+            axes.axvline(time, color='0.3', linewidth=1, linestyle=(0, (4, 2)))
+        speech.plot([time, time], [row, 1], color='0.3', linewidth=1, linestyle=(0, (4, 2)))
+        speech.plot(time, row, marker='o', color=colour(label), markersize=7)
+        late = time > 0.6 * end
+        speech.annotate(
+            _short(words),
+            (time, row),
+            xytext=(-8 if late else 8, 0),
+            textcoords='offset points',
+            ha='right' if late else 'left',
+            va='center',
+            fontsize=8.5,
+            # A policy's words are text, whatever dollar signs they hold.
+            parse_math=False,
+            bbox={'boxstyle': 'round,pad=0.15', 'facecolor': 'white', 'edgecolor': 'none'},
+        )
+    speech.set_ylim(-ROWS + 0.4, 0.6)
+    speech.set_yticks([])
+    speech.set_ylabel('dialogue')
+
+
+def action_words(action: str, utterance: str) -> str:
+    """Return an action in words, ``change topic: It looks mild outside.``."""
+    name = action.replace('_', ' ')
+    return f'{name}: {utterance}' if utterance else name
+
+
+def _short(words: str, length: int = 90) -> str:
+    return words if len(words) <= length else words[: length - 3].rstrip() + '...'
