@@ -21,27 +21,35 @@ setup(
     packages=[
         *find_packages(include=['emotion_estimator', 'emotion_estimator.*']),
         'emotion_estimator.config',
+        'emotion_estimator.message_definitions',
         'emotion_estimator.models',
     ],
     package_dir={
         'emotion_estimator.config': 'config',
+        # Its own name is that of the package that ROS makes of it.
+        'emotion_estimator.message_definitions': 'msg',
         'emotion_estimator.models': 'models',
     },
     package_data={
         'emotion_estimator': ['py.typed'],
         'emotion_estimator.config': ['*.yaml', '*.xml'],
+        'emotion_estimator.message_definitions': ['*.msg'],
         'emotion_estimator.models': ['*.tflite', '*.json', '*.md'],
         'emotion_estimator.sources': ['data/*'],
         'emotion_estimator.training': ['*.j2'],
     },
     install_requires=[
         'ai-edge-litert>=1.0',
+        'backports.zstd>=1; python_version < "3.14"',
         'click>=8',
+        'lz4>=4',
         'mediapipe>=0.10.14',
         'numpy>=1.26',
         'opencv-python>=4.8',
         'platformdirs>=3',
         'PyYAML>=6',
+        # Its interface moves with each minor release.
+        'rosbags>=0.11,<0.12',
         'tqdm>=4.60',
     ],
     extras_require={

@@ -1,4 +1,4 @@
-"""Where the shipped folders (models, config) lie, however the package was installed."""
+"""Where the shipped folders (models, config, msg) lie, however the package was installed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from emotion_estimator.errors import EmotionEstimatorError
 
 _PACKAGE = Path(__file__).resolve().parent
 
+#: What a folder is called inside the package where it cannot keep its name: `emotion_estimator.msg`
+#: is the Python package that ROS makes of the messages.
+_RENAMED = {'msg': 'message_definitions'}
+
 
 def resource_dir(name: str) -> Path:
-    """Return the shipped folder ``name`` (``models`` or ``config``).
+    """Return the shipped folder ``name`` (``models``, ``config`` or ``msg``).
 
     pip puts it inside the package; a checkout has it beside the package; colcon installs it under
     ``share/emotion_estimator`` of the prefix that holds the package.
 
     :raises EmotionEstimatorError: the installation lacks it.
     """
-    candidates = [_PACKAGE / name, _PACKAGE.parent / name]
+    candidates = [_PACKAGE / _RENAMED.get(name, name), _PACKAGE.parent / name]
     candidates += [up / 'share' / _PACKAGE.name / name for up in _PACKAGE.parents]
     for candidate in candidates:
         if candidate.is_dir():

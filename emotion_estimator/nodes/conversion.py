@@ -19,8 +19,7 @@ from emotion_estimator.perception.image import (
     ENCODINGS,
     check_rgb,
     jpeg_from_rgb,
-    rgb_from_buffer,
-    rgb_from_file,
+    rgb_from_image,
 )
 
 
@@ -38,14 +37,7 @@ def rgb_from_message(message: Image) -> RgbImage:
     """
     if message.encoding not in ENCODINGS:
         return _rgb_by_cv_bridge(message)
-    return rgb_from_buffer(
-        message.data,
-        encoding=message.encoding,
-        width=message.width,
-        height=message.height,
-        step=message.step,
-        big_endian=bool(message.is_bigendian),
-    )
+    return rgb_from_image(message)
 
 
 def _rgb_by_cv_bridge(message: Image) -> RgbImage:
@@ -78,19 +70,6 @@ def image_message(image: RgbImage, header: Header) -> Image:
     pixels.frombytes(np.ascontiguousarray(image).data.cast('B'))
     message.data = pixels
     return message
-
-
-def rgb_from_compressed(message: CompressedImage) -> RgbImage:
-    """Return a compressed image message's pixels as uint8 (H, W, 3) RGB.
-
-    :raises InputError: the message is no picture: a depth image, a video packet, damaged data.
-    """
-    # image_transport writes "bgr8; jpeg compressed bgr8", drivers "jpeg" or "png".
-    if 'depth' in message.format.lower():
-        raise InputError(
-            f'compressed image of format {message.format!r} is a depth image; publish JPEG or PNG'
-        )
-    return rgb_from_file(message.data)
 
 
 def compressed_image_message(image: RgbImage, header: Header, quality: int) -> CompressedImage:

@@ -16,7 +16,6 @@ from emotion_estimator.nodes import qos
 from emotion_estimator.nodes.conversion import (
     emotion_message,
     image_message,
-    rgb_from_compressed,
     rgb_from_message,
     seconds,
 )
@@ -24,6 +23,7 @@ from emotion_estimator.nodes.diagnostics import Health
 from emotion_estimator.nodes.lifecycle import ManagedNode, until_shutdown
 from emotion_estimator.nodes.ros4hri import Ros4hri, open_ros4hri
 from emotion_estimator.nodes.running import run
+from emotion_estimator.perception.image import rgb_from_compressed
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.worker import Counts, EstimatorWorker, Picture
 from emotion_estimator.settings import EstimatorSettings

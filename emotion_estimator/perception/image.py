@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -47,6 +47,52 @@ _ENCODINGS: dict[str, tuple[str, int, int | None]] = {
 
 #: Every encoding that :func:`rgb_from_buffer` reads.
 ENCODINGS: tuple[str, ...] = tuple(_ENCODINGS)
+
+
+class RawImage(Protocol):
+    """What pixels need of a ``sensor_msgs/Image``, whichever library made the message."""
+
+    encoding: str
+    width: int
+    height: int
+    step: int
+    is_bigendian: int
+    data: Any
+
+
+class EncodedImage(Protocol):
+    """What pixels need of a ``sensor_msgs/CompressedImage``."""
+
+    format: str
+    data: Any
+
+
+def rgb_from_image(message: RawImage) -> RgbImage:
+    """Return an image message's pixels as uint8 (H, W, 3) RGB, without a copy for ``rgb8``.
+
+    :raises InputError: the message is malformed, or of an encoding that is not in ``ENCODINGS``.
+    """
+    return rgb_from_buffer(
+        message.data,
+        encoding=message.encoding,
+        width=message.width,
+        height=message.height,
+        step=message.step,
+        big_endian=bool(message.is_bigendian),
+    )
+
+
+def rgb_from_compressed(message: EncodedImage) -> RgbImage:
+    """Return a compressed image message's pixels as uint8 (H, W, 3) RGB.
+
+    :raises InputError: the message is no picture: a depth image, a video packet, damaged data.
+    """
+    # image_transport writes "bgr8; jpeg compressed bgr8", drivers "jpeg" or "png".
+    if 'depth' in message.format.lower():
+        raise InputError(
+            f'compressed image of format {message.format!r} is a depth image; publish JPEG or PNG'
+        )
+    return rgb_from_file(message.data)
 
 
 def rgb_from_buffer(

@@ -1,0 +1,253 @@
+"""Recordings of ROS 2 read without ROS: images in the order of their stamps, and results."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from emotion_estimator.bags import storage_files
+from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.errors import InputError
+from emotion_estimator.frame import RgbImage
+from emotion_estimator.replay.messages import (
+    Header,
+    decode_image,
+    read_action,
+    read_header,
+    read_result,
+)
+from emotion_estimator.replay.result import FrameResult
+from emotion_estimator.replay.stamp_order import Disorder, in_stamp_order
+from emotion_estimator.replay.storage import BagMessage, StorageFile
+from emotion_estimator.replay.topics import actions_topic, emotions_topic, image_topic
+
+
+@dataclass
+class _Undecodable:
+    """Images that are none: how many, and of the earliest, when and why."""
+
+    count: int = 0
+    first: float = 0.0
+    reason: str = ''
+
+    def add(self, stamp: float, reason: str) -> None:
+        if not self.count or stamp < self.first:
+            self.first, self.reason = stamp, reason
+        self.count += 1
+
+    def __str__(self) -> str:
+        if not self.count:
+            return ''
+        return f'{self.count} images do not decode, first at {self.first:.6f} s: {self.reason}'
+
+
+@dataclass(frozen=True, eq=False)
+class StampedImage:
+    """An image of a bag, not decoded yet.
+
+    :param header: its stamp (the time of recording where the stamp is 0) and frame.
+    :param message: as it lies in the bag.
+    """
+
+    header: Header
+    message: BagMessage
+    _undecodable: _Undecodable = field(repr=False)
+
+    @property
+    def stamp(self) -> float:
+        """Return the stamp in seconds."""
+        return self.header.stamp
+
+    @property
+    def frame_id(self) -> str:
+        """Return the frame of reference."""
+        return self.header.frame_id
+
+    @property
+    def nanoseconds(self) -> int:
+        """Return the stamp in nanoseconds."""
+        return self.header.nanoseconds
+
+    @property
+    def data(self) -> bytes:
+        """Return the message's bytes."""
+        return self.message.data
+
+    def decode(self) -> RgbImage:
+        """Return the pixels, uint8 (H, W, 3) RGB, by the same code as the estimator node.
+
+        :raises InputError: they cannot be decoded; the bag counts it among its problems.
+        """
+        try:
+            return decode_image(self.data, self.message.connection.msgtype)
+        except InputError as error:
+            self._undecodable.add(self.stamp, str(error))
+            raise
+
+
+class Bag:
+    """A bag's files as one; see :func:`open_bag`."""
+
+    def __init__(self, path: Path) -> None:
+        """Open all files.
+
+        :raises InputError: nothing can be read; one line says why.
+        """
+        self.path = path
+        self._open = ExitStack()
+        paths, self._problems = storage_files(path)
+        self._files: list[StorageFile] = []
+        for file in paths:
+            try:
+                storage = StorageFile(file)
+            except InputError as error:
+                self._problems.append(str(error))
+            else:
+                self._open.callback(storage.close)
+                self._files.append(storage)
+        if not self._files:
+            raise InputError(self._problems[-1])
+        summaries = [file.summary for file in self._files]
+        #: Name and type of every topic.
+        self.topics = {c.topic: c.msgtype for s in summaries for c in s.connections}
+        #: Messages by topic.
+        self.counts: Counter[str] = sum((s.counts for s in summaries), Counter())
+        self._times = [t for s in summaries for t in (s.first, s.last) if t is not None]
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first message recorded to the last, of all topics."""
+        return (max(self._times) - min(self._times)) * 1e-9 if self._times else 0.0
+
+    @property
+    def problems(self) -> list[str]:
+        """Lines on what is wrong, as far as it has been read."""
+        return [*self._problems, *(file.problem for file in self._files if file.problem)]
+
+    def messages(self, *topics: str) -> Iterator[BagMessage]:
+        """Yield the messages of some topics, or of all, in the order of recording."""
+        for file in self._files:
+            yield from file.messages(topics or self.topics.keys())
+
+    def close(self) -> None:
+        """Free the files; more than once does no harm."""
+        self._open.close()
+
+    def __enter__(self) -> Bag:
+        """Return the open bag."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+
+class ImageBag(Bag):
+    """A bag that holds images.
+
+    :ivar topic: of the images that are read.
+    """
+
+    def __init__(self, path: Path, topic: str | None = None) -> None:
+        """Open it, and find its images; arguments and errors as of :func:`open_bag`."""
+        super().__init__(path)
+        try:
+            self.topic = image_topic(path, self.topics, self.counts, topic)
+        except InputError:
+            self.close()
+            raise
+        self._disorder = Disorder()
+        self._undecodable = _Undecodable()
+
+    @property
+    def count(self) -> int:
+        """Images on the topic, as the bag says."""
+        return self.counts[self.topic]
+
+    @property
+    def problems(self) -> list[str]:
+        """Lines on what is wrong or was left out, as far as it has been read."""
+        more = (str(self._disorder), str(self._undecodable))
+        return [*super().problems, *(f'topic {self.topic}: {line}' for line in more if line)]
+
+    def images(
+        self, begin: float | None = None, end: float | None = None
+    ) -> Iterator[StampedImage]:
+        """Yield the images by their stamps, as :func:`.stamp_order.in_stamp_order` has it.
+
+        Read again, they are counted anew in ``problems``.
+
+        :param begin: stamp in seconds from which on images are wanted; the others are left out.
+        :param end: stamp before which they are wanted.
+        """
+        self._disorder, self._undecodable = Disorder(), _Undecodable()
+        found = (self._image(message) for message in self.messages(self.topic))
+        for image in in_stamp_order(found, self._disorder):
+            if (begin is None or image.stamp >= begin) and (end is None or image.stamp < end):
+                yield image
+
+    def _image(self, message: BagMessage) -> StampedImage:
+        try:
+            header = read_header(message.data)
+        except InputError:
+            # It will not decode either, which is told then.
+            header = Header(message.log_time)
+        if header.nanoseconds == 0:
+            header = Header(message.log_time, header.frame_id)
+        return StampedImage(header, message, self._undecodable)
+
+    def __enter__(self) -> ImageBag:
+        """Return the open bag."""
+        return self
+
+
+def open_bag(path: Path, topic: str | None = None) -> ImageBag:
+    """Open a recording of ROS 2 that holds images.
+
+    :param path: a folder with rosbag2's files, or a single ``.mcap`` or ``.db3`` file, compressed
+        or not.
+    :param topic: of ``sensor_msgs/Image`` or ``CompressedImage``; None finds it where there is but
+        one, or one and its ``/compressed``, of which the raw one is read.
+    :raises InputError: nothing in it can be read, or there are no such images; one line says why.
+    """
+    return ImageBag(path, topic)
+
+
+def read_emotions(path: Path, topic: str | None = None) -> Iterator[FrameResult]:
+    """Yield what a bag says of each image, in the order of recording.
+
+    :param topic: of ``EmotionArray`` or ``Emotion``; None finds ``emotions``, else ``emotion``, in
+        whichever namespace.
+    :raises InputError: there is no such topic, or its messages are of another definition.
+    """
+    with Bag(path) as bag:
+        topic = emotions_topic(path, bag.topics, bag.counts, topic)
+        for message in bag.messages(topic):
+            try:
+                yield read_result(message.data, bag.topics[topic])
+            except InputError as error:
+                raise InputError(f'bag {path}, topic {topic}: {error}') from error
+
+
+def read_actions(path: Path, topic: str | None = None) -> Iterator[DialogueAction]:
+    """Yield what the dialogue manager decided, in the order of recording; nothing where no topic.
+
+    :param topic: of ``DialogueAction``; None finds it.
+    :raises InputError: the topic is not there, or its messages are of another definition.
+    """
+    with Bag(path) as bag:
+        topic = actions_topic(path, bag.topics, bag.counts, topic)
+        for message in bag.messages(topic) if topic else ():
+            try:
+                yield read_action(message.data)
+            except InputError as error:
+                raise InputError(f'bag {path}, topic {topic}: {error}') from error
