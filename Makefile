@@ -21,6 +21,9 @@ TEACHER ?= $(wildcard $(FACE_LANDMARKER))
 CLIPS ?=
 FPS ?= 30
 
+ifeq ($(filter kilted jazzy modern,$(ON)),)
+$(error ON must be kilted, jazzy or modern, not $(ON))
+endif
 SUFFIX := $(if $(filter-out kilted,$(ON)),-$(ON))
 VENV := .venv$(SUFFIX)
 BUILD := build$(SUFFIX)
@@ -70,8 +73,9 @@ build: $(INSTALL)/.ready ## build the ROS 2 package with colcon
 # colcon sees this checkout as a package of a workspace: build/src.
 $(INSTALL)/.ready: $(VENV)/.ready $(PACKAGE)
 	@mkdir -p $(BUILD)/src && ln -sfn ../.. $(BUILD)/src/emotion_estimator
-	PATH=$(CURDIR)/$(VENV)/bin:$$PATH $(VENV)/bin/colcon --log-level error --log-base log$(SUFFIX) build \
-	  --build-base $(BUILD) --install-base $(INSTALL) --base-paths $(BUILD)/src --packages-select emotion_estimator --event-handlers console_stderr- \
+	PATH=$(CURDIR)/$(VENV)/bin:$$PATH $(VENV)/bin/colcon --log-level error --log-base log$(SUFFIX) \
+	  build --build-base $(BUILD) --install-base $(INSTALL) --base-paths $(BUILD)/src \
+	  --packages-select emotion_estimator --event-handlers console_stderr- \
 	  --cmake-args -DPython3_EXECUTABLE=$(CURDIR)/$(RUN) -DBUILD_TESTING=OFF
 	@touch $@
 
