@@ -131,20 +131,23 @@ def draw_actions(
         speech.plot(time, row, marker='o', color=colour(label), markersize=7)
         late = time > 0.6 * end
         speech.annotate(
-            _short(words),
+            plain(_short(words)),
             (time, row),
             xytext=(-8 if late else 8, 0),
             textcoords='offset points',
             ha='right' if late else 'left',
             va='center',
             fontsize=8.5,
-            # A policy's words are text, whatever dollar signs they hold.
-            parse_math=False,
             bbox={'boxstyle': 'round,pad=0.15', 'facecolor': 'white', 'edgecolor': 'none'},
         )
     speech.set_ylim(-ROWS + 0.4, 0.6)
     speech.set_yticks([])
     speech.set_ylabel('dialogue')
+
+
+def plain(words: str) -> str:
+    """Return words as matplotlib writes them unchanged: dollar signs would begin a formula."""
+    return words.replace('$', r'\$')
 
 
 def action_words(action: str, utterance: str) -> str:

@@ -145,7 +145,7 @@ def label_words(pair: Pair) -> str:
 
 def faces_words(pair: Pair) -> str:
     """Return both numbers of faces in words."""
-    return f'expected {len(pair.expected.faces)} faces, actual {len(pair.actual.faces)}'
+    return f'faces: expected {len(pair.expected.faces)}, actual {len(pair.actual.faces)}'
 
 
 def others_words(pair: Pair) -> str:

@@ -12,7 +12,15 @@ from emotion_estimator.replay.broken import Broken
 from emotion_estimator.replay.comparison import Comparison, Pair
 from emotion_estimator.replay.time_axis import TimeAxis
 from emotion_estimator.replay.timeline_figure import labels_over_time, probabilities_over_time
-from emotion_estimator.timeline import colour, draw_bands, draw_probabilities, new_figure, save
+from emotion_estimator.timeline import (
+    GAP,
+    colour,
+    draw_bands,
+    draw_probabilities,
+    new_figure,
+    plain,
+    save,
+)
 
 #: Formats that a picture may have, by its ending.
 FORMATS = ('.png', '.svg', '.pdf')
@@ -52,7 +60,7 @@ def draw_comparison(
             axes.axvline(begin, color='0.3', linewidth=1)
     apart.set_xlim(0, axis.end)
     apart.set_xlabel('seconds')
-    figure.suptitle(title, parse_math=False)
+    figure.suptitle(plain(title))
     save(figure, path)
 
 
@@ -90,14 +98,22 @@ def _draw_bands(axes: Any, comparison: Comparison, axis: TimeAxis) -> None:
             axes.plot(time, 1.5, 'x', color='black', markersize=8, markeredgewidth=2)
         else:
             axes.plot([time, time + onset.shift], [1.58, 1.42], color='black', linewidth=1.5)
+    axes.plot([], [], color='black', linewidth=1.5, label='onset')
+    axes.plot([], [], 'x', color='black', markersize=8, markeredgewidth=2, label='lost onset')
+    axes.plot([], [], 'v', color=_DIFFERENT, markersize=5, label='missing, extra')
+    axes.legend(loc='center left', bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
 def _draw_differences(axes: Any, comparison: Comparison, axis: TimeAxis) -> None:
-    samples = [
-        (axis(pair.lap, pair.stamp), float('nan') if pair.difference is None else pair.difference)
-        for pair in comparison.pairs
-    ]
-    times, values = [time for time, _ in samples], [value for _, value in samples]
+    times: list[float] = []
+    values: list[float] = []
+    for pair in comparison.pairs:
+        time = axis(pair.lap, pair.stamp)
+        if times and time - times[-1] > GAP:
+            times.append(time)
+            values.append(float('nan'))
+        times.append(time)
+        values.append(float('nan') if pair.difference is None else pair.difference)
     axes.fill_between(times, values, color=_DIFFERENT, alpha=0.3, linewidth=0)
     axes.plot(times, values, color=_DIFFERENT, linewidth=1)
     axes.set_ylim(0, max(0.1, *(1.05 * each for each in comparison.differences or (0.0,))))

@@ -102,8 +102,8 @@ def _faces(comparison: Comparison) -> list[str]:
     if not comparison.miscounted and not comparison.misread_others:
         return []
     lines = [
-        f'faces          {len(comparison.miscounted)} frames with another number of faces, '
-        f'{len(comparison.misread_others)} with other labels beside the primary face'
+        f'faces          another number of them in {len(comparison.miscounted)} frames, other '
+        f'labels beside the primary face in {len(comparison.misread_others)}'
     ]
     if comparison.miscounted:
         first = comparison.miscounted[0]

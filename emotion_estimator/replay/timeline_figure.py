@@ -17,6 +17,7 @@ from emotion_estimator.timeline import (
     draw_bands,
     draw_probabilities,
     new_figure,
+    plain,
     save,
 )
 
@@ -50,7 +51,7 @@ def draw_course(
         draw_actions(axes[2], axes[:2], spoken, axis.end)
     axes[-1].set_xlim(0, axis.end)
     axes[-1].set_xlabel('seconds')
-    figure.suptitle(title, parse_math=False)
+    figure.suptitle(plain(title))
     save(figure, path)
 
 
