@@ -20,7 +20,7 @@ class Lone:
 
     @property
     def stamp(self) -> float:
-        """The frame's stamp, in seconds."""
+        """Return the frame's stamp, in seconds."""
         return self.frame.stamp
 
 
@@ -41,7 +41,7 @@ class Pair:
 
     @property
     def stamp(self) -> float:
-        """The expected frame's stamp, in seconds."""
+        """Return the expected frame's stamp, in seconds."""
         return self.expected.stamp
 
     @property
@@ -75,7 +75,7 @@ class Comparison:
 
     @cached_property
     def differing(self) -> tuple[Pair, ...]:
-        """The frames whose labels differ, the first one first."""
+        """Return the frames whose labels differ, the first one first."""
         return tuple(pair for pair in self.pairs if not pair.agrees)
 
     @cached_property
@@ -85,7 +85,7 @@ class Comparison:
 
     @cached_property
     def per_label(self) -> dict[str, Tally]:
-        """The same by the expected label."""
+        """Return the same by the expected label."""
         names = dict.fromkeys(pair.expected.label for pair in self.pairs)
         return {
             name: _tally([pair for pair in self.pairs if pair.expected.label == name])
@@ -113,13 +113,13 @@ class Comparison:
 
     @property
     def most_shifted(self) -> Onset | None:
-        """The change that the actual label followed latest, or earliest; None without any."""
+        """Return the change that the actual label followed latest, or earliest; None without any."""
         followed = (onset for onset in self.onsets if onset.shift is not None)
         return max(followed, key=lambda onset: abs(onset.shift or 0.0), default=None)
 
     @cached_property
     def lost(self) -> tuple[Onset, ...]:
-        """The changes of the expected label that the actual one does not have."""
+        """Return the changes of the expected label that the actual one does not have."""
         return tuple(onset for onset in self.onsets if onset.shift is None)
 
     @cached_property
@@ -129,18 +129,18 @@ class Comparison:
 
     @property
     def most_different(self) -> Pair | None:
-        """The frame whose probabilities differ most; None where none has a face in both."""
+        """Return the frame whose probabilities differ most; None where none has a face in both."""
         seen = (pair for pair in self.pairs if pair.difference is not None)
         return max(seen, key=lambda pair: pair.difference or 0.0, default=None)
 
     @cached_property
     def miscounted(self) -> tuple[Pair, ...]:
-        """The frames in which the numbers of faces differ."""
+        """Return the frames in which the numbers of faces differ."""
         return tuple(p for p in self.pairs if len(p.expected.faces) != len(p.actual.faces))
 
     @cached_property
     def misread_others(self) -> tuple[Pair, ...]:
-        """The frames with as many faces in both, in which labels beside the primary differ."""
+        """Return the frames with as many faces in both, in which labels beside the primary differ."""
         return tuple(
             pair
             for pair in self.pairs

@@ -53,7 +53,7 @@ class Facts:
 
     @property
     def flip_rate(self) -> float:
-        """Changes of the label per second; 0 for a single frame."""
+        """Return the changes of the label per second; 0 for a single frame."""
         return self.flips / self.seconds if self.seconds > 0 else 0.0
 
     def as_dict(self) -> dict[str, Any]:

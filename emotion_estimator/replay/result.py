@@ -27,7 +27,7 @@ class FrameResult:
 
     @property
     def label(self) -> str:
-        """The primary face's label, ``none`` where there is no face."""
+        """Return the primary face's label, ``none`` where there is no face."""
         face = primary(self.faces)
         return face.label if face else NONE
 

@@ -81,4 +81,3 @@ def deserialize(data: bytes, kind: str) -> Any:
         raise InputError(
             f'{len(data)} bytes are no {kind} as it is known here ({first_line(error)})'
         ) from error
-
