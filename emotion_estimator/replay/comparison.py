@@ -113,7 +113,7 @@ class Comparison:
 
     @property
     def most_shifted(self) -> Onset | None:
-        """Return the change that the actual label followed latest, or earliest; None without any."""
+        """Return the change followed latest, or earliest, by the actual label; None without any."""
         followed = (onset for onset in self.onsets if onset.shift is not None)
         return max(followed, key=lambda onset: abs(onset.shift or 0.0), default=None)
 
@@ -140,7 +140,7 @@ class Comparison:
 
     @cached_property
     def misread_others(self) -> tuple[Pair, ...]:
-        """Return the frames with as many faces in both, in which labels beside the primary differ."""
+        """Return the frames with as many faces in both, where labels beside the primary differ."""
         return tuple(
             pair
             for pair in self.pairs
