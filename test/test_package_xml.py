@@ -38,14 +38,17 @@ LITERT = 'ai_edge_litert'
 # Who trains installs these with pip: `emotion-estimator training` is no node.
 TRAINING = (ROOT / PACKAGE / 'training', ROOT / PACKAGE / 'cli' / 'training')
 
+# Loaded by pytest, which is there then.
+PLUGIN = ROOT / PACKAGE / 'replay' / 'pytest_plugin.py'
+
 
 def sources(*folders: Path, but: Iterable[Path] = ()) -> list[Path]:
     found = [file for folder in folders for file in sorted(folder.rglob('*.py'))]
-    return [file for file in found if not any(folder in file.parents for folder in but)]
+    return [file for file in found if not set(but) & {file, *file.parents}]
 
 
 INSTALLED = (
-    *sources(ROOT / PACKAGE, ROOT / 'launch', but=TRAINING),
+    *sources(ROOT / PACKAGE, ROOT / 'launch', but=(*TRAINING, PLUGIN)),
     *(file for file in (ROOT / 'scripts').iterdir() if file.is_file() and not file.suffix),
 )
 LOCAL = {PACKAGE, *(file.stem for file in (ROOT / 'test').glob('*.py'))}
