@@ -66,14 +66,14 @@ def storage_files(bag: Path) -> tuple[list[Path], list[str]]:
             raise InputError(_ros1_line(file))
         raise InputError(f'bag {bag} has no .mcap or .db3 file')
     if not (bag / 'metadata.yaml').is_file():
-        return there, [f'bag {bag} has no metadata.yaml; its {len(there)} files were read as named']
+        return there, [f'bag {bag} has no metadata.yaml; read without it']
     try:
         named = [bag / PurePath(name).name for name in _metadata(bag)['relative_file_paths']]
     except (InputError, KeyError, TypeError):
         return there, [f'{bag / "metadata.yaml"} is no metadata of a rosbag2; read without it']
     found = [file for name in named for file in (name, Path(f'{name}{PACKED}')) if file in there]
     if not found:
-        return there, [f'bag {bag} has none of the files its metadata.yaml names; read as named']
+        return there, [f'bag {bag} has none of the files its metadata.yaml names; read without it']
     lost = sorted({file.name for file in named} - {f.name.removesuffix(PACKED) for f in found}
                   - {file.name for file in found})  # fmt: skip
     return found, [f'bag {bag} lacks its file {name}' for name in lost]

@@ -81,6 +81,9 @@ class BagWriter:
         self._connections: dict[tuple[str, str], Connection] = {}
         if folder.exists() or folder.is_symlink():
             raise InputError(f'{folder} exists; give another folder for the bag, or remove it')
+        # rosbags puts the name into a URI as it is, and SQLite would write elsewhere.
+        if storage == 'sqlite3' and any(sign in str(folder) for sign in '?#%'):
+            raise InputError(f'{folder}: sqlite3 takes no name with ?, # or %; choose mcap instead')
 
     def copy(self, message: BagMessage) -> bool:
         """Write a message of another bag as it is, unless new results take its place.

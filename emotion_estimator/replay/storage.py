@@ -142,7 +142,7 @@ class StorageFile:
         return Summary(tuple(found.values()), counts, first, last)
 
     def _note(self, reason: str) -> None:
-        self._damage = self._damage or reason
+        self._damage = self._damage or reason.rstrip('.')
 
     def _readable(self) -> Path:
         """Return the file, or a stand-in: decompressed, or of a name that SQLite understands."""
