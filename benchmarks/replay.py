@@ -1,0 +1,119 @@
+"""How fast recordings are replayed, against one process on one core and against MediaPipe alone.
+
+All in one run on the same bags (VGA, JPEG), the ways taking turns over several rounds:
+
+- one core: one process that is bound to one core, as the measure;
+- one bag: the same without that bond, images decoded ahead;
+- --jobs N: a bag for each core at once;
+- MediaPipe alone: its own time per frame within the second way's process, on decoded images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from emotion_estimator.frame import Frame
+from emotion_estimator.perception.landmark_source import choose, open_landmarker
+from emotion_estimator.perception.pipeline import EmotionEstimator
+from emotion_estimator.replay.bag_reader import open_bag
+from emotion_estimator.replay.bag_writer import BagWriter
+from emotion_estimator.replay.messages import Header
+from emotion_estimator.replay.run import replay
+from emotion_estimator.settings import EstimatorSettings
+from emotion_estimator.sources.portrait import Portrait
+
+_PROGRAM = 'import sys; from emotion_estimator.cli.main import main; sys.exit(main())'
+
+
+def make_bag(folder: Path) -> int:
+    """Write the portrait as VGA JPEGs; return how many images."""
+    count = 0
+    with BagWriter(folder) as writer:
+        for count, frame in enumerate(Portrait(30.0, (640, 480)).frames(), start=1):
+            header = Header(round((1 + frame.stamp) * 1e9), 'camera')
+            writer.image('/image_raw/compressed', frame.image, header, 90)
+    return count
+
+
+def run(bags: list[Path], source: str, jobs: int, cores: set[int]) -> float:
+    """Replay with the command line; return the seconds it took, start included."""
+    with tempfile.TemporaryDirectory() as output:
+        command = [sys.executable, '-c', _PROGRAM, 'replay', *map(str, bags), '--output', output]
+        command += ['--landmarks', source, '--jobs', str(jobs)]
+        begun = time.perf_counter()
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        return time.perf_counter() - begun
+
+
+def beside_mediapipe(bag: Path, source: str) -> tuple[float, float]:
+    """Return ms per image of a replay, and of MediaPipe alone on the same decoded images."""
+    with open_bag(bag) as opened:
+        frames = [Frame(image.decode(), image.stamp) for image in opened.images()]
+        landmarker = open_landmarker(choose(source, ''))
+        begun = time.perf_counter()
+        for frame in frames:
+            landmarker(frame)
+        alone = time.perf_counter() - begun
+        landmarker.close()
+        estimator = EmotionEstimator.load(EstimatorSettings(landmark_source=source))
+        begun = time.perf_counter()
+        count = sum(1 for _ in replay(opened.images(), estimator))
+        whole = time.perf_counter() - begun
+        estimator.close()
+    return 1e3 * whole / count, 1e3 * alone / len(frames)
+
+
+def main() -> int:
+    """Print two tables; return 0."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--landmarks', default='face_mesh')
+    options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    rates, beside = defaultdict(list), []
+    with tempfile.TemporaryDirectory() as folder:
+        bags = [Path(folder) / f'bag{n}' for n in range(len(cores))]
+        count = next(make_bag(bag) for bag in bags)
+        together = f'--jobs {len(cores)}'
+        for _ in tqdm(range(options.rounds), desc='replay', unit='round', leave=False):
+            one = run(bags[:1], options.landmarks, 1, set(cores[:1]))
+            rates['one core'].append(count / one)
+            rates['one bag'].append(count / run(bags[:1], options.landmarks, 1, set(cores)))
+            every = run(bags, options.landmarks, len(cores), set(cores))
+            rates[together].append(count * len(bags) / every)
+            beside.append(beside_mediapipe(bags[0], options.landmarks))
+    table = Table('VGA, JPEG', 'images/s (median)', 'against one core (median of ratios)')
+    for way, found in rates.items():
+        ratio = statistics.median(a / b for a, b in zip(found, rates['one core']))
+        table.add_row(way, f'{statistics.median(found):.0f}', f'{ratio:.2f}')
+    console = Console(width=100)
+    console.print(table)
+    table = Table('per image', 'ms (median)')
+    whole, alone = zip(*beside)
+    table.add_row('replay, decoding and LSTM included', f'{statistics.median(whole):.2f}')
+    table.add_row(f'{options.landmarks} alone', f'{statistics.median(alone):.2f}')
+    ratio = statistics.median(w / a for w, a in beside)
+    table.add_row('ratio (median)', f'{ratio:.3f}')
+    console.print(table)
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

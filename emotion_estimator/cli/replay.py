@@ -1,0 +1,171 @@
+"""``emotion-estimator replay BAG``: recordings through the same pipeline as the live nodes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from emotion_estimator.engine import on_dask, on_processes
+from emotion_estimator.errors import InputError
+from emotion_estimator.parameter_file import load_parameters
+from emotion_estimator.replay.bag_reader import open_bag
+from emotion_estimator.replay.job import JobSummary, ReplayJob, run_job
+from emotion_estimator.replay.run import ReplayedFrame
+from emotion_estimator.settings import EstimatorSettings
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.argument('bags', nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option('--topic', default=None, help='Of the images; needed where a bag holds several.')
+@click.option('--json', 'as_json', is_flag=True, help='Print one JSON object a frame.')
+@click.option('--output', type=_FOLDER, default=None,
+              help='Write NAME.jsonl for each bag into this folder.')
+@click.option('--report', type=_FOLDER, default=None,
+              help='Write a page with pictures into this folder (several bags: NAME in it).')
+@click.option('--write-bag', type=_FOLDER, default=None,
+              help="Write a bag with the input's topics and the results (several: NAME in it).")
+@click.option('--params', type=_FILE, default=None,
+              help="The robot's parameter file, of which the estimator's entries count.")
+@click.option('--landmarks', type=click.Choice(['auto', 'face_landmarker', 'face_mesh']),
+              default=None, help='Landmark source.')
+@click.option('--model-path', default=None,
+              help="face_landmarker.task, if not in the user's cache.")
+@click.option('--policy', type=_FILE, default=None, help="The dialogue manager's policy file.")
+@click.option('--begin', type=click.FloatRange(0), default=0.0, show_default=True,
+              help='Seconds from the first image at which to begin.')
+@click.option('--end', type=click.FloatRange(0, min_open=True), default=None,
+              help='Seconds from the first image at which to end.')
+@click.option('--jobs', type=click.IntRange(1), default=None,
+              help='Bags at a time, in processes of their own; as many as there are cores.')
+@click.option('--engine', type=click.Choice(['processes', 'dask']), default='processes',
+              show_default=True, help='What several bags run on.')
+@click.option('--scheduler', default=None, help='Address of a running Dask scheduler.')
+@click.option('--resume', is_flag=True, help='Leave out bags whose file is in --output already.')
+def replay(
+    bags: tuple[Path, ...], topic: str | None, as_json: bool, output: Path | None,
+    report: Path | None, write_bag: Path | None, params: Path | None, landmarks: str | None,
+    model_path: str | None, policy: Path | None, begin: float, end: float | None,
+    jobs: int | None, engine: str, scheduler: str | None, resume: bool,
+) -> None:  # fmt: skip
+    """Say what the robot would have made of each BAG (rosbag2), as fast as it can be read.
+
+    No image is dropped, so the same bag gives the same results each time. Results are aligned with
+    the recording by its stamps; compare them with `emotion-estimator compare`.
+    """
+    names = _names(bags)
+    if as_json and len(bags) > 1:
+        raise click.UsageError('--json is for one bag; give --output DIR for several')
+    if resume and output is None:
+        raise click.UsageError('--resume needs --output, where it looks for what is done')
+    if scheduler and engine != 'dask':
+        raise click.UsageError('--scheduler is for --engine dask')
+    if end is not None and end <= begin:
+        raise click.UsageError(f'--end {end:g} is not after --begin {begin:g}')
+    base = ReplayJob(
+        bag=bags[0], topic=topic, settings=_settings(params, landmarks, model_path),
+        policy_file=policy, begin=begin, end=end,
+    )  # fmt: skip
+    several = len(bags) > 1
+    wanted = []
+    for bag, name in zip(bags, names):
+        job = replace(
+            base, bag=bag,
+            results=output / f'{name}.jsonl' if output else None,
+            report=report / name if report and several else report,
+            written=write_bag / name if write_bag and several else write_bag,
+        )  # fmt: skip
+        if resume and job.results is not None and job.results.exists():
+            click.echo(f'{bag}: {job.results} is there already', err=True)
+            continue
+        wanted.append(job)
+    if several:
+        _run_all(wanted, engine, jobs, scheduler)
+    elif wanted:
+        _run_one(wanted[0], as_json)
+
+
+def _names(bags: Sequence[Path]) -> list[str]:
+    names = [bag.resolve().stem if bag.is_file() else bag.resolve().name for bag in bags]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise click.UsageError(f'two bags are named {twice}; replay them one by one')
+    return names
+
+
+def _settings(
+    params: Path | None, landmarks: str | None, model_path: str | None
+) -> EstimatorSettings:
+    settings = (
+        load_parameters(params, 'estimator', EstimatorSettings) if params else EstimatorSettings()
+    )
+    if landmarks is not None:
+        settings = replace(settings, landmark_source=landmarks)
+    if model_path is not None:
+        settings = replace(settings, face_landmarker_path=model_path)
+    return settings
+
+
+def _run_one(job: ReplayJob, as_json: bool) -> None:
+    with open_bag(job.bag, job.topic) as bag:
+        count = bag.count
+    with tqdm(total=count, unit='image', desc=job.bag.name, disable=None, leave=False) as bar:
+
+        def watch(frame: ReplayedFrame) -> None:
+            bar.update()
+            if as_json:
+                click.echo(frame.result.as_json())
+
+        summary = run_job(job, watch)
+    _tell(summary, quiet=as_json)
+
+
+def _run_all(
+    jobs: Sequence[ReplayJob], engine: str, workers: int | None, scheduler: str | None
+) -> None:
+    run = on_dask(workers, scheduler) if engine == 'dask' else on_processes(workers)
+    failed = []
+    with tqdm(total=len(jobs), unit='bag', disable=None, leave=False) as bar:
+        for index, outcome in run(_guarded, jobs):
+            bar.update()
+            if isinstance(outcome, str):
+                failed.append(outcome)
+                tqdm.write(f'{jobs[index].bag}: {outcome}', file=sys.stderr)
+            else:
+                with bar.external_write_mode():
+                    _tell(outcome, quiet=False)
+    if failed:
+        raise InputError(f'{len(failed)} of {len(jobs)} bags could not be replayed, see above')
+
+
+def _guarded(job: ReplayJob) -> JobSummary | str:
+    """Replay a bag in a worker; one that cannot be read must not end the others."""
+    try:
+        return run_job(job)
+    except InputError as error:
+        return str(error)
+
+
+def _tell(summary: JobSummary, quiet: bool) -> None:
+    tell = partial(click.echo, err=True)
+    for problem in summary.problems:
+        tell(f'{summary.bag}: {problem}')
+    if quiet:
+        return
+    shares = ', '.join(
+        f'{label} {count / summary.frames:.0%}' for label, count in summary.labels.most_common()
+    )
+    click.echo(
+        f'{summary.bag}: {summary.frames} images of {summary.topic} '
+        f'({summary.landmark_source}, {summary.model}): {shares or "none"}'
+    )
+    for action in summary.actions:
+        click.echo(f'{action.stamp:16.3f} s  {action.action} ({action.rule}): {action.reason}')
