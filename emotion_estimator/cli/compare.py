@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from emotion_estimator.cli.needs import need_rosbags
 from emotion_estimator.errors import InputError
 from emotion_estimator.replay.broken import Broken, broken
 from emotion_estimator.replay.compare import TOLERANCE, compare
@@ -14,7 +15,7 @@ from emotion_estimator.replay.compare_figure import check_figure, draw_compariso
 from emotion_estimator.replay.compare_json import as_dict
 from emotion_estimator.replay.compare_table import broken_line, table
 from emotion_estimator.replay.comparison import Comparison
-from emotion_estimator.replay.course import read_course
+from emotion_estimator.replay.course import is_bag, read_course
 from emotion_estimator.replay.limits import Limits, load_limits, shipped_limits
 
 #: Status where a limit is broken, as `diff` has it.
@@ -59,6 +60,8 @@ def compare_verb(
     limits = _limits(limits_file)
     if figure is not None:
         check_figure(figure)
+    if is_bag(expected) or is_bag(actual):
+        need_rosbags()
     comparison = compare(
         read_course(expected, topic),
         read_course(actual, topic),
@@ -72,10 +75,10 @@ def compare_verb(
         kept = f'{len(found)} broken' if found else 'all kept'
         verdict = 'not looked at' if limits_file == NO_LIMITS else kept
         click.echo('\n'.join([*table(comparison), f'limits         {verdict}']))
-    if figure is not None:
-        _draw(comparison, found, figure, f'expected: {expected}      actual: {actual}')
     for each in found:
         click.echo(f'emotion-estimator: {broken_line(comparison, each)}', err=True)
+    if figure is not None:
+        _draw(comparison, found, figure, f'expected: {expected}      actual: {actual}')
     return BROKEN if found else 0
 
 

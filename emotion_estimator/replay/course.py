@@ -21,11 +21,16 @@ def read_course(path: Path, topic: str | None = None) -> list[FrameResult]:
     :return: in the file's order; may be empty.
     :raises InputError: it cannot be read, or is none of these; names file and line.
     """
-    if path.is_dir() and (path / RESULTS).is_file():
-        path = path / RESULTS
-    elif path.is_dir() or path.suffix in _BAG_FILES:
+    if is_bag(path):
         # The library for bags is slow to import, and JSON lines need none.
         from emotion_estimator.replay.bag_reader import read_emotions
 
         return list(read_emotions(path, topic))
-    return list(read_results(path))
+    return list(read_results(path / RESULTS if path.is_dir() else path))
+
+
+def is_bag(path: Path) -> bool:
+    """Whether ``path`` is to be read as a bag: any folder but a report's, and a bag's own file."""
+    if path.is_dir():
+        return not (path / RESULTS).is_file()
+    return path.suffix in _BAG_FILES
