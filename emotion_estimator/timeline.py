@@ -92,13 +92,16 @@ def draw_probabilities(axes: Any, samples: Probabilities, named: bool = True, **
         axes.legend(loc='center left', bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
-def draw_bands(axes: Any, rows: Sequence[tuple[str, Labels]]) -> None:
+def draw_bands(
+    axes: Any, rows: Sequence[tuple[str, Labels]], width: float | None = None
+) -> None:
     """Draw each row's labels as a band, the first row lowest.
 
     :param rows: the row's name, and its labels.
+    :param width: of the picture in seconds; None for all of the labels' time.
     """
     times = [time for _, samples in rows for time, _ in samples]
-    whole = max(times, default=0.0) - min(times, default=0.0)
+    whole = max(times, default=0.0) - min(times, default=0.0) if width is None else width
     for row, (_, samples) in enumerate(rows):
         bands: dict[str, list[tuple[float, float]]] = {}
         for start, end, label in stretches(samples):

@@ -98,9 +98,11 @@ def test_json_is_one_object_and_the_status_the_same(run):
 @pytest.mark.skipif(
     importlib.util.find_spec('matplotlib') is None, reason='matplotlib is not installed'
 )
-@pytest.mark.parametrize('name', ['both.png', 'both.svg'])
-def test_the_picture_is_drawn_whatever_the_status(run, tmp_path, name):
-    assert run('expected.jsonl', 'late.jsonl', '--figure', tmp_path / name)[0] == 1
+@pytest.mark.parametrize(
+    ('name', 'window'), [('both.png', ()), ('both.svg', ()), ('part.png', ('--window', 1, 2.5))]
+)
+def test_the_picture_is_drawn_whatever_the_status(run, tmp_path, name, window):
+    assert run('expected.jsonl', 'late.jsonl', '--figure', tmp_path / name, *window)[0] == 1
     assert (tmp_path / name).stat().st_size > 10_000
 
 
@@ -119,6 +121,8 @@ def test_the_picture_is_drawn_whatever_the_status(run, tmp_path, name):
         (['expected.jsonl', 'same.jsonl', '--limits', 'gone.yaml'], 'gone.yaml: cannot be read'),
         (['expected.jsonl', 'same.jsonl', '--tolerance', '-1'], '--tolerance'),
         (['expected.jsonl', 'same.jsonl', '--tolerance', 'nan'], 'tolerance'),
+        (['expected.jsonl', 'same.jsonl', '--figure', 'a.png', '--window', '2', '1'], 'window 2 1'),
+        (['expected.jsonl', 'same.jsonl', '--figure', 'a.png', '--window', 'nan', '1'], 'window'),
         (['expected.jsonl', 'same.jsonl', '--figure', 'both.txt'], 'both.txt must end in .png'),
     ],
 )

@@ -39,6 +39,10 @@ NO_LIMITS = 'none'
 @click.option(
     '--figure', type=click.Path(path_type=Path), help='Picture of both: .png, .svg or .pdf.'
 )
+@click.option(
+    '--window', type=(float, float), metavar='BEGIN END',
+    help='Seconds after the first frame that the picture shows; without it, all.',
+)
 @click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
 def compare_verb(
     expected: Path,
@@ -47,6 +51,7 @@ def compare_verb(
     tolerance: float,
     topic: str | None,
     figure: Path | None,
+    window: tuple[float, float] | None,
     as_json: bool,
 ) -> int:
     """Compare two results of the same recording, frame by frame.
@@ -59,7 +64,7 @@ def compare_verb(
     """
     limits = _limits(limits_file)
     if figure is not None:
-        check_figure(figure)
+        check_figure(figure, window)
     if is_bag(expected) or is_bag(actual):
         need_rosbags()
     comparison = compare(
@@ -78,7 +83,8 @@ def compare_verb(
     for each in found:
         click.echo(f'emotion-estimator: {broken_line(comparison, each)}', err=True)
     if figure is not None:
-        _draw(comparison, found, figure, f'expected: {expected}      actual: {actual}')
+        title = f'expected: {expected}      actual: {actual}'
+        _draw(comparison, found, figure, title, window)
     return BROKEN if found else 0
 
 
@@ -88,8 +94,14 @@ def _limits(name: str | None) -> Limits:
     return load_limits(shipped_limits() if name is None else Path(name))
 
 
-def _draw(comparison: Comparison, found: list[Broken], path: Path, title: str) -> None:
+def _draw(
+    comparison: Comparison,
+    found: list[Broken],
+    path: Path,
+    title: str,
+    window: tuple[float, float] | None,
+) -> None:
     try:
-        draw_comparison(comparison, path, title, found)
+        draw_comparison(comparison, path, title, found, window)
     except OSError as error:
         raise InputError(f'figure {path} cannot be written ({error.strerror})') from error

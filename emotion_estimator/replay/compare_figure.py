@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,35 +31,44 @@ _DIFFERENT = (0.8, 0.0, 0.0)
 _NAMED = 3
 
 
-def check_figure(path: Path) -> None:
+def check_figure(path: Path, window: tuple[float, float] | None = None) -> None:
     """Return when a picture can be drawn to ``path``.
 
-    :raises InputError: matplotlib is missing, or ``path`` has another ending than these formats.
+    :raises InputError: matplotlib is missing, ``path`` has another ending than these formats, or
+        the window does not end after its begin.
     """
     if path.suffix.lower() not in FORMATS:
         raise InputError(f'figure {path} must end in {", ".join(FORMATS)}')
+    if window is not None and not -math.inf < window[0] < window[1] < math.inf:
+        raise InputError(f'window {window[0]:g} {window[1]:g} must end after its begin')
     if importlib.util.find_spec('matplotlib') is None:
         raise InputError("figures need matplotlib: pip install 'emotion-estimator[demo]'")
 
 
 def draw_comparison(
-    comparison: Comparison, path: Path, title: str, found: Sequence[Broken] = ()
+    comparison: Comparison,
+    path: Path,
+    title: str,
+    found: Sequence[Broken] = (),
+    window: tuple[float, float] | None = None,
 ) -> None:
     """Draw both courses as a picture; the ending of ``path`` chooses its format.
 
     :param found: broken limits; the first places that break them are marked.
+    :param window: what to show, in seconds after the first frame; None shows all.
     :raises OSError: the file cannot be written.
     """
     axis = TimeAxis(comparison.expected, comparison.actual)
     figure, (curves, bands, apart) = new_figure((3.2, 1.7, 1.3), 8.0)
     _draw_curves(curves, comparison, axis)
-    _draw_bands(bands, comparison, axis)
+    begin, end = window or (0.0, axis.end)
+    _draw_bands(bands, comparison, axis, end - begin)
     _draw_differences(apart, comparison, axis)
-    _draw_broken((curves, bands, apart), found, axis)
-    for begin in axis.begins[1:]:
+    _draw_broken((curves, bands, apart), found, axis, (begin, end))
+    for lap in axis.begins[1:]:
         for axes in (curves, bands, apart):
-            axes.axvline(begin, color='0.3', linewidth=1)
-    apart.set_xlim(0, axis.end)
+            axes.axvline(lap, color='0.3', linewidth=1)
+    apart.set_xlim(begin, end)
     apart.set_xlabel('seconds')
     figure.suptitle(plain(title))
     save(figure, path)
@@ -75,7 +85,7 @@ def _draw_curves(axes: Any, comparison: Comparison, axis: TimeAxis) -> None:
     axes.legend(loc='center left', bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
-def _draw_bands(axes: Any, comparison: Comparison, axis: TimeAxis) -> None:
+def _draw_bands(axes: Any, comparison: Comparison, axis: TimeAxis, width: float) -> None:
     """Draw the labels; a line leads from each expected change to what became of it."""
     draw_bands(
         axes,
@@ -84,6 +94,7 @@ def _draw_bands(axes: Any, comparison: Comparison, axis: TimeAxis) -> None:
             ('actual', labels_over_time(comparison.actual, axis)),
             ('expected', labels_over_time(comparison.expected, axis)),
         ],
+        width,
     )
     parts = list(_differing(comparison.pairs, axis))
     # The edge keeps a single frame visible in an hour.
@@ -121,7 +132,9 @@ def _draw_differences(axes: Any, comparison: Comparison, axis: TimeAxis) -> None
     axes.grid(alpha=0.3)
 
 
-def _draw_broken(every: Sequence[Any], found: Sequence[Broken], axis: TimeAxis) -> None:
+def _draw_broken(
+    every: Sequence[Any], found: Sequence[Broken], axis: TimeAxis, window: tuple[float, float]
+) -> None:
     """Mark the first places; places of several limits share a line."""
     places: dict[float, list[str]] = {}
     for each in found:
@@ -131,7 +144,7 @@ def _draw_broken(every: Sequence[Any], found: Sequence[Broken], axis: TimeAxis) 
             axes.axvline(time, color='black', linewidth=1, linestyle=(0, (4, 2)))
     for row, (time, names) in enumerate(sorted(places.items())):
         more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
-        late = time > 0.6 * axis.end
+        late = time > 0.4 * window[0] + 0.6 * window[1]
         every[0].annotate(
             f'breaks {", ".join(names[:_NAMED])}{more}',
             (time, 0.97 - 0.08 * (row % 6)),
@@ -141,6 +154,7 @@ def _draw_broken(every: Sequence[Any], found: Sequence[Broken], axis: TimeAxis) 
             va='center',
             fontsize=8.5,
             bbox={'boxstyle': 'round,pad=0.15', 'facecolor': 'white', 'edgecolor': colour('none')},
+            annotation_clip=True,
         )
 
 
