@@ -11,6 +11,8 @@ from emotion_estimator.cli.doctor import doctor
 from emotion_estimator.cli.evaluate import evaluate
 from emotion_estimator.cli.image import image
 from emotion_estimator.cli.models import models
+from emotion_estimator.cli.record import record
+from emotion_estimator.cli.replay import replay
 from emotion_estimator.cli.training import training
 from emotion_estimator.cli.video import video
 from emotion_estimator.errors import EmotionEstimatorError
@@ -25,7 +27,7 @@ def group() -> None:
     """Read facial expressions: happy, sad, unknown, or nobody there."""
 
 
-for verb in (compare_verb, doctor, evaluate, image, models, training, video):
+for verb in (compare_verb, doctor, evaluate, image, models, record, replay, training, video):
     group.add_command(verb)
 
 

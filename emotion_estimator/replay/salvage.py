@@ -76,13 +76,15 @@ def _sqlite(path: Path, damage: Callable[[str], None]) -> Iterator[Found]:
         topics = {
             number: _connection(number, topic, kind, wire=wire)
             for number, topic, kind, wire in named
+            if isinstance(topic, str) and isinstance(kind, str)
         }
         # By the table itself: the index by time lies at the file's end, which is lost first.
         rows = database.execute('SELECT topic_id, timestamp, data FROM messages ORDER BY id')
         for topic, time, data in rows:
             count += 1
-            if topic in topics:
-                yield topics[topic], time, bytes(data)
+            # Anything can stand in a damaged row.
+            if topic in topics and isinstance(time, int) and isinstance(data, bytes):
+                yield topics[topic], time, data
     except sqlite3.Error as error:
         damage(f'{error} after {count} messages')
     finally:

@@ -92,8 +92,9 @@ class StorageFile:
                 with Reader(self._file) as reader:
                     wanted = [c for c in reader.connections if c.topic in topics]
                     for connection, time, data in reader.messages(wanted) if wanted else ():
-                        last = time
-                        yield BagMessage(connection, time, decompress_message(data))
+                        message = BagMessage(connection, int(time), decompress_message(data))
+                        last = message.log_time
+                        yield message
             except Exception as error:
                 # On damaged data rosbags raises whatever its helpers raise.
                 self._note(first_line(error))

@@ -94,7 +94,9 @@ def actions_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) -
 
 
 def _in_words(topics: Iterable[str]) -> str:
-    return ', '.join(topics) or 'no topics'
+    # In a damaged bag a name may be anything.
+    line = ', '.join(topics) or 'no topics'
+    return ''.join(sign if sign.isprintable() else '?' for sign in line)
 
 
 def _of_type(types: Types, *kinds: str) -> list[str]:
