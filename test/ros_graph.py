@@ -65,7 +65,11 @@ class RosGraph:
         prefix = find_prefix(os.environ)
         command = node_command(node, prefix, self._config, parameters, arguments)
         log = '_'.join([node, *re.findall(r'\w+', ' '.join(arguments))])
-        child = ChildProcess(node, command, self.folder / f'{log}.log')
+        return self.run(log, *command)
+
+    def run(self, name: str, *command: str) -> ChildProcess:
+        """Start a program among the nodes; it logs to ``<name>.log``."""
+        child = ChildProcess(name, command, self.folder / f'{name}.log')
         return self._processes.start(child, self.environment)
 
     def hear(self, kind: type, topic: str, qos: object = 50) -> list:

@@ -1,0 +1,169 @@
+"""The bag player: a bag's images on their topic, with ``/clock``, for nodes with use_sim_time.
+
+`ros2 bag play` does this too. This one plays images only, is there without rosbag2, and can wait
+for the estimator's answer to each image (``--lockstep``).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.time import Time
+from rclpy.utilities import remove_ros_args
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image
+
+from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.msg import Emotion
+from emotion_estimator.nodes import qos
+from emotion_estimator.replay.bag_reader import ImageBag, StampedImage, open_bag
+from emotion_estimator.replay.player import TICK, play, rounds
+from emotion_estimator.replay.typestore import IMAGE
+
+#: Seconds for those who were found to find the player, which nobody can ask them.
+BEFOREHAND = 0.5
+
+
+class BagPlayerNode(Node):
+    """The stage of :func:`emotion_estimator.replay.player.play` in a ROS graph."""
+
+    def __init__(self, bag: ImageBag, *, lockstep: bool) -> None:
+        super().__init__('bag_player')
+        kind = Image if bag.topics[bag.topic] == IMAGE else CompressedImage
+        self._images = self.create_publisher(kind, bag.topic, qos.IMAGES)
+        self._clock_topic = self.create_publisher(Clock, '/clock', QoSProfile(depth=10))
+        self._answers: Any = None
+        self._answered = -1
+        if lockstep:
+            self._answers = self.create_subscription(Emotion, 'emotion', self._hear, qos.RESULTS)
+        self._spinner = SingleThreadedExecutor()
+        self._spinner.add_node(self)
+
+    def wait_for_listeners(self, first: int, timeout: float) -> None:
+        """Wait until somebody takes the images, and answers where answers are waited for.
+
+        :param first: time of the recording meanwhile, in nanoseconds.
+        :param timeout: seconds; 0 waits for nobody.
+        :raises InputError: nobody does in time.
+        """
+        deadline = self.now() + timeout
+        while timeout and not self._heard():
+            if self.now() > deadline:
+                answers = f', or answers on {self._answers.topic_name}' if self._answers else ''
+                raise InputError(
+                    f'nobody listens to {self._images.topic_name}{answers}: start the estimator '
+                    'with its topics and image_transport as the bag has them'
+                )
+            self.tell_time(first)
+            self.wait(self.now() + TICK, self._heard)
+        self.wait(self.now() + BEFOREHAND, lambda: False)
+
+    def now(self) -> float:
+        """Return seconds of the steady clock."""
+        return time.monotonic()
+
+    def wait(self, until: float, done: Callable[[], bool]) -> None:
+        """Take what is received until that time, or until ``done()``."""
+        while not done() and (left := until - self.now()) > 0:
+            self._spinner.spin_once(timeout_sec=left)
+            if not self.context.ok():
+                raise ExternalShutdownException
+
+    def tell_time(self, nanoseconds: int) -> None:
+        """Publish the time."""
+        self._clock_topic.publish(Clock(clock=Time(nanoseconds=nanoseconds).to_msg()))
+
+    def show(self, image: StampedImage, message: bytes) -> None:
+        """Publish an image as it lies in the bag."""
+        self._images.publish(message)
+
+    def answered(self, nanoseconds: int) -> bool:
+        """Whether the newest answer is to the image with this stamp."""
+        return self._answered == nanoseconds
+
+    def leave_out(self, image: StampedImage, problem: str) -> None:
+        """Log it."""
+        self.get_logger().warning(f'image of {image.stamp:.6f} s left out: {problem}')
+
+    def _hear(self, answer: Emotion) -> None:
+        self._answered = Time.from_msg(answer.header.stamp).nanoseconds
+
+    def _heard(self) -> bool:
+        answering = self._answers is None or self.count_publishers(self._answers.topic_name) > 0
+        return answering and self._images.get_subscription_count() > 0
+
+
+@click.command()
+@click.argument('bag', type=click.Path(path_type=Path))
+@click.option('--topic', help='Of the images; needed where a bag holds several.')
+@click.option('--rate', default=1.0, show_default=True, type=click.FloatRange(0, min_open=True),
+              help='Speed against real time.')
+@click.option('--loop', is_flag=True, help='Begin again at the end.')
+@click.option('--lockstep', is_flag=True,
+              help='After each image, hold the time until it was answered on the topic emotion.')
+@click.option('--answer-timeout', default=5.0, show_default=True, type=click.FloatRange(0),
+              help='Seconds after which an image counts as lost in lockstep.')
+@click.option('--wait', default=30.0, show_default=True, type=click.FloatRange(0),
+              help='Seconds to wait for an estimator; 0 begins at once.')
+def _command(
+    bag: Path, topic: str | None, rate: float, loop: bool, lockstep: bool, answer_timeout: float,
+    wait: float,
+) -> None:  # fmt: skip
+    """Play the images of BAG with their stamps, and the time on /clock.
+
+    ROS arguments follow after --ros-args.
+    """
+    with open_bag(bag, topic) as opened:
+        node = BagPlayerNode(opened, lockstep=lockstep)
+        first = next(iter(opened.images()), None)
+        if first is None:
+            raise InputError(f'bag {bag} has no image that can be read')
+        node.wait_for_listeners(first.nanoseconds, wait)
+        begun = node.now()
+        played = play(
+            rounds(opened, loop), node, rate=rate, lockstep=lockstep, answer_timeout=answer_timeout
+        )
+        for problem in opened.problems:
+            node.get_logger().warning(problem)
+        lost = f', {played.unanswered} of them not answered' if lockstep else ''
+        node.get_logger().info(
+            f'{played.shown} images of {opened.topic} in {node.now() - begun:.1f} s{lost}'
+        )
+
+
+def main() -> int:
+    """Play a bag; return the process's exit status.
+
+    0 at the bag's end, and when told to stop; 2 with one line on standard error where the bag
+    cannot be played, or nobody listens.
+    """
+    problem, initialised = '', False
+    try:
+        rclpy.init(args=sys.argv)
+        initialised = True
+        _command.main(remove_ros_args(sys.argv)[1:], 'bag_player_node', standalone_mode=False)
+    except (KeyboardInterrupt, ExternalShutdownException, click.Abort):
+        pass
+    except click.ClickException as error:
+        problem = f'{error.format_message().rstrip(".")}; see --help'
+    except InputError as error:
+        problem = str(error)
+    except RuntimeError as error:
+        # rclpy's: arguments it cannot use; or, told to stop, a context that is gone.
+        if initialised and rclpy.ok():
+            raise
+        problem = '' if initialised else f'ROS 2 cannot start this node: {first_line(error)}'
+    finally:
+        rclpy.try_shutdown()
+    if problem:
+        print(problem, file=sys.stderr)
+    return 2 if problem else 0

@@ -1,0 +1,65 @@
+"""Bags as test cases: the pytest fixture ``emotion_replay``.
+
+.. code-block:: python
+
+    def test_visit(emotion_replay):
+        visit = emotion_replay('bags/visit')
+        visit.expect('happy', 2.0, 8.0, share=0.9)
+        visit.expect_action('celebrate', between=(5.0, 9.0))
+        visit.expect_like('expected.jsonl', limits='limits.yaml')
+
+pytest finds it where the package was installed with pip. colcon installs no entry points: there,
+``-p emotion_estimator.replay.pytest_plugin``, or in ``conftest.py``
+``pytest_plugins = ['emotion_estimator.replay.pytest_plugin']``. The entry point has this module's
+name, so that both together are one plugin.
+
+Loaded at the start of every pytest run of an environment, it imports nothing beside pytest before
+the fixture is used.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from emotion_estimator.replay.replayed_bag import EmotionReplay, Replays
+
+
+def pytest_addoption(parser: Any) -> None:
+    """Add the option for pictures."""
+    parser.getgroup('emotion_estimator', 'emotion_replay').addoption(
+        '--emotion-figures',
+        metavar='DIR',
+        help='for a test whose expectations of a bag are not met, draw what was found into DIR',
+    )
+
+
+@pytest.fixture(scope='session')
+def _emotion_replays(tmp_path_factory: pytest.TempPathFactory) -> Replays:
+    """Return what was replayed in this run."""
+    from emotion_estimator.replay.replayed_bag import Replays
+
+    return Replays(tmp_path_factory.mktemp('emotion_replay'))
+
+
+@pytest.fixture
+def emotion_replay(request: pytest.FixtureRequest, _emotion_replays: Replays) -> EmotionReplay:
+    """Replay a bag through the estimator and the dialogue manager, and say what is expected of it.
+
+    ``bag = emotion_replay('bags/visit', topic=None, landmarks='auto', policy=None, params=None)``,
+    then ``bag.expect(label, begin, end, share)``, ``bag.expect_action(action, between)``,
+    ``bag.expect_file(yaml)``, ``bag.expect_like(results, limits)``.
+    """
+    from emotion_estimator.replay.replayed_bag import EmotionReplay, Place
+
+    folder = request.config.getoption('--emotion-figures')
+    name = re.sub(r'\W+', '_', request.node.name).strip('_')
+    place = Place(
+        folder=Path(request.module.__file__).parent,
+        figure=Path(folder).absolute() / f'{name}.png' if folder else None,
+    )
+    return EmotionReplay(place, _emotion_replays)
