@@ -78,7 +78,9 @@ class _Time:
             return
         due = self._since + (at - self._from) * 1e-9 / self._rate
         while (now := self._stage.now()) < due:
-            self._tell(self._from + int((now - self._since) * self._rate * 1e9))
+            passed = self._from + int((now - self._since) * self._rate * 1e9)
+            # Floats round, and a nanosecond back would be a jump.
+            self._tell(min(max(passed, self._last), at))
             self._stage.wait(min(due, now + TICK), lambda: False)
         self._tell(at)
 
