@@ -22,7 +22,7 @@ from emotion_estimator.replay.compare_figure import draw_comparison
 from emotion_estimator.replay.compare_json import as_dict
 from emotion_estimator.replay.compare_table import table
 from emotion_estimator.replay.course import read_course
-from emotion_estimator.replay.onsets import Change, Onset
+from emotion_estimator.replay.onsets import Change, Onset, follow
 from emotion_estimator.replay.result import FrameResult, write_results
 
 NAMES = (*LABELS, NONE)
@@ -91,6 +91,10 @@ def test_laps_ascend_and_are_the_course(frames):
     assert [each for lap in split for each in lap] == frames
     for lap in split:
         assert all(a.stamp <= b.stamp for a, b in pairwise(lap))
+
+
+def test_equal_stamps_begin_no_lap():
+    assert len(laps([frame(1.0, 'sad'), frame(1.0, 'happy'), frame(1.1, 'sad')])) == 1
 
 
 # --- the same is the same
@@ -224,6 +228,26 @@ def test_a_label_that_comes_after_the_expected_one_left_answers_nothing():
     assert [each.shift for each in late.onsets] == [pytest.approx(0.2)] * 2
 
 
+def test_what_came_before_the_expected_label_s_last_change_answers_nothing():
+    expected = [Change(0, 2.0, 'sad'), Change(0, 3.0, 'happy')]
+    early = Change(0, 1.9, 'happy')
+    assert follow(expected, [early]) == ([Onset(each, None) for each in expected], [early])
+
+
+def test_an_actual_change_answers_once():
+    expected = [Change(0, 1.0, 'happy'), Change(0, 2.0, 'sad'), Change(0, 2.0, 'happy')]
+    onsets, added = follow(expected, [Change(0, 2.0, 'happy')])
+    assert [each.shift for each in onsets] == [1.0, None, None]
+    assert added == []
+
+
+def test_the_worst_shift_may_be_an_early_one():
+    expected = course(['unknown'] * 10 + ['happy'] * 10 + ['sad'] * 10)
+    found = compare(expected, course(['unknown'] * 11 + ['happy'] * 6 + ['sad'] * 13))
+    assert as_dict(found)['onsets']['worst_shift'] == -0.3
+    assert 'at 2.000: actual changes to sad 0.300 s earlier than' in '\n'.join(table(found))
+
+
 def test_settled_frames_are_those_away_from_a_change():
     expected = course(['happy'] * 20 + ['sad'] * 20)
     late = compare(expected, course(['happy'] * 22 + ['sad'] * 18))
@@ -299,7 +323,8 @@ def test_laps_are_compared_with_laps_of_the_same_number():
         ([frame(math.nan, 'sad')], course(['sad']), 'a.jsonl: the stamp of frame 1 is no number'),
         (course(['sad']), [frame(0.0, 'sad'), frame(math.inf, 'sad')], 'the stamp of frame 2'),
         (course(['sad']), [frame(0.0, 'sad', math.nan)], r'frame 1 \(stamp 0.000\) gives .* nan'),
-        ([frame(0.0, 'sad', 1.5)], course(['sad']), r'a.jsonl: frame 1 .* probability 1.5|-0.25'),
+        ([frame(0.0, 'happy', 1.01)], course(['sad']), r'a.jsonl: frame 1 .* probability 1.01'),
+        ([frame(0.0, 'happy', -0.5)], course(['sad']), r'gives happy the probability -0.5,'),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_one_clear_line(expected, actual, says):

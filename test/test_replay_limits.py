@@ -146,6 +146,18 @@ def test_each_limit_at_its_border_and_its_first_place(begin):
         assert f'{first[name]:.3f}' in line
 
 
+def test_the_first_of_several_places_is_named():
+    expected = course(['unknown'] * 10 + ['happy'] * 10 + ['sad'] * 10)
+    late = compare(expected, course(['unknown'] * 12 + ['happy'] * 11 + ['sad'] * 7))
+    (each,) = broken(late, Limits(max_onset_shift=0.1))
+    assert (each.stamp, each.value) == (pytest.approx(1.0), pytest.approx(0.3))
+    (each,) = broken(compare(expected, expected[3:-3]), Limits(max_missing=0.1))
+    assert (each.stamp, each.value) == (0.0, pytest.approx(0.2))
+    flicker = course(['unknown'] * 10 + ['happy'] * 10 + ['sad'] * 5 + ['happy'] + ['sad'] * 4)
+    (each,) = broken(compare(expected, flicker), Limits(max_flip_rate_increase=0.1))
+    assert each.stamp == pytest.approx(2.5)
+
+
 def test_changes_that_are_lost_or_added():
     expected = course(['happy'] * 10 + ['sad'] * 10 + ['happy'] * 11)
     lost = compare(expected, course(['happy'] * 31))

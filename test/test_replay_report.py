@@ -19,6 +19,7 @@ from emotion_estimator.replay.compare import compare
 from emotion_estimator.replay.limits import Limits
 from emotion_estimator.replay.report import write_report
 from emotion_estimator.replay.result import read_results
+from emotion_estimator.replay.timeline_figure import draw_course
 
 needs_matplotlib = pytest.mark.skipif(
     importlib.util.find_spec('matplotlib') is None, reason='matplotlib is not installed'
@@ -146,6 +147,17 @@ def test_a_folder_that_cannot_be_is_one_clear_line(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(InputError, match=r'report .*file cannot be written \(.*another folder'):
         write_report(tmp_path / 'file', 'x', RESULTS, [], [])
+
+
+@needs_matplotlib
+def test_dollar_signs_are_no_formulas(tmp_path):
+    import matplotlib
+
+    with matplotlib.rc_context({'svg.fonttype': 'none'}):
+        draw_course(RESULTS, [ACTION], tmp_path / 'x.svg', 'a$b$c')
+    drawn = (tmp_path / 'x.svg').read_text()
+    assert '>a$b$c</text>' in drawn
+    assert 'It costs $5 or $6.</text>' in drawn
 
 
 @needs_matplotlib

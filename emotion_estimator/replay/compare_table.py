@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from emotion_estimator.replay.align import ROUNDING
 from emotion_estimator.replay.broken import Broken, faces_words, label_words, onset_words
 from emotion_estimator.replay.comparison import Comparison
 from emotion_estimator.replay.facts import facts
@@ -120,7 +121,7 @@ def _probabilities(comparison: Comparison) -> list[str]:
         f'probabilities  differ by {np.mean(apart):.4f} in the mean, 95th percentile '
         f'{np.percentile(apart, 95):.4f}'
     ]
-    if worst.difference:
+    if worst.difference is not None and worst.difference > ROUNDING:
         place = where(comparison, worst.lap, worst.stamp)
         lines.append(f'               most by {worst.difference:.4f} at {place}')
     return lines
