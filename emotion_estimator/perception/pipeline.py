@@ -169,10 +169,14 @@ class EmotionEstimator:
         if last is not None and not 0 <= stamp - last <= self._reset_gap:
             # Two cameras on one topic would fill the log with a line a frame.
             if self._jumps % _TOLD_EVERY == 0:
+                if stamp > last:
+                    what = f'no image for {stamp - last:.3f} s'
+                else:
+                    what = f'time went back by {last - stamp:.3f} s'
                 _LOG.info(
-                    'time jumped by %.3f s: state reset, jump %d; if this repeats, more than one '
-                    'camera publishes on this topic, or a bag loops',
-                    stamp - last,
+                    '%s: state reset, time %d; if it repeats, a bag loops, or more than one '
+                    'camera publishes on this topic',
+                    what,
                     self._jumps + 1,
                 )
             self._jumps += 1
