@@ -18,7 +18,8 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from emotion_estimator.dialogue.policy import DialogueAction
 from emotion_estimator.emotion import FaceEmotion, Roi
 from emotion_estimator.errors import InputError
-from emotion_estimator.replay.bag_reader import Bag, open_bag, read_actions, read_emotions
+from emotion_estimator.replay.bag import Bag
+from emotion_estimator.replay.bag_reader import open_bag, read_actions, read_emotions
 from emotion_estimator.replay.bag_writer import BagWriter
 from emotion_estimator.replay.messages import (
     Header,
