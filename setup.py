@@ -69,5 +69,9 @@ setup(
     },
     entry_points={
         'console_scripts': ['emotion-estimator=emotion_estimator.cli.main:main'],
+        # Named as its module, so that it is one plugin where -p or pytest_plugins names it too.
+        'pytest11': [
+            'emotion_estimator.replay.pytest_plugin=emotion_estimator.replay.pytest_plugin',
+        ],
     },
 )

@@ -21,14 +21,20 @@ FPS = 15.0
 START = BEGIN * 1e-9
 
 
-def make_bag(folder: Path, storage: str = 'mcap') -> Path:
+def make_bag(
+    folder: Path, storage: str = 'mcap', fps: float = FPS, duration: float | None = None
+) -> Path:
     """Record the portrait's whole course (26 s, 390 images, 1.8 MB) into a folder; return it.
 
     Without the sensor noise, of which JPEG would keep little but its size.
+
+    :param duration: seconds after which it ends.
     """
-    portrait = Portrait(FPS, (192, 192), noise=0.0)
+    portrait = Portrait(fps, (192, 192), noise=0.0)
     with BagWriter(folder, storage) as writer:
-        record(portrait, writer, topic='image_raw', quality=50, frame_id='camera')
+        record(
+            portrait, writer, topic='image_raw', quality=50, frame_id='camera', duration=duration
+        )
     return folder
 
 

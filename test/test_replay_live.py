@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -16,10 +14,8 @@ pytest.importorskip('rosbags', reason='rosbags is not installed')
 
 from available import LANDMARK_SOURCE
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.qos import qos_profile_sensor_data
+from made_bag import make_bag
 from ros_graph import RosGraph, value_of
-from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage
 
 from emotion_estimator.demo.launching import find_prefix
 from emotion_estimator.dialogue.policy import DialoguePolicy
@@ -31,14 +27,11 @@ from emotion_estimator.nodes.conversion import (
 )
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.replay.bag_reader import open_bag
-from emotion_estimator.replay.bag_writer import BagWriter
 from emotion_estimator.replay.compare import compare
-from emotion_estimator.replay.recording import record
 from emotion_estimator.replay.result import FrameResult
 from emotion_estimator.replay.run import replay
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import EstimatorSettings
-from emotion_estimator.sources.portrait import Portrait
 
 START_TIMEOUT = 40.0
 PLAY_TIMEOUT = 60.0
@@ -48,16 +41,9 @@ DURATION = 8.0
 FAST = '100'
 
 
-def make_bag(folder, duration, storage='mcap'):
-    portrait = Portrait(10.0, (192, 192), noise=0.0)
-    with BagWriter(folder, storage) as writer:
-        record(portrait, writer, topic='image_raw', quality=50, frame_id='eye', duration=duration)
-    return folder
-
-
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory):
-    return make_bag(tmp_path_factory.mktemp('live') / 'bag', DURATION)
+    return make_bag(tmp_path_factory.mktemp('live') / 'bag', fps=10.0, duration=DURATION)
 
 
 def offline(bag, times):

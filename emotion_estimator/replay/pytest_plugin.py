@@ -33,6 +33,7 @@ def pytest_addoption(parser: Any) -> None:
     """Add the option for pictures."""
     parser.getgroup('emotion_estimator', 'emotion_replay').addoption(
         '--emotion-figures',
+        dest='emotion_figures',
         metavar='DIR',
         help='for a test whose expectations of a bag are not met, draw what was found into DIR',
     )
@@ -56,7 +57,8 @@ def emotion_replay(request: pytest.FixtureRequest, _emotion_replays: Replays) ->
     """
     from emotion_estimator.replay.replayed_bag import EmotionReplay, Place
 
-    folder = request.config.getoption('--emotion-figures')
+    # Where a test module named this plugin, that was too late for options.
+    folder = request.config.getoption('emotion_figures', default=None)
     name = re.sub(r'\W+', '_', request.node.name).strip('_')
     place = Place(
         folder=Path(request.module.__file__).parent,
