@@ -117,13 +117,12 @@ def _mcap(path: Path, damage: Callable[[str], None]) -> Iterator[Found]:
 def _records(file: BinaryIO, damage: Callable[[str], None]) -> Iterator[tuple[int, bytes]]:
     """Yield the code and content of each record; of a chunk that is cut off, what there is."""
     while head := file.read(9):
-        start = file.tell() - len(head)
         if head.startswith(_MAGIC):
             return
         code, size = struct.unpack('<BQ', head) if len(head) == 9 else (0, 0)
         body = file.read(size) if size < _MOST else b''
         if len(head) < 9 or len(body) < size:
-            damage(f'it is cut off at byte {start}')
+            damage(f'it is cut off at byte {file.tell()}')
             if code == _CHUNK:
                 yield code, body
             return
