@@ -174,7 +174,7 @@ class EmotionEstimator:
                 else:
                     what = f'time went back by {last - stamp:.3f} s'
                 _LOG.info(
-                    '%s: state reset, time %d; if it repeats, a bag loops, or more than one '
+                    '%s: state reset, jump %d; if it repeats, a bag loops, or more than one '
                     'camera publishes on this topic',
                     what,
                     self._jumps + 1,
