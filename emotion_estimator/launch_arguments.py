@@ -85,6 +85,13 @@ _ALL = (
     ),
     _argument('rate', '1.0', 'Speed of the bag against real time'),
     _argument('loop', 'false', 'Start the bag again when it ends', _YES_NO),
+    _argument(
+        'lockstep',
+        'false',
+        "Play the images with the package's own player, which waits for the answer to each: none "
+        'is dropped, however slow the machine (needs rosbags); false: `ros2 bag play`',
+        _YES_NO,
+    ),
 )
 _BY_NAME = {argument.name: argument for argument in _ALL}
 

@@ -65,6 +65,20 @@ def camera_and_estimator(given: Given) -> Entities:
     ]
 
 
+def bag_player(given: Given, on_exit: Entities) -> Node:
+    """Return the player that waits for the estimator's answers."""
+    topic = given['image_topic']
+    if given['image_transport'] == 'compressed':
+        topic = f'{topic}/compressed'
+    arguments = [given['bag'], '--lockstep', '--topic', topic, '--rate', given['rate']]
+    if given['loop'] == 'true':
+        arguments.append('--loop')
+    # It makes the time, and publishes on the topic that the bag names.
+    own = {**given, 'image_topic': 'image_raw', 'use_sim_time': 'false'}
+    options = _options(own, (), {'use_sim_time': False})
+    return Node(executable='bag_player_node', arguments=arguments, on_exit=on_exit, **options)
+
+
 def _camera_parameters(given: Given) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     if given['source']:

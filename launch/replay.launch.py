@@ -14,7 +14,7 @@ from launch_ros.event_handlers import OnStateTransition
 from emotion_estimator.bags import check_bag
 from emotion_estimator.launch_arguments import declare, values
 from emotion_estimator.launch_lifecycle import Entities, end, end_where_unconfigurable
-from emotion_estimator.launch_nodes import dialogue_manager, estimator
+from emotion_estimator.launch_nodes import bag_player, dialogue_manager, estimator
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = [
@@ -26,8 +26,9 @@ ARGUMENTS = [
         '<image_topic>/compressed',
     ),
     *declare(
-        'rate', 'loop', 'landmark_source', 'namespace', 'params_file', 'image_transport',
-        'emotion_topic', 'debug_image', 'autostart', 'log_level', 'fastdds_profile',
+        'rate', 'loop', 'lockstep', 'landmark_source', 'namespace', 'params_file',
+        'image_transport', 'emotion_topic', 'debug_image', 'autostart', 'log_level',
+        'fastdds_profile',
     ),
 ]  # fmt: skip
 
@@ -42,15 +43,17 @@ def start(context: LaunchContext) -> Entities:
     given = {**values(context, ARGUMENTS), 'use_sim_time': 'true'}
     topics = (given['image_topic'], f'{given["image_topic"]}/compressed')
     check_bag(Path(given['bag']), topics)
-    player = ExecuteProcess(
-        cmd=[
-            *('ros2', 'bag', 'play', given['bag'], '--clock', '--disable-keyboard-controls'),
-            *('--delay', str(BEFOREHAND), '--rate', given['rate']),
-            *(['--loop'] if given['loop'] == 'true' else []),
-            *('--topics', *topics),
-        ],
-        output='screen',
-        on_exit=[TimerAction(period=AFTERWARDS, actions=[end('the bag ended')])],
+    at_end: Entities = [TimerAction(period=AFTERWARDS, actions=[end('the bag ended')])]
+    command = [
+        *('ros2', 'bag', 'play', given['bag'], '--clock', '--disable-keyboard-controls'),
+        *('--delay', str(BEFOREHAND), '--rate', given['rate']),
+        *(['--loop'] if given['loop'] == 'true' else []),
+        *('--topics', *topics),
+    ]
+    player = (
+        bag_player(given, at_end)
+        if given['lockstep'] == 'true'
+        else ExecuteProcess(cmd=command, output='screen', on_exit=at_end)
     )
     node, *rest = estimator(given)
     if given['autostart'] == 'true':

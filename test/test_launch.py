@@ -22,6 +22,7 @@ from available import LANDMARK_SOURCE
 from diagnostic_msgs.msg import DiagnosticArray
 from launch.actions import DeclareLaunchArgument
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from made_bag import make_bag
 from rclpy.qos import qos_profile_sensor_data
 from ros_graph import RosGraph, value_of
 from sensor_msgs.msg import Image
@@ -42,7 +43,7 @@ ARGUMENTS = {
     'emotion.launch.py': {*ESTIMATOR, 'source', 'exit_at_end', 'intra_process'},
     'estimator.launch.py': ESTIMATOR,
     # The bag decides upon the time.
-    'replay.launch.py': {*ESTIMATOR, 'bag', 'rate', 'loop'} - {'use_sim_time'},
+    'replay.launch.py': {*ESTIMATOR, 'bag', 'rate', 'loop', 'lockstep'} - {'use_sim_time'},
 }
 
 #: What `ros2 launch` does, less its command line.
@@ -387,6 +388,24 @@ def test_a_bag_is_replayed_in_its_own_time_and_ends_the_launch(graph, still, tmp
     assert len(emotions) >= 8, launch.text
     assert all(86400 <= seconds(m.header.stamp) < 86401 for m in emotions)
     # By the bag's clock; by the computer's it would be decades.
+    assert all(m.latency < 1 for m in emotions)
+
+
+def test_in_lockstep_each_image_of_a_bag_is_answered(graph, tmp_path):
+    pytest.importorskip('rosbags', reason='rosbags is not installed')
+    bag = make_bag(tmp_path / 'bag', fps=10.0, duration=2.0)
+    emotions = graph.hear(Emotion, '/robot/mood', 100)
+    with launched(
+        graph, 'replay.launch.py', bag=str(bag), namespace='robot', emotion_topic='mood',
+        image_transport='compressed', lockstep='true', rate='20.0',
+        landmark_source=LANDMARK_SOURCE,
+    ) as launch:  # fmt: skip
+        launch.wait(launch.ended, 'the launch ends with the bag', 90)
+    assert '20 images of /image_raw/compressed' in launch.text
+    assert ', 0 of them not answered' in launch.text
+    # The player does not wait for us, who may have been found late.
+    stamps = [round(seconds(m.header.stamp), 6) for m in emotions]
+    assert stamps == [round(1.0 + k / 10, 6) for k in range(20)][-len(stamps) :] != []
     assert all(m.latency < 1 for m in emotions)
 
 

@@ -101,6 +101,14 @@ def test(request):
     assert '--emotion-figures' in run.stdout
 
 
+def test_without_rosbags_it_says_what_to_do(tmp_path):
+    write(tmp_path, 'def test(emotion_replay): pass\n')
+    (tmp_path / 'conftest.py').write_text("import sys; sys.modules['rosbags'] = None\n")
+    run = run_pytest(tmp_path, '-p', PLUGIN)
+    assert re.search(r'^emotion_replay needs rosbags: pip install rosbags$', run.stdout, re.M)
+    assert 'Traceback' not in run.stdout
+
+
 VISITS = f"""
 def replay(emotion_replay, **options):
     return emotion_replay('bags/visit', landmarks={LANDMARK_SOURCE!r}, **options)
@@ -134,6 +142,14 @@ def test_missing_bag(emotion_replay):
 def test_missing_limits(emotion_replay):
     replay(emotion_replay).expect_like('expected.jsonl', limits='none.yaml')
 
+def test_parameters_of_the_robot(emotion_replay):
+    replay(emotion_replay, params='robot.yaml', reset_gap=0.5)
+
+def test_parameters_of_the_robot_count(emotion_replay):
+    visit = replay(emotion_replay, params='robot.yaml', policy='policy.yaml')
+    assert len(visit.results) < 20
+    visit.expect_action('check_in', between=(0.0, 8.0))
+
 def test_setting(emotion_replay):
     replay(emotion_replay, max_face=1)
 
@@ -166,6 +182,11 @@ def visited(tmp_path_factory):
     )
     stamps = [round(1.0 + k / 10, 1) for k in range(80)]
     (folder / 'expected.jsonl').write_text(''.join(map(NOBODY.format, stamps)))
+    (folder / 'robot.yaml').write_text('/**: {ros__parameters: {max_rate_hz: 2.0}}')
+    (folder / 'policy.yaml').write_text(
+        'topics: [{name: one, opening: Hello.}]\napproaches: [warm]\n'
+        'rules: [{name: ask, emotion: unknown, action: check_in}]\n'
+    )
     (folder / 'limits.yaml').write_text('min_agreement: 0.9\n')
     write(folder, VISITS)
     elsewhere = tmp_path_factory.mktemp('elsewhere')
@@ -178,7 +199,7 @@ def visited(tmp_path_factory):
 
 def test_what_is_as_expected_passes(visited):
     folder, _, output, failed = visited
-    assert '8 failed, 1 passed' in output
+    assert '9 failed, 2 passed' in output
     assert 'test_good' not in failed
     assert (folder / 'visit.png').stat().st_size > 10_000
 
@@ -190,12 +211,13 @@ def test_what_is_as_expected_passes(visited):
                         '5.000000): happy']),
         ('test_action', ['action end from 0.00 to 8.00 s: there is none; decided in the 7.90 s']),
         ('test_file', ['none from 1.00 to 2.00 s: 0 of 11', 'action celebrate from 0.00 to 1.00']),
-        ('test_like', ['bags/visit is not like expected.jsonl:', 'min_agreement 0.9 is broken: 0;',
+        ('test_like', ['bags/visit is not like expected.jsonl: min_agreement 0.9 is broken: 0;',
                        '(0.000 s after the first frame): expected none, actual unknown',
                        'results.jsonl']),
         ('test_missing_bag', ['bags/nobody does not exist']),
         ('test_missing_limits', ['none.yaml: cannot be read']),
         ('test_setting', ["unknown setting 'max_face'"]),
+        ('test_parameters_of_the_robot', ['is no longer than the time between two images']),
         ('test_span', ['ends at 4 s, before it begins at 6.5 s']),
     ],
 )  # fmt: skip
@@ -211,9 +233,9 @@ def test_what_is_not_says_so_and_shows_nothing_of_the_insides(visited, test, lin
     assert 'replay(emotion_replay' in text or 'emotion_replay(' in text
 
 
-def test_a_bag_is_replayed_once_for_all_tests(visited):
+def test_a_bag_is_replayed_once_for_all_tests_with_the_same_settings(visited):
     _, elsewhere, _, _ = visited
-    assert len(list((elsewhere / 'temporary').rglob('results.jsonl'))) == 1
+    assert len(list((elsewhere / 'temporary').rglob('results.jsonl'))) == 2
 
 
 def test_pictures_are_drawn_of_what_was_not_as_expected(visited):

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import rclpy
@@ -22,13 +22,16 @@ from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
+from emotion_estimator.cli.needs import need_rosbags
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.msg import Emotion
 from emotion_estimator.nodes import qos
-from emotion_estimator.replay.bag_reader import ImageBag, StampedImage, open_bag
-from emotion_estimator.replay.player import TICK, play, rounds
-from emotion_estimator.replay.typestore import IMAGE
 
+if TYPE_CHECKING:
+    from emotion_estimator.replay.bag_reader import ImageBag, StampedImage
+
+#: Seconds between two looks for listeners.
+POLL = 0.02
 #: Seconds for those who were found to find the player, which nobody can ask them.
 BEFOREHAND = 0.5
 
@@ -38,7 +41,7 @@ class BagPlayerNode(Node):
 
     def __init__(self, bag: ImageBag, *, lockstep: bool) -> None:
         super().__init__('bag_player')
-        kind = Image if bag.topics[bag.topic] == IMAGE else CompressedImage
+        kind = Image if bag.topics[bag.topic] == 'sensor_msgs/msg/Image' else CompressedImage
         self._images = self.create_publisher(kind, bag.topic, qos.IMAGES)
         self._clock_topic = self.create_publisher(Clock, '/clock', QoSProfile(depth=10))
         self._answers: Any = None
@@ -64,7 +67,7 @@ class BagPlayerNode(Node):
                     'with its topics and image_transport as the bag has them'
                 )
             self.tell_time(first)
-            self.wait(self.now() + TICK, self._heard)
+            self.wait(self.now() + POLL, self._heard)
         self.wait(self.now() + BEFOREHAND, lambda: False)
 
     def now(self) -> float:
@@ -122,6 +125,10 @@ def _command(
 
     ROS arguments follow after --ros-args.
     """
+    need_rosbags()
+    from emotion_estimator.replay.bag_reader import open_bag
+    from emotion_estimator.replay.player import play, rounds
+
     with open_bag(bag, topic) as opened:
         node = BagPlayerNode(opened, lockstep=lockstep)
         first = next(iter(opened.images()), None)

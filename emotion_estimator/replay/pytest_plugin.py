@@ -42,8 +42,12 @@ def pytest_addoption(parser: Any) -> None:
 @pytest.fixture(scope='session')
 def _emotion_replays(tmp_path_factory: pytest.TempPathFactory) -> Replays:
     """Return what was replayed in this run."""
-    from emotion_estimator.replay.replayed_bag import Replays
-
+    try:
+        from emotion_estimator.replay.replayed_bag import Replays
+    except ModuleNotFoundError as error:
+        # rosbags, which no distribution of ROS has.
+        name = str(error.name).partition('.')[0]
+        pytest.fail(f'emotion_replay needs {name}: pip install {name}', pytrace=False)
     return Replays(tmp_path_factory.mktemp('emotion_replay'))
 
 

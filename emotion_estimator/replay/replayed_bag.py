@@ -6,7 +6,7 @@ test's own line with it and none of this module's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,7 @@ class ReplayedBag:
             wanted = made()
         lines = check(self.results, self.actions, wanted.labels, wanted.actions)
         if lines:
-            _fail(f'{self.name} is not as expected', lines + self._draw(self._draw_course))
+            _fail(self.name, lines + self._draw(self._draw_course))
 
     def _draw_course(self, path: Path) -> None:
         if not self.results:
@@ -236,12 +236,10 @@ class EmotionReplay:
             return ReplayedBag(str(bag), self._replays.answers(job), self._place)
 
     def _settings(self, params: str | Path | None, given: dict[str, Any]) -> EstimatorSettings:
-        # Checked by itself first: `replace` does not know wrong names or types.
-        checked = make_settings(EstimatorSettings, given)
-        if params is None:
-            return checked
-        base = load_parameters(self._place.folder / params, 'estimator', EstimatorSettings)
-        return replace(base, **{name: getattr(checked, name) for name in given})
+        base = EstimatorSettings()
+        if params is not None:
+            base = load_parameters(self._place.folder / params, 'estimator', EstimatorSettings)
+        return make_settings(EstimatorSettings, {**asdict(base), **given})
 
 
 class _ForPeople:
@@ -258,4 +256,5 @@ class _ForPeople:
 
 def _fail(head: str, lines: list[str]) -> None:
     __tracebackhide__ = True
-    raise AssertionError('\n'.join([f'{head}:', *(f'  {line}' for line in lines)]))
+    # pytest's summary shows the first line.
+    raise AssertionError('\n  '.join([f'{head}: {lines[0]}', *lines[1:]]))
