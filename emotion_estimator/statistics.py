@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 
 import numpy as np
@@ -32,21 +33,47 @@ class SlidingWindow:
             while self._samples[0][0] < stamp - self._length:
                 self._samples.popleft()
 
-    def _now(self) -> list[tuple[float, float]]:
+    def _until(self, now: float | None) -> list[tuple[float, float]]:
         with self._lock:
-            return list(self._samples)
+            oldest = float('-inf') if now is None else now - self._length
+            return [sample for sample in self._samples if sample[0] >= oldest]
 
-    def rate(self) -> float:
-        """Return samples per second from the first to the last; 0 below two samples."""
-        samples = self._now()
+    def rate(self, now: float | None = None) -> float:
+        """Return samples per second from the first to the last; 0 below two samples.
+
+        :param now: the time, where samples may have ceased to come; None is the last one's.
+        """
+        samples = self._until(now)
         if len(samples) < 2:
             return 0.0
         span = samples[-1][0] - samples[0][0]
         return (len(samples) - 1) / span if span > 0 else 0.0
 
-    def percentile(self, percent: float) -> float:
-        """Return the ``percent`` (0 to 100) percentile of the values; 0 without samples."""
-        samples = self._now()
+    def percentile(self, percent: float, now: float | None = None) -> float:
+        """Return the ``percent`` (0 to 100) percentile of the values; 0 without samples.
+
+        :param now: as for :meth:`rate`.
+        """
+        samples = self._until(now)
         if not samples:
             return 0.0
         return float(np.percentile([value for _, value in samples], percent))
+
+
+class Silence:
+    """Says what has not come for too long, by the monotonic clock."""
+
+    def __init__(self, what: str, patience: float = 3.0) -> None:
+        """Begin to wait for ``what``; after ``patience`` seconds without it there is a problem."""
+        self._what = what
+        self._patience = patience
+        self._last = time.monotonic()
+
+    def end(self) -> None:
+        """Note that it came."""
+        self._last = time.monotonic()
+
+    def problem(self) -> str:
+        """Return a line where it has not come for too long, else an empty text."""
+        silent = time.monotonic() - self._last
+        return f'no {self._what} for {silent:.0f} s' if silent > self._patience else ''

@@ -89,9 +89,10 @@ class RosGraph:
         self.wait_until(future.done, timeout, f'{service} answers')
         return future.result()
 
-    def transition(self, node: str, name: str) -> bool:
-        """Ask ``node`` for a lifecycle transition; tell whether it succeeded."""
-        request = ChangeState.Request(transition=Transition(label=name))
+    def transition(self, node: str, name: str | int) -> bool:
+        """Ask ``node`` for a lifecycle transition by name or id; tell whether it succeeded."""
+        transition = Transition(label=name) if isinstance(name, str) else Transition(id=name)
+        request = ChangeState.Request(transition=transition)
         return self.call(ChangeState, f'{node}/change_state', request).success
 
     def state(self, node: str) -> str:

@@ -18,8 +18,8 @@ from emotion_estimator.version import __version__
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = 'emotion_estimator'
-EXECUTABLES = {'camera_estimator_node', 'camera_node', 'dialogue_manager_node', 'emotion-estimator',
-               'estimator_node'}  # fmt: skip
+EXECUTABLES = {'bag_player_node', 'camera_estimator_node', 'camera_node', 'dialogue_manager_node',
+               'emotion-estimator', 'estimator_node'}  # fmt: skip
 
 
 def prefix() -> Path:

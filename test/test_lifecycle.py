@@ -13,6 +13,7 @@ pytest.importorskip('emotion_estimator.msg', reason='the built package is not so
 
 from available import LANDMARK_SOURCE
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
 from rclpy.qos import qos_profile_sensor_data
 from ros_graph import RosGraph, value_of
 from sensor_msgs.msg import Image
@@ -266,6 +267,37 @@ def test_loading_and_freeing_models_leaves_nothing_behind(robot):
     assert files[-1] <= files[1], files
     # One set of models is about 100 MB.
     assert memory[-1] - memory[1] < 30 * MIB, memory
+
+
+def test_a_transition_that_is_not_possible_is_refused_however_it_is_asked_for(robot):
+    graph = robot.graph
+    to_state(robot, 'camera', 'active')
+    for wrong in (Transition.TRANSITION_ACTIVATE, 'activate', Transition.TRANSITION_CLEANUP, 77):
+        assert not graph.transition('camera', wrong)
+    assert graph.state('camera') == 'active'
+    assert graph.transition('camera', Transition.TRANSITION_DEACTIVATE)
+    assert graph.transition('camera', Transition.TRANSITION_ACTIVATE)
+    assert robot.camera.status() is None
+
+
+def test_images_that_cease_to_come_show_in_diagnostics(robot):
+    graph, diagnostics = robot.graph, robot.diagnostics
+    to_state(robot, 'estimator', 'active')
+    to_state(robot, 'camera', 'active')
+    hears_more(graph, robot.emotions)
+    assert graph.transition('camera', 'deactivate')
+    graph.wait_until(
+        lambda: 'no image from /image_raw for' in last_status(diagnostics, 'estimator').message,
+        15, 'a warning',
+    )
+    assert last_status(diagnostics, 'estimator').level == DiagnosticStatus.WARN
+    graph.wait_until(
+        lambda: value_of(diagnostics, 'estimator', 'fps') == '0.00', 15, 'the rate is none'
+    )
+    assert graph.transition('camera', 'activate')
+    graph.wait_until(
+        lambda: last_status(diagnostics, 'estimator').level == DiagnosticStatus.OK, 15, 'OK'
+    )
 
 
 def test_shutdown_is_final_and_still_reported(robot):

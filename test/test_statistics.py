@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emotion_estimator import statistics
 from emotion_estimator.sources.backoff import Backoff
-from emotion_estimator.statistics import SlidingWindow
+from emotion_estimator.statistics import Silence, SlidingWindow
 
 
 def test_without_samples_all_is_zero():
@@ -74,3 +75,25 @@ def test_one_thread_may_read_while_another_adds():
     finally:
         sys.setswitchinterval(before)
     assert failures == []
+
+
+def test_what_has_ceased_to_come_is_forgotten_in_time():
+    window = SlidingWindow(length=5.0)
+    for tick in range(11):
+        window.add(stamp=0.5 * tick, value=7.0)
+    assert window.rate(now=5.0) == pytest.approx(2.0)
+    assert window.percentile(50, now=9.0) == 7.0
+    assert window.rate(now=10.1) == 0.0
+    assert window.percentile(50, now=10.1) == 0.0
+
+
+def test_silence_is_told_after_a_while_and_ended_by_what_comes(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(statistics.time, 'monotonic', lambda: now)
+    silence = Silence('image from /camera', patience=3.0)
+    now = 102.9
+    assert silence.problem() == ''
+    now = 107.2
+    assert silence.problem() == 'no image from /camera for 7 s'
+    silence.end()
+    assert silence.problem() == ''

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -94,7 +95,7 @@ class CameraNode(ManagedNode[CameraSettings]):
                 'frames_skipped': capture.skipped if capture else 0,
                 'seconds_behind': capture.behind if capture else 0.0,
                 'times_lost': capture.lost if capture else 0,
-                'fps': self._rate.rate(),
+                'fps': self._rate.rate(time.monotonic()),
             },
             problem=problem,
             failed=problem != _ENDED,
@@ -143,7 +144,7 @@ class CameraNode(ManagedNode[CameraSettings]):
                 self._compressed.publish(
                     compressed_image_message(frame.image, header, self.settings.jpeg_quality)
                 )
-        self._rate.add(stamp)
+        self._rate.add(time.monotonic())
 
 
 def main() -> int:

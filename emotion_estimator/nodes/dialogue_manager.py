@@ -14,6 +14,7 @@ from emotion_estimator.nodes.lifecycle import ManagedNode
 from emotion_estimator.nodes.running import run
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import DialogueSettings
+from emotion_estimator.statistics import Silence
 
 
 class DialogueManagerNode(ManagedNode[DialogueSettings]):
@@ -27,6 +28,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._actions: Any = None
         self._emotions: Any = None
         self._received = 0
+        self._silence = Silence('message')
         self._decided = 0
 
     def configure(self) -> None:
@@ -39,6 +41,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
     def activate(self) -> None:
         """Begin to listen."""
         self._emotions = self.create_subscription(Emotion, 'emotion', self._decide, qos.RESULTS)
+        self._silence = Silence(f'message on {self._emotions.topic_name}')
 
     def deactivate(self) -> None:
         """Stop listening; where the conversation is stays known."""
@@ -65,6 +68,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
                 'approach': policy.approach if policy else '',
                 'mode': policy.mode if policy else '',
             },
+            warning=self._silence.problem(),
         )
 
     def _policy_file(self) -> Path:
@@ -72,6 +76,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
 
     def _decide(self, message: Emotion) -> None:
         self._received += 1
+        self._silence.end()
         if self._policy is None:
             return
         action = self._policy(face_from_message(message), seconds(message.header.stamp))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,7 @@ from emotion_estimator.perception.image import rgb_from_compressed
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.worker import Counts, EstimatorWorker, Picture
 from emotion_estimator.settings import EstimatorSettings
-from emotion_estimator.statistics import SlidingWindow
+from emotion_estimator.statistics import Silence, SlidingWindow
 
 #: Seconds of latency beyond which the clocks of camera and node cannot be the same.
 _MOST_LATENCY = 60.0
@@ -54,6 +55,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._faces = 0
         self._trouble = ''
         self._latency = SlidingWindow()
+        self._silence = Silence('image')
 
     def configure(self) -> None:
         """Load the models and announce the results."""
@@ -79,6 +81,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._worker.start()
         if self._subscribe:
             self._images = self._subscribe_to_images()
+        topic = self._images.topic_name if self._images is not None else 'the camera'
+        self._silence = Silence(f'image from {topic}')
 
     def deactivate(self) -> None:
         """Finish the image at hand; nothing is received any more."""
@@ -123,7 +127,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         """Report rate, latency, losses, faces, and which models are at work."""
         counts = self._worker.counts if self._worker is not None else Counts()
         model = self._estimator
-        latency = self._latency.percentile(50)
+        now = time.monotonic()
+        latency = self._latency.percentile(50, now)
         return Health(
             values={
                 'landmark_source': model.landmark_source if model else '',
@@ -136,12 +141,12 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'frames_bad': counts.bad,
                 'state_resets': model.resets if model else 0,
                 'faces': self._faces,
-                'fps': self._latency.rate(),
+                'fps': self._latency.rate(now),
                 'latency_p50_ms': latency,
-                'latency_p95_ms': self._latency.percentile(95),
+                'latency_p95_ms': self._latency.percentile(95, now),
             },
             problem=self._trouble,
-            warning=_clock_trouble(1e-3 * latency),
+            warning=self._silence.problem() or _clock_trouble(1e-3 * latency),
         )
 
     def _subscribe_to_images(self) -> Any:
@@ -160,6 +165,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._offer(message.header, lambda: rgb_from_compressed(message))
 
     def _offer(self, header: Header, decode: Callable[[], RgbImage]) -> None:
+        self._silence.end()
         worker = self._worker
         if worker is not None:
             worker.offer(Picture(seconds(header.stamp), header, decode))
@@ -209,7 +215,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
             debug.publish(image_message(annotate(image, faces), header))
         self._faces = len(faces)
         self._trouble = ''
-        self._latency.add(now, 1e3 * latency)
+        self._latency.add(time.monotonic(), 1e3 * latency)
 
 
 def _clock_trouble(latency: float) -> str:

@@ -76,6 +76,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self._backoff = Backoff(_RETRY_FIRST, _RETRY_MOST)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = DiagnosticsPublisher(self, self._report)
+        self._survive_wrong_requests()
 
     # What a node does in its transitions.
 
@@ -194,6 +195,24 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self._broken = False
         self.state = 'unconfigured'
         return SUCCESS
+
+    def _survive_wrong_requests(self) -> None:
+        """Refuse a transition that the state does not allow.
+
+        Asked for by its id, rclpy before Kilted would raise it out of the executor.
+        """
+        service = self._service_change_state
+        change = service.callback
+
+        def change_state(request: Any, response: Any) -> Any:
+            try:
+                return change(request, response)
+            except RuntimeError as error:
+                self.get_logger().error(f'no such transition from {self.state}: {first_line(error)}')
+                response.success = False
+                return response
+
+        service.callback = change_state
 
     def _try(self, *steps: Callable[[], Any]) -> TransitionCallbackReturn:
         if not self._broken:
