@@ -41,7 +41,8 @@ def make_bag(folder: Path) -> int:
     """Write the portrait as VGA JPEGs; return how many images."""
     count = 0
     with BagWriter(folder) as writer:
-        for count, frame in enumerate(Portrait(30.0, (640, 480)).frames(), start=1):
+        for frame in Portrait(30.0, (640, 480)).frames():
+            count += 1
             header = Header(round((1 + frame.stamp) * 1e9), 'camera')
             writer.image('/image_raw/compressed', frame.image, header, 90)
     return count
