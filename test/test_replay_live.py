@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
+import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not sourced')
@@ -15,7 +19,11 @@ pytest.importorskip('rosbags', reason='rosbags is not installed')
 from available import LANDMARK_SOURCE
 from diagnostic_msgs.msg import DiagnosticArray
 from made_bag import make_bag
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.time import Time
 from ros_graph import RosGraph, value_of
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage
 
 from emotion_estimator.demo.launching import find_prefix
 from emotion_estimator.dialogue.policy import DialoguePolicy
@@ -25,7 +33,9 @@ from emotion_estimator.nodes.conversion import (
     face_from_message,
     seconds,
 )
+from emotion_estimator.perception.image import rgb_from_compressed
 from emotion_estimator.perception.pipeline import EmotionEstimator
+from emotion_estimator.replay.align import laps
 from emotion_estimator.replay.bag_reader import open_bag
 from emotion_estimator.replay.compare import compare
 from emotion_estimator.replay.result import FrameResult
@@ -39,6 +49,14 @@ PLAY_TIMEOUT = 60.0
 DURATION = 8.0
 #: Much faster than real time: in lockstep the estimator's answers set the pace.
 FAST = '100'
+
+
+def has_ros2_bag():
+    """Tell whether rosbag2 is here; the command line without it has no verb `bag`."""
+    if shutil.which('ros2') is None:
+        return False
+    asked = subprocess.run(['ros2', 'bag', 'play', '--help'], capture_output=True, timeout=60)
+    return asked.returncode == 0
 
 
 @pytest.fixture(scope='module')
@@ -59,6 +77,16 @@ def offline(bag, times):
     return found
 
 
+def play(graph, bag, *options):
+    program = find_prefix(os.environ) / 'lib' / 'emotion_estimator' / 'bag_player_node'
+    return graph.run('bag_player', sys.executable, str(program), str(bag), *options)
+
+
+def wait_for_end(graph, player):
+    graph.wait_until(lambda: player.status() is not None, PLAY_TIMEOUT, 'the player ends')
+    assert player.status() == 0, player.last_lines()
+
+
 class Live:
     """Estimator and dialogue manager in the bag's time, and what they say."""
 
@@ -77,13 +105,7 @@ class Live:
         return value_of(self.diagnostics, node, key)
 
     def play(self, bag, *options):
-        prefix = find_prefix(os.environ)
-        program = prefix / 'lib' / 'emotion_estimator' / 'bag_player_node'
-        return self.graph.run('bag_player', sys.executable, str(program), str(bag), *options)
-
-    def wait_for_end(self, player):
-        self.graph.wait_until(lambda: player.status() is not None, PLAY_TIMEOUT, 'the bag ends')
-        assert player.status() == 0, player.last_lines()
+        return play(self.graph, bag, '--lockstep', '--rate', FAST, *options)
 
     def wait_for_frames(self, count):
         self.graph.wait_until(lambda: len(self._arrays) >= count, PLAY_TIMEOUT, f'{count} frames')
@@ -132,13 +154,13 @@ def test_twice_and_in_a_loop_live_nodes_say_what_the_replay_says(graph, bag):
     assert expected[0][1]
     live = Live(graph)
     for each in expected[:2]:
-        live.wait_for_end(live.play(bag, '--lockstep', '--rate', FAST))
+        wait_for_end(graph, live.play(bag))
         assert_same(each, live.take())
 
-    player = live.play(bag, '--lockstep', '--rate', FAST, '--loop')
+    player = live.play(bag, '--loop')
     live.wait_for_frames(2 * count + 5)
     player.send(signal.SIGINT)
-    live.wait_for_end(player)
+    wait_for_end(graph, player)
     frames, actions = live.take()
     both = [frame for each in expected[2:] for frame in each[0]]
     decided = [action for each in expected[2:] for action in each[1]]
@@ -155,3 +177,70 @@ def test_twice_and_in_a_loop_live_nodes_say_what_the_replay_says(graph, bag):
     # A model that says something else would be seen.
     wrong = [FrameResult(frame.stamp, ()) for frame in both]
     assert differing(wrong, frames[: 2 * count])
+
+
+@pytest.mark.skipif(not has_ros2_bag(), reason='`ros2 bag play` is not installed')
+def test_the_real_ros2_bag_play_and_its_loop(graph, bag):
+    """At a rate that any machine holds; what it drops all the same is little."""
+    ((frames, _),) = offline(bag, 1)
+    live = Live(graph)
+    command = ['ros2', 'bag', 'play', str(bag), '--clock', '--delay', '2.0', '--topics',
+               '/image_raw/compressed', '--disable-keyboard-controls']  # fmt: skip
+    wait_for_end(graph, graph.run('ros2_bag', *command))
+    once, actions = live.take()
+    assert len(once) >= 0.9 * len(frames)
+    assert len(differing(frames, once)) <= 0.02 * len(frames)
+    assert [a.action for a in actions] == ['continue', 'celebrate']
+
+    player = graph.run('ros2_bag_loop', *command, '--loop')
+    live.wait_for_frames(round(1.5 * len(frames)))
+    player.send(signal.SIGINT)
+    graph.wait_until(lambda: player.status() is not None, PLAY_TIMEOUT, 'the player ends')
+    looped, _ = live.take()
+    first, second, *_ = laps(looped)
+    assert len(first) >= 0.9 * len(frames)
+    for lap in (first, second):
+        assert len(differing(frames, lap)) <= 0.02 * len(frames)
+    assert live.said('estimator', 'last_error') == ''
+
+
+def test_without_lockstep_images_come_at_the_rate_with_the_time_before_them(graph, bag):
+    order = []
+    received = graph.hear(CompressedImage, '/eye/compressed', qos_profile_sensor_data)
+    graph.node.create_subscription(Clock, '/clock', lambda m: order.append(m.clock), 1000)
+    player = play(graph, bag, '--rate', '8', '--ros-args', '-r',
+                  '/image_raw/compressed:=/eye/compressed')  # fmt: skip
+    wait_for_end(graph, player)
+    said = re.search(r'80 images of /image_raw/compressed in ([\d.]+) s$', player.last_lines()[-1])
+    assert float(said[1]) >= 1.0
+    with open_bag(bag) as opened:
+        sent = {image.nanoseconds: image.decode() for image in opened.images()}
+    # Best effort, and who was found late lacks the first ones.
+    assert len(received) >= 0.5 * len(sent)
+    for message in received:
+        stamp = Time.from_msg(message.header.stamp).nanoseconds
+        assert message.header.frame_id == 'eye'
+        np.testing.assert_array_equal(rgb_from_compressed(message), sent[stamp])
+    told = [Time.from_msg(time).nanoseconds for time in order]
+    assert told == sorted(told)
+    assert set(told) >= set(sorted(sent)[40:])
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (['--wait', '0.5'], 'nobody listens to /image_raw/compressed: start the estimator'),
+        (
+            ['--wait', '0.5', '--lockstep', '--ros-args', '-r', '__ns:=/robot'],
+            'nobody listens to /image_raw/compressed, or answers on /robot/emotion: start',
+        ),
+        (['--topic', '/other'], 'has no topic /other; choose /image_raw/compressed'),
+        (['--rate', '0'], '--rate'),
+    ],
+)
+def test_what_cannot_be_played_is_one_line(graph, bag, options, said):
+    player = play(graph, bag, *options)
+    graph.wait_until(lambda: player.status() is not None, START_TIMEOUT, 'the player ends')
+    assert player.status() == 2
+    (line,) = player.last_lines()
+    assert said in line
