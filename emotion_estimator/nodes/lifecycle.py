@@ -208,7 +208,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             try:
                 return change(request, response)
             except RuntimeError as error:
-                self.get_logger().error(f'no such transition from {self.state}: {first_line(error)}')
+                self.get_logger().error(f'no such transition in {self.state}: {first_line(error)}')
                 response.success = False
                 return response
 
