@@ -219,7 +219,7 @@ def test_without_lockstep_images_come_at_the_rate_with_the_time_before_them(grap
     assert len(received) >= 0.5 * len(sent)
     for message in received:
         stamp = Time.from_msg(message.header.stamp).nanoseconds
-        assert message.header.frame_id == 'eye'
+        assert message.header.frame_id == 'camera'
         np.testing.assert_array_equal(rgb_from_compressed(message), sent[stamp])
     told = [Time.from_msg(time).nanoseconds for time in order]
     assert told == sorted(told)
