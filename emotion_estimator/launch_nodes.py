@@ -59,7 +59,7 @@ def camera_and_estimator(given: Given) -> Entities:
     return [
         Node(
             executable='camera_estimator_node',
-            on_exit=_at_end(given),
+            on_exit=[end('camera and estimator have ended')],
             **_options(given, ('camera', 'estimator'), parameters),
         )
     ]

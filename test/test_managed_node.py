@@ -149,6 +149,43 @@ def test_a_node_that_breaks_down_at_work_starts_itself_again(node):
     assert 'errorprocessing' in node.events
 
 
+def test_one_that_breaks_down_again_and_again_waits_longer_each_time(node):
+    node.bring_up()
+    waits = []
+    create_timer = node.create_timer
+
+    def noted(period, *arguments, **more):
+        waits.append(period)
+        return create_timer(0.01, *arguments, **more)
+
+    node.create_timer = noted
+    for count in range(1, 7):
+        node.break_down('models are gone')
+        spin_until(node, lambda n=count: len(waits) == n and node.state == 'active')
+    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
+    # Once it has worked for a while, a breakdown is another one.
+    node._active_since -= 11.0
+    node.break_down('models are gone')
+    spin_until(node, lambda: len(waits) == 7 and node.state == 'active')
+    assert waits[-1] == 0.5
+
+
+def test_a_breakdown_of_an_earlier_activation_is_passed_over(node):
+    node.bring_up()
+    node.break_down('too late')
+    node.trigger_deactivate()
+    node.trigger_activate()
+    node.executor_of_test.spin_once(timeout_sec=0.2)
+    assert node.state == 'active'
+    assert message_of(node) == 'working'
+
+
+def test_settings_stay_as_they_are_where_another_callback_refuses(node):
+    before = node.settings
+    assert not set_together(node, frame_id='left_eye', use_sim_time='perhaps').successful
+    assert node.settings is before
+
+
 def test_it_tries_until_it_succeeds(node):
     node.bring_up()
     node.fails['configure'] = InputError('still gone')
@@ -176,7 +213,6 @@ def test_without_autostart_it_waits_for_its_manager(node):
 def test_breaking_down_after_deactivation_changes_nothing(node):
     node.bring_up()
     node.break_down('too late')
-    node._broken = False
     node.trigger_deactivate()
     node.executor_of_test.spin_once(timeout_sec=0.2)
     assert node.state == 'inactive'

@@ -143,6 +143,8 @@ def assert_same(expected, actual):
     # Best effort: the network may lose an image, the estimator none that waits for its answer.
     assert len(found.missing) <= 0.02 * len(frames)
     assert differing(frames, actual[0]) == []
+    if not found.missing:
+        assert max(found.differences) < 1e-4
     assert [(a.action, a.rule) for a in actual[1]] == [(a.action, a.rule) for a in actions]
     assert [a.stamp for a in actual[1]] == pytest.approx([a.stamp for a in actions], abs=0.2)
 

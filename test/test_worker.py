@@ -180,3 +180,6 @@ def test_a_thread_that_hangs_is_told_of():
     assert bench.estimator.begun.acquire(timeout=PATIENCE)
     assert not bench.worker.stop(patience=0.01)
     bench.estimator.may_go_on.release()
+    bench.worker._thread.join(PATIENCE)
+    assert not bench.worker._thread.is_alive()
+    assert bench.answers == bench.failures == []

@@ -24,6 +24,8 @@ from emotion_estimator.sources.capture import Capture
 from emotion_estimator.statistics import SlidingWindow
 
 _ENDED = 'source ended'
+#: Seconds that frames wait for a reader of the truth once somebody reads the images.
+_TRUTH_READER = 1.0
 
 
 class CameraNode(ManagedNode[CameraSettings]):
@@ -41,6 +43,7 @@ class CameraNode(ManagedNode[CameraSettings]):
         self._topics: tuple[Any, ...] = ()
         self._rate = SlidingWindow()
         self._ended = False
+        self._heard_since: float | None = None
 
     def configure(self) -> None:
         """Check the source, and open it unless it is a device."""
@@ -108,8 +111,17 @@ class CameraNode(ManagedNode[CameraSettings]):
         self.get_logger().error(line)
 
     def _listened_to(self) -> bool:
-        read = self.reader is not None or self._images.get_subscription_count() > 0
-        return read and self._truth.get_subscription_count() > 0
+        if not (
+            self.reader is not None
+            or self._images.get_subscription_count()
+            or self._compressed.get_subscription_count()
+        ):
+            self._heard_since = None
+            return False
+        now = time.monotonic()
+        self._heard_since = self._heard_since or now
+        # Who wants the truth as well mostly comes with those who want the images.
+        return self._truth.get_subscription_count() > 0 or now > self._heard_since + _TRUTH_READER
 
     def _source_ended(self, problem: str) -> None:
         self._ended = True

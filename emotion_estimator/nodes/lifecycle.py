@@ -6,6 +6,7 @@ States and transitions are those of design.ros2.org/articles/node_lifecycle.html
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Generic
 
@@ -70,11 +71,18 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self.finished: Future = Future()
         self._problem = ''
         self._broken = False
+        #: Counts activations; a breakdown of an earlier one is none of the present one's.
+        self._activation = 0
+        self._active_since = 0.0
         self._starting = False
         self._stopped = False
         self._retry: Any = None
         self._backoff = Backoff(_RETRY_FIRST, _RETRY_MOST)
-        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        # Where rclpy has it (not on Humble), once every other callback has agreed too.
+        self._agreed = hasattr(self, 'add_post_set_parameters_callback')
+        if self._agreed:
+            self.add_post_set_parameters_callback(self._take_over)
         self._diagnostics = DiagnosticsPublisher(self, self._report)
         self._survive_wrong_requests()
 
@@ -122,10 +130,9 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
         :param try_again: whether ``autostart`` should bring it up once more.
         """
-        self._broken = True
         executor = self.executor
         if executor is not None:
-            executor.create_task(self._break_down, problem, try_again)
+            executor.create_task(self._break_down, problem, try_again, self._activation)
 
     def finish(self, status: int, problem: str = '') -> None:
         """End the process, with one line where there is a problem. From any thread."""
@@ -156,12 +163,12 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Activate; on a failure stop what was started and stay inactive."""
-        self._broken = False
+        self._activation += 1
+        self._active_since = time.monotonic()
         # Publishers first: the work may publish at once.
         outcome = self._try(lambda: super(ManagedNode, self).on_activate(state), self.activate)
         if outcome is SUCCESS:
             self.state = 'active'
-            self._backoff.reset()
         else:
             self._quietly(self.deactivate)
             self._quietly(lambda: super(ManagedNode, self).on_deactivate(state))
@@ -243,15 +250,20 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         if not self._starting:
             self.get_logger().error(problem)
 
-    def _break_down(self, problem: str, try_again: bool) -> None:
-        if self.state != 'active':
+    def _break_down(self, problem: str, try_again: bool, activation: int) -> None:
+        if self.state != 'active' or activation != self._activation:
             return
+        if time.monotonic() - self._active_since > _RETRY_MOST:
+            self._backoff.reset()
+        self._broken = True
         self._note(problem)
         self.trigger_deactivate()
         if try_again and self.settings.autostart:
             self._try_again_later()
 
     def _try_again_later(self) -> None:
+        if self._retry is not None:
+            self.destroy_timer(self._retry)
         wait = self._backoff.next()
         self.get_logger().warning(f'starting again in {wait:g} s')
         self._retry = self.create_timer(
@@ -260,6 +272,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
     def _try_again(self) -> None:
         self.destroy_timer(self._retry)
+        self._retry = None
         if self.state != 'unconfigured' or self._stopped:
             # Somebody else has taken over.
             return
@@ -271,17 +284,24 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
     # Parameters and diagnostics.
 
-    def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+    def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
-            wanted = changed_settings(
-                self.settings, changes, configured=self.state in ('inactive', 'active')
-            )
+            self._changed(changes)
         except InputError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        if not self._agreed:
+            self._take_over(changes)
+        return SetParametersResult(successful=True)
+
+    def _take_over(self, changes: list[Parameter]) -> None:
+        wanted = self._changed(changes)
         if wanted != self.settings:
             self.settings = wanted
             self.settings_changed()
-        return SetParametersResult(successful=True)
+
+    def _changed(self, changes: list[Parameter]) -> Settings:
+        configured = self.state in ('inactive', 'active')
+        return changed_settings(self.settings, changes, configured=configured)
 
     def _report(self) -> Health:
         health = self.health()

@@ -45,7 +45,9 @@ def open_ros4hri(node: Node) -> Ros4hri | None:
     """Return the publisher for ROS4HRI; None, with one info line, where hri_msgs is missing."""
     try:
         messages = importlib.import_module('hri_msgs.msg')
-    except ImportError:
+        for name in ('Expression', 'IdsList', 'NormalizedRegionOfInterest2D'):
+            getattr(messages, name)
+    except (ImportError, AttributeError):
         node.get_logger().info(
             f'hri_msgs is not installed: nothing is published on {_FACES} (ROS4HRI, REP-155)'
         )

@@ -77,6 +77,8 @@ class EstimatorWorker(Generic[Header]):
         self._counts = Counts()
         self._limit = RateLimit()
         self._newest: Latest[Picture[Header]] | None = None
+        #: Nobody waits any more for what the thread may yet come to.
+        self._left_behind = False
         self._dropped_before = 0
         self._thread: threading.Thread | None = None
 
@@ -107,7 +109,8 @@ class EstimatorWorker(Generic[Header]):
         newest.close()
         self._thread.join(patience)
         self._dropped_before += newest.dropped
-        return not self._thread.is_alive()
+        self._left_behind = self._thread.is_alive()
+        return not self._left_behind
 
     @property
     def counts(self) -> Counts:
@@ -129,6 +132,8 @@ class EstimatorWorker(Generic[Header]):
                 else:
                     self._counts.skipped += 1
         except Exception as error:
+            if self._left_behind:
+                return
             self._fail(f'the estimator cannot go on: {first_line(error)}')
 
     def _estimate(self, picture: Picture[Header]) -> None:
@@ -144,5 +149,7 @@ class EstimatorWorker(Generic[Header]):
             self._reject(picture, f'landmark source failed, started anew: {first_line(error)}')
             self._estimator.reset()
         else:
+            if self._left_behind:
+                return
             self._counts.processed += 1
             self._answer(picture, image, faces)
