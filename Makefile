@@ -42,8 +42,8 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup build demo echo bench train train-quick evaluate test-training \
-  test test-jazzy test-modern pytest lint types lock clean
+.PHONY: help setup build demo echo bench train train-quick evaluate test-training training-but-one \
+  test checks test-jazzy test-modern pytest lint types lock clean
 
 define CHECK_PYTHON
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -133,9 +133,18 @@ $(VENV)/.test-ready: $(VENV)/.ready $(TEST_LOCK)
 	$(RUN) -m pip install --quiet --no-deps -r $(TEST_LOCK)
 	@touch $@
 
-test: lint types pytest ## lint, types and every test (with ARGS: all but training's)
-	@# Training from end to end takes two minutes more, which make test-training spends.
-	@$(if $(ARGS),,$(MAKE) --no-print-directory test-training ARGS=--deselect=test/test_training_all.py)
+test: ## lint, types and every test (with ARGS: all but training's)
+	@# Side by side: nodes wait for each other most of the time, training's tests for nobody.
+	@$(MAKE) --no-print-directory --jobs=2 checks $(if $(ARGS),,training-but-one)
+
+checks: lint types pytest
+
+# Training from end to end takes two minutes more, which make test-training spends. What it prints
+# comes in one piece, apart from the other tests' progress.
+training-but-one:
+	@mkdir -p build
+	@$(MAKE) --no-print-directory test-training ARGS=--deselect=test/test_training_all.py \
+	  > build/test-training.log 2>&1; status=$$?; cat build/test-training.log; exit $$status
 
 test-jazzy: ## every test but training's on ROS 2 Jazzy
 	@$(MAKE) --no-print-directory pytest ON=jazzy

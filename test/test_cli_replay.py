@@ -47,7 +47,7 @@ def short_bag(folder, images=6, topic='/image_raw/compressed'):
 
 @pytest.fixture(scope='module')
 def results(tmp_path_factory):
-    """What a whole replay of the made bag wrote."""
+    """Return where a whole replay of the made bag was written, and its summary."""
     folder = tmp_path_factory.mktemp('replayed')
     job = ReplayJob(
         made_bag(), settings=SETTINGS, results=folder / 'results.jsonl', written=folder / 'bag',

@@ -20,6 +20,7 @@ import emotion_estimator
 
 PLUGIN = 'emotion_estimator.replay.pytest_plugin'
 
+
 def entry_point(folder):
     """Write the metadata that pip makes of setup.py; return the folder to be put on the path."""
     given = {}

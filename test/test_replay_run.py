@@ -45,6 +45,7 @@ def face(stamp):
 
 
 class ScriptedEstimator:
+
     def __init__(self, refuses=()):
         self.stamps = []
         self.refuses = refuses
