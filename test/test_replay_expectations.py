@@ -128,6 +128,8 @@ def test_where_a_recording_goes_back_each_time_round_counts():
     assert check(twice, (), [Expectation('none', 0.0, 0.9, 1.0), Expectation('sad', 2, 2.9)]) == []
     (line,) = check(twice, (), [Expectation('happy', 1.0, 1.9)])
     assert '9 of 20 frames' in line
+    interrupted = VISIT + course('none', 'none')
+    assert check(interrupted, (), [Expectation('sad', 2.0, 2.9)]) == []
 
 
 @given(
