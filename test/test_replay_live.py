@@ -173,8 +173,8 @@ def test_twice_and_in_a_loop_live_nodes_say_what_the_replay_says(graph, bag):
     assert int(live.said('estimator', 'state_resets')) == 4
     assert live.said('estimator', 'last_error') == ''
     assert live.said('dialogue_manager', 'last_error') == ''
-    # By the bag's clock; by the computer's it would be decades.
-    assert float(live.said('estimator', 'latency_p95_ms')) < 1000
+    # By the bag's clock, which stands still meanwhile; by the computer's it would be decades.
+    assert abs(float(live.said('estimator', 'latency_p50_ms'))) < 150
 
     # A model that says something else would be seen.
     wrong = [FrameResult(frame.stamp, ()) for frame in both]
