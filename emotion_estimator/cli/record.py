@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from emotion_estimator.cli.needs import need_rosbags
 from emotion_estimator.errors import InputError
+from emotion_estimator.replay.needs import need_rosbags
 from emotion_estimator.settings import CameraSettings
 from emotion_estimator.sources.open_source import open_source
 

@@ -22,10 +22,10 @@ from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
-from emotion_estimator.cli.needs import need_rosbags
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.msg import Emotion
 from emotion_estimator.nodes import qos
+from emotion_estimator.replay.needs import need_rosbags
 
 if TYPE_CHECKING:
     from emotion_estimator.replay.bag_reader import ImageBag, StampedImage
