@@ -139,6 +139,9 @@ test: ## lint, types and every test (with ARGS: all but training's)
 
 checks: lint types pytest
 
+# A file's tests share what is dear to start.
+TWO_AT_A_TIME := --numprocesses=2 --dist=loadfile
+
 # Training from end to end takes two minutes more, which make test-training spends. What it prints
 # comes in one piece, apart from the other tests' progress.
 training-but-one:
@@ -153,7 +156,7 @@ test-modern: ## the same on NumPy 2, LiteRT and mediapipe 1.x, with FACE_LANDMAR
 	@$(MAKE) --no-print-directory face-landmarker pytest ON=modern
 
 pytest: build $(VENV)/.test-ready
-	@$(WITH_ROS) $(RUN) -P -m pytest --ignore-glob='*/test_training_*' $(ARGS)
+	@$(WITH_ROS) $(RUN) -P -m pytest --ignore-glob='*/test_training_*' $(or $(ARGS),$(TWO_AT_A_TIME))
 
 lint: $(VENV)/.test-ready ## ruff
 	$(VENV)/bin/ruff check .

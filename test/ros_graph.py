@@ -16,7 +16,12 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from emotion_estimator.demo.launching import find_prefix, node_command, ros_environment
+from emotion_estimator.demo.launching import (
+    choose_domain,
+    find_prefix,
+    node_command,
+    ros_environment,
+)
 from emotion_estimator.demo.processes import ChildProcess, ProcessSet
 from emotion_estimator.fastdds import profile_variable
 from emotion_estimator.resources import resource_dir
@@ -25,13 +30,10 @@ from emotion_estimator.resources import resource_dir
 class RosGraph:
     """Starts nodes and spins a listener; leaving the ``with`` block ends all of it."""
 
-    #: One domain for each graph of this process, apart from those of other test runs.
-    _next_domain = 20 + os.getpid() % 60
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.domain = RosGraph._next_domain
-        RosGraph._next_domain = 20 + (RosGraph._next_domain - 19) % 80
+        # One that nobody here listens in, such as another test at the same time.
+        self.domain = choose_domain({})
         self._config = resource_dir('config')
         self._processes = ProcessSet()
         self._context = rclpy.Context()
