@@ -126,8 +126,10 @@ evaluate: $(TRAINING)/.ready ## measure the shipped models on DATA: out/report/i
 test-training: $(TRAINING)/.ready ## the tests of training, those that need TensorFlow too
 	$(TRAINING)/bin/python -m pytest test/test_training_*.py $(ARGS)
 
-bench: $(VENV)/.ready ## time and memory of each step of perception
-	$(RUN) benchmarks/perception.py $(ARGS)
+bench: build ## time and memory of perception, of the ways between the nodes, of replay
+	@$(WITH_ROS) $(RUN) -P benchmarks/perception.py $(ARGS)
+	@$(WITH_ROS) $(RUN) -P benchmarks/transport.py
+	@$(WITH_ROS) $(RUN) -P benchmarks/replay.py
 
 $(VENV)/.test-ready: $(VENV)/.ready $(TEST_LOCK)
 	$(RUN) -m pip install --quiet --no-deps -r $(TEST_LOCK)

@@ -91,7 +91,8 @@ def main() -> int:
     rates, beside = defaultdict(list), []
     with tempfile.TemporaryDirectory() as folder:
         bags = [Path(folder) / f'bag{n}' for n in range(len(cores))]
-        count = next(make_bag(bag) for bag in bags)
+        counts = [make_bag(bag) for bag in bags]
+        count = counts[0]
         together = f'--jobs {len(cores)}'
         for _ in tqdm(range(options.rounds), desc='replay', unit='round', leave=False):
             one = run(bags[:1], options.landmarks, 1, set(cores[:1]))

@@ -74,6 +74,72 @@ def test_the_same_bag_gives_the_same_bytes(monkeypatch, capfd, results):
         assert set(json.loads(line)) == {'stamp', 'faces'}
 
 
+def test_a_part_of_it_has_the_results_of_the_whole(monkeypatch, capfd, results):
+    folder, _ = results
+    whole = (folder / 'results.jsonl').read_text().splitlines()
+    part = run(monkeypatch, capfd, made_bag(), '--json', '--begin', 7, '--end', 9).out.splitlines()
+    first = json.loads(whole[0])['stamp']
+    offsets = [json.loads(line)['stamp'] - first for line in whole]
+    assert part == [line for line, at in zip(whole, offsets) if 7 <= at < 9]
+
+
+def looped_bag(folder):
+    """Record six pictures twice over, the stamps as the first time, as of a looping player."""
+    with BagWriter(folder) as writer, open_bag(short_bag(folder.parent / 'once')) as once:
+        for lap in range(2):
+            for message in once.messages():
+                late = 1_700_000_000 * 10**9 + lap * 10**9
+                writer.copy(message._replace(log_time=message.log_time + late))
+    return folder
+
+
+def test_results_lie_beside_their_images_whatever_the_stamps(monkeypatch, capfd, tmp_path):
+    bag, written = looped_bag(tmp_path / 'loop'), tmp_path / 'written'
+    printed = run(monkeypatch, capfd, bag, '--json', '--write-bag', written).out
+    (tmp_path / 'printed.jsonl').write_text(printed)
+    assert len(printed.splitlines()) == 12
+    found = compare(list(read_results(tmp_path / 'printed.jsonl')), list(read_emotions(written)))
+    assert len(found.pairs) == 12
+    assert not found.missing
+    with open_bag(bag) as before, open_bag(written) as after:
+        assert after.duration == before.duration
+
+
+def test_nothing_whole_looking_is_left_of_a_run_that_was_stopped(monkeypatch, capfd, tmp_path):
+    bag = short_bag(tmp_path / 'bag')
+    arguments = [bag, '--output', tmp_path / 'out', '--write-bag', tmp_path / 'written']
+    real = EmotionEstimator.__call__
+
+    def stopped(self, frame):
+        if frame.stamp > 1.3:
+            raise KeyboardInterrupt
+        return real(self, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EmotionEstimator, '__call__', stopped)
+        run(patch, capfd, *arguments, status=130)
+    assert {p.name for p in tmp_path.iterdir()} == {'bag', 'out'}
+    assert list((tmp_path / 'out').iterdir()) == []
+    # Again, as if nothing had been; also over what a killed run left behind.
+    (tmp_path / '.written.partial' / 'written').mkdir(parents=True)
+    run(monkeypatch, capfd, *arguments, '--resume')
+    assert len(list(read_emotions(tmp_path / 'written'))) == 6
+    assert len((tmp_path / 'out' / 'bag.jsonl').read_text().splitlines()) == 6
+    assert not list(tmp_path.glob('.*.partial'))
+    assert not list((tmp_path / 'out').glob('.*'))
+
+
+def test_a_report_that_fails_leaves_the_bag_undone(monkeypatch, capfd, tmp_path):
+    (tmp_path / 'file').write_text('')
+    bag = short_bag(tmp_path / 'bag')
+    said = run(
+        monkeypatch, capfd, bag, '--output', tmp_path / 'out', '--report', tmp_path / 'file' / 'x',
+        status=2,
+    )
+    assert str(tmp_path / 'file') in said.err
+    assert not (tmp_path / 'out' / 'bag.jsonl').exists()
+
+
 def test_in_pieces_it_gives_the_same_as_at_once(results):
     folder, _ = results
     estimator = EmotionEstimator.load(SETTINGS)
@@ -157,12 +223,13 @@ def test_bad_images_are_told_of_and_left_out(monkeypatch, capfd, tmp_path):
     with BagWriter(bag) as writer, open_bag(short_bag(tmp_path / 'good')) as good:
         for k, message in enumerate(good.messages()):
             if k == 2:
-                message = type(message)(
-                    message.connection, message.log_time, message.data[:-200] + bytes(200)
-                )
+                begin = message.data.index(b'\xff\xd8\xff')
+                picture = bytes(len(message.data) - begin)
+                message = message._replace(data=message.data[:begin] + picture)
             writer.copy(message)
     said = run(monkeypatch, capfd, bag, '--json')
-    assert len(said.out.splitlines()) in (5, 6)
+    assert len(said.out.splitlines()) == 5
+    assert '1 images do not decode, first at 1.200000 s' in said.err
 
 
 @pytest.mark.parametrize(
@@ -177,6 +244,9 @@ def test_bad_images_are_told_of_and_left_out(monkeypatch, capfd, tmp_path):
         (['{short}', '--params', '/nowhere.yaml'], '/nowhere.yaml'),
         (['{short}', '{short}', '--output', 'x'], 'two bags are named'),
         (['{short}', '--write-bag', '{short2}'], 'exists'),
+        (['{short}', '--output', '/proc/nope'], '/proc/nope'),
+        (['{short}', '--begin', '100'], 'no image from 100 s after the first on'),
+        (['{short}', '--report', '{short2}'], 'is a bag'),
     ],
 )
 def test_bad_usage_and_input_give_one_line(monkeypatch, capfd, tmp_path, arguments, says):

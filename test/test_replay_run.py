@@ -12,6 +12,7 @@ from emotion_estimator.emotion import FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 from emotion_estimator.replay.messages import Header
 from emotion_estimator.replay.run import replay
+from emotion_estimator.replay.storage import BagMessage
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 PATIENCE = 10.0
@@ -30,6 +31,10 @@ class Recorded:
         return Header(self.nanoseconds, 'eye')
 
     @property
+    def message(self):
+        return BagMessage(None, self.nanoseconds + 7, b'')
+
+    @property
     def stamp(self):
         return self.header.stamp
 
@@ -46,15 +51,21 @@ def face(stamp):
 
 class ScriptedEstimator:
 
-    def __init__(self, refuses=()):
+    def __init__(self, refuses=(), error=None):
         self.stamps = []
+        self.resets = 0
+        self.error = error or InputError('image must be uint8')
         self.refuses = refuses
 
     def __call__(self, frame):
         if frame.stamp in self.refuses:
-            raise InputError('image must be uint8')
+            raise self.error
         self.stamps.append(frame.stamp)
         return (face(frame.stamp),)
+
+
+    def reset(self):
+        self.resets += 1
 
 
 def images(count, step=0.125, **errors):
@@ -69,6 +80,7 @@ def test_every_image_is_worked_on_in_order_with_its_header():
     assert [f.result.stamp for f in frames] == estimator.stamps == [f.header.stamp for f in frames]
     assert len(frames) == 100
     assert {f.header.frame_id for f in frames} == {'eye'}
+    assert [f.log_time for f in frames] == [f.header.nanoseconds + 7 for f in frames]
     assert {f.result.label for f in frames} == {'happy'}
     assert {f.action for f in frames} == {None}
 
@@ -85,16 +97,16 @@ def test_the_policy_hears_of_the_primary_face():
     assert [f.action for f in frames] == ['action at 0.0', None, None]
 
 
-def test_images_that_cannot_be_used_are_told_of_and_left_out():
+def test_images_that_cannot_be_used_are_left_out_and_those_refused_told_of():
     told = []
     frames = list(
         replay(
             images(5, at_1='no picture'), ScriptedEstimator(refuses={0.375}),
-            left_out=lambda image, problem: told.append((image.stamp, problem)),
+            refused=lambda image, problem: told.append((image.stamp, problem)),
         )
     )
     assert [f.result.stamp for f in frames] == [0.0, 0.25, 0.5]
-    assert told == [(0.125, 'no picture'), (0.375, 'image must be uint8')]
+    assert told == [(0.375, 'image must be uint8')]
 
 
 def test_images_are_decoded_ahead_in_another_thread_but_not_all_at_once():
@@ -124,3 +136,14 @@ def test_an_error_of_the_reader_comes_out_after_what_was_read():
     assert [next(frames).result.stamp for _ in range(3)] == [0.0, 0.125, 0.25]
     with pytest.raises(InputError, match='in the middle'):
         next(frames)
+
+
+def test_a_landmark_source_that_fails_is_started_anew():
+    told = []
+    estimator = ScriptedEstimator(refuses={0.125}, error=RuntimeError('graph error\nmore'))
+    frames = list(
+        replay(images(3), estimator, refused=lambda image, problem: told.append(problem))
+    )
+    assert [f.result.stamp for f in frames] == [0.0, 0.25]
+    assert told == ['landmark source failed, started anew: graph error']
+    assert estimator.resets == 1

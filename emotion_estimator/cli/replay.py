@@ -12,9 +12,9 @@ import click
 from tqdm import tqdm
 
 from emotion_estimator.engine import on_dask, on_processes
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.parameter_file import load_parameters
-from emotion_estimator.replay.bag_reader import open_bag
+from emotion_estimator.replay.bag_reader import ImageBag
 from emotion_estimator.replay.job import JobSummary, ReplayJob, run_job
 from emotion_estimator.replay.run import ReplayedFrame
 from emotion_estimator.settings import EstimatorSettings
@@ -41,7 +41,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
               help="face_landmarker.task, if not in the user's cache.")
 @click.option('--policy', type=_FILE, default=None, help="The dialogue manager's policy file.")
 @click.option('--begin', type=click.FloatRange(0), default=0.0, show_default=True,
-              help='Seconds from the first image at which to begin.')
+              help='Seconds from the first image at which results begin.')
 @click.option('--end', type=click.FloatRange(0, min_open=True), default=None,
               help='Seconds from the first image at which to end.')
 @click.option('--jobs', type=click.IntRange(1), default=None,
@@ -61,7 +61,7 @@ def replay(
     No image is dropped, so the same bag gives the same results each time. Results are aligned with
     the recording by its stamps; compare them with `emotion-estimator compare`.
     """
-    names = _names(bags)
+    names = _names(bags, distinct=bool(output or report or write_bag))
     if as_json and len(bags) > 1:
         raise click.UsageError('--json is for one bag; give --output DIR for several')
     if resume and output is None:
@@ -70,6 +70,8 @@ def replay(
         raise click.UsageError('--scheduler is for --engine dask')
     if end is not None and end <= begin:
         raise click.UsageError(f'--end {end:g} is not after --begin {begin:g}')
+    if report is not None and (report / 'metadata.yaml').exists():
+        raise click.UsageError(f'--report {report} is a bag; give another folder')
     base = ReplayJob(
         bag=bags[0], topic=topic, settings=_settings(params, landmarks, model_path),
         policy_file=policy, begin=begin, end=end,
@@ -93,10 +95,10 @@ def replay(
         _run_one(wanted[0], as_json)
 
 
-def _names(bags: Sequence[Path]) -> list[str]:
+def _names(bags: Sequence[Path], distinct: bool) -> list[str]:
     names = [bag.resolve().stem if bag.is_file() else bag.resolve().name for bag in bags]
     twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
+    if twice is not None and distinct:
         raise click.UsageError(f'two bags are named {twice}; replay them one by one')
     return names
 
@@ -115,16 +117,18 @@ def _settings(
 
 
 def _run_one(job: ReplayJob, as_json: bool) -> None:
-    with open_bag(job.bag, job.topic) as bag:
-        count = bag.count
-    with tqdm(total=count, unit='image', desc=job.bag.name, disable=None, leave=False) as bar:
+    with tqdm(unit='image', desc=job.bag.name, disable=None, leave=False) as bar:
+
+        def opened(bag: ImageBag) -> None:
+            if job.begin == 0 and job.end is None:
+                bar.reset(bag.count)
 
         def watch(frame: ReplayedFrame) -> None:
             bar.update()
             if as_json:
                 click.echo(frame.result.as_json())
 
-        summary = run_job(job, watch)
+        summary = run_job(job, watch, opened)
     _tell(summary, quiet=as_json)
 
 
@@ -132,6 +136,8 @@ def _run_all(
     jobs: Sequence[ReplayJob], engine: str, workers: int | None, scheduler: str | None
 ) -> None:
     run = on_dask(workers, scheduler) if engine == 'dask' else on_processes(workers)
+    # Workers may have another working directory.
+    jobs = [_absolute(job) for job in jobs] if engine == 'dask' else jobs
     failed = []
     with tqdm(total=len(jobs), unit='bag', disable=None, leave=False) as bar:
         for index, outcome in run(_guarded, jobs):
@@ -146,11 +152,20 @@ def _run_all(
         raise InputError(f'{len(failed)} of {len(jobs)} bags could not be replayed, see above')
 
 
+def _absolute(job: ReplayJob) -> ReplayJob:
+    places = {
+        name: place.absolute()
+        for name in ('bag', 'policy_file', 'results', 'report', 'written')
+        if (place := getattr(job, name)) is not None
+    }
+    return replace(job, **places)
+
+
 def _guarded(job: ReplayJob) -> JobSummary | str:
     """Replay a bag in a worker; one that cannot be read must not end the others."""
     try:
         return run_job(job)
-    except InputError as error:
+    except EmotionEstimatorError as error:
         return str(error)
 
 

@@ -116,19 +116,24 @@ class BagWriter:
         """Write what the image of a header is known to show."""
         self._put(TRUTH_TOPIC, truth_message(label, header), header)
 
-    def result(self, result: FrameResult, header: Header, model: str) -> None:
+    def result(
+        self, result: FrameResult, header: Header, model: str, log_time: int | None = None
+    ) -> None:
         """Write what the estimator node would publish for an image.
 
         :param header: of the image.
         :param model: of the estimator, for frames without a face.
+        :param log_time: when the image was recorded, in nanoseconds, beside which the results then
+            lie; None is its stamp.
         """
         main = primary(result.faces)
-        self._put(EMOTION_TOPIC, emotion_message(main, header, model), header)
-        self._put(EMOTIONS_TOPIC, emotions_message(result.faces, header, model), header)
+        self._put(EMOTION_TOPIC, emotion_message(main, header, model), header, log_time)
+        emotions = emotions_message(result.faces, header, model)
+        self._put(EMOTIONS_TOPIC, emotions, header, log_time)
 
-    def action(self, action: DialogueAction, header: Header) -> None:
-        """Write what the dialogue manager decided upon the image of a header."""
-        self._put(ACTION_TOPIC, action_message(action, header), header)
+    def action(self, action: DialogueAction, header: Header, log_time: int | None = None) -> None:
+        """Write what the dialogue manager decided upon an image; arguments as of a result."""
+        self._put(ACTION_TOPIC, action_message(action, header), header, log_time)
 
     def close(self) -> None:
         """Complete the bag; more than once does no harm.
@@ -155,11 +160,14 @@ class BagWriter:
         """Complete the bag, also after an error: what was written is worth keeping."""
         self.close()
 
-    def _put(self, topic: str, message: Any, header: Header) -> None:
+    def _put(
+        self, topic: str, message: Any, header: Header, log_time: int | None = None
+    ) -> None:
         key = (topic, message.__msgtype__)
         if key not in self._connections:
             self._add(*key, *definition(message.__msgtype__), [_RELIABLE], 'cdr')
-        self._write(self._connections[key], header.nanoseconds, serialize(message))
+        time = header.nanoseconds if log_time is None else log_time
+        self._write(self._connections[key], time, serialize(message))
 
     def _write(self, connection: Connection, time: int, data: bytes) -> None:
         assert self._writer is not None

@@ -12,11 +12,13 @@ import numpy as np
 
 from emotion_estimator.dialogue.policy import DialogueAction, DialoguePolicy
 from emotion_estimator.emotion import FaceEmotion
+from emotion_estimator.errors import InputError
 from emotion_estimator.perception.pipeline import EmotionEstimator
-from emotion_estimator.replay.bag_reader import ImageBag, open_bag
+from emotion_estimator.replay.bag_reader import ImageBag, StampedImage, open_bag
 from emotion_estimator.replay.bag_writer import BagWriter
 from emotion_estimator.replay.result import FrameResult
 from emotion_estimator.replay.run import ReplayedFrame, replay
+from emotion_estimator.replay.whole import whole
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import EstimatorSettings
 
@@ -30,11 +32,12 @@ class ReplayJob:
     :param topic: of the images; None finds it.
     :param settings: of the estimator.
     :param policy_file: of the dialogue manager; None takes the shipped one.
-    :param begin: seconds from the first image at which to begin; ``end`` likewise, None is the
-        bag's end.
+    :param begin: seconds from the first image at which results begin. What comes before is worked
+        on all the same, so that a part's results are those of the whole.
+    :param end: seconds from the first image at which to end; None is the bag's end.
     :param results: file for the JSON lines.
     :param report: folder for the report.
-    :param written: folder for a bag with the input's topics and the results.
+    :param written: folder for a bag with the input's topics and the results; it must not exist.
     """
 
     bag: Path
@@ -68,83 +71,138 @@ class JobSummary:
 
 
 def run_job(
-    job: ReplayJob, watch: Callable[[ReplayedFrame], None] = lambda frame: None
+    job: ReplayJob,
+    watch: Callable[[ReplayedFrame], None] = lambda frame: None,
+    opened: Callable[[ImageBag], None] = lambda bag: None,
 ) -> JobSummary:
     """Replay a bag.
 
-    A results file appears under its name only once it is whole.
+    What is to be written appears under its name once all of it is whole, the results last.
 
     :param watch: told of every frame.
-    :raises InputError: the bag or the policy cannot be read, or a target exists already or cannot
-        be written.
+    :param opened: told of the bag before the first frame.
+    :raises InputError: the bag or the policy cannot be read, no image of it can, or a target
+        exists already or cannot be written.
     :raises ModelError: a model cannot be loaded.
     """
     policy = DialoguePolicy.load(job.policy_file or resource_dir('config') / 'dialogue.yaml')
-    with contextlib.ExitStack() as opened:
-        bag = opened.enter_context(open_bag(job.bag, job.topic))
-        writer = opened.enter_context(BagWriter(job.written)) if job.written else None
-        lines = opened.enter_context(_whole_file(job.results)) if job.results else None
+    if job.written is not None and (job.written.exists() or job.written.is_symlink()):
+        raise InputError(f'{job.written} exists; give another folder for the bag, or remove it')
+    with open_bag(job.bag, job.topic) as bag, whole(job.written, job.results) as places:
+        opened(bag)
         estimator = EmotionEstimator.load(job.settings)
-        opened.callback(estimator.close)
-        labels: Counter[str] = Counter()
-        actions: list[DialogueAction] = []
-        kept: list[FrameResult] = []
-        for frame in replay(
-            _images(bag, job.begin, job.end), estimator, policy,
-            max_rate_hz=job.settings.max_rate_hz,
-        ):
-            labels[frame.result.label] += 1
-            if frame.action is not None:
-                actions.append(frame.action)
-            if lines is not None:
-                lines(frame.result.as_json() + '\n')
-            if writer is not None:
-                writer.result(frame.result, frame.header, estimator.model)
-                if frame.action is not None:
-                    writer.action(frame.action, frame.header)
-            if job.report is not None:
-                kept.append(_lean(frame.result))
-            watch(frame)
-        if writer is not None:
-            for message in bag.messages():
-                writer.copy(message)
-        summary = JobSummary(
-            bag=job.bag,
-            topic=bag.topic,
-            landmark_source=estimator.landmark_source,
-            model=estimator.model,
-            frames=sum(labels.values()),
-            labels=labels,
-            actions=tuple(actions),
-            problems=tuple(bag.problems),
+        with contextlib.closing(estimator):
+            written, results = places
+            course = _Course(job, written, results, estimator.model)
+            refused = _Refused()
+            with course:
+                for frame in replay(
+                    _until(bag, job.end), estimator, policy,
+                    max_rate_hz=job.settings.max_rate_hz, refused=refused,
+                ):  # fmt: skip
+                    if course.take(frame):
+                        watch(frame)
+                course.copy(bag)
+        problems = (*bag.problems, *refused.lines())
+        if not course.labels:
+            raise InputError(f'bag {job.bag}: {_why_nothing(job, bag, problems)}')
+        if job.report is not None:
+            # Slow to import, for its pictures.
+            from emotion_estimator.replay.report import write_report
+
+            write_report(job.report, str(job.bag), course.kept, course.actions, problems)
+    return JobSummary(
+        bag=job.bag,
+        topic=bag.topic,
+        landmark_source=estimator.landmark_source,
+        model=estimator.model,
+        frames=sum(course.labels.values()),
+        labels=course.labels,
+        actions=tuple(course.actions),
+        problems=problems,
+    )
+
+
+class _Course(contextlib.ExitStack):
+    """What is kept and written of the frames from the job's begin on."""
+
+    def __init__(
+        self, job: ReplayJob, written: Path | None, results: Path | None, model: str
+    ) -> None:
+        super().__init__()
+        self.labels: Counter[str] = Counter()
+        self.actions: list[DialogueAction] = []
+        self.kept: list[FrameResult] = []
+        self._job = job
+        self._model = model
+        self._first: float | None = None
+        self._times: list[int] = []
+        self._writer = self.enter_context(BagWriter(written)) if written else None
+        self._lines = (
+            self.enter_context(results.open('w', encoding='utf-8')) if results else None
         )
-    if job.report is not None:
-        # Slow to import, for its pictures.
-        from emotion_estimator.replay.report import write_report
 
-        write_report(job.report, str(job.bag), kept, actions, summary.problems)
-    return summary
+    def take(self, frame: ReplayedFrame) -> bool:
+        """Take a frame; return whether it is wanted."""
+        result, action = frame.result, frame.action
+        self._first = result.stamp if self._first is None else self._first
+        if result.stamp - self._first < self._job.begin:
+            return False
+        self.labels[result.label] += 1
+        if action is not None:
+            self.actions.append(action)
+        if self._lines is not None:
+            self._lines.write(result.as_json() + '\n')
+        if self._writer is not None:
+            self._times = [*self._times[:1], frame.log_time]
+            self._writer.result(result, frame.header, self._model, frame.log_time)
+            if action is not None:
+                self._writer.action(action, frame.header, frame.log_time)
+        if self._job.report is not None:
+            self.kept.append(_lean(result))
+        return True
+
+    def copy(self, bag: ImageBag) -> None:
+        """Copy the input's messages, those of the wanted part where only a part is wanted."""
+        if self._writer is None or not self._times:
+            return
+        part = self._job.begin > 0 or self._job.end is not None
+        for message in bag.messages():
+            if not part or self._times[0] <= message.log_time <= self._times[-1]:
+                self._writer.copy(message)
 
 
-def _images(bag: ImageBag, begin: float, end: float | None) -> Iterator:
-    """Yield the images between two offsets from the first one."""
+class _Refused:
+    """Counts the images that decode, but that the estimator cannot work on."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[float, int]] = {}
+
+    def __call__(self, image: StampedImage, problem: str) -> None:
+        """Count one."""
+        first, count = self._found.get(problem, (image.stamp, 0))
+        self._found[problem] = first, count + 1
+
+    def lines(self) -> Iterator[str]:
+        """Yield a line on each kind of problem."""
+        for problem, (first, count) in self._found.items():
+            yield f'{count} images left out, first at {first:.6f} s: {problem}'
+
+
+def _until(bag: ImageBag, end: float | None) -> Iterator[StampedImage]:
+    """Yield the images up to the first one at an offset from the first of all."""
     first: float | None = None
     for image in bag.images():
         first = image.stamp if first is None else first
-        if image.stamp - first >= begin and (end is None or image.stamp - first < end):
-            yield image
+        if end is not None and image.stamp - first >= end:
+            return
+        yield image
 
 
-@contextlib.contextmanager
-def _whole_file(path: Path) -> Iterator[Callable[[str], object]]:
-    partial = path.with_name(f'.{path.name}.partial')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with partial.open('w', encoding='utf-8') as file:
-            yield file.write
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+def _why_nothing(job: ReplayJob, bag: ImageBag, problems: tuple[str, ...]) -> str:
+    if problems:
+        return f'none of its images could be worked on: {problems[-1]}'
+    return f'no image from {job.begin:g} s after the first on; it lasts {bag.duration:.1f} s'
 
 
 def _lean(result: FrameResult) -> FrameResult:

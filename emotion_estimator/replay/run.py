@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from emotion_estimator.dialogue.policy import DialogueAction, DialoguePolicy
 from emotion_estimator.emotion import primary
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.rate_limit import RateLimit
@@ -26,11 +26,13 @@ class ReplayedFrame:
     """What the live nodes would have published for one image.
 
     :param header: the image's.
+    :param log_time: when the image was recorded, in nanoseconds.
     :param action: what the dialogue manager decided, mostly nothing.
     """
 
     result: FrameResult
     header: Header
+    log_time: int
     action: DialogueAction | None
 
 
@@ -40,7 +42,7 @@ def replay(
     policy: DialoguePolicy | None = None,
     *,
     max_rate_hz: float = 0.0,
-    left_out: Callable[[StampedImage, str], None] = lambda image, problem: None,
+    refused: Callable[[StampedImage, str], None] = lambda image, problem: None,
 ) -> Iterator[ReplayedFrame]:
     """Yield what the nodes would have made of each image, none dropped for want of time.
 
@@ -48,20 +50,27 @@ def replay(
     same in pieces as at once. Images are decoded ahead in a thread of their own.
 
     :param max_rate_hz: as the estimator's parameter; 0 takes every image.
-    :param left_out: told of each image that cannot be decoded or worked on, with one line.
+    :param refused: told of each image that the estimator cannot work on, with one line. Those that
+        cannot be decoded are counted by the bag.
     """
     limit = RateLimit()
     wanted = (image for image in images if limit(image.stamp, max_rate_hz))
     for image, pixels in _decoded(wanted):
+        if isinstance(pixels, InputError):
+            continue
         try:
-            if isinstance(pixels, InputError):
-                raise pixels
             faces = estimator(Frame(pixels, image.stamp))
         except InputError as error:
-            left_out(image, str(error))
+            refused(image, str(error))
+            continue
+        except Exception as error:
+            # As the live node does: a fresh landmark source may do better on the next image.
+            refused(image, f'landmark source failed, started anew: {first_line(error)}')
+            estimator.reset()
             continue
         action = policy(primary(faces), image.stamp) if policy is not None else None
-        yield ReplayedFrame(FrameResult(image.stamp, faces), image.header, action)
+        result = FrameResult(image.stamp, faces)
+        yield ReplayedFrame(result, image.header, image.message.log_time, action)
 
 
 def _decoded(
