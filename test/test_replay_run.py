@@ -63,7 +63,6 @@ class ScriptedEstimator:
         self.stamps.append(frame.stamp)
         return (face(frame.stamp),)
 
-
     def reset(self):
         self.resets += 1
 
