@@ -44,6 +44,8 @@ def folder(tmp_path_factory):
     write_results(course(LABELS), folder / 'other.jsonl')
     (folder / 'empty.jsonl').write_text('')
     (folder / 'text.jsonl').write_text('hello\n')
+    endless = (folder / 'same.jsonl').read_text().replace('"roi": [10,', '"roi": [Infinity,', 1)
+    (folder / 'endless.jsonl').write_text(endless)
     (folder / 'loose.yaml').write_text('min_agreement: 0.9\nmax_onset_shift: 0.3\n')
     (folder / 'wrong.yaml').write_text('min_agreement: 90\n')
     (folder / 'folder').mkdir()
@@ -114,6 +116,7 @@ def test_the_picture_is_drawn_whatever_the_status(run, tmp_path, name, window):
         (['gone.jsonl', 'same.jsonl'], 'gone.jsonl cannot be read'),
         (['expected.jsonl', 'empty.jsonl'], 'empty.jsonl holds no frames'),
         (['expected.jsonl', 'text.jsonl'], 'text.jsonl, line 1 is no frame'),
+        (['expected.jsonl', 'endless.jsonl'], 'endless.jsonl, line 1 is no frame'),
         (['expected.jsonl', 'folder'], 'folder'),
         (['expected.jsonl', 'gone.mcap'], 'gone.mcap'),
         (['expected.jsonl', 'other.jsonl'], 'are they of the same recording?'),

@@ -73,7 +73,7 @@ def _frame(line: str, where: str) -> FrameResult:
         raw = json.loads(line)
         faces = tuple(_face(face) for face in raw['faces'])
         return FrameResult(float(raw['stamp']), faces)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(
             f'{where} is no frame as `emotion-estimator replay --json` writes it '
             f'({first_line(error)})'
