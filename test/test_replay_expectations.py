@@ -90,6 +90,42 @@ def test_not_met(expectation, line):
     assert check(VISIT, (), [expectation]) == [line]
 
 
+def holed(begin, end):
+    """Return four seconds of smiling without the frames from begin to end."""
+    return [f for f in course(*['happy'] * 41) if not begin < f.stamp - LONG_AGO < end]
+
+
+@pytest.mark.parametrize(
+    ('begin', 'end', 'between'),
+    [
+        (1.05, 2.95, '1.000 s (stamp 1700000001.000000) and 3.000 s (stamp 1700000003.000000)'),
+        # The part of a hole that lies in the span.
+        (0.05, 1.55, '0.900 s (stamp 1700000000.900000) and 1.600 s (stamp 1700000001.600000)'),
+        (2.45, 3.95, '2.400 s (stamp 1700000002.400000) and 3.100 s (stamp 1700000003.100000)'),
+    ],
+)
+def test_a_hole_in_the_span_is_not_met(begin, end, between):
+    (line,) = check(holed(begin, end), (), [Expectation('happy', 0.9, 3.1)])
+    assert line == f'happy from 0.90 to 3.10 s: no frame is there between {between}'
+
+
+def test_a_hole_in_any_time_round_counts():
+    (line,) = check(VISIT + VISIT[:10] + VISIT[20:], (), [Expectation('happy', 0.0, 2.9, 0.3)])
+    assert 'no frame is there between 0.900 s' in line
+
+
+def test_few_frames_lost_or_a_hole_elsewhere_do_no_harm():
+    for frames in (holed(1.05, 1.45), holed(0.05, 0.85), holed(0.05, 1.35), holed(3.15, 3.95)):
+        assert check(frames, (), [Expectation('happy', 0.9, 3.1)]) == []
+
+
+def test_a_recording_of_few_images_has_no_hole_after_each():
+    slow = [frame(LONG_AGO + 2.0 * k, 'happy') for k in range(10)]
+    assert check(slow, (), [Expectation('happy', 1.0, 17.0)]) == []
+    (line,) = check(slow[:4] + slow[5:], (), [Expectation('happy', 1.0, 17.0)])
+    assert 'between 6.000 s' in line
+
+
 def test_simulated_time_needs_no_stamp_beside_the_seconds():
     (line,) = check(course('sad', 'happy', begin=0.0), (), [Expectation('sad', 0.0, 0.1, 1.0)])
     assert 'first other at 0.100 s: happy' in line

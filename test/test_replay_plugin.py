@@ -17,6 +17,8 @@ from available import LANDMARK_SOURCE
 from made_bag import make_bag
 
 import emotion_estimator
+from emotion_estimator.replay.replayed_bag import Answers, Place, ReplayedBag
+from emotion_estimator.replay.result import FrameResult
 
 PLUGIN = 'emotion_estimator.replay.pytest_plugin'
 
@@ -232,6 +234,20 @@ def test_what_is_not_says_so_and_shows_nothing_of_the_insides(visited, test, lin
     assert set(re.findall(r'^\S*?(\w+\.py):\d+:', text, re.M)) == {'test_visit.py'}
     assert 'emotion_estimator/' not in text
     assert 'replay(emotion_replay' in text or 'emotion_replay(' in text
+
+
+def test_what_is_wrong_with_the_bag_is_told_with_it(tmp_path):
+    nobody = tuple(FrameResult(k / 10, ()) for k in range(20))
+    problem = 'topic /image: 8 images do not decode, first at 3.000000 s: no JPEG'
+    bag = ReplayedBag('torn', Answers(nobody, (), (problem,), tmp_path), Place(tmp_path))
+    bag.expect('none', 0.0, 1.9)
+    (tmp_path / 'expected.jsonl').write_text(''.join(NOBODY.format(k / 5) for k in range(50)))
+    for expectation in (
+        lambda: bag.expect('happy', 0.0, 1.9), lambda: bag.expect_like('expected.jsonl'),
+    ):  # fmt: skip
+        with pytest.raises(AssertionError) as caught:
+            expectation()
+        assert f'\n  what is wrong with the bag: {problem}' in str(caught.value)
 
 
 def test_a_bag_is_replayed_once_for_all_tests_with_the_same_settings(visited):

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from emotion_estimator import fields
@@ -17,7 +19,7 @@ from emotion_estimator.dialogue.policy import DialogueAction
 from emotion_estimator.dialogue.rules import ACTIONS
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
-from emotion_estimator.replay.align import ROUNDING
+from emotion_estimator.replay.align import ROUNDING, laps
 from emotion_estimator.replay.result import FrameResult
 from emotion_estimator.timeline import GAP
 
@@ -92,7 +94,8 @@ def check(
 ) -> list[str]:
     """Return one line for each expectation that is not met; none is good.
 
-    A span that the recording does not cover is not met, whatever the frames in it say.
+    A span that the recording does not cover is not met, whatever the frames in it say: neither one
+    beyond its end, nor one with a hole, where no image was recorded or none could be read.
 
     :param results: of one recording. Where it jumps back, a span is that of each time round.
     :param actions: what the dialogue manager decided on it.
@@ -188,6 +191,9 @@ def _label_line(results: Sequence[FrameResult], expected: Expectation) -> str:
     ]
     if not frames:
         return f'{expected}: no frame is there'
+    if hole := _hole(results, expected):
+        since, until = (_moment(first + time, first) for time in hole)
+        return f'{expected}: no frame is there between {since} and {until}'
     others = [frame for frame in frames if frame.label != expected.label]
     share = 1.0 - len(others) / len(frames)
     if share >= expected.min_share - ROUNDING:
@@ -203,6 +209,23 @@ def _label_line(results: Sequence[FrameResult], expected: Expectation) -> str:
         f'where {expected.min_share:g} is expected; first other at '
         f'{_moment(others[0].stamp, first)}: {others[0].label} (in all {found}){hint}'
     )
+
+
+def _hole(results: Sequence[FrameResult], expected: Expectation) -> tuple[float, float] | None:
+    """Return the first time without frames in a span, as seconds since the recording's first."""
+    first = results[0].stamp
+    rounds = [[frame.stamp - first for frame in lap] for lap in laps(results)]
+    steps = [after - before for times in rounds for before, after in pairwise(times)]
+    # Of one image a second, none has a hole after it.
+    longest = max(GAP, 1.5 * median(steps)) if steps else GAP
+    for times in rounds:
+        # What lies before and after a lap is not its: a loop may be interrupted.
+        begin, end = max(expected.begin, times[0]), min(expected.end, times[-1])
+        inside = [time for time in times if begin < time < end]
+        for before, after in pairwise([begin, *inside, end]):
+            if after - before > longest + ROUNDING:
+                return before, after
+    return None
 
 
 def _action_line(

@@ -130,6 +130,7 @@ class ReplayedBag:
             title = f'expected: {expected}      actual: {self.name}'
             lines = [broken_line(comparison, each) for each in found]
             lines.append(f'the new results, to be expected where they are right: {self.file}')
+            lines += self._about_the_bag()
             lines += self._draw(lambda path: draw_comparison(comparison, path, title, found))
             _fail(f'{self.name} is not like {expected}', lines)
 
@@ -150,7 +151,10 @@ class ReplayedBag:
             wanted = made()
         lines = check(self.results, self.actions, wanted.labels, wanted.actions)
         if lines:
-            _fail(self.name, lines + self._draw(self._draw_course))
+            _fail(self.name, lines + self._about_the_bag() + self._draw(self._draw_course))
+
+    def _about_the_bag(self) -> list[str]:
+        return [f'what is wrong with the bag: {problem}' for problem in self.problems]
 
     def _draw_course(self, path: Path) -> None:
         if not self.results:
