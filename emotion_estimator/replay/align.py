@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from emotion_estimator.replay.result import FrameResult
+from emotion_estimator.replay.stamp_order import WINDOW
 
 #: Seconds by which rounding (six decimals in files, floats since 1970) may move a stamp.
 ROUNDING = 1e-6
@@ -13,11 +15,20 @@ ROUNDING = 1e-6
 def laps(course: Sequence[FrameResult]) -> list[tuple[FrameResult, ...]]:
     """Split a course where its stamps jump back, as those of a looped bag do.
 
+    Stamps that go back by no more than ``WINDOW`` are of frames that came late: they are put where
+    they belong, as a bag's images are.
+
     :return: stamps ascend within each lap; none for an empty course.
     """
-    begins = [0, *(i for i in range(1, len(course)) if course[i].stamp < course[i - 1].stamp)]
-    ends = [*begins[1:], len(course)]
-    return [tuple(course[begin:end]) for begin, end in zip(begins, ends) if begin < end]
+    split: list[list[FrameResult]] = []
+    newest = math.inf
+    for frame in course:
+        if not split or frame.stamp < newest - WINDOW * 1e-9:
+            split.append([])
+            newest = frame.stamp
+        newest = max(newest, frame.stamp)
+        split[-1].append(frame)
+    return [tuple(sorted(lap, key=lambda frame: frame.stamp)) for lap in split]
 
 
 def align(

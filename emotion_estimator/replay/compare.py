@@ -31,7 +31,8 @@ def compare(
     stamps jump back (a bag that was looped) a new lap begins; each lap is compared with the one
     of the same number, and a lap that the other has not is missing, or extra, as a whole.
 
-    :param expected: in order of time, at least one frame.
+    :param expected: in order of time but for late frames, see
+        :func:`emotion_estimator.replay.align.laps`; at least one frame.
     :param actual: the same.
     :param tolerance: greatest difference in seconds between the stamps of the same frame.
     :param names: what to call the two in errors.
