@@ -119,6 +119,8 @@ def test_the_picture_is_drawn_whatever_the_status(run, tmp_path, name, window):
         (['expected.jsonl', 'endless.jsonl'], 'endless.jsonl, line 1 is no frame'),
         (['expected.jsonl', 'folder'], 'folder'),
         (['expected.jsonl', 'gone.mcap'], 'gone.mcap'),
+        (['expected.jsonl', 'gone.mcap.zstd'], 'bag gone.mcap.zstd does not exist'),
+        (['expected.jsonl', 'gone.db3.zstd'], 'bag gone.db3.zstd does not exist'),
         (['expected.jsonl', 'other.jsonl'], 'are they of the same recording?'),
         (['expected.jsonl', 'same.jsonl', '--limits', 'wrong.yaml'], 'wrong.yaml: min_agreement'),
         (['expected.jsonl', 'same.jsonl', '--limits', 'gone.yaml'], 'gone.yaml: cannot be read'),
@@ -126,6 +128,7 @@ def test_the_picture_is_drawn_whatever_the_status(run, tmp_path, name, window):
         (['expected.jsonl', 'same.jsonl', '--tolerance', 'nan'], 'tolerance'),
         (['expected.jsonl', 'same.jsonl', '--figure', 'a.png', '--window', '2', '1'], 'window 2 1'),
         (['expected.jsonl', 'same.jsonl', '--figure', 'a.png', '--window', 'nan', '1'], 'window'),
+        (['expected.jsonl', 'same.jsonl', '--window', '1', '2'], '--window is for --figure'),
         (['expected.jsonl', 'same.jsonl', '--figure', 'both.txt'], 'both.txt must end in .png'),
     ],
 )

@@ -62,6 +62,8 @@ def compare_verb(
     Exit status 0 within the limits, 1 where one is broken (standard error names each, and its
     first place), 2 where the two cannot be compared.
     """
+    if window is not None and figure is None:
+        raise click.UsageError('--window is for --figure')
     limits = _limits(limits_file)
     if figure is not None:
         check_figure(figure, window)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from emotion_estimator.bags import PACKED, STORAGES
 from emotion_estimator.replay.result import FrameResult, read_results
 
 #: What a report's folder calls its results.
 RESULTS = 'results.jsonl'
-
-_BAG_FILES = ('.mcap', '.db3')
 
 
 def read_course(path: Path, topic: str | None = None) -> list[FrameResult]:
@@ -33,4 +32,4 @@ def is_bag(path: Path) -> bool:
     """Whether ``path`` is to be read as a bag: any folder but a report's, and a bag's own file."""
     if path.is_dir():
         return not (path / RESULTS).is_file()
-    return path.suffix in _BAG_FILES
+    return path.name.removesuffix(PACKED).endswith(STORAGES)
