@@ -259,5 +259,29 @@ def test_pictures_are_drawn_of_what_was_not_as_expected(visited):
     _, elsewhere, _, failed = visited
     figures = elsewhere / 'figures'
     drawn = {'test_label', 'test_action', 'test_file', 'test_like'}
-    assert {file.stem for file in figures.iterdir()} == drawn
-    assert all(f'picture: {figures / test}.png' in failed[test] for test in drawn)
+    files = {file.stem.rpartition('-')[2]: file for file in figures.iterdir()}
+    assert set(files) == drawn
+    assert all(file.stem.endswith(f'test_visit-{test}') for test, file in files.items())
+    assert all(f'picture: {files[test]}' in failed[test] for test in drawn)
+
+
+def test_each_test_has_a_picture_of_its_own(tmp_path):
+    body = (
+        'import pytest\n'
+        f'pytest_plugins = [{PLUGIN!r}]\n'
+        '@pytest.mark.parametrize("bag", ["a-b", "a b", "x" * 300, "x" * 299 + "y"])\n'
+        'def test(emotion_replay, bag): print("figure", emotion_replay._place.figure.name)\n'
+        'class TestOne:\n'
+        '    def test(self, emotion_replay): print("figure", emotion_replay._place.figure.name)\n'
+    )
+    for folder in ('one', 'two'):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, body)
+    run = run_pytest(
+        tmp_path, '-p', PLUGIN, '-s', '--import-mode=importlib', '--emotion-figures', 'figures'
+    )
+    names = re.findall(r'figure (\S+)$', run.stdout, re.M)
+    assert len(names) == 10, run.stdout + run.stderr
+    assert len(set(names)) == 10
+    assert all(re.fullmatch(r'[\w.-]{,120}\.png', name) for name in names)
+    assert {'one.test_visit-TestOne-test.png', 'two.test_visit-TestOne-test.png'} <= set(names)

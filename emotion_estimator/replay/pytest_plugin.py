@@ -22,11 +22,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import pytest
 
 if TYPE_CHECKING:
     from emotion_estimator.replay.replayed_bag import EmotionReplay, Replays
+
+
+#: Letters of a figure's name; a file system takes 255 bytes.
+_LONGEST = 100
 
 
 def pytest_addoption(parser: Any) -> None:
@@ -37,6 +42,16 @@ def pytest_addoption(parser: Any) -> None:
         metavar='DIR',
         help='for a test whose expectations of a bag are not met, draw what was found into DIR',
     )
+
+
+def _figure_name(nodeid: str) -> str:
+    """Return a file's name that no other test has, wherever that stands."""
+    name = nodeid.replace('.py::', '-').replace('::', '-').replace('/', '.')
+    if re.fullmatch(r'[\w.-]+', name, re.ASCII) and len(name) <= _LONGEST:
+        return f'{name}.png'
+    # Two parameters may differ in what no file's name can have.
+    safe = re.sub(r'[^\w.-]+', '_', name, flags=re.ASCII)[:_LONGEST]
+    return f'{safe}-{crc32(nodeid.encode()):08x}.png'
 
 
 @pytest.fixture(scope='session')
@@ -63,9 +78,8 @@ def emotion_replay(request: pytest.FixtureRequest, _emotion_replays: Replays) ->
 
     # Where a test module named this plugin, that was too late for options.
     folder = request.config.getoption('emotion_figures', default=None)
-    name = re.sub(r'\W+', '_', request.node.name).strip('_')
     place = Place(
         folder=Path(request.module.__file__).parent,
-        figure=Path(folder).absolute() / f'{name}.png' if folder else None,
+        figure=Path(folder).absolute() / _figure_name(request.node.nodeid) if folder else None,
     )
     return EmotionReplay(place, _emotion_replays)
