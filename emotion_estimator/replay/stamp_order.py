@@ -33,12 +33,14 @@ class Disorder:
 
     :param late: images put in front of others that came before them.
     :param repeated: images left out: the same bytes with the same stamp came before.
+    :param shared: images that have the stamp of one before, and are others.
     :param jumps: times at which the stamps went back for good, as when a loop was recorded.
     :param first_jump: from and to, in nanoseconds.
     """
 
     late: int = 0
     repeated: int = 0
+    shared: int = 0
     jumps: int = 0
     first_jump: tuple[int, int] = (0, 0)
 
@@ -49,6 +51,8 @@ class Disorder:
             parts.append(f'{self.late} late, put in order')
         if self.repeated:
             parts.append(f'{self.repeated} recorded twice, read once')
+        if self.shared:
+            parts.append(f'{self.shared} with the stamp of another image, all read')
         if self.jumps:
             since, to = (f'{time / 1e9:.3f}' for time in self.first_jump)
             parts.append(f'time jumps back {self.jumps} x, first from {since} to {to} s')
@@ -65,9 +69,11 @@ def in_stamp_order(items: Iterable[Item], disorder: Disorder) -> Iterator[Item]:
     """
     last: Item | None = None
     for item in _ordered(items, disorder):
-        if last and last.nanoseconds == item.nanoseconds and last.data == item.data:
-            disorder.repeated += 1
-            continue
+        if last and last.nanoseconds == item.nanoseconds:
+            if last.data == item.data:
+                disorder.repeated += 1
+                continue
+            disorder.shared += 1
         last = item
         yield item
 
