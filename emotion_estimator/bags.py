@@ -76,7 +76,13 @@ def storage_files(bag: Path) -> tuple[list[Path], list[str]]:
         return there, [f'bag {bag} has none of the files its metadata.yaml names; read without it']
     lost = sorted({file.name for file in named} - {f.name.removesuffix(PACKED) for f in found}
                   - {file.name for file in found})  # fmt: skip
-    return found, [f'bag {bag} lacks its file {name}' for name in lost]
+    # A file beside its own compressed one is no other: `ros2 bag play` leaves it there.
+    known = {file.name.removesuffix(PACKED) for file in found}
+    unnamed = [file.name for file in there if file.name.removesuffix(PACKED) not in known]
+    return found, [
+        *(f'bag {bag} lacks its file {name}' for name in lost),
+        *(f'bag {bag}: its metadata.yaml does not name {n}, which is not read' for n in unnamed),
+    ]
 
 
 def _metadata(bag: Path) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from emotion_estimator.bags import check_bag
+from emotion_estimator.bags import check_bag, storage_files
 from emotion_estimator.errors import InputError
 
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
@@ -72,3 +72,17 @@ def test_another_topic_is_told_which_there_are(tmp_path):
 def test_a_bag_without_images(tmp_path):
     bag = make_bag(tmp_path / 'bag', tf='tf2_msgs/msg/TFMessage')
     assert refusal(bag).endswith('it holds no images')
+
+
+def test_files_that_the_metadata_does_not_name_are_told_of(tmp_path):
+    names = ['bag/bag_0.mcap', 'bag/bag_1.mcap.zstd']
+    (tmp_path / 'metadata.yaml').write_text(
+        yaml.safe_dump({'rosbag2_bagfile_information': {'relative_file_paths': names}})
+    )
+    # The last one is what `ros2 bag play` leaves of the one that it read.
+    for name in ('bag_0.mcap', 'bag_1.mcap.zstd', 'bag_2.mcap', 'bag_1.mcap'):
+        (tmp_path / name).touch()
+    assert storage_files(tmp_path) == (
+        [tmp_path / 'bag_0.mcap', tmp_path / 'bag_1.mcap.zstd'],
+        [f'bag {tmp_path}: its metadata.yaml does not name bag_2.mcap, which is not read'],
+    )
