@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 import pytest
 from available import LANDMARK_SOURCE, TASK, needs_face_mesh, needs_task
 
+from emotion_estimator.cli.main import VERBS, group
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.version import __version__
@@ -166,6 +168,51 @@ def test_without_the_extra_training_says_what_to_install(tmp_path, arguments, la
     assert errors(result) == [
         f'emotion-estimator: training needs {lacks}; pip install "emotion-estimator[training]"'
     ]
+
+
+#: Takes away the library for bags, which no distribution of ROS has.
+WITHOUT_ROSBAGS = """
+import sys
+sys.modules['rosbags'] = None
+from emotion_estimator.cli.main import main
+sys.exit(main())
+"""
+
+
+def run_without_rosbags(*arguments):
+    return subprocess.run(
+        [sys.executable, '-c', WITHOUT_ROSBAGS, *map(str, arguments)], capture_output=True,
+        text=True, check=False,
+    )
+
+
+@pytest.mark.parametrize('verb', ['--version', '--help', 'doctor', 'models', 'compare'])
+def test_without_rosbags_what_needs_no_bag_works(tmp_path, verb):
+    results = tmp_path / 'results.jsonl'
+    results.write_text('{"stamp": 1.0, "faces": []}\n')
+    arguments = {'compare': [results, results], 'models': ['list']}.get(verb, [])
+    result = run_without_rosbags(verb, *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [['replay', 'a.mcap'], ['record', 'portrait', '--bag', 'bag'], ['compare', 'a.mcap', 'b.db3']],
+)
+def test_without_rosbags_what_needs_it_says_how_to_get_it(arguments):
+    result = run_without_rosbags(*arguments)
+    assert result.returncode == 2
+    (line,) = errors(result)
+    assert 'bags need the library rosbags' in line
+    assert 'pip install' in line
+
+
+@pytest.mark.parametrize('verb', VERBS)
+def test_the_list_of_verbs_says_what_the_verb_says(verb):
+    command = group.get_command(click.Context(group), verb)
+    assert command.name == verb
+    assert command.get_short_help_str(limit=1000).startswith(VERBS[verb][1].rstrip('.'))
 
 
 def test_without_a_verb_the_help_is_shown():

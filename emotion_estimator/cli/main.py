@@ -2,33 +2,59 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import Any
 
 import click
 
-from emotion_estimator.cli.compare import compare_verb
-from emotion_estimator.cli.doctor import doctor
-from emotion_estimator.cli.evaluate import evaluate
-from emotion_estimator.cli.image import image
-from emotion_estimator.cli.models import models
-from emotion_estimator.cli.record import record
-from emotion_estimator.cli.replay import replay
-from emotion_estimator.cli.training import training
-from emotion_estimator.cli.video import video
 from emotion_estimator.errors import EmotionEstimatorError
+from emotion_estimator.replay.needs import need_rosbags
 from emotion_estimator.version import __version__
 
 BAD_INPUT = 2
 
+#: Each verb, what its module calls it, and what the list of verbs says of it. A module is imported
+#: when its verb is asked for, so that the others need not what it needs.
+VERBS = {
+    'compare': ('compare_verb', 'Compare two results of the same recording, frame by frame.'),
+    'doctor': ('doctor', 'Say what is installed, which models run, and whether nodes can talk.'),
+    'evaluate': ('evaluate', 'Measure the shipped model on rows of blendshapes.'),
+    'image': ('image', 'Say what the faces in images express.'),
+    'models': ('models', 'List the models, or fetch the Face Landmarker.'),
+    'record': ('record', 'Record SOURCE into a rosbag2, without ROS.'),
+    'replay': ('replay', 'Say what the robot would have made of each BAG (rosbag2).'),
+    'training': ('training', 'Train and measure the models on labelled faces.'),
+    'video': ('video', 'Say what the faces in each frame of SOURCE express.'),
+}
 
-@click.group(context_settings={'help_option_names': ['-h', '--help']})
+
+class _Verbs(click.Group):
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section('Commands'):
+            formatter.write_dl([(name, says) for name, (_, says) in VERBS.items()])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return super().get_command(ctx, name)
+        try:
+            module: Any = importlib.import_module(f'emotion_estimator.cli.{name}')
+        except ModuleNotFoundError as error:
+            if (error.name or '').partition('.')[0] == 'rosbags':
+                need_rosbags()
+            raise
+        command: click.Command = getattr(module, VERBS[name][0])
+        return command
+
+
+@click.group(cls=_Verbs, context_settings={'help_option_names': ['-h', '--help']})
 @click.version_option(__version__, prog_name='emotion-estimator')
 def group() -> None:
     """Read facial expressions: happy, sad, unknown, or nobody there."""
-
-
-for verb in (compare_verb, doctor, evaluate, image, models, record, replay, training, video):
-    group.add_command(verb)
 
 
 def main() -> int:
