@@ -20,16 +20,47 @@ def test_the_shipped_files_are_the_defaults(node):
     assert load_parameters(resource_dir('config') / f'{node}.yaml', node, kind) == kind()
 
 
-@pytest.mark.parametrize('name', ['estimator', '/estimator', '/**', '/**/estimator', '"/*"'])
+@pytest.mark.parametrize(
+    'name',
+    ['estimator', '/estimator', '/**', '/**/estimator', '"/*"', '/robot1/estimator', '/robot1/**',
+     '"*/estimator"'],
+)  # fmt: skip
 def test_entries_that_mean_the_node_count(tmp_path, name):
     text = f'{name}: {{ros__parameters: {{max_faces: 2, use_sim_time: true}}}}\n'
     assert load(tmp_path, text).max_faces == 2
 
 
-@pytest.mark.parametrize('name', ['camera', '/robot1/estimator', '/estimator2'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        'robot1: {estimator: {ros__parameters: {max_faces: 2}}}',
+        'robot1: {camera: {ros__parameters: {fps: 5.0}}, estimator: {ros__parameters: '
+        '{max_faces: 2}}}',
+        '/fleet: {robot1/: {/estimator: {ros__parameters: {max_faces: 2}}}}',
+        '/**: {estimator: {ros__parameters: {max_faces: 2}}}',
+    ],
+)
+def test_names_may_nest(tmp_path, text):
+    assert load(tmp_path, text).max_faces == 2
+
+
+@pytest.mark.parametrize('name', ['camera', '/estimator/camera', '/estimator2'])
 def test_entries_of_others_do_not(tmp_path, name):
-    text = f'{name}: {{ros__parameters: {{max_faces: 2}}}}\n'
-    assert load(tmp_path, text) == EstimatorSettings()
+    entry = f'{name}: {{ros__parameters: {{max_faces: 2}}}}\n'
+    text = f'{entry}estimator: {{ros__parameters: {{reset_gap: 3.0}}}}\n'
+    assert load(tmp_path, text) == EstimatorSettings(reset_gap=3.0)
+    with pytest.raises(InputError, match=f'no parameters for estimator, only for /?{name}$'):
+        load(tmp_path, entry)
+
+
+@pytest.mark.parametrize(
+    'entry',
+    ['qos_overrides./image_raw.subscription.depth: 1',
+     'qos_overrides: {/image_raw: {subscription: {depth: 1}}}', 'use_sim_time: true'],
+)  # fmt: skip
+def test_what_every_node_has_is_passed_over(tmp_path, entry):
+    text = f'estimator: {{ros__parameters: {{max_faces: 2, {entry}}}}}\n'
+    assert load(tmp_path, text) == EstimatorSettings(max_faces=2)
 
 
 def test_later_entries_win(tmp_path):
@@ -47,6 +78,14 @@ def test_later_entries_win(tmp_path):
         ('estimator: {ros__parameters: {max_faces: many}}', 'max_faces must be of type int'),
         ('estimator: {ros__parameters: {speed: 1}}', "unknown setting 'speed'"),
         ('estimator: {max_faces: 1}', 'estimator has no ros__parameters'),
+        ('estimator:', 'estimator has no ros__parameters'),
+        ('ros__parameters: {max_faces: 1}', 'is no parameter file'),
+        ('{}', 'no parameters for estimator, only for nobody'),
+        (
+            'robot1: {estimator: {ros__parameters: {max_faces: 1}}}\n'
+            '/robot2/estimator: {ros__parameters: {max_faces: 2}}\n',
+            'has parameters for /robot1/estimator and /robot2/estimator; leave one of them',
+        ),
         ('- a list', 'is no parameter file'),
         ('a: [1', 'is no YAML'),
         ('', 'is no parameter file'),
