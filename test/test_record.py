@@ -80,6 +80,32 @@ def test_pixels_as_they_are(tmp_path):
         assert np.array_equal(image, frame.image)
 
 
+@pytest.mark.parametrize(
+    'topic',
+    ['/', '', 'my topic', '//front', 'front//image', 'front/', '1st', '/front/2', 'fr\xf6nt',
+     '~/image', 'image-raw', 'image\n'],
+)  # fmt: skip
+def test_what_is_no_topic_is_refused(tmp_path, topic):
+    result = run('portrait', '--bag', tmp_path / 'bag', '--duration', 0.2, '--topic', topic)
+    assert result.exit_code == 2
+    assert f'{topic!r} is no topic' in result.output
+    assert not (tmp_path / 'bag').exists()
+
+
+def test_the_topic_of_the_jpegs_is_not_to_be_given(tmp_path):
+    result = run('portrait', '--bag', tmp_path / 'bag', '--topic', '/front/compressed')
+    assert result.exit_code == 2
+    assert 'give /front; JPEGs go to its /compressed by themselves' in result.output
+    assert not (tmp_path / 'bag').exists()
+
+
+@pytest.mark.parametrize('topic', ['front', '/front', 'robot_1/_eye2', '/compressed_image'])
+def test_topics(tmp_path, topic):
+    result = run('portrait', '--bag', tmp_path / 'bag', '--duration', 0.2, '--topic', topic)
+    assert result.exit_code == 0, result.output
+    assert contents(tmp_path / 'bag')[0] == f'/{topic.removeprefix("/")}/compressed'
+
+
 def test_the_quality_of_the_jpegs(tmp_path):
     for quality in (10, 95):
         run('portrait', '--bag', tmp_path / str(quality), '--duration', 0.2,

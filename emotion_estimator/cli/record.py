@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -19,6 +20,24 @@ _INTERRUPTED = 130
 _STILL = 5.0
 
 
+#: A topic's name without a node that `~` would stand for, as rcl's validate_topic_name has it.
+_TOPIC = re.compile(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', re.ASCII)
+
+
+def _topic(context: click.Context, option: click.Parameter, name: str) -> str:
+    """Return a topic's name, or refuse what is none."""
+    if not _TOPIC.fullmatch(name):
+        raise click.BadParameter(
+            f'{name!r} is no topic; letters, digits and _ between single slashes make one, as in '
+            '/front/image_raw, none beginning with a digit'
+        )
+    if name.endswith('/compressed'):
+        raise click.BadParameter(
+            f'give {name.removesuffix("/compressed")}; JPEGs go to its /compressed by themselves'
+        )
+    return name
+
+
 @click.command()
 @click.argument('source')
 @click.option(
@@ -29,7 +48,9 @@ _STILL = 5.0
     '--storage', type=click.Choice(['mcap', 'sqlite3']), default='mcap', show_default=True,
     help="rosbag2's storage. Of mcap there is something to read even where the machine fails.",
 )
-@click.option('--topic', default='image_raw', show_default=True, help='Topic of the images.')
+@click.option(
+    '--topic', default='image_raw', show_default=True, callback=_topic, help='Topic of the images.'
+)
 @click.option(
     '--jpeg-quality', type=click.IntRange(1, 100), default=CameraSettings.jpeg_quality,
     show_default=True, help='Of the JPEGs, which go to TOPIC/compressed.',
