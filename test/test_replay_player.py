@@ -43,6 +43,7 @@ class FakeStage:
         self.shown = []
         self.times = []
         self.left_out = []
+        self.given_up = []
         self._answer = (0.0, -1)
 
     def now(self):
@@ -64,6 +65,9 @@ class FakeStage:
 
     def answered(self, nanoseconds):
         return self._answer[1] == nanoseconds and self.at >= self._answer[0] - 1e-9
+
+    def give_up(self, image):
+        self.given_up.append(image.nanoseconds)
 
     def leave_out(self, image, problem):
         self.left_out.append((image.nanoseconds, problem))
@@ -121,6 +125,7 @@ def test_in_lockstep_it_goes_on_without_an_answer_after_a_while():
     played = play(images, stage, lockstep=True, answer_timeout=2.0)
     assert moments(stage) == pytest.approx([0, 0.2, 2.3], abs=0.003)
     assert (played.shown, played.unanswered) == (3, 1)
+    assert stage.given_up == [images[1].nanoseconds]
 
 
 def test_a_recording_that_goes_back_is_followed_at_once():

@@ -46,6 +46,7 @@ class BagPlayerNode(Node):
         self._clock_topic = self.create_publisher(Clock, '/clock', QoSProfile(depth=10))
         self._answers: Any = None
         self._answered = -1
+        self._gave_up = False
         if lockstep:
             self._answers = self.create_subscription(Emotion, 'emotion', self._hear, qos.RESULTS)
         self._spinner = SingleThreadedExecutor()
@@ -93,6 +94,14 @@ class BagPlayerNode(Node):
         """Whether the newest answer is to the image with this stamp."""
         return self._answered == nanoseconds
 
+    def give_up(self, image: StampedImage) -> None:
+        """Log the first one."""
+        if not self._gave_up:
+            self._gave_up = True
+            self.get_logger().warning(
+                f'no answer to the image of {image.stamp:.6f} s; the next ones are not logged'
+            )
+
     def leave_out(self, image: StampedImage, problem: str) -> None:
         """Log it."""
         self.get_logger().warning(f'image of {image.stamp:.6f} s left out: {problem}')
@@ -120,8 +129,11 @@ class BagPlayerNode(Node):
 def _command(
     bag: Path, topic: str | None, rate: float, loop: bool, lockstep: bool, answer_timeout: float,
     wait: float,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Play the images of BAG with their stamps, and the time on /clock.
+
+    In lockstep, the status is 1 where images were not answered: lost on the way, or left out by an
+    estimator with max_rate_hz above 0; play for that one at a rate, without --lockstep.
 
     ROS arguments follow after --ros-args.
     """
@@ -145,19 +157,28 @@ def _command(
         node.get_logger().info(
             f'{played.shown} images of {opened.topic} in {node.now() - begun:.1f} s{lost}'
         )
+    if not played.unanswered:
+        return 0
+    print(
+        f'{played.unanswered} of {played.shown} images were not answered within '
+        f"{answer_timeout:g} s each; in lockstep the estimator's max_rate_hz must be 0",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def main() -> int:
     """Play a bag; return the process's exit status.
 
-    0 at the bag's end, and when told to stop; 2 with one line on standard error where the bag
-    cannot be played, or nobody listens.
+    0 at the bag's end, and when told to stop. With one line on standard error: 1 where images were
+    not answered in lockstep, 2 where the bag cannot be played, or nobody listens.
     """
-    problem, initialised = '', False
+    problem, initialised, status = '', False, 0
     try:
         rclpy.init(args=sys.argv)
         initialised = True
-        _command.main(remove_ros_args(sys.argv)[1:], 'bag_player_node', standalone_mode=False)
+        given = remove_ros_args(sys.argv)[1:]
+        status = _command.main(given, 'bag_player_node', standalone_mode=False)
     except (KeyboardInterrupt, ExternalShutdownException, click.Abort):
         pass
     except click.ClickException as error:
@@ -173,4 +194,4 @@ def main() -> int:
         rclpy.try_shutdown()
     if problem:
         print(problem, file=sys.stderr)
-    return 2 if problem else 0
+    return 2 if problem else status

@@ -40,6 +40,9 @@ class Stage(Protocol):
     def answered(self, nanoseconds: int) -> bool:
         """Whether the image with this stamp was answered."""
 
+    def give_up(self, image: StampedImage) -> None:
+        """Take note of an image that was not answered in time."""
+
     def leave_out(self, image: StampedImage, problem: str) -> None:
         """Take note of an image that nobody could read, and that is not shown."""
 
@@ -118,7 +121,9 @@ def play(
         if lockstep:
             answered = partial(stage.answered, image.nanoseconds)
             stage.wait(stage.now() + answer_timeout, answered)
-            played.unanswered += not answered()
+            if not answered():
+                played.unanswered += 1
+                stage.give_up(image)
             time.go_on(image.nanoseconds)
     return played
 
