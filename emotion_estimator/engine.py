@@ -6,9 +6,12 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from types import FrameType
 from typing import Any, TypeVar
 
 from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
@@ -26,6 +29,8 @@ _DIED = (
 )
 #: Tasks that wait at each Dask worker, so that none is idle and few images are under way.
 _AHEAD = 2
+#: Seconds that a worker may take to clean up when it is ended.
+_CLEANING = 10.0
 
 
 def runner_of(processes: int | Runner | None) -> Runner:
@@ -46,10 +51,13 @@ def on_processes(count: int | None = None) -> Runner:
         # Not forked: MediaPipe's threads would not survive it.
         executor = ProcessPoolExecutor(
             min(count or os.cpu_count() or 1, len(tasks)),
-            multiprocessing.get_context('spawn'), _begin_process,
+            multiprocessing.get_context('spawn'), _Worker.begin,
         )
         try:
-            futures = {executor.submit(work, task): index for index, task in enumerate(tasks)}
+            futures = {
+                executor.submit(_Worker.do, work, task): index
+                for index, task in enumerate(tasks)
+            }
             for future in as_completed(futures):
                 # Popped, so that what was yielded is not kept.
                 yield futures.pop(future), future.result()
@@ -129,7 +137,50 @@ def _through(
         raise EmotionEstimatorError(_DIED) from error
 
 
-def _begin_process() -> None:
-    # Ctrl-C reaches these processes too: they end at once, without a traceback each.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.nice(5)
+class _Worker:
+    """A process that ends by itself, cleaned up, on Ctrl-C, SIGTERM or its parent's death."""
+
+    busy = False
+    ended = False
+
+    @classmethod
+    def begin(cls) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, cls.end)
+        threading.Thread(target=cls.end_with_parent, daemon=True).start()
+        os.nice(5)
+
+    @classmethod
+    def do(cls, work: Callable[[Task], Result], task: Task) -> Result:
+        try:
+            cls.busy = True
+            return work(task)
+        finally:
+            cls.busy = False
+            if cls.ended:
+                # The executor would begin with the next task.
+                os._exit(1)
+
+    @classmethod
+    def end(cls, number: int, frame: FrameType | None) -> None:
+        if not cls.busy:
+            os._exit(1)
+        cls.ended = True
+        # A second one, as `timeout` sends it, must not interrupt the cleaning up.
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        # Work that does not let itself be interrupted ends all the same.
+        limit = threading.Timer(_CLEANING, os._exit, (1,))
+        limit.daemon = True
+        limit.start()
+        raise KeyboardInterrupt
+
+    @classmethod
+    def end_with_parent(cls) -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        parent.join()
+        # To the main thread, which may wait in a system call that nothing else ends.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        time.sleep(_CLEANING)
+        os._exit(1)

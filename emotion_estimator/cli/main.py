@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
@@ -13,6 +18,9 @@ from emotion_estimator.replay.needs import need_rosbags
 from emotion_estimator.version import __version__
 
 BAD_INPUT = 2
+# As the shell has it for a program that a signal ended.
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
 
 #: Each verb, what its module calls it, and what the list of verbs says of it. A module is imported
 #: when its verb is asked for, so that the others need not what it needs.
@@ -58,7 +66,38 @@ def group() -> None:
 
 
 def main() -> int:
-    """Run the command line; return 0 when it worked, 2 for bad usage or input, 130 for Ctrl-C."""
+    """Run the command line.
+
+    :return: 0 when it worked, 2 for bad usage or input, 130 for Ctrl-C, 143 for SIGTERM.
+    """
+    with _interrupted_by_sigterm() as terminated:
+        status = _run()
+    return _TERMINATED if status == _INTERRUPTED and terminated() else status
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[Callable[[], bool]]:
+    """Let SIGTERM do what Ctrl-C does, so that nothing half done stays; give whether it came."""
+    came = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        # A second one, as `timeout` sends it, must not interrupt the cleaning up.
+        signal.signal(number, signal.SIG_IGN)
+        # Ctrl-C in a terminal reaches workers too.
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield lambda: came
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run() -> int:
     try:
         status = group.main(args=sys.argv[1:] or ['--help'], standalone_mode=False)
     except EmotionEstimatorError as error:
@@ -70,7 +109,7 @@ def main() -> int:
     except (click.Abort, KeyboardInterrupt):
         goes_on = '; the same command continues' if sys.argv[1:2] == ['training'] else ''
         click.echo(f'emotion-estimator: interrupted{goes_on}', err=True)
-        return 130
+        return _INTERRUPTED
     except BrokenPipeError:
         # `emotion-estimator video ... | head`: the reader has enough.
         sys.stderr.close()
