@@ -18,29 +18,34 @@ PACKED = '.zstd'
 _ROS1_MAGIC = b'#ROSBAG'
 
 
-def check_bag(bag: Path, topics: tuple[str, ...]) -> None:
+def check_bag(bag: Path, topics: tuple[str, ...], *, lockstep: bool = False) -> None:
     """Return when ``bag`` can be played and holds one of ``topics``.
 
-    A single file says nothing of its topics without being opened: it is taken as it is.
+    What has no metadata says nothing of its topics without being opened: it is taken as it is.
 
     :param bag: folder with a ``metadata.yaml``, or an ``.mcap`` or ``.db3`` file.
+    :param lockstep: for ``bag_player_node``, which unlike ``ros2 bag play`` needs no metadata, and
+        reads files that are compressed as a whole.
     :raises InputError: there is no such bag, or none of the topics in it.
     """
-    if not bag.exists():
-        raise InputError(f'bag {bag} does not exist')
-    if bag.is_file():
-        if bag.suffix not in STORAGES:
-            raise InputError(f'bag {bag} is neither a folder nor one of {", ".join(STORAGES)}')
-        return
-    if not (bag / 'metadata.yaml').is_file():
-        raise InputError(f'bag {bag} has no metadata.yaml; `ros2 bag reindex {bag}` makes one')
-    try:
-        held = [item['topic_metadata'] for item in _metadata(bag)['topics_with_message_count']]
-        names = [item['name'] for item in held]
-        images = [item['name'] for item in held if 'Image' in item['type']]
-    except (KeyError, TypeError) as error:
-        raise InputError(f'{bag / "metadata.yaml"} is no metadata of a rosbag2') from error
-    if not set(topics) & set(names):
+    if lockstep:
+        storage_files(bag)
+        try:
+            types = _types(bag)
+        except InputError:
+            return
+    else:
+        if not bag.exists():
+            raise InputError(f'bag {bag} does not exist')
+        if bag.is_file():
+            if bag.suffix not in STORAGES:
+                raise InputError(f'bag {bag} is neither a folder nor one of {", ".join(STORAGES)}')
+            return
+        if not (bag / 'metadata.yaml').is_file():
+            raise InputError(f'bag {bag} has no metadata.yaml; `ros2 bag reindex {bag}` makes one')
+        types = _types(bag)
+    if not set(topics) & set(types):
+        images = [name for name, kind in types.items() if 'Image' in kind]
         has = f'its images are on {", ".join(images)}' if images else 'it holds no images'
         raise InputError(f'bag {bag} has no topic {" or ".join(topics)}; {has}')
 
@@ -83,6 +88,15 @@ def storage_files(bag: Path) -> tuple[list[Path], list[str]]:
         *(f'bag {bag} lacks its file {name}' for name in lost),
         *(f'bag {bag}: its metadata.yaml does not name {n}, which is not read' for n in unnamed),
     ]
+
+
+def _types(bag: Path) -> dict[str, str]:
+    """Return the types of a bag's topics, as its metadata have them."""
+    try:
+        held = [item['topic_metadata'] for item in _metadata(bag)['topics_with_message_count']]
+        return {str(item['name']): str(item['type']) for item in held}
+    except (KeyError, TypeError) as error:
+        raise InputError(f'{bag / "metadata.yaml"} is no metadata of a rosbag2') from error
 
 
 def _metadata(bag: Path) -> Any:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from launch.events.process import ProcessExited
+from launch.launch_context import LaunchContext
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -25,6 +27,8 @@ from emotion_estimator.resources import resource_dir
 
 #: The value of each argument of the launch file.
 Given = Mapping[str, str]
+#: Says what follows upon a process's end.
+OnExit = Callable[[ProcessExited, LaunchContext], Entities]
 
 
 def camera(given: Given) -> Entities:
@@ -65,8 +69,11 @@ def camera_and_estimator(given: Given) -> Entities:
     ]
 
 
-def bag_player(given: Given, on_exit: Entities) -> Node:
-    """Return the player that waits for the estimator's answers."""
+def bag_player(given: Given, on_exit: OnExit) -> Node:
+    """Return the player that waits for the estimator's answers.
+
+    :param on_exit: says what follows when it has ended.
+    """
     topic = given['image_topic']
     if given['image_transport'] == 'compressed':
         topic = f'{topic}/compressed'

@@ -9,9 +9,11 @@ from launch.actions import (
     RegisterEventHandler,
     TimerAction,
 )
+from launch.events.process import ProcessExited
 from launch_ros.event_handlers import OnStateTransition
 
 from emotion_estimator.bags import check_bag
+from emotion_estimator.errors import InputError
 from emotion_estimator.launch_arguments import declare, values
 from emotion_estimator.launch_lifecycle import Entities, end, end_where_unconfigurable
 from emotion_estimator.launch_nodes import bag_player, dialogue_manager, estimator
@@ -38,12 +40,24 @@ BEFOREHAND = 1.0
 AFTERWARDS = 1.0
 
 
+def after_player(event: ProcessExited, context: LaunchContext) -> Entities:
+    """End the launch some time after the player; with an error where that had one."""
+    if event.returncode and not context.is_shutdown:
+        # Launch's own status is 1 then, and all else is shut down.
+        raise InputError(
+            f'the bag player ended with status {event.returncode}; its lines above say why'
+        )
+    return [TimerAction(period=AFTERWARDS, actions=[end('the bag ended')])]
+
+
 def start(context: LaunchContext) -> Entities:
     """Make the actions once the arguments are known."""
     given = {**values(context, ARGUMENTS), 'use_sim_time': 'true'}
     topics = (given['image_topic'], f'{given["image_topic"]}/compressed')
-    check_bag(Path(given['bag']), topics)
-    at_end: Entities = [TimerAction(period=AFTERWARDS, actions=[end('the bag ended')])]
+    lockstep = given['lockstep'] == 'true'
+    # Where nobody says, the parameter file may; either is played.
+    read = {'raw': topics[:1], 'compressed': topics[1:]}.get(given['image_transport'], topics)
+    check_bag(Path(given['bag']), read, lockstep=lockstep)
     command = [
         *('ros2', 'bag', 'play', given['bag'], '--clock', '--disable-keyboard-controls'),
         *('--delay', str(BEFOREHAND), '--rate', given['rate']),
@@ -51,9 +65,9 @@ def start(context: LaunchContext) -> Entities:
         *('--topics', *topics),
     ]
     player = (
-        bag_player(given, at_end)
-        if given['lockstep'] == 'true'
-        else ExecuteProcess(cmd=command, output='screen', on_exit=at_end)
+        bag_player(given, after_player)
+        if lockstep
+        else ExecuteProcess(cmd=command, output='screen', on_exit=after_player)
     )
     node, *rest = estimator(given)
     if given['autostart'] == 'true':

@@ -25,9 +25,9 @@ def make_bag(folder, **topics):
     return folder
 
 
-def refusal(bag, *topics):
+def refusal(bag, *topics, lockstep=False):
     with pytest.raises(InputError) as caught:
-        check_bag(bag, topics or ('/image_raw',))
+        check_bag(bag, topics or ('/image_raw',), lockstep=lockstep)
     assert '\n' not in str(caught.value)
     assert str(bag) in str(caught.value)
     return str(caught.value)
@@ -86,3 +86,25 @@ def test_files_that_the_metadata_does_not_name_are_told_of(tmp_path):
         [tmp_path / 'bag_0.mcap', tmp_path / 'bag_1.mcap.zstd'],
         [f'bag {tmp_path}: its metadata.yaml does not name bag_2.mcap, which is not read'],
     )
+
+
+def test_lockstep_reads_what_ros2_bag_play_does_not(tmp_path):
+    packed = tmp_path / 'one.mcap.zstd'
+    packed.touch()
+    assert '.mcap' in refusal(packed)
+    check_bag(packed, ('/image_raw',), lockstep=True)
+    assert 'ros2 bag reindex' in refusal(tmp_path)
+    check_bag(tmp_path, ('/image_raw',), lockstep=True)
+    (tmp_path / 'metadata.yaml').write_text('{')
+    assert 'no metadata of a rosbag2' in refusal(tmp_path)
+    check_bag(tmp_path, ('/image_raw',), lockstep=True)
+
+
+def test_lockstep_refuses_what_cannot_be_read_and_topics_that_are_not_there(tmp_path):
+    assert 'does not exist' in refusal(tmp_path / 'nowhere', lockstep=True)
+    assert 'no .mcap or .db3 file' in refusal(tmp_path, lockstep=True)
+    bag = make_bag(tmp_path / 'bag', image_raw=RAW)
+    (bag / 'bag_0.mcap').touch()
+    check_bag(bag, ('/image_raw',), lockstep=True)
+    said = refusal(bag, '/image_raw/compressed', lockstep=True)
+    assert said.endswith('has no topic /image_raw/compressed; its images are on /image_raw')

@@ -417,3 +417,44 @@ def test_a_missing_bag_is_one_line(graph, tmp_path):
         '[ERROR] [launch]: Caught exception in launch (see debug for traceback): '
         f'bag {bag} does not exist'
     ]
+
+
+@pytest.mark.parametrize('transport', ['raw', 'compressed'])
+def test_a_bag_without_the_images_that_the_estimator_reads_is_one_line(graph, tmp_path, transport):
+    other = {'raw': '/compressed', 'compressed': ''}
+    kind = {'raw': 'CompressedImage', 'compressed': 'Image'}[transport]
+    (tmp_path / 'metadata.yaml').write_text(
+        'rosbag2_bagfile_information: {topics_with_message_count: [{message_count: 10, '
+        f'topic_metadata: {{name: /front{other[transport]}, type: sensor_msgs/msg/{kind}}}}}]}}'
+    )
+    with launched(
+        graph, 'replay.launch.py', statuses=(1,), bag=str(tmp_path), image_topic='/front',
+        image_transport=transport,
+    ) as launch:  # fmt: skip
+        launch.wait(launch.ended, 'the launch ends')
+    (line,) = [line for line in launch.text.splitlines() if 'ERROR' in line]
+    assert line.endswith(f'; its images are on /front{other[transport]}')
+
+
+@pytest.mark.parametrize('lockstep', ['true', 'false'])
+def test_a_player_that_fails_is_no_end_of_the_bag(graph, tmp_path, lockstep):
+    pytest.importorskip('rosbags', reason='rosbags is not installed')
+    bag = make_bag(tmp_path / 'bag', fps=10.0, duration=1.0)
+    if lockstep == 'true':
+        # Without it, only the player can tell that the topic is not there.
+        (bag / 'metadata.yaml').unlink()
+    commands = tmp_path / 'commands'
+    commands.mkdir()
+    (commands / 'ros2').write_text('#!/bin/sh\nexit 2\n')
+    (commands / 'ros2').chmod(0o755)
+    graph.environment['PATH'] = f'{commands}{os.pathsep}{graph.environment["PATH"]}'
+    topic = '/other' if lockstep == 'true' else '/image_raw'
+    with launched(
+        graph, 'replay.launch.py', statuses=(1,), bag=str(bag), image_topic=topic,
+        lockstep=lockstep, landmark_source=LANDMARK_SOURCE,
+    ) as launch:  # fmt: skip
+        launch.wait(launch.ended, 'the launch ends', 90)
+    assert 'the bag player ended with status 2; its lines above say why' in launch.text
+    assert 'the bag ended' not in launch.text
+    if lockstep == 'true':
+        assert 'has no topic /other; choose /image_raw/compressed' in launch.text
