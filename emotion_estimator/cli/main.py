@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from emotion_estimator.cli.lazy import LazyVerbs
 from emotion_estimator.errors import EmotionEstimatorError
 from emotion_estimator.replay.needs import need_rosbags
 from emotion_estimator.version import __version__
@@ -37,25 +38,17 @@ VERBS = {
 }
 
 
-class _Verbs(click.Group):
+class _Verbs(LazyVerbs):
+    verbs = VERBS
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section('Commands'):
-            formatter.write_dl([(name, says) for name, (_, says) in VERBS.items()])
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in VERBS:
-            return super().get_command(ctx, name)
+    def load(self, name: str, where: str) -> click.Command:
         try:
             module: Any = importlib.import_module(f'emotion_estimator.cli.{name}')
         except ModuleNotFoundError as error:
             if (error.name or '').partition('.')[0] == 'rosbags':
                 need_rosbags()
             raise
-        command: click.Command = getattr(module, VERBS[name][0])
+        command: click.Command = getattr(module, where)
         return command
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from emotion_estimator.cli.lazy import LazyVerbs
 from emotion_estimator.errors import InputError, first_line
 
 #: Each verb's module, imported when it is asked for (some of them bring matplotlib), and what the
@@ -30,21 +31,12 @@ VERBS = {
 }
 
 
-class _Verbs(click.Group):
+class _Verbs(LazyVerbs):
+    verbs = VERBS
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # Without importing what the verbs need: the list is there before it is installed.
-        with formatter.section('Commands'):
-            formatter.write_dl([(name, says) for name, (_, says) in VERBS.items()])
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in VERBS:
-            return None
+    def load(self, name: str, where: str) -> click.Command:
         with _extra_named():
-            module: Any = importlib.import_module(f'{__name__}.{VERBS[name][0]}')
+            module: Any = importlib.import_module(f'{__name__}.{where}')
         command: click.Command = getattr(module, name.replace('-', '_'))
         return command
 
