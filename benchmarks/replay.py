@@ -5,7 +5,7 @@ All in one run on the same bags (VGA, JPEG), the ways taking turns over several 
 - one core: one process that is bound to one core, as the measure;
 - one bag: the same without that bond, images decoded ahead;
 - --jobs N: a bag for each core at once;
-- MediaPipe alone: its own time per frame within the second way's process, on decoded images.
+- MediaPipe alone: its own time per frame on decoded images, beside a replay's, in one process.
 """
 
 from __future__ import annotations
@@ -63,24 +63,36 @@ def run(bags: list[Path], source: str, jobs: int, cores: set[int]) -> float:
         return time.perf_counter() - begun
 
 
-def beside_mediapipe(bag: Path, source: str) -> tuple[float, float]:
-    """Return ms per image of a replay, and of MediaPipe alone on the same decoded images."""
+def beside_mediapipe(bag: Path, source: str) -> list[tuple[float, float]]:
+    """Return ms per image of a replay, and of MediaPipe alone on the same decoded images.
+
+    A pair for every stretch of two seconds, in turn first and second, so that what else the machine
+    does meets both alike.
+    """
+    settings = EstimatorSettings(landmark_source=source)
+    # Looking for as many faces, which costs two milliseconds where there is but one.
+    landmarker = open_landmarker(choose(source, ''), max_faces=settings.max_faces)
+    estimator = EmotionEstimator.load(settings)
+    pairs = []
     with open_bag(bag) as opened:
-        frames = [Frame(image.decode(), image.stamp) for image in opened.images()]
-        settings = EstimatorSettings(landmark_source=source)
-        # Looking for as many faces, which costs two milliseconds where there is but one.
-        landmarker = open_landmarker(choose(source, ''), max_faces=settings.max_faces)
-        begun = time.perf_counter()
-        for frame in frames:
-            landmarker(frame)
-        alone = time.perf_counter() - begun
-        landmarker.close()
-        estimator = EmotionEstimator.load(settings)
-        begun = time.perf_counter()
-        count = sum(1 for _ in replay(opened.images(), estimator))
-        whole = time.perf_counter() - begun
-        estimator.close()
-    return 1e3 * whole / count, 1e3 * alone / len(frames)
+        images = list(opened.images())
+        stretches = [images[k : k + 60] for k in range(0, len(images) - 59, 60)]
+        for turn, stretch in enumerate(stretches):
+            frames = [Frame(image.decode(), image.stamp) for image in stretch]
+            took = {}
+            for way in ('replay', 'alone') if turn % 2 else ('alone', 'replay'):
+                begun = time.perf_counter()
+                if way == 'replay':
+                    for _ in replay(stretch, estimator):
+                        pass
+                else:
+                    for frame in frames:
+                        landmarker(frame)
+                took[way] = 1e3 * (time.perf_counter() - begun) / len(stretch)
+            pairs.append((took['replay'], took['alone']))
+    estimator.close()
+    landmarker.close()
+    return pairs
 
 
 def main() -> int:
@@ -102,7 +114,7 @@ def main() -> int:
             rates['one bag'].append(count / run(bags[:1], options.landmarks, 1, set(cores)))
             every = run(bags, options.landmarks, len(cores), set(cores))
             rates[together].append(count * len(bags) / every)
-            beside.append(beside_mediapipe(bags[0], options.landmarks))
+            beside += beside_mediapipe(bags[0], options.landmarks)
     table = Table('VGA, JPEG', 'images/s (median)', 'against one core (median of ratios)')
     for way, found in rates.items():
         ratio = statistics.median(a / b for a, b in zip(found, rates['one core']))
