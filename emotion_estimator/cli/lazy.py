@@ -29,5 +29,7 @@ class LazyVerbs(click.Group):
             formatter.write_dl([(name, says) for name, (_, says) in self.verbs.items()])
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Return a verb, imported now; None for a name that is none."""
-        return self.load(name, self.verbs[name][0]) if name in self.verbs else None
+        """Return a verb, imported now, or one that was added; None for a name that is none."""
+        if name in self.verbs:
+            return self.load(name, self.verbs[name][0])
+        return super().get_command(ctx, name)
