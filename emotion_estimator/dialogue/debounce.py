@@ -1,0 +1,217 @@
+"""A label that dialogue can rely on: changes are believed after a time of their own per label.
+
+For authors of dialogue nodes, and used by the dialogue manager itself. Plain Python on stamps::
+
+    emotion = DebouncedEmotion(on_change=lambda change: print(change.old, '->', change.new))
+    node.create_subscription(Emotion, 'emotion', emotion.hear, 10)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from emotion_estimator.dialogue.vote import Vote, number, vote_of
+from emotion_estimator.dialogue.window import TOLERANCE
+from emotion_estimator.emotion import NONE, FaceEmotion
+from emotion_estimator.errors import InputError
+
+#: Seconds a label must have been seen for longer than anything else: happy is believed at once,
+#: since a smile answered late is a smile missed; sad must last; ``none`` is nobody there.
+BELIEVE: Mapping[str, float] = {'happy': 0.4, 'unknown': 1.0, 'sad': 2.0, NONE: 1.0}
+
+#: Seconds for labels that nobody gave a time.
+BELIEVE_OTHERS = 1.0
+
+#: An observation says nothing of what comes later than this, in seconds.
+_HOLD = 0.5
+
+
+@dataclass(frozen=True)
+class EmotionChange:
+    """The stable label became another one.
+
+    :param old: label until now; ``none`` is nobody there.
+    :param new: label from now on.
+    :param stamp: seconds, of the observation that completed the evidence.
+    :param since: seconds; when that evidence began.
+    :param confidence: mean probability of ``new`` while it was seen, 0 to 1; 1 for ``none``.
+    :param face_id: the face it was seen in; empty for nobody.
+    :param reason: the evidence in words.
+    """
+
+    old: str
+    new: str
+    stamp: float
+    since: float
+    confidence: float
+    face_id: str
+    reason: str
+
+
+@dataclass
+class _Support:
+    """What speaks for a label.
+
+    :param net: seconds it was seen more than not, 0 to the time after which it is believed.
+    :param since: stamp at which ``net`` was last 0.
+    :param seen: seconds it was seen since then.
+    :param weight: integral of its probability over ``seen``.
+    """
+
+    since: float
+    net: float = 0.0
+    seen: float = 0.0
+    weight: float = 0.0
+
+
+class DebouncedEmotion:
+    """The stable label of who is in front of the robot.
+
+    Each label collects the seconds in which it was seen, and loses those in which another one was.
+    It becomes the stable label when it has its time together. Frames without a face (dropouts)
+    neither speak for nor against an expression, only for ``none``. Seconds are those of the
+    stamps, so that the message rate does not matter.
+
+    Stamps that go backwards, or pause for longer than ``max_step``, begin anew with ``none``; the
+    evidence of one face does not count for the next. Odd input (values that are not finite, a
+    label that is no text) is passed over or counts as a face that cannot be read: nothing raises.
+    """
+
+    def __init__(
+        self,
+        believe: Mapping[str, float] | None = None,
+        *,
+        on_change: Callable[[EmotionChange], object] | None = None,
+        max_step: float = 2.0,
+    ) -> None:
+        """Begin with nobody there.
+
+        :param believe: seconds (0 or more) by label, over :data:`BELIEVE`; any further label takes
+            :data:`BELIEVE_OTHERS`.
+        :param on_change: called with each change; what it raises comes out of the call that was
+            told of the observation.
+        :param max_step: seconds without an observation after which nothing is known any more.
+        :raises InputError: a time is negative or not finite.
+        """
+        self._believe = {**BELIEVE, **(believe or {})}
+        for name, value in {**self._believe, 'max_step': max_step}.items():
+            if not (math.isfinite(value) and value >= 0):
+                raise InputError(f'{name} must be a time of 0 s or more, not {value!r}')
+        self._on_change = on_change
+        self._max_step = max_step
+        self._stamp: float | None = None
+        self._last: Vote | None = None
+        self._supports: dict[str, _Support] = {}
+        self._person = ''
+        #: The stable label; ``none`` while nobody is there, and before anything is known.
+        self.label = NONE
+        #: Stamp in seconds at which the present label's evidence began; None before all.
+        self.since: float | None = None
+        #: Mean probability of the label while it was seen before it was believed, 0 to 1.
+        self.confidence = 0.0
+        #: The face that the label was believed of; empty for nobody.
+        self.face_id = ''
+
+    def hear(self, message: Any) -> EmotionChange | None:
+        """Take an ``Emotion`` message; as :meth:`__call__`."""
+        time = getattr(getattr(message, 'header', None), 'stamp', None)
+        stamp = number(getattr(time, 'sec', None)) + number(getattr(time, 'nanosec', 0)) * 1e-9
+        label = getattr(message, 'label', NONE)
+        return self(None if isinstance(label, str) and label == NONE else message, stamp)
+
+    def __call__(self, face: FaceEmotion | None, stamp: float) -> EmotionChange | None:
+        """Take one observation and return the change, None while the label stays.
+
+        :param face: the primary face; None where there is none.
+        :param stamp: the image's stamp in seconds; one that is not finite is passed over.
+        """
+        stamp = number(stamp)
+        if not math.isfinite(stamp):
+            return None
+        change = self._advance(stamp)
+        vote = vote_of(face)
+        if face is not None and vote.face_id != self._person:
+            # Somebody else: what was seen of the one before proves nothing.
+            self._supports = {k: v for k, v in self._supports.items() if k == NONE}
+            self._person = vote.face_id
+        self._supports.setdefault(vote.label, _Support(stamp))
+        self._last = vote
+        # At once only what needs no time; the rest is decided once it has lasted.
+        return self._decide(vote, stamp) or change
+
+    def reset(self, stamp: float | None = None) -> None:
+        """Forget everything without a word; ``stamp``: seconds, the time from then on."""
+        self._stamp, self._last = stamp, None
+        self._supports.clear()
+        self._person = self.face_id = ''
+        self.label, self.since, self.confidence = NONE, stamp, 0.0
+
+    def _time(self, label: str) -> float:
+        return self._believe.get(label, BELIEVE_OTHERS)
+
+    def _advance(self, stamp: float) -> EmotionChange | None:
+        """Move time on; return the change where it jumped."""
+        before, self._stamp = self._stamp, stamp
+        if before is None:
+            self.since = stamp
+            return None
+        step = stamp - before
+        if 0 <= step <= self._max_step:
+            return self._count(min(step, _HOLD), stamp)
+        reason = f'time went back by {-step:.1f} s' if step < 0 else f'nothing for {step:.1f} s'
+        old = self.label
+        self.reset(stamp)
+        return self._tell(EmotionChange(old, NONE, stamp, stamp, 0.0, '', reason))
+
+    def _count(self, seconds: float, stamp: float) -> EmotionChange | None:
+        """Let the last observation count for the seconds since it was made."""
+        vote = self._last
+        if vote is None:
+            return None
+        for label, support in self._supports.items():
+            if label == vote.label:
+                support.net += vote.weight * seconds
+                support.net = min(support.net, self._time(label))
+                support.seen += seconds
+                support.weight += vote.confidence * seconds
+            elif NONE in (label, vote.label):
+                # A face speaks against an empty room in full; a dropout against no expression.
+                support.net -= seconds if label == NONE else 0.0
+            else:
+                support.net -= vote.weight * seconds
+        self._supports = {k: v for k, v in self._supports.items() if v.net > 0}
+        return self._decide(vote, stamp)
+
+    def _decide(self, vote: Vote, stamp: float) -> EmotionChange | None:
+        support = self._supports.get(vote.label)
+        if support is None or support.net < self._time(vote.label) - TOLERANCE:
+            return None
+        if vote.label == self.label and vote.face_id == self.face_id:
+            return None
+        confidence = support.weight / support.seen if support.seen > 0 else vote.confidence
+        seen = 'no face' if vote.label == NONE else vote.label
+        change = EmotionChange(
+            old=self.label,
+            new=vote.label,
+            stamp=stamp,
+            since=support.since,
+            confidence=confidence,
+            face_id=vote.face_id,
+            reason=f'{seen} for {support.seen:.1f} of the last {stamp - support.since:.1f} s, '
+            f'confidence {confidence:.2f}',
+        )
+        self.label, self.since = vote.label, support.since
+        self.confidence, self.face_id = confidence, vote.face_id
+        # What comes next has to last anew.
+        self._supports = {vote.label: support}
+        return self._tell(change)
+
+    def _tell(self, change: EmotionChange) -> EmotionChange | None:
+        if change.new == change.old:
+            return None
+        if self._on_change is not None:
+            self._on_change(change)
+        return change
