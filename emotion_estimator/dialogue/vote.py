@@ -53,9 +53,9 @@ def _next_best(face: FaceEmotion, confidence: float) -> float:
     try:
         names = list(face.labels)
         values = [_probability(value) for value in face.probabilities]
-    except TypeError:
+        others = [value for name, value in zip(names, values) if name != face.label]
+    except (TypeError, ValueError):
         return 1.0 - confidence
-    others = [value for name, value in zip(names, values) if name != face.label]
     if not others or len(values) != len(names) or len(others) != len(names) - 1:
         return 1.0 - confidence
     return max(others)
@@ -63,8 +63,8 @@ def _next_best(face: FaceEmotion, confidence: float) -> float:
 
 def _probability(value: Any) -> float:
     """Return a number in 0 to 1; 0 for what is none."""
-    number = number(value)
-    return min(max(number, 0.0), 1.0) if math.isfinite(number) else 0.0
+    given = number(value)
+    return min(max(given, 0.0), 1.0) if math.isfinite(given) else 0.0
 
 
 def number(value: Any) -> float:
