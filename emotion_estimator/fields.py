@@ -114,6 +114,13 @@ def names(value: object, where: str) -> tuple[str, ...]:
     return read
 
 
+def flag(value: object, where: str) -> bool:
+    """Read true or false."""
+    if not isinstance(value, bool):
+        raise InputError(f'{where} must be true or false, not {describe(value)}')
+    return value
+
+
 def integer(value: object, where: str) -> int:
     """Read a whole number."""
     if isinstance(value, bool) or not isinstance(value, int):

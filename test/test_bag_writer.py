@@ -48,7 +48,7 @@ LABELS = ('happy', 'unknown', 'sad')
 ACTION = DialogueAction(
     action='check_in', topic='hobbies', approach='warm', utterance='Wie geht es dir? \u2026',
     reason='sad for 3 s', emotion='sad', confidence=0.75, rule='sadness', face_id='face_1',
-    stamp=HEADER.stamp,
+    stamp=HEADER.stamp, suppressed=('smile: cooldown, 3.0 s left', 'sing: person speaking'),
 )  # fmt: skip
 
 text = st.text(st.characters(exclude_categories=['Cs'], exclude_characters='\0'), max_size=12)

@@ -137,12 +137,14 @@ def test_every_field_of_an_action_is_carried_and_comes_back():
     action = DialogueAction(
         action='check_in', topic='weather', approach='careful', utterance='Hello', reason='why',
         emotion='sad', confidence=0.75, rule='gloom', face_id='face_3', stamp=12.000000345,
+        suppressed=('smile: cooldown, 3.0 s left',),
     )
     message = action_message(action, HEADER)
     assert message.header == HEADER
     for field in ('action', 'topic', 'approach', 'utterance', 'reason', 'emotion', 'confidence',
                   'rule', 'face_id'):
         assert getattr(message, field) == getattr(action, field)
+    assert message.suppressed == ['smile: cooldown, 3.0 s left']
     assert action_from_message(message) == action
 
 

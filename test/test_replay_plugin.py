@@ -187,7 +187,6 @@ def visited(tmp_path_factory):
     (folder / 'expected.jsonl').write_text(''.join(map(NOBODY.format, stamps)))
     (folder / 'robot.yaml').write_text('/**: {ros__parameters: {max_rate_hz: 2.0}}')
     (folder / 'policy.yaml').write_text(
-        'topics: [{name: one, opening: Hello.}]\napproaches: [warm]\n'
         'rules: [{name: ask, emotion: unknown, action: check_in}]\n'
     )
     (folder / 'limits.yaml').write_text('min_agreement: 0.9\n')

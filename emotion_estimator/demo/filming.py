@@ -10,7 +10,7 @@ import numpy as np
 from emotion_estimator.annotation import Colour, caption_strip, label_colour
 from emotion_estimator.demo.recording import Recorder
 from emotion_estimator.demo.state import DemoState, Shot
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import EmotionEstimatorError
 from emotion_estimator.frame import RgbImage
 

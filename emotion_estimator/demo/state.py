@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
 from emotion_estimator.frame import RgbImage
 

@@ -10,7 +10,7 @@ from rich.live import Live
 
 from emotion_estimator.demo.screen import latencies, rate, screen
 from emotion_estimator.demo.state import Moment
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 
 
 class View(Protocol):

@@ -2,46 +2,54 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from dataclasses import fields as fields_of
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from emotion_estimator import fields
+from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.emotion import LABELS, NONE
 from emotion_estimator.errors import InputError
 
-#: What a dialogue engine may be asked to do.
-ACTIONS: tuple[str, ...] = (
-    'continue',
-    'change_topic',
-    'change_approach',
-    'check_in',
-    'celebrate',
-    'pause',
-    'resume',
-    'end',
-)
+#: In a rule's ``emotion``: somebody is there, whatever the face shows.
+FACE = 'face'
+#: Nobody is there any more, after somebody was.
+FACE_LOST = 'face_lost'
+#: Somebody is there again, after nobody was.
+FACE_RETURNED = 'face_returned'
 
-#: What may stand between braces in an utterance: the topic's name and its opening sentence.
-PLACEHOLDERS: tuple[str, ...] = ('topic', 'opening')
+#: What models of other vocabularies tell apart.
+_OTHER_LABELS = ('angry', 'disgust', 'fear', 'surprise', 'neutral')
 
-_T = TypeVar('_T')
+#: What a rule may watch for.
+EMOTIONS: tuple[str, ...] = (*LABELS, *_OTHER_LABELS, NONE, FACE, FACE_LOST, FACE_RETURNED)
+
+#: How a conversation begins: at once, or with whoever is seen first.
+BEGINNINGS: tuple[str, ...] = ('running', 'waiting')
+
+#: Part of ``share`` below which the evidence must fall for a rule that acted to be ready again.
+_RELEASE = 0.5
 
 
 @dataclass(frozen=True)
 class Rule:
     """When to do what.
 
-    :param emotion: labels that count, any of them; ``none`` is no face.
-    :param min_confidence: a frame counts from this probability on, 0 to 1.
+    :param emotion: what to watch for, any of these; see ``EMOTIONS``.
+    :param min_confidence: a message counts from this probability on, 0 to 1.
     :param held_for: length of the window in seconds.
-    :param share: part of the window in which the label must hold, above 0 to 1.
-    :param cooldown: seconds before this rule may act again.
-    :param topic: topic that ``change_topic`` goes to; None goes to the next of the list.
+    :param share: part of the window in which the emotion must be seen, above 0 to 1.
+    :param release: once it acted the rule is ready again when the part of the window is below
+        this, 0 to ``share``: the same smile is answered once.
+    :param repeat: seconds after which it may act upon the same smile again; None never does.
+    :param cooldown: seconds before this rule may act again in any case.
+    :param topics: ids of topics in which the rule applies; empty means all.
+    :param approaches: approaches in which it applies; empty means all.
+    :param while_speaking: whether it may act while the person speaks.
+    :param topic: id of the topic that ``change_topic`` goes to; None leaves it to the conversation.
     :param approach: approach taken from then on; None keeps the present one.
-    :param utterances: what to say, in rotation; empty leaves the words to the engine.
     :param priority: of several rules that could act, the highest does; of equals, the first.
     """
 
@@ -50,20 +58,16 @@ class Rule:
     action: str
     min_confidence: float = 0.5
     held_for: float = 1.0
-    share: float = 0.8
+    share: float = 0.65
+    release: float = 0.325
+    repeat: float | None = None
     cooldown: float = 10.0
+    topics: tuple[str, ...] = ()
+    approaches: tuple[str, ...] = ()
+    while_speaking: bool = False
     topic: str | None = None
     approach: str | None = None
-    utterances: tuple[str, ...] = ()
     priority: int = 0
-
-
-@dataclass(frozen=True)
-class Topic:
-    """Something to talk about: its name, and the sentence that opens it."""
-
-    name: str
-    opening: str = ''
 
 
 @dataclass(frozen=True)
@@ -71,16 +75,25 @@ class PolicyRules:
     """A whole policy file.
 
     :param min_gap: seconds between any two actions.
-    :param max_step: a longer pause between two observations, in seconds, voids the evidence.
-    :param topics: in the order in which they are taken up; the conversation starts with the first.
-    :param approaches: known tones; the conversation starts with the first.
+    :param max_step: a longer pause between two messages, in seconds, voids the evidence.
+    :param hold: seconds for which a message counts at most.
+    :param after_speaking: seconds of silence to leave after the person has spoken.
+    :param speaking_timeout: seconds after which "the person speaks" needs to be said again.
+    :param lost_after: seconds without a face after which somebody is gone.
+    :param returned_for: seconds for which somebody who came back has just come back.
+    :param begin: one of ``BEGINNINGS``.
     """
 
-    min_gap: float
-    max_step: float
-    topics: tuple[Topic, ...]
-    approaches: tuple[str, ...]
     rules: tuple[Rule, ...]
+    min_gap: float = 2.0
+    max_step: float = 2.0
+    hold: float = 0.5
+    after_speaking: float = 0.8
+    speaking_timeout: float = 20.0
+    lost_after: float = 1.0
+    returned_for: float = 5.0
+    begin: str = BEGINNINGS[0]
+    origin: str = ''
 
 
 def load_rules(path: Path) -> PolicyRules:
@@ -101,61 +114,32 @@ def parse_rules(raw: object, origin: str) -> PolicyRules:
     :raises InputError: see :func:`load_rules`.
     """
     table = fields.Table(raw, origin)
-    topics = table.take('topics', _list_of(_topic))
-    approaches = table.take('approaches', fields.names, default=('neutral',))
-    known = {topic.name for topic in topics}
-    rules = table.take('rules', _list_of(lambda v, w: _rule(v, w, known, set(approaches))))
-    for what, names in (('topic', [t.name for t in topics]), ('rule', [r.name for r in rules])):
-        for name in names:
-            if names.count(name) > 1:
-                raise InputError(f'{origin}: {what} {name!r} stands there twice; rename one')
-    loaded = PolicyRules(
-        min_gap=table.take('min_gap', fields.number(0, 3600), default=2.0),
-        max_step=table.take('max_step', fields.number(0.05, 3600), default=2.0),
-        topics=topics,
-        approaches=approaches,
-        rules=rules,
-    )
+    given = _take(table, _POLICY_FIELDS, PolicyRules)
     table.finish()
-    return loaded
+    names = [rule.name for rule in given['rules']]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f'{origin}: rule {name!r} stands there twice; rename one')
+    return PolicyRules(**given, origin=origin)
 
 
-def _list_of(read: Callable[[object, str], _T]) -> Callable[[object, str], tuple[_T, ...]]:
-    def reader(value: object, where: str) -> tuple[_T, ...]:
-        if not isinstance(value, list) or not value:
-            raise InputError(f'{where} must be a list with at least one entry')
-        return tuple(read(item, f'{where}[{i}]') for i, item in enumerate(value, 1))
-
-    return reader
+def _rules(value: object, where: str) -> tuple[Rule, ...]:
+    if not isinstance(value, list) or not value:
+        raise InputError(f'{where} must be a list with at least one entry')
+    return tuple(_rule(item, f'{where}[{i}]') for i, item in enumerate(value, 1))
 
 
-def _topic(value: object, where: str) -> Topic:
-    table = fields.Table(value, where)
-    topic = Topic(table.take('name', fields.text), table.take('opening', fields.text, default=''))
-    table.finish()
-    return topic
-
-
-def _rule(value: object, where: str, topics: set[str], approaches: set[str]) -> Rule:
+def _rule(value: object, where: str) -> Rule:
     name = value.get('name') if isinstance(value, dict) else None
     if isinstance(name, str) and name.strip():
         where = f'{where.rpartition(": ")[0]}: rule {name!r}'
     table = fields.Table(value, where)
-    given: dict[str, Any] = {
-        'name': table.take('name', fields.text),
-        'emotion': table.take('emotion', fields.choices((*LABELS, NONE))),
-        'action': table.take('action', fields.choice(ACTIONS)),
-        'min_confidence': table.take('min_confidence', fields.number(0, 1), default=0.5),
-        'held_for': table.take('held_for', fields.number(0.05, 600), default=1.0),
-        'share': table.take('share', fields.number(0.05, 1), default=0.8),
-        'cooldown': table.take('cooldown', fields.number(0, 86400), default=10.0),
-        'topic': table.take('topic', fields.choice(sorted(topics)), default=None),
-        'approach': table.take('approach', fields.choice(sorted(approaches)), default=None),
-        'utterances': table.take('utterances', _list_of(_utterance), default=()),
-        'priority': table.take('priority', fields.integer, default=0),
-    }
+    rule = Rule(**_take(table, _RULE_FIELDS, Rule))
     table.finish()
-    rule = Rule(**given)
+    if 'release' not in value:  # type: ignore[operator]
+        rule = replace(rule, release=_RELEASE * rule.share)
+    if rule.release > rule.share:
+        raise InputError(f'{where}: release {rule.release:g} is above share {rule.share:g}')
     if rule.action == 'change_approach' and rule.approach is None:
         raise InputError(f'{where}: approach is missing, change_approach needs it')
     if rule.action != 'change_topic' and rule.topic is not None:
@@ -163,16 +147,41 @@ def _rule(value: object, where: str, topics: set[str], approaches: set[str]) -> 
     return rule
 
 
-def _utterance(value: object, where: str) -> str:
-    words = fields.text(value, where)
-    try:
-        parts = [part for part in string.Formatter().parse(words) if part[1] is not None]
-    except ValueError as error:
-        raise InputError(f'{where} has a stray brace ({error}); write {{{{ or }}}}') from error
-    for _, name, spec, conversion in parts:
-        if name not in PLACEHOLDERS or spec or conversion:
-            raise InputError(
-                f'{where} has {fields.describe(name)} in braces; '
-                'plain {topic} and {opening} are known'
-            )
-    return words
+def _take(table: fields.Table, readers: dict[str, Callable[[object, str], Any]], kind: Any) -> Any:
+    """Return checked fields by name; what is absent has the default of ``kind``, if any."""
+    defaults = {field.name: field.default for field in fields_of(kind)}
+    needed = ('name', 'emotion', 'action', 'rules')
+    return {
+        name: table.take(name, reader, **({} if name in needed else {'default': defaults[name]}))
+        for name, reader in readers.items()
+    }
+
+
+_POLICY_FIELDS: dict[str, Callable[[object, str], Any]] = {
+    'rules': _rules,
+    'min_gap': fields.number(0, 3600),
+    'max_step': fields.number(0.05, 60),
+    'hold': fields.number(0.05, 60),
+    'after_speaking': fields.number(0, 3600),
+    'speaking_timeout': fields.number(0.1, 3600),
+    'lost_after': fields.number(0.05, 600),
+    'returned_for': fields.number(0.05, 600),
+    'begin': fields.choice(BEGINNINGS),
+}
+_RULE_FIELDS: dict[str, Callable[[object, str], Any]] = {
+    'name': fields.text,
+    'emotion': fields.choices(EMOTIONS),
+    'action': fields.choice(ACTIONS),
+    'min_confidence': fields.number(0, 1),
+    'held_for': fields.number(0.05, 600),
+    'share': fields.number(0.05, 1),
+    'release': fields.number(0, 1),
+    'repeat': fields.number(0, 86400),
+    'cooldown': fields.number(0, 86400),
+    'topics': fields.names,
+    'approaches': fields.names,
+    'while_speaking': fields.flag,
+    'topic': fields.text,
+    'approach': fields.text,
+    'priority': fields.integer,
+}

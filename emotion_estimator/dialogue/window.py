@@ -25,64 +25,104 @@ class Evidence:
 
 @dataclass
 class _Run:
-    """Observations in a row with the same outcome for the same face."""
+    """A stretch of time in which the condition held for one face."""
 
     start: float
     end: float
-    matched: bool
     face_id: str
-    weight: float  # integral of the confidence over the run
+    weight: float  # integral of the confidence over the stretch
 
 
 class EvidenceWindow:
-    """The last ``span`` seconds of one condition, weighted by time and not by frames.
+    """The last ``span`` seconds of one condition, weighted by time and not by messages.
 
-    An observation holds until the next one, so the same course gives the same evidence at any
-    frame rate. Runs are kept instead of frames: memory does not grow with the rate.
+    An observation holds until the next one, but for ``hold`` seconds at most: one wrong message
+    before a pause of the stream is no evidence. The same course thus gives the same evidence at
+    any rate of more than one message in ``hold`` seconds. Stretches are kept instead of messages.
     """
 
-    def __init__(self, span: float) -> None:
-        """:param span: length in seconds, above 0."""
+    def __init__(self, span: float, hold: float) -> None:
+        """:param span: length in seconds, above 0. :param hold: seconds, above 0."""
         self._span = span
+        self._hold = hold
         self._runs: deque[_Run] = deque()
+        self._now = 0.0
+        self._person = ''
+        self._held = 0.0
+        self._weight = 0.0
+        self._matched = False
         self._confidence = 0.0
+        self._until = 0.0
 
     def clear(self) -> None:
         """Forget everything: time jumped."""
         self._runs.clear()
+        self._matched = False
+        self._held = self._weight = 0.0
 
-    def add(self, stamp: float, matched: bool, confidence: float, face_id: str) -> None:
-        """Take one observation.
+    def advance(self, now: float) -> None:
+        """Move time on; the last observation still holds.
 
-        :param stamp: seconds, not before the previous call's.
-        :param matched: whether the condition holds now.
+        :param now: seconds, not before the previous call's.
+        """
+        if self._matched and self._runs:
+            run = self._runs[-1]
+            passed = min(now, self._until) - run.end
+            if passed > 0:
+                run.end += passed
+                run.weight += passed * self._confidence
+                self._count(run, passed, passed * self._confidence)
+        self._now = now
+        self.forget(now - self._span)
+
+    def observe(self, matched: bool, confidence: float, face_id: str, person: str) -> None:
+        """Take an observation, which holds from now on.
+
+        :param matched: whether the condition holds.
         :param confidence: 0 to 1.
         :param face_id: whose face it is; empty for no face.
-        """
-        if self._runs:
-            last = self._runs[-1]
-            last.weight += (stamp - last.end) * self._confidence
-            last.end = stamp
-        self._confidence = confidence
-        if not self._runs or (last.matched, last.face_id) != (matched, face_id):
-            self._runs.append(_Run(stamp, stamp, matched, face_id, 0.0))
-        while len(self._runs) > 1 and self._runs[0].end <= stamp - self._span:
-            self._runs.popleft()
-
-    def evidence(self, person: str) -> Evidence | None:
-        """Return the evidence now; None while the window is not full or the condition is over.
-
         :param person: id of the face last seen; what other faces did does not count.
         """
-        if not self._runs or not self._runs[-1].matched:
-            return None
-        begin = self._runs[-1].end - self._span
-        if self._runs[0].start > begin + TOLERANCE:
-            return None
-        held = weight = 0.0
-        for run in self._runs:
-            inside = run.end - max(run.start, begin)
-            if run.matched and run.face_id in ('', person) and inside > 0:
-                held += inside
-                weight += run.weight * inside / (run.end - run.start)
-        return Evidence(held, self._span, weight / held if held > 0 else 0.0)
+        if person != self._person:
+            self._person = person
+            mine = [run for run in self._runs if run.face_id in ('', person)]
+            self._held = sum(run.end - run.start for run in mine)
+            self._weight = sum(run.weight for run in mine)
+        self._matched, self._confidence = matched, confidence
+        self._until = self._now + self._hold
+        if not matched:
+            return
+        last = self._runs[-1] if self._runs else None
+        if last is None or last.face_id != face_id or last.end < self._now - TOLERANCE:
+            self._runs.append(_Run(self._now, self._now, face_id, 0.0))
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether the condition holds now."""
+        return self._matched and self._now <= self._until + TOLERANCE
+
+    def evidence(self) -> Evidence:
+        """Return the evidence up to now."""
+        held = max(0.0, self._held)
+        return Evidence(held, self._span, self._weight / held if held > TOLERANCE else 0.0)
+
+    def forget(self, begin: float) -> None:
+        """Leave out what was before ``begin`` seconds."""
+        while self._runs and self._runs[0].start < begin:
+            run = self._runs[0]
+            length, gone = run.end - run.start, min(run.end, begin) - run.start
+            lost = run.weight * gone / length if length > 0 else 0.0
+            self._count(run, -gone, -lost)
+            run.start += gone
+            run.weight -= lost
+            if run.end > begin or (self._matched and len(self._runs) == 1):
+                return
+            self._runs.popleft()
+        if not self._runs:
+            # Nothing is left of the sums but what rounding made of them.
+            self._held = self._weight = 0.0
+
+    def _count(self, run: _Run, seconds: float, weight: float) -> None:
+        if run.face_id in ('', self._person):
+            self._held += seconds
+            self._weight += weight

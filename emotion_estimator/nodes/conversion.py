@@ -9,7 +9,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
@@ -141,6 +141,7 @@ def action_message(action: DialogueAction, header: Header) -> DialogueActionMsg:
         confidence=float(action.confidence),
         rule=action.rule,
         face_id=action.face_id,
+        suppressed=list(action.suppressed),
     )
 
 
@@ -157,4 +158,5 @@ def action_from_message(message: DialogueActionMsg) -> DialogueAction:
         rule=message.rule,
         face_id=message.face_id,
         stamp=seconds(message.header.stamp),
+        suppressed=tuple(message.suppressed),
     )

@@ -15,8 +15,7 @@ from statistics import median
 from typing import Any
 
 from emotion_estimator import fields
-from emotion_estimator.dialogue.policy import DialogueAction
-from emotion_estimator.dialogue.rules import ACTIONS
+from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
 from emotion_estimator.replay.align import ROUNDING, laps

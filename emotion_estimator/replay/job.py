@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_estimator.dialogue.policy import DialogueAction, DialoguePolicy
+from emotion_estimator.dialogue.action import DialogueAction
+from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.pipeline import EmotionEstimator
@@ -19,7 +20,6 @@ from emotion_estimator.replay.bag_writer import BagWriter
 from emotion_estimator.replay.result import FrameResult
 from emotion_estimator.replay.run import ReplayedFrame, replay
 from emotion_estimator.replay.whole import whole
-from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import EstimatorSettings
 
 _NOTHING = np.zeros(0, np.float32)
@@ -85,7 +85,7 @@ def run_job(
         exists already or cannot be written.
     :raises ModelError: a model cannot be loaded.
     """
-    policy = DialoguePolicy.load(job.policy_file or resource_dir('config') / 'dialogue.yaml')
+    policy = DialogueManager.load(job.policy_file)
     if job.written is not None and (job.written.exists() or job.written.is_symlink()):
         raise InputError(f'{job.written} exists; give another folder for the bag, or remove it')
     with open_bag(job.bag, job.topic) as bag, whole(job.written, job.results) as places:

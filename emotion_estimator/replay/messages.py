@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
@@ -140,6 +140,7 @@ def action_message(action: DialogueAction, header: Header) -> Any:
         confidence=float(action.confidence),
         rule=action.rule,
         face_id=action.face_id,
+        suppressed=list(action.suppressed),
     )
 
 
@@ -171,6 +172,7 @@ def read_action(data: bytes) -> DialogueAction:
         rule=message.rule,
         face_id=message.face_id,
         stamp=_stamp(message.header),
+        suppressed=tuple(message.suppressed),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.parameter_file import load_parameters
 from emotion_estimator.replay.broken import broken

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import InputError
 from emotion_estimator.replay.align import laps
 from emotion_estimator.replay.broken import Broken

@@ -8,7 +8,7 @@ from html import escape
 from string import Template
 
 from emotion_estimator.annotation import label_colour
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.replay.broken import Broken
 from emotion_estimator.replay.compare_table import broken_line, table
 from emotion_estimator.replay.comparison import Comparison

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from emotion_estimator.dialogue.policy import DialogueAction, DialoguePolicy
+from emotion_estimator.dialogue.action import DialogueAction
+from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import Frame, RgbImage
@@ -39,7 +40,7 @@ class ReplayedFrame:
 def replay(
     images: Iterable[StampedImage],
     estimator: EmotionEstimator,
-    policy: DialoguePolicy | None = None,
+    policy: DialogueManager | None = None,
     *,
     max_rate_hz: float = 0.0,
     refused: Callable[[StampedImage, str], None] = lambda image, problem: None,

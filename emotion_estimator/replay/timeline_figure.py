@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import primary
 from emotion_estimator.replay.align import laps
 from emotion_estimator.replay.facts import Laps

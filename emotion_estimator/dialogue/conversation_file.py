@@ -1,0 +1,205 @@
+"""The conversation file: topics and lines, and the one place that reads and checks it."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emotion_estimator import fields
+from emotion_estimator.dialogue.action import ACTIONS
+from emotion_estimator.errors import InputError
+
+#: What lines are for, beside the actions: the first words, the topic that a service asked for, and
+#: leaving a topic about which everything has been said; with what serves where there are none.
+KINDS: Mapping[str, str] = {
+    'start': 'resume',
+    'choose_topic': 'change_topic',
+    'move_on': 'change_topic',
+}
+
+#: What may stand between braces in a line: the topic's and the previous one's spoken name, and the
+#: next opening or follow-up of the topic.
+PLACEHOLDERS: tuple[str, ...] = ('topic', 'previous', 'opening', 'follow_up')
+
+#: Sentences by approach.
+Pool = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Something to talk about.
+
+    :param name: as it is spoken of.
+    :param openings: sentences that begin it.
+    :param follow_ups: what to say next about it.
+    :param leads_to: ids of topics that follow naturally, the likeliest first.
+    :param fallback: id of the topic to take where nothing new follows; None takes the file's.
+    """
+
+    name: str
+    openings: Pool
+    follow_ups: Pool
+    leads_to: tuple[str, ...] = ()
+    fallback: str | None = None
+
+
+@dataclass(frozen=True)
+class ConversationFile:
+    """A whole conversation file.
+
+    :param language: as BCP 47 has it, for a text-to-speech node.
+    :param say: whether the robot's words come from here; otherwise from the dialogue engine.
+    :param approaches: tones; the conversation begins with the first, whose lines also serve where
+        another has none left.
+    :param topics: by id.
+    :param start: id of the first topic.
+    :param fallback: id of the topic to take where nothing new follows.
+    :param lines: by action or one of ``KINDS``.
+    """
+
+    language: str
+    say: bool
+    approaches: tuple[str, ...]
+    topics: Mapping[str, Topic]
+    start: str
+    fallback: str | None
+    lines: Mapping[str, Pool]
+    origin: str = ''
+
+    def topic_id(self, name: str) -> str:
+        """Return the id of a topic given by id or spoken name, in any case of letters.
+
+        :raises InputError: there is none; lists those that there are.
+        """
+        wanted = name.strip().casefold()
+        for topic_id, topic in self.topics.items():
+            if wanted in (topic_id.casefold(), topic.name.casefold()):
+                return topic_id
+        raise InputError(
+            f'there is no topic {fields.describe(name)}; known are {", ".join(self.topics)}'
+        )
+
+
+def load_conversation(path: Path) -> ConversationFile:
+    """Read and check a conversation file.
+
+    :param path: YAML, as ``config/conversation_en.yaml`` documents it.
+    :raises InputError: unreadable, not YAML, or a field is unknown, missing or out of range; the
+        text names file, topic and field.
+    """
+    return parse_conversation(fields.read_yaml(path), str(path))
+
+
+def parse_conversation(raw: object, origin: str) -> ConversationFile:
+    """Check a conversation already read from YAML or JSON.
+
+    :param raw: the document.
+    :param origin: what to call it in errors.
+    :raises InputError: see :func:`load_conversation`.
+    """
+    table = fields.Table(raw, origin)
+    approaches = table.take('approaches', fields.names, default=('neutral',))
+    language = table.take('language', fields.text, default='en')
+    say = table.take('say', fields.flag, default=True)
+    topics = table.take('topics', _mapping(lambda v, w: _topic(v, w, approaches), 'topic'))
+    known = fields.choice(tuple(topics))
+    start = table.take('start', known, default=next(iter(topics)))
+    fallback = table.take('fallback', known, default=None)
+    kinds = (*ACTIONS, *KINDS)
+    lines = table.take(
+        'lines', _mapping(lambda v, w: _pool(v, w, approaches, PLACEHOLDERS)), default={}
+    )
+    table.finish()
+    for kind in lines:
+        if kind not in kinds:
+            raise InputError(
+                f'{origin}: lines: {fields.describe(kind)} is no known kind of line; '
+                f'known are {", ".join(kinds)}'
+            )
+    for topic_id, topic in topics.items():
+        for field, ids in (('leads_to', topic.leads_to), ('fallback', (topic.fallback,))):
+            for other in ids:
+                if other is not None and other not in topics:
+                    raise InputError(
+                        f'{origin}: topic {topic_id!r}: {field} must name topics of this file '
+                        f'({", ".join(topics)}), not {fields.describe(other)}'
+                    )
+    return ConversationFile(
+        language, say, approaches, topics, start, fallback, lines, origin
+    )  # fmt: skip
+
+
+def _mapping(read: Callable[[object, str], Any], called: str = '') -> fields.Reader[dict[str, Any]]:
+    def reader(value: object, where: str) -> dict[str, Any]:
+        if not isinstance(value, dict) or not value:
+            raise InputError(f'{where} must be a mapping with at least one entry')
+        found: dict[str, Any] = {}
+        for key, item in value.items():
+            name = fields.text(key, f'{where}: name')
+            if name in found:
+                raise InputError(f'{where}: {name!r} stands there twice; rename one')
+            inner = f'{where.rpartition(": ")[0]}: {called} {name!r}' if called else None
+            found[name] = read(item, inner or f'{where}: {name}')
+        return found
+
+    return reader
+
+
+def _topic(value: object, where: str, approaches: tuple[str, ...]) -> Topic:
+    table = fields.Table(value, where)
+
+    def pool(value: object, where: str) -> Pool:
+        return _pool(value, where, approaches, ('topic', 'previous'))
+
+    topic = Topic(
+        name=table.take('name', fields.text),
+        openings=table.take('openings', pool, default={}),
+        follow_ups=table.take('follow_ups', pool, default={}),
+        leads_to=table.take('leads_to', fields.names, default=()),
+        fallback=table.take('fallback', fields.text, default=None),
+    )
+    table.finish()
+    return topic
+
+
+def _pool(
+    value: object, where: str, approaches: tuple[str, ...], placeholders: tuple[str, ...]
+) -> Pool:
+    """Read sentences by approach."""
+    if not isinstance(value, dict):
+        raise InputError(
+            f'{where} must hold sentences by approach ({", ".join(approaches)}), '
+            f'not {fields.describe(value)}'
+        )
+    pool: dict[str, tuple[str, ...]] = {}
+    for approach, sentences in value.items():
+        if approach not in approaches:
+            raise InputError(
+                f'{where}: {fields.describe(approach)} is none of the approaches '
+                f'({", ".join(approaches)})'
+            )
+        at = f'{where}: {approach}'
+        if not isinstance(sentences, list):
+            raise InputError(f'{at} must be a list of sentences, not {fields.describe(sentences)}')
+        pool[approach] = tuple(
+            _sentence(item, f'{at}[{i}]', placeholders) for i, item in enumerate(sentences, 1)
+        )
+    return pool
+
+
+def _sentence(value: object, where: str, placeholders: tuple[str, ...]) -> str:
+    words = fields.text(value, where)
+    try:
+        parts = [part for part in string.Formatter().parse(words) if part[1] is not None]
+    except ValueError as error:
+        raise InputError(f'{where} has a stray brace ({error}); write {{{{ or }}}}') from error
+    for _, name, spec, conversion in parts:
+        if name not in placeholders or spec or conversion:
+            known = ', '.join(f'{{{each}}}' for each in placeholders)
+            raise InputError(
+                f'{where} has {fields.describe(name)} in braces; plain {known} are known'
+            )
+    return words
