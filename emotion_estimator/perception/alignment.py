@@ -44,13 +44,25 @@ def align(landmarks: FloatArray) -> FloatArray:
         their centre.
     """
     points = np.asarray(landmarks, np.float32)
-    rigid = points[..., _RIGID, :]
-    centre = rigid.mean(axis=-2, keepdims=True)
-    size = np.sqrt(((rigid - centre) ** 2).sum(axis=-1).mean(axis=-1))[..., None, None]
-    across = points[..., _LEFT_EYE, :2] - points[..., _RIGHT_EYE, :2]
-    across = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-6)
+    centre, size, across = rigid_frame(points)
+    centre, size = centre[..., None, :], size[..., None, None]
     cosine, sine = across[..., 0, None], across[..., 1, None]
     moved = (points[..., INPUT_POINTS, :] - centre) / np.maximum(size, 1e-6)
     x, y, z = moved[..., 0], moved[..., 1], moved[..., 2]
     level = np.stack([cosine * x + sine * y, cosine * y - sine * x, z], axis=-1)
     return level.astype(np.float32)
+
+
+def rigid_frame(points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return where a face is, how large, and which way its eyes lie: what expressions hardly move.
+
+    :param points: float32 (..., 478, D), landmarks in pixels; D is 2, or 3.
+    :returns: the rigid points' centre (..., D), their root mean square distance from it (...), and
+        the unit vector (..., 2) from the person's right eye to the left.
+    """
+    rigid = points[..., _RIGID, :]
+    centre = rigid.mean(axis=-2, keepdims=True)
+    size = np.sqrt(((rigid - centre) ** 2).sum(axis=-1).mean(axis=-1))
+    across = points[..., _LEFT_EYE, :2] - points[..., _RIGHT_EYE, :2]
+    across = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-6)
+    return centre[..., 0, :], size, across

@@ -1,0 +1,146 @@
+"""``fit appearance``: from stills and what was seen in them to a trained float network."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.errors import InputError
+from emotion_estimator.training.appearance_fit import AppearanceData, AppearanceFit, fit
+from emotion_estimator.training.appearance_network import (
+    VOTES,
+    AppearanceSettings,
+    build_appearance,
+    build_heads,
+    network_pixels,
+)
+from emotion_estimator.training.crop_augment import CropVariation
+from emotion_estimator.training.crops import CropMaker, plain_crops, still_matrices
+from emotion_estimator.training.dataset import FER_CLASSES, PUBLIC_TEST, TRAINING, Stills
+from emotion_estimator.training.feature_set import FeatureSet
+from emotion_estimator.training.grouping import Grouping
+from emotion_estimator.training.legacy_keras import keras
+from emotion_estimator.training.streaming_fit import same_run
+from emotion_estimator.training.branches import spread
+from emotion_estimator.training.tables import write_json
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+#: FER+'s last two votes: the annotator could not tell, and no face.
+_NO_FACE = 9
+
+
+def appearance_folder(run: Path) -> Path:
+    """Return where a run folder keeps the appearance network."""
+    return run / 'checkpoints' / 'appearance'
+
+
+def run_appearance(
+    run: Path,
+    stills: Stills,
+    landmarks: Floats,
+    found: NDArray[np.bool_],
+    sources: list[FeatureSet],
+    grouping: Grouping,
+    settings: AppearanceSettings,
+    training: AppearanceFit,
+    variation: CropVariation,
+) -> dict[str, Any]:
+    """Train on Training, measure each epoch on PublicTest, and keep the averaged weights.
+
+    PrivateTest is not looked at. Interrupted, the same call continues.
+
+    :param landmarks: (N, 478, 2), of the stills, in their pixels; ``found`` (N,).
+    :param sources: blendshapes of the stills.
+    :returns: what ``tables/appearance.json`` says.
+    :raises InputError: Training or PublicTest holds no face.
+    """
+    started = time.monotonic()
+    matrices = still_matrices(landmarks, found)
+    scores, known = blendshapes_of(stills, sources)
+    learned = np.flatnonzero((stills.usage == TRAINING) & ~_no_faces(stills))
+    held = np.flatnonzero((stills.usage == PUBLIC_TEST) & found)
+    if not len(learned) or not len(held):
+        raise InputError('the appearance network needs faces of Training and of PublicTest')
+    folder = appearance_folder(run)
+    same_run(folder, settings, training, variation)
+    # Before the first weights are drawn.
+    keras.utils.set_random_seed(training.seed)
+    pool = np.asarray(spread(scores[learned][known[learned]], settings.branches.floor))
+    network = build_appearance(settings)
+    heads = build_heads(settings, pool.mean(axis=0), pool.std(axis=0) + 0.02)
+    data = AppearanceData(
+        CropMaker(stills.pixels[learned], matrices[learned], variation),
+        np.eye(len(FER_CLASSES), dtype=np.float32)[stills.emotion[learned]],
+        votes_of(stills)[learned], scores[learned], known[learned],
+    )
+    pixels = network_pixels(plain_crops(stills.pixels[held], matrices[held]))
+    truth = stills.emotion[held]
+
+    def validate(network: Any, heads: Any) -> dict[str, float]:
+        embedding = np.concatenate([
+            np.asarray(network(part)) for part in np.array_split(pixels, len(pixels) // 256 + 1)
+        ])
+        seen = known[held].argmax(axis=1)
+        both = np.ones((len(held), 2), np.float32)
+        both[:, 1] = known[held].any(axis=1)
+        alone, _, joined = heads([embedding, scores[held, seen], both])
+        return {**_scores('appearance', np.asarray(alone), truth, grouping),
+                **_scores('joined', np.asarray(joined), truth, grouping)}
+
+    history = fit(network, heads, data, training, validate, folder)
+    network.save_weights(folder / 'appearance.weights.h5')
+    heads.save_weights(folder / 'heads.weights.h5')
+    np.savez(folder / 'spread.npz', mean=pool.mean(axis=0), scale=pool.std(axis=0) + 0.02)
+    table = {
+        'model': 'appearance', 'settings': asdict(settings), 'training': asdict(training),
+        'variation': asdict(variation), 'parameters': int(network.count_params()),
+        'seconds_of_this_call': round(time.monotonic() - started, 1), 'history': history,
+    }
+    write_json(table, run / 'tables' / 'appearance.json')
+    return table
+
+
+def blendshapes_of(
+    stills: Stills, sources: list[FeatureSet]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return what each of K sources saw in each still: (N, K, 52), and whether it did (N, K)."""
+    row_of = {int(number): row for row, number in enumerate(stills.image_id)}
+    scores = np.zeros((len(stills), len(sources), 52), np.float32)
+    known = np.zeros((len(stills), len(sources)), bool)
+    for k, source in enumerate(sources):
+        plain = source.where(~source.augmented)
+        rows = [row_of[int(number)] for number in plain.image_id]
+        scores[rows, k], known[rows, k] = plain.blendshapes, True
+    return scores, known
+
+
+def votes_of(stills: Stills) -> Floats:
+    """Return the shares of the annotators' votes (N, 10); noughts where the data has none."""
+    if stills.ferplus_votes is None:
+        return np.zeros((len(stills), VOTES), np.float32)
+    votes = stills.ferplus_votes.astype(np.float32)
+    return votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
+
+
+def _no_faces(stills: Stills) -> NDArray[np.bool_]:
+    return votes_of(stills)[:, _NO_FACE] > 0.5
+
+
+def _scores(name: str, logits: Floats, truth: Ints, grouping: Grouping) -> dict[str, float]:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    told = powers / powers.sum(axis=1, keepdims=True)
+    labels = (told @ grouping.matrix).argmax(axis=1)
+    return {
+        f'{name}_seven': round(float((told.argmax(axis=1) == truth).mean()), 4),
+        f'{name}_labels': round(float((labels == grouping.to_label[truth]).mean()), 4),
+        f'{name}_cross_entropy': round(
+            float(-np.log(np.maximum(told[np.arange(len(truth)), truth], 1e-9)).mean()), 4
+        ),
+    }
