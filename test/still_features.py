@@ -22,4 +22,5 @@ def made_features(copies=1):
     return FeatureSet(
         'face_landmarker', scores[rows], emotion[rows], usage[rows], image[rows],
         np.zeros(len(rows), bool), np.arange(len(rows)) >= 180,
+        np.zeros((len(rows), 48, 48), np.uint8),
     )

@@ -17,6 +17,7 @@ def features(source: str, ids: list[int]) -> FeatureSet:
     return FeatureSet(
         source, np.full((len(ids), 52), 0.1, np.float32), number % 7, number % 3, number,
         np.zeros(len(ids), bool), np.arange(len(ids)) >= len(ids) - 2,
+        np.zeros((len(ids), 48, 48), np.uint8),
     )
 
 

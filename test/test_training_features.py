@@ -18,8 +18,9 @@ from emotion_estimator.engine import on_dask, on_processes
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.evaluation import read_blendshape_table
 from emotion_estimator.model_card import models_dir
+from emotion_estimator.perception.face_crop import crop
 from emotion_estimator.training.dataset import FER_CLASSES, TO_LABEL, Stills
-from emotion_estimator.training.extract import extract
+from emotion_estimator.training.extract import extract, extract_outlines
 from emotion_estimator.training.feature_set import FeatureSet, load_features, save_features
 from emotion_estimator.training.feature_table import write_tables
 from emotion_estimator.training.features import Places, feature_sets, seen_by_both
@@ -38,6 +39,19 @@ def _stills(usage: Sequence[int]) -> Stills:
         image_id=np.arange(count) + 1000,
         duplicate=np.zeros(count, bool),
     )
+
+
+def _face(shift: Any) -> Any:
+    """Return made landmarks (478, 3) in pixels of the enlarged still, moved to the right."""
+    points = np.random.default_rng(9).normal(0, 30, (478, 3)) + np.array([160, 160, 0])
+    return points + np.array([shift, 0, 0])
+
+
+def _outlines(task: Any) -> dict[str, Any]:
+    """Return where no Face Landmarker saw faces: a still pixel further right in each row."""
+    found = task.rows % 5 != 0
+    landmarks = np.array([_face(4.0 * row) for row in task.rows]) * found[:, None, None]
+    return {'landmarks': landmarks.astype(np.float32), 'found': found}
 
 
 def _answers(task: Any) -> dict[str, Any]:
@@ -65,7 +79,7 @@ class _Runner:
             if len(self.tasks) == self._stop:
                 raise KeyboardInterrupt
             self.tasks.append(task)
-            yield index, _answers(task)
+            yield index, _outlines(task) if 'outline' in work.__name__ else _answers(task)
 
 
 @pytest.fixture
@@ -170,6 +184,40 @@ def test_rows_of_a_feature_set_belong_to_their_images(tmp_path, teacher: Path) -
     assert 0 <= sets['face_mesh'].blendshapes.min() <= sets['face_mesh'].blendshapes.max() <= 1
 
 
+def test_crops_are_cut_from_the_stills_by_each_sources_own_landmarks(
+    tmp_path, teacher: Path
+) -> None:
+    stills = _stills([0, 0, 1, 1, 2, 2])
+    sets = feature_sets(stills, _places(tmp_path / 'cache', teacher), 1, _Runner())
+    table = sets['face_landmarker']
+    for row in np.flatnonzero(~table.augmented):
+        number = int(table.image_id[row]) - 1000
+        # Enlarged: four times, behind a border of 16 still pixels, pixel centres kept.
+        landmarks = (_face(4.0 * number)[:, :2] - 159.5) / 4 + 23.5
+        still = np.repeat(stills.pixels[number][:, :, None], 3, axis=2)
+        wanted = crop(still, landmarks.astype(np.float32))
+        assert np.abs(table.crops[row].astype(int) - wanted).mean() < 1
+    assert table.crops.dtype == np.uint8
+    assert not table.crops[table.augmented].any()
+    assert not np.array_equal(table.crops, sets['face_mesh'].crops)
+
+
+def test_outlines_are_looked_for_once_and_leave_the_other_chunks_alone(
+    tmp_path, teacher: Path
+) -> None:
+    stills, cache = _stills([0] * 300), tmp_path / 'cache'
+    extract(stills, np.arange(300), teacher, cache, processes=_Runner())
+    before = {path: path.read_bytes() for path in cache.rglob('*.npz')}
+    first, second = _Runner(), _Runner()
+    feature_sets(stills, _places(cache, teacher), 0, first, ['face_landmarker', 'face_mesh'])
+    assert [task.look for task in first.tasks] == ['plain', 'plain']
+    assert {path: path.read_bytes() for path in before} == before
+    outlines = extract_outlines(stills, np.arange(300), teacher, cache, second)
+    assert not second.tasks
+    assert outlines.landmarks.shape == (300, 478, 3)
+    assert outlines.found.sum() == 240
+
+
 def test_without_a_teacher_only_the_mesh_looks(tmp_path) -> None:
     runner = _Runner()
     places = _places(tmp_path, None)
@@ -200,13 +248,15 @@ def table() -> FeatureSet:
         image_id=np.array([11, 22, 33, 44, 55, 66, 77, 11]),
         duplicate=np.array([False] * 6 + [True, False]),
         augmented=np.array([False] * 7 + [True]),
+        crops=rng.integers(0, 256, (8, 48, 48)).astype(np.uint8),
     )
 
 
 def test_features_are_read_back(tmp_path, table: FeatureSet) -> None:
     got = load_features(save_features(table, tmp_path / 'features' / 'face_mesh.npz'))
     assert got.source == 'face_mesh'
-    for name in ('blendshapes', 'emotion', 'usage', 'image_id', 'duplicate', 'augmented'):
+    for name in ('blendshapes', 'emotion', 'usage', 'image_id', 'duplicate', 'augmented',
+                 'crops'):
         np.testing.assert_array_equal(getattr(got, name), getattr(table, name))
         assert getattr(got, name).dtype == getattr(table, name).dtype
 
@@ -218,6 +268,9 @@ def test_features_are_read_back(tmp_path, table: FeatureSet) -> None:
     ({'blendshapes': np.full((8, 52), np.nan, np.float32)}, 'not in 0 to 1'),
     ({'image_id': np.zeros(7, int)}, r'image_id is \(7,\) instead'),
     ({'emotion': np.full(8, 7)}, 'emotion is not always 0 to 6'),
+    ({'crops': None}, 'has no array crops'),
+    ({'crops': np.zeros((8, 48, 47), np.uint8)}, r'crops is \(8, 48, 47\) instead'),
+    ({'crops': np.zeros((8, 48, 48), np.float32)}, 'crops are float32 instead of uint8'),
 ])
 def test_other_arrays_are_refused(tmp_path, table: FeatureSet, change, message: str) -> None:
     arrays = {**vars(table), **change}

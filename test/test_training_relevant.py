@@ -23,6 +23,7 @@ def table() -> FeatureSet:
     return FeatureSet(
         'face_mesh', blendshapes, np.zeros(3 * count, int), usage, np.arange(3 * count),
         np.zeros(3 * count, bool), np.repeat([False, False, True], count),
+        np.zeros((3 * count, 48, 48), np.uint8),
     )
 
 

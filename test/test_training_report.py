@@ -37,7 +37,7 @@ def material() -> Material:
     usage = np.where(np.arange(60) % 2, 1, 2)
     duplicate = np.arange(60) == 0
     features = FeatureSet('face_mesh', seen.blendshapes, seen.emotion, usage, seen.image_id,
-                          duplicate, seen.augmented)
+                          duplicate, seen.augmented, seen.crops)
     stills = Stills(np.full((60, 48, 48), 90, np.uint8), seen.emotion, usage, seen.image_id,
                     duplicate)
     # One image in which nobody is found, and one that every model takes for another.

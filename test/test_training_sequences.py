@@ -145,7 +145,7 @@ def test_a_pool_of_one_kind_is_refused(emotion: int) -> None:
 def features(kinds: np.ndarray) -> FeatureSet:
     nothing = np.zeros(70, bool)
     return FeatureSet('face_mesh', POOL, kinds, np.zeros(70, np.int64), np.arange(70), nothing,
-                      nothing)
+                      nothing, np.zeros((70, 48, 48), np.uint8))
 
 
 def test_a_picture_is_drawn(tmp_path) -> None:

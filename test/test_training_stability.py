@@ -71,7 +71,7 @@ def faces(smile: float = 0.95) -> FeatureSet:
     blendshapes[:20, SMILE], blendshapes[20:40, FROWN] = smile, 0.95
     emotion = np.repeat([HAPPY, SAD, NEUTRAL], 20)
     return FeatureSet('face_mesh', blendshapes, emotion, np.full(60, 1), np.arange(60),
-                      np.zeros(60, bool), np.zeros(60, bool))
+                      np.zeros(60, bool), np.zeros(60, bool), np.zeros((60, 48, 48), np.uint8))
 
 
 def test_flips_are_changes_of_the_best_label() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.perception.classifier import EmotionClassifier
+from emotion_estimator.perception.face_crop import SIDE
 from emotion_estimator.training.dataset import Stills
 from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.features import Seen
@@ -180,4 +181,5 @@ def _features(name: str, seen: Seen, stills: Stills | None) -> FeatureSet:
     return FeatureSet(
         name, seen.blendshapes[found], stills.emotion[found], stills.usage[found],
         stills.image_id[found], stills.duplicate[found], np.zeros(int(found.sum()), bool),
+        np.zeros((int(found.sum()), SIDE, SIDE), np.uint8),
     )

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,18 @@ class Extracted:
     mesh: NDArray[np.float32]
     teacher_found: NDArray[np.bool_]
     mesh_found: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Outlines:
+    """Where the Face Landmarker sees faces in stills; rows of zeros where it found none.
+
+    :param landmarks: float32 (N, 478, 3), in pixels of the enlarged image.
+    :param found: bool (N,).
+    """
+
+    landmarks: NDArray[np.float32]
+    found: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +144,18 @@ def _see(task: _Task) -> dict[str, NDArray[Any]]:
             'teacher_found': found[0], 'mesh_found': found[1]}
 
 
+def _outline(task: _Task) -> dict[str, NDArray[Any]]:
+    """Return the arrays of :class:`Outlines` for one chunk."""
+    landmarker, _ = _sources(task.teacher, False)
+    landmarks = np.zeros((len(task.rows), 478, 3), np.float32)
+    found = np.zeros(len(task.rows), bool)
+    for position in range(len(task.rows)):
+        faces = landmarker(Frame(_image(task, position), 0.0)) if landmarker else ()
+        if faces:
+            landmarks[position], found[position] = faces[0].landmarks, True
+    return {'landmarks': landmarks, 'found': found}
+
+
 def extract(
     stills: Stills,
     rows: NDArray[np.int64],
@@ -162,32 +186,75 @@ def extract(
     :raises InputError: there are no rows.
     :raises ModelError: the Face Landmarker's file cannot be read or opened.
     """
+    suffix = f'-{look}' if look in ('mirrored', 'rotated') else ''
+
+    def task(part: NDArray[np.int64]) -> _Task:
+        known = None if landmarks is None else landmarks[part]
+        return _Task(
+            part, stills.pixels[part], known, look, seed, _absolute(teacher), with_mesh
+        )
+
+    _some(rows)
+    folder = cache / f'{_identity(stills, rows, teacher, with_mesh)}-seed{seed}{suffix}'
+    paths = _in_chunks(_see, task, rows, folder, f'{look} {seed}', processes)
+    return Extracted(**_read(paths, [field.name for field in fields(Extracted)]))
+
+
+def extract_outlines(
+    stills: Stills,
+    rows: NDArray[np.int64],
+    teacher: Path,
+    cache: Path,
+    processes: int | Runner | None = None,
+) -> Outlines:
+    """Run the Face Landmarker over enlarged stills, for its landmarks.
+
+    :func:`extract` keeps only its blendshapes, in chunks that stay valid. The parameters are
+    those of :func:`extract`, whose ``plain`` look this is, and the errors too.
+    """
+    def task(part: NDArray[np.int64]) -> _Task:
+        return _Task(part, stills.pixels[part], None, 'plain', 0, _absolute(teacher), False)
+
+    _some(rows)
+    folder = cache / f'{_identity(stills, rows, teacher, False)}-outlines'
+    paths = _in_chunks(_outline, task, rows, folder, "the teacher's", processes)
+    return Outlines(**_read(paths, [field.name for field in fields(Outlines)]))
+
+
+def _some(rows: NDArray[np.int64]) -> None:
     if not len(rows):
         raise InputError('there are no images to look at; see "emotion-estimator training data"')
-    suffix = f'-{look}' if look in ('mirrored', 'rotated') else ''
-    identity = _identity(stills, rows, teacher, with_mesh)
-    folder = cache / f'{identity}-seed{seed}{suffix}'
+
+
+def _absolute(teacher: Path | None) -> Path | None:
+    """Return the path that holds for a worker that runs in another folder."""
+    return None if teacher is None else teacher.absolute()
+
+
+def _in_chunks(
+    work: Callable[[_Task], dict[str, NDArray[Any]]],
+    task: Callable[[NDArray[np.int64]], _Task],
+    rows: NDArray[np.int64],
+    folder: Path,
+    title: str,
+    processes: int | Runner | None,
+) -> list[Path]:
+    """Write what ``work`` returns of each chunk of rows; return the files, old and new."""
     folder.mkdir(parents=True, exist_ok=True)
-    # A worker may run in another folder.
-    where = None if teacher is None else teacher.absolute()
     paths, missing = [], {}
     for start in range(0, len(rows), _CHUNK):
-        part = rows[start:start + _CHUNK]
         paths.append(folder / f'{start:06d}.npz')
         if not paths[-1].exists():
-            known = None if landmarks is None else landmarks[part]
-            missing[paths[-1]] = _Task(
-                part, stills.pixels[part], known, look, seed, where, with_mesh
-            )
+            missing[paths[-1]] = task(rows[start:start + _CHUNK])
     targets = list(missing)
     with tqdm(total=len(paths), initial=len(paths) - len(targets), unit='chunk',
-              desc=f'landmarks, {look} {seed}', disable=not targets) as bar:
-        for index, arrays in runner_of(processes)(_see, list(missing.values())):
+              desc=f'landmarks, {title}', disable=not targets) as bar:
+        for index, arrays in runner_of(processes)(work, list(missing.values())):
             partial = targets[index].with_suffix('.partial.npz')
             np.savez(partial, **arrays)
             partial.replace(targets[index])
             bar.update()
-    return _read(paths)
+    return paths
 
 
 def _identity(
@@ -214,13 +281,13 @@ def _content(model: Path) -> bytes:
         ) from error
 
 
-def _read(paths: Sequence[Path]) -> Extracted:
+def _read(paths: Sequence[Path], names: Sequence[str]) -> dict[str, NDArray[Any]]:
     chunks: dict[str, list[NDArray[Any]]] = {}
     for path in paths:
         try:
             with np.load(path) as data:
-                for field in fields(Extracted):
-                    chunks.setdefault(field.name, []).append(data[field.name])
+                for name in names:
+                    chunks.setdefault(name, []).append(data[name])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f'{path} is damaged; delete it and call again') from error
-    return Extracted(**{name: np.concatenate(parts) for name, parts in chunks.items()})
+    return {name: np.concatenate(parts) for name, parts in chunks.items()}

@@ -1,4 +1,4 @@
-"""A table of blendshapes with what is known of each face: what every model is trained from."""
+"""A table of blendshapes and crops, with what is known of each face: what models learn from."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.perception.face_crop import SIDE
 from emotion_estimator.training.fer2013 import FER_CLASSES, SPLITS
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureSet:
-    """Blendshapes of the faces that one landmark source found.
+    """Blendshapes and crops of the faces that one landmark source found.
 
     :param source: ``face_landmarker`` or ``face_mesh``.
     :param blendshapes: float32 (N, 52), 0 to 1, in ``BLENDSHAPE_NAMES`` order.
@@ -25,6 +26,8 @@ class FeatureSet:
     :param image_id: int64 (N,), the image's row in FER2013's own file.
     :param duplicate: bool (N,), a test image that is a training image too.
     :param augmented: bool (N,), seen on a rotated or flipped copy (Training only).
+    :param crops: uint8 (N, 48, 48), the face as the appearance network sees it, cut from the still
+        by the source's landmarks; zeros where ``augmented``.
     """
 
     source: str
@@ -34,6 +37,7 @@ class FeatureSet:
     image_id: NDArray[np.int64]
     duplicate: NDArray[np.bool_]
     augmented: NDArray[np.bool_]
+    crops: NDArray[np.uint8]
 
     def __len__(self) -> int:
         """Return the number of faces."""
@@ -75,13 +79,16 @@ def load_features(path: Path) -> FeatureSet:
         ) from error
     source = str(arrays.pop('source'))
     count = len(np.atleast_1d(arrays['emotion']))
+    of_a_face = {'blendshapes': (len(BLENDSHAPE_NAMES),), 'crops': (SIDE, SIDE)}
     for name, array in arrays.items():
-        shape = (count, len(BLENDSHAPE_NAMES)) if name == 'blendshapes' else (count,)
+        shape = (count, *of_a_face.get(name, ()))
         if array.shape != shape:
             raise InputError(f'{path}: {name} is {array.shape} instead of {shape}; {_AGAIN}')
     blendshapes = arrays.pop('blendshapes').astype(np.float32)
     if not ((blendshapes >= 0) & (blendshapes <= 1)).all():
         raise InputError(f'{path}: a blendshape is not in 0 to 1; {_AGAIN}')
+    if arrays['crops'].dtype != np.uint8:
+        raise InputError(f"{path}: crops are {arrays['crops'].dtype} instead of uint8; {_AGAIN}")
     for name, end in (('emotion', len(FER_CLASSES)), ('usage', len(SPLITS))):
         if not np.isin(arrays[name], range(end)).all():
             raise InputError(f'{path}: {name} is not always 0 to {end - 1}; {_AGAIN}')

@@ -14,9 +14,11 @@ from emotion_estimator.engine import Runner
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.alignment import align
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
+from emotion_estimator.perception.face_crop import SIDE
 from emotion_estimator.training.augment import Enlargement
+from emotion_estimator.training.crops import landmarks_in_stills, plain_crops, still_matrices
 from emotion_estimator.training.dataset import TRAINING, Stills
-from emotion_estimator.training.extract import Extracted, extract
+from emotion_estimator.training.extract import Extracted, extract, extract_outlines
 from emotion_estimator.training.feature_set import FeatureSet
 
 Floats = NDArray[np.float32]
@@ -145,6 +147,26 @@ def _seen_in(
     return seen
 
 
+def _matrices_in(
+    extracted: Extracted,
+    stills: Stills,
+    places: Places,
+    sources: Sequence[str],
+    processes: Processes,
+) -> dict[str, Floats]:
+    """Return the maps (N, 2, 3) from stills to crops, by the landmarks of each source."""
+    matrices = {}
+    if LANDMARKER in sources and places.teacher is not None:
+        seen = extract_outlines(
+            stills, np.arange(len(stills)), places.teacher, places.cache, processes
+        )
+        matrices[LANDMARKER] = still_matrices(landmarks_in_stills(seen.landmarks), seen.found)
+    if MESH in sources:
+        landmarks = landmarks_in_stills(extracted.mesh)
+        matrices[MESH] = still_matrices(landmarks, extracted.mesh_found)
+    return matrices
+
+
 def seen_by_both(
     stills: Stills,
     places: Places,
@@ -169,10 +191,11 @@ def feature_sets(
     processes: Processes = None,
     sources: Sequence[str] = SOURCES,
 ) -> dict[str, FeatureSet]:
-    """Return the blendshapes of every face that each landmark source finds, by the source's name.
+    """Return blendshapes and crop of every face that each landmark source finds, by its name.
 
     First the images as they are, of all splits; then ``augment`` passes over those of Training,
-    each image turned and flipped at random before the source looks at it (seed 001, 3.2.4).
+    each image turned and flipped at random before the source looks at it (seed 001, 3.2.4); these
+    have crops of zeros, since crops are varied by :mod:`~emotion_estimator.training.crops`.
 
     :param places: without a ``teacher`` the Face Landmarker is left out.
     :param augment: passes, 0 or more; pass k is made with seed k, and found in the cache later.
@@ -180,9 +203,11 @@ def feature_sets(
     :raises InputError: no source is left.
     """
     wanted = available(sources, places)
-    plain = seen_by_both(stills, places, processes, wanted)
-    rows = [np.arange(len(stills))]
-    passes = [plain]
+    everything = np.arange(len(stills))
+    extracted = _look(stills, everything, places, wanted, processes)
+    matrices = _matrices_in(extracted, stills, places, wanted, processes)
+    rows = [everything]
+    passes = [_seen_in(extracted, places, wanted)]
     training = np.flatnonzero(stills.usage == TRAINING)
     # A set without Training has nothing to augment.
     for seed in range(1, augment + 1 if len(training) else 1):
@@ -190,15 +215,23 @@ def feature_sets(
         passes.append(_seen_in(extracted, places, wanted))
         rows.append(training)
     return {
-        name: _gather(name, stills, rows, [seen[name] for seen in passes]) for name in wanted
+        name: _gather(name, stills, rows, [seen[name] for seen in passes], matrices[name])
+        for name in wanted
     }
 
 
 def _gather(
-    name: str, stills: Stills, rows: Sequence[NDArray[np.int64]], passes: Sequence[Seen]
+    name: str,
+    stills: Stills,
+    rows: Sequence[NDArray[np.int64]],
+    passes: Sequence[Seen],
+    matrices: Floats,
 ) -> FeatureSet:
     found = [part[seen.found] for part, seen in zip(rows, passes)]
     row = np.concatenate(found)
+    plain = found[0]
+    crops = np.zeros((len(row), SIDE, SIDE), np.uint8)
+    crops[:len(plain)] = plain_crops(stills.pixels[plain], matrices[plain])
     return FeatureSet(
         source=name,
         blendshapes=np.concatenate([seen.blendshapes[seen.found] for seen in passes]),
@@ -206,5 +239,6 @@ def _gather(
         usage=stills.usage[row],
         image_id=stills.image_id[row],
         duplicate=stills.duplicate[row],
-        augmented=np.arange(len(row)) >= len(found[0]),
+        augmented=np.arange(len(row)) >= len(plain),
+        crops=crops,
     )
