@@ -27,7 +27,7 @@ INPUT_POINTS: tuple[int, ...] = (
 
 #: Points that expressions hardly move; they give centre and size: outer and inner eye corners,
 #: bridge of the nose, temples.
-_RIGID = (33, 133, 362, 263, 168, 6, 197, 127, 356, 234, 454, 10)
+_RIGID = np.array([33, 133, 362, 263, 168, 6, 197, 127, 356, 234, 454, 10])
 
 #: Outer eye corners of the person's right and left eye.
 _RIGHT_EYE, _LEFT_EYE = 33, 263
@@ -60,9 +60,12 @@ def rigid_frame(points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]
     :returns: the rigid points' centre (..., D), their root mean square distance from it (...), and
         the unit vector (..., 2) from the person's right eye to the left.
     """
+    # Once per face and frame: no array functions written in Python, such as mean and norm.
     rigid = points[..., _RIGID, :]
-    centre = rigid.mean(axis=-2, keepdims=True)
-    size = np.sqrt(((rigid - centre) ** 2).sum(axis=-1).mean(axis=-1))
+    centre = np.add.reduce(rigid, axis=-2, keepdims=True) / np.float32(len(_RIGID))
+    away = np.square(rigid - centre)
+    mean = np.add.reduce(np.add.reduce(away, axis=-1), axis=-1) / np.float32(len(_RIGID))
     across = points[..., _LEFT_EYE, :2] - points[..., _RIGHT_EYE, :2]
-    across = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-6)
-    return centre[..., 0, :], size, across
+    length = np.sqrt(np.add.reduce(np.square(across), axis=-1, keepdims=True))
+    across = across / np.maximum(length, 1e-6)
+    return centre[..., 0, :], np.sqrt(mean), across

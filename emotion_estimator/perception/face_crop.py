@@ -5,10 +5,14 @@ The same functions feed training and the robot, so that both see the same pixels
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import cv2
 import numpy as np
 
 from emotion_estimator.emotion import FloatArray
+from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.perception.alignment import rigid_frame
 
@@ -26,6 +30,16 @@ _EXTENT, _BELOW = 3.7, 0.4
 #: as a picture.
 _MEAN, _DEVIATION, _LEAST_DEVIATION = 128.0, 56.0, 4.0
 
+#: No camera's pixel lies as far from the first one.
+_FARTHEST = 1e6
+
+#: Where a crop is looked at for how much of it the image has, and how much that must be.
+_SAMPLES = tuple((x * SIDE / 4 + 5.5, y * SIDE / 4 + 5.5) for x in range(4) for y in range(4))
+_LEAST_SHOWN = 0.5
+
+_GREYS = np.arange(256, dtype=np.float64)
+_CORNERS = ((-1, -1), (SIDE, -1), (SIDE, SIDE), (-1, SIDE))
+
 
 def crop_matrix(landmarks: FloatArray) -> FloatArray:
     """Return the affine map (2, 3) from pixels of the image to pixels of the crop.
@@ -33,12 +47,25 @@ def crop_matrix(landmarks: FloatArray) -> FloatArray:
     Unchanged by what the face expresses as far as its rigid points are.
 
     :param landmarks: (478, 2 or more) in pixels.
+    :raises InputError: they are no face: not finite, all in one place, or both eyes are.
     """
-    centre, size, (cosine, sine) = rigid_frame(landmarks[:, :2])
+    with np.errstate(over='ignore', invalid='ignore'):
+        centre, spread, (cosine, sine) = rigid_frame(landmarks[:, :2])
+    # Python's numbers, which all versions of NumPy multiply by float32 alike.
+    size, away = float(spread), float(abs(centre).max())
+    # Written so that what is no number fits nothing.
+    if not (0 < size < _FARTHEST and away < _FARTHEST and abs(cosine) + abs(sine) > 0):
+        raise InputError(
+            f'face crop needs the landmarks of a face in pixels, got some of size {size:g} that '
+            f'lie up to {away:g} from the first pixel; leave this face out'
+        )
     scale = SIDE / (_EXTENT * max(size, 1e-6))
+    matrix = np.empty((2, 3), np.float32)
     turn = scale * np.array([[cosine, sine], [-sine, cosine]], np.float32)
     middle = np.array([(SIDE - 1) / 2, (SIDE - 1) / 2 - scale * _BELOW * size], np.float32)
-    return np.column_stack([turn, middle - turn @ centre]).astype(np.float32)
+    matrix[:, :2] = turn
+    matrix[:, 2] = middle - turn @ centre
+    return matrix
 
 
 def cut(image: RgbImage, matrix: FloatArray) -> RgbImage:
@@ -47,40 +74,12 @@ def cut(image: RgbImage, matrix: FloatArray) -> RgbImage:
     :param image: uint8 (H, W, 3) RGB or (H, W) grey; beyond its border its edge goes on.
     :returns: uint8 (48, 48), grey.
     """
-    part, matrix = _reduced(image, np.asarray(matrix, np.float64))
-    if part.ndim == 3:
-        part = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
+    part, matrix = _reduced(image, matrix)
+    grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY) if part.ndim == 3 else part
     patch = cv2.warpAffine(
-        part, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        grey, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(patch, np.uint8)
-
-
-def _reduced(image: RgbImage, matrix: FloatArray) -> tuple[RgbImage, FloatArray]:
-    """Return the part of the image that the crop needs, no finer than twice as fine, and its map.
-
-    Without averaging first, single pixels of a large face would stand for many.
-    """
-    height, width = image.shape[:2]
-    corners = np.array([(-1, -1), (SIDE, -1), (SIDE, SIDE), (-1, SIDE)], np.float64)
-    outline = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-    times = max(int(1 / max(np.hypot(*matrix[:, 0]), 1e-6)), 1)
-    # At least one pixel of the image, also of a face that lies outside of it.
-    low = np.clip(np.floor(outline.min(axis=0)) - 1, 0, (width - 1, height - 1)).astype(int)
-    high = np.clip(np.ceil(outline.max(axis=0)) + 2, low + 1, (width, height)).astype(int)
-    part = image[low[1]:high[1], low[0]:high[0]]
-    size = (high - low) // times
-    if times > 1 and size.min() > 0:
-        part = cv2.resize(
-            part[:size[1] * times, :size[0] * times], (int(size[0]), int(size[1])),
-            interpolation=cv2.INTER_AREA,
-        )
-    else:
-        times = 1
-    # Centres of pixels, to centres of groups of pixels.
-    offset = low + (times - 1) / 2
-    linear = matrix[:, :2] * times
-    return part, np.column_stack([linear, matrix[:, 2] + matrix[:, :2] @ offset])
 
 
 def even(grey: RgbImage) -> RgbImage:
@@ -89,10 +88,7 @@ def even(grey: RgbImage) -> RgbImage:
     :param grey: uint8 (48, 48).
     :returns: the same; what leaves 0 to 255 is clipped. A plain area stays plain.
     """
-    mean, deviation = (float(one[0, 0]) for one in cv2.meanStdDev(grey))
-    gain = _DEVIATION / max(deviation, _LEAST_DEVIATION)
-    table = np.clip(np.round((np.arange(256) - mean) * gain + _MEAN), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(grey, table), np.uint8)
+    return _evened(grey, *_light(grey))
 
 
 def crop(image: RgbImage, landmarks: FloatArray) -> RgbImage:
@@ -101,5 +97,83 @@ def crop(image: RgbImage, landmarks: FloatArray) -> RgbImage:
     :param image: uint8 (H, W, 3), RGB.
     :param landmarks: (478, 2 or more), of the face, in pixels of the image.
     :returns: uint8 (48, 48), grey.
+    :raises InputError: the landmarks are no face, see :func:`crop_matrix`.
     """
     return even(cut(image, crop_matrix(landmarks)))
+
+
+def visible_crop(image: RgbImage, landmarks: FloatArray) -> RgbImage | None:
+    """Return what :func:`crop` does where the image shows the face, None where it does not.
+
+    It does not where more than half of the crop lies outside of the image, where all of it is of
+    one grey, as in the dark or behind a hand on the lens, and where the landmarks are no face.
+    """
+    try:
+        matrix = crop_matrix(landmarks)
+    except InputError:
+        return None
+    height, width = image.shape[:2]
+    points = _in_image(matrix, _SAMPLES)
+    shown = sum(-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5 for x, y in points)
+    if shown < _LEAST_SHOWN * len(_SAMPLES):
+        return None
+    grey = cut(image, matrix)
+    mean, deviation = _light(grey)
+    return _evened(grey, mean, deviation) if deviation >= _LEAST_DEVIATION else None
+
+
+def _in_image(
+    matrix: FloatArray, points: tuple[tuple[float, float], ...]
+) -> list[tuple[float, float]]:
+    """Return where points of the crop lie in the image."""
+    (a, b, right), (c, d, down) = matrix.tolist()
+    area = a * d - b * c
+    moved = [(x - right, y - down) for x, y in points]
+    return [((d * x - b * y) / area, (a * y - c * x) / area) for x, y in moved]
+
+
+def _reduced(image: RgbImage, matrix: FloatArray) -> tuple[RgbImage, FloatArray]:
+    """Return the part of the image that the crop needs, no finer than twice as fine, and its map.
+
+    Without averaging first, single pixels of a large face would stand for many.
+    """
+    height, width = image.shape[:2]
+    # Python's own numbers: for so few, arrays take several times as long.
+    across, along = zip(*_in_image(matrix, _CORNERS))
+    (a, b, right), (c, d, down) = matrix.tolist()
+    times = max(int(1 / max(math.hypot(a, c), 1e-6)), 1)
+    # At least one pixel of the image, also of a face that lies outside of it.
+    left, end = _range(across, width)
+    top, bottom = _range(along, height)
+    part: Any = image[top:bottom, left:end]
+    columns, rows = (end - left) // times, (bottom - top) // times
+    if times > 1 and min(columns, rows) > 0:
+        part = cv2.resize(
+            part[: rows * times, : columns * times], (columns, rows), interpolation=cv2.INTER_AREA
+        )
+    else:
+        times = 1
+    # Centres of pixels, to centres of groups of pixels.
+    x, y = left + (times - 1) / 2, top + (times - 1) / 2
+    return part, np.array([
+        [a * times, b * times, right + (a * x + b * y)],
+        [c * times, d * times, down + (c * x + d * y)],
+    ])
+
+
+def _range(values: tuple[float, ...], size: int) -> tuple[int, int]:
+    """Return the first and the last but one pixel of a row or column that values span."""
+    first = min(max(math.floor(min(values)) - 1, 0), size - 1)
+    return first, min(max(math.ceil(max(values)) + 2, first + 1), size)
+
+
+def _light(grey: RgbImage) -> tuple[float, float]:
+    """Return mean and standard deviation of the grey values."""
+    mean, deviation = cv2.meanStdDev(grey)
+    return float(mean[0, 0]), float(deviation[0, 0])
+
+
+def _evened(grey: RgbImage, mean: float, deviation: float) -> RgbImage:
+    gain = _DEVIATION / max(deviation, _LEAST_DEVIATION)
+    table = np.rint((_GREYS - mean) * gain + _MEAN)
+    return np.asarray(cv2.LUT(grey, table.clip(0, 255).astype(np.uint8)), np.uint8)
