@@ -19,19 +19,29 @@ class Affect(NamedTuple):
     arousal: float
 
 
-#: Mean ratings of the words "happy" and "sad" (pleasure and arousal; dominance is left out):
-#: J. A. Russell and A. Mehrabian, "Evidence for a three-factor theory of emotions", Journal of
-#: Research in Personality 11 (1977) 273-294. They lie in the quadrants that Russell's circumplex
-#: ("A circumplex model of affect", J. Pers. Soc. Psychol. 39 (1980) 1161-1178) gives the words.
+#: Mean ratings of the words "angry", "disgusted", "fearful", "happy", "sad" and "surprised"
+#: (pleasure and arousal; dominance is left out): J. A. Russell and A. Mehrabian, "Evidence for a
+#: three-factor theory of emotions", Journal of Research in Personality 11 (1977) 273-294. They lie
+#: in the quadrants that Russell's circumplex ("A circumplex model of affect", J. Pers. Soc.
+#: Psychol. 39 (1980) 1161-1178) gives the words. A neutral face is the origin.
 COORDINATES: Mapping[str, Affect] = MappingProxyType(
-    {'happy': Affect(0.81, 0.51), 'sad': Affect(-0.63, -0.27)}
+    {
+        'angry': Affect(-0.51, 0.59),
+        'disgust': Affect(-0.60, 0.35),
+        'fear': Affect(-0.64, 0.60),
+        'happy': Affect(0.81, 0.51),
+        'sad': Affect(-0.63, -0.27),
+        'surprise': Affect(0.40, 0.67),
+        'neutral': Affect(0.0, 0.0),
+    }
 )
 
 
 def affect(probabilities: Iterable[tuple[str, float]]) -> Affect:
     """Return the expected point of the plane: the labels' coordinates weighted by probability.
 
-    A label without coordinates ("unknown", or one of a model to come) stands for no evidence: it
+    The estimator gives the seven basic expressions, whichever vocabulary it answers in. A label
+    without coordinates ("unknown", or one of a model to come) stands for no evidence: it
     adds nothing, and what probability it has draws the point to the origin. So the answer moves
     smoothly while a face changes, and lies near the origin while the model is unsure. It is what
     the words mean to raters, not a measurement: it says no more than the probabilities do, and

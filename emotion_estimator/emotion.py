@@ -66,6 +66,8 @@ class FaceEmotion:
         scales it (smaller is nearer to the camera).
     :param model: name and version of the model that decided.
     :param engaged: seconds it was seen looking towards the camera since it was first seen.
+    :param valence: -1 unpleasant to 1 pleasant, and
+    :param arousal: -1 sleepy to 1 excited, as :mod:`emotion_estimator.affect` derives them.
     """
 
     face_id: str
@@ -78,6 +80,8 @@ class FaceEmotion:
     landmarks: FloatArray = field(default_factory=_no_values)
     model: str = ''
     engaged: float = 0.0
+    valence: float = 0.0
+    arousal: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the face as the command line's JSON contract has it (no landmarks)."""
@@ -89,6 +93,8 @@ class FaceEmotion:
                 label: round(float(p), 6) for label, p in zip(self.labels, self.probabilities)
             },
             'roi': self.roi.as_list(),
+            'valence': round(float(self.valence), 6),
+            'arousal': round(float(self.arousal), 6),
         }
 
 

@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 from emotion_estimator.affect import COORDINATES, Affect, affect
 from emotion_estimator.emotion import LABELS
 
+SEVEN = tuple(COORDINATES)
+
 any_number = st.floats(width=32, allow_nan=True, allow_infinity=True)
-labels = st.sampled_from((*LABELS, 'angry', ''))
+labels = st.sampled_from((*LABELS, *COORDINATES, 'bored', ''))
 anything = st.lists(st.tuples(labels, any_number), max_size=8)
 
 
 @st.composite
-def distributions(draw):
-    """Probabilities of happy, unknown and sad that sum to 1."""
-    weights = [draw(st.floats(0, 1)) + 1e-6 for _ in LABELS]
+def distributions(draw, labels=LABELS):
+    """Probabilities of so many labels that sum to 1."""
+    weights = [draw(st.floats(0, 1)) + 1e-6 for _ in labels]
     return [weight / sum(weights) for weight in weights]
 
 
@@ -32,12 +34,27 @@ def test_a_certain_class_is_its_own_point():
 
 
 def test_unknown_or_nothing_is_the_origin():
-    assert affect([('unknown', 1.0)]) == affect([('angry', 1.0)]) == affect([]) == Affect(0.0, 0.0)
+    assert affect([('unknown', 1.0)]) == affect([('bored', 1.0)]) == affect([]) == Affect(0.0, 0.0)
 
 
 def test_happy_is_pleasant_and_aroused_and_sad_neither():
     assert COORDINATES['happy'].valence > 0 and COORDINATES['happy'].arousal > 0
     assert COORDINATES['sad'].valence < 0 and COORDINATES['sad'].arousal < 0
+
+
+@pytest.mark.parametrize(
+    ('label', 'valence', 'arousal'),
+    [('angry', -1, 1), ('disgust', -1, 1), ('fear', -1, 1), ('surprise', 1, 1), ('neutral', 0, 0)],
+)
+def test_the_other_expressions_lie_in_the_quadrants_of_the_circumplex(label, valence, arousal):
+    assert np.sign(COORDINATES[label]).tolist() == [valence, arousal]
+
+
+@given(distributions(SEVEN))
+def test_of_seven_it_lies_within_their_points(distribution):
+    point = affect(zip(SEVEN, distribution))
+    for value, ends in zip(point, zip(*COORDINATES.values())):
+        assert min(ends) - 1e-9 <= value <= max(ends) + 1e-9
 
 
 def test_half_and_half_lies_between():

@@ -100,6 +100,8 @@ FACES = st.builds(
         np.float32, len(BLENDSHAPE_NAMES), elements=st.floats(0, 1, width=32)
     ),
     model=st.text(max_size=8),
+    valence=st.floats(-1, 1, width=32),
+    arousal=st.floats(-1, 1, width=32),
 )
 
 
@@ -109,7 +111,7 @@ def test_a_face_survives_the_way_there_and_back(face, latency):
     assert message.header == HEADER
     assert message.latency == latency
     back = face_from_message(message)
-    for field in ('face_id', 'label', 'confidence'):
+    for field in ('face_id', 'label', 'confidence', 'valence', 'arousal'):
         assert getattr(back, field) == getattr(face, field)
     assert (back.labels, back.roi, back.model) == (face.labels, face.roi, face.model)
     np.testing.assert_array_equal(back.probabilities, face.probabilities)
@@ -121,6 +123,7 @@ def test_nobody_is_label_none_and_nothing_else():
     assert (message.label, message.face_id, message.confidence) == ('none', '', 0.0)
     assert (list(message.labels), list(message.probabilities)) == ([], [])
     assert list(message.blendshapes) == []
+    assert (message.valence, message.arousal) == (0.0, 0.0)
     assert message.model == 'm'
     assert face_from_message(message) is None
 

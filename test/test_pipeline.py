@@ -304,4 +304,6 @@ def test_a_face_as_json_has_the_contracts_fields(made):
         'confidence': 0.9,
         'probabilities': {'happy': 0.05, 'unknown': 0.9, 'sad': 0.05},
         'roi': [0, 0, 30, 30],
+        'valence': 0.009,
+        'arousal': 0.012,
     }

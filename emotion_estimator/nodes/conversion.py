@@ -106,6 +106,8 @@ def emotion_message(
         message.labels = list(face.labels)
         message.probabilities = array('f', np.asarray(face.probabilities, np.float32).tobytes())
         message.roi = _region(face.roi)
+        message.valence = float(face.valence)
+        message.arousal = float(face.arousal)
         if with_blendshapes:
             message.blendshapes = array('f', np.asarray(face.blendshapes, np.float32).tobytes())
     return message
@@ -125,6 +127,8 @@ def face_from_message(message: Emotion) -> FaceEmotion | None:
         roi=Roi(roi.x_offset, roi.y_offset, roi.width, roi.height),
         blendshapes=np.array(message.blendshapes, np.float32),
         model=message.model,
+        valence=float(message.valence),
+        arousal=float(message.arousal),
     )
 
 

@@ -21,7 +21,6 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 
-from emotion_estimator.affect import affect
 from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.nodes.conversion import seconds
 from emotion_estimator.nodes.lifecycle import until_shutdown
@@ -182,13 +181,19 @@ class Ros4hri:
         kind = self._messages.Expression
         # The field must hold one of the message's constants, and libhri warns of any other value
         # for every message. "unknown" has none: neither happy nor sad is nearest to neutral.
-        known = {'happy': kind.HAPPY, 'sad': kind.SAD}
-        point = affect(zip(face.labels, face.probabilities))
+        known = {
+            'angry': kind.ANGRY,
+            'disgust': kind.DISGUSTED,
+            'fear': kind.SCARED,
+            'happy': kind.HAPPY,
+            'sad': kind.SAD,
+            'surprise': kind.SURPRISED,
+        }
         return kind(
             header=header,
             expression=known.get(face.label, kind.NEUTRAL),
-            valence=point.valence,
-            arousal=point.arousal,
+            valence=_within(face.valence, -1.0, 1.0),
+            arousal=_within(face.arousal, -1.0, 1.0),
             confidence=_share(face.confidence),
         )
 
@@ -207,4 +212,8 @@ class Ros4hri:
 
 def _share(value: float) -> float:
     """Return the nearest number from 0 to 1; 0 for what is no number."""
-    return 0.0 if math.isnan(value) else min(max(float(value), 0.0), 1.0)
+    return _within(value, 0.0, 1.0)
+
+
+def _within(value: float, least: float, most: float) -> float:
+    return 0.0 if math.isnan(value) else min(max(float(value), least), most)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from emotion_estimator.affect import affect
 from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
@@ -199,6 +200,7 @@ class EmotionEstimator:
         self, face: FaceLandmarks, face_id: str, probabilities: Any, engaged: float = 0.0
     ) -> FaceEmotion:
         best = int(np.argmax(probabilities))
+        point = affect(zip(self.labels, probabilities))
         return FaceEmotion(
             face_id=face_id,
             label=self.labels[best],
@@ -210,4 +212,6 @@ class EmotionEstimator:
             landmarks=face.landmarks,
             model=self.model,
             engaged=engaged,
+            valence=point.valence,
+            arousal=point.arousal,
         )

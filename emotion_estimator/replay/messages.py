@@ -109,6 +109,8 @@ def emotion_message(face: FaceEmotion | None, header: Header, model: str) -> Any
         roi=make('sensor_msgs/msg/RegionOfInterest', **roi),
         model=model,
         latency=0.0,
+        valence=float(shown.valence),
+        arousal=float(shown.arousal),
     )
 
 
@@ -197,4 +199,6 @@ def _face(message: Any) -> FaceEmotion:
         roi=Roi(roi.x_offset, roi.y_offset, roi.width, roi.height),
         blendshapes=np.array(message.blendshapes, np.float32),
         model=message.model,
+        valence=float(message.valence),
+        arousal=float(message.arousal),
     )

@@ -89,4 +89,7 @@ def _face(raw: dict[str, Any]) -> FaceEmotion:
         labels=labels,
         probabilities=np.array([raw['probabilities'][name] for name in labels], np.float32),
         roi=Roi(*(int(n) for n in raw['roi'])),
+        # Results of before they were told lack them.
+        valence=float(raw.get('valence', 0.0)),
+        arousal=float(raw.get('arousal', 0.0)),
     )

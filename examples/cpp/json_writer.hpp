@@ -41,7 +41,9 @@ public:
       "blendshapes", message.blendshapes,
       "roi", message.roi,
       "model", message.model,
-      "latency", message.latency);
+      "latency", message.latency,
+      "valence", message.valence,
+      "arousal", message.arousal);
   }
 
   void write(const emotion_estimator::msg::EmotionArray & message)
@@ -61,7 +63,8 @@ public:
       "emotion", message.emotion,
       "confidence", message.confidence,
       "rule", message.rule,
-      "face_id", message.face_id);
+      "face_id", message.face_id,
+      "suppressed", message.suppressed);
   }
 
   void write(const std_msgs::msg::Header & header)

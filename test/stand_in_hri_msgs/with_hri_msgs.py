@@ -14,7 +14,7 @@ from hri_msgs.msg import Expression, IdsList, NormalizedRegionOfInterest2D
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from emotion_estimator.affect import COORDINATES
+from emotion_estimator.affect import COORDINATES, affect
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
 from emotion_estimator.nodes.ros4hri import open_ros4hri
 
@@ -32,11 +32,15 @@ def header_at(seconds: float) -> Header:
     return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id='camera')
 
 
-def face(face_id='face_1', label='happy', probability=0.8, roi=(64, 48, 320, 240)):
-    probabilities = [(1 - probability) / 2] * len(LABELS)
-    probabilities[LABELS.index(label)] = probability
+def face(
+    face_id='face_1', label='happy', probability=0.8, roi=(64, 48, 320, 240), labels=LABELS
+):
+    probabilities = [(1 - probability) / (len(labels) - 1)] * len(labels)
+    probabilities[labels.index(label)] = probability
+    point = affect(zip(labels, probabilities))
     return FaceEmotion(
-        face_id, label, probability, LABELS, np.array(probabilities, np.float32), Roi(*roi)
+        face_id, label, probability, labels, np.array(probabilities, np.float32), Roi(*roi),
+        valence=point.valence, arousal=point.arousal,
     )
 
 
@@ -119,18 +123,25 @@ def test_every_field_of_a_face(scene):
 
 
 @pytest.mark.parametrize(
-    ('label', 'expression', 'sign'),
+    ('label', 'expression', 'signs'),
     [
-        ('happy', Expression.HAPPY, 1),
-        ('sad', Expression.SAD, -1),
-        ('unknown', Expression.NEUTRAL, 0),
+        ('happy', Expression.HAPPY, [1, 1]),
+        ('sad', Expression.SAD, [-1, -1]),
+        ('unknown', Expression.NEUTRAL, [0, 0]),
+        ('angry', Expression.ANGRY, [-1, 1]),
+        ('disgust', Expression.DISGUSTED, [-1, 1]),
+        ('fear', Expression.SCARED, [-1, 1]),
+        ('surprise', Expression.SURPRISED, [1, 1]),
+        ('neutral', Expression.NEUTRAL, [0, 0]),
     ],
 )
-def test_our_labels_become_the_reps(scene, label, expression, sign):
+def test_our_labels_become_the_reps(scene, label, expression, signs):
     expressions = scene.graph.hear(Expression, '/humans/faces/face_1/expression')
-    scene.show_until(lambda: expressions, 'an expression', face(label=label, probability=1.0))
+    labels = LABELS if label in LABELS else tuple(COORDINATES)
+    shown = face(label=label, probability=1.0, labels=labels)
+    scene.show_until(lambda: expressions, 'an expression', shown)
     assert expressions[-1].expression == expression
-    assert np.sign([expressions[-1].valence, expressions[-1].arousal]).tolist() == [sign, sign]
+    assert np.sign([expressions[-1].valence, expressions[-1].arousal]).tolist() == signs
 
 
 def test_tracked_comes_with_every_image_and_once_more_when_empty(scene):
@@ -221,7 +232,8 @@ def test_bad_numbers_become_the_nearest_good_ones(scene):
     rois = scene.graph.hear(NormalizedRegionOfInterest2D, '/humans/faces/face_1/roi')
     for number in (math.nan, math.inf, -math.inf, 1e30, -3.0):
         bad = FaceEmotion(
-            'face_1', 'happy', number, LABELS, np.full(3, number, np.float32), Roi(-50, 9, 9999, 9)
+            'face_1', 'happy', number, LABELS, np.full(3, number, np.float32),
+            Roi(-50, 9, 9999, 9), valence=number, arousal=number,
         )
         expressions.clear()
         rois.clear()
