@@ -26,7 +26,7 @@ VOTES = 10
 class AppearanceSettings:
     """The network's shape.
 
-    :param widths: channels at 48, 24, 12 and 6 pixels.
+    :param widths: channels at 24, 12 and 6 pixels.
     :param narrow: channels inside the blocks at 6 pixels.
     :param places: channels whose 6x6 places are told apart.
     :param embedding: numbers that stand for a face.
@@ -34,7 +34,7 @@ class AppearanceSettings:
     :param branches: how both branches are joined.
     """
 
-    widths: tuple[int, int, int, int] = (16, 32, 64, 96)
+    widths: tuple[int, int, int] = (24, 64, 96)
     narrow: int = 48
     places: int = 8
     embedding: int = EMBEDDING
@@ -54,13 +54,12 @@ def build_appearance(settings: AppearanceSettings) -> Any:
     2016), few channels while the picture is large.
     """
     crop = keras.Input((SIDE, SIDE, 1), name='crop')
-    first, second, third, fourth = settings.widths
-    values = _convolution(crop, first)
+    first, second, third = settings.widths
+    values = _block(_convolution(crop, first, side=5, stride=2), first)
     values = _block(_convolution(values, second, stride=2), second)
-    values = _block(_convolution(values, third, stride=2), third)
-    values = _convolution(values, fourth, stride=2)
+    values = _convolution(values, third, stride=2)
     for _ in range(2):
-        values = _narrow_block(values, fourth, settings.narrow)
+        values = _narrow_block(values, third, settings.narrow)
     # Faces are upright and centred: where a thing is says as much as that it is there.
     places = layers.Flatten()(_convolution(values, settings.places, 1))
     values = layers.Concatenate()([layers.GlobalAveragePooling2D()(values), places])

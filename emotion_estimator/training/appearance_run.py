@@ -19,6 +19,7 @@ from emotion_estimator.training.appearance_network import (
     build_heads,
     network_pixels,
 )
+from emotion_estimator.training.branches import spread
 from emotion_estimator.training.crop_augment import CropVariation
 from emotion_estimator.training.crops import CropMaker, plain_crops, still_matrices
 from emotion_estimator.training.dataset import FER_CLASSES, PUBLIC_TEST, TRAINING, Stills
@@ -26,7 +27,6 @@ from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.grouping import Grouping
 from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.training.streaming_fit import same_run
-from emotion_estimator.training.branches import spread
 from emotion_estimator.training.tables import write_json
 
 Floats = NDArray[np.float32]

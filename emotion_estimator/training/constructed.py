@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.training.face_vector import SHAPES, whole
 from emotion_estimator.training.jitter import (
     MEASURED,
     Floats,
@@ -42,12 +44,17 @@ _SWAYING, _SLOWER = Jitter(white=0.0, tremor=1.0, drift=0.0), 4
 class Course:
     """What a tracker tells of B faces in T frames.
 
-    :param blendshapes: float32 (B, T, 52), 0 to 1.
+    :param vectors: float32 (B, T, 118), see ``face_vector``.
     :param dt: float32 (B, T), seconds since the frame before.
     """
 
-    blendshapes: Floats
+    vectors: Floats
     dt: Floats
+
+    @property
+    def blendshapes(self) -> Floats:
+        """Return the blendshapes (B, T, 52), 0 to 1."""
+        return self.vectors[..., :SHAPES]
 
     @property
     def times(self) -> NDArray[np.float64]:
@@ -58,25 +65,47 @@ class Course:
 
 def course(
     stations: Sequence[Floats], starts: Sequence[float], source: str, rate: float, seconds: float,
-    seed: int, *, onset: float = 0.2, strength: float = 1.0,
+    seed: int, *, onset: float = 0.2, strength: float = 1.0, moves: Sequence[Floats | None] = (),
 ) -> Course:
     """Let faces hold an expression before a camera, and turn smoothly to the next at times.
 
-    :param stations: of each expression its scores (B, 52), a still's for each face.
+    :param stations: of each expression its faces (B, 52 or 118), a still's for each face.
     :param starts: seconds at which the second and later ones begin; one fewer than stations.
     :param source: landmark source whose movement is taken; an unknown one takes the mesh's.
     :param rate: frames per second.
     :param onset: seconds from the first movement to the whole expression.
     :param strength: times the measured movement, for asking how much depends on it.
+    :param moves: of each station how far the embeddings of its faces' varied crops lie from theirs
+        (B, K, 64), or None.
     """
     times = np.arange(round(seconds * rate)) / rate
-    resting = np.repeat(stations[0][:, None], len(times), axis=1).astype(np.float32)
-    for start, station in zip(starts, stations[1:], strict=True):
+    known = [whole(each) for each in stations]
+    resting = np.repeat(known[0][:, None], len(times), axis=1).astype(np.float32)
+    moved = _seen_otherwise(moves[0] if moves else None, times, seed, strength)
+    for number, (start, station) in enumerate(zip(starts, known[1:], strict=True), start=1):
         progress = np.clip((times - start) / onset, 0, 1)
         share = (progress**2 * (3 - 2 * progress)).astype(np.float32)[:, None]
         resting += share * (station[:, None] - resting)
+        other = _seen_otherwise(moves[number] if moves else None, times, seed + number, strength)
+        moved = moved + share * (other - moved)
+    # Between two faces of which one lacks an embedding there is none.
+    resting[..., -2:] = resting[..., -2:] > 0.999
+    resting[..., :SHAPES] = _live(resting[..., :SHAPES], source, times, seed, strength)
+    resting[..., SHAPES:-2] = np.maximum(resting[..., SHAPES:-2] + moved, 0)
     steps = np.full(resting.shape[:2], 1 / rate, np.float32)
-    return Course(_live(resting, source, times, seed, strength), steps)
+    return Course(resting, steps)
+
+
+def _seen_otherwise(
+    moves: Floats | None, times: NDArray[np.float64], seed: int, strength: float
+) -> Any:
+    """Draw how embeddings move from frame to frame (B, T, 64): half noise, half a slow drift."""
+    if moves is None:
+        return np.float32(0)
+    rng = np.random.default_rng([seed, len(times), 1])
+    half = strength * float(np.sqrt(0.5 / moves.shape[1]))
+    drawn = wander(Jitter(half, half, 0.0), times, moves.shape[:2], rng)
+    return np.einsum('btk,bke->bte', drawn.astype(np.float32), moves)
 
 
 def _live(

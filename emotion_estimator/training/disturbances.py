@@ -60,8 +60,8 @@ class Disturbances:
 
 def disturb(
     scores: Floats, times: Doubles, settings: Disturbances, rng: np.random.Generator
-) -> Floats:
-    """Return scores (B, T, 52) as a camera would see them.
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return scores (B, T, 52) as a camera would see them, and which (B,) stayed as they are.
 
     :param times: (B, T), seconds, increasing.
     """
@@ -74,7 +74,7 @@ def disturb(
     scores = _move(scores, _movement(times, settings, rng, width))
     disturbed = _blinks(scores, times, settings.blinks, rng)
     calm = rng.random(count) < settings.calm
-    return np.where(calm[:, None, None], as_they_are, disturbed)
+    return np.where(calm[:, None, None], as_they_are, disturbed), calm
 
 
 def _movement(
@@ -87,15 +87,15 @@ def _movement(
         for span in (settings.white, settings.tremor, settings.drift, settings.turn)
     ]
     moved = size[0] * rng.standard_normal(shape, np.float32)
-    moved += size[1] * _wander(times, 0.2, width, rng) + size[2] * _wander(times, 2.0, width, rng)
+    moved += size[1] * wander(times, 0.2, width, rng) + size[2] * wander(times, 2.0, width, rng)
     mirror, angle = np.array(MIRROR), np.arcsin(_SIDES_TOGETHER) / 2
     mixed = moved * float(np.cos(angle)) + moved[..., mirror] * float(np.sin(angle))
     # A blendshape of the middle is its own other side.
     moved = np.where(mirror == np.arange(width), moved, mixed)
-    return moved + size[3] * _wander(times, 1.0, 1, rng) * _TURNING
+    return moved + size[3] * wander(times, 1.0, 1, rng) * _TURNING
 
 
-def _wander(times: Doubles, memory: float, width: int, rng: np.random.Generator) -> Floats:
+def wander(times: Doubles, memory: float, width: int, rng: np.random.Generator) -> Floats:
     """Draw Ornstein-Uhlenbeck processes (B, T, width) of variance 1 that forget within seconds."""
     kept = np.exp(-np.diff(times, axis=1) / memory).astype(np.float32)[..., None]
     drawn = rng.standard_normal((*times.shape, width), np.float32)

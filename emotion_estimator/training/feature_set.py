@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.perception.face_crop import SIDE
+from emotion_estimator.training.face_vector import SHAPES, face_vectors
 from emotion_estimator.training.fer2013 import FER_CLASSES, SPLITS
 
 
@@ -28,6 +29,10 @@ class FeatureSet:
     :param augmented: bool (N,), seen on a rotated or flipped copy (Training only).
     :param crops: uint8 (N, 48, 48), the face as the appearance network sees it, cut from the still
         by the source's landmarks; zeros where ``augmented``.
+    :param embeddings: float32 (N, 64), of the crops, where they were asked for (``embeddings``);
+        not kept in files.
+    :param moves: float32 (N, K, 64), how far from these the embeddings of K varied crops of each
+        face lie, alike.
     """
 
     source: str
@@ -38,6 +43,18 @@ class FeatureSet:
     duplicate: NDArray[np.bool_]
     augmented: NDArray[np.bool_]
     crops: NDArray[np.uint8]
+    embeddings: NDArray[np.float32] | None = None
+    moves: NDArray[np.float32] | None = None
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """Return what is known of each face (N, 118), see ``face_vector``.
+
+        Without a crop there is no embedding.
+        """
+        vectors = face_vectors(self.blendshapes, self.embeddings)
+        vectors[~self.crops.any(axis=(1, 2)), SHAPES:-1] = 0
+        return vectors
 
     def __len__(self) -> int:
         """Return the number of faces."""
@@ -45,15 +62,22 @@ class FeatureSet:
 
     def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> FeatureSet:
         """Return some of the rows."""
-        return FeatureSet(self.source, *(
-            getattr(self, field.name)[rows] for field in fields(self) if field.name != 'source'
-        ))
+        return replace(self, **{
+            field.name: getattr(self, field.name)[rows] for field in fields(self)
+            if field.name != 'source' and getattr(self, field.name) is not None
+        })
+
+
+_NOT_KEPT = ('embeddings', 'moves')
 
 
 def save_features(features: FeatureSet, path: Path) -> Path:
     """Write an ``.npz`` that :func:`load_features` reads; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **asdict(features))
+    arrays = asdict(features)
+    for name in _NOT_KEPT:
+        del arrays[name]
+    np.savez_compressed(path, **arrays)
     return path
 
 
@@ -62,7 +86,7 @@ def load_features(path: Path) -> FeatureSet:
 
     :raises InputError: the file is missing, or holds something else; says what.
     """
-    names = [field.name for field in fields(FeatureSet)]
+    names = [field.name for field in fields(FeatureSet) if field.name not in _NOT_KEPT]
     try:
         with np.load(path) as data:
             missing = [name for name in names if name not in data.files]

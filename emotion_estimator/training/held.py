@@ -55,8 +55,8 @@ def held_faces(
     """
     rows = held_rows(features, faces, seed)
     return course(
-        [features.blendshapes[rows]], [], features.source, rate, _SETTLING + seconds, seed,
-        strength=strength,
+        [features.vectors[rows]], [], features.source, rate, _SETTLING + seconds, seed,
+        strength=strength, moves=[None if features.moves is None else features.moves[rows]],
     )
 
 
@@ -70,7 +70,7 @@ def held_figures(
         which steadiness may not cost.
     """
     settled = int(np.searchsorted(held.times, _SETTLING - 1e-6))
-    answers = recognizer.sequences(held.blendshapes, held.dt)[:, settled:]
+    answers = recognizer.sequences(held.vectors, held.dt)[:, settled:]
     seconds = float(held.dt[0, settled:].sum(dtype=np.float64))
     return {
         'flips_per_s': float(flips(answers).mean() / seconds),

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.tflite import runtimes
 from emotion_estimator.training.card_figures import measure_card
-from emotion_estimator.training.dataset import PUBLIC_TEST, TRAINING
+from emotion_estimator.training.dataset import FER_CLASSES, PUBLIC_TEST, TRAINING
+from emotion_estimator.training.embeddings import Embedder, with_embeddings
+from emotion_estimator.training.face_vector import EMBEDDING, SHAPES
 from emotion_estimator.training.feature_set import FeatureSet, load_sources
 from emotion_estimator.training.networks import build
 from emotion_estimator.training.parity import LEAST_AGREEMENT, RULE, Candidate, choose
@@ -32,6 +34,7 @@ from emotion_estimator.training.still_fit import CARD
 from emotion_estimator.training.still_recognizer import StillRecognizer
 from emotion_estimator.training.still_settings import still_settings
 from emotion_estimator.training.streaming_network import step_function
+from emotion_estimator.training.streaming_run import appearance_card
 from emotion_estimator.training.streaming_store import (
     STILL_DT,
     STILL_STEPS,
@@ -67,7 +70,17 @@ def quantize_streaming(
     :raises InputError: the run has no features to compare on.
     """
     fitted = load_streaming(run)
-    sources = load_sources(run)
+    appearance = appearance_card(run, models if (models / 'appearance.json').is_file() else None)
+    embed = Embedder(appearance)
+    if fitted.settings.get('appearance_sha256') != embed.sha256:
+        raise ModelError(
+            f'the streaming network of {run} was trained on another appearance network than '
+            f'{appearance}; run "emotion-estimator training fit streaming" again'
+        )
+    sources = [
+        with_embeddings(each.where(~each.augmented), embed, f'{each.source}, crops')
+        for each in load_sources(run)
+    ]
     contents, failures = _conversions(fitted, _sequences(sources, TRAINING, _SCALING))
     moving = _sequences(sources, PUBLIC_TEST, _PARITY)
     papers, made_of = _papers(run, fitted.grouping.labels) if with_paper else ({}, '')
@@ -75,8 +88,8 @@ def quantize_streaming(
         measured = measured_apart(Files(
             {way: write_model(content, _card(fitted, way), Path(folder) / str(number))
              for number, (way, content) in enumerate(contents.items())},
-            FLOAT, _written(papers, Path(folder)), moving.blendshapes, moving.dt[..., 0],
-            fitted.probabilities(moving.blendshapes, moving.dt), rounds,
+            FLOAT, _written(papers, Path(folder)), moving.vectors, moving.dt[..., 0],
+            fitted.probabilities(moving.vectors, moving.dt), rounds,
         ))
     candidates = [_candidate(way, content, measured)
                   for way, content in contents.items() if way != FLOAT]
@@ -115,8 +128,8 @@ def _sequences(
     sources: Sequence[FeatureSet], split: int, shape: tuple[int, int]
 ) -> Sequences:
     """Make ``shape[0]`` sequences of ``shape[1]`` frames of a split's faces."""
-    parts = [each.where((each.usage == split) & ~each.augmented) for each in sources]
-    pool = np.concatenate([each.blendshapes for each in parts])
+    parts = [each.where(each.usage == split) for each in sources]
+    pool = np.concatenate([each.vectors for each in parts])
     try:
         maker = SequenceMaker(
             pool, np.concatenate([each.emotion for each in parts]), SequenceSettings(steps=shape[1])
@@ -130,9 +143,7 @@ def _conversions(
     fitted: FittedStreaming, scaling: Sequences
 ) -> tuple[dict[str, bytes], dict[str, str]]:
     """Return the files by way, and why the other ways failed."""
-    function = step_function(
-        fitted.network, fitted.grouping.matrix, fitted.bias, fitted.temperature
-    )
+    function = step_function(fitted.network, fitted.vocabularies)
     inputs = list(_in_order(function, scaling, fitted.state_size))
     contents: dict[str, bytes] = {}
     failures: dict[str, str] = {}
@@ -150,12 +161,14 @@ def _in_order(
     step: Any, sequences: Sequences, size: int
 ) -> Iterator[list[NDArray[np.float32]]]:
     """Run the float step; give each frame's inputs, with the states that occur."""
-    for scores, dt in zip(sequences.blendshapes, sequences.dt):
+    for rows, dt in zip(sequences.vectors, sequences.dt):
         state = np.zeros((1, size), np.float32)
-        for row, interval in zip(scores, dt):
-            inputs = [row[None], interval[None], state]
+        for row, interval in zip(rows[:, None], dt):
+            inputs = [
+                row[:, :SHAPES], row[:, SHAPES:-2], row[:, -2:], interval[None], state
+            ]
             yield inputs
-            state = np.asarray(step(*inputs)[1])
+            state = np.asarray(step(*inputs)[-1])
 
 
 def _papers(run: Path, labels: tuple[str, ...]) -> tuple[dict[str, bytes], str]:
@@ -192,17 +205,23 @@ def _candidate(way: str, content: bytes, measured: Measured) -> Candidate:
 def _card(fitted: FittedStreaming, way: str) -> dict[str, Any]:
     return {
         'name': 'emotion_lstm',
-        'version': '2.0.0',
+        'version': '3.0.0',
         'kind': 'emotion_lstm',
         'labels': list(fitted.grouping.labels),
         'license': 'Apache-2.0',
-        'trained_on': 'sequences made from FER2013 Training stills, blendshapes of '
+        'trained_on': 'sequences made from FER2013 Training stills, blendshapes and crops of '
                       + ' and '.join(fitted.settings['sources']),
         'settings': {
-            'state_size': fitted.state_size, 'still_steps': STILL_STEPS,
-            'still_dt': STILL_DT, 'quantization': way, **fitted.settings,
-            'temperature': round(fitted.temperature, 3),
-            'logit_bias': [round(float(one), 3) for one in fitted.bias],
+            'state_size': fitted.state_size, 'still_steps': STILL_STEPS, 'still_dt': STILL_DT,
+            'embedding_size': EMBEDDING, 'expressions': list(FER_CLASSES), 'quantization': way,
+            **fitted.settings,
+            'temperatures': {
+                name: round(one, 3) for name, one in fitted.temperatures.items()
+            },
+            'logit_biases': {
+                name: [round(float(one), 3) for one in bias]
+                for name, bias in fitted.biases.items()
+            },
         },
         'metrics': {},
     }

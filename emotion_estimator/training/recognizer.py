@@ -16,11 +16,14 @@ class Recognizer(Protocol):
     name: str
     labels: tuple[str, ...]
 
-    def stills(self, blendshapes: Floats) -> Floats:
-        """Return the probabilities (N, L) over ``labels`` of unrelated faces (N, 52)."""
+    def stills(self, vectors: Floats) -> Floats:
+        """Return the probabilities (N, L) over ``labels`` of unrelated faces.
 
-    def sequences(self, blendshapes: Floats, dt: Floats) -> Floats:
+        :param vectors: (N, 118), or (N, 52), blendshapes alone; see ``face_vector``.
+        """
+
+    def sequences(self, vectors: Floats, dt: Floats) -> Floats:
         """Return the probabilities (B, T, L) at each frame of B faces that move.
 
-        :param blendshapes: (B, T, 52); ``dt`` (B, T), seconds since the frame before.
+        :param vectors: (B, T, 118 or 52); ``dt`` (B, T), seconds since the frame before.
         """

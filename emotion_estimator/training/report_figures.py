@@ -155,7 +155,7 @@ def _strips(
 
 
 def _track_chart(question: Question, material: Material, one: Track) -> bytes:
-    strips = _strips(question, material, one.course.blendshapes, one.course.dt)
+    strips = _strips(question, material, one.course.vectors, one.course.dt)
     truth = {'truth': list(one.truth)} if one.truth else {}
     return course_chart(one.times, one.blendshapes, {**truth, **strips},
                         f'{one.name}, tracked by {one.source}')
@@ -189,7 +189,7 @@ def _constructed_chart(question: Question, material: Material, source: str) -> b
         starts += [2.0 * len(starts) + 2.0, 2.0 * len(starts) + 4.0]
     moving = course(stations, starts, source, 30, 2.0 * len(stations), MOVEMENT_SEED)
     middle = np.searchsorted(np.array(starts) + 0.1, moving.times, side='right')
-    strips = _strips(question, material, moving.blendshapes, moving.dt)
+    strips = _strips(question, material, moving.vectors, moving.dt)
     return course_chart(
         moving.times, moving.blendshapes[0],
         {'truth': [truth_of[k] for k in middle], **strips},

@@ -1,4 +1,4 @@
-"""Makes labelled sequences of blendshapes out of stills: a face that moves, with known truth."""
+"""Makes labelled sequences of faces out of stills: a face that moves, with known truth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator.training.dataset import FER_CLASSES
-from emotion_estimator.training.disturbances import Disturbances, disturb
+from emotion_estimator.training.disturbances import Disturbances, disturb, wander
+from emotion_estimator.training.face_vector import PRESENT, SHAPES, whole
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -34,6 +35,10 @@ class SequenceSettings:
     :param leaves: share of sequences in which the face is out of sight once.
     :param away: seconds for which it is; whoever stays away longer returns as another face, whose
         state begins anew (``EstimatorSettings.face_timeout``).
+    :param branches: shares of sequences in which blendshapes and embedding are known, the
+        embedding alone, and the blendshapes alone.
+    :param unseen: share of frames without an embedding in the others: of a crop that shows nothing.
+    :param moves: how much a face's embedding moves between those of its varied crops.
     """
 
     steps: int = 64
@@ -46,36 +51,50 @@ class SequenceSettings:
     leaves: float = 0.15
     away: tuple[float, float] = (0.1, 1.0)
     disturbances: Disturbances = field(default_factory=Disturbances)
+    branches: tuple[float, float, float] = (0.5, 0.25, 0.25)
+    unseen: float = 0.02
+    moves: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
     """A batch of B sequences of T frames.
 
-    :param blendshapes: float32 (B, T, 52), 0 to 1.
+    :param vectors: float32 (B, T, 118), see ``face_vector``.
     :param dt: float32 (B, T, 1), seconds since the frame before.
     :param row: int64 (B, T), the still of the pool that the face shows (or shows most of).
     :param weight: float32 (B, T), how much the label counts: less around a change.
     """
 
-    blendshapes: Floats
+    vectors: Floats
     dt: Floats
     row: Ints
     weight: Floats
 
+    @property
+    def blendshapes(self) -> Floats:
+        """Return the blendshapes (B, T, 52)."""
+        return self.vectors[..., :SHAPES]
+
 
 class SequenceMaker:
-    """Draws sequences from a pool of stills' blendshapes."""
+    """Draws sequences from a pool of stills."""
 
     def __init__(
-        self, blendshapes: Floats, emotion: Ints, settings: SequenceSettings
+        self, pool: Floats, emotion: Ints, settings: SequenceSettings,
+        varied: Floats | None = None,
     ) -> None:
         """Take the pool.
 
-        :param blendshapes: (N, 52); ``emotion`` (N,), index into ``FER_CLASSES``.
+        :param pool: (N, 52 or 118), see ``face_vector``.
+        :param emotion: (N,), index into ``FER_CLASSES``.
+        :param varied: (N, K, 64), embeddings of each face cut and seen a little otherwise.
         :raises ValueError: it lacks neutral faces or others.
         """
-        self._pool, self._settings = blendshapes, settings
+        self._pool, self._settings = whole(pool), settings
+        self._moves = None
+        if varied is not None:
+            self._moves = varied - self._pool[:, None, SHAPES:-2]
         self._neutral = np.flatnonzero(emotion == _NEUTRAL)
         self._expressive = np.flatnonzero(emotion != _NEUTRAL)
         if not len(self._neutral) or not len(self._expressive):
@@ -87,13 +106,43 @@ class SequenceMaker:
         dt = self._intervals(count, rng)
         times = np.cumsum(dt, axis=1)
         stations, begins, onsets = self._plan(count, times, rng)
-        scores, row, weight = self._play(times, stations, begins, onsets)
-        scores = disturb(scores, times, self._settings.disturbances, rng)
+        vectors, row, weight = self._play(times, stations, begins, onsets)
+        shapes, calm = disturb(vectors[..., :SHAPES], times, self._settings.disturbances, rng)
         mirrored = rng.random(count) < 0.5
-        scores[mirrored] = scores[mirrored][..., list(MIRROR)]
+        shapes[mirrored] = shapes[mirrored][..., list(MIRROR)]
+        vectors[..., :SHAPES] = shapes
+        vectors[..., SHAPES:-2] = self._embeddings(vectors[..., SHAPES:-2], row, times, calm, rng)
+        vectors[..., -2:] = self._known(vectors[..., -2:], rng)
         return Sequences(
-            scores, dt.astype(np.float32)[..., None], row, weight.astype(np.float32)
+            vectors, dt.astype(np.float32)[..., None], row, weight.astype(np.float32)
         )
+
+    def _embeddings(
+        self, embeddings: Floats, row: Ints, times: NDArray[np.float64],
+        calm: NDArray[np.bool_], rng: np.random.Generator,
+    ) -> Floats:
+        """Let embeddings wander towards those of the face's varied crops, and back."""
+        if self._moves is None:
+            return embeddings
+        count = self._moves.shape[1]
+        size = rng.uniform(*self._settings.moves, (len(row), 1, 1)) / np.sqrt(count)
+        share = size * wander(times, 0.3, count, rng)
+        share[calm] = 0
+        moved = np.einsum('btk,btke->bte', share.astype(np.float32), self._moves[row])
+        # What the network's last layer tells is not negative.
+        return np.maximum(embeddings + moved, 0)
+
+    def _known(self, known: Floats, rng: np.random.Generator) -> Floats:
+        """Return which branches are known (B, T, 2): fewer than the pool knows."""
+        settings = self._settings
+        kinds = np.array([PRESENT[name] for name in ('fused', 'appearance', 'blendshapes')])
+        drawn = kinds[rng.choice(3, len(known), p=settings.branches)][:, None]
+        left = known * drawn
+        unseen = (rng.random(known.shape[:2]) < settings.unseen) & (left[..., 1] > 0)
+        left[..., 0] *= ~unseen
+        # A face of which nothing else is known keeps its blendshapes.
+        left[..., 1] = np.where(left.any(axis=-1), left[..., 1], known[..., 1])
+        return left.astype(np.float32)
 
     def _intervals(self, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
         settings = self._settings
@@ -142,7 +191,7 @@ class SequenceMaker:
         onsets: NDArray[np.float64],
     ) -> tuple[Floats, Ints, NDArray[np.float64]]:
         row = np.repeat(stations[:, :1], times.shape[1], axis=1)
-        scores = np.repeat(self._pool[stations[:, 0]][:, None], times.shape[1], axis=1)
+        vectors = np.repeat(self._pool[stations[:, 0]][:, None], times.shape[1], axis=1)
         weight = np.ones(times.shape)
         for change in range(begins.shape[1]):
             progress = np.clip(
@@ -150,8 +199,10 @@ class SequenceMaker:
             )
             share = progress**2 * (3 - 2 * progress)
             target = self._pool[stations[:, change + 1]][:, None]
-            scores += share.astype(np.float32)[..., None] * (target - scores)
+            vectors += share.astype(np.float32)[..., None] * (target - vectors)
             row = np.where(share > 0.5, stations[:, change + 1, None], row)
             # In the middle of a change nobody can say which of the two the face shows.
             weight = np.where(np.abs(share - 0.5) < 0.35, 0.1, weight)
-        return scores, row, weight
+        # Between two faces of which one lacks an embedding there is none.
+        vectors[..., -2:] = vectors[..., -2:] > 0.999
+        return vectors, row, weight

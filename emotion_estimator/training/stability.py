@@ -33,18 +33,21 @@ _REST, _ONSET, _STAY = 1.5, 0.2, 2.0
 class Changes:
     """Pairs of faces of which the first becomes the second.
 
-    :param before: float32 (P, 52), neutral faces; ``after`` (P, 52), others.
+    :param before: float32 (P, 118), neutral faces; ``after`` (P, 118), others.
     :param label: int64 (P,), the second's true label, never the first's.
+    :param moves: of both, as ``FeatureSet`` has them.
     """
 
     source: str
     before: Floats
     after: Floats
     label: NDArray[np.int64]
+    moves: tuple[Floats, Floats] | None = None
 
     def where(self, rows: NDArray[np.bool_]) -> Changes:
         """Return some of the pairs."""
-        return Changes(self.source, self.before[rows], self.after[rows], self.label[rows])
+        moves = self.moves and (self.moves[0][rows], self.moves[1][rows])
+        return Changes(self.source, self.before[rows], self.after[rows], self.label[rows], moves)
 
 
 def draw_changes(
@@ -67,7 +70,8 @@ def draw_changes(
     after = np.concatenate([rng.choice(rows, pairs // len(others)) for rows in others])
     before = rng.choice(resting, len(after))
     return Changes(
-        features.source, features.blendshapes[before], features.blendshapes[after], label[after]
+        features.source, features.vectors[before], features.vectors[after], label[after],
+        None if features.moves is None else (features.moves[before], features.moves[after]),
     )
 
 
@@ -85,7 +89,7 @@ def changing_faces(changes: Changes, rate: float = 30.0, seed: int = MOVEMENT_SE
     """Let each pair's first face rest, become the second within 0.2 s, and stay for 2 s."""
     return course(
         [changes.before, changes.after], [_REST], changes.source, rate,
-        _REST + _ONSET + _STAY, seed, onset=_ONSET,
+        _REST + _ONSET + _STAY, seed, onset=_ONSET, moves=changes.moves or (),
     )
 
 
@@ -98,7 +102,7 @@ def delays(recognizer: Recognizer, changes: Changes, moving: Course) -> NDArray[
     """
     if not len(changes.label):
         return np.zeros(0)
-    answers = recognizer.sequences(moving.blendshapes, moving.dt).argmax(axis=-1)
+    answers = recognizer.sequences(moving.vectors, moving.dt).argmax(axis=-1)
     times = moving.times
     right = (answers == changes.label[:, None]) & (times >= _REST)
     window = max(round(_STAYS / float(moving.dt[0, 0])), 1)

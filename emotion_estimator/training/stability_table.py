@@ -125,7 +125,7 @@ def on_video(recognizers: Mapping[str, Recognizer], found: Sequence[Track]) -> l
         if one.truth:
             shown = int(sum(a != b for a, b in zip(one.truth, one.truth[1:])))
         answers = {
-            name: recognizer.sequences(one.course.blendshapes, one.course.dt)
+            name: recognizer.sequences(one.course.vectors, one.course.dt)
             for name, recognizer in recognizers.items()
         }
         rows.append({

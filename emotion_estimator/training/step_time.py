@@ -23,8 +23,9 @@ from emotion_estimator.errors import ModelError
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.tflite import open_interpreter, runtimes
+from emotion_estimator.training.face_vector import EMBEDDING, SHAPES
 from emotion_estimator.training.parity import Parity, parity
-from emotion_estimator.training.streaming_recognizer import StreamingRecognizer
+from emotion_estimator.training.streaming_recognizer import StreamingRecognizer, known
 
 Floats = NDArray[np.float32]
 
@@ -39,14 +40,14 @@ class Files:
     :param cards: by name, cards of quantized networks; ``baseline`` is the name of the one that
         every runtime must be able to run to take part.
     :param papers: by name, TFLite files of the paper's network, with one input.
-    :param blendshapes: (B, T, 52), faces in order; ``dt`` (B, T) seconds.
+    :param vectors: (B, T, 118), faces in order; ``dt`` (B, T) seconds.
     :param reference: (B, T, L), what the float network says.
     """
 
     cards: Mapping[str, Path]
     baseline: str
     papers: Mapping[str, Path]
-    blendshapes: Floats
+    vectors: Floats
     dt: Floats
     reference: Floats
     rounds: int = 40
@@ -103,16 +104,16 @@ def measure(files: Files) -> Measured:
             except ModelError as error:
                 found.failures.setdefault(name, {})[runtime] = _reason(error)
                 continue
-            answers = StreamingRecognizer(classifier).sequences(files.blendshapes, files.dt)
+            answers = StreamingRecognizer(classifier).sequences(files.vectors, files.dt)
             found.parity.setdefault(name, {})[runtime] = parity(answers, files.reference)
             runs[name, runtime, 'step'] = _steps(classifier, files), _OURS_IN_A_ROW
             bare = open_interpreter(ModelCard.load(card, 'emotion_lstm').path, runtime)
-            _set_inputs(bare, files.blendshapes[0, 0])
+            _set_inputs(bare, files.vectors[0, 0])
             runs[name, runtime, 'invoke'] = bare.invoke, _OURS_IN_A_ROW
         for name, path in files.papers.items():
             whole, bare = open_interpreter(path, runtime), open_interpreter(path, runtime)
-            runs[name, runtime, 'step'] = _paper_step(whole, files.blendshapes), _PAPERS_IN_A_ROW
-            _set_inputs(bare, files.blendshapes[0, 0])
+            runs[name, runtime, 'step'] = _paper_step(whole, files.vectors), _PAPERS_IN_A_ROW
+            _set_inputs(bare, files.vectors[0, 0])
             runs[name, runtime, 'invoke'] = bare.invoke, _PAPERS_IN_A_ROW
     if not runs:
         raise ModelError(f'no TFLite runtime to measure in: {"; ".join(found.notes) or "none"}')
@@ -132,21 +133,22 @@ def _reason(error: ModelError) -> str:
 
 def _steps(classifier: EmotionClassifier, files: Files) -> Callable[[], None]:
     """Return a function that gives the classifier the next frame at each call."""
-    scores = files.blendshapes.reshape(-1, files.blendshapes.shape[-1])
+    faces = [known(row) for row in files.vectors.reshape(-1, files.vectors.shape[-1])]
     dt = files.dt.reshape(-1).tolist()
     state, at = classifier.initial_state(), 0
 
     def step() -> None:
         nonlocal state, at
-        _, state = classifier(scores[at], state, dt[at])
+        blendshapes, embedding = faces[at]
+        _, state = classifier(blendshapes, state, dt[at], embedding)
         at = (at + 1) % len(dt)
 
     return step
 
 
-def _paper_step(interpreter: Any, blendshapes: Floats) -> Callable[[], Any]:
+def _paper_step(interpreter: Any, vectors: Floats) -> Callable[[], Any]:
     (into,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
-    values = _shaped(blendshapes[0, 0], into['shape'])
+    values = _shaped(vectors[0, 0], into['shape'])
 
     def step() -> Any:
         interpreter.set_tensor(into['index'], values)
@@ -156,14 +158,16 @@ def _paper_step(interpreter: Any, blendshapes: Floats) -> Callable[[], Any]:
     return step
 
 
-def _set_inputs(interpreter: Any, scores: Floats) -> None:
+def _set_inputs(interpreter: Any, vector: Floats) -> None:
     """Give a network one face, 1/30 s and an empty state, whichever of these it takes."""
+    given = {
+        SHAPES: vector[:SHAPES], EMBEDDING: vector[SHAPES:-2], 2: vector[-2:],
+        1: np.full(1, 1 / 30),
+    }
     for tensor in interpreter.get_input_details():
         size = int(np.prod(tensor['shape']))
-        # By size: that of the paper's network may be a part of the scores only.
-        values = np.full(1, 1 / 30) if size == 1 else scores
-        if size > len(scores):
-            values = np.zeros(size)
+        # What the paper's network reads may be a part of the blendshapes only.
+        values = given.get(size, vector[:size] if size < SHAPES else np.zeros(size))
         interpreter.set_tensor(tensor['index'], _shaped(values, tensor['shape']))
 
 

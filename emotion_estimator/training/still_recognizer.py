@@ -49,14 +49,15 @@ class StillRecognizer:
             ) from error
         return cls(folder.name, labels, inputs, model)
 
-    def stills(self, blendshapes: Floats) -> Floats:
-        """Return the probabilities (N, L) over ``labels`` of faces (N, 52)."""
-        return probabilities(self.model, blendshapes[:, list(self.inputs)])
+    def stills(self, vectors: Floats) -> Floats:
+        """Return the probabilities (N, L) over ``labels`` of faces (N, 52 or 118)."""
+        # Blendshapes come first, and are all that the papers' networks read.
+        return probabilities(self.model, vectors[:, list(self.inputs)])
 
-    def sequences(self, blendshapes: Floats, dt: Floats) -> Floats:
-        """Return the probabilities (B, T, L) of faces (B, T, 52), frame by frame."""
-        batch, steps, width = blendshapes.shape
-        return self.stills(blendshapes.reshape(-1, width)).reshape(batch, steps, -1)
+    def sequences(self, vectors: Floats, dt: Floats) -> Floats:
+        """Return the probabilities (B, T, L) of faces (B, T, 52 or 118), frame by frame."""
+        batch, steps, width = vectors.shape
+        return self.stills(vectors.reshape(-1, width)).reshape(batch, steps, -1)
 
     @property
     def parameters(self) -> int:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from emotion_estimator.blendshapes import MIRROR
+from emotion_estimator.training.face_vector import SHAPES
 from emotion_estimator.training.legacy_keras import keras, tf
 from emotion_estimator.training.sequences import SequenceMaker, Sequences
 from emotion_estimator.training.streaming_network import StreamingNetwork
@@ -21,7 +22,7 @@ from emotion_estimator.training.streaming_network import StreamingNetwork
 Floats = NDArray[np.float32]
 
 #: Stills in a batch.
-_STILLS = 512
+_STILLS = 1024
 #: Scores that are nought where they are rounded coarsely.
 _SMALL = 0.05
 
@@ -30,21 +31,24 @@ _SMALL = 0.05
 class FitSettings:
     """How the network is trained.
 
-    :param epochs: over the stills, for the dense layers that read a frame.
+    :param epochs: over the stills, for the layers that read a frame.
     :param steps: batches of sequences, for the whole network then.
     :param own: share of what the dense layers say of a still in what the whole network is to say
         of it; the rest is its label. They have learned what the label's noise hides.
+    :param alone: share of single faces of which the embedding alone, and of which the blendshapes
+        alone are known.
     :param steadiness: weight of the change of the labels' probabilities from frame to frame while
         a face holds an expression, against cross-entropy: what makes labels steady.
     :param settling: seconds after a change (or the first frame) in which they may change freely.
     """
 
-    epochs: int = 40
+    epochs: int = 20
     steps: int = 2000
     batch: int = 96
     learning_rate: float = 4e-3
     smoothing: float = 0.02
     own: float = 0.8
+    alone: tuple[float, float] = (0.2, 0.25)
     steadiness: float = 0.5
     settling: float = 0.7
     report_every: int = 250
@@ -68,18 +72,17 @@ def steady_frames(sequences: Sequences, settling: float) -> Floats:
 def pretrain(
     network: StreamingNetwork, pool: Floats, targets: Floats, settings: FitSettings
 ) -> None:
-    """Train the dense layers on single frames, which is quick, in place.
+    """Train the first layers on single frames, which is quick, in place.
 
-    :param pool: (N, 52), stills; each is shown as it is, mirrored, and without its small scores.
+    :param pool: (N, 118), faces; each is shown as it is, mirrored, and without its small scores;
+        of some no more than one branch is known.
     :param targets: (N, 7), what they show, as probabilities.
     """
     keras.utils.set_random_seed(settings.seed)
-    # Rounded tables and made faces have noughts where landmark models have small scores.
-    sparse = np.where(pool < _SMALL, 0, pool).astype(np.float32)
-    both = np.concatenate([pool, pool[:, list(MIRROR)], sparse])[:, None]
-    wanted = np.concatenate([targets, targets, targets])[:, None]
-    dt = np.full((len(both), 1, 1), 1 / 30, np.float32)
-    steps = settings.epochs * -(-len(both) // _STILLS)
+    rng = np.random.default_rng(settings.seed)
+    shown = np.concatenate([_shown(pool, way, settings.alone, rng) for way in range(3)])
+    wanted = np.concatenate([targets, targets, targets])
+    steps = settings.epochs * -(-len(shown) // _STILLS)
     schedule = keras.optimizers.schedules.CosineDecay(4e-3, steps, 0.01)
     network.frame_model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=1e-3, clipnorm=1.0),
@@ -88,9 +91,24 @@ def pretrain(
         ),
     )
     network.frame_model.fit(
-        [both, dt], wanted, batch_size=_STILLS, epochs=settings.epochs, verbose=0,
+        shown, wanted, batch_size=_STILLS, epochs=settings.epochs, verbose=0,
         callbacks=[_Bar(settings.epochs)],
     )
+
+
+def _shown(
+    pool: Floats, way: int, alone: tuple[float, float], rng: np.random.Generator
+) -> Floats:
+    shown = pool.copy()
+    if way == 1:
+        shown[:, :SHAPES] = pool[:, list(MIRROR)]
+    elif way == 2:
+        # Rounded tables and made faces have noughts where landmark models have small scores.
+        shown[:, :SHAPES] = np.where(pool[:, :SHAPES] < _SMALL, 0, pool[:, :SHAPES])
+    both, drawn = pool[:, -2:].all(axis=1), rng.random(len(pool))
+    shown[both & (drawn < alone[0]), -1] = 0
+    shown[both & (drawn > 1 - alone[1]), -2] = 0
+    return shown
 
 
 class _Bar(keras.callbacks.Callback):
@@ -118,7 +136,7 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train the LSTM of ``network`` in place; it ends with the weights that validated best.
 
-    The dense layers before it stay as :func:`pretrain` left them.
+    The layers before it stay as :func:`pretrain` left them.
 
     :param maker: makes the sequences.
     :param targets: (N, 7), what each still of the maker's pool shows, as probabilities.
@@ -129,7 +147,7 @@ def fit(
     """
     keras.utils.set_random_seed(settings.seed)
     for layer in network.model.layers:
-        layer.trainable = not layer.name.startswith('front')
+        layer.trainable = layer.name != 'fronts'
     schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps, 0.01)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=1.0)
     step = _training_step(network.model, optimizer, grouping, settings)
@@ -139,7 +157,7 @@ def fit(
     losses: list[NDArray[np.float64]] = []
     for number, batch in zip(bar, _ahead(maker, settings, state.number)):
         losses.append(np.array(step(
-            batch.blendshapes, batch.dt, targets[batch.row], batch.weight,
+            batch.vectors, batch.dt, targets[batch.row], batch.weight,
             steady_frames(batch, settings.settling),
         )))
         if (number + 1) % settings.report_every == 0 or number + 1 == settings.steps:
@@ -163,9 +181,9 @@ def _ahead(maker: SequenceMaker, settings: FitSettings, start: int) -> Iterator[
 
 def _training_step(model: Any, optimizer: Any, grouping: Floats, settings: FitSettings) -> Any:
     @tf.function(reduce_retracing=True)
-    def step(scores: Any, dt: Any, target: Any, weight: Any, steady: Any) -> Any:
+    def step(vectors: Any, dt: Any, target: Any, weight: Any, steady: Any) -> Any:
         with tf.GradientTape() as tape:
-            logits = model([scores, dt], training=True)
+            logits = model([vectors, dt], training=True)
             classes = tf.cast(tf.shape(target)[-1], tf.float32)
             smooth = target * (1 - settings.smoothing) + settings.smoothing / classes
             losses = tf.nn.softmax_cross_entropy_with_logits(smooth, logits)

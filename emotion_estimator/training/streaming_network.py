@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.training.branches import (
+    FRONT,
+    BranchSettings,
+    front,
+    front_step,
+    normalized,
+    spread,
+)
 from emotion_estimator.training.dataset import FER_CLASSES
+from emotion_estimator.training.face_vector import EMBEDDING, SHAPES, WIDTH, whole
 from emotion_estimator.training.legacy_keras import keras, tf
 from emotion_estimator.training.operating_point import LEAST
 from emotion_estimator.training.settling import Settling
@@ -26,17 +34,13 @@ _USUAL_DT = 1 / 30
 class StreamingSettings:
     """What decides the network, beside the data.
 
-    :param front: units of the dense layers that read a frame.
+    :param branches: the layers that read a frame.
     :param units: units of the LSTM that follows.
-    :param floor: added to a score before its logarithm is taken: what is far below is noise.
-    :param dropout: share of each front layer's outputs left out while training.
     :param settling: how the labels' probabilities are held.
     """
 
-    front: tuple[int, ...] = (96, 64)
+    branches: BranchSettings = field(default_factory=BranchSettings)
     units: int = 32
-    floor: float = 1e-3
-    dropout: float = 0.3
     settling: Settling = field(default_factory=Settling)
 
 
@@ -44,9 +48,11 @@ class StreamingSettings:
 class StreamingNetwork:
     """A trained network.
 
-    :param model: Keras model (B, T, 52), (B, T, 1) -> logits (B, T, 7).
-    :param frame_model: the same without memory, from the same dense layers; only for training.
-    :param mean: (104,), of the spread scores; ``scale`` alike.
+    :param model: Keras model of faces' vectors (B, T, 118) and seconds (B, T, 1) -> logits
+        (B, T, 7).
+    :param frame_model: (N, 118) -> (N, 7), without memory, from the same first layers; only for
+        training.
+    :param mean: (168,), of the embedding and the spread scores; ``scale`` alike.
     """
 
     model: Any
@@ -55,74 +61,65 @@ class StreamingNetwork:
     scale: Floats
     settings: StreamingSettings
 
-    def frame_logits(self, blendshapes: Floats) -> Floats:
-        """Return what the dense layers alone say (N, 7) of faces (N, 52)."""
-        parts = [
-            np.asarray(self.frame_model([part[:, None], np.full((len(part), 1, 1), _USUAL_DT)]))
-            for part in np.array_split(blendshapes, max(len(blendshapes) // 4096, 1))
-        ]
-        return np.concatenate(parts)[:, 0]
+    def frame_logits(self, vectors: Floats) -> Floats:
+        """Return what the first layers alone say (N, 7) of faces (N, 118)."""
+        parts = np.array_split(vectors, max(len(vectors) // 4096, 1))
+        return np.concatenate([np.asarray(self.frame_model(part)) for part in parts])
 
-    def logits(self, blendshapes: Floats, dt: Floats) -> Floats:
-        """Return what faces (B, T, 52) and seconds (B, T, 1) give: (B, T, 7), no softmax."""
+    def logits(self, vectors: Floats, dt: Floats) -> Floats:
+        """Return what faces (B, T, 52 or 118) and seconds (B, T, 1) give: (B, T, 7), no softmax."""
         parts = [
-            np.asarray(self.model([blendshapes[at:at + 512], dt[at:at + 512]]))
-            for at in range(0, len(blendshapes), 512)
+            np.asarray(self.model([whole(vectors[at:at + 512]), dt[at:at + 512]]))
+            for at in range(0, len(vectors), 512)
         ]
         return np.concatenate(parts)
 
-    def still_logits(self, blendshapes: Floats, steps: int, dt: float) -> Floats:
-        """Return the logits (N, 7) of faces (N, 52) after ``steps`` equal frames."""
-        scores = np.repeat(blendshapes[:, None], steps, axis=1)
-        return self.logits(scores, np.full((len(scores), steps, 1), dt, np.float32))[:, -1]
+    def still_logits(self, vectors: Floats, steps: int, dt: float) -> Floats:
+        """Return the logits (N, 7) of faces (N, 52 or 118) after ``steps`` equal frames."""
+        frames = np.repeat(vectors[:, None], steps, axis=1)
+        return self.logits(frames, np.full((len(frames), steps, 1), dt, np.float32))[:, -1]
 
 
-def spread(blendshapes: Any, floor: float) -> Any:
-    """Return scores (..., 52) as (..., 104): their logarithms, and themselves.
-
-    The scores are skewed: most are near nought, where their order of magnitude tells much. Trees,
-    which see only order, do far better on plain scores than networks do.
-    """
-    scores = tf.maximum(blendshapes, 0.0)
-    return tf.concat([tf.math.log(scores + floor), scores], axis=-1)
+def _interval(dt: Any) -> Any:
+    """Return the logarithm of the interval, 0 at 30 frames per second."""
+    return tf.math.log(tf.clip_by_value(dt, *INTERVALS) / _USUAL_DT)
 
 
-def network_input(scores: Any, dt: Any, network: StreamingNetwork) -> Any:
-    """Return what the first layer reads (..., 105): normalized scores, logarithm of the interval.
-
-    The logarithm is 0 at 30 frames per second. Clipping keeps one odd score from coarsening the
-    int8 steps of all the others.
-    """
-    normal = tf.clip_by_value(
-        (spread(scores, network.settings.floor) - network.mean) / network.scale, -4.0, 4.0
-    )
-    interval = tf.math.log(tf.clip_by_value(dt, *INTERVALS) / _USUAL_DT)
-    return tf.concat([normal, interval], axis=-1)
+def _read(vectors: Any, mean: Any, scale: Any, floor: float) -> tuple[Any, Any, Any]:
+    """Return embedding and blendshapes, normalized, and which are known."""
+    embedding = normalized(vectors[..., SHAPES:-2], mean[:EMBEDDING], scale[:EMBEDDING])
+    shapes = normalized(spread(vectors[..., :SHAPES], floor), mean[EMBEDDING:], scale[EMBEDDING:])
+    return embedding, shapes, vectors[..., -2:]
 
 
 def build_network(pool: Floats, settings: StreamingSettings) -> StreamingNetwork:
     """Build the untrained network: dense layers for a frame, an LSTM, a dense layer.
 
-    :param pool: (N, 52), blendshapes to normalize by.
+    :param pool: (N, 118), faces to normalize by; an embedding of nought counts as unknown.
     """
-    spreads = np.asarray(spread(pool, settings.floor))
-    return assemble(spreads.mean(axis=0), spreads.std(axis=0) + 0.02, settings)
+    spreads = np.asarray(spread(pool[:, :SHAPES], settings.branches.floor))
+    known = pool[pool[:, -2] > 0, SHAPES:-2]
+    embeddings = known if len(known) else np.zeros((1, EMBEDDING), np.float32)
+    mean = np.concatenate([embeddings.mean(axis=0), spreads.mean(axis=0)])
+    # A unit that is hardly ever anything but nought is not blown up.
+    widths = embeddings.std(axis=0)
+    scale = np.concatenate([widths + 0.1 * widths.mean() + 1e-3, spreads.std(axis=0) + 0.02])
+    return assemble(mean, scale, settings)
 
 
 def assemble(mean: Floats, scale: Floats, settings: StreamingSettings) -> StreamingNetwork:
-    """Build the untrained network with known means (104,) and scales (104,) of its inputs."""
-    scores, dt = keras.Input((None, len(BLENDSHAPE_NAMES))), keras.Input((None, 1))
-    values = network_input(scores, dt, StreamingNetwork(None, None, mean, scale, settings))
-    for number, units in enumerate(settings.front):
-        values = keras.layers.Dense(units, 'swish', name=f'front{number}')(values)
-        values = keras.layers.Dropout(settings.dropout)(values)
+    """Build the untrained network with known means (168,) and scales (168,) of its inputs."""
+    face = keras.Input((WIDTH,))
+    read = front(*_read(face, mean, scale, settings.branches.floor), settings.branches)
     # A frame by itself: what the front is first trained on.
-    frame = keras.layers.Dense(len(FER_CLASSES), name='frame')(values)
+    frame = keras.Model(face, keras.layers.Dense(len(FER_CLASSES), name='frame')(read))
+    faces, dt = keras.Input((None, WIDTH)), keras.Input((None, 1))
+    over_time = keras.Model(face, read, name='front')
+    values = keras.layers.TimeDistributed(over_time, name='fronts')(faces)
+    values = keras.layers.Concatenate()([values, _interval(dt)])
     values = keras.layers.LSTM(settings.units, return_sequences=True, name='lstm')(values)
     logits = keras.layers.Dense(len(FER_CLASSES), name='logits')(values)
-    return StreamingNetwork(
-        keras.Model([scores, dt], logits), keras.Model([scores, dt], frame), mean, scale, settings
-    )
+    return StreamingNetwork(keras.Model([faces, dt], logits), frame, mean, scale, settings)
 
 
 def round_weights(network: StreamingNetwork, names: tuple[str, ...]) -> None:
@@ -131,62 +128,95 @@ def round_weights(network: StreamingNetwork, names: tuple[str, ...]) -> None:
     What is trained after this, and the float reference, then have the weights of the shipped file,
     one scale to a matrix. The LSTM's two matrices share theirs, as they do in a step.
 
-    :param names: of layers: ``front`` stands for all dense layers before the LSTM.
+    :param names: of layers; ``front`` stands for all before the LSTM.
     """
-    for layer in network.model.layers:
-        if layer.name.startswith(names) and layer.weights:
+    for name, layer in _layers(network).items():
+        if name.startswith(names):
             *matrices, bias = layer.get_weights()
             scale = max(float(np.abs(one).max()) for one in matrices) / 127
             layer.set_weights([*(np.round(one / scale) * scale for one in matrices), bias])
 
 
-def step_function(
-    network: StreamingNetwork, grouping: Floats, bias: Floats, temperature: float = 1.0
-) -> Any:
-    """Return one step as a concrete function with explicit state.
+def _layers(network: StreamingNetwork) -> dict[str, Any]:
+    """Return the layers that have weights and are shipped, by name."""
+    inner = network.model.get_layer('fronts').layer
+    found = {name: inner.get_layer(name) for name in FRONT}
+    return {**found, **{name: network.model.get_layer(name) for name in ('lstm', 'logits')}}
 
-    Inputs ``blendshapes`` [1, 52], ``dt`` [1, 1] seconds, ``state`` [1, S]; outputs the
-    probabilities over the labels [1, L] and the new state [1, S]: output and cell of the LSTM, the
-    probabilities, and how long the expression has been held.
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """One of the sets of labels that a step tells.
 
     :param grouping: (7, L), from classes to labels.
     :param bias: (7,), added to the logits: the operating point.
     :param temperature: divides the logarithms of the labels' probabilities: calibration.
     """
-    layers = {layer.name: layer.get_weights() for layer in network.model.layers}
+
+    grouping: Floats
+    bias: Floats
+    temperature: float = 1.0
+
+    @property
+    def size(self) -> int:
+        """Return the number of labels."""
+        return int(self.grouping.shape[1])
+
+
+def step_function(network: StreamingNetwork, vocabularies: tuple[Vocabulary, ...]) -> Any:
+    """Return one step as a concrete function with explicit state.
+
+    Inputs ``blendshapes`` [1, 52], ``embedding`` [1, 64], ``present`` [1, 2] (1 where the embedding
+    and where the blendshapes are known), ``dt`` [1, 1] seconds, ``state`` [1, S]; outputs the
+    probabilities of each vocabulary's labels [1, L] and the new state [1, S]: output and cell of
+    the LSTM, and of each vocabulary its probabilities and how long the expression has been held.
+    """
+    weights = {name: layer.get_weights() for name, layer in _layers(network).items()}
     # The layer's input and state share a product, hence one quantized matrix.
-    kernel, kernel_bias = np.concatenate(layers['lstm'][:2]), layers['lstm'][2]
-    units, labels = network.settings.units, grouping.shape[1]
+    kernel, kernel_bias = np.concatenate(weights['lstm'][:2]), weights['lstm'][2]
+    units, settings = network.settings.units, network.settings
+    sizes = tuple(one.size for one in vocabularies)
 
     @tf.function(input_signature=[
-        tf.TensorSpec((1, len(BLENDSHAPE_NAMES)), tf.float32, 'blendshapes'),
+        tf.TensorSpec((1, SHAPES), tf.float32, 'blendshapes'),
+        tf.TensorSpec((1, EMBEDDING), tf.float32, 'embedding'),
+        tf.TensorSpec((1, 2), tf.float32, 'present'),
         tf.TensorSpec((1, 1), tf.float32, 'dt'),
-        tf.TensorSpec((1, state_size(units, labels)), tf.float32, 'state'),
+        tf.TensorSpec((1, state_size(units, sizes)), tf.float32, 'state'),
     ])
-    def step(blendshapes: Any, dt: Any, state: Any) -> Any:
-        values = network_input(blendshapes, dt, network)
-        for number in range(len(network.settings.front)):
-            weights, front_bias = layers[f'front{number}']
-            values = values @ weights + front_bias
-            values *= tf.sigmoid(values)
-        output, cell, held, age = tf.split(state, [units, units, labels, 1], axis=-1)
-        gates = tf.concat([values, output], axis=-1) @ kernel + kernel_bias
+    def step(blendshapes: Any, embedding: Any, present: Any, dt: Any, state: Any) -> Any:
+        face = tf.concat([blendshapes, embedding, present], axis=-1)
+        seen = front_step(
+            *_read(face, network.mean, network.scale, settings.branches.floor), weights
+        )
+        output, cell, *held = tf.split(
+            state, [units, units, *(one for size in sizes for one in (size, 1))], axis=-1
+        )
+        gates = tf.concat([seen, _interval(dt), output], axis=-1) @ kernel + kernel_bias
         enter, forget, candidate, leave = tf.split(gates, 4, axis=-1)
         cell = tf.sigmoid(forget) * cell + tf.sigmoid(enter) * tf.tanh(candidate)
         output = tf.sigmoid(leave) * tf.tanh(cell)
-        weights, logits_bias = layers['logits']
-        classes = tf.nn.softmax(output @ weights + (logits_bias + bias))
-        now = tf.nn.softmax(tf.math.log(classes @ grouping + LEAST) / temperature)
+        logits = output @ weights['logits'][0] + weights['logits'][1]
         steps = tf.clip_by_value(dt, *INTERVALS)
-        held, age = _settle(now, held, age, steps, network.settings.settling)
-        return held, tf.concat([output, cell, held, age], axis=-1)
+        told, memory = [], []
+        for number, one in enumerate(vocabularies):
+            classes = tf.nn.softmax(logits + one.bias)
+            # Seven of seven is the classes themselves; no product for that.
+            labels = classes if one.size == len(FER_CLASSES) else classes @ one.grouping
+            now = tf.nn.softmax(tf.math.log(labels + LEAST) / one.temperature)
+            settled, age = _settle(
+                now, held[2 * number], held[2 * number + 1], steps, settings.settling
+            )
+            told.append(settled)
+            memory += [settled, age]
+        return (*told, tf.concat([output, cell, *memory], axis=-1))
 
     return step.get_concrete_function()
 
 
-def state_size(units: int, labels: int) -> int:
-    """Return the length of the packed state."""
-    return 2 * units + labels + 1
+def state_size(units: int, labels: tuple[int, ...]) -> int:
+    """Return the length of the packed state, for vocabularies of so many labels."""
+    return 2 * units + sum(labels) + len(labels)
 
 
 def _settle(now: Any, held: Any, age: Any, dt: Any, how: Settling) -> Any:

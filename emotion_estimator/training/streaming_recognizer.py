@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.perception.classifier import EmotionClassifier
+from emotion_estimator.training.face_vector import SHAPES
 
 Floats = NDArray[np.float32]
 
@@ -22,16 +23,26 @@ class StreamingRecognizer:
         self.labels = classifier.labels
         self._classifier = classifier
 
-    def stills(self, blendshapes: Floats) -> Floats:
-        """Return the probabilities (N, L) of unrelated faces (N, 52)."""
-        answers = [self._classifier.classify_still(row) for row in blendshapes]
+    def stills(self, vectors: Floats) -> Floats:
+        """Return the probabilities (N, L) of unrelated faces (N, 52 or 118)."""
+        answers = [self._classifier.classify_still(*known(row)) for row in vectors]
         return np.array(answers, np.float32).reshape(-1, len(self.labels))
 
-    def sequences(self, blendshapes: Floats, dt: Floats) -> Floats:
-        """Return the probabilities (B, T, L) at each frame; (B, T, 52) and seconds (B, T) in."""
+    def sequences(self, vectors: Floats, dt: Floats) -> Floats:
+        """Return the probabilities (B, T, L) at each frame; (B, T, 52 or 118), seconds (B, T)."""
         answers = np.zeros((*dt.shape, len(self.labels)), np.float32)
-        for face, (scores, steps) in enumerate(zip(blendshapes, dt)):
+        for face, (rows, steps) in enumerate(zip(vectors, dt)):
             state = self._classifier.initial_state()
-            for frame, (row, step) in enumerate(zip(scores, steps)):
-                answers[face, frame], state = self._classifier(row, state, float(step))
+            for frame, (row, step) in enumerate(zip(rows, steps)):
+                blendshapes, embedding = known(row)
+                answers[face, frame], state = self._classifier(
+                    blendshapes, state, float(step), embedding
+                )
         return answers
+
+
+def known(row: Floats) -> tuple[Floats | None, Floats | None]:
+    """Return the blendshapes and the embedding of a face's vector, None for what is not known."""
+    if len(row) == SHAPES:
+        return row, None
+    return row[:SHAPES] if row[-1] else None, row[SHAPES:-2] if row[-2] else None

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import ModelError, first_line
+from emotion_estimator.training.branches import BranchSettings
+from emotion_estimator.training.dataset import FER_CLASSES
 from emotion_estimator.training.grouping import Grouping
 from emotion_estimator.training.operating_point import sharpen, softmax
 from emotion_estimator.training.settling import Settling, settle
@@ -19,6 +21,7 @@ from emotion_estimator.training.streaming_network import (
     INTERVALS,
     StreamingNetwork,
     StreamingSettings,
+    Vocabulary,
     assemble,
     state_size,
 )
@@ -29,44 +32,62 @@ Floats = NDArray[np.float32]
 STILL_STEPS, STILL_DT = 15, 1 / 30
 
 
+#: The vocabularies that a step tells, in order: the labels of the grouping, and all classes.
+THREE, SEVEN = 'three', 'seven'
+
+
 @dataclass(frozen=True, eq=False)
 class FittedStreaming:
-    """A trained network with its operating point: the float reference of what is shipped.
+    """A trained network with its operating points: the float reference of what is shipped.
 
-    :param bias: (7,), added to the logits.
-    :param temperature: of the labels' probabilities.
+    :param grouping: from the classes to the labels of the first vocabulary.
+    :param biases: (7,) of each vocabulary, added to the logits; ``temperatures`` of each.
     :param settings: how it was trained, for the card.
     """
 
     network: StreamingNetwork
     grouping: Grouping
-    bias: Floats
-    temperature: float
+    biases: dict[str, Floats]
+    temperatures: dict[str, float]
     settings: dict[str, Any]
 
     @property
+    def vocabularies(self) -> tuple[Vocabulary, ...]:
+        """Return what a step tells, in order."""
+        matrices = {THREE: self.grouping.matrix, SEVEN: np.eye(len(FER_CLASSES), dtype=np.float32)}
+        return tuple(
+            Vocabulary(matrix, self.biases[name], self.temperatures[name])
+            for name, matrix in matrices.items()
+        )
+
+    @property
     def state_size(self) -> int:
-        """Length of the step's packed state."""
-        return state_size(self.network.settings.units, len(self.grouping.labels))
+        """Return the length of the step's packed state."""
+        return state_size(
+            self.network.settings.units, tuple(one.size for one in self.vocabularies)
+        )
 
-    def of_logits(self, logits: Floats) -> Floats:
+    def of_logits(self, logits: Floats, vocabulary: str = THREE) -> Floats:
         """Return the labels' probabilities (..., L) of raw logits (..., 7), frame by frame."""
-        labels = softmax(logits + self.bias) @ self.grouping.matrix
-        return sharpen(labels, self.temperature)
+        one = self.vocabularies[(THREE, SEVEN).index(vocabulary)]
+        return sharpen(softmax(logits + one.bias) @ one.grouping, one.temperature)
 
-    def probabilities(self, blendshapes: Floats, dt: Floats) -> Floats:
-        """Return how probable each label is, (B, T, L), of faces (B, T, 52), seconds (B, T, 1)."""
-        now = self.of_logits(self.network.logits(blendshapes, dt))
+    def probabilities(self, vectors: Floats, dt: Floats, vocabulary: str = THREE) -> Floats:
+        """Return how probable each label is, (B, T, L), of faces (B, T, 52 or 118).
+
+        :param dt: (B, T, 1), seconds.
+        """
+        now = self.of_logits(self.network.logits(vectors, dt), vocabulary)
         steps = np.clip(dt[..., 0], *INTERVALS)
         return settle(now, steps, self.network.settings.settling)
 
-    def stills(self, blendshapes: Floats) -> Floats:
-        """Return the labels' probabilities (N, L) of unrelated faces (N, 52)."""
+    def stills(self, vectors: Floats, vocabulary: str = THREE) -> Floats:
+        """Return the labels' probabilities (N, L) of unrelated faces (N, 52 or 118)."""
         parts = [
             self.probabilities(
                 np.repeat(part[:, None], STILL_STEPS, axis=1),
-                np.full((len(part), STILL_STEPS, 1), STILL_DT, np.float32),
-            )[:, -1] for part in np.array_split(blendshapes, max(len(blendshapes) // 2048, 1))
+                np.full((len(part), STILL_STEPS, 1), STILL_DT, np.float32), vocabulary,
+            )[:, -1] for part in np.array_split(vectors, max(len(vectors) // 2048, 1))
         ]
         return np.concatenate(parts)
 
@@ -81,8 +102,11 @@ def save_streaming(fitted: FittedStreaming, folder: Path) -> None:
     grouping = fitted.grouping
     (folder / 'streaming.json').write_text(json.dumps({
         'grouping': grouping.name, 'labels': list(grouping.labels),
-        'to_label': grouping.to_label.tolist(), 'temperature': fitted.temperature,
-        'bias': [round(float(one), 3) for one in fitted.bias], 'arrays': len(weights),
+        'to_label': grouping.to_label.tolist(), 'temperatures': fitted.temperatures,
+        'biases': {
+            name: [round(float(one), 3) for one in bias] for name, bias in fitted.biases.items()
+        },
+        'arrays': len(weights),
         'settings': fitted.settings,
     }, indent=1) + '\n')
 
@@ -97,8 +121,7 @@ def load_streaming(run: Path) -> FittedStreaming:
         told = json.loads((folder / 'streaming.json').read_text())
         made = told['settings']
         settings = StreamingSettings(
-            tuple(made['front']), made['units'][0], made['floor'], made['dropout'],
-            Settling(**made['settling']),
+            BranchSettings(**made['branches']), made['units'], Settling(**made['settling']),
         )
         with np.load(folder / 'streaming.npz') as stored:
             network = assemble(stored['mean'], stored['scale'], settings)
@@ -107,7 +130,9 @@ def load_streaming(run: Path) -> FittedStreaming:
             told['grouping'], tuple(told['labels']), np.array(told['to_label'], np.int64)
         )
         return FittedStreaming(
-            network, grouping, np.array(told['bias'], np.float32), told['temperature'], made
+            network, grouping,
+            {name: np.array(told['biases'][name], np.float32) for name in (THREE, SEVEN)},
+            {name: float(told['temperatures'][name]) for name in (THREE, SEVEN)}, made,
         )
     except (
         OSError, EOFError, KeyError, ValueError, TypeError, IndexError, zipfile.BadZipFile
