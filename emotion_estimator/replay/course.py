@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from emotion_estimator.bags import PACKED, STORAGES
@@ -12,20 +13,25 @@ RESULTS = 'results.jsonl'
 
 
 def read_course(path: Path, topic: str | None = None) -> list[FrameResult]:
-    """Read results.
+    """Read results; see :func:`stream_course`."""
+    return list(stream_course(path, topic))
+
+
+def stream_course(path: Path, topic: str | None = None) -> Iterator[FrameResult]:
+    """Yield results in the order in which they lie there, none kept.
 
     :param path: a file of JSON lines as ``replay --json`` and ``video --json`` write it, the folder
         of a ``replay --report``, or a rosbag2 that holds ``/emotions`` or ``/emotion``.
     :param topic: the bag's topic; None finds it.
-    :return: in the file's order; may be empty.
     :raises InputError: it cannot be read, or is none of these; names file and line.
     """
     if is_bag(path):
         # The library for bags is slow to import, and JSON lines need none.
         from emotion_estimator.replay.bag_reader import read_emotions
 
-        return list(read_emotions(path, topic))
-    return list(read_results(path / RESULTS if path.is_dir() else path))
+        yield from read_emotions(path, topic)
+    else:
+        yield from read_results(path / RESULTS if path.is_dir() else path)
 
 
 def is_bag(path: Path) -> bool:
