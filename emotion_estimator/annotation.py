@@ -18,6 +18,12 @@ LABEL_COLOURS: dict[str, Colour] = {
     'happy': (230, 159, 0),
     'unknown': (0, 158, 115),
     'sad': (86, 180, 233),
+    'angry': (213, 94, 0),
+    'surprise': (240, 228, 66),
+    'fear': (0, 114, 178),
+    # The palette has no more: a dark yellow, and a light kind of the green for "unknown".
+    'disgust': (124, 122, 32),
+    'neutral': (148, 210, 189),
     NONE: (150, 150, 150),
 }
 OTHER_COLOUR: Colour = (204, 121, 167)

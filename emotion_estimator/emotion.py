@@ -14,6 +14,15 @@ FloatArray = NDArray[np.float32]
 #: Seed 001's three classes; their numbers (0, 1, 2) are the label column of its CSV files.
 LABELS: tuple[str, ...] = ('happy', 'unknown', 'sad')
 
+#: The label that says neither, and what is told where no label is likely enough.
+UNKNOWN = 'unknown'
+
+#: The seven basic expressions, the vocabulary ``seven``, in FER2013's order.
+EXPRESSIONS: tuple[str, ...] = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
+
+#: The expression of a face at rest.
+NEUTRAL = 'neutral'
+
 #: Label published when no face is seen. Never a class of the model: "nobody" is not "unknown".
 NONE = 'none'
 
@@ -56,8 +65,8 @@ class FaceEmotion:
     """What the estimator says of one face in one frame.
 
     :param face_id: stable while the face is tracked.
-    :param label: one of ``labels``.
-    :param confidence: probability of ``label``, 0 to 1.
+    :param label: the most probable of ``labels``; ``unknown`` where that is too improbable.
+    :param confidence: the greatest of ``probabilities``, 0 to 1.
     :param labels: the model's classes.
     :param probabilities: float32 (len(labels),), same order as ``labels``, sum 1.
     :param roi: face ROI in pixels of the frame.

@@ -12,7 +12,7 @@ from emotion_estimator.annotation import (
     caption_strip,
     label_colour,
 )
-from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
+from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE, FaceEmotion, Roi
 
 
 def face(roi: Roi, label: str = 'happy', landmarks: np.ndarray | None = None) -> FaceEmotion:
@@ -44,7 +44,9 @@ def test_the_box_has_the_labels_colour():
     for label in LABELS:
         drawn = annotate(grey(480, 640), [face(roi, label)])
         assert tuple(drawn[200 + 110, 300]) == LABEL_COLOURS[label]
-    assert label_colour('surprise') == OTHER_COLOUR
+    assert label_colour('bored') == OTHER_COLOUR
+    shown = {label_colour(label) for label in (*LABELS, *EXPRESSIONS, NONE)}
+    assert len(shown) == len({*LABELS, *EXPRESSIONS, NONE})
 
 
 def test_bars_are_as_long_as_the_probabilities():
