@@ -1,4 +1,4 @@
-"""``fit appearance``: from stills and what was seen in them to a trained float network."""
+"""``appearance``: from stills and what was seen in them to the trained float network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from emotion_estimator.training.appearance_network import (
 )
 from emotion_estimator.training.branches import spread
 from emotion_estimator.training.crop_augment import CropVariation
-from emotion_estimator.training.crops import CropMaker, plain_crops, still_matrices
+from emotion_estimator.training.crops import CropMaker, plain_crops
 from emotion_estimator.training.dataset import FER_CLASSES, PUBLIC_TEST, TRAINING, Stills
 from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.grouping import Grouping
@@ -44,7 +44,7 @@ def appearance_folder(run: Path) -> Path:
 def run_appearance(
     run: Path,
     stills: Stills,
-    landmarks: Floats,
+    matrices: Floats,
     found: NDArray[np.bool_],
     sources: list[FeatureSet],
     grouping: Grouping,
@@ -56,16 +56,14 @@ def run_appearance(
 
     PrivateTest is not looked at. Interrupted, the same call continues.
 
-    :param landmarks: (N, 478, 2), of the stills, in their pixels; ``found`` (N,).
+    :param matrices: (N, 2, 3), from each still to its crop; ``found`` (N,), whether a face was.
     :param sources: blendshapes of the stills.
     :returns: what ``tables/appearance.json`` says.
     :raises InputError: Training or PublicTest holds no face.
     """
     started = time.monotonic()
-    matrices = still_matrices(landmarks, found)
     scores, known = blendshapes_of(stills, sources)
-    learned = np.flatnonzero((stills.usage == TRAINING) & ~_no_faces(stills))
-    held = np.flatnonzero((stills.usage == PUBLIC_TEST) & found)
+    learned, held = _learned(stills), _held(stills, found)
     if not len(learned) or not len(held):
         raise InputError('the appearance network needs faces of Training and of PublicTest')
     folder = appearance_folder(run)
@@ -80,7 +78,7 @@ def run_appearance(
         np.eye(len(FER_CLASSES), dtype=np.float32)[stills.emotion[learned]],
         votes_of(stills)[learned], scores[learned], known[learned],
     )
-    pixels = network_pixels(plain_crops(stills.pixels[held], matrices[held]))
+    pixels = network_pixels(held_crops(stills, matrices, found))
     truth = stills.emotion[held]
 
     def validate(network: Any, heads: Any) -> dict[str, float]:
@@ -107,6 +105,27 @@ def run_appearance(
     return table
 
 
+def _learned(stills: Stills) -> Ints:
+    """Return the stills that are learned from: also those in which no face was found."""
+    return np.flatnonzero((stills.usage == TRAINING) & ~(votes_of(stills)[:, _NO_FACE] > 0.5))
+
+
+def _held(stills: Stills, found: NDArray[np.bool_]) -> Ints:
+    return np.flatnonzero((stills.usage == PUBLIC_TEST) & found)
+
+
+def held_crops(stills: Stills, matrices: Floats, found: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return the crops (N, 48, 48) of the faces of PublicTest."""
+    rows = _held(stills, found)
+    return plain_crops(stills.pixels[rows], matrices[rows])
+
+
+def learned_crops(stills: Stills, matrices: Floats, found: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return the crops (N, 48, 48) of the faces of Training."""
+    rows = np.flatnonzero((stills.usage == TRAINING) & found)
+    return plain_crops(stills.pixels[rows], matrices[rows])
+
+
 def blendshapes_of(
     stills: Stills, sources: list[FeatureSet]
 ) -> tuple[Floats, NDArray[np.bool_]]:
@@ -127,10 +146,6 @@ def votes_of(stills: Stills) -> Floats:
         return np.zeros((len(stills), VOTES), np.float32)
     votes = stills.ferplus_votes.astype(np.float32)
     return votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
-
-
-def _no_faces(stills: Stills) -> NDArray[np.bool_]:
-    return votes_of(stills)[:, _NO_FACE] > 0.5
 
 
 def _scores(name: str, logits: Floats, truth: Ints, grouping: Grouping) -> dict[str, float]:

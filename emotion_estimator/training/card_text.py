@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +85,8 @@ def blendshape_table(sets: dict[str, dict[str, Any]]) -> str:
 def write_text(card: Path) -> Path:
     """Write the Markdown card beside a JSON card; return its path."""
     raw = json.loads(card.read_text())
-    is_head = raw['kind'] == 'blendshape_head'
-    body = _head_text(raw) if is_head else _emotion_text(raw)
-    rows = _HEAD_ROWS if is_head else _emotion_rows(raw)
+    written, about = _KINDS[raw['kind']]
+    body, rows = written(raw), about(raw)
     # Long lists are for the code alone.
     settings = {
         name: value for name, value in raw['settings'].items()
@@ -127,6 +126,31 @@ def _head_text(raw: dict[str, Any]) -> tuple[str, str]:
     )
 
 
+def _appearance_text(raw: dict[str, Any]) -> tuple[str, str]:
+    metrics = raw['metrics']
+    parity_rows = [
+        (runtime, one['frames'], one['agreement'], one['greatest'], one['mean'])
+        for runtime, one in metrics.get('parity', {}).items()
+    ]
+    last = (metrics.get('history') or [{}])[-1]
+    measured = ', '.join(
+        f'{name.replace("_", " ")} {value}' for name, value in last.items() if name != 'epoch'
+    )
+    return (
+        'The embedding of a face crop, which `emotion_lstm` reads beside the blendshapes. Residual '
+        'blocks of plain convolutions, int8 weights and activations; one network serves all faces.',
+        'Quantized, and held to the float network on the crops of PublicTest by the class that a '
+        'layer on the embedding alone tells (that layer is not shipped):\n\n'
+        + markdown_table(
+            ('runtime', 'crops', 'class agrees', 'greatest difference', 'mean difference'),
+            parity_rows,
+        )
+        + f'\n\nPublicTest after the last epoch, averaged weights, float: {measured}.\n\n'
+        'What the whole says with it, and its limits: `emotion_lstm.md`.\n\n'
+        'Reproduced by `emotion-estimator training appearance` (docs/training.md).',
+    )
+
+
 def _symmetry_text(sets: dict[str, dict[str, Any]]) -> str:
     return ''.join(
         f'The teacher is not symmetric: on {name}, what it says of an image and of its mirror '
@@ -138,11 +162,15 @@ def _symmetry_text(sets: dict[str, dict[str, Any]]) -> str:
 
 
 def _emotion_rows(raw: dict[str, Any]) -> list[tuple[str, str]]:
+    settings = raw['settings']
     return [
         ('inputs', f'{len(BLENDSHAPE_NAMES)} blendshapes of MediaPipe, 0 to 1, in its order (the '
-                   "JSON card lists them); seconds since the face's frame before; the face's "
-                   f'state, {raw["settings"]["state_size"]} numbers, zeros at first'),
-        ('outputs', f'probabilities of {", ".join(raw["labels"])}; the new state'),
+                   f'JSON card lists them); the embedding of the face crop, '
+                   f'{settings["embedding_size"]} numbers of `appearance`; which of both are '
+                   "known; seconds since the face's frame before; the face's state, "
+                   f'{settings["state_size"]} numbers, zeros at first'),
+        ('outputs', f'probabilities of {", ".join(raw["labels"])}; probabilities of '
+                    f'{", ".join(settings["expressions"])}; the new state'),
         ('splits', 'learnt from Training, chosen on PublicTest, tested on PrivateTest, of which '
                    'some images are training images too: see "without duplicates"'),
     ]
@@ -151,8 +179,9 @@ def _emotion_rows(raw: dict[str, Any]) -> list[tuple[str, str]]:
 def _emotion_text(raw: dict[str, Any]) -> tuple[str, str]:
     figures = raw['metrics']['fer2013']
     return (
-        "Happy, unknown or sad from a face's blendshapes, one step per frame. The state of a "
-        'face goes in and comes out, so that one file serves many faces.',
+        "Happy, unknown or sad, and seven expressions, from a face's blendshapes, from its crop's "
+        'embedding or from both, one step per frame. The state of a face goes in and comes out, so '
+        'that one file serves many faces.',
         f'Still faces of FER2013, {raw["settings"]["still_steps"]} equal frames each (coverage: '
         f'share of images in which the source finds a face):\n\n{emotion_table(figures)}\n\n'
         f'Confusion:\n\n{confusion_table(figures)}\n\n'
@@ -220,3 +249,17 @@ _HEAD_ROWS = [
     ('outputs', f"{len(BLENDSHAPE_NAMES)} blendshapes in MediaPipe's order, 0 to 1"),
     ('splits', 'learnt from Training, chosen on PublicTest, tested on PrivateTest'),
 ]
+
+_APPEARANCE_ROWS = [
+    ('inputs', 'the face, cut out upright by its landmarks, 48x48, grey, of even light '
+               '(`perception/face_crop.py`): (grey - 128) / 64'),
+    ('outputs', 'the embedding, not negative'),
+    ('splits', 'learnt from Training, watched on PublicTest; PrivateTest is not looked at'),
+]
+
+#: By kind of model, what writes the text before and after the table, and the table's own rows.
+_KINDS: dict[str, tuple[Callable[..., tuple[str, str]], Callable[..., Any]]] = {
+    'blendshape_head': (_head_text, lambda raw: _HEAD_ROWS),
+    'appearance': (_appearance_text, lambda raw: _APPEARANCE_ROWS),
+    'emotion_lstm': (_emotion_text, _emotion_rows),
+}

@@ -41,3 +41,28 @@ def draw_history(model: str, history: History, best_epoch: int, path: Path) -> P
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return path
+
+
+def draw_appearance(history: History, path: Path) -> Path:
+    """Draw the loss, and what the appearance network tells of PublicTest; return ``path``."""
+    epochs = [one['epoch'] for one in history]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
+    left.plot(epochs, [one['loss'] for one in history], label='loss on Training, varied crops')
+    for name, text in (('appearance', 'crop alone'), ('joined', 'with blendshapes')):
+        left.plot(epochs, [one[f'{name}_cross_entropy'] for one in history],
+                  label=f'cross-entropy on PublicTest, {text}')
+        for part, style in (('seven', '-'), ('labels', '--')):
+            right.plot(epochs, [one[f'{name}_{part}'] for one in history], style,
+                       label=f'{part}, {text}')
+    left.set_ylabel('loss (nats for a cross-entropy)')
+    right.set_ylabel('accuracy on PublicTest, 0 to 1')
+    for axes in (left, right):
+        axes.set_xlabel('epoch')
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize='small')
+    figure.suptitle('Training of appearance')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+    return path

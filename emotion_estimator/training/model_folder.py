@@ -8,24 +8,25 @@ from pathlib import Path
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
 
-HEAD, STREAMING = 'blendshape_head', 'emotion_lstm'
+HEAD, APPEARANCE, STREAMING = MODELS = 'blendshape_head', 'appearance', 'emotion_lstm'
 
 
 def own_models(run: Path) -> Path:
     """Return a run's folder of models, or the shipped one where the run has made none.
 
-    Who has made the streaming network only gets the shipped head beside it.
+    Who has made some of them only gets the shipped ones beside these.
     """
     folder = run / 'models'
-    if not any((folder / f'{name}.json').is_file() for name in (HEAD, STREAMING)):
+    if not any((folder / f'{name}.json').is_file() for name in MODELS):
         return models_dir()
-    return with_head(folder)
+    return with_shipped(folder, (HEAD, APPEARANCE))
 
 
-def with_head(folder: Path) -> Path:
-    """Return ``folder`` after putting the shipped blendshape head into it, if it has none."""
-    if not (folder / f'{HEAD}.json').is_file():
-        copy_model(HEAD, models_dir(), folder)
+def with_shipped(folder: Path, names: tuple[str, ...] = (HEAD,)) -> Path:
+    """Return ``folder`` after putting those shipped models into it that it has not."""
+    for name in names:
+        if not (folder / f'{name}.json').is_file():
+            copy_model(name, models_dir(), folder)
     return folder
 
 

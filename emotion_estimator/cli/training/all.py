@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from emotion_estimator.cli.training.appearance import appearance
 from emotion_estimator.cli.training.data import clean, data
 from emotion_estimator.cli.training.features import features, relevant
 from emotion_estimator.cli.training.models import blendshapes, fit
@@ -27,7 +28,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.training import made_set
 from emotion_estimator.training.grouping import load_grouping
-from emotion_estimator.training.model_folder import HEAD, STREAMING, copy_model
+from emotion_estimator.training.model_folder import APPEARANCE, HEAD, MODELS, STREAMING, copy_model
 from emotion_estimator.training.stages import Stage, fingerprint, run_stages
 from emotion_estimator.training.text_table import text_table
 from emotion_estimator.version import __version__
@@ -40,6 +41,7 @@ _PAPERS = ('fit paper', 'fit paper-relevant')
 
 #: What ``--quick`` changes of each stage.
 _QUICK: dict[str, dict[str, Any]] = {
+    'appearance': {'epochs': 2},
     'relevant': {'least': 20},
     'fit dense': {'epochs': 10},
     'fit paper': {'epochs': 1},
@@ -115,7 +117,7 @@ def all(  # noqa: A001 -- the verb's name
         raise InputError(f'there is no stage {again!r}; there are: {names}')
     whole = run_stages(stages, run, click.echo, again)
     if ship:
-        for name in (HEAD, STREAMING):
+        for name in MODELS:
             copy_model(name, run / 'models', ship)
     click.echo('\n' + text_table(['stage', 's', ''], [
         [name, one['seconds'], '' if one['this_call'] else 'done before']
@@ -163,6 +165,8 @@ def _stages(shared: dict[str, Any], quick: bool, keep_head: bool) -> list[Stage]
         add('blendshapes', blendshapes, models / f'{HEAD}.json')
     add('clean', clean, run / 'tables' / 'undetected.json')
     add('features', features, run / 'features' / f'{source}.npz')
+    add('appearance', appearance, models / f'{APPEARANCE}.json',
+        continues=(run / 'checkpoints' / 'appearance',))
     add('relevant', relevant, run / 'tables' / 'relevant.json')
     add('sequences', sequences, run / 'figures' / 'sequences.png')
     for model in ('dense', 'paper', 'paper-relevant', 'streaming'):

@@ -1,0 +1,125 @@
+"""``appearance``: the trained network as the shipped file, held to the float one in each runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.errors import ModelError
+from emotion_estimator.perception.appearance import AppearanceNetwork
+from emotion_estimator.tflite import runtimes
+from emotion_estimator.training.appearance_fit import AppearanceFit
+from emotion_estimator.training.appearance_network import (
+    AppearanceSettings,
+    build_appearance,
+    build_heads,
+    network_pixels,
+)
+from emotion_estimator.training.appearance_quantize import int8_network, write_appearance
+from emotion_estimator.training.appearance_run import appearance_folder, held_crops, learned_crops
+from emotion_estimator.training.card_text import write_text
+from emotion_estimator.training.crop_augment import CropVariation
+from emotion_estimator.training.dataset import Stills
+from emotion_estimator.training.face_vector import EMBEDDING
+from emotion_estimator.training.parity import LEAST_AGREEMENT, ParityError, parity
+
+Crops = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+#: Crops of Training that scale the activations.
+_SCALING, _SCALING_SEED = 400, 23
+
+
+def ship_appearance(
+    run: Path, stills: Stills, matrices: Floats, found: NDArray[np.bool_], models: Path,
+    settings: AppearanceSettings, training: AppearanceFit, variation: CropVariation,
+    history: Sequence[dict[str, float]],
+) -> Path:
+    """Write ``<models>/appearance.tflite``, ``.json`` and ``.md``; return the JSON card's path.
+
+    The class that the embedding alone tells must be the float network's in 99 % of the crops of
+    PublicTest, in every runtime.
+
+    :param matrices: (N, 2, 3), from the stills to their crops; ``found`` (N,).
+    :raises ParityError: it is not; nothing is written.
+    """
+    folder = appearance_folder(run)
+    with np.load(folder / 'spread.npz') as stored:
+        heads = build_heads(settings, stored['mean'], stored['scale'])
+    network = build_appearance(settings)
+    network.load_weights(folder / 'appearance.weights.h5')
+    heads.load_weights(folder / 'heads.weights.h5')
+    learned = learned_crops(stills, matrices, found)
+    drawn = np.random.default_rng(_SCALING_SEED).permutation(len(learned))[:_SCALING]
+    content = int8_network(network, learned[drawn])
+    held = held_crops(stills, matrices, found)
+    pixels = network_pixels(held)
+    exact = np.concatenate([
+        np.asarray(network(part)) for part in np.array_split(pixels, len(pixels) // 256 + 1)
+    ])
+    card: dict[str, Any] = {
+        'trained_on': 'crops of FER2013 Training stills'
+                      + ('' if stills.ferplus_votes is None else ", and FER+'s votes on them"),
+        'settings': {
+            'embedding_size': EMBEDDING, **asdict(settings), 'training': asdict(training),
+            'variation': asdict(variation), 'seed': training.seed,
+        },
+        'metrics': {},
+    }
+    classes = _classes(heads, exact)
+    with TemporaryDirectory() as scratch:
+        path = write_appearance(content, card, Path(scratch))
+        told = _embedded_apart(path, held)
+    figures = {
+        runtime: asdict(parity(_classes(heads, embeddings), classes))
+        for runtime, embeddings in told.items()
+    }
+    for runtime, one in figures.items():
+        if one['agreement'] < LEAST_AGREEMENT:
+            raise ParityError(
+                f"appearance: int8 tells the float network's class of {one['agreement']:.2%} of "
+                f'{one["frames"]} crops in {runtime}, needed are {LEAST_AGREEMENT:.0%}; train '
+                'again, or with other crops to scale by'
+            )
+    card['metrics'] = {'parity': figures, 'history': list(history)}
+    path = write_appearance(content, card, models)
+    write_text(path)
+    return path
+
+
+def _classes(heads: Any, embeddings: Floats) -> Floats:
+    """Return how probable each class is (N, 7), by the embedding alone."""
+    count = len(embeddings)
+    alone, _, _ = heads([
+        embeddings, np.zeros((count, 52), np.float32), np.tile(np.float32([1, 0]), (count, 1))
+    ])
+    powers = np.exp(alone - np.max(alone, axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def _embedded_apart(card: Path, crops: Crops) -> dict[str, Floats]:
+    """Ask each runtime in a new process: where TensorFlow is loaded, tflite-runtime reads none."""
+    with ProcessPoolExecutor(1, get_context('spawn')) as pool:
+        return pool.submit(_embedded, card, crops).result()
+
+
+def _embedded(card: Path, crops: Crops) -> dict[str, Floats]:
+    told = {}
+    for runtime in runtimes():
+        try:
+            network = AppearanceNetwork.load(card, runtime)
+        except ModelError:
+            # One that does not work here is none that ships what it cannot run.
+            continue
+        told[runtime] = np.array([network(crop) for crop in crops])
+    if not told:
+        raise ModelError('no TFLite runtime works here; pip install ai-edge-litert')
+    return told
