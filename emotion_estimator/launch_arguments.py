@@ -57,6 +57,16 @@ _ALL = (
         f'Publish the annotated image; {_OR_FILE} (false)',
         ('', *_YES_NO),
     ),
+    _argument(
+        'policy_file',
+        '',
+        f"The dialogue manager's rules, a YAML file; {_OR_FILE} (the shipped one)",
+    ),
+    _argument(
+        'conversation_file',
+        '',
+        f"The dialogue manager's topics and words, a YAML file; {_OR_FILE} (the shipped one)",
+    ),
     _argument('exit_at_end', 'false', 'End everything when the source ends', _YES_NO),
     _argument(
         'intra_process',

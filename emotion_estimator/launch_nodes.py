@@ -47,7 +47,13 @@ def estimator(given: Given) -> Entities:
 
 def dialogue_manager(given: Given) -> Entities:
     """Return the dialogue manager node, first, and what brings it up."""
-    return _managed('dialogue_manager', given, {})
+    parameters = {
+        # Text, whatever the file is called.
+        name: ParameterValue(given[name], value_type=str)
+        for name in ('policy_file', 'conversation_file')
+        if given[name]
+    }
+    return _managed('dialogue_manager', given, parameters)
 
 
 def camera_and_estimator(given: Given) -> Entities:

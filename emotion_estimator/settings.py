@@ -172,7 +172,18 @@ class EstimatorSettings:
 class DialogueSettings:
     """How the conversation follows the emotions."""
 
-    policy_file: str = setting('', 'YAML file of rules and topics; empty takes the shipped one')
+    policy_file: str = setting(
+        '',
+        'YAML file of rules: when to do what; empty takes the shipped dialogue.yaml. Setting it, '
+        'to the same value too, reads the file anew',
+        change='runtime',
+    )
+    conversation_file: str = setting(
+        '',
+        'YAML file of topics and what is said of them; empty takes the shipped '
+        'conversation_en.yaml. Setting it, to the same value too, reads the file anew',
+        change='runtime',
+    )
     autostart: bool = _autostart()
 
     def problem(self) -> str | None:

@@ -14,8 +14,8 @@ from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = declare(
     'source', 'landmark_source', 'namespace', 'params_file', 'image_topic', 'image_transport',
-    'emotion_topic', 'debug_image', 'exit_at_end', 'intra_process', 'autostart', 'use_sim_time',
-    'log_level', 'fastdds_profile',
+    'emotion_topic', 'debug_image', 'policy_file', 'conversation_file', 'exit_at_end',
+    'intra_process', 'autostart', 'use_sim_time', 'log_level', 'fastdds_profile',
 )  # fmt: skip
 
 

@@ -29,8 +29,8 @@ ARGUMENTS = [
     ),
     *declare(
         'rate', 'loop', 'lockstep', 'landmark_source', 'namespace', 'params_file',
-        'image_transport', 'emotion_topic', 'debug_image', 'autostart', 'log_level',
-        'fastdds_profile',
+        'image_transport', 'emotion_topic', 'debug_image', 'policy_file', 'conversation_file',
+        'autostart', 'log_level', 'fastdds_profile',
     ),
 ]  # fmt: skip
 

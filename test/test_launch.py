@@ -39,11 +39,13 @@ ESTIMATOR = {
     'namespace', 'image_topic', 'image_transport', 'emotion_topic', 'landmark_source',
     'debug_image', 'params_file', 'autostart', 'use_sim_time', 'log_level', 'fastdds_profile',
 }  # fmt: skip
+DIALOGUE = {'policy_file', 'conversation_file'}
 ARGUMENTS = {
-    'emotion.launch.py': {*ESTIMATOR, 'source', 'exit_at_end', 'intra_process'},
+    'emotion.launch.py': {*ESTIMATOR, *DIALOGUE, 'source', 'exit_at_end', 'intra_process'},
     'estimator.launch.py': ESTIMATOR,
     # The bag decides upon the time.
-    'replay.launch.py': {*ESTIMATOR, 'bag', 'rate', 'loop', 'lockstep'} - {'use_sim_time'},
+    'replay.launch.py': {*ESTIMATOR, *DIALOGUE, 'bag', 'rate', 'loop', 'lockstep'}
+    - {'use_sim_time'},
 }
 
 #: What `ros2 launch` does, less its command line.

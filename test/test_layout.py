@@ -98,6 +98,7 @@ def check_installed(installed: Path) -> None:
         assert {f.name for f in (share / folder).iterdir() if f.is_file()} == sources
     for name in ('Emotion', 'EmotionArray', 'DialogueAction'):
         assert (share / 'msg' / f'{name}.msg').is_file()
+    assert (share / 'srv' / 'ChooseTopic.srv').is_file()
     # colcon falls back to a plain Python build when package.xml is invalid; that has no such mark.
     assert (installed / 'share/ament_index/resource_index/packages' / PACKAGE).is_file()
     headers = installed / 'include' / PACKAGE / PACKAGE / 'msg'

@@ -29,6 +29,7 @@ class Scripted(ManagedNode[CameraSettings]):
         super().__init__('scripted')
         self.done = []
         self.fails = {}
+        self.given = []
 
     def _do(self, step):
         self.done.append(step)
@@ -49,6 +50,13 @@ class Scripted(ManagedNode[CameraSettings]):
 
     def settings_changed(self):
         self._do('settings_changed')
+
+    def check_settings(self, wanted, names):
+        if wanted.frame_id == 'nowhere':
+            raise InputError('there is no such frame')
+
+    def settings_given(self, names):
+        self.given.append(names)
 
 
 @pytest.fixture
@@ -253,6 +261,18 @@ def test_a_change_that_does_not_fit_changes_nothing(node, values, says):
     assert says in result.reason
     assert node.settings is before
     assert node.get_parameter('frame_id').value == before.frame_id
+
+
+def test_a_node_hears_of_what_was_given_and_may_refuse_it(node):
+    node.bring_up()
+    same = node.settings.frame_id
+    assert set_together(node, frame_id=same, jpeg_quality=50).successful
+    # Also where nothing changes.
+    assert set_together(node, frame_id=same).successful
+    assert node.given == [{'frame_id', 'jpeg_quality'}, {'frame_id'}]
+    assert node.done.count('settings_changed') == 1
+    assert set_together(node, frame_id='nowhere').reason == 'there is no such frame'
+    assert node.settings.frame_id == same and len(node.given) == 2
 
 
 def test_settings_are_checked_as_a_whole(node):

@@ -33,6 +33,10 @@ SUCCESS, FAILURE, ERROR = (
 _RETRY_FIRST, _RETRY_MOST = 0.5, 10.0
 
 
+def _names(changes: list[Parameter]) -> frozenset[str]:
+    return frozenset(change.name for change in changes)
+
+
 @contextlib.contextmanager
 def until_shutdown(node: Node) -> Iterator[None]:
     """Let a thread's last publication fail quietly when ROS was shut down meanwhile."""
@@ -100,8 +104,19 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def clean_up(self) -> None:
         """Free what :meth:`configure` made; also called where it failed half way."""
 
+    def check_settings(self, wanted: Settings, names: frozenset[str]) -> None:
+        """Refuse what cannot be taken over now, in any state.
+
+        :param wanted: the settings as they would be.
+        :param names: parameters that are set, also those that keep their value.
+        :raises InputError: the line says what is wrong.
+        """
+
     def settings_changed(self) -> None:
         """Take over what ``settings`` now says, in any state."""
+
+    def settings_given(self, names: frozenset[str]) -> None:
+        """Note that parameters were set, whether or not a value changed; comes last."""
 
     def health(self) -> Health:
         """Report on the work, in any state; ``state`` and ``last_error`` are added."""
@@ -286,7 +301,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
-            self._changed(changes)
+            self.check_settings(self._changed(changes), _names(changes))
         except InputError as error:
             return SetParametersResult(successful=False, reason=str(error))
         if not self._agreed:
@@ -298,6 +313,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         if wanted != self.settings:
             self.settings = wanted
             self.settings_changed()
+        self.settings_given(_names(changes))
 
     def _changed(self, changes: list[Parameter]) -> Settings:
         configured = self.state in ('inactive', 'active')
