@@ -120,12 +120,6 @@ def held_crops(stills: Stills, matrices: Floats, found: NDArray[np.bool_]) -> ND
     return plain_crops(stills.pixels[rows], matrices[rows])
 
 
-def learned_crops(stills: Stills, matrices: Floats, found: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return the crops (N, 48, 48) of the faces of Training."""
-    rows = np.flatnonzero((stills.usage == TRAINING) & found)
-    return plain_crops(stills.pixels[rows], matrices[rows])
-
-
 def blendshapes_of(
     stills: Stills, sources: list[FeatureSet]
 ) -> tuple[Floats, NDArray[np.bool_]]:

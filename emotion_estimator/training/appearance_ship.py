@@ -24,7 +24,7 @@ from emotion_estimator.training.appearance_network import (
     network_pixels,
 )
 from emotion_estimator.training.appearance_quantize import int8_network, write_appearance
-from emotion_estimator.training.appearance_run import appearance_folder, held_crops, learned_crops
+from emotion_estimator.training.appearance_run import appearance_folder, held_crops
 from emotion_estimator.training.card_text import write_text
 from emotion_estimator.training.crop_augment import CropVariation
 from emotion_estimator.training.dataset import Stills
@@ -33,9 +33,6 @@ from emotion_estimator.training.parity import LEAST_AGREEMENT, ParityError, pari
 
 Crops = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-
-#: Crops of Training that scale the activations.
-_SCALING, _SCALING_SEED = 400, 23
 
 
 def ship_appearance(
@@ -57,9 +54,7 @@ def ship_appearance(
     network = build_appearance(settings)
     network.load_weights(folder / 'appearance.weights.h5')
     heads.load_weights(folder / 'heads.weights.h5')
-    learned = learned_crops(stills, matrices, found)
-    drawn = np.random.default_rng(_SCALING_SEED).permutation(len(learned))[:_SCALING]
-    content = int8_network(network, learned[drawn])
+    content = int8_network(network)
     held = held_crops(stills, matrices, found)
     pixels = network_pixels(held)
     exact = np.concatenate([
@@ -87,7 +82,7 @@ def ship_appearance(
             raise ParityError(
                 f"appearance: int8 tells the float network's class of {one['agreement']:.2%} of "
                 f'{one["frames"]} crops in {runtime}, needed are {LEAST_AGREEMENT:.0%}; train '
-                'again, or with other crops to scale by'
+                'again'
             )
     card['metrics'] = {'parity': figures, 'history': list(history)}
     path = write_appearance(content, card, models)
