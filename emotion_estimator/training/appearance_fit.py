@@ -34,6 +34,8 @@ class AppearanceFit:
     :param without: share of faces shown without their embedding, and without their blendshapes,
         to what joins both.
     :param average: of the weights over the last steps (exponential): what is kept.
+    :param calm: epochs after these in which crops vary less, and ``calm_rate`` their learning rate:
+        hard crops teach what to look at, and cost what a small network could tell of easy ones.
     """
 
     epochs: int = 50
@@ -45,6 +47,8 @@ class AppearanceFit:
     joined: float = 0.7
     without: tuple[float, float] = (0.15, 0.25)
     average: float = 0.998
+    calm: int = 8
+    calm_rate: float = 3e-4
     seed: int = 7
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,12 @@ from emotion_estimator.training.tables import write_json
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+
+#: How crops vary in the last epochs.
+CALM = CropVariation(
+    roll=4.0, size=0.06, shift=1.0, stretch=0.03, gamma=0.15, shaded=0.1, coarse=0.1, blurred=0.1,
+    noisy=0.15, compressed=0.1, hidden=0.12,
+)
 
 #: FER+'s last two votes: the annotator could not tell, and no face.
 _NO_FACE = 9
@@ -93,6 +99,15 @@ def run_appearance(
                 **_scores('joined', np.asarray(joined), truth, grouping)}
 
     history = fit(network, heads, data, training, validate, folder)
+    if training.calm:
+        calmer = replace(
+            data, maker=CropMaker(stills.pixels[learned], matrices[learned], CALM)
+        )
+        again = replace(training, epochs=training.calm, learning_rate=training.calm_rate)
+        history += [
+            {**line, 'epoch': training.epochs + line['epoch']}
+            for line in fit(network, heads, calmer, again, validate, folder / 'calm')
+        ]
     network.save_weights(folder / 'appearance.weights.h5')
     heads.save_weights(folder / 'heads.weights.h5')
     np.savez(folder / 'spread.npz', mean=pool.mean(axis=0), scale=pool.std(axis=0) + 0.02)

@@ -138,8 +138,8 @@ def _appearance_text(raw: dict[str, Any]) -> tuple[str, str]:
     )
     return (
         'The embedding of a face crop, which `emotion_lstm` reads beside the blendshapes. Residual '
-        'blocks of plain convolutions; int8 weights, one scale to a channel, from which both runtimes '
-        'make float ones on opening. One network serves all faces.',
+        'blocks of plain convolutions; int8 weights, one scale to a channel, from which both '
+        'runtimes make float ones on opening. One network serves all faces.',
         'Quantized, and held to the float network on the crops of PublicTest by the class that a '
         'layer on the embedding alone tells (that layer is not shipped):\n\n'
         + markdown_table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -246,7 +247,6 @@ def same_run(folder: Path, *settings: Any) -> None:
     note = folder / 'settings.json'
     if note.exists() and note.read_text() == told:
         return
-    for file in folder.glob('*'):
-        file.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     note.write_text(told)
