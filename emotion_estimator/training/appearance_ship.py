@@ -1,4 +1,4 @@
-"""``appearance``: the trained network as the shipped file, held to the float one in each runtime."""
+"""``appearance``: the trained network as the shipped file, compared in each runtime."""
 
 from __future__ import annotations
 
