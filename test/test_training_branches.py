@@ -70,8 +70,8 @@ def test_an_unknown_branch_has_no_influence_whatever_its_numbers(
 def test_a_known_nought_is_not_an_unknown(network) -> None:
     nothing = np.zeros_like(EMBEDDING)
     known, unknown = (
-        np.asarray(network([nothing, SHAPES, present(branch)])) for branch in ('fused',
-                                                                              'blendshapes')
+        np.asarray(network([nothing, SHAPES, present(branch)]))
+        for branch in ('fused', 'blendshapes')
     )
     assert np.abs(known - unknown).max() > 0.01
 

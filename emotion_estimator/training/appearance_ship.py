@@ -56,9 +56,9 @@ def ship_appearance(
     exact = np.concatenate([
         np.asarray(network(part)) for part in np.array_split(pixels, len(pixels) // 256 + 1)
     ])
+    votes = '' if stills.ferplus_votes is None else ", and FER+'s votes on them"
     card: dict[str, Any] = {
-        'trained_on': 'crops of FER2013 Training stills'
-                      + ('' if stills.ferplus_votes is None else ", and FER+'s votes on them"),
+        'trained_on': f'crops of FER2013 Training stills{votes}',
         'settings': {
             'embedding_size': EMBEDDING, **asdict(settings), 'training': asdict(training),
             'variation': asdict(variation), 'seed': training.seed,
