@@ -11,6 +11,7 @@ from emotion_estimator.dialogue.observation import Observation, observation
 from emotion_estimator.dialogue.presence import Presence
 from emotion_estimator.dialogue.rules import PolicyRules, Rule
 from emotion_estimator.dialogue.speech import Speech
+from emotion_estimator.dialogue.unrest import Unrest
 from emotion_estimator.dialogue.window import TOLERANCE, Evidence, EvidenceWindow
 from emotion_estimator.emotion import FaceEmotion
 
@@ -55,6 +56,9 @@ class _Watch:
     def __init__(self, rule: Rule, hold: float) -> None:
         self.rule = rule
         self.window = EvidenceWindow(rule.held_for, hold)
+        self.restless = self.window
+        if rule.restless_for != rule.held_for:
+            self.restless = EvidenceWindow(rule.restless_for, hold)
         self.acted = -math.inf
         self.spent = False
         self.applied = False
@@ -67,15 +71,25 @@ class _Watch:
         rule = self.rule
         applies = not _elsewhere(rule, place)
         if applies and not self.applied and (rule.topics or rule.approaches):
-            self.window.forget(since)
+            for window in self.windows:
+                window.forget(since)
         self.applied = applies
 
-    def complete(self) -> bool:
+    @property
+    def windows(self) -> tuple[EvidenceWindow, ...]:
+        """Return the different windows."""
+        return (self.window,) if self.restless is self.window else (self.window, self.restless)
+
+    def evidence(self, flickers: bool) -> Evidence:
+        """Return the evidence now, of a calm course or of one that flickers."""
+        return (self.restless if flickers else self.window).evidence()
+
+    def complete(self, flickers: bool) -> bool:
         """Tell whether the evidence suffices now; a rule that acted may become ready again."""
-        rule, held = self.rule, self.window.evidence().held
-        if held < rule.release * rule.held_for - TOLERANCE:
+        evidence = self.evidence(flickers)
+        if evidence.held < self.rule.release * evidence.span - TOLERANCE:
             self.spent = False
-        return self.window.holds and held >= rule.share * rule.held_for - TOLERANCE
+        return self.window.holds and evidence.held >= self.rule.share * evidence.span - TOLERANCE
 
 
 class Decider:
@@ -92,6 +106,7 @@ class Decider:
         self._clock = StreamClock()
         self._speech = Speech()
         self._presence = Presence(rules)
+        self._unrest = Unrest()
         self._watches = [_Watch(rule, rules.hold) for rule in _ranked(rules)]
         self._seen: Observation | None = None
         self._person = ''
@@ -106,7 +121,7 @@ class Decider:
             if past is not None:
                 watch.acted, watch.spent, watch.applied = past.acted, past.spent, past.applied
                 if past.rule == watch.rule and rules.hold == self.rules.hold:
-                    watch.window = past.window
+                    watch.window, watch.restless = past.window, past.restless
         timing = ('lost_after', 'returned_for', 'hold')
         if any(getattr(self.rules, name) != getattr(rules, name) for name in timing):
             self._presence = Presence(rules)
@@ -133,16 +148,19 @@ class Decider:
             return None
         if not self._clock.advance(stamp, self.rules.max_step):
             self._presence.clear()
+            self._unrest.clear()
             for watch in self._watches:
-                watch.window.clear()
+                for window in watch.windows:
+                    window.clear()
         since = min(self._last_action, self._clock.now)
         for watch in self._watches:
             watch.enter(place, since)
         decision = None
         for now in self._clock.ticks():
             self._advance(now)
+            flickers = self._seen is not None and self._unrest.look(self._seen.label, now)
             if decision is None:
-                decision = self._decide(now, place)
+                decision = self._decide(now, place, flickers)
         self._advance(self._clock.now)
         self._observe(face)
         return decision
@@ -150,7 +168,8 @@ class Decider:
     def _advance(self, now: float) -> None:
         self._presence.advance(now)
         for watch in self._watches:
-            watch.window.advance(now)
+            for window in watch.windows:
+                window.advance(now)
 
     def _observe(self, face: FaceEmotion | None) -> None:
         seen = observation(face)
@@ -162,15 +181,17 @@ class Decider:
             sure = sure and seen.confidence >= watch.rule.min_confidence
             event = any(event in watch.rule.emotion for event in events)
             confidence = seen.confidence if sure else 1.0
-            watch.window.observe(sure or event, confidence, seen.face_id, self._person)
+            for window in watch.windows:
+                window.observe(sure or event, confidence, seen.face_id, self._person)
         self._seen = seen
 
-    def _decide(self, now: float, place: Place) -> Decision | None:
+    def _decide(self, now: float, place: Place, flickers: bool) -> Decision | None:
         chosen: _Watch | None = None
         suppressed: list[Suppressed] = []
         for watch in self._watches:
             rule = watch.rule
-            if not watch.complete() or (rule.action == 'resume' and place.mode == 'running'):
+            running = rule.action == 'resume' and place.mode == 'running'
+            if not watch.complete(flickers) or running:
                 continue
             why = self._why_not(watch, now, place)
             if why is None and chosen is not None:
@@ -182,9 +203,10 @@ class Decider:
         self.suppressed = tuple(suppressed)
         if chosen is None or self._seen is None:
             return None
-        chosen.acted = self._last_action = now
+        # Told with this message, so from here on the limits count: none is broken by the stamps.
+        chosen.acted = self._last_action = self._clock.now
         chosen.spent = True
-        return Decision(chosen.rule, chosen.window.evidence(), self._seen, self.suppressed)
+        return Decision(chosen.rule, chosen.evidence(flickers), self._seen, self.suppressed)
 
     def _why_not(self, watch: _Watch, now: float, place: Place) -> str | None:
         """Return what keeps a rule with complete evidence from acting, None where nothing does."""
