@@ -47,7 +47,7 @@ class AppearanceFit:
     joined: float = 0.7
     without: tuple[float, float] = (0.15, 0.25)
     average: float = 0.998
-    calm: int = 8
+    calm: int = 5
     calm_rate: float = 3e-4
     seed: int = 7
 
