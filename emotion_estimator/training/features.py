@@ -18,7 +18,7 @@ from emotion_estimator.perception.face_crop import SIDE
 from emotion_estimator.training.augment import Enlargement
 from emotion_estimator.training.crops import landmarks_in_stills, plain_crops, still_matrices
 from emotion_estimator.training.dataset import TRAINING, Stills
-from emotion_estimator.training.extract import Extracted, extract, extract_outlines
+from emotion_estimator.training.extract import Extracted, Outlines, extract, extract_outlines
 from emotion_estimator.training.feature_set import FeatureSet
 
 Floats = NDArray[np.float32]
@@ -147,24 +147,36 @@ def _seen_in(
     return seen
 
 
-def _matrices_in(
+def _outlines_in(
     extracted: Extracted,
     stills: Stills,
     places: Places,
     sources: Sequence[str],
     processes: Processes,
-) -> dict[str, Floats]:
-    """Return the maps (N, 2, 3) from stills to crops, by the landmarks of each source."""
-    matrices = {}
+) -> dict[str, Outlines]:
+    found = {}
     if LANDMARKER in sources and places.teacher is not None:
-        seen = extract_outlines(
+        found[LANDMARKER] = extract_outlines(
             stills, np.arange(len(stills)), places.teacher, places.cache, processes
         )
-        matrices[LANDMARKER] = still_matrices(landmarks_in_stills(seen.landmarks), seen.found)
     if MESH in sources:
-        landmarks = landmarks_in_stills(extracted.mesh)
-        matrices[MESH] = still_matrices(landmarks, extracted.mesh_found)
-    return matrices
+        found[MESH] = Outlines(extracted.mesh, extracted.mesh_found)
+    return found
+
+
+def outlines(
+    stills: Stills,
+    places: Places,
+    processes: Processes = None,
+    sources: Sequence[str] = SOURCES,
+) -> dict[str, Outlines]:
+    """Return where each landmark source sees faces in the stills, by the source's name.
+
+    The parameters are those of :func:`seen_by_both`, and the errors too.
+    """
+    wanted = available(sources, places)
+    extracted = _look(stills, np.arange(len(stills)), places, wanted, processes)
+    return _outlines_in(extracted, stills, places, wanted, processes)
 
 
 def seen_by_both(
@@ -205,7 +217,7 @@ def feature_sets(
     wanted = available(sources, places)
     everything = np.arange(len(stills))
     extracted = _look(stills, everything, places, wanted, processes)
-    matrices = _matrices_in(extracted, stills, places, wanted, processes)
+    where = _outlines_in(extracted, stills, places, wanted, processes)
     rows = [everything]
     passes = [_seen_in(extracted, places, wanted)]
     training = np.flatnonzero(stills.usage == TRAINING)
@@ -215,7 +227,7 @@ def feature_sets(
         passes.append(_seen_in(extracted, places, wanted))
         rows.append(training)
     return {
-        name: _gather(name, stills, rows, [seen[name] for seen in passes], matrices[name])
+        name: _gather(name, stills, rows, [seen[name] for seen in passes], where[name])
         for name in wanted
     }
 
@@ -225,13 +237,15 @@ def _gather(
     stills: Stills,
     rows: Sequence[NDArray[np.int64]],
     passes: Sequence[Seen],
-    matrices: Floats,
+    where: Outlines,
 ) -> FeatureSet:
     found = [part[seen.found] for part, seen in zip(rows, passes)]
     row = np.concatenate(found)
     plain = found[0]
     crops = np.zeros((len(row), SIDE, SIDE), np.uint8)
-    crops[:len(plain)] = plain_crops(stills.pixels[plain], matrices[plain])
+    landmarks = landmarks_in_stills(where.landmarks[plain])
+    matrices = still_matrices(landmarks, where.found[plain])
+    crops[:len(plain)] = plain_crops(stills.pixels[plain], matrices)
     return FeatureSet(
         source=name,
         blendshapes=np.concatenate([seen.blendshapes[seen.found] for seen in passes]),
