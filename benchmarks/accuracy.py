@@ -12,19 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from emotion_estimator.frame import Frame
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
-from emotion_estimator.perception.face_crop import crop
-from emotion_estimator.perception.landmarks import Landmarker
 from emotion_estimator.tflite import runtimes
 from emotion_estimator.training.accuracy import (
     ask_fer,
@@ -34,69 +27,17 @@ from emotion_estimator.training.accuracy import (
     figures,
     markdown,
 )
-from emotion_estimator.training.augment import Enlargement, enlarge
 from emotion_estimator.training.card_text import markdown_table
 from emotion_estimator.training.clips import open_sources
 from emotion_estimator.training.dataset import PRIVATE_TEST, PUBLIC_TEST, load_stills
 from emotion_estimator.training.feature_set import load_sources
 from emotion_estimator.training.features import Places, feature_sets
 from emotion_estimator.training.fer_network import WEIGHTS, FerNetwork
+from emotion_estimator.training.pace import pace
 from emotion_estimator.training.report_models import file_facts
 from emotion_estimator.training.robot_networks import RobotNetworks
 
 _SPLITS = {'public': PUBLIC_TEST, 'private': PRIVATE_TEST}
-_DT = 1 / 30
-
-Images = NDArray[np.uint8]
-
-
-def pace(
-    networks: RobotNetworks, fer: FerNetwork, landmarker: Landmarker, stills: Images, faces: int
-) -> dict[str, dict[str, float]]:
-    """Return median and 95th percentile of the milliseconds that one face costs each network.
-
-    All take turns face by face, in another order each time. What is timed begins with the image
-    (the still, enlarged four times) and the face's landmarks or place in it, and ends with
-    probabilities: for ours crop, appearance network and a step of the classifier, for ``fer``
-    cutting, grey, resizing and its network.
-
-    :param landmarker: finds the faces; ``stills`` uint8 (N, 48, 48).
-    """
-    classifier = networks.classifiers['three']
-    state = classifier.initial_state()
-    shapes = np.full(52, 0.1, np.float32)
-    edge = round(Enlargement().scale * Enlargement().pad)
-    taken: dict[str, list[float]] = {}
-    rng = np.random.default_rng(0)
-    for number, still in enumerate(stills[:faces]):
-        image = enlarge(still, Enlargement())
-        found = landmarker(Frame(image, 0.0))
-        if not found:
-            continue
-        landmarks, part = found[0].landmarks, image[edge:-edge, edge:-edge]
-
-        def appearance() -> Any:
-            return networks.appearance(crop(image, landmarks))  # noqa: B023
-
-        ways: dict[str, Callable[[], Any]] = {
-            'blendshapes': lambda: classifier(shapes, state, _DT),
-            'appearance': lambda: classifier(None, state, _DT, appearance()),
-            'fused': lambda: classifier(shapes, state, _DT, appearance()),
-            'fer': lambda: fer(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)),  # noqa: B023
-        }
-        for index in rng.permutation(len(ways)):
-            name = list(ways)[index]
-            begun = time.perf_counter_ns()
-            ways[name]()
-            took = (time.perf_counter_ns() - begun) / 1e6
-            # The first faces warm up.
-            if number >= faces // 10:
-                taken.setdefault(name, []).append(took)
-    return {
-        name: {'median_ms': round(float(np.median(taken[name])), 4),
-               'p95_ms': round(float(np.percentile(taken[name], 95)), 4)}
-        for name in sorted(taken)
-    }
 
 
 def side_by_side(options: argparse.Namespace) -> dict[str, Any]:
@@ -110,7 +51,7 @@ def side_by_side(options: argparse.Namespace) -> dict[str, Any]:
     if any((options.run / 'features').glob('*.npz')):
         sets = load_sources(options.run)
     else:
-        sets = list(feature_sets(stills, places, 0, options.processes).values())
+        sets = list(feature_sets(stills, places, 0, options.processes, wanted=split).values())
     for features in sets:
         tested = features.where((features.usage == _SPLITS[options.split]) & ~features.augmented)
         said += ask_fer(fer, stills, tested)

@@ -109,7 +109,7 @@ def test_data_without_the_split_are_refused(tmp_path, monkeypatch) -> None:
     only = made.features['face_mesh']
     monkeypatch.setattr(asked, 'load_stills', lambda path: made.stills)
     monkeypatch.setattr(asked, 'feature_sets',
-                        lambda *_: {'face_mesh': only.where(only.usage == 2)})
+                        lambda *_, **__: {'face_mesh': only.where(only.usage == 2)})
     with pytest.raises(InputError, match='no public_test images'):
         asked.gather(question(tmp_path))
 

@@ -89,8 +89,10 @@ def gather(question: Question) -> Material:
     networks = RobotNetworks.load(places.models)
     # No copies: only Training has any.
     features = {
-        source: _tested(each.where(each.usage != TRAINING), networks)
-        for source, each in feature_sets(stills, places, 0, question.processes).items()
+        source: _with_embeddings(each, networks)
+        for source, each in feature_sets(
+            stills, places, 0, question.processes, wanted=stills.usage != TRAINING
+        ).items()
     }
     material = Material(
         stills, {source: each for source, each in features.items() if len(each)},
@@ -114,7 +116,7 @@ def gather(question: Question) -> Material:
     return material
 
 
-def _tested(features: FeatureSet, networks: RobotNetworks) -> FeatureSet:
+def _with_embeddings(features: FeatureSet, networks: RobotNetworks) -> FeatureSet:
     """Return faces with what the appearance network sees in their crops.
 
     How an embedding moves while a face is held is a part of that where TensorFlow is installed.

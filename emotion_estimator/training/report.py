@@ -63,7 +63,7 @@ def compose(question: Question, material: Material, template: Any, out: Path) ->
         }
         report['targets'] = targets(
             report['stills'], report['stability']['constructed'], report['models'], STREAMING,
-            question.split,
+            question.split, report.get('trust'),
         )
     report['errors'], faces = error_gallery(question, material)
     pictures.update(charts(question, material, report), **portrait_pictures(question))

