@@ -19,7 +19,7 @@ EXAMPLE = Path(__file__).resolve().parents[1] / 'config' / 'dialogue.yaml'
 
 def test_the_shipped_policy_by_its_first_name_tells_a_conversation_that_turns():
     policy = DialoguePolicy.load(str(EXAMPLE))
-    course = [('happy', 4), ('unknown', 2), ('sad', 4.2), (NONE, 3), ('unknown', 1), ('happy', 3)]
+    course = [('happy', 4), ('unknown', 2), ('sad', 6.2), (NONE, 3), ('unknown', 1), ('happy', 3)]
     actions = play(policy, course)
     assert [a.action for a in actions] == [
         'continue', 'celebrate', 'change_topic', 'check_in', 'pause', 'resume',
@@ -104,6 +104,23 @@ def test_a_smile_is_answered_once_until_it_ends_or_the_rule_repeats():
     assert stamps == pytest.approx([100.7, 105.7, 110.7])
 
 
+def test_what_a_rule_answered_the_rules_below_it_need_not():
+    decide = manager(rules=[rule('sad'), rule('long sad')])
+    decide(face('sad'), 100.0)
+    decide.user_speaking(True, 100.0)
+    assert play(decide, [('sad', 4)]) == []
+    decide.user_speaking(False, 104.0)
+    assert fired(play(decide, [('sad', 5)], start=104.0)) == ['long sad', 'sad']
+    once = [{k: v for k, v in rule('sad').items() if k != 'repeat'}, rule('long sad')]
+    decide = manager(rules=once)
+    decide.user_speaking(True, 100.0)
+    assert play(decide, [('sad', 4)]) == []
+    decide.user_speaking(False, 104.0)
+    (turn,) = play(decide, [('sad', 9)], start=104.0)
+    assert turn.rule == 'long sad'
+    assert decide.suppressed[1].why == 'this was answered already'
+
+
 def test_cooldown_and_rate_limit_are_told():
     decide = manager()
     assert fired(play(decide, [('happy', 1.5)])) == ['smile']
@@ -113,7 +130,7 @@ def test_cooldown_and_rate_limit_are_told():
     assert [str(each) for each in decide.suppressed] == ['smile: rate limit, 2.0 s left']
     decide = manager(rules=[rule('smile', cooldown=0.0, repeat=9.0)])
     play(decide, [('happy', 1.7)])
-    assert decide.suppressed[0].why == 'has acted upon this already, repeats in 8.0 s'
+    assert decide.suppressed[0].why == 'this was answered already, repeats in 8.0 s'
     play(decide, [('unknown', 0.5)], start=101.75)
     assert decide.suppressed == ()
 

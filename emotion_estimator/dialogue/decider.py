@@ -60,7 +60,8 @@ class _Watch:
         if rule.restless_for != rule.held_for:
             self.restless = EvidenceWindow(rule.restless_for, hold)
         self.acted = -math.inf
-        self.spent = False
+        #: When what is seen now was answered, by this rule or by one above it; None: not yet.
+        self.answered: float | None = None
         self.applied = False
 
     def enter(self, place: Place, since: float) -> None:
@@ -88,7 +89,7 @@ class _Watch:
         """Tell whether the evidence suffices now; a rule that acted may become ready again."""
         evidence = self.evidence(flickers)
         if evidence.held < self.rule.release * evidence.span - TOLERANCE:
-            self.spent = False
+            self.answered = None
         return self.window.holds and evidence.held >= self.rule.share * evidence.span - TOLERANCE
 
 
@@ -119,7 +120,8 @@ class Decider:
         for watch in self._watches:
             past = known.get(watch.rule.name)
             if past is not None:
-                watch.acted, watch.spent, watch.applied = past.acted, past.spent, past.applied
+                watch.acted, watch.answered = past.acted, past.answered
+                watch.applied = past.applied
                 if past.rule == watch.rule and rules.hold == self.rules.hold:
                     watch.window, watch.restless = past.window, past.restless
         timing = ('lost_after', 'returned_for', 'hold')
@@ -188,11 +190,13 @@ class Decider:
     def _decide(self, now: float, place: Place, flickers: bool) -> Decision | None:
         chosen: _Watch | None = None
         suppressed: list[Suppressed] = []
+        complete: list[_Watch] = []
         for watch in self._watches:
             rule = watch.rule
             running = rule.action == 'resume' and place.mode == 'running'
             if not watch.complete(flickers) or running:
                 continue
+            complete.append(watch)
             why = self._why_not(watch, now, place)
             if why is None and chosen is not None:
                 why = f'lower priority than {chosen.rule.name}'
@@ -205,7 +209,13 @@ class Decider:
             return None
         # Told with this message, so from here on the limits count: none is broken by the stamps.
         chosen.acted = self._last_action = self._clock.now
-        chosen.spent = True
+        # Two answers to one sight would contradict each other: who acts answers for those below.
+        for watch in complete:
+            if watch is chosen or (
+                watch.rule.priority < chosen.rule.priority
+                and set(watch.rule.emotion) & set(chosen.rule.emotion)
+            ):
+                watch.answered = self._clock.now
         return Decision(chosen.rule, chosen.evidence(flickers), self._seen, self.suppressed)
 
     def _why_not(self, watch: _Watch, now: float, place: Place) -> str | None:
@@ -222,10 +232,12 @@ class Decider:
             return spoken
         if (left := watch.acted + rule.cooldown - now) > TOLERANCE:
             return f'cooldown, {left:.1f} s left'
-        if watch.spent and rule.repeat is None:
-            return 'has acted upon this already'
-        if watch.spent and (left := watch.acted + (rule.repeat or 0.0) - now) > TOLERANCE:
-            return f'has acted upon this already, repeats in {left:.1f} s'
+        if watch.answered is not None and rule.repeat is None:
+            return 'this was answered already'
+        if watch.answered is not None and rule.repeat is not None:
+            left = watch.answered + rule.repeat - now
+            if left > TOLERANCE:
+                return f'this was answered already, repeats in {left:.1f} s'
         if (left := self._last_action + self.rules.min_gap - now) > TOLERANCE:
             return f'rate limit, {left:.1f} s left'
         return None
