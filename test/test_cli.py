@@ -288,7 +288,8 @@ def test_doctor_fits_a_screen_and_finds_what_is_needed():
     assert result.returncode == 0, result.stdout
     lines = result.stdout.splitlines()
     assert len(lines) <= 25
-    for subject in ('mediapipe', 'landmarks', 'runtime', 'emotion model', 'nodes talk'):
+    for subject in ('mediapipe', 'landmarks', 'runtime', 'appearance', 'emotion model',
+                    'nodes talk'):
         assert any(line[4:].startswith(subject) for line in lines)
     assert not [line for line in lines if line.startswith('NO')]
 
@@ -297,7 +298,7 @@ def test_models_are_listed():
     result = run('models', 'list')
     assert result.returncode == 0, result.stderr
     assert [line.partition(':')[0].partition('-')[0] for line in result.stdout.splitlines()] == [
-        'blendshape_head', 'emotion_lstm', 'face_landmarker',
+        'blendshape_head', 'appearance', 'emotion_lstm', 'face_landmarker',
     ]  # fmt: skip
 
 
