@@ -12,7 +12,8 @@ from emotion_estimator.dialogue.presence import Presence
 from emotion_estimator.dialogue.rules import PolicyRules, Rule
 from emotion_estimator.dialogue.speech import Speech
 from emotion_estimator.dialogue.unrest import Unrest
-from emotion_estimator.dialogue.window import TOLERANCE, Evidence, EvidenceWindow
+from emotion_estimator.dialogue.watch import Place, Watch, elsewhere
+from emotion_estimator.dialogue.window import TOLERANCE, Evidence
 from emotion_estimator.emotion import FaceEmotion
 
 #: In which modes of the conversation an action makes sense; others only while it runs.
@@ -20,20 +21,6 @@ _MODES = {
     'resume': ('waiting', 'paused', 'ended'),
     'end': ('running', 'paused'),
 }
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the conversation is.
-
-    :param mode: waiting (for the first face), running, paused or ended.
-    :param asked: whether a service brought it there, so that no rule leads it out again.
-    """
-
-    mode: str
-    asked: bool
-    topic: str
-    approach: str
 
 
 @dataclass(frozen=True)
@@ -48,49 +35,6 @@ class Decision:
     evidence: Evidence
     seen: Observation
     suppressed: tuple[Suppressed, ...]
-
-
-class _Watch:
-    """What is known of one rule."""
-
-    def __init__(self, rule: Rule, hold: float) -> None:
-        self.rule = rule
-        self.window = EvidenceWindow(rule.held_for, hold)
-        self.restless = self.window
-        if rule.restless_for != rule.held_for:
-            self.restless = EvidenceWindow(rule.restless_for, hold)
-        self.acted = -math.inf
-        #: When what is seen now was answered, by this rule or by one above it; None: not yet.
-        self.answered: float | None = None
-        self.applied = False
-
-    def enter(self, place: Place, since: float) -> None:
-        """Take where the conversation has been since ``since`` seconds.
-
-        Where the rule applies now and did not before, only what is seen from there on counts.
-        """
-        rule = self.rule
-        applies = not _elsewhere(rule, place)
-        if applies and not self.applied and (rule.topics or rule.approaches):
-            for window in self.windows:
-                window.forget(since)
-        self.applied = applies
-
-    @property
-    def windows(self) -> tuple[EvidenceWindow, ...]:
-        """Return the different windows."""
-        return (self.window,) if self.restless is self.window else (self.window, self.restless)
-
-    def evidence(self, flickers: bool) -> Evidence:
-        """Return the evidence now, of a calm course or of one that flickers."""
-        return (self.restless if flickers else self.window).evidence()
-
-    def complete(self, flickers: bool) -> bool:
-        """Tell whether the evidence suffices now; a rule that acted may become ready again."""
-        evidence = self.evidence(flickers)
-        if evidence.held < self.rule.release * evidence.span - TOLERANCE:
-            self.answered = None
-        return self.window.holds and evidence.held >= self.rule.share * evidence.span - TOLERANCE
 
 
 class Decider:
@@ -108,7 +52,7 @@ class Decider:
         self._speech = Speech()
         self._presence = Presence(rules)
         self._unrest = Unrest()
-        self._watches = [_Watch(rule, rules.hold) for rule in _ranked(rules)]
+        self._watches = [Watch(rule, rules.hold) for rule in _ranked(rules)]
         self._seen: Observation | None = None
         self._person = ''
         self._last_action = -math.inf
@@ -116,7 +60,7 @@ class Decider:
     def reload(self, rules: PolicyRules) -> None:
         """Decide by other rules from now on; what rules of the same name did stays known."""
         known = {watch.rule.name: watch for watch in self._watches}
-        self._watches = [_Watch(rule, rules.hold) for rule in _ranked(rules)]
+        self._watches = [Watch(rule, rules.hold) for rule in _ranked(rules)]
         for watch in self._watches:
             past = known.get(watch.rule.name)
             if past is not None:
@@ -188,9 +132,9 @@ class Decider:
         self._seen = seen
 
     def _decide(self, now: float, place: Place, flickers: bool) -> Decision | None:
-        chosen: _Watch | None = None
+        chosen: Watch | None = None
         suppressed: list[Suppressed] = []
-        complete: list[_Watch] = []
+        complete: list[Watch] = []
         for watch in self._watches:
             rule = watch.rule
             running = rule.action == 'resume' and place.mode == 'running'
@@ -218,14 +162,14 @@ class Decider:
                 watch.answered = self._clock.now
         return Decision(chosen.rule, chosen.evidence(flickers), self._seen, self.suppressed)
 
-    def _why_not(self, watch: _Watch, now: float, place: Place) -> str | None:
+    def _why_not(self, watch: Watch, now: float, place: Place) -> str | None:
         """Return what keeps a rule with complete evidence from acting, None where nothing does."""
         rule = watch.rule
         if place.mode not in _MODES.get(rule.action, ('running',)):
             return f'the conversation is {place.mode}'
         if rule.action == 'resume' and place.asked:
             return f'the conversation was {place.mode} by a service'
-        if where := _elsewhere(rule, place):
+        if where := elsewhere(rule, place):
             return where
         spoken = self._speech.why_not(now, self.rules)
         if spoken is not None and not rule.while_speaking:
@@ -241,15 +185,6 @@ class Decider:
         if (left := self._last_action + self.rules.min_gap - now) > TOLERANCE:
             return f'rate limit, {left:.1f} s left'
         return None
-
-
-def _elsewhere(rule: Rule, place: Place) -> str:
-    """Return in words why a rule does not apply here, nothing where it does."""
-    if rule.topics and place.topic not in rule.topics:
-        return 'not in this topic'
-    if rule.approaches and place.approach not in rule.approaches:
-        return 'not in this approach'
-    return ''
 
 
 def _ranked(rules: PolicyRules) -> list[Rule]:

@@ -38,7 +38,7 @@ class AppearanceFit:
         hard crops teach what to look at, and cost what a small network could tell of easy ones.
     """
 
-    epochs: int = 50
+    epochs: int = 60
     batch: int = 128
     learning_rate: float = 2e-3
     decay: float = 0.03
