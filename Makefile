@@ -42,8 +42,8 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup build demo echo bench bench-accuracy bench-dialogue train train-quick evaluate test-training \
-  training-but-one test checks test-jazzy test-modern pytest lint types lock clean
+.PHONY: help setup build demo echo bench bench-accuracy bench-dialogue train train-quick evaluate \
+  test-training training-but-one test checks test-jazzy test-modern pytest lint types lock clean
 
 define CHECK_PYTHON
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
