@@ -95,7 +95,9 @@ class EmotionEstimator:
         """
         settings = settings or EstimatorSettings()
         classifier = EmotionClassifier.load(vocabulary=settings.vocabulary)
-        branches = Branches.open(settings.branches, classifier.embedding_size)
+        branches = Branches.open(
+            settings.branches, classifier.embedding_size, sha256=classifier.appearance_sha256
+        )
         landmarker, choice = open_first(
             settings.landmark_source,
             settings.face_landmarker_path,
