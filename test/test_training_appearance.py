@@ -15,6 +15,7 @@ from tiny_appearance import (
     FIT,
     FOUND,
     MATRICES,
+    PLAN,
     SETTINGS,
     VARIATION,
     made_scores,
@@ -34,6 +35,7 @@ from emotion_estimator.training.appearance_network import (
     build_heads,
     network_pixels,
 )
+from emotion_estimator.training.appearance_plan import Part, planned
 from emotion_estimator.training.appearance_quantize import int8_network
 from emotion_estimator.training.appearance_run import appearance_folder, blendshapes_of, votes_of
 from emotion_estimator.training.crops import CropMaker, plain_crops
@@ -47,6 +49,7 @@ STILLS = made_stills()
 CROPS = plain_crops(STILLS.pixels, MATRICES)
 CHANCE = np.log(7)
 SHORT = replace(FIT, epochs=3, batch=24)
+UNCALM = {'last': replace(PLAN['last'], training=replace(SHORT, calm=0))}
 
 
 @pytest.fixture(scope='module')
@@ -107,7 +110,7 @@ def test_training_learns_what_crops_show(trained) -> None:
     assert history[-1]['appearance_seven'] > 0.9
     assert history[-1]['joined_labels'] > 0.9
     assert history[-1]['appearance_cross_entropy'] < CHANCE
-    written = json.loads((trained.run / 'tables' / 'appearance.json').read_text())
+    written = json.loads((trained.run / 'tables' / 'appearance-last.json').read_text())
     assert written == json.loads(json.dumps(trained.table))
 
 
@@ -128,8 +131,8 @@ def test_a_still_that_annotators_call_no_face_is_not_learned_from(monkeypatch, t
     learned = []
     monkeypatch.setattr(appearance_run, 'fit', lambda _, __, data, *rest: learned.append(
         (len(data), data.votes.sum())) or [{'epoch': 1}])
-    train(tmp_path / 'a', votes=True, fit=replace(SHORT, calm=0))
-    train(tmp_path / 'b', votes=False, fit=replace(SHORT, calm=0))
+    train(tmp_path / 'a', votes=True, plan=UNCALM)
+    train(tmp_path / 'b', votes=False, plan=UNCALM)
     assert learned == [(95, 95.0), (96, 0.0)]
 
 
@@ -201,9 +204,54 @@ def test_a_set_without_test_images_is_refused(tmp_path) -> None:
     alone = replace(stills, usage=np.zeros(144, np.int64))
     with pytest.raises(InputError, match='PublicTest'):
         appearance_run.run_appearance(
-            tmp_path, alone, MATRICES, FOUND, [made_scores(alone)], load_grouping(), SETTINGS, FIT,
-            VARIATION,
+            tmp_path, alone, MATRICES, FOUND, [made_scores(alone)], load_grouping(), PLAN,
         )
+
+
+def test_a_part_goes_on_from_another_and_is_taught_by_it(monkeypatch, trained) -> None:
+    """The labels say one thing, the larger network has learned another: half of each is learned."""
+    begun = []
+
+    def kept(network, heads, data, *_):
+        begun.append((network.get_weights(), heads.get_weights(), data.target))
+        return [{'epoch': 1}]
+
+    monkeypatch.setattr(appearance_run, 'fit', kept)
+    again = Part(SETTINGS, replace(FIT, taught=0.5, calm=0), VARIATION, 'last', ('last',))
+    train(trained.run, votes=True, plan={**PLAN, 'again': again}, name='again')
+    network, _, target = begun[0]
+    for one, other in zip(network, float_network(trained).get_weights()):
+        np.testing.assert_array_equal(one, other)
+    learned = appearance_run._learned(made_stills(votes=True))
+    labels = np.eye(7)[STILLS.emotion[learned]]
+    opinion = 2 * target - labels
+    np.testing.assert_allclose(opinion.sum(axis=1), 1, atol=1e-5)
+    assert (opinion.argmax(axis=1) == STILLS.emotion[learned]).mean() > 0.9
+    assert ((opinion > 0.001) & (opinion < 0.999)).any(axis=1).all(), 'no label is as unsure'
+
+
+def test_a_rare_classs_stills_are_shown_more_often() -> None:
+    emotion = np.array([1] * 2 + [3] * 60 + [4] * 40)
+    rows = np.arange(1, 102)
+    made = appearance_run._repeated(rows, emotion, 3)
+    np.testing.assert_array_equal(np.bincount(emotion[made])[[1, 3, 4]], [3, 60, 40])
+    np.testing.assert_array_equal(appearance_run._repeated(rows, emotion, 1), rows)
+
+
+def test_a_part_whose_origin_is_missing_says_which(tmp_path) -> None:
+    plan = {**PLAN, 'again': replace(PLAN['last'], taught_by=('last',))}
+    with pytest.raises(InputError, match=r"weights\.h5 is missing; train the part 'last' first"):
+        train(tmp_path, plan=plan, name='again')
+
+
+def test_the_plan_ends_with_a_network_of_the_shipped_shape() -> None:
+    plan = planned(seed=3)
+    *_, (name, last) = plan.items()
+    assert name == 'last'
+    assert last.settings == AppearanceSettings()
+    assert plan[last.begins_with].settings == last.settings, 'weights fit'
+    assert len({part.training.seed for part in plan.values()}) == 3
+    assert {part.training.epochs for part in planned(epochs=2).values()} == {2}
 
 
 def test_blendshapes_are_those_of_each_source_that_saw_the_still() -> None:

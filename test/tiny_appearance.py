@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from emotion_estimator.training.appearance_fit import AppearanceFit
 from emotion_estimator.training.appearance_network import AppearanceSettings
+from emotion_estimator.training.appearance_plan import Part
 from emotion_estimator.training.branches import BranchSettings
 from emotion_estimator.training.crop_augment import CropVariation
 from emotion_estimator.training.dataset import Stills
@@ -23,6 +25,7 @@ SETTINGS = AppearanceSettings(
 # As many steps as the means of batch normalization need.
 FIT = AppearanceFit(epochs=15, batch=12, learning_rate=1e-2, average=0.9, calm=2)
 VARIATION = CropVariation()
+PLAN = {'last': Part(SETTINGS, FIT, VARIATION)}
 
 
 def made_stills(votes: bool = False) -> Stills:
@@ -68,15 +71,16 @@ class Trained:
     table: dict[str, Any]
 
 
-def train(run: Path, votes: bool = False, fit: AppearanceFit = FIT) -> Trained:
-    """Train it."""
+def train(
+    run: Path, votes: bool = False, plan: Mapping[str, Part] = PLAN, name: str = 'last'
+) -> Trained:
+    """Train a part of it."""
     from emotion_estimator.training.appearance_run import run_appearance
     from emotion_estimator.training.grouping import load_grouping
 
     stills = made_stills(votes)
     return Trained(run, run_appearance(
-        run, stills, MATRICES, FOUND, [made_scores(stills)], load_grouping(), SETTINGS, fit,
-        VARIATION,
+        run, stills, MATRICES, FOUND, [made_scores(stills)], load_grouping(), plan, name,
     ))
 
 
@@ -85,6 +89,6 @@ def ship(trained: Trained, models: Path) -> Path:
     from emotion_estimator.training.appearance_ship import ship_appearance
 
     return ship_appearance(
-        trained.run, made_stills(), MATRICES, FOUND, models, SETTINGS, FIT, VARIATION,
-        trained.table['history'],
+        trained.run, made_stills(), MATRICES, FOUND, models, PLAN,
+        {'last': trained.table},
     )

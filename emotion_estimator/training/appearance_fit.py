@@ -34,6 +34,9 @@ class AppearanceFit:
     :param without: share of faces shown without their embedding, and without their blendshapes,
         to what joins both.
     :param average: of the weights over the last steps (exponential): what is kept.
+    :param taught: share of what other networks say of a still in what it is to be called, where
+        there are any (Hinton et al., Distilling the Knowledge in a Neural Network, 2015).
+    :param rare: how often in each epoch a still is shown whose class has fewer than one in twenty.
     :param calm: epochs after these in which crops vary less, and ``calm_rate`` their learning rate:
         hard crops teach what to look at, and cost what a small network could tell of easy ones.
     """
@@ -47,6 +50,8 @@ class AppearanceFit:
     joined: float = 0.7
     without: tuple[float, float] = (0.15, 0.25)
     average: float = 0.998
+    taught: float = 0.0
+    rare: int = 1
     calm: int = 5
     calm_rate: float = 3e-4
     seed: int = 7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.training.appearance_fit import AppearanceData, AppearanceFit, fit
+from emotion_estimator.training.appearance_fit import AppearanceData, fit
 from emotion_estimator.training.appearance_network import (
     VOTES,
-    AppearanceSettings,
     build_appearance,
     build_heads,
     network_pixels,
 )
+from emotion_estimator.training.appearance_origin import Origin
+from emotion_estimator.training.appearance_plan import Part
 from emotion_estimator.training.branches import spread
 from emotion_estimator.training.crop_augment import CropVariation
 from emotion_estimator.training.crops import CropMaker, plain_crops
@@ -43,9 +45,9 @@ CALM = CropVariation(
 _NO_FACE = 9
 
 
-def appearance_folder(run: Path) -> Path:
-    """Return where a run folder keeps the appearance network."""
-    return run / 'checkpoints' / 'appearance'
+def appearance_folder(run: Path, part: str = 'last') -> Path:
+    """Return where a run folder keeps the appearance network that a part of the plan trains."""
+    return run / 'checkpoints' / 'appearance' / part
 
 
 def run_appearance(
@@ -55,34 +57,54 @@ def run_appearance(
     found: NDArray[np.bool_],
     sources: list[FeatureSet],
     grouping: Grouping,
-    settings: AppearanceSettings,
-    training: AppearanceFit,
-    variation: CropVariation,
+    plan: Mapping[str, Part],
+    name: str = 'last',
 ) -> dict[str, Any]:
-    """Train on Training, measure each epoch on PublicTest, and keep the averaged weights.
+    """Train a part of the plan on Training, measure each epoch on PublicTest.
 
-    PrivateTest is not looked at. Interrupted, the same call continues.
+    The averaged weights are kept. PrivateTest is not looked at. Interrupted, the same call goes on
+    where it was.
 
     :param matrices: (N, 2, 3), from each still to its crop; ``found`` (N,), whether a face was.
     :param sources: blendshapes of the stills.
-    :returns: what ``tables/appearance.json`` says.
-    :raises InputError: Training or PublicTest holds no face.
+    :param plan: trainings by name; those that this one needs were done before, in the same run.
+    :param name: which of them.
+    :returns: what ``tables/appearance-<name>.json`` says.
+    :raises InputError: Training or PublicTest holds no face, or a part that is needed is missing.
     """
     started = time.monotonic()
     scores, known = blendshapes_of(stills, sources)
     learned, held = _learned(stills), _held(stills, found)
     if not len(learned) or not len(held):
         raise InputError('the appearance network needs faces of Training and of PublicTest')
-    folder = appearance_folder(run)
-    same_run(folder, settings, training, variation)
+    part = plan[name]
+    settings, training = part.settings, part.training
+    learned = _repeated(learned, stills.emotion, training.rare)
+    folder = appearance_folder(run, name)
+    origins = {
+        other: Origin(other, plan[other].settings, appearance_folder(run, other))
+        for other in (part.begins_with, *part.taught_by) if other
+    }
+    same_run(
+        folder, settings, training, part.variation, *(one.known() for one in origins.values())
+    )
     # Before the first weights are drawn.
     keras.utils.set_random_seed(training.seed)
     pool = np.asarray(spread(scores[learned][known[learned]], settings.branches.floor))
-    network = build_appearance(settings)
-    heads = build_heads(settings, pool.mean(axis=0), pool.std(axis=0) + 0.02)
+    mean, scale = pool.mean(axis=0), pool.std(axis=0) + 0.02
+    network, heads = build_appearance(settings), build_heads(settings, mean, scale)
+    target = np.eye(len(FER_CLASSES), dtype=np.float32)[stills.emotion[learned]]
+    if part.begins_with:
+        origins[part.begins_with].restore(network, heads)
+    if part.taught_by:
+        crops = plain_crops(stills.pixels[learned], matrices[learned])
+        opinion = np.mean([
+            origins[other].opinion(crops, scores[learned], known[learned])
+            for other in part.taught_by
+        ], axis=0)
+        target = (1 - training.taught) * target + training.taught * opinion
     data = AppearanceData(
-        CropMaker(stills.pixels[learned], matrices[learned], variation),
-        np.eye(len(FER_CLASSES), dtype=np.float32)[stills.emotion[learned]],
+        CropMaker(stills.pixels[learned], matrices[learned], part.variation), target,
         votes_of(stills)[learned], scores[learned], known[learned],
     )
     pixels = network_pixels(held_crops(stills, matrices, found))
@@ -90,7 +112,7 @@ def run_appearance(
 
     def validate(network: Any, heads: Any) -> dict[str, float]:
         embedding = np.concatenate([
-            np.asarray(network(part)) for part in np.array_split(pixels, len(pixels) // 256 + 1)
+            np.asarray(network(few)) for few in np.array_split(pixels, len(pixels) // 256 + 1)
         ])
         seen = known[held].argmax(axis=1)
         both = np.ones((len(held), 2), np.float32)
@@ -111,19 +133,26 @@ def run_appearance(
         ]
     network.save_weights(folder / 'appearance.weights.h5')
     heads.save_weights(folder / 'heads.weights.h5')
-    np.savez(folder / 'spread.npz', mean=pool.mean(axis=0), scale=pool.std(axis=0) + 0.02)
+    np.savez(folder / 'spread.npz', mean=mean, scale=scale)
     table = {
-        'model': 'appearance', 'settings': asdict(settings), 'training': asdict(training),
-        'variation': asdict(variation), 'parameters': int(network.count_params()),
+        'model': 'appearance', 'part': name, **asdict(part),
+        'parameters': int(network.count_params()),
         'seconds_of_this_call': round(time.monotonic() - started, 1), 'history': history,
     }
-    write_json(table, run / 'tables' / 'appearance.json')
+    write_json(table, run / 'tables' / f'appearance-{name}.json')
     return table
 
 
 def _learned(stills: Stills) -> Ints:
     """Return the stills that are learned from: also those in which no face was found."""
     return np.flatnonzero((stills.usage == TRAINING) & ~(votes_of(stills)[:, _NO_FACE] > 0.5))
+
+
+def _repeated(rows: Ints, emotion: Ints, times: int) -> Ints:
+    """Return the rows with those of rare classes so many times."""
+    counts = np.bincount(emotion[rows], minlength=len(FER_CLASSES))
+    rare = rows[(counts < len(rows) / 20)[emotion[rows]]]
+    return np.concatenate([rows, np.tile(rare, times - 1)])
 
 
 def _held(stills: Stills, found: NDArray[np.bool_]) -> Ints:

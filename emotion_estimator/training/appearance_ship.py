@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,17 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator.training.appearance_fit import AppearanceFit
 from emotion_estimator.training.appearance_network import (
-    AppearanceSettings,
     build_appearance,
     build_heads,
     network_pixels,
 )
+from emotion_estimator.training.appearance_plan import Part
 from emotion_estimator.training.appearance_quantize import int8_network, write_appearance
 from emotion_estimator.training.appearance_run import appearance_folder, held_crops
 from emotion_estimator.training.card_text import write_text
-from emotion_estimator.training.crop_augment import CropVariation
 from emotion_estimator.training.dataset import Stills
 from emotion_estimator.training.face_vector import EMBEDDING
 from emotion_estimator.training.operating_point import softmax
@@ -34,8 +32,7 @@ Floats = NDArray[np.float32]
 
 def ship_appearance(
     run: Path, stills: Stills, matrices: Floats, found: NDArray[np.bool_], models: Path,
-    settings: AppearanceSettings, training: AppearanceFit, variation: CropVariation,
-    history: Sequence[dict[str, float]],
+    plan: Mapping[str, Part], tables: Mapping[str, Mapping[str, Any]],
 ) -> Path:
     """Write ``<models>/appearance.tflite``, ``.json`` and ``.md``; return the JSON card's path.
 
@@ -43,9 +40,12 @@ def ship_appearance(
     PublicTest, in every runtime.
 
     :param matrices: (N, 2, 3), from the stills to their crops; ``found`` (N,).
+    :param plan: how it was trained; its last part ships.
+    :param tables: of each part what :func:`~.appearance_run.run_appearance` returned.
     :raises ParityError: it is not; nothing is written.
     """
-    folder = appearance_folder(run)
+    name, part = list(plan.items())[-1]
+    settings, folder = part.settings, appearance_folder(run, name)
     with np.load(folder / 'spread.npz') as stored:
         heads = build_heads(settings, stored['mean'], stored['scale'])
     network = build_appearance(settings)
@@ -61,8 +61,8 @@ def ship_appearance(
     card: dict[str, Any] = {
         'trained_on': f'crops of FER2013 Training stills{votes}',
         'settings': {
-            'embedding_size': EMBEDDING, **asdict(settings), 'training': asdict(training),
-            'variation': asdict(variation), 'seed': training.seed,
+            'embedding_size': EMBEDDING, **asdict(settings), 'seed': part.training.seed,
+            **{f'training {one}': asdict(how) for one, how in plan.items()},
         },
         'metrics': {},
     }
@@ -81,7 +81,14 @@ def ship_appearance(
                 f'{one["frames"]} crops in {runtime}, needed are {LEAST_AGREEMENT:.0%}; train '
                 'again'
             )
-    card['metrics'] = {'parity': figures, 'history': list(history)}
+    card['metrics'] = {
+        'parity': figures,
+        'parts': {
+            one: {'parameters': table['parameters'], **table['history'][-1]}
+            for one, table in tables.items()
+        },
+        'history': list(tables[name]['history']),
+    }
     path = write_appearance(content, card, models)
     write_text(path)
     return path

@@ -126,16 +126,21 @@ def _head_text(raw: dict[str, Any]) -> tuple[str, str]:
     )
 
 
+#: What the networks of the appearance network's trainings read.
+_READ = ('appearance', 'joined')
+
+
 def _appearance_text(raw: dict[str, Any]) -> tuple[str, str]:
     metrics = raw['metrics']
     parity_rows = [
         (runtime, one['frames'], one['agreement'], one['greatest'], one['mean'])
         for runtime, one in metrics.get('parity', {}).items()
     ]
-    last = (metrics.get('history') or [{}])[-1]
-    measured = ', '.join(
-        f'{name.replace("_", " ")} {value}' for name, value in last.items() if name != 'epoch'
-    )
+    parts = [
+        (name, one['parameters'], one['epoch'], *(one[f'{read}_{what}'] for read in _READ
+                                                  for what in ('seven', 'labels', 'cross_entropy')))
+        for name, one in metrics.get('parts', {}).items()
+    ]
     return (
         'The embedding of a face crop, which `emotion_lstm` reads beside the blendshapes. Residual '
         'blocks of plain convolutions; int8 weights, one scale to a channel, from which both '
@@ -146,8 +151,13 @@ def _appearance_text(raw: dict[str, Any]) -> tuple[str, str]:
             ('runtime', 'crops', 'class agrees', 'greatest difference', 'mean difference'),
             parity_rows,
         )
-        + f'\n\nPublicTest after the last epoch, averaged weights, float: {measured}.\n\n'
-        'What the whole says with it, and its limits: `emotion_lstm.md`.\n\n'
+        + '\n\nPublicTest after the last epoch of each training, averaged weights, float; the last '
+        'one ships, the larger network shows what more weights reach:\n\n'
+        + markdown_table(
+            ('training', 'parameters', 'epochs', 'seven, crop alone', 'labels', 'cross-entropy',
+             'seven, with blendshapes', 'labels', 'cross-entropy'), parts,
+        )
+        + '\n\nWhat the whole says with it, and its limits: `emotion_lstm.md`.\n\n'
         'Reproduced by `emotion-estimator training appearance` (docs/training.md).',
     )
 

@@ -43,7 +43,7 @@ def draw_history(model: str, history: History, best_epoch: int, path: Path) -> P
     return path
 
 
-def draw_appearance(history: History, path: Path) -> Path:
+def draw_appearance(history: History, path: Path, title: str = 'appearance') -> Path:
     """Draw the loss, and what the appearance network tells of PublicTest; return ``path``."""
     epochs = [one['epoch'] for one in history]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
@@ -61,7 +61,7 @@ def draw_appearance(history: History, path: Path) -> Path:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend(fontsize='small')
-    figure.suptitle('Training of appearance')
+    figure.suptitle(f'Training of {title}')
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
+from emotion_estimator.training.covered_faces import load_covered
 from emotion_estimator.training.crop_augment import CropVariation
 from emotion_estimator.training.dataset import FER_CLASSES, PUBLIC_TEST, TRAINING
 from emotion_estimator.training.embeddings import (
@@ -21,7 +22,7 @@ from emotion_estimator.training.embeddings import (
     varied_embeddings,
     with_embeddings,
 )
-from emotion_estimator.training.face_vector import PRESENT, SHAPES, face_vectors, only
+from emotion_estimator.training.face_vector import PRESENT, face_vectors, only
 from emotion_estimator.training.feature_set import FeatureSet, load_sources
 from emotion_estimator.training.grouping import SHIPPED_GROUPING, Grouping, load_grouping
 from emotion_estimator.training.legacy_keras import keras
@@ -84,8 +85,9 @@ def run_streaming(
     grouping: str = SHIPPED_GROUPING,
     models: Path | None = None,
 ) -> dict[str, Any]:
-    """Train on all sources of ``<run>/features`` and write ``<run>/checkpoints/streaming``.
+    """Train on all sources of ``<run>/features``, and write ``<run>/checkpoints/streaming``.
 
+    Where there is ``<run>/covered``, also on the covered faces in it.
     Chosen on PublicTest: the best of the reported states, temperatures and operating point.
     PrivateTest is not looked at. Interrupted, the same call continues.
 
@@ -102,9 +104,10 @@ def run_streaming(
     if not sum(map(len, learned)) or not all((each.usage == PUBLIC_TEST).any() for each in sources):
         raise InputError(f'{run}/features has no faces of Training or of PublicTest; both are used')
     folder = streaming_folder(run)
-    data = _Data(_fingerprint(learned), labels.labels, embed.sha256)
+    covered = [one for one in (load_covered(run, each.source) for each in sources) if one]
+    data = _Data(_fingerprint([*learned, *covered]), labels.labels, embed.sha256)
     same_run(folder, settings, training, shape, data)
-    pool = _pool(learned, embed, folder)
+    pool = _pool(learned, covered, embed, folder)
     # Before minutes of training.
     try:
         maker = SequenceMaker(pool.plain, pool.emotion, shape, pool.moves)
@@ -138,7 +141,7 @@ def run_streaming(
         'sequences': asdict(shape), 'sources': [each.source for each in sources],
         'grouping': labels.name, 'appearance_sha256': embed.sha256,
         # What a face shows at rest: what a robot may hold a face's own neutral against.
-        'neutral_blendshapes': pool.neutral,
+        'neutral_blendshapes': _neutral(learned),
     })
     save_streaming(fitted, folder)
     return _report(run, fitted, held, history, cost, time.monotonic() - started)
@@ -167,21 +170,26 @@ class _Pool:
     shown_emotion: Ints
     moves: Floats
 
-    @property
-    def neutral(self) -> list[float]:
-        """Return the mean blendshapes (52) of neutral faces."""
-        rows = self.emotion == FER_CLASSES.index('neutral')
-        return [round(float(one), 5) for one in self.plain[rows, :SHAPES].mean(axis=0)]
+
+def _neutral(learned: list[FeatureSet]) -> list[float]:
+    """Return the mean blendshapes (52) of neutral faces, plain and open."""
+    shown = np.concatenate([
+        each.blendshapes[~each.augmented & (each.emotion == FER_CLASSES.index('neutral'))]
+        for each in learned
+    ])
+    return [round(float(one), 5) for one in shown.mean(axis=0)]
 
 
-def _pool(learned: list[FeatureSet], embed: Embedder, folder: Path) -> _Pool:
+def _pool(
+    learned: list[FeatureSet], covered: list[FeatureSet], embed: Embedder, folder: Path
+) -> _Pool:
     """Embed all crops, plain and varied; what an earlier call made is read again."""
     path = folder / 'pool.npz'
     if path.exists():
         with np.load(path) as stored:
             return _Pool(*(stored[field.name] for field in fields(_Pool)))
     plain, moves, shown, emotion, shown_emotion = [], [], [], [], []
-    for each in learned:
+    for each in [*learned, *covered]:
         still = with_embeddings(each.where(~each.augmented), embed, f'{each.source}, crops')
         varied = varied_embeddings(
             still, embed, _FOR_FRAMES, _VARIED, [_CROPS_SEED, 0], f'{each.source}, varied crops'

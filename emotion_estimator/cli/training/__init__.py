@@ -21,6 +21,7 @@ VERBS = {
     'make-set': ('data', 'Make a small set, to try training without FER2013.'),
     'blendshapes': ('models', "Distil the bundled face mesh's blendshape head."),
     'features': ('features', 'Look at every image, and write the blendshapes.'),
+    'covered': ('features', 'Cover parts of faces, and look at them anew.'),
     'appearance': ('appearance', 'Train the network that reads face crops.'),
     'relevant': ('features', 'List the blendshapes that tell anything.'),
     'sequences': ('streaming', 'Draw sequences as the streaming network learns from.'),

@@ -10,7 +10,7 @@ import click
 
 from emotion_estimator.cli.training.appearance import appearance
 from emotion_estimator.cli.training.data import clean, data
-from emotion_estimator.cli.training.features import features, relevant
+from emotion_estimator.cli.training.features import covered, features, relevant
 from emotion_estimator.cli.training.models import blendshapes, fit
 from emotion_estimator.cli.training.options import (
     all_of,
@@ -42,6 +42,7 @@ _PAPERS = ('fit paper', 'fit paper-relevant')
 #: What ``--quick`` changes of each stage.
 _QUICK: dict[str, dict[str, Any]] = {
     'appearance': {'epochs': 2},
+    'covered': {'faces': 40},
     'relevant': {'least': 20},
     'fit dense': {'epochs': 10},
     'fit paper': {'epochs': 1},
@@ -165,6 +166,7 @@ def _stages(shared: dict[str, Any], quick: bool, keep_head: bool) -> list[Stage]
         add('blendshapes', blendshapes, models / f'{HEAD}.json')
     add('clean', clean, run / 'tables' / 'undetected.json')
     add('features', features, run / 'features' / f'{source}.npz')
+    add('covered', covered, run / 'covered' / f'{source}.npz')
     add('appearance', appearance, models / f'{APPEARANCE}.json',
         continues=(run / 'checkpoints' / 'appearance',))
     add('relevant', relevant, run / 'tables' / 'relevant.json')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -24,17 +23,20 @@ from emotion_estimator.cli.training.options import (
 @click.command()
 @all_of(data_option, teacher_option, cache_option, run_option, written_models_option,
         config_option, grouping_option, processes_option, seed_option)
-@click.option('--epochs', type=click.IntRange(1), default=None, help='Over all stills.')
+@click.option('--epochs', type=click.IntRange(1), default=None,
+              help='Of each part, to see that it runs.')
 def appearance(
     data: Path, teacher: Path | None, cache: Path, run: Path, models: Path, config: Path | None,
     grouping: str, processes: int | None, seed: int, epochs: int | None,
 ) -> None:
-    """Train the network that reads face crops, after "features"; write it as int8 TFLite."""
-    from emotion_estimator.training.appearance_fit import AppearanceFit
-    from emotion_estimator.training.appearance_network import AppearanceSettings
+    """Train the network that reads face crops, after "features"; write it as int8 TFLite.
+
+    Three parts: the network; a larger one; the network again from where it was, taught by the
+    larger one too.
+    """
+    from emotion_estimator.training.appearance_plan import planned
     from emotion_estimator.training.appearance_run import run_appearance
     from emotion_estimator.training.appearance_ship import ship_appearance
-    from emotion_estimator.training.crop_augment import CropVariation
     from emotion_estimator.training.crops import landmarks_in_stills, still_matrices
     from emotion_estimator.training.dataset import load_stills
     from emotion_estimator.training.feature_set import load_sources
@@ -48,21 +50,23 @@ def appearance(
     chosen = MESH if MESH in names else names[0]
     seen = outlines(stills, Places(data, teacher, cache, models), processes, names)[chosen]
     matrices = still_matrices(landmarks_in_stills(seen.landmarks), seen.found)
-    settings, variation = AppearanceSettings(), CropVariation()
-    training = AppearanceFit(seed=seed)
-    if epochs is not None:
-        training = replace(training, epochs=epochs)
-    table = run_appearance(
-        run, stills, matrices, seen.found, sources, load_grouping(grouping, config), settings,
-        training, variation,
-    )
-    draw_appearance(table['history'], run / 'figures' / 'appearance-history.png')
-    card = ship_appearance(
-        run, stills, matrices, seen.found, models, settings, training, variation, table['history']
-    )
-    last = table['history'][-1]
-    click.echo(
-        f'appearance, after {last["epoch"]} epochs, PublicTest: {last["appearance_seven"]:.3f} of '
-        f'seven classes, {last["appearance_labels"]:.3f} of the labels; with blendshapes '
-        f'{last["joined_seven"]:.3f} and {last["joined_labels"]:.3f}\n{card}'
-    )
+    plan, labels = planned(seed, epochs), load_grouping(grouping, config)
+    tables = {}
+    for name in plan:
+        table = tables[name] = run_appearance(
+            run, stills, matrices, seen.found, sources, labels, plan, name
+        )
+        draw_appearance(
+            table['history'], run / 'figures' / f'appearance-{name}-history.png',
+            f'appearance, {name} of its trainings, {table["parameters"]:,} parameters',
+        )
+    card = ship_appearance(run, stills, matrices, seen.found, models, plan, tables)
+    for name, table in tables.items():
+        last = table['history'][-1]
+        click.echo(
+            f'appearance, {name} ({table["parameters"]:,} parameters), after {last["epoch"]} '
+            f'epochs, PublicTest: {last["appearance_seven"]:.3f} of seven classes, '
+            f'{last["appearance_labels"]:.3f} of the labels; with blendshapes '
+            f'{last["joined_seven"]:.3f} and {last["joined_labels"]:.3f}'
+        )
+    click.echo(card)

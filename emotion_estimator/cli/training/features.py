@@ -23,6 +23,7 @@ from emotion_estimator.cli.training.options import (
 from emotion_estimator.engine import on_dask, on_processes
 from emotion_estimator.errors import InputError
 from emotion_estimator.training import relevant as choice
+from emotion_estimator.training.covered_faces import covered_folder, covered_sets
 from emotion_estimator.training.data_figures import augmented_figure, relevant_figure
 from emotion_estimator.training.dataset import SPLITS, TRAINING, load_stills
 from emotion_estimator.training.feature_set import FeatureSet, load_features, save_features
@@ -73,6 +74,28 @@ def features(
     click.echo(f'\n{folder}')
     if augment:
         click.echo(augmented_figure(stills, run / 'figures' / 'augmented.png'))
+
+
+@click.command()
+@all_of(data_option, teacher_option, cache_option, models_option, run_option, processes_option,
+        _source_option, seed_option)
+@click.option('--faces', type=click.IntRange(1), default=6000, show_default=True,
+              help='Of Training.')
+def covered(
+    data: Path, teacher: Path | None, cache: Path, models: Path, run: Path, processes: int | None,
+    source: str, seed: int, faces: int,
+) -> None:
+    """Cover a part of some faces, as masks and glasses do, and look at every one anew."""
+    sets = covered_sets(
+        load_stills(data), Places(data, teacher, cache, models), faces, seed, processes,
+        SOURCES if source == 'all' else (source,),
+    )
+    folder = covered_folder(run)
+    for name, table in sets.items():
+        save_features(table, folder / f'{name}.npz')
+    click.echo('Covered faces found')
+    click.echo(text_table(['source', 'faces'], [[name, len(one)] for name, one in sets.items()]))
+    click.echo(f'\n{folder}')
 
 
 @click.command()

@@ -1,0 +1,76 @@
+"""Write the tables of docs/accuracy.md anew, from what bench-accuracy and evaluate wrote.
+
+    make bench-accuracy ...                               # out/accuracy/public.md
+    make bench-accuracy ... ARGS='--split private'        # out/accuracy/private.md
+    make evaluate ... ARGS='--hard 1500'                  # out/report/tables.md
+    python3 scripts/write_accuracy.py
+
+Tables of files that are not there stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = ROOT / 'docs' / 'accuracy.md'
+#: Where tables come from, by the name of their place in the document.
+SIDE_BY_SIDE = {'private': 'out/accuracy/private.md', 'public': 'out/accuracy/public.md'}
+#: How the titles of a place's tables begin in the report.
+REPORTED = {
+    'sure': 'Calibration', 'covered': 'Covered', 'hard': 'Hard', 'clips': 'Clips',
+    'neutral': 'Adaptation',
+}
+#: Sections that are of the machine, and not of the networks.
+_LEFT_OUT = ('Files', 'Milliseconds per face, in turns')
+
+
+def side_by_side(text: str) -> str:
+    """Return the sections of bench-accuracy's file, one level deeper."""
+    titles = re.findall(r'^## (.*)$', text, re.MULTILINE)
+    bodies = re.split(r'^## .*$', text, flags=re.MULTILINE)[1:]
+    return '\n\n'.join(
+        f'### {title}\n\n{body.strip()}' for title, body in zip(titles, bodies)
+        if title not in _LEFT_OUT
+    )
+
+
+def reported(text: str, begins: str) -> str:
+    """Return the report's tables whose titles begin so, with these."""
+    tables = re.findall(r'^([^\n|]+):\n\n((?:\|.*\n?)+)', text, re.MULTILINE)
+    return '\n\n'.join(
+        f'{title}:\n\n{table.strip()}' for title, table in tables if title.startswith(begins)
+    )
+
+
+def replaced(document: str, place: str, tables: str) -> str:
+    """Return the document with other tables at a place."""
+    begin, end = f'<!-- {place} -->', f'<!-- end of {place} -->'
+    before, found, rest = document.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise SystemExit(f'{DOCUMENT} has no {begin} ... {end}')
+    return f'{before}{begin}\n\n{tables}\n\n{end}{after}'
+
+
+def main() -> None:
+    """Write it, and say what was written."""
+    document = DOCUMENT.read_text()
+    found: dict[str, str] = {}
+    for place, name in SIDE_BY_SIDE.items():
+        if (ROOT / name).is_file():
+            found[place] = side_by_side((ROOT / name).read_text())
+    report = ROOT / 'out' / 'report' / 'tables.md'
+    if report.is_file():
+        found |= {place: reported(report.read_text(), begins)
+                  for place, begins in REPORTED.items()}
+    for place, tables in found.items():
+        if tables:
+            document = replaced(document, place, tables)
+            print(f'{place}: {len(tables.splitlines())} lines')
+    DOCUMENT.write_text(document)
+
+
+if __name__ == '__main__':
+    main()
