@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
@@ -64,5 +65,34 @@ def draw_appearance(history: History, path: Path, title: str = 'appearance') -> 
     figure.suptitle(f'Training of {title}')
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
+    plt.close(figure)
+    return path
+
+
+def draw_trainings(histories: Mapping[str, History], path: Path) -> Path:
+    """Draw what each training's network tells of PublicTest, beside each other; return ``path``.
+
+    :param histories: by the training's title.
+    """
+    figure, panels = plt.subplots(1, 3, figsize=(13, 4.2), layout='constrained')
+    for axes, what, text in zip(
+        panels, ('seven', 'labels', 'cross_entropy'),
+        ('accuracy, seven expressions', 'accuracy, three labels', 'cross-entropy, seven (nats)'),
+    ):
+        for number, (title, history) in enumerate(histories.items()):
+            epochs = [one['epoch'] for one in history]
+            for read, style in (('appearance', '--'), ('joined', '-')):
+                axes.plot(
+                    epochs, [one[f'{read}_{what}'] for one in history], style,
+                    color=f'C{number}', linewidth=1.4,
+                    label=f'{title}, {"crop alone" if read == "appearance" else "both"}',
+                )
+        axes.set(xlabel='epoch', title=text)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    panels[0].legend(fontsize='small')
+    figure.suptitle('Trainings of the appearance network, on PublicTest')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=90)
     plt.close(figure)
     return path

@@ -42,7 +42,7 @@ def appearance(
     from emotion_estimator.training.feature_set import load_sources
     from emotion_estimator.training.features import MESH, Places, outlines
     from emotion_estimator.training.grouping import load_grouping
-    from emotion_estimator.training.history_figure import draw_appearance
+    from emotion_estimator.training.history_figure import draw_appearance, draw_trainings
 
     stills, sources = load_stills(data), load_sources(run)
     names = [source.source for source in sources]
@@ -60,6 +60,10 @@ def appearance(
             table['history'], run / 'figures' / f'appearance-{name}-history.png',
             f'appearance, {name} of its trainings, {table["parameters"]:,} parameters',
         )
+    draw_trainings(
+        {f'{name}, {table["parameters"]:,}': table['history'] for name, table in tables.items()},
+        run / 'figures' / 'appearance-trainings.png',
+    )
     card = ship_appearance(run, stills, matrices, seen.found, models, plan, tables)
     for name, table in tables.items():
         last = table['history'][-1]
