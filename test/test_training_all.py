@@ -66,8 +66,8 @@ def folder(tmp_path_factory) -> Path:
     assert said.splitlines()[-1] == 'emotion-estimator: interrupted; the same command continues'
     assert 'Traceback' not in said
     shown = finished(whole)
-    assert '10/13 fit paper-relevant: done before, in ' in shown
-    assert '11/13 fit streaming (says' in shown
+    assert '11/14 fit paper-relevant: done before, in ' in shown
+    assert '12/14 fit streaming (says' in shown
     return folder
 
 
@@ -95,8 +95,8 @@ def test_every_stage_leaves_what_it_should(folder: Path) -> None:
     run = folder / 'one'
     times = read(run / 'tables' / 'times.json')
     assert list(times['stages']) == [
-        'data', 'head', 'clean', 'features', 'appearance', 'relevant', 'sequences', 'fit dense',
-        'fit paper', 'fit paper-relevant', 'fit streaming', 'quantize', 'evaluate',
+        'data', 'head', 'clean', 'features', 'covered', 'appearance', 'relevant', 'sequences',
+        'fit dense', 'fit paper', 'fit paper-relevant', 'fit streaming', 'quantize', 'evaluate',
     ]
     assert all(one['done'] and (run / 'log' / f'{name.replace(" ", "-")}.txt').is_file()
                for name, one in times['stages'].items())
@@ -133,7 +133,7 @@ def test_the_report_says_what_the_files_say(folder: Path, faces) -> None:
 
 def test_a_second_run_with_the_same_seed_ends_as_the_first(folder: Path) -> None:
     # By itself, in a process that has fitted nothing else before.
-    for part in ('features', 'models'):
+    for part in ('features', 'covered', 'models'):
         shutil.copytree(folder / 'one' / part, folder / 'two' / part)
     first = read(folder / 'one' / 'tables' / 'streaming.json')
     settings = first['settings']['training']
@@ -150,4 +150,4 @@ def test_a_second_run_with_the_same_seed_ends_as_the_first(folder: Path) -> None
 
 def test_called_again_nothing_is_left_to_do(folder: Path) -> None:
     shown = finished(quick(folder, 'one', '--models', folder / 'shipped'))
-    assert shown.count(': done before, in ') == 13
+    assert shown.count(': done before, in ') == 14
