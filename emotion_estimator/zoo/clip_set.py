@@ -78,7 +78,7 @@ def load_clips(
     folder = folder or table.parent
     if not folder.is_dir():
         raise InputError(f'{folder} is no folder; give the folder of the clips')
-    clips: dict[Clip, None] = {}
+    clips: dict[tuple[Path, float | None, float | None], Clip] = {}
     problems: list[Problem] = []
     left_out = 0
     for line, cells in _lines(table):
@@ -103,14 +103,17 @@ def load_clips(
             problems.append(Problem('missing', name, name))
             continue
         clip = Clip(name, path, class_name, subject, start, end)
-        if clip in clips:
-            problems.append(Problem('twice', name, f'{clip.title} (line {line})'))
-        clips[clip] = None
-    classes = labels.classes or tuple(sorted({clip.label for clip in clips}))
-    classes = tuple(one for one in classes if any(clip.label == one for clip in clips))
+        first = clips.setdefault((path, start, end), clip)
+        if first is not clip:
+            differs = '' if first == clip else f' as {first.label} of {first.subject}'
+            problems.append(
+                Problem('twice', name, f'{clip.title} (line {line}) stands above already{differs}')
+            )
+    classes = labels.classes or tuple(sorted({clip.label for clip in clips.values()}))
+    classes = tuple(one for one in classes if any(clip.label == one for clip in clips.values()))
     if len(classes) < 2:
         raise InputError(_too_few(table, labels, classes, problems, left_out))
-    return ClipSet(classes, tuple(clips), tuple(problems), left_out)
+    return ClipSet(classes, tuple(clips.values()), tuple(problems), left_out)
 
 
 def _lines(table: Path) -> list[tuple[int, Mapping[str, str]]]:

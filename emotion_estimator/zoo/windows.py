@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimator.errors import InputError
 from emotion_estimator.zoo.frames import FaceTrack
+from emotion_estimator.zoo.problems import Problem
+
+#: Seed 003: a segment of 10 frames; seed 004: sequences of 16, and the overlap of rare classes in
+#: training and validation (section 3.1).
+MICROX_LENGTH, SEQUENCE_LENGTH = 10, 16
+SEQUENCE_OVERLAP = {'happy': 0.5, 'pensive': 0.3}
+#: What becomes of tracks that are shorter than a window.
+SHORT = ('drop', 'repeat')
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,3 +89,62 @@ class Windows:
             getattr(self.tracks[track], name)[frames]
             for track, frames in zip(self.track, self.frames)
         ])
+
+
+def windows(
+    tracks: Sequence[FaceTrack],
+    classes: Sequence[str],
+    length: int,
+    overlap: float | Mapping[str, float] = 0.0,
+    step: int | None = None,
+    short: str = 'drop',
+) -> tuple[Windows, tuple[Problem, ...]]:
+    """Cut tracks into windows.
+
+    A window begins every ``length * (1 - overlap)`` frames; frames behind the last whole window
+    are left over.
+
+    :param classes: in output order; every track's label is one of them.
+    :param length: frames of a window, at least 1.
+    :param overlap: share of a window that the next one has too, 0 up to but not 1: of all classes,
+        or by class (others 0). More windows of rare classes balance a set (seed 004).
+    :param step: frames from one window's begin to the next one's, instead of ``overlap``; 1 is a
+        window for every frame that has enough before it.
+    :param short: tracks with fewer frames than a window are dropped, or made longer by repeating
+        their last frame (both named in seed 003, VII).
+    :returns: the windows, and the tracks that are shorter, if they are dropped.
+    :raises InputError: a length, an overlap or a step that cannot be, or no window is left.
+    """
+    if length < 1 or (step is not None and step < 1) or short not in SHORT:
+        raise InputError(
+            f'windows of {length} frames every {step}, short ones {short!r}, cannot be; give whole '
+            f'numbers over 0 and {" or ".join(SHORT)}'
+        )
+    track, frames, problems = [], [], []
+    for index, one in enumerate(tracks):
+        count = len(one)
+        if count < length and short == 'drop':
+            problems.append(Problem(
+                'window', one.clip.name, f'{one.clip.title} has {count} of {length} frames'
+            ))
+            continue
+        every = step or _step(one.clip.label, length, overlap)
+        for start in range(0, max(count - length, 0) + 1, every):
+            track.append(index)
+            frames.append(np.minimum(np.arange(start, start + length), count - 1))
+    if not track:
+        raise InputError(
+            f'none of {len(tracks)} clips has the {length} frames of a window; take shorter '
+            'windows, more frames per second, or longer clips'
+        )
+    made = Windows(
+        tuple(tracks), tuple(classes), np.array(track, np.int64), np.stack(frames).astype(np.int64)
+    )
+    return made, tuple(problems)
+
+
+def _step(label: str, length: int, overlap: float | Mapping[str, float]) -> int:
+    share = overlap.get(label, 0.0) if isinstance(overlap, Mapping) else overlap
+    if not 0 <= share < 1:
+        raise InputError(f'an overlap of {share} cannot be; give 0 up to, but not, 1')
+    return max(round(length * (1 - share)), 1)
