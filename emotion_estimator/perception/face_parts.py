@@ -36,6 +36,9 @@ PARTS: dict[str, tuple[int, ...]] = {
     'eyes': (46, 53, 70, 33, 133, 145, 276, 283, 300, 263, 362, 374),
 }
 
+#: Most pixels of the image that one pixel of an aligned face is averaged from, across.
+_FINEST = 12
+
 #: How much larger than its points' box a part is cut.
 _MARGIN = 1.3
 
@@ -56,15 +59,19 @@ def aligned_face(
     :returns: uint8 (side, side, 3), and the landmarks float32 (478, 2 or 3) in its pixels.
     :raises InputError: the landmarks are no face: not finite, or all in one place.
     """
-    scale = side / _GREY_SIDE
-    matrix = crop_matrix(np.asarray(landmarks, np.float32)).astype(np.float64) * scale
-    # Centres of pixels stay centres of pixels.
-    matrix[:, 2] += (scale - 1) / 2
-    moved = np.array(landmarks, np.float32)
-    moved[:, :2] = moved[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    if moved.shape[1] > 2:
-        moved[:, 2] *= _length(matrix)
-    return _warped(image, matrix, side), moved
+    matrix = _enlarged(
+        np.asarray(crop_matrix(np.asarray(landmarks, np.float32)), np.float64), side / _GREY_SIDE
+    )
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    moved = np.array(landmarks, np.float32) * np.float32(scale)
+    moved[:, :2] = landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    # A crop that is coarser than the image is cut finer and averaged, or single pixels would stand
+    # for many.
+    times = min(max(int(1 / scale), 1), _FINEST)
+    cut = _warped(image, _enlarged(matrix, times), side * times)
+    if times > 1:
+        cut = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(cut, np.uint8), moved
 
 
 def part_matrix(landmarks: FloatArray, part: str, side: int) -> FloatArray:
@@ -115,6 +122,19 @@ def cover(face: RgbImage, landmarks: FloatArray) -> RgbImage:
     return masked
 
 
+def motion(before: RgbImage, after: RgbImage) -> FloatArray:
+    """Return the optical flow between two grey images (Farneback's), as networks read it.
+
+    :param before: uint8 (S, S) or (S, S, 1); ``after`` alike.
+    :returns: float32 (S, S, 2), to the right and down, in units of a tenth of the side.
+    """
+    flow = cv2.calcOpticalFlowFarneback(
+        np.squeeze(before), np.squeeze(after), None,
+        pyr_scale=0.5, levels=2, winsize=9, iterations=2, poly_n=5, poly_sigma=1.1, flags=0,
+    )
+    return np.asarray(flow * (10 / len(before)), np.float32)
+
+
 def _points(part: str) -> tuple[int, ...]:
     try:
         return PARTS[part]
@@ -124,22 +144,14 @@ def _points(part: str) -> tuple[int, ...]:
         ) from None
 
 
-def _length(matrix: FloatArray) -> float:
-    return float(np.hypot(matrix[0, 0], matrix[1, 0]))
+def _enlarged(matrix: FloatArray, times: float) -> FloatArray:
+    """Return the affine map to a picture that is larger, centres of pixels to centres."""
+    larger: FloatArray = times * matrix
+    larger[:, 2] += (times - 1) / 2
+    return larger
 
 
 def _warped(image: RgbImage, matrix: FloatArray, side: int) -> RgbImage:
-    # Without averaging first, single pixels of a large face would stand for many.
-    times = int(1 / max(_length(matrix), 1e-6))
-    height, width = image.shape[:2]
-    if times > 1 and min(height, width) >= times:
-        image = cv2.resize(
-            image, (width // times, height // times), interpolation=cv2.INTER_AREA
-        )
-        x, y = width / (width // times), height / (height // times)
-        matrix = np.array([
-            [a * x, b * y, c + (a * (x - 1) + b * (y - 1)) / 2] for a, b, c in matrix
-        ])
     warped = cv2.warpAffine(
         image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
