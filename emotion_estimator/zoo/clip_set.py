@@ -16,7 +16,12 @@ from emotion_estimator.zoo.problems import Problem, summary
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv', '.flv', '.gif')
 
 #: Columns of the table that are needed, and that may be there.
-COLUMNS, OPTIONAL = ('clip', 'label', 'subject'), ('start', 'end')
+COLUMNS, OPTIONAL = ('clip', 'label', 'subject'), ('start', 'end', 'split')
+#: Parts of a set, and what tables call them.
+PARTS = ('train', 'validation', 'test')
+_PART_NAMES = {
+    **{part: part for part in PARTS}, 'training': 'train', 'val': 'validation', 'testing': 'test',
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Clip:
     :param subject: who is seen.
     :param start: seconds from the video's begin; None begins with it.
     :param end: seconds, over ``start``; None ends with the video.
+    :param part: one of ``PARTS``, where the table has a column ``split``.
     """
 
     name: str
@@ -37,6 +43,7 @@ class Clip:
     subject: str
     start: float | None = None
     end: float | None = None
+    part: str | None = None
 
     @property
     def title(self) -> str:
@@ -67,7 +74,8 @@ def load_clips(
     """Read a table of labelled clips.
 
     :param table: CSV with the columns clip, label, subject and, where it likes, start and end in
-        seconds. A clip is the name of a video (its suffix may lack) or of a folder of frames.
+        seconds, and split (train, validation or test). A clip is the name of a video (its suffix
+        may lack) or of a folder of frames.
     :param folder: where the clips are; None is where the table is.
     :param labels: None takes each label as a class of its own.
     :returns: the clips in the table's order; those that are not there, have a label that is not in
@@ -85,6 +93,7 @@ def load_clips(
         try:
             name, label, subject = (_cell(cells, column) for column in COLUMNS)
             start, end = _seconds(cells, 'start'), _seconds(cells, 'end')
+            part = _part(cells)
             if end is not None and end <= (start or 0.0):
                 raise ValueError(f'its end ({end:g}) is not after its start ({start or 0:g})')
         except ValueError as error:
@@ -102,7 +111,7 @@ def load_clips(
         if path is None:
             problems.append(Problem('missing', name, name))
             continue
-        clip = Clip(name, path, class_name, subject, start, end)
+        clip = Clip(name, path, class_name, subject, start, end, part)
         first = clips.setdefault((path, start, end), clip)
         if first is not clip:
             differs = '' if first == clip else f' as {first.label} of {first.subject}'
@@ -159,6 +168,15 @@ def _seconds(cells: Mapping[str, str], column: str) -> float | None:
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(f'{column} {text!r} is no time in seconds')
     return seconds
+
+
+def _part(cells: Mapping[str, str]) -> str | None:
+    if 'split' not in cells:
+        return None
+    text = cells['split'].strip()
+    if text.lower() not in _PART_NAMES:
+        raise ValueError(f'split {text!r} is none of {", ".join(PARTS)}')
+    return _PART_NAMES[text.lower()]
 
 
 def _find(folder: Path, name: str) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 import zipfile
 from collections.abc import Sequence
@@ -18,10 +19,10 @@ from tqdm import tqdm
 from emotion_estimator.engine import Runner, runner_of
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
+from emotion_estimator.perception.face_parts import aligned_face
 from emotion_estimator.perception.landmark_source import Choice, choose, open_landmarker
-from emotion_estimator.perception.landmarks import Landmarker
+from emotion_estimator.perception.landmarks import FaceLandmarks, Landmarker
 from emotion_estimator.zoo.clip_set import Clip
-from emotion_estimator.zoo.face_cut import central, cut_face
 from emotion_estimator.zoo.frame_source import frames_of
 from emotion_estimator.zoo.problems import Problem
 
@@ -72,10 +73,11 @@ class FaceTrack:
     ``found`` is False.
 
     :param times: float64 (T,), seconds from the video's begin, strictly increasing.
-    :param crops: uint8 (T, S, S, 3), RGB, the whole face, upright, see ``face_cut``.
+    :param crops: uint8 (T, S, S, 3), RGB, the whole face, upright, see ``face_parts``.
     :param landmarks: float32 (T, 478, 3), in pixels of the crop (z alike, smaller is nearer).
     :param blendshapes: float32 (T, 52), 0 to 1.
     :param found: bool (T,).
+    :param strength: float32 (T,), of the expression, 0 none to 1, where the set knows it.
     """
 
     clip: Clip
@@ -84,6 +86,7 @@ class FaceTrack:
     landmarks: NDArray[np.float32]
     blendshapes: NDArray[np.float32]
     found: NDArray[np.bool_]
+    strength: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -192,7 +195,7 @@ def _see(task: _Task) -> dict[str, NDArray]:
         try:
             if face is None:
                 raise InputError('no face')
-            crop, points = cut_face(frame.image, face.landmarks, settings.side)
+            crop, points = aligned_face(frame.image, face.landmarks, settings.side)
         except InputError:
             if not seen['times']:
                 continue
@@ -212,6 +215,15 @@ def _see(task: _Task) -> dict[str, NDArray]:
         name: np.array(values, types.get(name, np.float32)).reshape(len(values), *shapes[name])
         for name, values in seen.items()
     }
+
+
+def central(faces: Sequence[FaceLandmarks], width: int, height: int) -> FaceLandmarks | None:
+    """Return the face nearest to the frame's middle, or None where there is none."""
+    def distance(face: FaceLandmarks) -> float:
+        box = face.roi
+        return math.hypot(box.x + box.width / 2 - width / 2, box.y + box.height / 2 - height / 2)
+
+    return min(faces, key=distance, default=None)
 
 
 def _landmarker(choice: Choice, max_faces: int) -> Landmarker:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,7 +32,9 @@ from emotion_estimator.zoo.made_still import StillFace
 _VERSION = 1
 #: Clips of a person who shows one expression, and of each expression of the portrait.
 _CLIPS_OF_ONE, _CLIPS_OF_PORTRAIT = 2, 2
-TABLE, SETTINGS = 'clips.csv', 'made.json'
+TABLE, STRENGTH, SETTINGS = 'clips.csv', 'strength.csv', 'made.json'
+#: Means of faces are milder than single faces.
+_EXAGGERATION = 1.4
 _COLUMNS = (
     'clip', 'label', 'subject', 'kind', 'speaks', 'hidden', 'onset', 'apex', 'offset', 'end_of_it'
 )
@@ -79,6 +81,28 @@ class _Task:
     folder: Path
 
 
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """A clip that was made."""
+
+    name: str
+    label: str
+    who: str
+    person: Person | None
+    course: Course
+
+    @property
+    def row(self) -> list[object]:
+        """Its row of the table."""
+        course, person = self.course, self.person
+        kind = 'portrait' if person is None else 'moved' if person.label == 'neutral' else 'shown'
+        # What stays to the end has no offset.
+        last = course.times[-1]
+        phases = [f'{at:.2f}' if at < last else '' for at in course.phases] or [''] * 4
+        return [self.name, self.label, self.who, kind, int(course.speaks), f'{course.hidden:.2f}',
+                *phases]
+
+
 def make_set(
     stills: Stills,
     folder: Path,
@@ -89,13 +113,14 @@ def make_set(
 ) -> Path:
     """Write clips and their table; an interrupted call continues when it is made again.
 
-    A neutral person shows all seven expressions, once each, by the points' mean movement of others;
-    a person of another class shows that one, from neutral to the still as it is and back; the
-    portrait shows all, in colour.
+    A neutral person shows all seven expressions, once each, by the movement of other faces' points;
+    a person of another class shows that one, from nearly neutral to the still as it is and back;
+    the portrait shows all, in colour.
 
     :param stills: FER2013, or what ``training make-set`` makes.
     :param folder: ``clips/*.mp4``, ``clips.csv`` (label, subject, and what happens: speech, share
-        of frames with a hand, seconds of onset, apex, offset and end) and ``made.json``.
+        of frames with a hand, seconds of onset, apex, offset and end), ``strength.csv`` (of the
+        expression in each frame) and ``made.json``.
     :param cache: folder for what the landmark source sees in the stills.
     :param teacher: as for :func:`choose_people`.
     :returns: the table.
@@ -109,20 +134,26 @@ def make_set(
         stills, settings.people, settings.seed, teacher, cache, processes
     )
     tasks = [_Task(person, shapes, settings, folder) for person in (None, *people)]
-    rows: dict[int, list[list[object]]] = {}
+    made: dict[int, list[_Made]] = {}
     with tqdm(total=len(tasks), unit='person', desc='clips') as bar:
-        for index, made in runner_of(processes)(_make, tasks):
-            rows[index] = made
+        for index, clips in runner_of(processes)(_make, tasks):
+            made[index] = clips
             bar.update()
-    table = folder / TABLE
-    partial = table.with_suffix('.partial')
+    clips = [clip for index in sorted(made) for clip in made[index]]
+    _write(folder / STRENGTH, ('clip', 'time', 'strength'), [
+        [clip.name, f'{time:.4f}', f'{strength:.3f}']
+        for clip in clips for time, strength in zip(clip.course.times, clip.course.intensity)
+    ])
+    return _write(folder / TABLE, _COLUMNS, [clip.row for clip in clips])
+
+
+def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
+    partial = path.with_suffix('.partial')
     with partial.open('w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(_COLUMNS)
-        for index in sorted(rows):
-            writer.writerows(rows[index])
-    partial.replace(table)
-    return table
+        writer.writerow(head)
+        writer.writerows(rows)
+    return partial.replace(path)
 
 
 def _begin(folder: Path, said: dict[str, object]) -> None:
@@ -146,10 +177,10 @@ def _begin(folder: Path, said: dict[str, object]) -> None:
         raise InputError(f'{note} is damaged; delete {folder} and call again') from error
 
 
-def _make(task: _Task) -> list[list[object]]:
-    """Write a subject's clips that are not there; return all their rows of the table."""
+def _make(task: _Task) -> list[_Made]:
+    """Write a subject's clips that are not there; return what all of them are."""
     cv2.setNumThreads(1)
-    rows: list[list[object]] = []
+    made: list[_Made] = []
     settings = task.settings
     face = None
     for number, label in enumerate(_labels(task.person)):
@@ -163,8 +194,8 @@ def _make(task: _Task) -> list[list[object]]:
                 face = face or MadeFace()
             actor = _actor(task, label, face, rng)
             write_video(film(actor, course, rng), path, settings.rate)
-        rows.append(_row(f'clips/{name}.mp4', label, who, task.person, course))
-    return rows
+        made.append(_Made(f'clips/{name}.mp4', label, who, task.person, course))
+    return made
 
 
 def _labels(person: Person | None) -> Iterator[str]:
@@ -186,17 +217,13 @@ def _actor(
     if person is None:
         assert face is not None
         return PortraitFace(face, label, size)
-    if label == 'neutral':
+    own = person.label != 'neutral'
+    if own:
+        movement = task.shapes.own_movement(person.landmarks)
+    elif label == 'neutral':
         movement = np.zeros((478, 2), np.float32)
     else:
-        movement = in_picture(task.shapes.movement(label, rng), person.landmarks)
-    own = label != 'neutral' and person.label == label
+        movement = _EXAGGERATION * task.shapes.movement(label, rng)
+    movement = in_picture(movement, person.landmarks)
     return StillFace(person.still, person.landmarks, movement, own, size)
 
-
-def _row(
-    clip: str, label: str, who: str, person: Person | None, course: Course
-) -> list[object]:
-    kind = 'portrait' if person is None else 'moved' if person.label == 'neutral' else 'shown'
-    phases = [f'{second:.2f}' for second in course.phases] or [''] * 4
-    return [clip, label, who, kind, int(course.speaks), f'{course.hidden:.2f}', *phases]

@@ -138,7 +138,7 @@ def _hand(
 ) -> tuple[Floats, float]:
     """Return where a hand passes, from one side, over a part of the face, and back."""
     place = np.full((len(times), 2), np.nan)
-    size = rng.uniform(0.14, 0.28)
+    size = rng.uniform(0.18, 0.34)
     if rng.random() >= _HIDDEN:
         return place, size
     start, stays = rng.uniform(0, 0.7) * seconds, rng.uniform(0.3, 1.0)

@@ -142,9 +142,9 @@ class StillFace:
         mask = np.zeros(image.shape[:2], np.uint8)
         outline = np.rint(points[list(_MOUTH)] * 16).astype(np.int32)
         cv2.fillPoly(mask, [outline], 255, cv2.LINE_AA, 4)
-        soft = cv2.GaussianBlur(mask, (0, 0), max(0.008 * self._width, 0.5)) * (share / 255.0)
+        soft = cv2.GaussianBlur(mask, (0, 0), max(0.012 * self._width, 0.7)) * (share / 255.0)
         lips = cv2.mean(image, mask)[0]
-        return np.asarray(image + soft * (0.3 * lips - image), np.uint8)
+        return np.asarray(image + soft * (0.4 * lips - image), np.uint8)
 
     def _pose(self, course: Course, i: int) -> NDArray[np.float64]:
         """Return the matrix (2, 3) of head roll, nearness and place about the face's middle."""

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.zoo.clip_set import Clip
+from emotion_estimator.zoo.clip_set import PARTS, Clip
 
-#: Parts, in the order of the shares.
-PARTS = ('train', 'validation', 'test')
 #: Seed 004's shares, section 3.1.
 SHARES = (0.5, 0.2, 0.3)
 #: What is kept together: all clips of a subject, or each clip by itself.
@@ -28,6 +26,8 @@ def split(
     seed: int = 11,
 ) -> dict[str, tuple[Clip, ...]]:
     """Share clips out, each class in about the same shares.
+
+    Where the table has a column ``split``, that decides.
 
     :param shares: of clips for each of ``PARTS``, each over 0, the sum 1.
     :param by: ``subject`` puts all clips of a subject into one part; ``clip`` lets subjects cross,
@@ -44,6 +44,8 @@ def split(
         )
     if by not in BY:
         raise InputError(f'clips cannot be split by {by!r}; choose {" or ".join(BY)}')
+    if clips and all(clip.part for clip in clips):
+        return {part: tuple(clip for clip in clips if clip.part == part) for part in PARTS}
     names = [clip.subject if by == 'subject' else str(i) for i, clip in enumerate(clips)]
     groups = sorted(set(names), key=names.index)
     if len(groups) < len(PARTS):
