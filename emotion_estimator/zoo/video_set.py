@@ -39,59 +39,61 @@ class VideoSet:
     warnings: list[str]
 
 
-def open_clips(
-    folder: Path, csv: Path | None = None, label_map: str = 'identity', config: Path | None = None
-) -> ClipSet:
-    """Read a set's table.
+@dataclass(frozen=True)
+class SetChoice:
+    """Which clips, how they are split, and how they become faces.
 
-    :param folder: of the clips.
-    :param csv: the table; None is ``clips.csv`` in the folder, or the one CSV file there is.
-    :param label_map: name of a label map in ``config`` (None: the shipped ``zoo.yaml``).
-    :raises InputError: there is no table, or as :func:`load_clips` says.
+    :param data: the table, or a folder with it (``clips.csv``, or the one CSV file there is).
+    :param clips: folder of the clips; None is where the table is.
+    :param labels: name of a label map in ``config`` (None: the shipped ``zoo.yaml``).
+    :param shares: as ``by`` and ``seed`` for :func:`split`.
     """
-    return load_clips(csv or _table(folder), folder, load_label_map(label_map, config))
+
+    data: Path
+    clips: Path | None = None
+    labels: str = 'identity'
+    config: Path | None = None
+    shares: Sequence[float] = SHARES
+    by: str = 'subject'
+    seed: int = 11
+    frames: FrameSettings = FrameSettings(rate=0.0)
+
+    @property
+    def table(self) -> Path:
+        """Return the table.
+
+        :raises InputError: there is none, or several.
+        """
+        return _table(self.data) if self.data.is_dir() else self.data
+
+    def read(self) -> ClipSet:
+        """Return the clips; errors are those of :func:`load_clips` and the label maps'."""
+        return load_clips(self.table, self.clips, load_label_map(self.labels, self.config))
 
 
 def open_set(
-    folder: Path,
-    *,
-    csv: Path | None = None,
-    label_map: str = 'identity',
-    config: Path | None = None,
-    rate: float | None = None,
-    side: int = 96,
-    max_faces: int = 3,
-    source: str = 'auto',
-    model: str = '',
-    cache: Path | None = None,
-    shares: Sequence[float] = SHARES,
-    by: str = 'subject',
-    seed: int = 11,
-    processes: int | Runner | None = None,
+    choice: SetChoice, cache: Path, processes: int | Runner | None = None
 ) -> VideoSet:
     """Look at a set of labelled video, or read what was seen before.
 
-    The parameters are those of :func:`open_clips`, ``FrameSettings``, :func:`face_tracks` and
-    :func:`split`.
-
-    :param rate: None takes all frames.
-    :param cache: None is ``cache`` in the folder.
-    :raises InputError: as they do, or faces are found in clips of one class only, or a part has
-        none.
+    :param cache: as ``processes`` for :func:`face_tracks`.
+    :raises InputError: the set cannot be read or split, faces are found in clips of one class
+        only, or a part has none.
+    :raises ModelError: the landmark source does not open.
     """
-    clips = open_clips(folder, csv, label_map, config)
-    settings = FrameSettings(rate or 0.0, side, max_faces, source=source, model=model)
-    tracks, problems = face_tracks(clips.clips, settings, cache or folder / 'cache', processes)
+    clips = choice.read()
+    tracks, problems = face_tracks(clips.clips, choice.frames, cache, processes)
     lines = summary((*clips.problems, *problems))
     if len({track.clip.label for track in tracks}) < 2:
         raise InputError(
-            f'faces are found in clips of fewer than two classes of {folder}: ' + '; '.join(lines)
+            f'faces are found in clips of fewer than two classes of {choice.data}: '
+            + '; '.join(lines)
         )
-    tracks = _with_strength(folder / STRENGTH, tracks)
-    parts = split([track.clip for track in tracks], shares, by, seed)
+    tracks = _with_strength(choice.table.parent / STRENGTH, tracks)
+    parts = split([track.clip for track in tracks], choice.shares, choice.by, choice.seed)
     by_clip = {track.clip: track for track in tracks}
-    trained = Counter(clip.label for clip in parts['train'])
-    classes = tuple(name for name in clips.classes if trained[name])
+    trained = {clip.label for clip in parts['train']}
+    classes = tuple(name for name in clips.classes if name in trained)
     empty = [part for part in PARTS if not parts[part]]
     if empty or len(classes) < 2:
         what = f'{empty[0]} has no clip' if empty else 'train has clips of fewer than two classes'
@@ -104,6 +106,12 @@ def open_set(
     return VideoSet(classes, kept, float(1 / np.median(steps)), lines, warnings)
 
 
+def counts(tracks: Sequence[FaceTrack], classes: Sequence[str]) -> str:
+    """Say how many tracks there are of each class."""
+    there = Counter(track.clip.label for track in tracks)
+    return ', '.join(f'{there[name]} {name}' for name in classes)
+
+
 def _table(folder: Path) -> Path:
     named = folder / TABLE
     if named.is_file():
@@ -111,7 +119,7 @@ def _table(folder: Path) -> Path:
     tables = sorted(folder.glob('*.csv'))
     if len(tables) != 1:
         found = 'no table' if not tables else f'{len(tables)} CSV files and no {TABLE}'
-        raise InputError(f'{folder} has {found}; give --csv')
+        raise InputError(f'{folder} has {found}; give the table itself')
     return tables[0]
 
 

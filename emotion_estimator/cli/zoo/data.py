@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from emotion_estimator.cli.zoo.options import (
-    all_of,
-    frame_options,
-    processes_option,
-    seed_option,
-    set_options,
-)
+from emotion_estimator.cli.training.options import all_of, processes_option, seed_option
+from emotion_estimator.cli.zoo.options import choice, frame_options, opened, say, set_options
 from emotion_estimator.training.text_table import text_table
 
 _json_option = click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
@@ -25,20 +19,17 @@ _json_option = click.option('--json', 'as_json', is_flag=True, help='One JSON ob
 @click.command()
 @set_options
 @_json_option
-def data(
-    data: Path, csv: Path | None, label_map: str, config: Path | None, shares: tuple[float, ...],
-    by: str, seed: int, as_json: bool,
-) -> None:
+def data(as_json: bool, **of_set: Any) -> None:
     """Count the clips of each class in each part of a set, and name what is wrong with others.
 
     Clips are looked for, not opened; "frames" opens them.
     """
     from emotion_estimator.zoo.problems import summary
     from emotion_estimator.zoo.splits import split, split_warnings
-    from emotion_estimator.zoo.video_set import open_clips
 
-    found = open_clips(data, csv, label_map, config)
-    parts = split(found.clips, shares, by, seed)
+    chosen = choice(**of_set)
+    found = chosen.read()
+    parts = split(found.clips, chosen.shares, chosen.by, chosen.seed)
     counts = {part: Counter(clip.label for clip in clips) for part, clips in parts.items()}
     subjects = {part: len({clip.subject for clip in clips}) for part, clips in parts.items()}
     warnings = split_warnings(parts, found.classes)
@@ -58,22 +49,20 @@ def data(
     rows.append(['subjects', *subjects.values(), len({clip.subject for clip in found.clips})])
     click.echo(text_table(['clips', *parts, 'all'], rows))
     if found.left_out:
-        click.echo(f'{found.left_out} clips have labels that {label_map} leaves out')
-    _say(problems, warnings)
+        click.echo(f'{found.left_out} clips have labels that {chosen.labels} leaves out')
+    say(problems, warnings)
 
 
 @click.command()
 @all_of(set_options, frame_options)
 @_json_option
-def frames(data: Path, as_json: bool, **options: Any) -> None:
+def frames(as_json: bool, **options: Any) -> None:
     """Find the faces in all clips, cut them out and keep them, for all models to read.
 
     Clips that cannot be decoded, show no face, or show one in fewer than 8 frames are named and
     left out.
     """
-    from emotion_estimator.zoo.video_set import open_set
-
-    found = open_set(data, **options)
+    found = opened(**options)
     parts = {
         part: {
             name: sum(len(track) for track in tracks if track.clip.label == name)
@@ -94,7 +83,6 @@ def frames(data: Path, as_json: bool, **options: Any) -> None:
     ]))
     click.echo(f'{len(tracks)} clips at {found.rate:.4g} frames per second; a face in {seen:.1%} '
                'of the frames from the first face to the last')
-    _say(found.problems, found.warnings)
 
 
 @click.command('make-set')
@@ -134,9 +122,3 @@ def make_set(
 
 #: Stills of the portrait where FER2013 lacks.
 _STILLS = 420
-
-
-def _say(problems: Sequence[str], warnings: Sequence[str]) -> None:
-    for line in (*(f'left out: {line}' for line in problems),
-                 *(f'warning: {line}' for line in warnings)):
-        click.echo(line)
