@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ class SetChoice:
     shares: Sequence[float] = SHARES
     by: str = 'subject'
     seed: int = 11
-    frames: FrameSettings = FrameSettings(rate=0.0)
+    frames: FrameSettings = field(default=FrameSettings(rate=0.0))
 
     @property
     def table(self) -> Path:
