@@ -70,8 +70,8 @@ def aligned_face(
     times = min(max(int(1 / scale), 1), _FINEST)
     cut = _warped(image, _enlarged(matrix, times), side * times)
     if times > 1:
-        cut = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA)
-    return np.asarray(cut, np.uint8), moved
+        cut = np.asarray(cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    return cut, moved
 
 
 def part_matrix(landmarks: FloatArray, part: str, side: int) -> FloatArray:
@@ -129,7 +129,7 @@ def motion(before: RgbImage, after: RgbImage) -> FloatArray:
     :returns: float32 (S, S, 2), to the right and down, in units of a tenth of the side.
     """
     flow = cv2.calcOpticalFlowFarneback(
-        np.squeeze(before), np.squeeze(after), None,
+        np.squeeze(before), np.squeeze(after), np.zeros((*np.squeeze(before).shape, 2), np.float32),
         pyr_scale=0.5, levels=2, winsize=9, iterations=2, poly_n=5, poly_sigma=1.1, flags=0,
     )
     return np.asarray(flow * (10 / len(before)), np.float32)

@@ -6,8 +6,9 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,7 +18,6 @@ from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.face_parts import CUT, FACE, aligned_face, motion, part_image
-from emotion_estimator.perception.landmarks import FaceLandmarks
 from emotion_estimator.tflite import open_interpreter
 
 #: The kind of its cards.
@@ -50,16 +50,31 @@ class WindowInput:
         return self.part if self.kind == 'image' else self.kind
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What is kept of one frame of a face: its stamp in seconds, and each input's value."""
-
-    stamp: float
-    values: tuple[Any, ...]
+#: What is kept of one frame: each input's value.
+Values = tuple[Any, ...]
 
 
-#: A face's memory: its last frames, the oldest first.
-Memory = tuple[Seen, ...]
+class Memory(NamedTuple):
+    """What is kept of a face.
+
+    :param now: seconds since it was first seen.
+    :param seen: of its last frames, the oldest first: when it was, and its values.
+    """
+
+    now: float = 0.0
+    seen: tuple[tuple[float, Values], ...] = ()
+
+
+class WindowAnswer(NamedTuple):
+    """What the model says of a frame, as the shipped classifier's answer has it.
+
+    :param probabilities: (C,) over ``labels``; ``expressions`` alike.
+    :param state: the face's new memory.
+    """
+
+    probabilities: FloatArray
+    expressions: FloatArray
+    state: Memory
 
 
 class WindowClassifier:
@@ -92,7 +107,8 @@ class WindowClassifier:
             _check(frame_path, frame_sha256)
             size = next((one.size for one in self._inputs if one.kind == 'encoding'), 0)
             self._frames = _Network(frame_path, (self._frame_input,), size, runtime)
-        self._looks = any(one.kind in ('image', 'flow') for one in self._inputs) or frame
+        # Blendshapes alone need no picture.
+        self._looks = any(one.kind != 'blendshapes' for one in self._inputs)
 
     @classmethod
     def load(cls, card: Path, runtime: str | None = None) -> WindowClassifier:
@@ -103,44 +119,54 @@ class WindowClassifier:
         """
         return cls(ModelCard.load(card, KIND), runtime)
 
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Return the labels once more: the model has no finer ones."""
+        return self.labels
+
     def initial_state(self) -> Memory:
         """Return the memory of a face never seen before."""
-        return ()
+        return Memory()
 
-    def __call__(
-        self, image: RgbImage, face: FaceLandmarks, memory: Memory, stamp: float
-    ) -> tuple[FloatArray, Memory]:
-        """Take one frame of one face.
+    def values(
+        self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray
+    ) -> Values:
+        """Return what the model reads of one face in one frame.
 
-        The window holds the frames nearest to ``stamp``, one step of the model's rate before it,
-        two steps, and so on, whatever the camera's rate is; before the first frame it is repeated.
-
-        :param image: uint8 (H, W, 3), RGB; ``face`` in its pixels.
-        :param stamp: seconds, not before those in ``memory``.
-        :returns: probabilities over ``labels``, sum 1, and the new memory.
+        :param image: uint8 (H, W, 3), RGB.
+        :param landmarks: (478, 3), in its pixels; ``blendshapes`` (52,).
         :raises InputError: the landmarks are no face.
         """
-        seen = (*memory, Seen(stamp, self._values(image, face)))
-        begin = stamp - self.window / self.rate
-        seen = tuple(one for one in seen if one.stamp >= begin)[-_KEPT * self.window:]
-        return self._answer(seen, stamp), seen
-
-    def classify_still(self, image: RgbImage, face: FaceLandmarks) -> FloatArray:
-        """Return the probabilities of a face of which there is only one image: held, unmoved."""
-        probabilities, _ = self(image, face, (), 0.0)
-        return probabilities
-
-    def _values(self, image: RgbImage, face: FaceLandmarks) -> tuple[Any, ...]:
         crop, points = (
-            aligned_face(image, face.landmarks, self._side) if self._looks else (image, None)
+            aligned_face(image, landmarks, self._side) if self._looks else (image, landmarks)
         )
-        return tuple(self._value(one, crop, points, face) for one in self._inputs)
+        return tuple(self._value(one, crop, points, blendshapes) for one in self._inputs)
+
+    def step(self, values: Values, memory: Memory, dt: float) -> WindowAnswer:
+        """Take one frame of one face.
+
+        The window holds the frames nearest to now, one step of the model's rate before, two steps,
+        and so on, whatever the camera's rate is; before the first frame it is repeated.
+
+        :param values: of :meth:`values`.
+        :param dt: seconds since the face's frame before, over 0.
+        """
+        now = memory.now + dt
+        begin = now - self.window / self.rate
+        kept = tuple(one for one in memory.seen if one[0] >= begin)
+        seen = (*kept, (now, values))[-_KEPT * self.window:]
+        probabilities = self._answer(seen, now)
+        return WindowAnswer(probabilities, probabilities, Memory(now, seen))
+
+    def still(self, values: Values) -> WindowAnswer:
+        """Return what the model says of a face of which there is only one image: held, unmoved."""
+        return self.step(values, self.initial_state(), 1 / self.rate)
 
     def _value(
-        self, one: WindowInput, crop: RgbImage, points: Any, face: FaceLandmarks
+        self, one: WindowInput, crop: RgbImage, points: FloatArray, blendshapes: FloatArray
     ) -> Any:
         if one.kind == 'blendshapes':
-            return np.asarray(face.blendshapes, np.float32)
+            return np.asarray(blendshapes, np.float32)
         if one.kind == 'flow':
             cut = part_image(crop, points, FACE, one.side)
             return cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY)
@@ -152,16 +178,16 @@ class WindowClassifier:
         pixels = part_image(crop, points, read.part, read.side, read.colour)
         return self._frames({read.name: _scaled(pixels)})
 
-    def _answer(self, seen: Memory, stamp: float) -> FloatArray:
-        stamps = np.array([one.stamp for one in seen])
-        wanted = stamp - np.arange(self.window - 1, -1, -1) / self.rate
-        chosen = [seen[int(i)] for i in np.abs(stamps[None] - wanted[:, None]).argmin(axis=1)]
+    def _answer(self, seen: tuple[tuple[float, Values], ...], now: float) -> FloatArray:
+        times = np.array([time for time, _ in seen])
+        wanted = now - np.arange(self.window - 1, -1, -1) / self.rate
+        chosen = [seen[int(i)][1] for i in np.abs(times[None] - wanted[:, None]).argmin(axis=1)]
         tensors = {}
         for number, one in enumerate(self._inputs):
-            values = [frame.values[number] for frame in chosen]
+            values = [frame[number] for frame in chosen]
             if one.kind == 'flow':
                 tensors[one.name] = np.concatenate([
-                    _flow(before, after) for before, after in zip(values[:-1], values[1:])
+                    _flow(before, after) for before, after in pairwise(values)
                 ], axis=-1)
             else:
                 tensors[one.name] = _scaled(values[-1] if one.last else np.stack(values))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,10 @@ import numpy as np
 from emotion_estimator.errors import InputError
 from emotion_estimator.training.legacy_keras import keras, tf
 from emotion_estimator.zoo.catalog import Entry
-from emotion_estimator.zoo.fitting import BEST, Floats
-from emotion_estimator.zoo.fitting import load_best, probabilities
+from emotion_estimator.zoo.fitting import BEST, Floats, load_best, probabilities
 from emotion_estimator.zoo.frames import FaceTrack
 from emotion_estimator.zoo.inputs import ENCODING, Input
-from emotion_estimator.zoo.model import Networks, NetworkModel, Place, Split
+from emotion_estimator.zoo.model import NetworkModel, Networks, Place, Split
 from emotion_estimator.zoo.options import FitSettings, read
 from emotion_estimator.zoo.structure import Layer
 from emotion_estimator.zoo.xception import FrameModel, shared_frame_model

@@ -8,22 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_estimator.emotion import Roi
-from emotion_estimator.perception.landmarks import FaceLandmarks
 from emotion_estimator.perception.window_classifier import WindowClassifier
 from emotion_estimator.zoo.frames import FaceTrack
 from emotion_estimator.zoo.ours import Shipped
 
 #: Frames that are timed, after some that are not, and seconds after which it is enough.
 _FRAMES, _BEFORE, _ENOUGH = 40, 3, 20.0
-
-
-def face_of(track: FaceTrack, frame: int) -> FaceLandmarks:
-    """Return a track's face as the robot's landmark source gives it, its crop being the image."""
-    side = track.crops.shape[1]
-    return FaceLandmarks(
-        track.landmarks[frame], track.blendshapes[frame], Roi(0, 0, side, side)
-    )
 
 
 def frame_time(card: Path, track: FaceTrack) -> float:
@@ -33,13 +23,14 @@ def frame_time(card: Path, track: FaceTrack) -> float:
     """
     classifier = WindowClassifier.load(card)
     memory = classifier.initial_state()
-    stamp = 0.0
 
     def step(number: int) -> None:
-        nonlocal memory, stamp
+        nonlocal memory
         frame = number % len(track)
-        stamp += 1 / classifier.rate
-        _, memory = classifier(track.crops[frame], face_of(track, frame), memory, stamp)
+        values = classifier.values(
+            track.crops[frame], track.landmarks[frame], track.blendshapes[frame]
+        )
+        memory = classifier.step(values, memory, 1 / classifier.rate).state
 
     return _median(step)
 

@@ -9,7 +9,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.zoo.catalog import Entry
 from emotion_estimator.zoo.inputs import IMAGE, Input
-from emotion_estimator.zoo.model import Networks, NetworkModel, Place
+from emotion_estimator.zoo.model import NetworkModel, Networks, Place
 from emotion_estimator.zoo.options import FitSettings, read
 
 
@@ -32,7 +32,7 @@ class MicroXSettings:
     dropout: float = 0.2
     dense: int = 256
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())  # noqa: RUF009
+    fit: FitSettings = field(default=FitSettings())
 
 
 class MicroX(NetworkModel):
@@ -98,5 +98,3 @@ def unrolled(model: Any) -> Any:
     copied = keras.models.clone_model(model, clone_function=copy)
     copied.set_weights(model.get_weights())
     return copied
-
-

@@ -1,4 +1,4 @@
-"""This package's own networks among the zoo's: trained on the same clips, and as shipped."""
+"""The package's own networks among the zoo's: trained on the same clips, and as shipped."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ from emotion_estimator.training.streaming_recognizer import StreamingRecognizer
 from emotion_estimator.zoo.catalog import Entry
 from emotion_estimator.zoo.fitting import Floats
 from emotion_estimator.zoo.frames import FaceTrack
-from emotion_estimator.zoo.inputs import ENCODING, SHAPES as SHAPES_INPUT, Input  # noqa: N811
-from emotion_estimator.zoo.model import Networks, NetworkModel, Place, Split, ZooModel
+from emotion_estimator.zoo.inputs import ENCODING, Input
+from emotion_estimator.zoo.inputs import SHAPES as SHAPES_INPUT
+from emotion_estimator.zoo.model import NetworkModel, Networks, Place, Split, ZooModel
 from emotion_estimator.zoo.options import FitSettings, read
 from emotion_estimator.zoo.structure import Layer
 from emotion_estimator.zoo.windows import Windows
 
 #: What the normalization of the network's inputs is kept in, beside its weights.
 _SCALES = 'scales.npz'
+#: Of the embedding and the spread blendshapes: what a network's inputs are normalized by.
+_NUMBERS = 2 * SHAPES + EMBEDDING
 _COVER = 'blendshapes stay those of the open face'
 
 
@@ -80,7 +83,7 @@ class OursSettings:
     units: int = 32
     branch: str = 'fused'
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())  # noqa: RUF009
+    fit: FitSettings = field(default=FitSettings())
 
 
 class Ours(NetworkModel):
@@ -115,7 +118,7 @@ class Ours(NetworkModel):
         streaming = StreamingSettings(BranchSettings(), self.settings.units)
         width = SHAPES + EMBEDDING + 2
         mean, scale = self._scales or (
-            np.zeros(2 * SHAPES + EMBEDDING, np.float32), np.ones(2 * SHAPES + EMBEDDING, np.float32)
+            np.zeros(_NUMBERS, np.float32), np.ones(_NUMBERS, np.float32)
         )
         network = assemble(mean, scale, streaming).model
         inputs = self.keras_inputs()
@@ -244,9 +247,8 @@ class Shipped(ZooModel):
         """Return the network's layers as training builds them."""
         from emotion_estimator.zoo.structure import layers
 
-        numbers = 2 * SHAPES + EMBEDDING
         network = assemble(
-            np.zeros(numbers, np.float32), np.ones(numbers, np.float32), StreamingSettings()
+            np.zeros(_NUMBERS, np.float32), np.ones(_NUMBERS, np.float32), StreamingSettings()
         )
         return layers(network.model)
 
@@ -279,7 +281,7 @@ def _classifier(place: Place, classes: tuple[str, ...]) -> EmotionClassifier:
     told: list[tuple[str, ...]] = []
     for vocabulary in ('three', 'seven'):
         try:
-            classifier = EmotionClassifier.load(card, vocabulary=vocabulary)  # type: ignore[call-arg]
+            classifier = EmotionClassifier.load(card, vocabulary=vocabulary)
         except TypeError:
             # A version of this package that tells three labels only.
             classifier = EmotionClassifier.load(card)
@@ -289,5 +291,3 @@ def _classifier(place: Place, classes: tuple[str, ...]) -> EmotionClassifier:
     raise InputError(
         f'the shipped model tells {", ".join(told[-1])}; the set has {", ".join(classes)}'
     )
-
-

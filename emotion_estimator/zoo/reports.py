@@ -93,9 +93,19 @@ def clip_accuracy(found: Floats, asked: Windows) -> float:
     return float(np.mean(right)) if right else 0.0
 
 
+def strengths(asked: Windows) -> Floats:
+    """Return how strong the expression is at the windows' last frames, (N,); NaN is unknown."""
+    found = [
+        np.nan if asked.tracks[track].strength is None else asked.tracks[track].strength[last]
+        for track, last in zip(asked.track, asked.frames[:, -1])
+    ]
+    return np.array(found, np.float32)
+
+
 #: Columns of the table: of a result, its head, and how it is written.
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ('accuracy', 'accuracy', '.3f'), ('macro_f1', 'macro-F1', '.3f'),
+    ('strong_accuracy', 'at its apex', '.3f'),
     ('clip_accuracy', 'clips right', '.3f'), ('flips_per_second', 'flips/s', '.2f'),
     ('parameters', 'parameters', ',d'), ('bytes', 'kB', 'kB'),
     ('ms_per_frame', 'ms/frame', '.2f'), ('covered_accuracy', 'mouth covered', '.3f'),

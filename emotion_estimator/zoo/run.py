@@ -27,6 +27,7 @@ from emotion_estimator.zoo.reports import (
     measures,
     page,
     papers_order,
+    strengths,
 )
 from emotion_estimator.zoo.structure import in_print
 from emotion_estimator.zoo.video_set import VideoSet, counts
@@ -34,6 +35,9 @@ from emotion_estimator.zoo.video_set import VideoSet, counts
 _LOG = logging.getLogger(__name__)
 
 PICTURE, PAGE, TABLE, CONFUSIONS = 'zoo.png', 'zoo.md', 'zoo.json', 'confusions.png'
+
+#: Of a made clip's expression: from here on it can be seen.
+_STRONG = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class RunSettings:
     :param timed: export them to TFLite, and time them.
     :param weights: Keras' weights file of Xception.
     :param models: folder of this package's own models; None is the shipped one.
+    :param name: what the report calls the set.
     """
 
     size: str = 'reduced'
@@ -55,6 +60,7 @@ class RunSettings:
     weights: Path | None = None
     models: Path | None = None
     progress: bool = True
+    name: str = 'the set'
 
 
 def run(
@@ -77,7 +83,10 @@ def run(
         folder / 'models', catalog, video.classes, settings.size, video.rate, settings.weights,
         settings.models, settings.progress,
     )
-    split = Split(video.classes, video.tracks['train'], video.tracks['validation'])
+    split = Split(
+        video.classes, tuple(video.tracks['train']), tuple(video.tracks['validation'])
+    )
+    folder.mkdir(parents=True, exist_ok=True)
     results: list[Result] = []
     for number, entry in enumerate(entries, start=1):
         if settings.progress:
@@ -102,13 +111,13 @@ def write_report(
 ) -> None:
     """Write the table as Markdown and JSON, and the pictures."""
     done = [one for one in results if 'accuracy' in one]
-    title = f'{video.name}: {len(video.tracks["test"])} test clips, {settings.size} models'
+    title = f'{settings.name}: {len(video.tracks["test"])} test clips, {settings.size} models'
     if done:
         (folder / PICTURE).write_bytes(comparison_chart(done, title))
         (folder / CONFUSIONS).write_bytes(confusions_chart(done, video.classes))
     facts = {
         'facts': [
-            f'Clips of {video.name}, {video.rate:g} frames per second. '
+            f'Clips of {settings.name}, {video.rate:g} frames per second. '
             + ' '.join(
                 f'{part.capitalize()}: {len(tracks)} clips ({counts(tracks, video.classes)}).'
                 for part, tracks in video.tracks.items()
@@ -123,7 +132,7 @@ def write_report(
     }
     (folder / PAGE).write_text(page(results, facts, PICTURE))
     whole = {
-        'data': video.name, 'classes': list(video.classes), 'rate': video.rate,
+        'data': settings.name, 'classes': list(video.classes), 'rate': video.rate,
         'size': settings.size, 'hop': settings.hop, 'notes': facts['notes'],
         'problems': facts['problems'],
         'clips': {part: len(tracks) for part, tracks in video.tracks.items()},
@@ -137,7 +146,7 @@ def _result(
 ) -> Result:
     """Return a model's result, the one on disk where nothing has changed."""
     model = build(entry, place)
-    test = Split(video.classes, video.tracks['test'], ())
+    test = Split(video.classes, tuple(video.tracks['test']), ())
     identity = {
         **model.identity(split), 'test': test.fingerprint(), 'hop': settings.hop,
         'covered': settings.covered, 'timed': settings.timed, 'frames': _frames_identity(model),
@@ -169,6 +178,12 @@ def _measured(model: ZooModel, video: VideoSet, settings: RunSettings, folder: P
         'parameters': model.parameters, 'bytes': None, 'ms_per_frame': None,
         'covered_accuracy': None, 'note': model.cover_unseen,
     }
+    strong = strengths(asked) >= _STRONG
+    if strong.any():
+        figures = measures(found[strong], asked.labels[strong], video.classes)
+        result['strong_accuracy'], result['strong_macro_f1'] = (
+            figures['accuracy'], figures['macro_f1']
+        )
     structure = folder / 'structures' / f'{model.entry.slug}.txt'
     structure.parent.mkdir(parents=True, exist_ok=True)
     structure.write_text(in_print(model.structure()) + '\n')
@@ -189,7 +204,7 @@ def _time(model: ZooModel, video: VideoSet, result: Result, folder: Path) -> Non
             result['bytes'] = shipped_bytes(model)
             result['ms_per_frame'] = round(shipped_time(model, track), 3)
             return
-        card = export(model, folder / 'exported', video.side, {
+        card = export(model, folder / 'exported', int(track.crops.shape[1]), {
             key: result[key] for key in ('accuracy', 'macro_f1', 'flips_per_second', 'n')
         })
         result['bytes'] = exported_bytes(card)

@@ -28,7 +28,7 @@ class SequenceSettings:
     bidirectional: bool = False
     dropout: float = 0.4
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())  # noqa: RUF009
+    fit: FitSettings = field(default=FitSettings())
 
 
 class SequenceModel(OnFrames):
@@ -68,7 +68,7 @@ class IrnnSettings:
     dropout: float = 0.5
     frame: Any = None
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())  # noqa: RUF009
+    fit: FitSettings = field(default=FitSettings())
 
 
 class CnnRnn(OnFrames):

@@ -51,7 +51,7 @@ class StcnnSettings:
     dropout: float = 0.5
     parts: tuple[str, ...] = ('face',)
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())  # noqa: RUF009
+    fit: FitSettings = field(default=FitSettings())
 
 
 class Stcnn(NetworkModel):
@@ -100,7 +100,7 @@ class TwoStreamSettings:
     dense: int = 512
     dropout: float = 0.5
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())  # noqa: RUF009
+    fit: FitSettings = field(default=FitSettings())
 
 
 class TwoStream(NetworkModel):
@@ -152,7 +152,7 @@ class NestedSettings:
     hidden: int = 256
     dropout: float = 0.5
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())  # noqa: RUF009
+    fit: FitSettings = field(default=FitSettings())
 
 
 class StcNlstm(NetworkModel):

@@ -48,7 +48,7 @@ class FrameSettings:
     units: tuple[int, ...] = (1024, 512, 256)
     dropout: float = 0.0
     frame_step: int = 5
-    fit: FitSettings = field(default=FitSettings())  # noqa: RUF009
+    fit: FitSettings = field(default=FitSettings())
 
 
 class FrameModel(NetworkModel):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from emotion_estimator.cli.training.options import all_of
+from emotion_estimator.cli.zoo.options import frame_options, opened, set_options
 from emotion_estimator.errors import InputError
 from emotion_estimator.training.text_table import text_table
 
@@ -35,37 +36,13 @@ _own_models_option = click.option(
     '--own-models', type=_PATH, default=None,
     help="Folder of this package's own models; the shipped ones.",
 )
-_set_options = all_of(
-    click.option('--data', required=True, type=_PATH,
-                 help='CSV of clips (clip, label, subject, start, end), or a folder with clips.csv.'),
-    click.option('--clips', type=_PATH, default=None, help="Folder of the clips; the CSV's."),
-    click.option('--labels', default='identity', show_default=True,
-                 help='Name of a label map: identity, baum1, baum2, emmpathic, ...'),
-    click.option('--config', type=_PATH, default=None, help='Label maps; the shipped zoo.yaml.'),
-    click.option('--shares', default='50/20/30', show_default=True,
-                 help='Per cent of the clips to train, to choose, to test.'),
-    click.option('--by', type=click.Choice(['subject', 'clip']), default='subject',
-                 show_default=True, help='What is kept together by the split.'),
-    click.option('--rate', type=click.FloatRange(0), default=0.0, show_default=True,
-                 help='Frames per second to take; 0 takes all.'),
-    click.option('--side', type=click.IntRange(16, 1024), default=96, show_default=True,
-                 help='Side of the aligned faces in pixels; the paper sizes of Xception want 224.'),
-    click.option('--source', default='auto', show_default=True,
-                 help='Landmark source: auto, face_landmarker or face_mesh.'),
-    click.option('--face-landmarker', default='', help='face_landmarker.task, for that source.'),
-    click.option('--cache', type=_PATH, default=Path('data/cache/zoo'), show_default=True,
-                 help='Folder for the faces found.'),
-    click.option('--processes', type=click.IntRange(1), default=None,
-                 help='Worker processes that look for faces; all cores.'),
-    click.option('--seed', type=click.IntRange(0, 2**32 - 1), default=11, show_default=True,
-                 help='Of the split.'),
-)
+_set = all_of(set_options, frame_options)
 
 
 @click.command()
 @click.option('--models', default='all', show_default=True,
               help='Models, variants (microx:face+grey) and groups, separated by commas.')
-@_set_options
+@_set
 @all_of(_run_option, _size_option, _models_config_option, _weights_option, _own_models_option)
 @click.option('--hop', type=click.IntRange(1), default=1, show_default=True,
               help='Ask the models at every so many frames of the test clips.')
@@ -79,13 +56,15 @@ def run(
     own_models: Path | None, hop: int, covered: bool, timed: bool, as_json: bool, **of_set: Any,
 ) -> None:
     """Train and measure models on one split of one set; write one table and one picture."""
-    video = _open(**of_set)
+    video = opened(**of_set)
     from emotion_estimator.zoo.catalog import Catalog
     from emotion_estimator.zoo.reports import table
     from emotion_estimator.zoo.run import PAGE, PICTURE, RunSettings
     from emotion_estimator.zoo.run import run as run_all
 
-    settings = RunSettings(size, hop, covered, timed, xception_weights, own_models, not as_json)
+    settings = RunSettings(
+        size, hop, covered, timed, xception_weights, own_models, not as_json, of_set['data'].name
+    )
     run.mkdir(parents=True, exist_ok=True)
     results = run_all(video, Catalog.load(models_config), models, run, settings)
     if as_json:
@@ -137,7 +116,7 @@ def structure(
 
 @click.command()
 @click.argument('model', default='lstm')
-@_set_options
+@_set
 @all_of(_run_option, _size_option, _models_config_option, _weights_option, _own_models_option)
 @click.option('--json', 'as_json', is_flag=True, help='One JSON list.')
 def grid(
@@ -145,7 +124,7 @@ def grid(
     own_models: Path | None, as_json: bool, **of_set: Any,
 ) -> None:
     """Search MODEL's learning rate, hidden units and dropout over seed 004's grid."""
-    video = _open(**of_set)
+    video = opened(**of_set)
     from emotion_estimator.zoo.catalog import Catalog
     from emotion_estimator.zoo.grid import search
     from emotion_estimator.zoo.model import Place, Split
@@ -197,25 +176,3 @@ def export(model: str, run: Path, out: Path | None) -> None:
         f'{card}: window {found.window} frames at {found.rate:g} per second, '
         f'labels {", ".join(found.labels)}'
     )
-
-
-def _open(
-    data: Path, clips: Path | None, labels: str, config: Path | None, shares: str, by: str,
-    rate: float, side: int, source: str, face_landmarker: str, cache: Path,
-    processes: int | None, seed: int,
-) -> Any:
-    from emotion_estimator.zoo.frames import FrameSettings
-    from emotion_estimator.zoo.video_set import SetChoice, open_set
-
-    try:
-        parts = tuple(float(part) / 100 for part in shares.split('/'))
-    except ValueError:
-        raise InputError(f'--shares {shares}: give three numbers, for example 50/20/30') from None
-    video = open_set(
-        SetChoice(data, clips, labels, config, parts, by, seed,
-                  FrameSettings(rate=rate, side=side, source=source, model=face_landmarker)),
-        cache, processes,
-    )
-    for line in (*video.problems, *video.warnings):
-        click.echo(line, err=True)
-    return video

@@ -1,0 +1,134 @@
+"""Models of the zoo as TFLite: the same answers, on a robot's frames."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+for module in ('tensorflow', 'tf_keras', 'sklearn', 'ai_edge_litert'):
+    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+
+from zoo_models import tiny_model, tiny_place, tiny_split
+from zoo_tracks import CLASSES, made_tracks
+
+from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator.perception.window_classifier import WindowClassifier
+from emotion_estimator.zoo.export import export, exported_bytes
+from emotion_estimator.zoo.frame_time import frame_time
+from emotion_estimator.zoo.moments import moments
+
+TRACK = made_tracks(1, 8, first=9)[0]
+NAMES = ('microx', 'weighted', 'statistics', 'deep-lstm', 'bi-lstm', 'stcnn', 'fusenet', 'cnn-rnn',
+         'two-stream', 'stc-nlstm', 'ours')
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('zoo')
+    return tiny_place(folder), tiny_split(), folder
+
+
+def exported(made, name: str):
+    place, split, folder = made
+    model = tiny_model(name, place)
+    model.fit(split)
+    return model, export(model, folder / 'exported', 32, {'accuracy': 0.5})
+
+
+def values(classifier: WindowClassifier, frame: int):
+    return classifier.values(
+        TRACK.crops[frame], TRACK.landmarks[frame], TRACK.blendshapes[frame]
+    )
+
+
+def aligned(track):
+    """Return the track as crops that aligning leaves as they are."""
+    from emotion_estimator.perception.face_parts import aligned_face
+
+    both = [aligned_face(crop, points, 32) for crop, points in zip(track.crops, track.landmarks)]
+    return replace(
+        track, crops=np.stack([crop for crop, _ in both]),
+        landmarks=np.stack([points for _, points in both]),
+    )
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_file_says_frame_by_frame_what_the_model_says(made, name):
+    model, card = exported(made, name)
+    classifier = WindowClassifier.load(card, 'ai_edge_litert')
+    assert (classifier.labels, classifier.window) == (CLASSES, model.window)
+    expected = model.predict(moments([aligned(TRACK)], CLASSES, model.window))
+    memory, found = classifier.initial_state(), []
+    for frame in range(len(TRACK)):
+        answer = classifier.step(values(classifier, frame), memory, 0.1)
+        memory = answer.state
+        found.append(answer.probabilities)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+    assert len(memory.seen) <= model.window + 1
+
+
+def test_card_declares_window_and_inputs(made):
+    _, card = exported(made, 'microx')
+    raw = json.loads(card.read_text())
+    assert raw['kind'] == 'window_classifier' and raw['settings']['window'] == 4
+    assert [one['part'] for one in raw['settings']['inputs']] == ['mouth', 'face']
+    assert raw['metrics'] == {'accuracy': 0.5}
+    assert exported_bytes(card) == card.with_suffix('.tflite').stat().st_size
+    assert frame_time(card, TRACK) > 0
+
+
+def test_quicker_and_slower_cameras_fill_the_same_window(made):
+    _, card = exported(made, 'microx')
+    classifier = WindowClassifier.load(card)
+    answers = []
+    for step in (1, 3):
+        memory = classifier.initial_state()
+        for number in range(7 * step + 1):
+            # Held for `step` frames: three times as many frames of the same film.
+            frame = -(-number // step)
+            answer = classifier.step(values(classifier, frame), memory, 1 / (10 * step))
+            memory = answer.state
+        answers.append(answer.probabilities)
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
+
+
+def test_int8_weights_are_smaller_and_say_nearly_the_same(made):
+    model, card = exported(made, 'stc-nlstm')
+    small = export(model, made[2] / 'int8', 32, form='int8')
+    assert exported_bytes(small) < exported_bytes(card)
+    still = [
+        one.still(values(one, 0)).probabilities
+        for one in map(WindowClassifier.load, (card, small))
+    ]
+    np.testing.assert_allclose(*still, atol=0.05)
+
+
+def test_files_that_do_not_fit_are_refused(made):
+    _, card = exported(made, 'deep-lstm')
+    raw = json.loads(card.read_text())
+
+    def changed(**settings):
+        path = card.with_name('changed.json')
+        path.write_text(json.dumps({**raw, 'settings': {**raw['settings'], **settings}}))
+        return path
+
+    with pytest.raises(ModelError, match='cut'):
+        WindowClassifier.load(changed(cut='other'))
+    with pytest.raises(ModelError, match='window'):
+        WindowClassifier.load(changed(window=0))
+    with pytest.raises(ModelError, match='not the one'):
+        WindowClassifier.load(changed(frame={**raw['settings']['frame'], 'sha256': '0'}))
+    with pytest.raises(ModelError, match='its card says'):
+        WindowClassifier.load(changed(inputs=[{'kind': 'blendshapes'}]))
+
+
+def test_shipped_needs_no_export(tmp_path):
+    place = tiny_place(tmp_path)
+    from emotion_estimator.zoo.catalog import Entry
+    from emotion_estimator.zoo.ours import Shipped
+
+    with pytest.raises(InputError, match='no export'):
+        export(Shipped(Entry('shipped', 'shipped', '', {}), place), tmp_path, 32)

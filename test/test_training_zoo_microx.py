@@ -1,0 +1,123 @@
+"""MicroX (seed 003): its published structure, training in several calls, parts alone."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+for module in ('tensorflow', 'tf_keras'):
+    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+
+from zoo_models import tiny_model, tiny_place, tiny_split
+from zoo_tracks import CLASSES, made_tracks
+
+from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator.zoo.building import build
+from emotion_estimator.zoo.catalog import Catalog
+from emotion_estimator.zoo.fitting import BEST, best_epoch, enough, read_history
+from emotion_estimator.zoo.model import Place
+from emotion_estimator.zoo.moments import moments
+from emotion_estimator.zoo.options import FitSettings
+
+SEVEN = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
+
+
+def test_published_structure(tmp_path):
+    catalog = Catalog.load()
+    model = build(catalog.entry('microx', 'paper'), Place(tmp_path, catalog, SEVEN, 'paper'))
+    layers = {layer.name: layer for layer in model.structure()}
+    assert model.window == 10
+    assert layers['mouth_input'].output == (None, 10, 30, 30, 3)
+    # 4 gates of 64 filters of 3 x 3 over 3 colours and 64 of the state, and their biases.
+    assert layers['mouth_convlstm'].parameters == 4 * 64 * (9 * (3 + 64) + 1)
+    assert layers['mouth_convlstm'].output == (None, 28, 28, 64)
+    assert layers['mouth_dense'].output == (None, 256)
+    assert layers['mouth_emotion'].output == (None, 7)
+    assert layers['joined'].output == (None, 35)
+    assert layers['joined'].after == tuple(
+        f'{part}_emotion' for part in ('left_eye', 'right_eye', 'nose', 'mouth', 'face')
+    )
+    assert layers['emotion'].parameters == 35 * 7 + 7
+
+
+def test_variants_are_other_parts_and_colours(tmp_path):
+    place = tiny_place(tmp_path)
+    alone = tiny_model('microx:mouth', place)
+    assert [one.part for one in alone.inputs] == ['mouth']
+    assert not any(layer.name == 'joined' for layer in alone.structure())
+    grey = tiny_model('microx:mouth+grey', place)
+    assert grey.inputs[0].shape(4) == (4, 12, 12, 1)
+    with pytest.raises(InputError, match="no variant 'green'"):
+        place.catalog.entry('microx:green', 'reduced')
+
+
+@pytest.mark.parametrize('changes, says', [
+    ({'parts': ['mouth', 'mouth']}, 'twice'), ({'parts': ['chin']}, 'no part'),
+    ({'colour': 'yes'}, 'of type bool'), ({'depth': 3}, "no setting 'depth'"),
+    ({'fit': {'optimizer': 'magic'}}, 'magic'), ({'overlap': 'much'}, 'overlap is'),
+])
+def test_settings_that_cannot_be(tmp_path, changes, says):
+    with pytest.raises(InputError, match=says):
+        tiny_model('microx', tiny_place(tmp_path), **changes).fit(tiny_split())
+
+
+def test_learns_goes_on_and_is_read_back(tmp_path):
+    split, fit = tiny_split(), {'epochs': 4, 'call_epochs': 3, 'patience': 4}
+    model = tiny_model('microx:mouth', tiny_place(tmp_path), fit=fit)
+    first = model.fit(split)
+    assert [one['epoch'] for one in first] == [1, 2, 3]
+    again = tiny_model('microx:mouth', tiny_place(tmp_path), fit=fit)
+    history = again.fit(split)
+    assert history[:3] == first and len(history) == 4
+    asked = moments(made_tracks(1, first=9), CLASSES, 4, 3)
+    found = again.predict(asked)
+    assert found.shape == (len(asked), 2)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    read = tiny_model('microx:mouth', tiny_place(tmp_path), fit=fit)
+    read.load()
+    np.testing.assert_allclose(read.predict(asked), found, atol=1e-6)
+    assert np.abs(read.predict(asked, covered=True) - found).max() > 1e-4
+    # The mouth's shade is the label: four short epochs tell them apart.
+    assert (found.argmax(axis=1) == asked.labels).mean() > 0.7
+
+
+def test_other_data_begin_anew(tmp_path):
+    model = tiny_model('microx:mouth', tiny_place(tmp_path))
+    model.fit(tiny_split())
+    card = json.loads((model.folder / 'card.json').read_text())
+    split = tiny_split()
+    other = type(split)(split.classes, made_tracks(3, 10), split.validation)
+    assert len(tiny_model('microx:mouth', tiny_place(tmp_path)).fit(other)) == 1
+    assert json.loads((model.folder / 'card.json').read_text())['data'] != card['data']
+
+
+def test_without_weights_or_windows(tmp_path):
+    model = tiny_model('microx:mouth', tiny_place(tmp_path))
+    with pytest.raises(ModelError, match='no trained weights'):
+        model.load()
+    split = tiny_split()
+    with pytest.raises(InputError, match='no training window'):
+        model.fit(type(split)(split.classes, (), split.validation))
+    model.folder.mkdir(parents=True, exist_ok=True)
+    (model.folder / BEST).write_bytes(b'no weights')
+    with pytest.raises(ModelError, match='does not fit'):
+        model.load()
+
+
+def test_when_it_is_enough():
+    history = [
+        {'epoch': 1, 'accuracy': 0.5, 'loss': 0.3}, {'epoch': 2, 'accuracy': 0.7, 'loss': 0.4},
+        {'epoch': 3, 'accuracy': 0.7, 'loss': 0.5},
+    ]
+    assert best_epoch(history, 'accuracy') == 2 and best_epoch(history, 'loss') == 1
+    assert enough(history, FitSettings(epochs=9, patience=2, monitor='loss'))
+    assert not enough(history, FitSettings(epochs=9, patience=2, monitor='accuracy'))
+    assert enough(history, FitSettings(epochs=3, patience=9))
+    assert not enough([], FitSettings())
+
+
+def test_history_ends_with_its_first_broken_line(tmp_path):
+    (tmp_path / 'history.jsonl').write_text('{"epoch": 1}\n{"epo')
+    assert read_history(tmp_path) == [{'epoch': 1}]

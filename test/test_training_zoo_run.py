@@ -1,0 +1,117 @@
+"""One command over several models: one table, one picture, what failed named, resumed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+for module in ('tensorflow', 'tf_keras', 'sklearn'):
+    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+
+from click.testing import CliRunner
+from zoo_models import tiny_catalog
+from zoo_tracks import CLASSES, made_tracks
+
+from emotion_estimator.cli.zoo.models import structure
+from emotion_estimator.errors import InputError
+from emotion_estimator.zoo import run as run_module
+from emotion_estimator.zoo.catalog import Catalog
+from emotion_estimator.zoo.run import PAGE, PICTURE, TABLE, RunSettings, run
+from emotion_estimator.zoo.video_set import VideoSet
+
+SETTINGS = RunSettings(hop=3, progress=False)
+
+
+def video() -> VideoSet:
+    tracks = {
+        'train': made_tracks(2, 10), 'validation': made_tracks(1, 10, first=5),
+        'test': made_tracks(1, 10, first=8),
+    }
+    return VideoSet(CLASSES, tracks, 10.0, ['2 clips are not there'], ['CROSS'])
+
+
+@pytest.fixture(scope='module')
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('run')
+    names = 'microx:mouth,frame,mean,lstm,ours'
+    return folder, run(video(), tiny_catalog(), names, folder, SETTINGS)
+
+
+def test_every_model_is_asked_at_the_same_moments(done):
+    _, results = done
+    assert [one['model'] for one in results] == ['microx:mouth', 'frame', 'mean', 'lstm', 'ours']
+    assert {one['n'] for one in results} == {6}
+    for one in results:
+        assert one['parameters'] > 100 and one['bytes'] > 1000 and one['ms_per_frame'] > 0
+        assert (one['covered_accuracy'] is None) == (one['model'] == 'ours')
+
+
+def test_table_and_picture(done):
+    folder, results = done
+    whole = json.loads((folder / TABLE).read_text())
+    assert [one['model'] for one in whole['models']] == [one['model'] for one in results]
+    assert whole['clips'] == {'train': 4, 'validation': 2, 'test': 2}
+    assert set(whole['order']['levels']) == {'per frame', 'aggregation', 'sequence'}
+    assert whole['order']['holds'] == (
+        results[1]['macro_f1'] < results[2]['macro_f1'] < results[3]['macro_f1']
+    )
+    page = (folder / PAGE).read_text()
+    assert '2 clips are not there' in page and '**CROSS**' in page
+    assert all(f'| {one["model"]} |' in page for one in results)
+    assert (folder / PICTURE).read_bytes().startswith(b'\x89PNG')
+    assert 'lstm_1' in (folder / 'structures' / 'lstm.txt').read_text()
+
+
+def test_what_is_done_is_left_out(done, monkeypatch):
+    folder, results = done
+
+    def forbidden(*_):
+        raise AssertionError('measured again')
+
+    monkeypatch.setattr(run_module, '_measured', forbidden)
+    assert run(video(), tiny_catalog(), 'microx:mouth,lstm', folder, SETTINGS) == [
+        results[0], results[3]
+    ]
+
+
+def test_a_model_that_cannot_be_is_named_and_the_others_go_on(tmp_path):
+    catalog = tiny_catalog()
+    catalog._models['stcnn']['paper']['window'] = 4
+    settings = RunSettings(hop=5, covered=False, timed=False, progress=False)
+    results = run(video(), catalog, 'stcnn,ours', tmp_path, settings)
+    assert 'window 4' in results[0]['failed']
+    assert results[1]['accuracy'] >= 0 and results[1]['bytes'] is None
+    assert '- stcnn: ' in (tmp_path / PAGE).read_text()
+    with pytest.raises(InputError, match='no model could be measured'):
+        run(video(), catalog, 'stcnn', tmp_path, settings)
+
+
+def test_names_and_groups():
+    catalog = Catalog.load()
+    chosen = [one.name for one in catalog.chosen('sequence-study,microx:face', 'reduced')]
+    assert chosen == ['frame', 'mean', 'weighted', 'statistics', 'statistics:mlp', 'lstm',
+                      'deep-lstm', 'bi-lstm', 'microx:face']
+    for name in (*catalog.chosen('all', 'paper'), *catalog.chosen('microx-study', 'reduced')):
+        assert name.says
+    with pytest.raises(InputError, match="no model 'vgg'"):
+        catalog.chosen('microx,vgg', 'reduced')
+    with pytest.raises(InputError, match='no size'):
+        catalog.entry('microx', 'huge')
+
+
+def test_catalogs_that_cannot_be_read(tmp_path):
+    path = tmp_path / 'zoo_models.yaml'
+    for content, says in (('a: [', 'not YAML'), ('models: {x: {}}', 'without a kind')):
+        path.write_text(content)
+        with pytest.raises(InputError, match=says):
+            Catalog.load(path)
+    with pytest.raises(InputError, match='cannot be read'):
+        Catalog.load(tmp_path / 'none.yaml')
+
+
+def test_structure_verb_prints_the_figure():
+    shown = CliRunner().invoke(structure, ['microx', '--classes', '7'], catch_exceptions=False)
+    assert 'mouth_convlstm' in shown.output and 'ConvLSTM2D' in shown.output
+    listed = CliRunner().invoke(structure, ['all'], catch_exceptions=False)
+    assert 'stc-nlstm: ' in listed.output
