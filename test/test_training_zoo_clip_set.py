@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
+from emotion_estimator.cli.main import group
 from emotion_estimator.errors import InputError
 from emotion_estimator.zoo.clip_set import Clip, load_clips
 from emotion_estimator.zoo.label_maps import LabelMap, load_label_map
@@ -98,10 +101,10 @@ def test_a_table_that_leaves_no_two_classes_is_refused(folder, lines, header, sa
 
 
 def test_a_table_that_cannot_be_read_is_named(folder):
-    with pytest.raises(InputError, match='none.csv cannot be read'):
+    with pytest.raises(InputError, match=r'none\.csv cannot be read'):
         load_clips(folder / 'none.csv')
     (folder / 'bad.csv').write_bytes(b'clip,label,subject\n\xff\xfe,happy,s\n')
-    with pytest.raises(InputError, match='bad.csv is no CSV in UTF-8'):
+    with pytest.raises(InputError, match=r'bad\.csv is no CSV in UTF-8'):
         load_clips(folder / 'bad.csv')
     with pytest.raises(InputError, match='is no folder'):
         load_clips(table(folder), folder / 'nowhere')
@@ -143,3 +146,42 @@ def test_a_summary_counts_all_and_names_the_first():
     problems = [Problem('no face', f'{i}', f'{i}') for i in range(5)]
     assert summary(problems) == ['5 clips without a face: 0; 1; 2; and 2 more']
     assert summary([]) == []
+
+
+def verb(*arguments: object) -> Result:
+    return CliRunner().invoke(group, ['zoo', 'data', *map(str, arguments)])
+
+
+def test_the_verb_counts_clips_by_class_and_part(folder):
+    for i in range(12):
+        (folder / f'v{i}.mp4').touch()
+    table(folder, *(f'v{i},{"joy" if i % 2 else "bored"},s{i // 2}' for i in range(12)),
+          'v0,grief,s9', 'v1,None,s9')
+    (folder / 'zoo.yaml').write_text(
+        'label_maps: {own: {happy: [Joy], dull: [bored], leave_out: [none]}}'
+    )
+    options = ('--data', folder, '--labels', 'own', '--config', folder / 'zoo.yaml')
+    said = json.loads(verb(*options, '--json').output)
+    assert said['parts'] == {
+        'train': {'happy': 3, 'dull': 3}, 'validation': {'happy': 1, 'dull': 1},
+        'test': {'happy': 2, 'dull': 2},
+    }
+    assert said['subjects'] == {'train': 3, 'validation': 1, 'test': 2}
+    assert said['left_out'] == 1
+    (problem,) = said['problems']
+    assert problem == "1 clips with a label that is not in the map: v0: 'grief' (line 14)"
+    text = verb(*options, '--by', 'clip').output
+    assert '1 clips have labels that own leaves out' in text
+    assert 'left out: 1 clips with a label that is not in the map' in text
+    assert 'warning: ' in text
+
+
+@pytest.mark.parametrize(('options', 'says'), [
+    (('--shares', '50/50'), '50/50'), (('--shares', '1/2/x'), '1/2/x'),
+    (('--labels', 'nothing'), "no label map 'nothing'"),
+])
+def test_the_verb_refuses_what_cannot_be(folder, options, says):
+    table(folder, 'a,happy,s1', 'b,sad,s2', 'c,sad,s3')
+    result = verb('--data', folder, *options)
+    assert result.exit_code != 0
+    assert says in result.output + str(result.exception)

@@ -238,4 +238,3 @@ def test_a_hand_hides_only_where_it_is(tmp_path):
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(InputError, match='cannot be made'):
         MadeSettings(**wrong)
-

@@ -85,5 +85,5 @@ def test_shares_that_are_none_are_refused(shares):
 
 
 def test_too_few_subjects_are_refused():
-    with pytest.raises(InputError, match='of 2 subjects cannot be split .* split by clip'):
+    with pytest.raises(InputError, match=r'of 2 subjects cannot be split .* split by clip'):
         split(people(2))

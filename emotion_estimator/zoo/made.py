@@ -226,4 +226,3 @@ def _actor(
         movement = _EXAGGERATION * task.shapes.movement(label, rng)
     movement = in_picture(movement, person.landmarks)
     return StillFace(person.still, person.landmarks, movement, own, size)
-
