@@ -42,8 +42,8 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup build demo echo bench train train-quick evaluate test-training training-but-one \
-  test checks test-jazzy test-modern pytest lint types lock clean
+.PHONY: help setup build demo echo bench bench-dialogue train train-quick evaluate test-training \
+  training-but-one test checks test-jazzy test-modern pytest lint types lock clean
 
 define CHECK_PYTHON
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -130,6 +130,9 @@ bench: build ## time and memory of perception, of the ways between the nodes, of
 	@$(WITH_ROS) $(RUN) -P benchmarks/perception.py $(ARGS)
 	@$(WITH_ROS) $(RUN) -P benchmarks/transport.py
 	@$(WITH_ROS) $(RUN) -P benchmarks/replay.py
+
+bench-dialogue: $(VENV)/.ready ## the dialogue policy on noisy courses, into docs/dialogue_benchmark.md
+	$(RUN) benchmarks/dialogue.py --write $(ARGS)
 
 $(VENV)/.test-ready: $(VENV)/.ready $(TEST_LOCK)
 	$(RUN) -m pip install --quiet --no-deps -r $(TEST_LOCK)

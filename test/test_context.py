@@ -150,6 +150,16 @@ def test_a_dropout_is_no_absence_and_a_return_counts_anew():
     assert presence == {'present': True, 'seconds': 4.0, 'speaking': False}
 
 
+def test_silence_is_not_observed_and_old_changes_are_not_told():
+    course = play([(5, 'sad'), (5, 'happy')])
+    # One message in 1.5 s counts for half a second.
+    course.see(face('happy'), 1011.5)
+    assert course.describe(1011.5, **STATE)['last_60_s']['observed'] == 10.5
+    play([(52, 'happy')], start=1011.6, into=course)
+    told = course.describe(1063.6, **STATE)['changes']
+    assert [(change['from'], change['to']) for change in told] == [('sad', 'happy')]
+
+
 def test_time_that_goes_back_begins_the_course_anew():
     course = play([(5, 'unknown'), (10, 'happy')])
     course.act(action(1013.0))
@@ -222,14 +232,15 @@ def test_shares_count_seconds_not_calls():
         shares.add('happy', 1003.0 + index / 100, 1003.0 + (index + 1) / 100)
     assert shares.shares(60.0, 1006.0) == {'happy': 0.5, 'sad': 0.5}
     assert shares.shares(3.0, 1006.0) == {'happy': 1.0}
+    assert shares.shares(4.0, 1006.0) == {'happy': 0.75, 'sad': 0.25}
     assert shares.seconds(60.0, 1006.0) == 6.0
     assert shares.shares(60.0, 1100.0) == {}
 
 
-@pytest.mark.parametrize('begin', [-1e300, 1e300, sys.float_info.max])
+@pytest.mark.parametrize('begin', [-1e300, 2.0**54, 1e300, sys.float_info.max])
 def test_shares_of_absurd_stamps_end(begin):
     shares = LabelShares(60.0)
-    shares.add('sad', begin, begin + 1)
+    shares.add('sad', begin, begin + 8)
     assert shares.seconds(60.0, begin) <= 60.0
 
 

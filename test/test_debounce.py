@@ -89,7 +89,23 @@ def test_a_lost_face_is_nobody_and_dropouts_are_nothing():
     seen = []
     for index, (label, stamp) in enumerate(frames([(8, 'happy'), (8, 'sad')])):
         seen.append(emotion(None if index % 10 in (2, 3, 7) else face(label), stamp))
-    assert told([change for change in seen if change]) == [(NONE, 'happy'), ('happy', 'sad')]
+    found = [change for change in seen if change]
+    assert told(found) == [(NONE, 'happy'), ('happy', 'sad')]
+    # They only take their own time: 2 s of sad faces are there after 2 / 0.7 s.
+    assert found[1].stamp - 1008 == pytest.approx(2 / 0.7, abs=0.2)
+
+
+def test_after_a_change_the_former_label_has_to_last_anew():
+    *_, smile, frown = changes([(5, 'sad'), (0.6, 'happy'), (4, 'sad')])
+    assert (smile.new, frown.new) == ('happy', 'sad')
+    assert frown.stamp - 1005.6 == pytest.approx(BELIEVE['sad'], abs=0.04)
+
+
+def test_one_frame_counts_for_half_a_second_at_most():
+    emotion = DebouncedEmotion({'sad': 1.0})
+    assert [emotion(face('sad'), stamp) is not None for stamp in (5.0, 6.5, 8.0)] == [
+        False, False, True,
+    ]  # fmt: skip
 
 
 def test_flicker_is_believed_by_its_majority():

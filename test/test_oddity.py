@@ -39,6 +39,7 @@ def test_what_makes_sense_is_not_odd(face):
         ({'labels': ('sad',)}, '1 labels have 3 probabilities'),
         ({'probabilities': np.array([0.1, math.inf, 0.2])}, 'a probability is not in 0 to 1'),
         ({'probabilities': np.array([0.1, math.nan, 0.2])}, 'a probability is not in 0 to 1'),
+        ({'probabilities': np.array([0.1, -0.5, 0.2])}, 'a probability is not in 0 to 1'),
         ({'label': 'x' * 5000}, f"'{'x' * 40}' is none of the labels"),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_damaged_streaming_network_is_named(tmp_path):
     folder = tmp_path / 'checkpoints' / 'streaming'
     folder.mkdir(parents=True)
     (folder / 'streaming.json').write_text(json.dumps({'settings': {
-        'front': [8], 'units': [4], 'floor': 1e-4, 'dropout': 0.0, 'settling': {},
+        'branches': {'joined': 8}, 'units': 4, 'settling': {},
     }}))
     # As a zip file begins that was not written to its end.
     (folder / 'streaming.npz').write_bytes(b'PK\x03\x04')

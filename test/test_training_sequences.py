@@ -14,6 +14,7 @@ from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator.errors import InputError
 from emotion_estimator.training.dataset import FER_CLASSES
 from emotion_estimator.training.disturbances import Disturbances
+from emotion_estimator.training.face_vector import face_vectors
 from emotion_estimator.training.feature_set import FeatureSet, save_features
 from emotion_estimator.training.grouping import load_grouping
 from emotion_estimator.training.sequences import SequenceMaker, SequenceSettings
@@ -27,6 +28,14 @@ RNG = np.random.default_rng(0)
 POOL = RNG.random((70, 52)).astype(np.float32)
 EMOTION = np.arange(70) % len(FER_CLASSES)
 NEUTRAL = FER_CLASSES.index('neutral')
+
+EMBEDDINGS = RNG.gamma(0.3, 2, (70, 64)).astype(np.float32)
+EMBEDDINGS[RNG.random((70, 64)) < 0.4] = 0
+#: Faces of which every fifth has no crop that shows it.
+FACES = face_vectors(POOL, EMBEDDINGS)
+FACES[::5, 52:-1] = 0
+VARIED = np.maximum(FACES[:, None, 52:-2] + RNG.normal(size=(70, 3, 64)), 0).astype(np.float32)
+VARIED[::5] = 0
 
 seeds = st.integers(0, 10**6)
 
@@ -61,7 +70,7 @@ def test_shapes_ranges_and_increasing_time(seed: int) -> None:
 @settings(max_examples=10, deadline=None)
 def test_the_same_seed_gives_the_same_and_another_does_not(seed: int) -> None:
     first, again, other = (made(one, SequenceSettings()) for one in (seed, seed, seed + 1))
-    for name in ('blendshapes', 'dt', 'row', 'weight'):
+    for name in ('vectors', 'dt', 'row', 'weight'):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
     assert (first.blendshapes != other.blendshapes).any()
 
@@ -134,6 +143,86 @@ def test_frames_are_dropped_and_faces_leave_once() -> None:
     assert away.max() <= 1.0
     some = made(1, replace(steady, leaves=0.3, away=(0.5, 1.0)), count=400).dt[..., 0]
     assert 0.22 < (some >= 0.5).any(axis=1).mean() < 0.38
+
+
+def made_of_faces(seed: int, shape: SequenceSettings, count: int = 8):
+    return SequenceMaker(FACES, EMOTION, shape, VARIED)(count, seed)
+
+
+@given(seed=seeds)
+@settings(max_examples=15, deadline=None)
+def test_embeddings_are_never_negative_and_flags_are_flags(seed: int) -> None:
+    batch = made_of_faces(seed, SequenceSettings(steps=40))
+    assert batch.vectors.shape == (8, 40, 118)
+    assert batch.vectors.dtype == np.float32
+    assert batch.vectors[..., 52:-2].min() >= 0
+    assert set(np.unique(batch.vectors[..., -2:])) <= {0.0, 1.0}
+    assert (batch.vectors[..., -2:].sum(axis=-1) > 0).all(), 'a face of which nothing is known'
+
+
+@pytest.mark.parametrize(('shares', 'known'), [
+    ((1, 0, 0), (1, 1)), ((0, 1, 0), (1, 0)), ((0, 0, 1), (0, 1)),
+])
+def test_each_branch_is_known_as_configured(shares, known) -> None:
+    shape = replace(PLAIN, still=1.0, branches=shares, unseen=0.0)
+    batch = made_of_faces(2, shape, count=60)
+    without = batch.row % 5 == 0
+    assert 0.1 < without.mean() < 0.3
+    assert (batch.vectors[~without][:, -2:] == known).all()
+    # Without a crop there are blendshapes alone, whatever is asked for.
+    assert (batch.vectors[without][:, -2:] == (0, 1)).all()
+
+
+def test_branches_are_drawn_in_the_shares_asked_for_and_for_whole_sequences() -> None:
+    shape = replace(PLAIN, still=1.0, branches=(0.6, 0.3, 0.1), unseen=0.0)
+    batch = made_of_faces(7, shape, count=600)
+    flags = batch.vectors[..., -2:]
+    assert (flags == flags[:, :1]).all()
+    cropped = flags[batch.row[:, 0] % 5 != 0][:, 0]
+    for known, share in (((1, 1), 0.6), ((1, 0), 0.3), ((0, 1), 0.1)):
+        assert (cropped == known).all(axis=1).mean() == pytest.approx(share, abs=0.06)
+
+
+def test_some_crops_show_nothing_where_blendshapes_are_known() -> None:
+    shape = replace(PLAIN, still=1.0, branches=(0.5, 0.5, 0), unseen=0.3)
+    flags = made_of_faces(3, shape, count=100).vectors[..., -2:]
+    both = flags[flags[..., 1].all(axis=1) & flags[..., 0].any(axis=1)]
+    assert 1 - both[..., 0].mean() == pytest.approx(0.3, abs=0.03)
+    alone = flags[~flags[..., 1].any(axis=1)]
+    assert len(alone) > 20
+    assert alone[..., 0].all()
+
+
+def test_between_a_face_with_a_crop_and_one_without_there_is_none() -> None:
+    shape = replace(PLAIN, steps=200, still=0.0, branches=(1, 0, 0), unseen=0.0, onset=(0.5, 1.0))
+    batch = made_of_faces(8, shape, count=40)
+    seen, without = batch.vectors[..., -2] > 0, batch.row % 5 == 0
+    assert not seen[without].any()
+    changing = (batch.weight < 1) & ~without
+    mixed = changing & ~seen
+    assert mixed.any()
+    # Where no face without a crop comes near, nothing is lost.
+    untouched = ~without.any(axis=1)
+    assert untouched.any()
+    assert seen[untouched].all()
+
+
+def test_calm_faces_keep_their_embeddings_and_others_move_as_their_varied_crops_do() -> None:
+    calm = replace(PLAIN, still=1.0, branches=(1, 0, 0), disturbances=replace(CALM, calm=1.0))
+    batch = made_of_faces(6, calm)
+    np.testing.assert_array_equal(batch.vectors[..., 52:-2], FACES[batch.row][..., 52:-2])
+    moved = made_of_faces(6, replace(calm, disturbances=CALM, moves=(1.0, 1.0)), count=40)
+    change = moved.vectors[..., 52:-2] - FACES[moved.row][..., 52:-2]
+    cropped = moved.row[:, 0] % 5 != 0
+    assert np.abs(change[cropped]).max(axis=(1, 2)).min() > 0.3
+    assert np.ptp(moved.vectors[cropped][..., 52:-2], axis=1).max(axis=-1).min() > 0.3
+    assert not change[~cropped].any()
+    # Asked for no movement, and without varied crops, they rest.
+    for maker in (SequenceMaker(FACES, EMOTION, replace(calm, disturbances=CALM)),
+                  SequenceMaker(FACES, EMOTION,
+                                replace(calm, disturbances=CALM, moves=(0.0, 0.0)), VARIED)):
+        batch = maker(8, 6)
+        np.testing.assert_array_equal(batch.vectors[..., 52:-2], FACES[batch.row][..., 52:-2])
 
 
 @pytest.mark.parametrize('emotion', [NEUTRAL, 0])

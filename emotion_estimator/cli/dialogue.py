@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -60,6 +61,8 @@ def dialogue(
     """
     if script is not None and course is not None:
         raise click.UsageError('--script and --from are two courses; give one of them')
+    if math.isnan(hold) or (speed is not None and math.isnan(speed)):
+        raise click.UsageError('--speed and --hold must be numbers above 0')
     if topic is not None and course is None:
         raise click.UsageError('--topic is for --from')
     told = load_script(script) if script is not None else None

@@ -134,8 +134,8 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
 
 def _mapping(read: Callable[[object, str], Any], called: str = '') -> fields.Reader[dict[str, Any]]:
     def reader(value: object, where: str) -> dict[str, Any]:
-        if not isinstance(value, dict) or not value:
-            raise InputError(f'{where} must be a mapping with at least one entry')
+        if not isinstance(value, dict) or (called and not value):
+            raise InputError(f'{where} must be a mapping by name, not {fields.describe(value)}')
         found: dict[str, Any] = {}
         for key, item in value.items():
             name = fields.text(key, f'{where}: name')
@@ -158,11 +158,15 @@ def _topic(value: object, where: str, approaches: tuple[str, ...]) -> Topic:
         name=table.take('name', fields.text),
         openings=table.take('openings', pool, default={}),
         follow_ups=table.take('follow_ups', pool, default={}),
-        leads_to=table.take('leads_to', fields.names, default=()),
+        leads_to=table.take('leads_to', _ids, default=()),
         fallback=table.take('fallback', fields.text, default=None),
     )
     table.finish()
     return topic
+
+
+def _ids(value: object, where: str) -> tuple[str, ...]:
+    return () if value == [] else fields.names(value, where)
 
 
 def _pool(

@@ -11,7 +11,9 @@ from emotion_estimator.dialogue.observation import Observation, observation
 from emotion_estimator.dialogue.presence import Presence
 from emotion_estimator.dialogue.rules import PolicyRules, Rule
 from emotion_estimator.dialogue.speech import Speech
-from emotion_estimator.dialogue.window import TOLERANCE, Evidence, EvidenceWindow
+from emotion_estimator.dialogue.unrest import Unrest
+from emotion_estimator.dialogue.watch import Place, Watch, elsewhere
+from emotion_estimator.dialogue.window import TOLERANCE, Evidence
 from emotion_estimator.emotion import FaceEmotion
 
 #: In which modes of the conversation an action makes sense; others only while it runs.
@@ -19,20 +21,6 @@ _MODES = {
     'resume': ('waiting', 'paused', 'ended'),
     'end': ('running', 'paused'),
 }
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the conversation is.
-
-    :param mode: waiting (for the first face), running, paused or ended.
-    :param asked: whether a service brought it there, so that no rule leads it out again.
-    """
-
-    mode: str
-    asked: bool
-    topic: str
-    approach: str
 
 
 @dataclass(frozen=True)
@@ -49,35 +37,6 @@ class Decision:
     suppressed: tuple[Suppressed, ...]
 
 
-class _Watch:
-    """What is known of one rule."""
-
-    def __init__(self, rule: Rule, hold: float) -> None:
-        self.rule = rule
-        self.window = EvidenceWindow(rule.held_for, hold)
-        self.acted = -math.inf
-        self.spent = False
-        self.applied = False
-
-    def enter(self, place: Place, since: float) -> None:
-        """Take where the conversation has been since ``since`` seconds.
-
-        Where the rule applies now and did not before, only what is seen from there on counts.
-        """
-        rule = self.rule
-        applies = not _elsewhere(rule, place)
-        if applies and not self.applied and (rule.topics or rule.approaches):
-            self.window.forget(since)
-        self.applied = applies
-
-    def complete(self) -> bool:
-        """Tell whether the evidence suffices now; a rule that acted may become ready again."""
-        rule, held = self.rule, self.window.evidence().held
-        if held < rule.release * rule.held_for - TOLERANCE:
-            self.spent = False
-        return self.window.holds and held >= rule.share * rule.held_for - TOLERANCE
-
-
 class Decider:
     """Decides once per message; time is the messages' stamps and nothing else.
 
@@ -92,7 +51,8 @@ class Decider:
         self._clock = StreamClock()
         self._speech = Speech()
         self._presence = Presence(rules)
-        self._watches = [_Watch(rule, rules.hold) for rule in _ranked(rules)]
+        self._unrest = Unrest()
+        self._watches = [Watch(rule, rules.hold) for rule in _ranked(rules)]
         self._seen: Observation | None = None
         self._person = ''
         self._last_action = -math.inf
@@ -100,13 +60,14 @@ class Decider:
     def reload(self, rules: PolicyRules) -> None:
         """Decide by other rules from now on; what rules of the same name did stays known."""
         known = {watch.rule.name: watch for watch in self._watches}
-        self._watches = [_Watch(rule, rules.hold) for rule in _ranked(rules)]
+        self._watches = [Watch(rule, rules.hold) for rule in _ranked(rules)]
         for watch in self._watches:
             past = known.get(watch.rule.name)
             if past is not None:
-                watch.acted, watch.spent, watch.applied = past.acted, past.spent, past.applied
+                watch.acted, watch.answered = past.acted, past.answered
+                watch.applied = past.applied
                 if past.rule == watch.rule and rules.hold == self.rules.hold:
-                    watch.window = past.window
+                    watch.window, watch.restless = past.window, past.restless
         timing = ('lost_after', 'returned_for', 'hold')
         if any(getattr(self.rules, name) != getattr(rules, name) for name in timing):
             self._presence = Presence(rules)
@@ -133,16 +94,19 @@ class Decider:
             return None
         if not self._clock.advance(stamp, self.rules.max_step):
             self._presence.clear()
+            self._unrest.clear()
             for watch in self._watches:
-                watch.window.clear()
+                for window in watch.windows:
+                    window.clear()
         since = min(self._last_action, self._clock.now)
         for watch in self._watches:
             watch.enter(place, since)
         decision = None
         for now in self._clock.ticks():
             self._advance(now)
+            flickers = self._seen is not None and self._unrest.look(self._seen.label, now)
             if decision is None:
-                decision = self._decide(now, place)
+                decision = self._decide(now, place, flickers)
         self._advance(self._clock.now)
         self._observe(face)
         return decision
@@ -150,7 +114,8 @@ class Decider:
     def _advance(self, now: float) -> None:
         self._presence.advance(now)
         for watch in self._watches:
-            watch.window.advance(now)
+            for window in watch.windows:
+                window.advance(now)
 
     def _observe(self, face: FaceEmotion | None) -> None:
         seen = observation(face)
@@ -162,16 +127,20 @@ class Decider:
             sure = sure and seen.confidence >= watch.rule.min_confidence
             event = any(event in watch.rule.emotion for event in events)
             confidence = seen.confidence if sure else 1.0
-            watch.window.observe(sure or event, confidence, seen.face_id, self._person)
+            for window in watch.windows:
+                window.observe(sure or event, confidence, seen.face_id, self._person)
         self._seen = seen
 
-    def _decide(self, now: float, place: Place) -> Decision | None:
-        chosen: _Watch | None = None
+    def _decide(self, now: float, place: Place, flickers: bool) -> Decision | None:
+        chosen: Watch | None = None
         suppressed: list[Suppressed] = []
+        complete: list[Watch] = []
         for watch in self._watches:
             rule = watch.rule
-            if not watch.complete() or (rule.action == 'resume' and place.mode == 'running'):
+            running = rule.action == 'resume' and place.mode == 'running'
+            if not watch.complete(flickers) or running:
                 continue
+            complete.append(watch)
             why = self._why_not(watch, now, place)
             if why is None and chosen is not None:
                 why = f'lower priority than {chosen.rule.name}'
@@ -182,40 +151,40 @@ class Decider:
         self.suppressed = tuple(suppressed)
         if chosen is None or self._seen is None:
             return None
-        chosen.acted = self._last_action = now
-        chosen.spent = True
-        return Decision(chosen.rule, chosen.window.evidence(), self._seen, self.suppressed)
+        # Told with this message, so from here on the limits count: none is broken by the stamps.
+        chosen.acted = self._last_action = self._clock.now
+        # Two answers to one sight would contradict each other: who acts answers for those below.
+        for watch in complete:
+            if watch is chosen or (
+                watch.rule.priority < chosen.rule.priority
+                and set(watch.rule.emotion) & set(chosen.rule.emotion)
+            ):
+                watch.answered = self._clock.now
+        return Decision(chosen.rule, chosen.evidence(flickers), self._seen, self.suppressed)
 
-    def _why_not(self, watch: _Watch, now: float, place: Place) -> str | None:
+    def _why_not(self, watch: Watch, now: float, place: Place) -> str | None:
         """Return what keeps a rule with complete evidence from acting, None where nothing does."""
         rule = watch.rule
         if place.mode not in _MODES.get(rule.action, ('running',)):
             return f'the conversation is {place.mode}'
         if rule.action == 'resume' and place.asked:
             return f'the conversation was {place.mode} by a service'
-        if where := _elsewhere(rule, place):
+        if where := elsewhere(rule, place):
             return where
         spoken = self._speech.why_not(now, self.rules)
         if spoken is not None and not rule.while_speaking:
             return spoken
         if (left := watch.acted + rule.cooldown - now) > TOLERANCE:
             return f'cooldown, {left:.1f} s left'
-        if watch.spent and rule.repeat is None:
-            return 'has acted upon this already'
-        if watch.spent and (left := watch.acted + (rule.repeat or 0.0) - now) > TOLERANCE:
-            return f'has acted upon this already, repeats in {left:.1f} s'
+        if watch.answered is not None and rule.repeat is None:
+            return 'this was answered already'
+        if watch.answered is not None and rule.repeat is not None:
+            left = watch.answered + rule.repeat - now
+            if left > TOLERANCE:
+                return f'this was answered already, repeats in {left:.1f} s'
         if (left := self._last_action + self.rules.min_gap - now) > TOLERANCE:
             return f'rate limit, {left:.1f} s left'
         return None
-
-
-def _elsewhere(rule: Rule, place: Place) -> str:
-    """Return in words why a rule does not apply here, nothing where it does."""
-    if rule.topics and place.topic not in rule.topics:
-        return 'not in this topic'
-    if rule.approaches and place.approach not in rule.approaches:
-        return 'not in this approach'
-    return ''
 
 
 def _ranked(rules: PolicyRules) -> list[Rule]:

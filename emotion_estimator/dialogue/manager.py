@@ -9,18 +9,13 @@ from typing import Any
 from emotion_estimator.dialogue.action import DialogueAction, Suppressed
 from emotion_estimator.dialogue.context import EmotionalCourse
 from emotion_estimator.dialogue.conversation import Conversation
-from emotion_estimator.dialogue.conversation_file import ConversationFile, load_conversation
-from emotion_estimator.dialogue.decider import Decider, Decision, Place
-from emotion_estimator.dialogue.rules import (
-    FACE,
-    FACE_LOST,
-    FACE_RETURNED,
-    PolicyRules,
-    load_rules,
-)
+from emotion_estimator.dialogue.conversation_file import ConversationFile
+from emotion_estimator.dialogue.decider import Decider, Decision
+from emotion_estimator.dialogue.files import check_together, read_together
+from emotion_estimator.dialogue.rules import FACE, FACE_LOST, FACE_RETURNED, PolicyRules
+from emotion_estimator.dialogue.watch import Place
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
-from emotion_estimator.resources import resource_dir
 
 _SEEN = {NONE: 'no face', FACE_LOST: 'the face gone', FACE_RETURNED: 'a face again', FACE: 'a face'}
 
@@ -50,7 +45,7 @@ class DialogueManager:
 
         :raises InputError: a file is unreadable or wrong; names file, rule or topic, and field.
         """
-        return cls(*_read(policy, conversation))
+        return cls(*read_together(policy, conversation))
 
     def reload(self, policy: Path | str | None, conversation: Path | str | None) -> None:
         """Go on by other files; where the conversation is stays, as far as they know of it.
@@ -59,8 +54,7 @@ class DialogueManager:
 
         :raises InputError: as :meth:`load`; nothing has changed then.
         """
-        rules, file = _read(policy, conversation)
-        check_together(rules, file)
+        rules, file = read_together(policy, conversation)
         self._decider.reload(rules)
         self._conversation.reload(file)
 
@@ -224,34 +218,3 @@ class DialogueManager:
             suppressed=tuple(str(each) for each in decision.suppressed),
         )
         return self._noted(done)
-
-
-def check_together(rules: PolicyRules, conversation: ConversationFile) -> None:
-    """Check that the rules only name what the conversation has.
-
-    :raises InputError: names both files, rule and field.
-    """
-    for rule in rules.rules:
-        named = {
-            'topic': ([rule.topic], tuple(conversation.topics)),
-            'topics': (rule.topics, tuple(conversation.topics)),
-            'approach': ([rule.approach], conversation.approaches),
-            'approaches': (rule.approaches, conversation.approaches),
-        }
-        for field, (names, known) in named.items():
-            for name in names:
-                if name is not None and name not in known:
-                    raise InputError(
-                        f'{rules.origin}: rule {rule.name!r}: {field} {name!r} is not in '
-                        f'{conversation.origin}, which has {", ".join(known)}'
-                    )
-
-
-def _read(
-    policy: Path | str | None, conversation: Path | str | None
-) -> tuple[PolicyRules, ConversationFile]:
-    shipped = resource_dir('config')
-    return (
-        load_rules(Path(policy or shipped / 'dialogue.yaml')),
-        load_conversation(Path(conversation or shipped / 'conversation_en.yaml')),
-    )

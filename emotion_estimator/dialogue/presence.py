@@ -36,6 +36,9 @@ class Presence:
 
     def observe(self, present: bool, now: float) -> tuple[str, ...]:
         """Take a message; return which of ``none``, ``face`` and the two events hold now."""
+        if present and (self._lost or not self._known):
+            # The absence that has ended is not the beginning of another.
+            self._absent.clear()
         self._absent.observe(not present, 1.0, '', '')
         if not present:
             return (NONE, FACE_LOST) if self._known else (NONE,)

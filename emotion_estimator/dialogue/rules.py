@@ -40,10 +40,12 @@ class Rule:
     :param emotion: what to watch for, any of these; see ``EMOTIONS``.
     :param min_confidence: a message counts from this probability on, 0 to 1.
     :param held_for: length of the window in seconds.
+    :param restless_for: its length while the label flickers, not below ``held_for``.
     :param share: part of the window in which the emotion must be seen, above 0 to 1.
     :param release: once it acted the rule is ready again when the part of the window is below
         this, 0 to ``share``: the same smile is answered once.
-    :param repeat: seconds after which it may act upon the same smile again; None never does.
+    :param repeat: seconds after which it may act upon the same smile again; None never does. What
+        a rule of higher priority acted upon counts as acted upon.
     :param cooldown: seconds before this rule may act again in any case.
     :param topics: ids of topics in which the rule applies; empty means all.
     :param approaches: approaches in which it applies; empty means all.
@@ -58,6 +60,7 @@ class Rule:
     action: str
     min_confidence: float = 0.5
     held_for: float = 1.0
+    restless_for: float = 1.0
     share: float = 0.65
     release: float = 0.325
     repeat: float | None = None
@@ -136,8 +139,15 @@ def _rule(value: object, where: str) -> Rule:
     table = fields.Table(value, where)
     rule = Rule(**_take(table, _RULE_FIELDS, Rule))
     table.finish()
-    if 'release' not in value:  # type: ignore[operator]
+    given = frozenset(value) if isinstance(value, dict) else frozenset()
+    if 'release' not in given:
         rule = replace(rule, release=_RELEASE * rule.share)
+    if 'restless_for' not in given:
+        rule = replace(rule, restless_for=rule.held_for)
+    if rule.restless_for < rule.held_for:
+        raise InputError(
+            f'{where}: restless_for {rule.restless_for:g} is below held_for {rule.held_for:g}'
+        )
     if rule.release > rule.share:
         raise InputError(f'{where}: release {rule.release:g} is above share {rule.share:g}')
     if rule.action == 'change_approach' and rule.approach is None:
@@ -174,6 +184,7 @@ _RULE_FIELDS: dict[str, Callable[[object, str], Any]] = {
     'action': fields.choice(ACTIONS),
     'min_confidence': fields.number(0, 1),
     'held_for': fields.number(0.05, 600),
+    'restless_for': fields.number(0.05, 600),
     'share': fields.number(0.05, 1),
     'release': fields.number(0, 1),
     'repeat': fields.number(0, 86400),

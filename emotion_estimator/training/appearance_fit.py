@@ -38,7 +38,7 @@ class AppearanceFit:
         hard crops teach what to look at, and cost what a small network could tell of easy ones.
     """
 
-    epochs: int = 50
+    epochs: int = 60
     batch: int = 128
     learning_rate: float = 2e-3
     decay: float = 0.03
@@ -47,7 +47,7 @@ class AppearanceFit:
     joined: float = 0.7
     without: tuple[float, float] = (0.15, 0.25)
     average: float = 0.998
-    calm: int = 8
+    calm: int = 5
     calm_rate: float = 3e-4
     seed: int = 7
 
@@ -184,7 +184,6 @@ def _training_step(
     pairs = list(zip(
         averages[0].variables + averages[1].variables, network.variables + heads.variables
     ))
-    count = tf.Variable(0.0, trainable=False)
 
     @tf.function(reduce_retracing=True)
     def step(pixels: Any, scores: Any, present: Any, target: Any, votes: Any) -> Any:
@@ -202,8 +201,9 @@ def _training_step(
             )
         gradients = tape.gradient(loss, variables)
         optimizer.apply_gradients(zip(gradients, variables))
-        count.assign_add(1.0)
-        # The first steps weigh as much as there are: else the start would linger.
+        # The first steps weigh as much as there are: else the start would linger. The optimizer
+        # keeps their number when training is interrupted.
+        count = tf.cast(optimizer.iterations, tf.float32)
         kept = tf.minimum(settings.average, count / (count + 10.0))
         for average, one in pairs:
             average.assign(kept * average + (1 - kept) * one)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,9 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator.errors import ModelError
-from emotion_estimator.perception.appearance import AppearanceNetwork
-from emotion_estimator.tflite import runtimes
 from emotion_estimator.training.appearance_fit import AppearanceFit
 from emotion_estimator.training.appearance_network import (
     AppearanceSettings,
@@ -30,6 +25,7 @@ from emotion_estimator.training.crop_augment import CropVariation
 from emotion_estimator.training.dataset import Stills
 from emotion_estimator.training.face_vector import EMBEDDING
 from emotion_estimator.training.parity import LEAST_AGREEMENT, ParityError, parity
+from emotion_estimator.training.runtime_embeddings import embedded_apart
 
 Crops = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -60,9 +56,9 @@ def ship_appearance(
     exact = np.concatenate([
         np.asarray(network(part)) for part in np.array_split(pixels, len(pixels) // 256 + 1)
     ])
+    votes = '' if stills.ferplus_votes is None else ", and FER+'s votes on them"
     card: dict[str, Any] = {
-        'trained_on': 'crops of FER2013 Training stills'
-                      + ('' if stills.ferplus_votes is None else ", and FER+'s votes on them"),
+        'trained_on': f'crops of FER2013 Training stills{votes}',
         'settings': {
             'embedding_size': EMBEDDING, **asdict(settings), 'training': asdict(training),
             'variation': asdict(variation), 'seed': training.seed,
@@ -72,7 +68,7 @@ def ship_appearance(
     classes = _classes(heads, exact)
     with TemporaryDirectory() as scratch:
         path = write_appearance(content, card, Path(scratch))
-        told = _embedded_apart(path, held)
+        told = embedded_apart(path, held)
     figures = {
         runtime: asdict(parity(_classes(heads, embeddings), classes))
         for runtime, embeddings in told.items()
@@ -98,23 +94,3 @@ def _classes(heads: Any, embeddings: Floats) -> Floats:
     ])
     powers = np.exp(alone - np.max(alone, axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
-
-
-def _embedded_apart(card: Path, crops: Crops) -> dict[str, Floats]:
-    """Ask each runtime in a new process: where TensorFlow is loaded, tflite-runtime reads none."""
-    with ProcessPoolExecutor(1, get_context('spawn')) as pool:
-        return pool.submit(_embedded, card, crops).result()
-
-
-def _embedded(card: Path, crops: Crops) -> dict[str, Floats]:
-    told = {}
-    for runtime in runtimes():
-        try:
-            network = AppearanceNetwork.load(card, runtime)
-        except ModelError:
-            # One that does not work here is none that ships what it cannot run.
-            continue
-        told[runtime] = np.array([network(crop) for crop in crops])
-    if not told:
-        raise ModelError('no TFLite runtime works here; pip install ai-edge-litert')
-    return told

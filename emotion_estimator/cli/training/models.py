@@ -40,6 +40,9 @@ _choice_options = all_of(
     seed_option,
 )
 
+#: Figures that are told of the streaming network.
+_REACHED = ('accuracy', 'macro_f1', 'ece')
+
 
 @click.command()
 @click.argument('model', type=click.Choice([*STILL_MODELS, 'streaming']))
@@ -56,8 +59,9 @@ def fit(
     """Train MODEL on what "features" wrote, and measure it on PublicTest.
 
     paper, paper-relevant (on the relevant blendshapes alone) and dense; or streaming, the shipped
-    one, which learns from all landmark sources and all images and heeds --run, --config,
-    --grouping, --seed, --epochs (over the stills, at first) and --steps alone.
+    one, which learns from all landmark sources and all images, reads crops too ("appearance" comes
+    first), and heeds --run, --config, --grouping, --seed, --epochs (over the stills, at first) and
+    --steps alone.
     """
     if model == 'streaming':
         _fit_streaming(run, config, grouping, {'epochs': epochs, 'steps': steps, 'seed': seed})
@@ -82,11 +86,13 @@ def _fit_streaming(
     table = run_streaming(
         run, StreamingSettings(), training, SequenceSettings(), config, grouping
     )
-    for source, figures in table['public_test'].items():
-        click.echo(
-            f'streaming, {source}: PublicTest accuracy {figures["accuracy"]:.3f}, '
-            f'macro-F1 {figures["macro_f1"]:.3f}, calibration error {figures["ece"]:.3f}'
-        )
+    rows = [
+        [vocabulary, source, branch, *(f'{figures[name]:.3f}' for name in _REACHED)]
+        for vocabulary, sources in table['public_test'].items()
+        for source, branches in sources.items() for branch, figures in branches.items()
+    ]
+    click.echo('streaming, on PublicTest')
+    click.echo(text_table(['labels', 'landmark source', 'reads', *_REACHED], rows))
 
 
 @click.command()

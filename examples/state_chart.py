@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""A state chart that is steered by /dialogue/action: actions are its events.
+
+For FlexBE, SMACH, YASMIN or SCXML write the same table as transitions.
+"""
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+
+from emotion_estimator.msg import DialogueAction
+
+#: Where an event leads from a state; others leave it where it is.
+TRANSITIONS = {
+    ('chatting', 'check_in'): 'comforting',
+    ('chatting', 'celebrate'): 'singing',
+    ('chatting', 'pause'): 'waiting',
+    ('singing', 'change_topic'): 'chatting',
+    ('singing', 'check_in'): 'comforting',
+    ('singing', 'pause'): 'waiting',
+    ('comforting', 'continue'): 'chatting',
+    ('comforting', 'pause'): 'waiting',
+    ('waiting', 'resume'): 'chatting',
+    ('idle', 'resume'): 'chatting',
+}
+
+
+def after(state: str, event: str) -> str:
+    """Return the state that follows upon an event; `end` leads to idle from everywhere."""
+    return 'idle' if event == 'end' else TRANSITIONS.get((state, event), state)
+
+
+class StateChart(Node):
+    """Follows the actions, and tells each state that it enters."""
+
+    def __init__(self) -> None:
+        super().__init__('state_chart')
+        self._state = 'chatting'
+        self.create_subscription(DialogueAction, 'dialogue/action', self._follow, 10)
+
+    def _follow(self, action: DialogueAction) -> None:
+        state = after(self._state, action.action)
+        if state != self._state:
+            self._state = state
+            # Here a robot would start the state's own behaviour.
+            self.get_logger().info(f'{action.action} -> {state}, about {action.topic}')
+
+
+def main() -> None:
+    """Follow until Ctrl-C."""
+    rclpy.init()
+    try:
+        rclpy.spin(StateChart())
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    main()
