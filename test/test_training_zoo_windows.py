@@ -72,6 +72,17 @@ def test_short_tracks_are_named_or_repeat_their_last_frame():
     assert made.frames[0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8]
 
 
+def test_windows_that_mostly_show_no_face_are_left_out():
+    one = track(40)
+    one.found[10:17] = False
+    made, problems = windows([one], CLASSES, 10)
+    assert made.frames[:, 0].tolist() == [0, 20, 30]
+    assert problems == ()
+    one.found[:] = np.arange(40) % 3 == 0
+    _, (problem,) = windows([one, track(10)], CLASSES, 10)
+    assert problem.what == 'one shows the face too rarely in each 10 frames'
+
+
 def test_arrays_are_those_of_the_frames():
     made, _ = windows([track(30), track(40, 'neutral')], CLASSES, 10)
     assert made.crops.shape == (7, 10, 4, 4, 3)

@@ -169,7 +169,7 @@ def _look(task: _Task) -> Problem | None:
     clip = task.clip
     try:
         arrays = _see(task)
-    except (InputError, OSError, cv2.error, ValueError, MemoryError) as error:
+    except (InputError, OSError, cv2.error, ValueError, RuntimeError, MemoryError) as error:
         what = ' '.join(str(error).split()) or type(error).__name__
         return Problem('unreadable', clip.name, f'{clip.title}: {what}')
     partial = task.target.with_suffix('.partial.npz')

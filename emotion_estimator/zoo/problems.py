@@ -15,7 +15,7 @@ KINDS = {
     'unreadable': 'clips that cannot be decoded',
     'no face': 'clips without a face',
     'short': 'segments with too few frames',
-    'window': 'clips shorter than a window',
+    'window': 'clips without a whole window',
 }
 #: How many are named of each kind.
 _NAMED = 3

@@ -33,7 +33,7 @@ class VideoSet:
     """
 
     classes: tuple[str, ...]
-    tracks: dict[str, list[FaceTrack]]
+    tracks: dict[str, tuple[FaceTrack, ...]]
     rate: float
     problems: list[str]
     warnings: list[str]
@@ -100,7 +100,8 @@ def open_set(
         raise InputError(f'{what}; change the shares, the column split, or give more clips')
     warnings = split_warnings(parts, clips.classes)
     kept = {
-        part: [by_clip[clip] for clip in parts[part] if clip.label in classes] for part in PARTS
+        part: tuple(by_clip[clip] for clip in parts[part] if clip.label in classes)
+        for part in PARTS
     }
     steps = np.concatenate([np.diff(track.times) for track in tracks])
     return VideoSet(classes, kept, float(1 / np.median(steps)), lines, warnings)

@@ -17,6 +17,8 @@ from emotion_estimator.zoo.problems import Problem
 #: training and validation (section 3.1).
 MICROX_LENGTH, SEQUENCE_LENGTH = 10, 16
 SEQUENCE_OVERLAP = {'happy': 0.5, 'pensive': 0.3}
+#: Share of a window's frames that must show the face; the others repeat its last one.
+LEAST_SEEN = 0.5
 #: What becomes of tracks that are shorter than a window.
 SHORT = ('drop', 'repeat')
 
@@ -102,7 +104,7 @@ def windows(
     """Cut tracks into windows.
 
     A window begins every ``length * (1 - overlap)`` frames; frames behind the last whole window
-    are left over.
+    are left over, and windows in which the face is seen in less than ``LEAST_SEEN`` of the frames.
 
     :param classes: in output order; every track's label is one of them.
     :param length: frames of a window, at least 1.
@@ -112,7 +114,8 @@ def windows(
         window for every frame that has enough before it.
     :param short: tracks with fewer frames than a window are dropped, or made longer by repeating
         their last frame (both named in seed 003, VII).
-    :returns: the windows, and the tracks that are shorter, if they are dropped.
+    :returns: the windows, and the tracks that are shorter, if they are dropped, or show the face
+        too rarely.
     :raises InputError: a length, an overlap or a step that cannot be, or no window is left.
     """
     if length < 1 or (step is not None and step < 1) or short not in SHORT:
@@ -129,9 +132,16 @@ def windows(
             ))
             continue
         every = step or _step(one.clip.label, length, overlap)
-        for start in range(0, max(count - length, 0) + 1, every):
-            track.append(index)
-            frames.append(np.minimum(np.arange(start, start + length), count - 1))
+        starts = np.arange(0, max(count - length, 0) + 1, every)
+        runs = np.minimum(starts[:, None] + np.arange(length), count - 1)
+        runs = runs[one.found[runs].mean(axis=1) >= LEAST_SEEN]
+        if not len(runs):
+            problems.append(Problem(
+                'window', one.clip.name,
+                f'{one.clip.title} shows the face too rarely in each {length} frames',
+            ))
+        track += [index] * len(runs)
+        frames += list(runs)
     if not track:
         raise InputError(
             f'none of {len(tracks)} clips has the {length} frames of a window; take shorter '
