@@ -124,6 +124,6 @@ def test_page_names_what_failed_and_what_was_left_out():
 def test_pictures_are_drawn():
     for content in (
         comparison_chart([result('microx'), result('lstm', bytes=None)], 'made'),
-        confusions_chart([result('microx')], ABC),
+        confusions_chart(result('microx'), ABC),
     ):
         assert content.startswith(b'\x89PNG') and len(content) > 5000

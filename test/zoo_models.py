@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.zoo.building import build
@@ -51,7 +53,7 @@ TINY = {
 def tiny_catalog(path='tiny') -> Catalog:
     """Return a catalog of the tiny models."""
     models = {
-        name: {'kind': kind, 'says': f'a tiny {name}', 'paper': settings}
+        name: {'kind': kind, 'says': f'a tiny {name}', 'paper': deepcopy(settings)}
         for name, (kind, settings) in TINY.items()
     }
     models['microx']['variants'] = {'mouth': {'parts': ['mouth']}, 'grey': {'colour': False}}
@@ -63,9 +65,9 @@ def tiny_place(folder, classes=CLASSES) -> Place:
     return Place(folder, tiny_catalog(), classes, 'reduced', 10.0, progress=False)
 
 
-def tiny_split(classes=CLASSES) -> Split:
-    """Return made faces to learn from."""
-    return Split(classes, made_tracks(2, 10, classes), made_tracks(1, 10, classes, first=5))
+def tiny_split(classes=CLASSES, count: int = 2) -> Split:
+    """Return made faces to learn from, ``count`` of each class."""
+    return Split(classes, made_tracks(count, 12, classes), made_tracks(1, 12, classes, first=50))
 
 
 def tiny_model(name: str, place: Place, **changes) -> ZooModel:

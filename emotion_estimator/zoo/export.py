@@ -13,23 +13,17 @@ from emotion_estimator.perception.face_parts import CUT
 from emotion_estimator.perception.window_classifier import KIND
 from emotion_estimator.training.legacy_keras import tf
 from emotion_estimator.training.quantize import FLOAT, converted
-from emotion_estimator.training.tflite_file import weights_in_int8
 from emotion_estimator.zoo.inputs import Input
 from emotion_estimator.zoo.model import ZooModel
 
-#: How weights are kept: as they were trained, or as int8 before a DEQUANTIZE, a quarter of it.
-FORMS = ('float', 'int8')
-
 
 def export(
-    model: ZooModel, folder: Path, face_side: int, metrics: Mapping[str, Any] | None = None,
-    form: str = 'float',
+    model: ZooModel, folder: Path, face_side: int, metrics: Mapping[str, Any] | None = None
 ) -> Path:
     """Write ``<name>.tflite`` (and ``<name>.frame.tflite``) with the card; return its path.
 
     :param face_side: side in pixels of the aligned faces that the model learned from.
     :param metrics: measured, for the card.
-    :param form: one of ``FORMS``.
     :raises InputError: the model does not run on a robot.
     :raises ModelError: TensorFlow cannot convert it; says why.
     """
@@ -41,7 +35,7 @@ def export(
         'inputs': [one.as_dict() for one in networks.inputs],
     }
     if networks.frame is not None and networks.frame_input is not None:
-        content = tflite(networks.frame, (networks.frame_input,), 1, form)
+        content = tflite(networks.frame, (networks.frame_input,), 1)
         path = folder / f'{name}.frame.tflite'
         path.write_bytes(content)
         settings['frame'] = {
@@ -49,7 +43,7 @@ def export(
             'sha256': hashlib.sha256(content).hexdigest(),
             'input': networks.frame_input.as_dict(),
         }
-    content = tflite(networks.window, networks.inputs, model.window, form)
+    content = tflite(networks.window, networks.inputs, model.window)
     weights = folder / f'{name}.tflite'
     weights.write_bytes(content)
     card = {
@@ -69,7 +63,7 @@ def exported_bytes(card: Path) -> int:
     return int(raw['bytes']) + int(raw['settings'].get('frame', {}).get('bytes', 0))
 
 
-def tflite(network: Any, inputs: tuple[Input, ...], window: int, form: str = 'float') -> bytes:
+def tflite(network: Any, inputs: tuple[Input, ...], window: int) -> bytes:
     """Convert a Keras model to TFLite for one window, its inputs named as ``inputs``.
 
     :raises ModelError: TensorFlow cannot.
@@ -81,5 +75,4 @@ def tflite(network: Any, inputs: tuple[Input, ...], window: int, form: str = 'fl
             tf.TensorSpec((1, *one.shape(window)), tf.float32, one.name) for one in inputs
         ],
     )
-    content = converted(function.get_concrete_function(), FLOAT, lambda: ())
-    return weights_in_int8(content) if form == 'int8' else content
+    return converted(function.get_concrete_function(), FLOAT, lambda: ())

@@ -50,6 +50,6 @@ def _short(key: str, value: float) -> str:
     return f'{value:.3f}' if key in ('accuracy', 'macro_f1') else f'{value:.2f}'
 
 
-def confusions_chart(results: Sequence[dict[str, Any]], classes: Sequence[str]) -> bytes:
-    """Draw the models' confusion matrices side by side."""
-    return confusion_chart({one['model']: one['confusion_matrix'] for one in results}, classes)
+def confusions_chart(result: dict[str, Any], classes: Sequence[str]) -> bytes:
+    """Draw a model's confusions (seed 003, figure 10; seed 004, figures 22 to 25)."""
+    return confusion_chart({result['model']: result['confusion_matrix']}, classes)

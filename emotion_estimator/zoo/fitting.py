@@ -106,14 +106,8 @@ def fit(
     :param model: from the reader's inputs to probabilities (N, C).
     :param identity: what decides the outcome: JSON-able settings and a fingerprint of the data.
     :returns: all epochs' metrics on the validation windows.
-    :raises InputError: there is nothing to train on, or the loss is no number any more.
+    :raises InputError: the loss is no number any more.
     """
-    for name, part in (('training', train), ('validation', validation)):
-        if not len(part):
-            raise InputError(
-                f'{folder.name}: no {name} window of {part.length} frames; give longer clips or '
-                'more of them'
-            )
     weights = class_weights(settings.class_weights, train.labels, len(train.classes))
     optimizer = (
         keras.optimizers.SGD(settings.learning_rate, momentum=0.9)

@@ -15,7 +15,7 @@ from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.zoo.building import build
 from emotion_estimator.zoo.catalog import Entry
 from emotion_estimator.zoo.fitting import best_epoch
-from emotion_estimator.zoo.model import Place, Split
+from emotion_estimator.zoo.model import NetworkModel, Place, Split
 
 #: Settings that belong to how a model is fitted.
 _OF_FIT = ('learning_rate', 'batch', 'epochs', 'patience')
@@ -72,10 +72,12 @@ def _try(
         shared_frame_model(place)
     try:
         model = build(changed, trial)
+        if not isinstance(model, NetworkModel):
+            raise InputError(f'{entry.name} has no epochs to choose by')
         history = model.fit(split)
     except EmotionEstimatorError as error:
         return {'failed': str(error)}
-    best = history[best_epoch(history, changed.settings['fit']['monitor']) - 1]
+    best = history[best_epoch(history, model.fit_settings.monitor) - 1]
     return {name: best[name] for name in ('accuracy', 'macro_f1', 'loss', 'epoch')}
 
 

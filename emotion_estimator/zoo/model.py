@@ -192,7 +192,7 @@ class NetworkModel(ZooModel):
     ) -> None:
         super().__init__(entry, place)
         self.window, self.inputs = window, tuple(inputs)
-        self._settings, self._overlap = settings, overlap
+        self.fit_settings, self._overlap = settings, overlap
         self._readers: dict[bool, InputReader] = {}
         self._network: Any = None
 
@@ -204,7 +204,7 @@ class NetworkModel(ZooModel):
     def network(self) -> Any:
         """Return the Keras model; built when it is first needed."""
         if self._network is None:
-            keras.utils.set_random_seed(self._settings.seed)
+            keras.utils.set_random_seed(self.fit_settings.seed)
             self._network = self.build()
         return self._network
 
@@ -213,7 +213,7 @@ class NetworkModel(ZooModel):
         train = self.windows_of(split.train, self._overlap)
         validation = self.windows_of(split.validation)
         return fit(
-            self.network, self.reader(), train, validation, self._settings, self.folder,
+            self.network, self.reader(), train, validation, self.fit_settings, self.folder,
             self.identity(split), self.place.progress,
         )
 

@@ -261,6 +261,7 @@ def _details(one: Result) -> str:
         f', {one["epochs"]} epochs.',
         markdown(['', *classes, 'average'], each),
         markdown(['said', *classes], confusions),
+        *([f'![Confusions]({one["confusions"]})'] if 'confusions' in one else []),
         markdown(['against the rest', 'true negative', 'false positive', 'false negative',
                   'true positive'], rest),
         markdown(['second, where said', *classes], second),

@@ -34,7 +34,7 @@ from emotion_estimator.zoo.video_set import VideoSet, counts
 
 _LOG = logging.getLogger(__name__)
 
-PICTURE, PAGE, TABLE, CONFUSIONS = 'zoo.png', 'zoo.md', 'zoo.json', 'confusions.png'
+PICTURE, PAGE, TABLE = 'zoo.png', 'zoo.md', 'zoo.json'
 
 #: Of a made clip's expression: from here on it can be seen.
 _STRONG = 0.5
@@ -114,7 +114,6 @@ def write_report(
     title = f'{settings.name}: {len(video.tracks["test"])} test clips, {settings.size} models'
     if done:
         (folder / PICTURE).write_bytes(comparison_chart(done, title))
-        (folder / CONFUSIONS).write_bytes(confusions_chart(done, video.classes))
     facts = {
         'facts': [
             f'Clips of {settings.name}, {video.rate:g} frames per second. '
@@ -149,7 +148,7 @@ def _result(
     test = Split(video.classes, tuple(video.tracks['test']), ())
     identity = {
         **model.identity(split), 'test': test.fingerprint(), 'hop': settings.hop,
-        'covered': settings.covered, 'timed': settings.timed, 'frames': _frames_identity(model),
+        'covered': settings.covered, 'timed': settings.timed,
     }
     path = folder / 'results' / f'{entry.slug}.json'
     known = _read(path)
@@ -161,8 +160,7 @@ def _result(
     seconds = time.monotonic() - begun
     result = _measured(model, video, settings, folder)
     result['fit_seconds'], result['epochs'] = round(seconds, 1), len(history)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({'identity': identity, 'result': result}) + '\n')
+    _write(path, json.dumps({'identity': identity, 'result': result}).encode())
     return result
 
 
@@ -184,9 +182,10 @@ def _measured(model: ZooModel, video: VideoSet, settings: RunSettings, folder: P
         result['strong_accuracy'], result['strong_macro_f1'] = (
             figures['accuracy'], figures['macro_f1']
         )
-    structure = folder / 'structures' / f'{model.entry.slug}.txt'
-    structure.parent.mkdir(parents=True, exist_ok=True)
-    structure.write_text(in_print(model.structure()) + '\n')
+    _write(folder / 'structures' / f'{model.entry.slug}.txt',
+           f'{in_print(model.structure())}\n'.encode())
+    result['confusions'] = f'confusions/{model.entry.slug}.png'
+    _write(folder / result['confusions'], confusions_chart(result, video.classes))
     if settings.covered and not model.cover_unseen:
         covered = measures(model.predict(asked, True), asked.labels, video.classes)
         result['covered_accuracy'] = covered['accuracy']
@@ -214,9 +213,9 @@ def _time(model: ZooModel, video: VideoSet, result: Result, folder: Path) -> Non
         _LOG.warning('%s is not timed: %s', model.name, error)
 
 
-def _frames_identity(model: ZooModel) -> Any:
-    frames = getattr(model, 'frames', None)
-    return None if frames is None else dict(frames.entry.settings)
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
