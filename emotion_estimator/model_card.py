@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.emotion import FloatArray
 from emotion_estimator.errors import ModelError, first_line
 from emotion_estimator.resources import resource_dir
 
@@ -23,9 +26,9 @@ class ModelCard:
     """What a weights file declares about itself.
 
     :param path: the ``.tflite`` file.
-    :param kind: ``blendshape_head`` or ``emotion_lstm``.
-    :param labels: classes in output order (empty for a blendshape head).
-    :param settings: what the code needs to run the file (sizes, alignment, time scale).
+    :param kind: ``blendshape_head``, ``appearance`` or ``emotion_lstm``.
+    :param labels: classes in output order (empty where it has none).
+    :param settings: what the code needs to run the file (sizes, alignment, crop, time scale).
     :param metrics: measured results, for people.
     """
 
@@ -86,6 +89,60 @@ class ModelCard:
             )
         loaded._check_weights()
         return loaded
+
+    def whole(self, name: str) -> int:
+        """Return a setting that is a whole number from 1 on.
+
+        :raises ModelError: it is missing or something else.
+        """
+        value = self.settings.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise self._misstated(name, 'a whole number from 1 on', value)
+        return value
+
+    def seconds(self, name: str) -> float:
+        """Return a setting that is a time over 0.
+
+        :raises ModelError: it is missing or something else.
+        """
+        value = self.settings.get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 60:
+            raise self._misstated(name, 'seconds, over 0', value)
+        return float(value)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return a setting that is a list of names.
+
+        :raises ModelError: it is missing or something else.
+        """
+        try:
+            return _names(self.settings[name])
+        except (KeyError, TypeError) as error:
+            raise self._misstated(name, 'a list of names', self.settings.get(name)) from error
+
+    def shares(self, name: str, count: int) -> FloatArray | None:
+        """Return a setting that is a list of numbers, 0 to 1, as float32; None without it.
+
+        :param count: how many there must be.
+        :raises ModelError: it is something else.
+        """
+        value = self.settings.get(name)
+        if value is None:
+            return None
+        try:
+            numbers = np.array(value, np.float32)
+            if numbers.shape != (count,) or not ((numbers >= 0) & (numbers <= 1)).all():
+                raise ValueError(name)
+        except (TypeError, ValueError) as error:
+            raise self._misstated(name, f'{count} numbers, 0 to 1', value) from error
+        return numbers
+
+    def _misstated(self, name: str, wanted: str, value: Any) -> ModelError:
+        shown = repr(value)
+        return ModelError(
+            f'card of {self.title} lacks or misstates the setting {name!r}, which must be '
+            f'{wanted}, not {shown if len(shown) < 60 else shown[:57] + "..."}; restore the card'
+        )
 
     def _check_weights(self) -> None:
         try:

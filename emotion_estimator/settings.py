@@ -133,6 +133,33 @@ class EstimatorSettings:
         change='runtime',
         choices=('largest', 'nearest_centre', 'longest_engaged'),
     )
+    branches: str = setting(
+        'fused',
+        'What is read of a face: its blendshapes, its appearance (a network on its picture), or '
+        'both, fused',
+        choices=('fused', 'blendshapes', 'appearance'),
+    )
+    vocabulary: str = setting(
+        'three',
+        'Labels: three (happy, unknown, sad), or seven (angry, disgust, fear, happy, sad, '
+        'surprise, neutral)',
+        choices=('three', 'seven'),
+    )
+    abstain_below: float = setting(
+        0.0,
+        'A label less probable than this is told as unknown; 0 tells it always',
+        change='runtime',
+        minimum=0.0,
+        maximum=1.0,
+    )
+    neutral_baseline: float = setting(
+        0.0,
+        "Seconds of a face's first frames, those without clear expression, from which its own look "
+        'at rest is learnt and taken out of its blendshapes; 0 is never',
+        change='runtime',
+        minimum=0.0,
+        maximum=60.0,
+    )
     face_timeout: float = setting(
         0.5,
         'Seconds without detection after which a face is lost, its identity and state forgotten',

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES, MIRROR
-from emotion_estimator.emotion import LABELS
+from emotion_estimator.emotion import EXPRESSIONS, LABELS
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator.perception.classifier import EmotionClassifier
@@ -51,9 +51,86 @@ def last(classifier: EmotionClassifier, blendshapes: np.ndarray, frames: int, ra
     return classifier.labels[int(answer.argmax())]
 
 
-def test_labels_are_the_vocabulary(classifier: EmotionClassifier) -> None:
+@pytest.fixture(scope='module')
+def seven() -> EmotionClassifier:
+    return EmotionClassifier.load(vocabulary='seven')
+
+
+def embedding(seed: int = 0) -> np.ndarray:
+    """Return an embedding as the appearance network might give it."""
+    return np.maximum(np.random.default_rng(seed).normal(size=64), 0).astype(np.float32)
+
+
+def test_labels_are_the_vocabulary(
+    classifier: EmotionClassifier, seven: EmotionClassifier
+) -> None:
     assert classifier.labels == LABELS
+    assert seven.labels == seven.expressions == classifier.expressions == EXPRESSIONS
     assert classifier.title.startswith('emotion_lstm-')
+    with pytest.raises(InputError, match='vocabulary must be three or seven'):
+        EmotionClassifier.load(vocabulary='eight')
+
+
+def test_both_vocabularies_come_from_the_same_weights(
+    classifier: EmotionClassifier, seven: EmotionClassifier
+) -> None:
+    one, other = (
+        each.step(SMILE, each.initial_state(), 1 / 30, embedding()) for each in (classifier, seven)
+    )
+    np.testing.assert_array_equal(one.state, other.state)
+    np.testing.assert_array_equal(one.expressions, other.expressions)
+    np.testing.assert_array_equal(other.probabilities, other.expressions)
+    assert one.probabilities.shape == (3,)
+    other.probabilities[:] = 0
+    assert other.expressions.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_each_branch_alone_and_both_are_read(classifier: EmotionClassifier) -> None:
+    state = classifier.initial_state()
+    given = [(SMILE, None), (None, embedding()), (SMILE, embedding()),
+             (SMILE, embedding(1)), (SAD, embedding())]
+    answers = [classifier.step(scores, state, 1 / 30, picture) for scores, picture in given]
+    for k, answer in enumerate(answers):
+        assert answer.expressions.sum() == pytest.approx(1, abs=1e-5)
+        for other in answers[:k]:
+            assert np.abs(answer.state - other.state).max() > 1e-4
+    probabilities, after = classifier(SMILE, state, 1 / 30, embedding())
+    np.testing.assert_array_equal(probabilities, answers[2].probabilities)
+    np.testing.assert_array_equal(after, answers[2].state)
+
+
+def test_an_absent_branch_is_not_one_of_zeros(classifier: EmotionClassifier) -> None:
+    state, zeros = classifier.initial_state(), np.zeros(64, np.float32)
+    absent = classifier.step(SMILE, state, 1 / 30)
+    assert np.abs(absent.state - classifier.step(SMILE, state, 1 / 30, zeros).state).max() > 1e-4
+
+
+def test_a_still_holds_what_was_seen(classifier: EmotionClassifier) -> None:
+    state = classifier.initial_state()
+    for _ in range(classifier._still_steps):
+        answer = classifier.step(SMILE, state, classifier._still_dt, embedding())
+        state = answer.state
+    still = classifier.still(SMILE, embedding())
+    np.testing.assert_array_equal(still.expressions, answer.expressions)
+    probabilities = classifier.classify_still(SMILE, embedding())
+    np.testing.assert_array_equal(probabilities, answer.probabilities)
+    assert np.abs(classifier.classify_still(SMILE) - probabilities).max() > 1e-4
+
+
+def test_neither_branch_is_refused(classifier: EmotionClassifier) -> None:
+    with pytest.raises(InputError, match='got neither'):
+        classifier(None, classifier.initial_state(), 1 / 30)
+
+
+@pytest.mark.parametrize('picture', [
+    np.zeros(63, np.float32), np.zeros((1, 64), np.float32), np.full(64, np.nan, np.float32),
+])
+def test_bad_embeddings_are_refused(
+    classifier: EmotionClassifier, picture: np.ndarray
+) -> None:
+    with pytest.raises(InputError, match='embedding of 64 finite numbers') as caught:
+        classifier(SMILE, classifier.initial_state(), 1 / 30, picture)
+    assert '\n' not in str(caught.value)
 
 
 @pytest.mark.parametrize('rate', [10, 30, 60])
@@ -160,12 +237,33 @@ def test_a_card_with_another_state_is_refused(tmp_path) -> None:
 def test_a_card_with_other_labels_is_refused(tmp_path) -> None:
     with pytest.raises(ModelError, match='labels'):
         EmotionClassifier.load(_copied_card(tmp_path, labels=['happy', 'sad']))
+    with pytest.raises(ModelError, match='labels'):
+        EmotionClassifier.load(_copied_card(tmp_path, settings={'expressions': ['angry']}))
 
 
-def test_a_card_without_settings_is_refused(tmp_path) -> None:
+@pytest.mark.parametrize('setting', [
+    'state_size', 'still_steps', 'still_dt', 'embedding_size', 'expressions'
+])
+def test_a_card_without_settings_is_refused(tmp_path, setting) -> None:
     card = _copied_card(tmp_path)
     raw = json.loads(card.read_text())
-    del raw['settings']['still_dt']
+    del raw['settings'][setting]
     card.write_text(json.dumps(raw))
-    with pytest.raises(ModelError, match='still_dt'):
+    with pytest.raises(ModelError, match=f"misstates the setting '{setting}'") as caught:
         EmotionClassifier.load(card)
+    assert '\n' not in str(caught.value)
+
+
+def test_the_card_may_know_the_usual_face_at_rest(tmp_path) -> None:
+    rest = [0.25] * 52
+    card = _copied_card(tmp_path, settings={'neutral_blendshapes': rest})
+    np.testing.assert_array_equal(EmotionClassifier.load(card).neutral, np.float32(rest))
+    raw = json.loads(card.read_text())
+    for wrong in ([0.1] * 51, [1.5] * 52, 'resting', [None] * 52):
+        raw['settings']['neutral_blendshapes'] = wrong
+        card.write_text(json.dumps(raw))
+        with pytest.raises(ModelError, match='52 numbers, 0 to 1'):
+            EmotionClassifier.load(card)
+    del raw['settings']['neutral_blendshapes']
+    card.write_text(json.dumps(raw))
+    assert EmotionClassifier.load(card).neutral is None

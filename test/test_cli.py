@@ -15,7 +15,7 @@ import pytest
 from available import LANDMARK_SOURCE, TASK, needs_face_mesh, needs_task
 
 from emotion_estimator.cli.main import VERBS, group
-from emotion_estimator.emotion import LABELS
+from emotion_estimator.emotion import EXPRESSIONS, LABELS
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.version import __version__
 
@@ -64,6 +64,17 @@ def test_images_as_json(pictures):
     assert 0 <= y < 512 - height
 
 
+def test_seven_labels_and_abstention(pictures):
+    result = run('image', pictures / 'smile.png', '--json', '--landmarks', LANDMARK_SOURCE,
+                 '--vocabulary', 'seven', '--abstain-below', '1')
+    assert result.returncode == 0, result.stderr
+    (face,) = json.loads(result.stdout)['faces']
+    assert tuple(face['probabilities']) == EXPRESSIONS
+    assert face['label'] == 'unknown'
+    assert face['confidence'] == max(face['probabilities'].values())
+    assert -1 <= face['valence'] <= 1 and -1 <= face['arousal'] <= 1
+
+
 def test_a_bad_image_is_named_and_the_others_are_read(pictures):
     result = run('image', pictures / 'broken.jpg', pictures / 'gone.jpg', pictures / 'wall.png',
                  '--landmarks', LANDMARK_SOURCE)
@@ -97,6 +108,8 @@ def test_a_video_gives_one_line_a_frame(tmp_path):
     [
         (['image'], "Missing argument 'FILES...'"),
         (['image', 'x.png', '--landmarks', 'dlib'], "'dlib' is not one of"),
+        (['image', 'x.png', '--branches', 'all'], "'all' is not one of 'fused'"),
+        (['video', 'x.mp4', '--abstain-below', '1.5'], 'is not in the range'),
         (['fly'], "No such command 'fly'"),
         (['video', 'gone.mp4'], "source 'gone.mp4' is no such file"),
         (['video', 'text.mp4'], 'text.mp4'),
@@ -275,7 +288,8 @@ def test_doctor_fits_a_screen_and_finds_what_is_needed():
     assert result.returncode == 0, result.stdout
     lines = result.stdout.splitlines()
     assert len(lines) <= 25
-    for subject in ('mediapipe', 'landmarks', 'runtime', 'emotion model', 'nodes talk'):
+    for subject in ('mediapipe', 'landmarks', 'runtime', 'appearance', 'emotion model',
+                    'nodes talk'):
         assert any(line[4:].startswith(subject) for line in lines)
     assert not [line for line in lines if line.startswith('NO')]
 
@@ -284,7 +298,7 @@ def test_models_are_listed():
     result = run('models', 'list')
     assert result.returncode == 0, result.stderr
     assert [line.partition(':')[0].partition('-')[0] for line in result.stdout.splitlines()] == [
-        'blendshape_head', 'emotion_lstm', 'face_landmarker',
+        'blendshape_head', 'appearance', 'emotion_lstm', 'face_landmarker',
     ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.context import ABOUT, EmotionalCourse
 from emotion_estimator.dialogue.shares import LabelShares
-from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
+from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE, FaceEmotion, Roi
 
 STATE = {'mode': 'running', 'topic': 'the garden', 'approach': 'careful'}
 NUMBER = (int, float)
@@ -43,9 +43,10 @@ SCHEMA = {
 def face(label: str, confidence: float = 0.8) -> FaceEmotion | None:
     if label == NONE:
         return None
-    probabilities = np.full(len(LABELS), (1 - confidence) / 2, np.float32)
-    probabilities[LABELS.index(label)] = confidence
-    return FaceEmotion('face_1', label, confidence, LABELS, probabilities, Roi(0, 0, 9, 9))
+    labels = LABELS if label in LABELS else EXPRESSIONS
+    rest = (1 - confidence) / (len(labels) - 1)
+    probabilities = np.array([confidence if n == label else rest for n in labels], np.float32)
+    return FaceEmotion('face_1', label, confidence, labels, probabilities, Roi(0, 0, 9, 9))
 
 
 def play(course, rate: float = 30.0, start: float = 1000.0, into=None) -> EmotionalCourse:
@@ -128,6 +129,8 @@ def test_the_recent_course_in_words():
         ([(0.2, 'sad')], 0, 'A person has been in view for 0 s; the expression is not clear yet.'),
         ([(5, 'sad')], 30, 'There has been no estimate for 30 s.'),
         ([(5, 'unknown')], 0, 'the expression looks neutral or hard to read'),
+        ([(5, 'angry')], 0, 'the expression looks angry'),
+        ([(5, 'fear')], 0, 'the expression looks afraid'),
     ],
 )
 def test_what_is_there_now_in_words(course, later, words):

@@ -102,6 +102,25 @@ def test_after_the_end_it_begins_anew_with_another_topic():
     assert (waiting.mode, waiting.topic) == ('running', 'tea')
 
 
+def test_who_has_only_been_waited_for_hears_the_first_words():
+    conversation = Conversation(talk())
+    assert says(conversation, 'pause') == ['I wait.']
+    assert says(conversation, 'resume') == ['Hello. Tea?']
+    conversation.apply('pause')
+    assert says(conversation, 'resume') == ['Back to a cup of tea.']
+
+
+def test_a_rule_leaves_a_topic_that_it_would_lead_to():
+    conversation = Conversation(talk())
+    conversation.apply('change_topic', topic='tea')
+    assert conversation.topic == 'music'
+    conversation.apply('change_topic', topic='tea')
+    assert conversation.topic == 'tea'
+    # Who asks for it wants to hear of it.
+    conversation.apply('change_topic', topic='tea', kind='choose_topic', asked=True)
+    assert conversation.topic == 'tea'
+
+
 def test_without_words_the_conversation_moves_all_the_same():
     silent = Conversation(talk(say=False))
     moves = [silent.apply('change_topic', approach='careful') for _ in range(3)]
@@ -185,6 +204,7 @@ OPENING = (*TEA, 'openings', 'neutral', 1)
         (broken(('lines', 'end'), {'warm': ['{name}']}), ["lines: end: warm[1] has 'name' in br"]),
         (broken(('lines', 'end'), {'warm': ['{topic!r}']}), ['lines: end: warm[1]']),
         (broken(('lines', 'end'), {'warm': ['{topic:>9}']}), ['lines: end: warm[1]']),
+        (broken(('lines', 'end'), {'warm': ['{opening} {follow_up}']}), ['takes one of them']),
         (broken(('topic',), {}), ['topic is no known field']),
     ],
 )

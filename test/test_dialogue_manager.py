@@ -98,6 +98,16 @@ def test_what_a_service_paused_or_ended_no_face_goes_on_with():
     assert fired(actions) == ['leave', 'back']
 
 
+def test_what_a_service_paused_no_face_goes_on_with_after_the_end_either():
+    decide = manager()
+    decide(face('happy'), 100.0)
+    decide.pause(100.0)
+    (gone,) = play(decide, [(NONE, 9), ('happy', 3)], start=100.1)
+    assert (gone.action, decide.mode) == ('end', 'ended')
+    decide.start(120.0)
+    assert fired(play(decide, [(NONE, 9), ('happy', 1)], start=120.1)) == ['leave', 'gone', 'back']
+
+
 def test_the_rate_limit_counts_from_what_a_service_asked_for():
     decide = manager(min_gap=2.0)
     decide(face('happy'), 100.0)
@@ -183,6 +193,44 @@ def test_evidence_outlives_a_reload_of_the_same_rules(tmp_path):
     decide.reload(policy, words)
     (turn,) = play(decide, [('sad', 0.5)], start=101.0 + 1 / 30)
     assert turn.stamp == pytest.approx(101.2, abs=0.05)
+
+
+def test_a_smile_that_was_answered_is_so_by_other_rules_too(tmp_path):
+    policy, words = tmp_path / 'policy.yaml', tmp_path / 'talk.yaml'
+    words.write_text(yaml.safe_dump(TALK))
+    once = rule('smile', repeat=60.0, cooldown=0.0)
+
+    def write(**changes):
+        policy.write_text(yaml.safe_dump(RULES | {'rules': [once | changes]}))
+
+    write()
+    decide = DialogueManager.load(policy, words)
+    assert fired(play(decide, [('happy', 2)])) == ['smile']
+    start = 102.0
+    for changes in ({'priority': 7}, {'held_for': 0.9}, {'held_for': 0.3, 'restless_for': 4.0}):
+        write(**changes)
+        decide.reload(policy, words)
+        assert play(decide, [('happy', 3)], start=start + 1 / 30) == []
+        start += 3.0
+    # Evidence of something else is none.
+    write(emotion='sad')
+    decide.reload(policy, words)
+    assert play(decide, [('happy', 1)], start=start + 1 / 30) == []
+    write()
+    decide.reload(policy, words)
+    assert fired(play(decide, [('happy', 2)], start=start + 1.1)) == ['smile']
+
+
+def test_who_is_gone_can_come_back_by_other_rules(tmp_path):
+    policy, words = tmp_path / 'policy.yaml', tmp_path / 'talk.yaml'
+    words.write_text(yaml.safe_dump(TALK))
+    back = rule('smile', name='hello again', emotion='face_returned')
+    policy.write_text(yaml.safe_dump(RULES | {'rules': [back]}))
+    decide = DialogueManager.load(policy, words)
+    assert play(decide, [('unknown', 2), (NONE, 2)]) == []
+    policy.write_text(yaml.safe_dump(RULES | {'rules': [back], 'lost_after': 3.0}))
+    decide.reload(policy, words)
+    assert fired(play(decide, [('unknown', 2)], start=104.1)) == ['hello again']
 
 
 def test_a_wrong_file_changes_nothing(tmp_path):

@@ -135,6 +135,8 @@ RULE = 'rules: [{name: a, emotion: happy, action: continue}]\n'
         (f'{RULE}? 0x{"f" * 5000}\n: 1\n', 'is no known field'),
         (f'{RULE}"a\\nb": 1\n', "'a\\nb' is no known field"),
         ('[' * 5000, 'recursion'),
+        (f'{RULE}min_gap: 3\nhold: 1\nmin_gap: 4\n', "line 4 ('min_gap' stands there twice)"),
+        ('rules:\n- {name: a, name: b, emotion: sad}\n', "line 2 ('name' stands there twice)"),
         # Nine levels of ten aliases each: written out, a thousand million words.
         ('a0: &a0 [x]\n' + ''.join(f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 10)}]\n'
                                    for i in range(1, 10)) + 'rules: [{name: *a9}]\n', 'text'),

@@ -35,7 +35,7 @@ def test_an_installation_without_its_models_becomes_lines(findings, monkeypatch)
 
     monkeypatch.setattr(doctor, 'models_dir', gone)
     found = findings()
-    for subject in ('blendshape head', 'emotion model'):
+    for subject in ('blendshape head', 'appearance', 'emotion model'):
         assert not found[subject].good
         assert 'lacks its models folder' in found[subject].text
 

@@ -116,6 +116,8 @@ def test_each_transition_does_what_its_name_says(robot):
     # Models are loaded, nobody listens to images yet.
     assert value_of(diagnostics, 'estimator', 'landmark_source') == LANDMARK_SOURCE
     assert len(value_of(diagnostics, 'estimator', 'model_sha256')) == 64
+    assert value_of(diagnostics, 'estimator', 'branches') == 'fused'
+    assert value_of(diagnostics, 'estimator', 'vocabulary') == 'three'
     assert graph.node.count_publishers('/emotion') == 1
     assert graph.node.count_subscribers('/image_raw') == 0
     assert robot.emotions == []

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES, MIRROR
+from emotion_estimator.emotion import EXPRESSIONS
 from emotion_estimator.errors import EmotionEstimatorError, ModelError
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
@@ -20,7 +21,10 @@ def write_card(folder, weights=b'weights', **changes):
         'name': 'made', 'version': '1.0.0', 'kind': 'emotion_lstm', 'file': 'model.tflite',
         'sha256': hashlib.sha256(weights).hexdigest(),
         'labels': ['happy', 'unknown', 'sad'], 'blendshapes': list(BLENDSHAPE_NAMES),
-        'settings': {'state_size': 4, 'still_steps': 2, 'still_dt': 0.03},
+        'settings': {
+            'state_size': 4, 'still_steps': 2, 'still_dt': 0.03, 'embedding_size': 8,
+            'expressions': list(EXPRESSIONS),
+        },
     } | changes
     path = folder / 'model.json'
     path.write_text(json.dumps({key: v for key, v in card.items() if v is not None}))

@@ -24,6 +24,8 @@ FACE = FaceEmotion(
         # As some publish it: the label and no more; and what rounding does.
         replace(FACE, labels=(), probabilities=np.zeros(0, np.float32)),
         replace(FACE, confidence=1.0000001),
+        # A model of other labels, none of which is likely enough.
+        replace(FACE, label='unknown', labels=('angry', 'neutral', 'sad'), confidence=0.4),
     ],
 )
 def test_what_makes_sense_is_not_odd(face):

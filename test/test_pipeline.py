@@ -7,15 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from emotion_estimator.affect import affect
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator.emotion import Roi, primary
+from emotion_estimator.emotion import EXPRESSIONS, Roi, primary
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
+from emotion_estimator.perception.branches import Branches
+from emotion_estimator.perception.classifier import Answer
 from emotion_estimator.perception.landmarks import FaceLandmarks
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.settings import EstimatorSettings
 
 IMAGE = np.zeros((200, 200, 3), np.uint8)
+PICTURE = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+#: Probabilities of the seven expressions: of a face at rest, and of a glad one.
+RESTING = np.array([0, 0, 0, 0.1, 0, 0, 0.9], np.float32)
+GLAD = np.array([0, 0, 0, 0.9, 0, 0, 0.1], np.float32)
 LEFT, RIGHT = Roi(0, 0, 30, 30), Roi(60, 0, 40, 40)
 
 
@@ -38,6 +45,7 @@ class ScriptedLandmarker:
     def __init__(self, *rois):
         self.rois = rois
         self.away = ()
+        self.landmarks_of = lambda roi: looking(roi, away=roi in self.away)
         self.resets = 0
         self.stamps = []
         self.closed = False
@@ -46,7 +54,7 @@ class ScriptedLandmarker:
         self.stamps.append(frame.stamp)
         blendshapes = np.full(len(BLENDSHAPE_NAMES), 0.1, np.float32)
         return tuple(
-            FaceLandmarks(looking(roi, away=roi in self.away), blendshapes, roi)
+            FaceLandmarks(self.landmarks_of(roi), blendshapes, roi)
             for roi in self.rois
         )
 
@@ -61,21 +69,39 @@ class CountingClassifier:
     """Its state is the number of frames it saw; certain of happy from the third on."""
 
     labels = ('happy', 'unknown', 'sad')
+    expressions = EXPRESSIONS
     title = 'counting-1'
+    neutral = None
 
     def __init__(self):
         self.steps = []
+        #: The blendshapes and embeddings it was given.
+        self.given = []
+        self.glad = False
 
     def initial_state(self):
         return 0
 
-    def __call__(self, blendshapes, state, dt):
+    def step(self, blendshapes, state, dt, embedding):
         self.steps.append((state, dt))
+        self.given.append((blendshapes, embedding))
         happy = 0.9 if state >= 2 else 0.05
-        return np.array([happy, 0.95 - happy, 0.05], np.float32), state + 1
+        seven = GLAD if self.glad else RESTING
+        return Answer(np.array([happy, 0.95 - happy, 0.05], np.float32), seven, state + 1)
 
-    def classify_still(self, blendshapes):
-        return np.array([0.1, 0.2, 0.7], np.float32)
+    def still(self, blendshapes, embedding):
+        self.given.append((blendshapes, embedding))
+        return Answer(np.array([0.1, 0.2, 0.7], np.float32), GLAD, 0)
+
+
+class MeanGrey:
+    """Stands in for the appearance network: the mean of the crop, twice."""
+
+    size = 2
+
+    def __call__(self, crop):
+        assert crop.shape == (48, 48)
+        return np.full(2, crop.mean(), np.float32)
 
 
 @pytest.fixture
@@ -304,6 +330,122 @@ def test_a_face_as_json_has_the_contracts_fields(made):
         'confidence': 0.9,
         'probabilities': {'happy': 0.05, 'unknown': 0.9, 'sad': 0.05},
         'roi': [0, 0, 30, 30],
-        'valence': 0.009,
-        'arousal': 0.012,
+        'valence': 0.081,
+        'arousal': 0.051,
     }
+
+
+def given(branches, landmarks_of, image=PICTURE):
+    """Return what the classifier was given of one face in a frame, and in a still if found."""
+    landmarker, classifier = ScriptedLandmarker(RIGHT), CountingClassifier()
+    estimator = EmotionEstimator(landmarker, classifier, branches=branches)
+    assert estimator.branches == branches.name
+    landmarker.landmarks_of = landmarks_of
+    assert len(estimator(Frame(image, 0.0))) == 1
+    stills = estimator.still(image)
+    assert len(classifier.given) == 1 + len(stills)
+    return classifier.given
+
+
+def in_the_middle(roi):
+    landmarks = looking(roi)
+    landmarks[[33, 133, 362, 263], 0] = (80, 95, 105, 120)
+    landmarks[[33, 133, 362, 263], 1] = 90
+    landmarks[[168, 6, 197], :2] = (100, 95)
+    landmarks[[127, 234], :2] = (70, 95)
+    landmarks[[356, 454], :2] = (130, 95)
+    landmarks[10, :2] = (100, 60)
+    return landmarks
+
+
+def outside(roi):
+    return in_the_middle(roi) + np.float32(300)
+
+
+@pytest.mark.parametrize(
+    ('branches', 'scores', 'picture'),
+    [
+        (Branches(None), True, False),
+        (Branches(MeanGrey()), True, True),
+        (Branches(MeanGrey(), alone=True), False, True),
+    ],
+    ids=lambda value: getattr(value, 'name', None),
+)
+def test_the_classifier_is_given_what_the_branches_say(branches, scores, picture):
+    seen = given(branches, in_the_middle)
+    assert len(seen) == 2
+    for blendshapes, embedding in seen:
+        assert (blendshapes is not None, embedding is not None) == (scores, picture)
+        assert not picture or embedding == pytest.approx(np.full(2, 128), abs=10)
+
+
+@pytest.mark.parametrize('alone', [False, True])
+@pytest.mark.parametrize(
+    ('landmarks_of', 'image'),
+    [
+        (outside, PICTURE),
+        (in_the_middle, IMAGE),
+        (lambda roi: np.full((478, 3), 50, np.float32), PICTURE),
+    ],
+    ids=['outside', 'dark', 'no face'],
+)
+def test_of_a_face_without_a_picture_the_blendshapes_are_read(alone, landmarks_of, image):
+    branches = Branches(MeanGrey(), alone=alone)
+    for blendshapes, embedding in given(branches, landmarks_of, image):
+        assert embedding is None
+        assert blendshapes is not None
+
+
+def test_an_improbable_label_is_told_as_unknown_from_the_next_frame_on(made):
+    estimator, *_ = made
+    run(estimator, [0.0, 0.1, 0.2])
+    assert run(estimator, [0.3])[0][0].label == 'happy'
+    estimator.apply(EstimatorSettings(abstain_below=0.95))
+    ((face,),) = run(estimator, [0.4])
+    assert (face.label, face.confidence) == ('unknown', pytest.approx(0.9))
+    estimator.apply(EstimatorSettings())
+    assert run(estimator, [0.5])[0][0].label == 'happy'
+
+
+def test_valence_and_arousal_are_of_the_seven_expressions(made):
+    estimator, _, classifier = made
+    classifier.glad = True
+    ((face,),) = run(estimator, [0.0])
+    assert (face.valence, face.arousal) == pytest.approx(affect(zip(EXPRESSIONS, GLAD)))
+
+
+def test_a_faces_own_look_is_taken_out_once_it_is_known(made):
+    estimator, _, classifier = made
+    estimator.apply(EstimatorSettings(neutral_baseline=0.5))
+    stamps = [k / 10 for k in range(20)]
+    faces = run(estimator, stamps)
+    seen = faces[-1][0].blendshapes
+    assert (seen == np.float32(0.1)).all(), 'what is told is what was seen'
+    changed = [not np.array_equal(scores, seen) for scores, _ in classifier.given]
+    assert changed.index(True) in (5, 6)
+    assert all(changed[6:])
+    estimator.apply(EstimatorSettings())
+    run(estimator, [2.0])
+    np.testing.assert_array_equal(classifier.given[-1][0], seen)
+
+
+def test_a_glad_or_averted_face_is_not_taken_for_one_at_rest(made):
+    estimator, landmarker, classifier = made
+    estimator.apply(EstimatorSettings(neutral_baseline=0.5))
+    classifier.glad = True
+    run(estimator, [k / 10 for k in range(10)])
+    classifier.glad, landmarker.away = False, (LEFT,)
+    run(estimator, [1 + k / 10 for k in range(10)])
+    for scores, _ in classifier.given:
+        assert (scores == np.float32(0.1)).all()
+
+
+def test_each_face_has_its_own_look_at_rest(made):
+    estimator, landmarker, classifier = made
+    estimator.apply(EstimatorSettings(neutral_baseline=0.5))
+    run(estimator, [k / 10 for k in range(9)])
+    landmarker.rois = (LEFT, RIGHT)
+    run(estimator, [0.9])
+    (first, _), (second, _) = classifier.given[-2:]
+    assert not np.array_equal(first, second)
+    assert (second == np.float32(0.1)).all()

@@ -121,6 +121,15 @@ def test_what_a_rule_answered_the_rules_below_it_need_not():
     assert decide.suppressed[1].why == 'this was answered already'
 
 
+def test_of_equals_the_first_answers_for_the_others():
+    once = {'priority': 0, 'cooldown': 0.0, 'repeat': 60.0}
+    first, second = rule('smile', name='first', **once), rule('smile', name='second', **once)
+    assert fired(play(manager(rules=[first, second]), [('happy', 9)])) == ['first']
+    # What the second acts upon is not answered for the first.
+    first |= {'held_for': 3.0}
+    assert fired(play(manager(rules=[first, second]), [('happy', 9)])) == ['second', 'first']
+
+
 def test_cooldown_and_rate_limit_are_told():
     decide = manager()
     assert fired(play(decide, [('happy', 1.5)])) == ['smile']
@@ -208,6 +217,9 @@ def test_a_stamp_that_is_no_number_is_passed_over():
     decide = manager()
     assert decide(face('happy'), float('nan')) is None
     assert decide(face('happy'), float('inf')) is None
+    for odd in (None, 'soon', 10**400):
+        assert decide(face('happy'), odd) is None
+        decide.user_speaking(False, odd)
     assert fired(play(decide, [('happy', 1.0)])) == ['smile']
 
 

@@ -10,9 +10,11 @@ import pytest
 
 from emotion_estimator.errors import ModelError
 from emotion_estimator.model_card import models_dir
+from emotion_estimator.perception.appearance import AppearanceNetwork
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.tflite import runtimes
+from emotion_estimator.training.face_vector import face_vectors
 from emotion_estimator.training.step_time import (
     Files,
     Measured,
@@ -24,6 +26,7 @@ from emotion_estimator.training.step_time import (
 
 RNG = np.random.default_rng(5)
 BLENDSHAPES = RNG.random((40, 52)).astype(np.float32) ** 3
+CROPS = RNG.integers(0, 256, (10, 48, 48), np.uint8)
 LANDMARKS = (RNG.random((10, 478, 3)) * 200 + 100).astype(np.float32)
 
 
@@ -56,6 +59,11 @@ def test_both_runtimes_give_the_same():
     for landmarks in LANDMARKS:
         scores = [head(landmarks) for head in heads]
         assert np.abs(scores[0] - scores[1]).max() < 0.02
+    networks = [AppearanceNetwork.load(runtime=runtime) for runtime in (first, second)]
+    for crop in CROPS:
+        one, other = (network(crop) for network in networks)
+        # Kernels round differently; what is read of it must be alike.
+        assert np.linalg.norm(one - other) < 0.1 * np.linalg.norm(one)
 
 
 def files(tmp_path, **changed):
@@ -68,7 +76,7 @@ def files(tmp_path, **changed):
     reference = np.stack([course(runtimes()[0])])
     return Files(**{
         'cards': {'shipped': card, 'broken': broken}, 'baseline': 'shipped', 'papers': {},
-        'blendshapes': BLENDSHAPES[None], 'dt': np.full((1, 40), 1 / 30, np.float32),
+        'vectors': face_vectors(BLENDSHAPES)[None], 'dt': np.full((1, 40), 1 / 30, np.float32),
         'reference': reference, 'rounds': 2, **changed,
     })
 

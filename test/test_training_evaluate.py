@@ -29,13 +29,13 @@ class Late:
     def initial_state(self) -> list[int]:
         return []
 
-    def __call__(self, blendshapes, state, dt):
+    def __call__(self, blendshapes, state, dt, embedding=None):
         now = 0 if blendshapes[SMILE] > 0.5 else 2 if blendshapes[FROWN] > 0.5 else 1
         state = [*state, now]
         shown = state[max(len(state) - 1 - self._delay, 0)]
         return np.eye(3, dtype=np.float32)[shown], state
 
-    def classify_still(self, blendshapes):
+    def classify_still(self, blendshapes, embedding=None):
         return self(blendshapes, [], 1 / 30)[0]
 
 

@@ -202,6 +202,24 @@ def test_crops_are_cut_from_the_stills_by_each_sources_own_landmarks(
     assert not np.array_equal(table.crops, sets['face_mesh'].crops)
 
 
+def test_only_chunks_with_wanted_stills_are_looked_at(tmp_path, teacher: Path) -> None:
+    stills, runner = _stills([0] * 600 + [1] * 100), _Runner()
+    places = _places(tmp_path / 'cache', teacher)
+    sets = feature_sets(stills, places, 0, runner, wanted=stills.usage == 1)
+    assert [task.rows[0] for task in runner.tasks] == [2 * CHUNK] * 2, 'blendshapes, outlines'
+    for table in sets.values():
+        assert (table.usage == 1).all()
+        assert len(table) == 80
+    whole, again = feature_sets(stills, places, 0, _Runner()), _Runner()
+    np.testing.assert_array_equal(
+        whole['face_mesh'].where(whole['face_mesh'].usage == 1).crops, sets['face_mesh'].crops
+    )
+    feature_sets(stills, places, 0, again, wanted=stills.usage == 1)
+    assert not again.tasks, 'the chunks are those of all stills'
+    with pytest.raises(InputError, match='no images'):
+        feature_sets(stills, places, 0, _Runner(), wanted=np.zeros(700, bool))
+
+
 def test_outlines_are_looked_for_once_and_leave_the_other_chunks_alone(
     tmp_path, teacher: Path
 ) -> None:

@@ -75,7 +75,8 @@ def test_private_test_comes_with_and_without_duplicates(tmp_path) -> None:
 
 def test_missing_networks_are_said_and_do_not_fail(tmp_path) -> None:
     models = gather_models(tmp_path, models_dir(), load_grouping())
-    assert list(models.recognizers) == ['streaming']
+    assert list(models.recognizers) \
+        == ['streaming, blendshapes', 'streaming, appearance', 'streaming']
     assert any('training fit paper' in note for note in models.notes)
     assert len(models.files['streaming']['sha256']) == 64
     other = gather_models(tmp_path, models_dir(), load_grouping('positive-negative'))
@@ -108,7 +109,7 @@ def test_data_without_the_split_are_refused(tmp_path, monkeypatch) -> None:
     only = made.features['face_mesh']
     monkeypatch.setattr(asked, 'load_stills', lambda path: made.stills)
     monkeypatch.setattr(asked, 'feature_sets',
-                        lambda *_: {'face_mesh': only.where(only.usage == 2)})
+                        lambda *_, **__: {'face_mesh': only.where(only.usage == 2)})
     with pytest.raises(InputError, match='no public_test images'):
         asked.gather(question(tmp_path))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,16 +22,11 @@ from emotion_estimator.sources.images import read_image
 def image(
     context: click.Context,
     files: tuple[Path, ...],
-    landmarks: str,
-    model_path: str,
-    max_faces: int,
     as_json: bool,
+    **perception: Any,
 ) -> None:
     """Say what the faces in images express."""
-    settings = EstimatorSettings(
-        landmark_source=landmarks, face_landmarker_path=model_path, max_faces=max_faces
-    )
-    estimator = EmotionEstimator.load(settings, static=True)
+    estimator = EmotionEstimator.load(EstimatorSettings(**perception), static=True)
     failed = False
     for file in files:
         try:

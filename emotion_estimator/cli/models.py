@@ -13,7 +13,7 @@ from emotion_estimator.model_store import (
     has_sha256,
 )
 
-SHIPPED = {'blendshape_head.json': 'blendshape_head', 'emotion_lstm.json': 'emotion_lstm'}
+SHIPPED = ('blendshape_head', 'appearance', 'emotion_lstm')
 
 
 @click.group(no_args_is_help=False)
@@ -24,8 +24,8 @@ def models() -> None:
 @models.command('list')
 def list_models() -> None:
     """Say which models are there, checksums compared."""
-    for file, kind in SHIPPED.items():
-        card = ModelCard.load(models_dir() / file, kind)
+    for kind in SHIPPED:
+        card = ModelCard.load(models_dir() / f'{kind}.json', kind)
         size = card.path.stat().st_size / 1000
         click.echo(f'{card.title}: {card.path} ({size:.0f} kB, sha256 as its card says)')
     path = face_landmarker_path()

@@ -13,7 +13,7 @@ Command = TypeVar('Command', bound=Callable[..., Any])
 
 
 def perception_options(command: Command) -> Command:
-    """Add ``--landmarks``, ``--model-path``, ``--max-faces`` and ``--json``."""
+    """Add ``--json``, as ``as_json``, and what is told of perception, named as its settings are."""
     for option in (
         click.option('--json', 'as_json', is_flag=True, help='One JSON object a line.'),
         click.option(
@@ -21,10 +21,25 @@ def perception_options(command: Command) -> Command:
             help='Most faces looked for in an image.',
         ),
         click.option(
-            '--model-path', default='', help="face_landmarker.task, if not in the user's cache."
+            '--abstain-below', default=0.0, type=click.FloatRange(0, 1), show_default=True,
+            help='A label less probable than this is told as unknown.',
         ),
         click.option(
-            '--landmarks', default='auto', show_default=True,
+            '--vocabulary', default='three', show_default=True,
+            type=click.Choice(['three', 'seven']),
+            help='Labels: happy, unknown, sad; or the seven basic expressions.',
+        ),
+        click.option(
+            '--branches', default='fused', show_default=True,
+            type=click.Choice(['fused', 'blendshapes', 'appearance']),
+            help='What is read of a face.',
+        ),
+        click.option(
+            '--model-path', 'face_landmarker_path', default='',
+            help="face_landmarker.task, if not in the user's cache.",
+        ),
+        click.option(
+            '--landmarks', 'landmark_source', default='auto', show_default=True,
             type=click.Choice(['auto', 'face_landmarker', 'face_mesh']),
             help='Landmark source.',
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -15,18 +16,13 @@ from emotion_estimator.sources.open_source import open_source
 @click.command()
 @click.argument('source')
 @perception_options
-def video(
-    source: str, landmarks: str, model_path: str, max_faces: int, as_json: bool
-) -> None:
+def video(source: str, as_json: bool, **perception: Any) -> None:
     """Say what the faces in each frame of SOURCE express.
 
     SOURCE is a video file, an image, a folder of images, a device number or `portrait`.
     """
     frames = open_source(source)
-    settings = EstimatorSettings(
-        landmark_source=landmarks, face_landmarker_path=model_path, max_faces=max_faces
-    )
-    estimator = EmotionEstimator.load(settings)
+    estimator = EmotionEstimator.load(EstimatorSettings(**perception))
     try:
         for frame in frames.frames():
             faces = estimator(frame)

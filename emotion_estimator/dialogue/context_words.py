@@ -7,6 +7,14 @@ from typing import Any
 
 from emotion_estimator.emotion import NONE
 
+#: How a face looks, for labels that are no adjectives.
+_ADJECTIVES = {
+    'unknown': 'neutral or hard to read',
+    'disgust': 'disgusted',
+    'fear': 'afraid',
+    'surprise': 'surprised',
+}
+
 #: Seconds after which an estimate is old.
 _OLD = 3.0
 
@@ -48,7 +56,7 @@ def _now(told: Mapping[str, Any]) -> str:
 
 
 def _adjective(label: str) -> str:
-    return 'neutral or hard to read' if label == 'unknown' else label
+    return _ADJECTIVES.get(label, label)
 
 
 def _past(window: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ class Conversation:
         self.topic = file.start
         self.approach = file.approaches[0]
         self.fresh = True
+        self._begun = False
         self._previous = file.start
         self._wording = Wording(file)
         self._visits = {file.start: 1}
@@ -70,7 +71,8 @@ class Conversation:
         note = ''
         kind = kind or action
         self.approach = approach or self.approach
-        if action == 'resume' and self.mode in ('waiting', 'ended'):
+        if action == 'resume' and (self.mode in ('waiting', 'ended') or not self._begun):
+            # Who has only been waited for so far hears the first words, and not of going on.
             kind = 'start'
             if self.mode == 'ended':
                 self._go(self.next_topic())
@@ -80,10 +82,14 @@ class Conversation:
                 note = f'all has been said about {self.topic}'
                 action, kind, topic = 'change_topic', 'move_on', following
         if action == 'change_topic':
-            self._go(topic or self.next_topic())
+            # A rule wants to leave the topic, also where it leads to this one.
+            self._go(topic if topic and (asked or topic != self.topic) else self.next_topic())
         if action in _NEXT_MODE:
-            self.mode, self.asked = _NEXT_MODE[action], asked
+            # What a service paused stays its own when a rule ends it.
+            self.asked = asked or (self.asked and action == 'end')
+            self.mode = _NEXT_MODE[action]
         self.fresh = False
+        self._begun = self._begun or action != 'pause'
         words = self._wording.words(kind, self.approach, self.topic, self._previous)
         return Move(action, words, note)
 

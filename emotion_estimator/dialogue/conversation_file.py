@@ -206,4 +206,6 @@ def _sentence(value: object, where: str, placeholders: tuple[str, ...]) -> str:
             raise InputError(
                 f'{where} has {fields.describe(name)} in braces; plain {known} are known'
             )
+    if {'opening', 'follow_up'} <= {name for _, name, _, _ in parts}:
+        raise InputError(f'{where} has {{opening}} and {{follow_up}}; a line takes one of them')
     return words

@@ -64,13 +64,8 @@ class Decider:
         for watch in self._watches:
             past = known.get(watch.rule.name)
             if past is not None:
-                watch.acted, watch.answered = past.acted, past.answered
-                watch.applied = past.applied
-                if past.rule == watch.rule and rules.hold == self.rules.hold:
-                    watch.window, watch.restless = past.window, past.restless
-        timing = ('lost_after', 'returned_for', 'hold')
-        if any(getattr(self.rules, name) != getattr(rules, name) for name in timing):
-            self._presence = Presence(rules)
+                watch.take_over(past)
+        self._presence = self._presence.under(rules)
         self.rules = rules
 
     def hear(self, speaking: bool, stamp: float) -> None:
@@ -154,11 +149,8 @@ class Decider:
         # Told with this message, so from here on the limits count: none is broken by the stamps.
         chosen.acted = self._last_action = self._clock.now
         # Two answers to one sight would contradict each other: who acts answers for those below.
-        for watch in complete:
-            if watch is chosen or (
-                watch.rule.priority < chosen.rule.priority
-                and set(watch.rule.emotion) & set(chosen.rule.emotion)
-            ):
+        for watch in complete[complete.index(chosen) :]:
+            if set(watch.rule.emotion) & set(chosen.rule.emotion):
                 watch.answered = self._clock.now
         return Decision(chosen.rule, chosen.evidence(flickers), self._seen, self.suppressed)
 

@@ -13,6 +13,7 @@ from emotion_estimator.dialogue.conversation_file import ConversationFile
 from emotion_estimator.dialogue.decider import Decider, Decision
 from emotion_estimator.dialogue.files import check_together, read_together
 from emotion_estimator.dialogue.rules import FACE, FACE_LOST, FACE_RETURNED, PolicyRules
+from emotion_estimator.dialogue.vote import number
 from emotion_estimator.dialogue.watch import Place
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
@@ -94,6 +95,7 @@ class DialogueManager:
         :param face: the face the robot talks to; None where there is none.
         :param stamp: the frame's stamp in seconds; one that is not finite is passed over.
         """
+        stamp = number(stamp)
         at = self._conversation
         place = Place(at.mode, at.asked, at.topic, at.approach)
         self._course.see(face, stamp)
@@ -118,7 +120,7 @@ class DialogueManager:
 
         :param stamp: seconds, on the clock of the frames.
         """
-        self._decider.hear(speaking, stamp)
+        self._decider.hear(speaking, number(stamp))
 
     def start(self, stamp: float) -> DialogueAction:
         """Begin the conversation, anew after its end.
@@ -176,7 +178,7 @@ class DialogueManager:
         self, service: str, action: str, stamp: float, kind: str = '', topic: str | None = None
     ) -> DialogueAction:
         move = self._conversation.apply(action, topic, None, kind, asked=action != 'resume')
-        self._decider.act(stamp)
+        self._decider.act(number(stamp))
         done = DialogueAction(
             action=move.action,
             topic=self.topic,

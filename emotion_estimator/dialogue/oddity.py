@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emotion_estimator.emotion import FaceEmotion
+from emotion_estimator.emotion import UNKNOWN, FaceEmotion
 
 #: What rounding may add to a probability.
 _ROUNDING = 1e-3
@@ -25,6 +25,7 @@ def oddity(face: FaceEmotion | None) -> str:
         return f'{len(face.labels)} labels have {len(face.probabilities)} probabilities'
     if not np.all((face.probabilities >= 0) & (face.probabilities <= 1 + _ROUNDING)):
         return 'a probability is not in 0 to 1'
-    if face.labels and face.label not in face.labels:
+    # Unknown is also what a model of any labels says where none of them is likely enough.
+    if face.labels and face.label not in (*face.labels, UNKNOWN):
         return f'{face.label[:40]!r} is none of the labels'
     return ''

@@ -24,6 +24,14 @@ class Presence:
         self._lost = False
         self._returned = -math.inf
 
+    def under(self, rules: PolicyRules) -> Presence:
+        """Return what goes on with other rules, knowing what this one knows."""
+        following = Presence(rules)
+        following._absent.take_over(self._absent)
+        following._known, following._lost = self._known, self._lost
+        following._returned = self._returned
+        return following
+
     def clear(self) -> None:
         """Void the evidence: time jumped. Whom it knew it still knows."""
         self._absent.clear()

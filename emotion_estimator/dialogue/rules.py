@@ -45,7 +45,7 @@ class Rule:
     :param release: once it acted the rule is ready again when the part of the window is below
         this, 0 to ``share``: the same smile is answered once.
     :param repeat: seconds after which it may act upon the same smile again; None never does. What
-        a rule of higher priority acted upon counts as acted upon.
+        a rule above it acted upon counts as acted upon.
     :param cooldown: seconds before this rule may act again in any case.
     :param topics: ids of topics in which the rule applies; empty means all.
     :param approaches: approaches in which it applies; empty means all.

@@ -37,6 +37,15 @@ class Watch:
         self.answered: float | None = None
         self.applied = False
 
+    def take_over(self, past: Watch) -> None:
+        """Know what is known of the rule as it was before; evidence where it is of the same."""
+        self.acted, self.answered, self.applied = past.acted, past.answered, past.applied
+        rule, before = self.rule, past.rule
+        if (rule.emotion, rule.min_confidence) == (before.emotion, before.min_confidence):
+            for window in self.windows:
+                # The longer one: what it knows beyond a window's length is forgotten there.
+                window.take_over(past.restless)
+
     def enter(self, place: Place, since: float) -> None:
         """Take where the conversation has been since ``since`` seconds.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: Slack in seconds for sums of float stamps (Unix times resolve to about 0.2 microseconds).
 TOLERANCE = 1e-4
@@ -59,6 +59,15 @@ class EvidenceWindow:
         self._runs.clear()
         self._matched = False
         self._held = self._weight = 0.0
+
+    def take_over(self, past: EvidenceWindow) -> None:
+        """Know what another window of the same condition knows, as far as this one reaches."""
+        self._runs = deque(replace(run) for run in past._runs)
+        self._now, self._person = past._now, past._person
+        self._held, self._weight = past._held, past._weight
+        self._matched, self._confidence = past._matched, past._confidence
+        self._until = min(past._until, past._now + self._hold)
+        self.forget(self._now - self._span)
 
     def advance(self, now: float) -> None:
         """Move time on; the last observation still holds.

@@ -135,6 +135,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'landmark_reason': model.landmark_reason if model else '',
                 'model': model.model if model else '',
                 'model_sha256': model.model_sha256 if model else '',
+                'branches': model.branches if model else '',
+                'vocabulary': self.settings.vocabulary if model else '',
                 'frames_processed': counts.processed,
                 'frames_dropped': counts.dropped,
                 'frames_skipped': counts.skipped,

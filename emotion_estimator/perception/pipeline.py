@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from emotion_estimator.affect import affect
 from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.errors import InputError
-from emotion_estimator.frame import Frame
-from emotion_estimator.perception.classifier import EmotionClassifier
+from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.perception.abstention import told
+from emotion_estimator.perception.branches import Branches
+from emotion_estimator.perception.classifier import Answer, EmotionClassifier
 from emotion_estimator.perception.engagement import FACING_DEGREES, Engagement, turned_away
 from emotion_estimator.perception.image import check_rgb
 from emotion_estimator.perception.landmark_source import open_first
 from emotion_estimator.perception.landmarks import FaceLandmarks, Landmarker
+from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
 from emotion_estimator.perception.primary_face import PrimaryFace
 from emotion_estimator.perception.search import find_faces
 from emotion_estimator.perception.tracker import Tracker
@@ -32,6 +34,19 @@ _LEAST_STEP = 1 / 240
 _TOLD_EVERY = 100
 
 
+@dataclass
+class _Known:
+    """What is kept of a face from frame to frame.
+
+    :param state: the classifier's.
+    :param stamp: of the face's last frame, in seconds; None before the first.
+    """
+
+    state: Any
+    neutral: NeutralFace
+    stamp: float | None = None
+
+
 class EmotionEstimator:
     """Landmarks and blendshapes, identity, one streaming LSTM state per face, the primary face.
 
@@ -45,11 +60,13 @@ class EmotionEstimator:
         classifier: EmotionClassifier,
         settings: EstimatorSettings | None = None,
         *,
+        branches: Branches | None = None,
         reason: str = '',
     ) -> None:
         """Put the parts together; :meth:`load` is the usual way.
 
         :param settings: of which those that :meth:`apply` names are taken.
+        :param branches: what is read of a face; None is its blendshapes alone.
         :param reason: why this landmark source was chosen.
         """
         self.landmark_source = landmarker.name
@@ -57,10 +74,12 @@ class EmotionEstimator:
         self.resets = 0
         self._landmarker = landmarker
         self._classifier = classifier
+        self._branches = branches or Branches(None)
+        self._usual = classifier.neutral if classifier.neutral is not None else USUAL
         self._tracker = Tracker()
         self._engagement = Engagement()
         self._primary = PrimaryFace()
-        self._states: dict[str, tuple[Any, float]] = {}
+        self._states: dict[str, _Known] = {}
         self._last_stamp: float | None = None
         self._jumps = 0
         self.apply(settings or EstimatorSettings())
@@ -69,13 +88,14 @@ class EmotionEstimator:
     def load(
         cls, settings: EstimatorSettings | None = None, *, static: bool = False
     ) -> EmotionEstimator:
-        """Open the landmark source and the shipped classifier.
+        """Open the landmark source and the shipped networks.
 
         :param static: for unrelated still images, see :meth:`still`.
         :raises ModelError: a model file is missing, corrupt or does not fit the code.
         """
         settings = settings or EstimatorSettings()
-        classifier = EmotionClassifier.load()
+        classifier = EmotionClassifier.load(vocabulary=settings.vocabulary)
+        branches = Branches.open(settings.branches, classifier.embedding_size)
         landmarker, choice = open_first(
             settings.landmark_source,
             settings.face_landmarker_path,
@@ -84,18 +104,21 @@ class EmotionEstimator:
             min_confidence=settings.min_face_confidence,
         )
         _LOG.info('landmark source %s: %s', choice.name, choice.reason)
-        return cls(landmarker, classifier, settings, reason=choice.reason)
+        return cls(landmarker, classifier, settings, branches=branches, reason=choice.reason)
 
     def apply(self, settings: EstimatorSettings) -> None:
-        """Take over ``face_timeout``, ``reset_gap`` and ``primary_face`` from the next frame on.
+        """Take over the settings that change at run time, from the next frame on.
 
-        No face is lost by it. The others say how the landmark source is opened, by :meth:`load`.
+        ``face_timeout``, ``reset_gap``, ``primary_face``, ``abstain_below`` and
+        ``neutral_baseline``; no face is lost by it. The others say what is opened, by :meth:`load`.
 
         :raises InputError: there is no such rule for the primary face.
         """
         self._primary.use(settings.primary_face)
         self._tracker.timeout = settings.face_timeout
         self._reset_gap = settings.reset_gap
+        self._abstain_below = settings.abstain_below
+        self._neutral_baseline = settings.neutral_baseline
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -111,6 +134,11 @@ class EmotionEstimator:
     def model_sha256(self) -> str:
         """Checksum of the classifier's weights, in hexadecimal."""
         return self._classifier.sha256
+
+    @property
+    def branches(self) -> str:
+        """Return what is read of a face, as the setting ``branches`` names it."""
+        return self._branches.name
 
     def __call__(self, frame: Frame) -> tuple[FaceEmotion, ...]:
         """Return the faces in ``frame``; an empty tuple where there is none.
@@ -133,8 +161,13 @@ class EmotionEstimator:
             if turned_away(face.landmarks) < FACING_DEGREES
         }
         engaged = self._engagement(looking, alive, frame.stamp)
-        self._states = {i: state for i, state in self._states.items() if i in alive}
-        faces = [self._step(face, i, frame.stamp, engaged[i]) for face, i in zip(found, face_ids)]
+        self._states = {i: known for i, known in self._states.items() if i in alive}
+        faces = [
+            self._emotion(
+                face, i, self._step(image, face, i, frame.stamp, i in looking), engaged[i]
+            )
+            for face, i in zip(found, face_ids)
+        ]
         height, width = image.shape[:2]
         primary = self._primary(faces, alive, (width, height))
         return tuple(sorted(faces, key=lambda face: (face is not primary, -face.roi.area)))
@@ -147,10 +180,12 @@ class EmotionEstimator:
         :param image: uint8 (H, W, 3) RGB.
         :raises InputError: it is something else.
         """
-        faces = [
-            self._emotion(face, f'face_{n}', self._classifier.classify_still(face.blendshapes))
-            for n, face in enumerate(find_faces(self._landmarker, check_rgb(image)), start=1)
-        ]
+        image = check_rgb(image)
+        faces = []
+        for n, face in enumerate(find_faces(self._landmarker, image), start=1):
+            seen = self._branches(image, face.landmarks, face.blendshapes)
+            answer = self._classifier.still(seen.blendshapes, seen.embedding)
+            faces.append(self._emotion(face, f'face_{n}', answer))
         return tuple(faces)
 
     def reset(self) -> None:
@@ -185,28 +220,35 @@ class EmotionEstimator:
         self._last_stamp = stamp
 
     def _step(
-        self, face: FaceLandmarks, face_id: str, stamp: float, engaged: float
-    ) -> FaceEmotion:
-        if face_id in self._states:
-            state, last = self._states[face_id]
-            dt = max(stamp - last, _LEAST_STEP)
-        else:
-            state, dt = self._classifier.initial_state(), _FIRST_STEP
-        probabilities, state = self._classifier(face.blendshapes, state, dt)
-        self._states[face_id] = (state, stamp)
-        return self._emotion(face, face_id, probabilities, engaged)
+        self, image: RgbImage, face: FaceLandmarks, face_id: str, stamp: float, facing: bool
+    ) -> Answer:
+        known = self._states.setdefault(
+            face_id, _Known(self._classifier.initial_state(), NeutralFace(self._usual))
+        )
+        dt = _FIRST_STEP if known.stamp is None else max(stamp - known.stamp, _LEAST_STEP)
+        seconds = self._neutral_baseline
+        blendshapes = known.neutral.correct(face.blendshapes) if seconds else face.blendshapes
+        seen = self._branches(image, face.landmarks, blendshapes)
+        answer = self._classifier.step(seen.blendshapes, known.state, dt, seen.embedding)
+        known.state, known.stamp = answer.state, stamp
+        if seconds:
+            expressions = zip(self._classifier.expressions, answer.expressions)
+            known.neutral.gather(
+                face.blendshapes, dt, expressions, seconds=seconds, facing=facing
+            )
+        return answer
 
     def _emotion(
-        self, face: FaceLandmarks, face_id: str, probabilities: Any, engaged: float = 0.0
+        self, face: FaceLandmarks, face_id: str, answer: Answer, engaged: float = 0.0
     ) -> FaceEmotion:
-        best = int(np.argmax(probabilities))
-        point = affect(zip(self.labels, probabilities))
+        label, confidence = told(self.labels, answer.probabilities, self._abstain_below)
+        point = affect(zip(self._classifier.expressions, answer.expressions))
         return FaceEmotion(
             face_id=face_id,
-            label=self.labels[best],
-            confidence=float(probabilities[best]),
+            label=label,
+            confidence=confidence,
             labels=self.labels,
-            probabilities=probabilities,
+            probabilities=answer.probabilities,
             roi=face.roi,
             blendshapes=face.blendshapes,
             landmarks=face.landmarks,

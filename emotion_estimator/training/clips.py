@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.blendshape_head import BlendshapeHead
+from emotion_estimator.perception.face_crop import SIDE, visible_crop
 from emotion_estimator.perception.face_landmarker import FaceLandmarker
 from emotion_estimator.perception.face_mesh import FaceMesh
 from emotion_estimator.perception.landmarks import Landmarker
@@ -21,6 +22,7 @@ from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
 from emotion_estimator.training.blendshape_agreement import agreement
 from emotion_estimator.training.constructed import Course
+from emotion_estimator.training.face_vector import SHAPES, face_vectors
 
 _SUFFIXES = ('.mp4', '.gif', '.avi', '.webm', '.mov')
 #: Seconds of the animated portrait before the person leaves.
@@ -34,6 +36,9 @@ class Track:
     :param times: float64 (T,), seconds from the video's begin.
     :param blendshapes: float32 (T, 52).
     :param truth: label of each frame where the video knows it, else empty.
+    :param crops: uint8 (T, 48, 48), zeros where the frame does not show the face; None where they
+        were not kept.
+    :param embeddings: float32 (T, 64), of the crops, where they were asked for.
     """
 
     name: str
@@ -41,12 +46,22 @@ class Track:
     times: NDArray[np.float64]
     blendshapes: NDArray[np.float32]
     truth: tuple[str, ...] = ()
+    crops: NDArray[np.uint8] | None = None
+    embeddings: NDArray[np.float32] | None = None
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """Return what is known of the face in each frame (T, 118), see ``face_vector``."""
+        vectors = face_vectors(self.blendshapes, self.embeddings)
+        if self.crops is not None:
+            vectors[~self.crops.any(axis=(1, 2)), SHAPES:-1] = 0
+        return vectors
 
     @property
     def course(self) -> Course:
         """Return the track as a batch of one; the first frame counts as a thirtieth of a second."""
         steps = np.diff(self.times, prepend=self.times[0] - 1 / 30)
-        return Course(self.blendshapes[None], steps[None].astype(np.float32))
+        return Course(self.vectors[None], steps[None].astype(np.float32))
 
 
 def clip_paths(folder: Path) -> list[Path]:
@@ -60,13 +75,16 @@ def clip_paths(folder: Path) -> list[Path]:
     return paths
 
 
-def open_sources(teacher: Path | None, head: BlendshapeHead) -> list[Landmarker]:
-    """Open a tracking landmarker of each source that can look.
+def open_sources(
+    teacher: Path | None, head: BlendshapeHead, static: bool = False
+) -> list[Landmarker]:
+    """Open a landmarker of each source that can look.
 
     :param teacher: ``face_landmarker.task``; None leaves the Face Landmarker out.
+    :param static: take every frame as an unrelated image, instead of tracking.
     """
-    mesh = FaceMesh(head)
-    return [mesh] if teacher is None else [FaceLandmarker(teacher), mesh]
+    mesh = FaceMesh(head, static=static)
+    return [mesh] if teacher is None else [FaceLandmarker(teacher, static=static), mesh]
 
 
 def track(name: str, frames: Iterable[Frame], landmarkers: list[Landmarker]) -> list[Track]:
@@ -76,6 +94,7 @@ def track(name: str, frames: Iterable[Frame], landmarkers: list[Landmarker]) -> 
     """
     times: list[list[float]] = [[] for _ in landmarkers]
     scores: list[list[NDArray[np.float32]]] = [[] for _ in landmarkers]
+    crops: list[list[NDArray[np.uint8]]] = [[] for _ in landmarkers]
     truth: list[list[str]] = [[] for _ in landmarkers]
     for landmarker in landmarkers:
         landmarker.reset()
@@ -85,23 +104,27 @@ def track(name: str, frames: Iterable[Frame], landmarkers: list[Landmarker]) -> 
             if faces:
                 times[k].append(frame.stamp)
                 scores[k].append(faces[0].blendshapes)
+                crop = visible_crop(frame.image, faces[0].landmarks)
+                crops[k].append(np.zeros((SIDE, SIDE), np.uint8) if crop is None else crop)
                 truth[k].append(frame.truth or '')
     return [
         Track(
             name, landmarker.name, np.array(times[k]), np.stack(scores[k]),
-            tuple(truth[k]) if all(truth[k]) else (),
+            tuple(truth[k]) if all(truth[k]) else (), np.stack(crops[k]),
         )
         for k, landmarker in enumerate(landmarkers) if times[k] and np.ptp(times[k]) >= 1.0
     ]
 
 
-def tracks(folder: Path, teacher: Path | None, head: BlendshapeHead) -> list[Track]:
+def tracks(
+    folder: Path, teacher: Path | None, head: BlendshapeHead, static: bool = False
+) -> list[Track]:
     """Track the faces of a folder's videos.
 
-    :param teacher: as for :func:`open_sources`.
+    :param teacher: as for :func:`open_sources`; ``static`` too.
     :raises InputError: the folder holds no videos.
     """
-    landmarkers = open_sources(teacher, head)
+    landmarkers = open_sources(teacher, head, static)
     found = [
         one for path in clip_paths(folder)
         for one in track(path.stem, VideoFile(path).frames(), landmarkers)

@@ -64,7 +64,7 @@ def answer(recognizer: Recognizer, features: FeatureSet, grouping: Grouping) -> 
     """
     order = [recognizer.labels.index(label) for label in grouping.labels]
     return Answers(
-        recognizer.stills(features.blendshapes)[:, order],
+        recognizer.stills(features.vectors)[:, order],
         grouping.to_label[features.emotion],
         features.image_id,
     )

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -166,6 +166,7 @@ def extract(
     landmarks: NDArray[np.float32] | None = None,
     processes: int | Runner | None = None,
     with_mesh: bool = True,
+    wanted: NDArray[np.bool_] | None = None,
 ) -> Extracted:
     """Run the Face Landmarker and the face mesh over enlarged stills.
 
@@ -183,6 +184,8 @@ def extract(
     :param processes: worker processes (None: one a core), or a runner of
         :mod:`~emotion_estimator.engine`.
     :param with_mesh: whether the face mesh looks too.
+    :param wanted: bool (len(rows),), which are needed: nothing looks at a chunk without any, whose
+        rows come back as if no face was found. The chunks are those of all rows.
     :raises InputError: there are no rows.
     :raises ModelError: the Face Landmarker's file cannot be read or opened.
     """
@@ -194,10 +197,11 @@ def extract(
             part, stills.pixels[part], known, look, seed, _absolute(teacher), with_mesh
         )
 
-    _some(rows)
+    _some(rows, wanted)
     folder = cache / f'{_identity(stills, rows, teacher, with_mesh)}-seed{seed}{suffix}'
-    paths = _in_chunks(_see, task, rows, folder, f'{look} {seed}', processes)
-    return Extracted(**_read(paths, [field.name for field in fields(Extracted)]))
+    paths = _in_chunks(_see, task, rows, folder, f'{look} {seed}', processes, wanted)
+    seen = _read(paths, [field.name for field in fields(Extracted)], len(rows))
+    return Extracted(**{**seen, 'row': rows})
 
 
 def extract_outlines(
@@ -206,6 +210,7 @@ def extract_outlines(
     teacher: Path,
     cache: Path,
     processes: int | Runner | None = None,
+    wanted: NDArray[np.bool_] | None = None,
 ) -> Outlines:
     """Run the Face Landmarker over enlarged stills, for its landmarks.
 
@@ -215,14 +220,14 @@ def extract_outlines(
     def task(part: NDArray[np.int64]) -> _Task:
         return _Task(part, stills.pixels[part], None, 'plain', 0, _absolute(teacher), False)
 
-    _some(rows)
+    _some(rows, wanted)
     folder = cache / f'{_identity(stills, rows, teacher, False)}-outlines'
-    paths = _in_chunks(_outline, task, rows, folder, "the teacher's", processes)
-    return Outlines(**_read(paths, [field.name for field in fields(Outlines)]))
+    paths = _in_chunks(_outline, task, rows, folder, "the teacher's", processes, wanted)
+    return Outlines(**_read(paths, [field.name for field in fields(Outlines)], len(rows)))
 
 
-def _some(rows: NDArray[np.int64]) -> None:
-    if not len(rows):
+def _some(rows: NDArray[np.int64], wanted: NDArray[np.bool_] | None) -> None:
+    if not (len(rows) if wanted is None else wanted.any()):
         raise InputError('there are no images to look at; see "emotion-estimator training data"')
 
 
@@ -238,14 +243,20 @@ def _in_chunks(
     folder: Path,
     title: str,
     processes: int | Runner | None,
-) -> list[Path]:
-    """Write what ``work`` returns of each chunk of rows; return the files, old and new."""
+    wanted: NDArray[np.bool_] | None,
+) -> dict[int, Path]:
+    """Write what ``work`` returns of each chunk of rows; return the files, old and new.
+
+    :returns: by the chunk's first row, those with a row that is ``wanted``.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    paths, missing = [], {}
+    paths, missing = {}, {}
     for start in range(0, len(rows), _CHUNK):
-        paths.append(folder / f'{start:06d}.npz')
-        if not paths[-1].exists():
-            missing[paths[-1]] = task(rows[start:start + _CHUNK])
+        if wanted is not None and not wanted[start:start + _CHUNK].any():
+            continue
+        path = paths[start] = folder / f'{start:06d}.npz'
+        if not path.exists():
+            missing[path] = task(rows[start:start + _CHUNK])
     targets = list(missing)
     with tqdm(total=len(paths), initial=len(paths) - len(targets), unit='chunk',
               desc=f'landmarks, {title}', disable=not targets) as bar:
@@ -281,13 +292,19 @@ def _content(model: Path) -> bytes:
         ) from error
 
 
-def _read(paths: Sequence[Path], names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    chunks: dict[str, list[NDArray[Any]]] = {}
-    for path in paths:
+def _read(
+    paths: Mapping[int, Path], names: Sequence[str], count: int
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of all chunks as one of ``count`` rows; zeros where there is no chunk."""
+    whole: dict[str, NDArray[Any]] = {}
+    for start, path in paths.items():
         try:
             with np.load(path) as data:
                 for name in names:
-                    chunks.setdefault(name, []).append(data[name])
+                    part = data[name]
+                    if name not in whole:
+                        whole[name] = np.zeros((count, *part.shape[1:]), part.dtype)
+                    whole[name][start:start + len(part)] = part
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f'{path} is damaged; delete it and call again') from error
-    return {name: np.concatenate(parts) for name, parts in chunks.items()}
+    return whole

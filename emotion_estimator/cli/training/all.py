@@ -48,7 +48,7 @@ _QUICK: dict[str, dict[str, Any]] = {
     'fit paper-relevant': {'epochs': 1},
     'fit streaming': {'epochs': 10, 'steps': 60},
     'quantize': {'paper': False, 'rounds': 3, 'faces': 20},
-    'evaluate': {'faces': 20},
+    'evaluate': {'faces': 20, 'hard': 12},
 }
 
 

