@@ -106,6 +106,18 @@ def test_a_still_is_a_face_that_is_held(made):
     np.testing.assert_allclose(held.probabilities, answer.probabilities, atol=1e-6)
 
 
+def test_landmarks_that_are_no_face_repeat_the_last_one(made):
+    _, card = exported(made, 'microx')
+    classifier = WindowClassifier.load(card)
+    nothing = classifier(TRACK.crops[0], np.zeros((478, 3), np.float32), TRACK.blendshapes[0])
+    assert nothing == (None, None)
+    first = classifier.step(None, classifier.initial_state(), 0.1)
+    np.testing.assert_allclose(first.probabilities, [0.5, 0.5])
+    seen = classifier.step(values(classifier, 0), first.state, 0.1)
+    again = classifier.step(None, seen.state, 0.1)
+    np.testing.assert_allclose(again.probabilities, seen.probabilities, atol=1e-6)
+
+
 def test_files_that_do_not_fit_are_refused(made):
     _, card = exported(made, 'deep-lstm')
     raw = json.loads(card.read_text())

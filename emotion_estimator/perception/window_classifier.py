@@ -65,6 +65,17 @@ class Memory(NamedTuple):
     seen: tuple[tuple[float, Values], ...] = ()
 
 
+class WindowSeen(NamedTuple):
+    """What is known of a face in a frame, in the fields of the shipped classifier's ``Seen``.
+
+    :param blendshapes: all that the model reads; None where the landmarks are no face.
+    :param embedding: nothing.
+    """
+
+    blendshapes: Values | None
+    embedding: None = None
+
+
 class WindowAnswer(NamedTuple):
     """What the model says of a frame, as the shipped classifier's answer has it.
 
@@ -78,7 +89,15 @@ class WindowAnswer(NamedTuple):
 
 
 class WindowClassifier:
-    """Frames of a face in, probabilities out; the memory is the caller's, one per face."""
+    """Frames of a face in, probabilities out; the memory is the caller's, one per face.
+
+    It stands for the shipped classifier and for its branches: it reads faces itself.
+    """
+
+    #: What the setting ``branches`` would call it.
+    name = 'window'
+    #: A usual face at rest is not known.
+    neutral = None
 
     def __init__(self, card: ModelCard, runtime: str | None = None) -> None:
         """Open the weights of ``card``; see :meth:`load`."""
@@ -142,23 +161,39 @@ class WindowClassifier:
         )
         return tuple(self._value(one, crop, points, blendshapes) for one in self._inputs)
 
-    def step(self, values: Values, memory: Memory, dt: float) -> WindowAnswer:
+    def __call__(
+        self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray
+    ) -> WindowSeen:
+        """Return :meth:`values`, or None for them where the landmarks are no face."""
+        try:
+            return WindowSeen(self.values(image, landmarks, blendshapes))
+        except InputError:
+            return WindowSeen(None)
+
+    def step(
+        self, values: Values | None, memory: Memory, dt: float, embedding: None = None
+    ) -> WindowAnswer:
         """Take one frame of one face.
 
         The window holds the frames nearest to now, one step of the model's rate before, two steps,
         and so on, whatever the camera's rate is; before the first frame it is repeated.
 
-        :param values: of :meth:`values`.
+        :param values: of :meth:`values`; None repeats the face's last ones.
         :param dt: seconds since the face's frame before, over 0.
         """
         now = memory.now + dt
+        if values is None:
+            if not memory.seen:
+                unknown = np.full(len(self.labels), 1 / len(self.labels), np.float32)
+                return WindowAnswer(unknown, unknown, Memory(now))
+            values = memory.seen[-1][1]
         begin = now - self.window / self.rate
         kept = tuple(one for one in memory.seen if one[0] >= begin)
         seen = (*kept, (now, values))[-_KEPT * self.window:]
         probabilities = self._answer(seen, now)
         return WindowAnswer(probabilities, probabilities, Memory(now, seen))
 
-    def still(self, values: Values) -> WindowAnswer:
+    def still(self, values: Values | None, embedding: None = None) -> WindowAnswer:
         """Return what the model says of a face of which there is only one image: held, unmoved."""
         return self.step(values, self.initial_state(), 1 / self.rate)
 
