@@ -145,6 +145,12 @@ class EstimatorSettings:
         'surprise, neutral)',
         choices=('three', 'seven'),
     )
+    model: str = setting(
+        '',
+        'JSON card of a model that `emotion-estimator zoo run` exported, to run in place of the '
+        'shipped networks (docs/zoo.md); branches and vocabulary do not count then. Empty is '
+        'the shipped networks',
+    )
     abstain_below: float = setting(
         0.0,
         'A label less probable than this is told as unknown; 0 tells it always',

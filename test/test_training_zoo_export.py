@@ -144,3 +144,34 @@ def test_shipped_needs_no_export(tmp_path):
 
     with pytest.raises(InputError, match='no export'):
         export(Shipped(Entry('shipped', 'shipped', '', {}), place), tmp_path, 32)
+
+
+def test_estimator_runs_the_model_in_place_of_the_shipped_one(made):
+    from emotion_estimator.emotion import Roi
+    from emotion_estimator.frame import Frame
+    from emotion_estimator.perception.landmarks import FaceLandmarks
+    from emotion_estimator.perception.pipeline import EmotionEstimator, _open_model
+    from emotion_estimator.settings import EstimatorSettings
+
+    class Landmarks:
+        name = 'made'
+
+        def __call__(self, frame):
+            number = round(frame.stamp * 10)
+            face = FaceLandmarks(
+                TRACK.landmarks[number], TRACK.blendshapes[number], Roi(0, 0, 32, 32)
+            )
+            return (face,)
+
+        def reset(self):
+            pass
+
+    model, card = exported(made, 'microx')
+    classifier, branches = _open_model(EstimatorSettings(model=str(card)))
+    estimator = EmotionEstimator(Landmarks(), classifier, branches=branches)
+    expected = model.predict(moments([aligned(TRACK)], CLASSES, model.window))
+    assert (estimator.labels, estimator.model) == (CLASSES, 'zoo_microx-1.0.0')
+    for frame in range(len(TRACK)):
+        [face] = estimator(Frame(TRACK.crops[frame], frame / 10))
+        np.testing.assert_allclose(face.probabilities, expected[frame], atol=2e-3)
+        assert face.label == CLASSES[int(face.probabilities.argmax())]
