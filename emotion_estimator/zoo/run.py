@@ -93,7 +93,9 @@ def run(
             print(f'{number}/{len(entries)} {entry.name}: {entry.says}', flush=True)
         try:
             result = _result(entry, place, video, split, settings, folder)
-        except (EmotionEstimatorError, tf.errors.ResourceExhaustedError, MemoryError) as error:
+        except (
+            EmotionEstimatorError, ImportError, MemoryError, tf.errors.ResourceExhaustedError
+        ) as error:
             result = {
                 'model': entry.name, 'says': entry.says, 'kind': entry.kind,
                 'failed': str(error) or 'not enough memory',
