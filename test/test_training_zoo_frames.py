@@ -1,21 +1,27 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emotion_estimator.cli.main import group
 from emotion_estimator.emotion import Roi
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.landmarks import FaceLandmarks
-from emotion_estimator.zoo import frames as module
-from emotion_estimator.zoo.clip_set import Clip
-from emotion_estimator.zoo.frame_source import _sampled, frames_of
-from emotion_estimator.zoo.frames import FrameSettings, central, face_tracks
+from emotion_estimator.sources.video import VideoFile
+from emotion_estimator.zoo import face_reading
+from emotion_estimator.zoo.clip_set import PARTS, Clip
+from emotion_estimator.zoo.face_reading import central
+from emotion_estimator.zoo.frame_source import _sampled, disjoint, frames_of
+from emotion_estimator.zoo.frames import FrameSettings, face_tracks
 from emotion_estimator.zoo.made_film import write_video
 from emotion_estimator.zoo.video_set import SetChoice, counts, open_set
 
@@ -58,7 +64,7 @@ class Landmarker:
 @pytest.fixture
 def landmarker(monkeypatch) -> Landmarker:
     one = Landmarker()
-    monkeypatch.setattr(module, '_landmarker', lambda choice, faces: one)
+    monkeypatch.setattr(face_reading, '_landmarker', lambda choice, faces: one)
     return one
 
 
@@ -77,6 +83,10 @@ def pictures(folder: Path, name: str, *values: int) -> Clip:
     for i, image in enumerate(shades(*values)):
         cv2.imwrite(str(folder / name / f'{i:03d}.png'), image)
     return Clip(name, folder / name, 'sad', 't')
+
+
+def stamps_of(*clips: Clip) -> list[tuple[Clip, list[float]]]:
+    return [(clip, [frame.stamp for frame in frames]) for clip, frames in frames_of(clips)]
 
 
 def test_the_central_face_of_each_frame_is_cut_out(tmp_path, landmarker):
@@ -177,18 +187,45 @@ def test_no_more_frames_than_asked_for_and_no_step_left_out(given_rate, wanted, 
 
 def test_a_part_of_a_video_keeps_the_videos_time(tmp_path):
     clip = video(tmp_path, 'one', *range(100, 250, 5), start=1.0, end=2.0)
-    stamps = [frame.stamp for frame in frames_of(clip)]
+    ((found, stamps),) = stamps_of(clip)
+    assert found == clip
     assert np.allclose(stamps, np.arange(10, 20) / 10, atol=0.01)
+
+
+def test_one_reading_of_a_video_serves_all_its_segments(tmp_path, landmarker, monkeypatch):
+    whole = video(tmp_path, 'one', *range(100, 240, 2))
+    other = video(tmp_path, 'two', *[200] * 10)
+    parts = [(4.0, None), (0.0, 1.0), (1.0, 2.0), (1.5, 3.0), (None, 0.9), (9.0, 9.5)]
+    clips = [other, *(replace(whole, start=start, end=end) for start, end in parts)]
+    groups = disjoint(clips)
+    assert sorted(clip.title for group in groups for clip in group) == sorted(
+        clip.title for clip in clips
+    )
+    assert len(groups) == 3
+    opened = []
+    monkeypatch.setattr(
+        'emotion_estimator.zoo.frame_source.VideoFile',
+        lambda path: opened.append(path.stem) or VideoFile(path),
+    )
+    tracks, (problem,) = face_tracks(clips, SETTINGS, tmp_path / 'cache', here)
+    assert sorted(opened) == ['one', 'one', 'two']
+    assert problem.what == 'one [9-9.5 s]'
+    assert [track.clip for track in tracks] == clips[:-1]
+    assert [(round(10 * track.times[0]), len(track)) for track in tracks] == [
+        (0, 10), (40, 30), (0, 10), (10, 10), (15, 15), (0, 9)
+    ]
+    assert landmarker.resets == 6
 
 
 def test_images_that_do_not_decode_are_passed_over(tmp_path):
     clip = pictures(tmp_path, 'one', *[100] * 4)
     (tmp_path / 'one' / '001.png').write_bytes(b'no image')
-    assert [round(30 * frame.stamp) for frame in frames_of(clip)] == [0, 2, 3]
+    ((_, stamps),) = stamps_of(clip)
+    assert [round(30 * stamp) for stamp in stamps] == [0, 2, 3]
     for path in (tmp_path / 'one').iterdir():
         path.write_bytes(b'')
     with pytest.raises(InputError, match=r'no image in .*one decodes'):
-        list(frames_of(clip))
+        stamps_of(clip)
 
 
 def test_the_face_nearest_to_the_middle_is_taken():
@@ -258,3 +295,20 @@ def test_a_folder_without_a_table_is_refused(tmp_path):
         (tmp_path / name).touch()
     with pytest.raises(InputError, match=r'has 2 CSV files and no clips\.csv'):
         SetChoice(tmp_path).read()
+
+
+def test_the_verb_says_how_long_clips_are(tmp_path, landmarker, monkeypatch):
+    monkeypatch.setattr('emotion_estimator.zoo.frames.runner_of', lambda processes: here)
+    made_set(tmp_path, 'a1', 'x1', 'b2', 'y2', 'c3', 'z3', 'dark')
+    options = ('zoo', 'frames', '--data', str(tmp_path), '--cache', str(tmp_path / 'cache'),
+               '--source', 'face_mesh', '--side', '24')
+    result = CliRunner().invoke(group, [*options, '--json'])
+    said = json.loads(result.stdout.splitlines()[-1])
+    assert said['lengths'] == {'happy': [10] * 3, 'sad': [10] * 3}
+    assert said['parts'] == {part: {'happy': 1, 'sad': 1} for part in PARTS}
+    assert said['with_face'] == 1
+    assert said['problems'] == ['1 clips without a face: dark']
+    text = CliRunner().invoke(group, options).output
+    assert 'left out: 1 clips without a face: dark' in text
+    assert '6 clips at 10 frames per second; a face in 100.0% of the frames' in text
+    assert landmarker.seen == 70

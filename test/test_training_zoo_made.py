@@ -7,20 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from available import needs_face_mesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.video import VideoFile
+from emotion_estimator.training import made_set
 from emotion_estimator.training.dataset import TRAINING, Stills
 from emotion_estimator.training.fer2013 import FER_CLASSES
 from emotion_estimator.zoo import made, made_people
 from emotion_estimator.zoo.clip_set import load_clips
+from emotion_estimator.zoo.frames import FrameSettings
 from emotion_estimator.zoo.made import MadeSettings
 from emotion_estimator.zoo.made_course import make_course
 from emotion_estimator.zoo.made_film import film
 from emotion_estimator.zoo.made_shapes import Shapes, in_picture, own_frame
 from emotion_estimator.zoo.made_still import StillFace
+from emotion_estimator.zoo.video_set import SetChoice, open_set
 
 SMALL = MadeSettings(people=8, seconds=0.6, rate=10, size=96)
 #: A face's points about (24, 24), those of the cheeks and eyes where they belong.
@@ -238,3 +243,22 @@ def test_a_hand_hides_only_where_it_is(tmp_path):
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(InputError, match='cannot be made'):
         MadeSettings(**wrong)
+
+
+@needs_face_mesh
+def test_a_landmark_source_finds_the_made_faces_and_what_they_express(tmp_path):
+    few = MadeSettings(people=3, seconds=1.2, rate=10, size=192)
+    made.make_set(made_set.make(60, 3), tmp_path / 'set', few, tmp_path, processes=here)
+    chosen = SetChoice(tmp_path / 'set', by='clip', frames=FrameSettings(
+        rate=0, side=32, max_faces=1, source='face_mesh'
+    ))
+    found = open_set(chosen, tmp_path, here)
+    tracks = [track for part in found.tracks.values() for track in part]
+    assert found.rate == pytest.approx(10)
+    assert len(tracks) > 0.8 * len(rows_of(tmp_path / 'set'))
+    smile = BLENDSHAPE_NAMES.index('mouthSmileLeft')
+    happy = [track for track in tracks if track.clip.name.startswith('clips/portrait')
+             and track.clip.label == 'happy']
+    scores = np.concatenate([track.blendshapes[:, smile] for track in happy])
+    strength = np.concatenate([track.strength for track in happy])
+    assert scores[strength > 0.5].mean() > scores[strength < 0.1].mean() + 0.2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import click
@@ -63,24 +64,28 @@ def frames(as_json: bool, **options: Any) -> None:
     left out.
     """
     found = opened(**options)
-    parts = {
-        part: {
-            name: sum(len(track) for track in tracks if track.clip.label == name)
-            for name in found.classes
-        }
-        for part, tracks in found.tracks.items()
-    }
     tracks = [track for part in found.tracks.values() for track in part]
     seen = sum(int(track.found.sum()) for track in tracks) / sum(map(len, tracks))
+    lengths = {
+        name: sorted(len(track) for track in tracks if track.clip.label == name)
+        for name in found.classes
+    }
+    parts = {
+        part: Counter(track.clip.label for track in of_part)
+        for part, of_part in found.tracks.items()
+    }
     if as_json:
         click.echo(json.dumps({
-            'clips': len(tracks), 'rate': found.rate, 'frames': parts, 'with_face': seen,
+            'rate': found.rate, 'with_face': seen, 'lengths': lengths, 'parts': parts,
             'problems': found.problems, 'warnings': found.warnings,
         }))
         return
-    click.echo(text_table(['frames', *parts], [
-        [name, *(parts[part][name] for part in parts)] for name in found.classes
-    ]))
+    click.echo(text_table(
+        ['class', 'clips', 'frames', 'shortest', 'median', 'longest', *parts],
+        [[name, len(of_class), sum(of_class), of_class[0], f'{median(of_class):g}', of_class[-1],
+          *(counts[name] for counts in parts.values())]
+         for name, of_class in lengths.items()],
+    ))
     click.echo(f'{len(tracks)} clips at {found.rate:.4g} frames per second; a face in {seen:.1%} '
                'of the frames from the first face to the last')
 
