@@ -14,6 +14,7 @@ from emotion_estimator.perception import appearance
 from emotion_estimator.perception.appearance import AppearanceNetwork
 from emotion_estimator.perception.branches import Branches
 from emotion_estimator.perception.classifier import EmotionClassifier
+from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.tflite import runtimes
 
 pytestmark = pytest.mark.skipif(not runtimes(), reason='no TFLite runtime installed')
@@ -127,3 +128,27 @@ def test_branches_open_what_they_need(tmp_path):
         Branches.open('fused', size, tmp_path / 'gone.json')
     with pytest.raises(ModelError, match='the classifier needs 32'):
         Branches.open('fused', 32)
+
+
+def test_a_classifier_takes_no_appearance_network_but_that_it_was_trained_with():
+    classifier = EmotionClassifier.load()
+    size, trained = classifier.embedding_size, classifier.appearance_sha256
+    assert trained == AppearanceNetwork.load().sha256
+    assert Branches.open('fused', size, sha256=trained).name == 'fused'
+    with pytest.raises(ModelError, match='trained with another appearance network than appear'):
+        Branches.open('fused', size, sha256='0' * 64)
+    # No appearance network is read, so none can be wrong.
+    assert Branches.open('blendshapes', size, sha256='0' * 64).name == 'blendshapes'
+
+
+def test_the_estimator_opens_the_appearance_network_its_classifier_was_trained_with(monkeypatch):
+    opened = {}
+
+    def look(*_, **found):
+        opened.update(found)
+        raise ModelError('far enough')
+
+    monkeypatch.setattr(Branches, 'open', look)
+    with pytest.raises(ModelError, match='far enough'):
+        EmotionEstimator.load()
+    assert opened == {'sha256': AppearanceNetwork.load().sha256}

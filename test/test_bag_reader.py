@@ -22,11 +22,17 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.replay.bag_reader import open_bag, read_actions, read_emotions
 from emotion_estimator.replay.bag_writer import BagWriter
 from emotion_estimator.replay.compression import ZSTD_MAGIC
-from emotion_estimator.replay.messages import Header, emotion_message, image_message
+from emotion_estimator.replay.messages import (
+    Header,
+    emotion_message,
+    emotions_message,
+    image_message,
+)
 from emotion_estimator.replay.result import FrameResult
 from emotion_estimator.replay.typestore import (
     COMPRESSED_IMAGE,
     EMOTION,
+    EMOTION_ARRAY,
     IMAGE,
     make,
     serialize,
@@ -509,6 +515,20 @@ def test_two_estimators_have_to_be_told_apart(tmp_path):
     )
     with pytest.raises(InputError, match='several topics, name one: /a/emotion, /b/emotion'):
         list(read_emotions(folder))
+
+
+@pytest.mark.parametrize('kind', [EMOTION, EMOTION_ARRAY])
+def test_emotions_of_before_valence_and_arousal_say_what_to_do(tmp_path, kind):
+    header = Header(SECOND)
+    message = emotion_message(face(), header, '')
+    if kind == EMOTION_ARRAY:
+        message = emotions_message([face()], header, '')
+    # Two float32, the last fields of all.
+    folder = write_bag(tmp_path / 'bag', [('/emotion', kind, SECOND, serialize(message)[:-8])])
+    says = r'another version of this package recorded it, make its results anew .*replay`$'
+    with pytest.raises(InputError, match=says) as caught:
+        list(read_emotions(folder))
+    assert '\n' not in str(caught.value)
 
 
 def test_a_bag_without_emotions(tmp_path):

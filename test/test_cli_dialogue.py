@@ -8,6 +8,8 @@ import pty
 import subprocess
 import sys
 import termios
+import threading
+from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
@@ -146,6 +148,17 @@ def test_bad_usage_is_one_line_and_status_2(run, arguments, keys, says):
     assert says in line
 
 
+@contextmanager
+def killed_after(seconds, process):
+    """Let nothing wait for ever for a line that does not come."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def test_keys_of_a_terminal_which_is_left_as_it_was(tmp_path):
     (tmp_path / 'policy.yaml').write_text(POLICY)
     ours, theirs = pty.openpty()
@@ -153,7 +166,7 @@ def test_keys_of_a_terminal_which_is_left_as_it_was(tmp_path):
     with subprocess.Popen(
         [*PROGRAM, '--policy', 'policy.yaml', '--speed', '20'],
         stdin=theirs, stdout=subprocess.PIPE, cwd=tmp_path, text=True, env=dict(os.environ),
-    ) as running:  # fmt: skip
+    ) as running, killed_after(60, running):  # fmt: skip
         assert running.stdout.readline().startswith('keys: h happy')
         os.write(ours, b'h')
         for line in running.stdout:
@@ -177,7 +190,7 @@ def test_ctrl_c_is_one_line_and_the_terminal_is_left_as_it_was(tmp_path):
     with subprocess.Popen(
         PROGRAM, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path,
         text=True, env=dict(os.environ),
-    ) as running:  # fmt: skip
+    ) as running, killed_after(60, running):  # fmt: skip
         running.stdout.readline()
         running.stdout.readline()
         running.send_signal(2)

@@ -218,6 +218,19 @@ def test_the_robots_parameter_file_counts(monkeypatch, capfd, tmp_path):
     assert len(lines) == 6
 
 
+def test_the_policy_may_name_topics_of_a_conversation_of_its_own(monkeypatch, capfd, tmp_path):
+    policy, conversation = tmp_path / 'policy.yaml', tmp_path / 'talk.yaml'
+    policy.write_text(
+        'rules: [{name: to cats, emotion: none, held_for: 0.3, action: change_topic, topic: cats}]'
+    )
+    conversation.write_text('topics: {dogs: {name: dogs}, cats: {name: cats}}')
+    bag = short_bag(tmp_path / 'bag')
+    said = run(monkeypatch, capfd, bag, '--policy', policy, status=2)
+    assert "rule 'to cats': topic 'cats' is not in" in said.err
+    said = run(monkeypatch, capfd, bag, '--policy', policy, '--conversation', conversation)
+    assert 'change_topic (to cats): no face' in said.out
+
+
 def test_bad_images_are_told_of_and_left_out(monkeypatch, capfd, tmp_path):
     bag = tmp_path / 'bag'
     with BagWriter(bag) as writer, open_bag(short_bag(tmp_path / 'good')) as good:

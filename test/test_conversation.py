@@ -301,3 +301,12 @@ def test_the_companion_never_repeats_a_line_before_it_must(steps, file):
     fixed = {text for text in sentences(file) if '{' not in text}
     again = [text for text, n in Counter(said).items() if n > 1]
     assert set(again) <= fixed
+
+
+@pytest.mark.parametrize('file', [ENGLISH, GERMAN], ids=['en', 'de'])
+@pytest.mark.parametrize('action', ACTIONS)
+def test_the_companion_always_has_something_else_to_say(file, action):
+    for approach in file.approaches:
+        conversation = Conversation(file)
+        said = [conversation.apply(action, approach=approach).utterance for _ in range(6)]
+        assert all(said)

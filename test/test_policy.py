@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from dialogue_play import face, fired, manager, play, rule
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.dialogue.action import ACTIONS
@@ -198,6 +198,20 @@ def test_evidence_belongs_to_one_person():
     assert fired(play(decide, [('sad', 0.6)], start=101.95, face_id='b')) == ['sad']
 
 
+def test_who_comes_between_does_not_make_an_answered_smile_new():
+    decide = manager(rules=[rule('smile', cooldown=0.0, repeat=60.0)])
+    assert fired(play(decide, [('happy', 2)], face_id='a')) == ['smile']
+    assert play(decide, [('unknown', 0.1)], start=102.05, face_id='b') == []
+    assert play(decide, [('happy', 3)], start=102.2, face_id='a') == []
+    # Nor does an empty room become another one by a face that is seen there for a moment.
+    empty = manager(rules=[rule('leave', action='check_in')])
+    course = [('unknown', 1), (NONE, 9), ('unknown', 0.1)]
+    assert fired(play(empty, course, face_id='a')) == ['leave']
+    assert play(empty, [('unknown', 0.1), (NONE, 3)], start=110.15, face_id='b') == []
+    # The other one's smile is another.
+    assert fired(play(decide, [('happy', 2)], start=105.25, face_id='b')) == ['smile']
+
+
 def test_a_gap_voids_the_evidence():
     decide = manager()
     assert play(decide, [('happy', 0.5)]) == []
@@ -230,6 +244,7 @@ def test_other_vocabularies_serve():
 
 
 @settings(max_examples=80, deadline=None)
+@example([(True, 0.0), (False, 0.0), (True, 0.0001), (False, 0.0)])
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 0.7)), min_size=1, max_size=80))
 def test_window_agrees_with_a_sum_over_frames(course):
     window, stamp, frames = EvidenceWindow(2.0, 0.5), 0.0, []

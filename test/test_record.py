@@ -248,7 +248,15 @@ def test_who_stops_a_camera_means_it(tmp_path, monkeypatch):
     assert len(contents(tmp_path / 'bag')[1]) == 7
 
 
-def test_asked_twice_it_stops_at_once():
+@pytest.fixture
+def ctrl_c_interrupts():
+    """Have SIGINT raise, as in a terminal: what a script starts beside itself ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_asked_twice_it_stops_at_once(ctrl_c_interrupts):
     before = signal.getsignal(signal.SIGINT)
     with until_interrupted() as stop:
         assert not stop()

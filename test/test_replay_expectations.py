@@ -90,6 +90,18 @@ def test_not_met(expectation, line):
     assert check(VISIT, (), [expectation]) == [line]
 
 
+def test_unknown_for_want_of_probability_is_a_label_of_any_vocabulary():
+    withheld = FaceEmotion(
+        'face_1', 'unknown', 0.4, ('neutral', 'sad'), np.array([0.4, 0.3]), Roi(0, 0, 9, 9)
+    )
+    sure = FaceEmotion(
+        'face_1', 'sad', 0.9, ('neutral', 'sad'), np.array([0.1, 0.9]), Roi(0, 0, 9, 9)
+    )
+    course = [FrameResult(0.0, (withheld,)), FrameResult(0.1, (sure,))]
+    (line,) = check(course, (), [Expectation('unknown', 0.0, 0.1)])
+    assert line.endswith('(in all 1 sad)')
+
+
 def holed(begin, end):
     """Return four seconds of smiling without the frames from begin to end."""
     return [f for f in course(*['happy'] * 41) if not begin < f.stamp - LONG_AGO < end]

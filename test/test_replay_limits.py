@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import numpy as np
 import pytest
 import yaml
 from courses import course, frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion_estimator.emotion import LABELS, NONE
+from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 from emotion_estimator.replay.broken import broken
 from emotion_estimator.replay.compare import compare
 from emotion_estimator.replay.compare_table import broken_line
 from emotion_estimator.replay.limits import Limits, load_limits, parse_limits, shipped_limits
+from emotion_estimator.replay.result import FrameResult
 
 TEN = course(['happy'] * 10)
 briefly = settings(deadline=None, max_examples=50)
@@ -89,6 +91,13 @@ def test_a_label_that_nobody_knows_would_never_be_looked_at():
     with pytest.raises(InputError, match="names 'hapy'; the recordings know happy, none, sad"):
         broken(same, Limits(min_agreement_per_label={'hapy': 0.9}))
     assert names(same, min_agreement_per_label={NONE: 1.0, 'sad': 1.0}) == []
+
+
+def test_unknown_for_want_of_probability_may_have_a_limit_in_any_vocabulary():
+    found = np.array([0.4, 0.3], np.float32)
+    withheld = FaceEmotion('face_1', 'unknown', 0.4, ('neutral', 'sad'), found, Roi(0, 0, 9, 9))
+    same = [FrameResult(0.1 * n, (withheld,)) for n in range(10)]
+    assert names(compare(same, same), min_agreement_per_label={'unknown': 1.0}) == []
 
 
 # --- at the border

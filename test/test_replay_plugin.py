@@ -149,7 +149,9 @@ def test_parameters_of_the_robot(emotion_replay):
     replay(emotion_replay, params='robot.yaml', reset_gap=0.5)
 
 def test_parameters_of_the_robot_count(emotion_replay):
-    visit = replay(emotion_replay, params='robot.yaml', policy='policy.yaml')
+    visit = replay(
+        emotion_replay, params='robot.yaml', policy='policy.yaml', conversation='talk.yaml'
+    )
     assert len(visit.results) < 20
     visit.expect_action('check_in', between=(0.0, 8.0))
 
@@ -187,8 +189,9 @@ def visited(tmp_path_factory):
     (folder / 'expected.jsonl').write_text(''.join(map(NOBODY.format, stamps)))
     (folder / 'robot.yaml').write_text('/**: {ros__parameters: {max_rate_hz: 2.0}}')
     (folder / 'policy.yaml').write_text(
-        'rules: [{name: ask, emotion: unknown, action: check_in}]\n'
+        'rules: [{name: ask, emotion: face, action: check_in, topics: [cats]}]\n'
     )
+    (folder / 'talk.yaml').write_text('topics: {cats: {name: cats}}')
     (folder / 'limits.yaml').write_text('min_agreement: 0.9\n')
     write(folder, VISITS)
     elsewhere = tmp_path_factory.mktemp('elsewhere')

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,13 +14,21 @@ for module in ('tensorflow', 'tf_keras', 'ai_edge_litert'):
 
 from click.testing import CliRunner
 from still_features import made_features
+from tiny_appearance import SETTINGS
 
 from emotion_estimator.cli.training.streaming import quantize
 from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.training import quantize_run
+from emotion_estimator.training.appearance_network import build_appearance
+from emotion_estimator.training.appearance_quantize import int8_network, write_appearance
+from emotion_estimator.training.branches import BranchSettings
+from emotion_estimator.training.dataset import FER_CLASSES
+from emotion_estimator.training.face_vector import PRESENT, face_vectors, only
 from emotion_estimator.training.feature_set import save_features
 from emotion_estimator.training.grouping import load_grouping
+from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.training.parity import ParityError
 from emotion_estimator.training.quantize import (
     DYNAMIC_RANGE,
@@ -38,6 +47,8 @@ from emotion_estimator.training.streaming_network import (
 )
 from emotion_estimator.training.streaming_recognizer import StreamingRecognizer
 from emotion_estimator.training.streaming_store import (
+    SEVEN,
+    THREE,
     FittedStreaming,
     save_streaming,
     streaming_folder,
@@ -45,41 +56,49 @@ from emotion_estimator.training.streaming_store import (
 from emotion_estimator.training.tflite_file import float_operators, lean
 
 FEATURES = made_features(0)
-SMALL = StreamingSettings(front=(16, 12), units=8)
+FACES = face_vectors(
+    FEATURES.blendshapes, np.random.default_rng(5).gamma(0.4, 0.2, (180, 64)).astype(np.float32)
+)
+SMALL = StreamingSettings(BranchSettings(embedding=8, blendshapes=16, joined=12), units=8)
+ZEROS = np.zeros(7, np.float32)
 
 
-def fitted() -> FittedStreaming:
-    from emotion_estimator.training.legacy_keras import keras
-
+def fitted(appearance: str = '') -> FittedStreaming:
     keras.utils.set_random_seed(3)
-    network = build_network(FEATURES.blendshapes, SMALL)
-    return FittedStreaming(network, load_grouping(), np.zeros(7, np.float32), 1.0, {
-        'front': [16, 12], 'units': [8], 'floor': SMALL.floor, 'dropout': SMALL.dropout,
-        'settling': vars(SMALL.settling), 'sources': ['face_landmarker'], 'seed': 3,
-        'training': {'steps': 0},
-    })
+    return FittedStreaming(
+        build_network(FACES, SMALL), load_grouping(), {THREE: ZEROS, SEVEN: ZEROS},
+        {THREE: 1.0, SEVEN: 1.0}, {
+            **asdict(SMALL), 'sources': ['face_landmarker'], 'seed': 3, 'training': {'steps': 0},
+            'appearance_sha256': appearance,
+        },
+    )
 
 
 def step(one: FittedStreaming):
-    return step_function(one.network, one.grouping.matrix, one.bias, one.temperature)
+    return step_function(one.network, one.vocabularies)
 
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp('run')
     save_features(FEATURES, folder / 'features' / 'face_landmarker.npz')
+    keras.utils.set_random_seed(8)
+    card = write_appearance(int8_network(build_appearance(SETTINGS)), {
+        'trained_on': 'nothing', 'settings': {'embedding_size': 64}, 'metrics': {},
+    }, folder / 'models')
     streaming_folder(folder).mkdir(parents=True)
-    save_streaming(fitted(), streaming_folder(folder))
+    sha256 = ModelCard.load(card, 'appearance').sha256
+    save_streaming(fitted(sha256), streaming_folder(folder))
     return folder
 
 
 def one_face_in_order():
-    """Return inputs of 60 steps: scores, seconds and states that might occur."""
+    """Return inputs of 60 steps: a face, what is known of it, seconds and states that may occur."""
     rng = np.random.default_rng(2)
     size = fitted().state_size
     return [
-        [rng.random((1, 52)).astype(np.float32) ** 2, np.full((1, 1), 1 / 30, np.float32),
-         rng.uniform(-0.5, 0.5, (1, size)).astype(np.float32)] for _ in range(60)
+        [row[None, :52], row[None, 52:-2], row[None, -2:], np.full((1, 1), 1 / 30, np.float32),
+         rng.uniform(-0.5, 0.5, (1, size)).astype(np.float32)] for row in FACES[:60]
     ]
 
 
@@ -103,7 +122,7 @@ def test_the_lean_file_answers_as_the_whole_one_does(tmp_path) -> None:
         card = write_model(each, quantize_run._card(one, DYNAMIC_RANGE), tmp_path / name)
         recognizer = StreamingRecognizer(EmotionClassifier.load(card))
         answers.append(recognizer.sequences(
-            FEATURES.blendshapes[None, :40], np.full((1, 40), 1 / 30, np.float32)
+            FACES[None, :40], np.full((1, 40), 1 / 30, np.float32)
         ))
     np.testing.assert_array_equal(*answers)
 
@@ -114,7 +133,9 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
     ], catch_exceptions=False)
     assert done.exit_code == 0
     card = json.loads((tmp_path / 'emotion_lstm.json').read_text())
-    assert card['version'] == '2.0.0'
+    assert card['version'] == '3.0.0'
+    assert card['settings']['state_size'] == fitted().state_size == 28
+    assert card['settings']['expressions'] == list(FER_CLASSES)
     metrics = card['metrics']
     assert metrics['quantization']['frames'] == 12_000
     chosen = metrics['quantization']['candidates'][metrics['quantization']['chosen']]
@@ -130,15 +151,21 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
     assert 'held to the float network over 12000 frames' in text
     assert 'emotion_lstm.json' in done.output
     # It is what the estimator takes, and answers as the float network does.
-    face = FEATURES.blendshapes[:1]
-    found = EmotionClassifier.load(tmp_path / 'emotion_lstm.json').classify_still(face[0])
-    np.testing.assert_allclose(found, fitted().stills(face)[0], atol=0.02)
+    for vocabulary in (THREE, SEVEN):
+        robot = EmotionClassifier.load(tmp_path / 'emotion_lstm.json', vocabulary=vocabulary)
+        for branch in PRESENT:
+            faces = only(FACES[:3], branch)
+            np.testing.assert_allclose(
+                StreamingRecognizer(robot).stills(faces), fitted().stills(faces, vocabulary),
+                atol=0.02,
+            )
 
 
 def test_a_file_that_says_other_things_is_not_written(run, tmp_path, monkeypatch) -> None:
     def bent(one, *_):
         # The operating point moved on the way to the file, as a bug would.
-        moved = replace(one, bias=np.array([0, 0, 0, 0, 4, 0, 0], np.float32))
+        bias = np.array([0, 0, 0, 0, 4, 0, 0], np.float32)
+        moved = replace(one, biases={**one.biases, THREE: bias})
         return {way: converted(step(moved), way, list) for way in (FLOAT, DYNAMIC_RANGE)}, {}
 
     monkeypatch.setattr(quantize_run, '_conversions', bent)
@@ -151,10 +178,20 @@ def test_a_file_that_says_other_things_is_not_written(run, tmp_path, monkeypatch
     assert table['quantization']['candidates'][DYNAMIC_RANGE]['refused']
 
 
-def test_what_is_missing_is_named(tmp_path) -> None:
+def test_one_that_read_other_embeddings_is_refused(run, tmp_path) -> None:
+    folder = streaming_folder(tmp_path)
+    folder.mkdir(parents=True)
+    save_streaming(fitted('of an earlier network'), folder)
+    save_features(FEATURES, tmp_path / 'features' / 'face_landmarker.npz')
+    shutil.copytree(run / 'models', tmp_path / 'models')
+    with pytest.raises(ModelError, match=r'another appearance network .*fit streaming'):
+        quantize_streaming(tmp_path, tmp_path / 'out')
+
+
+def test_what_is_missing_is_named(run, tmp_path) -> None:
     with pytest.raises(ModelError, match='fit streaming'):
         quantize_streaming(tmp_path, tmp_path / 'models')
-    streaming_folder(tmp_path).mkdir(parents=True)
-    save_streaming(fitted(), streaming_folder(tmp_path))
+    shutil.copytree(run / 'models', tmp_path / 'models')
+    shutil.copytree(streaming_folder(run), streaming_folder(tmp_path))
     with pytest.raises(InputError, match='training features'):
-        quantize_streaming(tmp_path, tmp_path / 'models')
+        quantize_streaming(tmp_path, tmp_path / 'out')

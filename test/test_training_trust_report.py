@@ -152,6 +152,7 @@ def test_one_branch_hides_the_other() -> None:
 
 def test_the_time_of_a_face_is_measured_for_each(networks) -> None:
     class Everywhere:
+
         def __call__(self, frame):
             points = np.random.default_rng(1).uniform(60, 260, (478, 3)).astype(np.float32)
             return (FaceLandmarks(points, np.zeros(52, np.float32), None),)

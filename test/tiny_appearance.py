@@ -20,7 +20,8 @@ SETTINGS = AppearanceSettings(
     widths=(4, 6, 8), narrow=4, places=2, dropout=0.0,
     branches=BranchSettings(embedding=6, blendshapes=8, joined=8, dropout=0.0),
 )
-FIT = AppearanceFit(epochs=3, batch=24, learning_rate=1e-2, average=0.9, calm=1)
+# As many steps as the means of batch normalization need.
+FIT = AppearanceFit(epochs=15, batch=12, learning_rate=1e-2, average=0.9, calm=2)
 VARIATION = CropVariation()
 
 

@@ -145,9 +145,10 @@ def _live(speed: float, quiet: bool) -> Generator[Moment, None, None]:
     # Only where there are terminals.
     from emotion_estimator.cli.terminal import pressed, ticks
 
-    click.echo(HELP, err=quiet)
     held = Held()
     with pressed() as key:
+        # Who reads it may press at once: keys from before the terminal is ours are thrown away.
+        click.echo(HELP, err=quiet)
         for count, keys in ticks(key, 1 / (RATE * speed)):
             stamp = count / RATE
             for each in keys:

@@ -21,6 +21,7 @@ from emotion_estimator.sources.images import read_image
 @click.pass_context
 def image(
     context: click.Context,
+    /,
     files: tuple[Path, ...],
     as_json: bool,
     **perception: Any,

@@ -27,7 +27,7 @@ _TERMINATED = 128 + signal.SIGTERM
 #: when its verb is asked for, so that the others need not what it needs.
 VERBS = {
     'compare': ('compare_verb', 'Compare two results of the same recording, frame by frame.'),
-    'dialogue': ('dialogue', 'Simulate a conversation, from a script, a recording or keys.'),
+    'dialogue': ('dialogue', 'Simulate a conversation without camera and ROS.'),
     'doctor': ('doctor', 'Say what is installed, which models run, and whether nodes can talk.'),
     'evaluate': ('evaluate', 'Measure the shipped model on rows of blendshapes.'),
     'image': ('image', 'Say what the faces in images express.'),

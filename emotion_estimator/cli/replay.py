@@ -40,6 +40,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option('--model-path', default=None,
               help="face_landmarker.task, if not in the user's cache.")
 @click.option('--policy', type=_FILE, default=None, help="The dialogue manager's policy file.")
+@click.option('--conversation', type=_FILE, default=None,
+              help='Its topics, which the policy may name, and words.')
 @click.option('--begin', type=click.FloatRange(0), default=0.0, show_default=True,
               help='Seconds from the first image at which results begin.')
 @click.option('--end', type=click.FloatRange(0, min_open=True), default=None,
@@ -53,8 +55,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 def replay(
     bags: tuple[Path, ...], topic: str | None, as_json: bool, output: Path | None,
     report: Path | None, write_bag: Path | None, params: Path | None, landmarks: str | None,
-    model_path: str | None, policy: Path | None, begin: float, end: float | None,
-    jobs: int | None, engine: str, scheduler: str | None, resume: bool,
+    model_path: str | None, policy: Path | None, conversation: Path | None, begin: float,
+    end: float | None, jobs: int | None, engine: str, scheduler: str | None, resume: bool,
 ) -> None:  # fmt: skip
     """Say what the robot would have made of each BAG (rosbag2), as fast as it can be read.
 
@@ -74,7 +76,7 @@ def replay(
         raise click.UsageError(f'--report {report} is a bag; give another folder')
     base = ReplayJob(
         bag=bags[0], topic=topic, settings=_settings(params, landmarks, model_path),
-        policy_file=policy, begin=begin, end=end,
+        policy_file=policy, conversation_file=conversation, begin=begin, end=end,
     )  # fmt: skip
     several = len(bags) > 1
     wanted = []
@@ -155,7 +157,7 @@ def _run_all(
 def _absolute(job: ReplayJob) -> ReplayJob:
     places = {
         name: place.absolute()
-        for name in ('bag', 'policy_file', 'results', 'report', 'written')
+        for name in ('bag', 'policy_file', 'conversation_file', 'results', 'report', 'written')
         if (place := getattr(job, name)) is not None
     }
     return replace(job, **places)

@@ -151,7 +151,7 @@ class Decider:
         # Two answers to one sight would contradict each other: who acts answers for those below.
         for watch in complete[complete.index(chosen) :]:
             if set(watch.rule.emotion) & set(chosen.rule.emotion):
-                watch.answered = self._clock.now
+                watch.answer(self._clock.now, self._seen.face_id)
         return Decision(chosen.rule, chosen.evidence(flickers), self._seen, self.suppressed)
 
     def _why_not(self, watch: Watch, now: float, place: Place) -> str | None:

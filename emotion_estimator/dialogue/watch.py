@@ -33,13 +33,14 @@ class Watch:
         if rule.restless_for != rule.held_for:
             self.restless = EvidenceWindow(rule.restless_for, hold)
         self.acted = -math.inf
-        #: When what is seen now was answered, by this rule or by one above it; None: not yet.
-        self.answered: float | None = None
+        self._answered: float | None = None
+        self._answered_of = ''
         self.applied = False
 
     def take_over(self, past: Watch) -> None:
         """Know what is known of the rule as it was before; evidence where it is of the same."""
-        self.acted, self.answered, self.applied = past.acted, past.answered, past.applied
+        self.acted, self.applied = past.acted, past.applied
+        self._answered, self._answered_of = past._answered, past._answered_of
         rule, before = self.rule, past.rule
         if (rule.emotion, rule.min_confidence) == (before.emotion, before.min_confidence):
             for window in self.windows:
@@ -59,6 +60,19 @@ class Watch:
         self.applied = applies
 
     @property
+    def answered(self) -> float | None:
+        """Return when what is seen of this person was answered, by whichever rule; None: not yet.
+
+        Others who are seen in between take nothing from that.
+        """
+        same = self._answered_of in ('', self.window.person)
+        return self._answered if same else None
+
+    def answer(self, now: float, face_id: str) -> None:
+        """Note that what is seen of a face, or nobody (empty), was answered at ``now`` seconds."""
+        self._answered, self._answered_of = now, face_id
+
+    @property
     def windows(self) -> tuple[EvidenceWindow, ...]:
         """Return the different windows."""
         return (self.window,) if self.restless is self.window else (self.window, self.restless)
@@ -70,8 +84,9 @@ class Watch:
     def complete(self, flickers: bool) -> bool:
         """Tell whether the evidence suffices now; a rule that acted may become ready again."""
         evidence = self.evidence(flickers)
-        if evidence.held < self.rule.release * evidence.span - TOLERANCE:
-            self.answered = None
+        released = evidence.held < self.rule.release * evidence.span - TOLERANCE
+        if released and self.answered is not None:
+            self._answered = None
         return self.window.holds and evidence.held >= self.rule.share * evidence.span - TOLERANCE
 
 

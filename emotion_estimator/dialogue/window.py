@@ -97,13 +97,20 @@ class EvidenceWindow:
             mine = [run for run in self._runs if run.face_id in ('', person)]
             self._held = sum(run.end - run.start for run in mine)
             self._weight = sum(run.weight for run in mine)
+        # Of one stretch with the last one, unless anything else was seen in between.
+        begun = self._now - TOLERANCE if self._matched else self._now
         self._matched, self._confidence = matched, confidence
         self._until = self._now + self._hold
         if not matched:
             return
         last = self._runs[-1] if self._runs else None
-        if last is None or last.face_id != face_id or last.end < self._now - TOLERANCE:
+        if last is None or last.face_id != face_id or last.end < begun:
             self._runs.append(_Run(self._now, self._now, face_id, 0.0))
+
+    @property
+    def person(self) -> str:
+        """Return the id of the face that the evidence is of; empty before any."""
+        return self._person
 
     @property
     def holds(self) -> bool:

@@ -28,6 +28,7 @@ class AppearanceNetwork:
         #: Numbers in an embedding.
         self.size = card.whole('embedding_size')
         self.title = card.title
+        self.sha256 = card.sha256
         self._interpreter: Any = open_interpreter(card.path, runtime)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()

@@ -36,12 +36,15 @@ class Branches:
         self._alone = alone
 
     @classmethod
-    def open(cls, choice: str, embedding_size: int, card: Path | None = None) -> Branches:
+    def open(
+        cls, choice: str, embedding_size: int, card: Path | None = None, *, sha256: str = ''
+    ) -> Branches:
         """Open what a choice needs.
 
         :param choice: ``fused``, ``blendshapes`` or ``appearance``.
         :param embedding_size: what the classifier reads.
         :param card: of the appearance network; None takes the shipped one.
+        :param sha256: of the weights that the classifier was trained with; empty takes any.
         :raises ModelError: the network does not fit the code or the classifier.
         """
         if choice == 'blendshapes':
@@ -51,6 +54,13 @@ class Branches:
             raise ModelError(
                 f'{network.title} gives embeddings of {network.size} numbers, the classifier needs '
                 f'{embedding_size}; restore both from the same version'
+            )
+        # Another network's numbers would be read as if they meant the same.
+        if sha256 and network.sha256 != sha256:
+            raise ModelError(
+                f'the classifier was trained with another appearance network than {network.title} '
+                f'(sha256 {sha256[:12]}..., not {network.sha256[:12]}...); restore both from the '
+                'same version'
             )
         return cls(network, alone=choice == 'appearance')
 

@@ -53,6 +53,8 @@ class EmotionClassifier:
         self.labels = self.expressions if vocabulary == 'seven' else card.labels
         #: Numbers in the embedding of a face's picture.
         self.embedding_size = card.whole('embedding_size')
+        #: Checksum of the appearance network that it was trained with; empty where no card says.
+        self.appearance_sha256 = str(card.settings.get('appearance_sha256', ''))
         self._state_size = card.whole('state_size')
         self._still_steps = card.whole('still_steps')
         self._still_dt = card.seconds('still_dt')

@@ -224,9 +224,10 @@ class EmotionEstimator:
     def _step(
         self, image: RgbImage, face: FaceLandmarks, face_id: str, stamp: float, facing: bool
     ) -> Answer:
-        known = self._states.setdefault(
-            face_id, _Known(self._classifier.initial_state(), NeutralFace(self._usual))
-        )
+        known = self._states.get(face_id)
+        if known is None:
+            known = _Known(self._classifier.initial_state(), NeutralFace(self._usual))
+            self._states[face_id] = known
         dt = _FIRST_STEP if known.stamp is None else max(stamp - known.stamp, _LEAST_STEP)
         seconds = self._neutral_baseline
         blendshapes = known.neutral.correct(face.blendshapes) if seconds else face.blendshapes
@@ -270,4 +271,6 @@ def _open_model(
         # It reads faces itself.
         return window, window
     classifier = EmotionClassifier.load(vocabulary=settings.vocabulary)
-    return classifier, Branches.open(settings.branches, classifier.embedding_size)
+    return classifier, Branches.open(
+        settings.branches, classifier.embedding_size, sha256=classifier.appearance_sha256
+    )

@@ -170,7 +170,7 @@ def read_emotions(path: Path, topic: str | None = None) -> Iterator[FrameResult]
             try:
                 yield read_result(message.data, bag.topics[topic])
             except InputError as error:
-                raise InputError(f'bag {path}, topic {topic}: {error}') from error
+                raise _unreadable(path, topic, error) from error
 
 
 def read_actions(path: Path, topic: str | None = None) -> Iterator[DialogueAction]:
@@ -185,4 +185,11 @@ def read_actions(path: Path, topic: str | None = None) -> Iterator[DialogueActio
             try:
                 yield read_action(message.data)
             except InputError as error:
-                raise InputError(f'bag {path}, topic {topic}: {error}') from error
+                raise _unreadable(path, topic, error) from error
+
+
+def _unreadable(path: Path, topic: str | None, error: InputError) -> InputError:
+    return InputError(
+        f'bag {path}, topic {topic}: {error}; if another version of this package recorded it, '
+        'make its results anew from its images with `emotion-estimator replay`'
+    )

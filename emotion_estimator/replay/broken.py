@@ -40,7 +40,9 @@ def broken(comparison: Comparison, limits: Limits) -> list[Broken]:
 
     :raises InputError: the limits name a label that neither course knows.
     """
-    check_labels(limits, frozenset().union(*comparison.vocabularies))
+    known = frozenset[str]().union(*comparison.vocabularies)
+    # What is told below abstain_below, unknown, is in no vocabulary but that of three.
+    check_labels(limits, known and known | comparison.per_label.keys())
     return [
         *_agreement(comparison, limits),
         *_probabilities(comparison, limits),

@@ -198,7 +198,9 @@ def _label_line(results: Sequence[FrameResult], expected: Expectation) -> str:
     if share >= expected.min_share - ROUNDING:
         return ''
     found = ', '.join(f'{n} {label}' for label, n in Counter(f.label for f in others).most_common())
-    known = {label for frame in results for face in frame.faces for label in face.labels} | {NONE}
+    faces = [face for frame in results for face in frame.faces]
+    # A face may be told as what is none of its labels: unknown, below abstain_below.
+    known = {label for face in faces for label in (*face.labels, face.label)} | {NONE}
     hint = (
         '' if expected.label in known
         else f'; {expected.label!r} is none of the labels {", ".join(sorted(known))}'

@@ -32,6 +32,7 @@ class ReplayJob:
     :param topic: of the images; None finds it.
     :param settings: of the estimator.
     :param policy_file: of the dialogue manager; None takes the shipped one.
+    :param conversation_file: the same.
     :param begin: seconds from the first image at which results begin. What comes before is worked
         on all the same, so that a part's results are those of the whole.
     :param end: seconds from the first image at which to end; None is the bag's end.
@@ -44,6 +45,7 @@ class ReplayJob:
     topic: str | None = None
     settings: EstimatorSettings = field(default_factory=EstimatorSettings)
     policy_file: Path | None = None
+    conversation_file: Path | None = None
     begin: float = 0.0
     end: float | None = None
     results: Path | None = None
@@ -81,11 +83,11 @@ def run_job(
 
     :param watch: told of every frame.
     :param opened: told of the bag before the first frame.
-    :raises InputError: the bag or the policy cannot be read, no image of it can, or a target
-        exists already or cannot be written.
+    :raises InputError: the bag, the policy or the conversation cannot be read, no image can, or a
+        target exists already or cannot be written.
     :raises ModelError: a model cannot be loaded.
     """
-    policy = DialogueManager.load(job.policy_file)
+    policy = DialogueManager.load(job.policy_file, job.conversation_file)
     if job.written is not None and (job.written.exists() or job.written.is_symlink()):
         raise InputError(f'{job.written} exists; give another folder for the bag, or remove it')
     with open_bag(job.bag, job.topic) as bag, whole(job.written, job.results) as places:

@@ -70,7 +70,8 @@ def _emotion_replays(tmp_path_factory: pytest.TempPathFactory) -> Replays:
 def emotion_replay(request: pytest.FixtureRequest, _emotion_replays: Replays) -> EmotionReplay:
     """Replay a bag through the estimator and the dialogue manager, and say what is expected of it.
 
-    ``bag = emotion_replay('bags/visit', topic=None, landmarks='auto', policy=None, params=None)``,
+    ``bag = emotion_replay('bags/visit', topic=None, landmarks='auto', policy=None,
+    conversation=None, params=None)``,
     then ``bag.expect(label, begin, end, share)``, ``bag.expect_action(action, between)``,
     ``bag.expect_file(yaml)``, ``bag.expect_like(results, limits)``.
     """

@@ -213,6 +213,7 @@ class EmotionReplay:
         topic: str | None = None,
         landmarks: str | None = None,
         policy: str | Path | None = None,
+        conversation: str | Path | None = None,
         params: str | Path | None = None,
         **settings: Any,
     ) -> ReplayedBag:
@@ -223,6 +224,7 @@ class EmotionReplay:
         :param topic: of the images; None finds it.
         :param landmarks: ``auto``, ``face_landmarker`` or ``face_mesh``; None is as ``params`` say.
         :param policy: file of the dialogue manager's rules; None takes the shipped one.
+        :param conversation: file of its topics and words; None takes the shipped one.
         :param params: the robot's parameter file, of which the estimator's entries count.
         :param settings: further parameters of the estimator, such as ``max_faces=1``.
         :raises AssertionError: the bag, a file or a setting cannot be used.
@@ -235,9 +237,13 @@ class EmotionReplay:
                 bag=(self._place.folder / bag).resolve(),
                 topic=topic,
                 settings=self._settings(params, settings),
-                policy_file=None if policy is None else self._place.folder / policy,
+                policy_file=self._file(policy),
+                conversation_file=self._file(conversation),
             )
             return ReplayedBag(str(bag), self._replays.answers(job), self._place)
+
+    def _file(self, given: str | Path | None) -> Path | None:
+        return None if given is None else self._place.folder / given
 
     def _settings(self, params: str | Path | None, given: dict[str, Any]) -> EstimatorSettings:
         base = EstimatorSettings()

@@ -81,10 +81,12 @@ class Mouth:
 
 
 NEUTRAL = Expression(
-    mouth=Mouth(half_width=16.2, seam=7.0, drop=0.5, upper=4.0, lower=5.6),
-    upper_lid=-0.06,
-    lower_lid=-0.14,
-    cheeks=2.0,
+    mouth=Mouth(half_width=17.9, seam=8.6, drop=1.85, upper=3.3, lower=6.0),
+    brow_inner=(0.0, 0.8),
+    brow_outer=(-0.2, -1.2),
+    lower_lid=-0.12,
+    cheeks=4.0,
+    chin=0.9,
 )
 
 SAD = Expression(

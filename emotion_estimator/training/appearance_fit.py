@@ -96,6 +96,8 @@ def fit(
     averages = keras.models.clone_model(network), keras.models.clone_model(heads)
     for average, one in zip(averages, (network, heads)):
         average.set_weights(one.get_weights())
+    # Else the first call would make its variables, and the step be traced twice.
+    optimizer.build(network.trainable_variables + heads.trainable_variables)
     step = _training_step(network, heads, averages, optimizer, settings)
     manager = tf.train.CheckpointManager(
         tf.train.Checkpoint(

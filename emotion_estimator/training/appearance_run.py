@@ -26,6 +26,7 @@ from emotion_estimator.training.dataset import FER_CLASSES, PUBLIC_TEST, TRAININ
 from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.grouping import Grouping
 from emotion_estimator.training.legacy_keras import keras
+from emotion_estimator.training.operating_point import softmax
 from emotion_estimator.training.streaming_fit import same_run
 from emotion_estimator.training.tables import write_json
 
@@ -158,8 +159,7 @@ def votes_of(stills: Stills) -> Floats:
 
 
 def _scores(name: str, logits: Floats, truth: Ints, grouping: Grouping) -> dict[str, float]:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    told = powers / powers.sum(axis=1, keepdims=True)
+    told = softmax(logits)
     labels = (told @ grouping.matrix).argmax(axis=1)
     return {
         f'{name}_seven': round(float((told.argmax(axis=1) == truth).mean()), 4),

@@ -24,6 +24,7 @@ from emotion_estimator.training.card_text import write_text
 from emotion_estimator.training.crop_augment import CropVariation
 from emotion_estimator.training.dataset import Stills
 from emotion_estimator.training.face_vector import EMBEDDING
+from emotion_estimator.training.operating_point import softmax
 from emotion_estimator.training.parity import LEAST_AGREEMENT, ParityError, parity
 from emotion_estimator.training.runtime_embeddings import embedded_apart
 
@@ -92,5 +93,4 @@ def _classes(heads: Any, embeddings: Floats) -> Floats:
     alone, _, _ = heads([
         embeddings, np.zeros((count, 52), np.float32), np.tile(np.float32([1, 0]), (count, 1))
     ])
-    powers = np.exp(alone - np.max(alone, axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+    return softmax(np.asarray(alone))

@@ -53,7 +53,7 @@ class Course:
 
     @property
     def blendshapes(self) -> Floats:
-        """Return the blendshapes (B, T, 52), 0 to 1."""
+        """Return what each face shows, (B, T, 52), 0 to 1."""
         return self.vectors[..., :SHAPES]
 
     @property

@@ -155,15 +155,15 @@ def _pace(metrics: dict[str, Any]) -> dict[str, float]:
 def _streaming_structure(card: ModelCard) -> list[dict[str, Any]]:
     """Return the shipped network's layers as its card has them."""
     settings = card.settings
-    front = settings.get('front', [])
+    state, embedding = [1, settings['state_size']], settings['embedding_size']
+    labels = [[1, len(names)] for names in (card.labels, settings['expressions'])]
     layers: list[tuple[str, str, Any]] = [
-        ('blendshapes, seconds, state', 'Input', [[1, 52], [1, 1], [1, settings['state_size']]]),
+        ('blendshapes, embedding, known, seconds, state', 'Input',
+         [[1, 52], [1, embedding], [1, 2], [1, 1], state]),
+        *((f'front_{name}', 'Dense', [1, settings['branches'][name]])
+          for name in ('embedding', 'blendshapes', 'joined')),
+        ('lstm', 'LSTM, one step', [1, settings['units']]),
+        ('labels, expressions, new state', 'Output', [*labels, state]),
     ]
-    layers += [(f'front_{number}', 'Dense', [1, units]) for number, units in
-               enumerate(front if isinstance(front, list) else [front], start=1)]
-    layers += [(f'lstm_{number}', 'LSTM, one step', [1, units])
-               for number, units in enumerate(settings.get('units', []), start=1)]
-    layers.append(('probabilities, new state', 'Output',
-                   [[1, len(card.labels)], [1, settings['state_size']]]))
     return [{'name': name, 'kind': kind, 'output': output, 'parameters': None}
             for name, kind, output in layers]

@@ -73,7 +73,7 @@ class Sequences:
 
     @property
     def blendshapes(self) -> Floats:
-        """Return the blendshapes (B, T, 52)."""
+        """Return what each face shows, (B, T, 52)."""
         return self.vectors[..., :SHAPES]
 
 

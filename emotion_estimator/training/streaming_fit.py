@@ -151,6 +151,8 @@ def fit(
         layer.trainable = layer.name != 'fronts'
     schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps, 0.01)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=1.0)
+    # Else the first call would make its variables, and the step be traced twice.
+    optimizer.build(network.model.trainable_variables)
     step = _training_step(network.model, optimizer, grouping, settings)
     state = _State(network, optimizer, checkpoints)
     bar = tqdm(range(state.number, settings.steps), initial=state.number, total=settings.steps,

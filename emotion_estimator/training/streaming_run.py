@@ -27,6 +27,7 @@ from emotion_estimator.training.grouping import SHIPPED_GROUPING, Grouping, load
 from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.training.operating_point import (
     calibrated_temperature,
+    class_biases,
     operating_point,
     softmax,
 )
@@ -239,14 +240,16 @@ def _fitted(
         (network.still_logits(each.vectors, STILL_STEPS, STILL_DT), each.emotion) for each in held
     ]
     biases = {
-        THREE: operating_point(sets, grouping), SEVEN: np.zeros(len(FER_CLASSES), np.float32)
+        THREE: operating_point(sets, grouping), SEVEN: class_biases(sets)
     }
     temperatures = {
         THREE: calibrated_temperature([
             (softmax(one + biases[THREE]) @ grouping.matrix, grouping.to_label[emotion])
             for one, emotion in sets
         ]),
-        SEVEN: calibrated_temperature([(softmax(one), emotion) for one, emotion in sets]),
+        SEVEN: calibrated_temperature([
+            (softmax(one + biases[SEVEN]), emotion) for one, emotion in sets
+        ]),
     }
     return FittedStreaming(network, grouping, biases, temperatures, settings)
 

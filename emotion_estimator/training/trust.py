@@ -156,4 +156,3 @@ def _row(
             for branch, each in branch_figures(networks, seen).items()
         })
     return row
-

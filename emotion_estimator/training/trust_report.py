@@ -234,4 +234,3 @@ def tables(trust: Mapping[str, Any]) -> dict[str, str]:
 
 def _share(value: float | None) -> str:
     return '-' if value is None else f'{value:.3f}'
-

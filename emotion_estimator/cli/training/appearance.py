@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -48,8 +49,9 @@ def appearance(
     seen = outlines(stills, Places(data, teacher, cache, models), processes, names)[chosen]
     matrices = still_matrices(landmarks_in_stills(seen.landmarks), seen.found)
     settings, variation = AppearanceSettings(), CropVariation()
-    changes = {'seed': seed} if epochs is None else {'seed': seed, 'epochs': epochs}
-    training = AppearanceFit(**changes)
+    training = AppearanceFit(seed=seed)
+    if epochs is not None:
+        training = replace(training, epochs=epochs)
     table = run_appearance(
         run, stills, matrices, seen.found, sources, load_grouping(grouping, config), settings,
         training, variation,

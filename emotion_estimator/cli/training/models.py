@@ -75,7 +75,7 @@ def fit(
 
 
 def _fit_streaming(
-    run: Path, config: Path | None, grouping: str, changes: dict[str, int | None]
+    run: Path, config: Path | None, grouping: str, changes: dict[str, Any]
 ) -> None:
     from emotion_estimator.training.sequences import SequenceSettings
     from emotion_estimator.training.streaming_fit import FitSettings
