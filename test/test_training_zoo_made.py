@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from emotion_estimator.zoo.made_shapes import Shapes, in_picture, own_frame
 from emotion_estimator.zoo.made_still import StillFace
 from emotion_estimator.zoo.video_set import SetChoice, open_set
 
+LANDMARK_SOURCE = made_people._outlines
 SMALL = MadeSettings(people=8, seconds=0.6, rate=10, size=96)
 #: A face's points about (24, 24), those of the cheeks and eyes where they belong.
 POINTS = np.random.default_rng(5).uniform(8, 40, (478, 3)).astype(np.float32)
@@ -50,19 +52,26 @@ def made_stills(each: int = 8) -> Stills:
     )
 
 
-@pytest.fixture
-def seen(monkeypatch) -> list[int]:
+def outlines(stills, rows, teacher, cache, processes):
     """Stand in for the landmark source: every still but each fifth has the same face, moved."""
-    rows_seen: list[int] = []
+    rng = np.random.default_rng(2)
+    points = POINTS + rng.normal(scale=0.3, size=(len(rows), 478, 3)).astype(np.float32)
+    return points, rows % 5 != 4
 
-    def outlines(stills, rows, teacher, cache, processes):
-        rows_seen.extend(rows.tolist())
-        rng = np.random.default_rng(2)
-        points = POINTS + rng.normal(scale=0.3, size=(len(rows), 478, 3)).astype(np.float32)
-        return points, rows % 5 != 4
 
-    monkeypatch.setattr(made_people, '_outlines', outlines)
-    return rows_seen
+@pytest.fixture(scope='module', autouse=True)
+def stand_in():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(made_people, '_outlines', outlines)
+        yield
+
+
+@pytest.fixture(scope='module')
+def made_once(tmp_path_factory) -> Path:
+    """Return the folder of a set that was made at once; not to be changed."""
+    folder = tmp_path_factory.mktemp('made') / 'set'
+    made.make_set(made_stills(), folder, SMALL, folder.parent, processes=here)
+    return folder
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
@@ -70,16 +79,15 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_set_has_every_class_subjects_and_what_happens(tmp_path, seen):
+def test_a_set_has_every_class_subjects_and_what_happens(made_once):
     stills = made_stills()
-    table = made.make_set(stills, tmp_path / 'set', SMALL, tmp_path, processes=here)
-    said = json.loads((tmp_path / 'set' / 'made.json').read_text())
+    said = json.loads((made_once / 'made.json').read_text())
     assert said['seed'] == 11
     assert said['people'] == 8
-    found = load_clips(table)
+    found = load_clips(made_once / 'clips.csv')
     assert found.problems == ()
     assert found.classes == tuple(sorted(FER_CLASSES))
-    rows = rows_of(tmp_path / 'set')
+    rows = rows_of(made_once)
     by_subject: dict[str, list[str]] = {}
     for row in rows:
         by_subject.setdefault(row['subject'], []).append(row['label'])
@@ -93,51 +101,49 @@ def test_a_set_has_every_class_subjects_and_what_happens(tmp_path, seen):
         assert sorted(labels) == (sorted(FER_CLASSES) if own == 'neutral' else [own, own])
     for row in rows:
         assert (row['onset'] == '') == (row['label'] == 'neutral')
-    video = VideoFile(tmp_path / 'set' / rows[-1]['clip'])
+    video = VideoFile(made_once / rows[-1]['clip'])
     frames = list(video.frames())
     assert len(frames) == 6
     assert frames[0].image.shape == (96, 96, 3)
-    with (tmp_path / 'set' / 'strength.csv').open() as file:
+    with (made_once / 'strength.csv').open() as file:
         strengths = list(csv.DictReader(file))
     assert len(strengths) == 6 * len(rows)
     neutral = {row['clip'] for row in rows if row['label'] == 'neutral'}
     assert not any(float(one['strength']) for one in strengths if one['clip'] in neutral)
 
 
-def test_the_seed_decides_everything_and_an_interrupted_set_continues(tmp_path, seen):
+def test_the_seed_decides_everything_and_an_interrupted_set_continues(tmp_path, made_once):
     def interrupted(work, tasks):
-        yield 0, work(tasks[0])
+        yield 1, work(tasks[1])
         raise KeyboardInterrupt
 
-    stills = made_stills()
     with pytest.raises(KeyboardInterrupt):
-        made.make_set(stills, tmp_path / 'a', SMALL, tmp_path, processes=interrupted)
-    assert not (tmp_path / 'a' / 'clips.csv').exists()
-    first = {path: path.stat().st_mtime_ns for path in (tmp_path / 'a' / 'clips').iterdir()}
-    assert len(first) == 14
-    made.make_set(stills, tmp_path / 'a', SMALL, tmp_path, processes=here)
+        made.make_set(made_stills(), tmp_path, SMALL, tmp_path / 'cache', processes=interrupted)
+    assert not (tmp_path / 'clips.csv').exists()
+    first = {path: path.stat().st_mtime_ns for path in (tmp_path / 'clips').iterdir()}
+    assert len(first) == 2
+    made.make_set(made_stills(), tmp_path, SMALL, tmp_path / 'cache', processes=here)
     assert all(path.stat().st_mtime_ns == at for path, at in first.items())
-    made.make_set(stills, tmp_path / 'b', SMALL, tmp_path, processes=here)
-    assert rows_of(tmp_path / 'a') == rows_of(tmp_path / 'b')
-    for name in (row['clip'] for row in rows_of(tmp_path / 'a')[-2:]):
-        a, b = (list(VideoFile(tmp_path / part / name).frames()) for part in 'ab')
+    assert rows_of(tmp_path) == rows_of(made_once)
+    for name in (row['clip'] for row in rows_of(tmp_path)[-2:]):
+        a, b = (list(VideoFile(folder / name).frames()) for folder in (tmp_path, made_once))
         assert all((x.image == y.image).all() for x, y in zip(a, b))
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path, seen):
-    made.make_set(made_stills(), tmp_path, SMALL, tmp_path / 'cache', processes=here)
-    other = MadeSettings(people=9, seconds=0.6, rate=10, size=96)
-    with pytest.raises(InputError, match='holds a set that was made otherwise'):
-        made.make_set(made_stills(), tmp_path, other, tmp_path / 'cache', processes=here)
+def test_a_folder_of_something_else_is_refused(tmp_path, made_once):
+    def refused(says: str, settings: MadeSettings = SMALL) -> None:
+        with pytest.raises(InputError, match=says):
+            made.make_set(made_stills(), tmp_path, settings, tmp_path / 'cache', processes=here)
+
+    shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
+    refused('holds a set that was made otherwise', replace(SMALL, people=9))
     (tmp_path / 'made.json').write_text('{')
-    with pytest.raises(InputError, match='is damaged'):
-        made.make_set(made_stills(), tmp_path, SMALL, tmp_path / 'cache', processes=here)
+    refused('is damaged')
     (tmp_path / 'made.json').unlink()
-    with pytest.raises(InputError, match='holds other files'):
-        made.make_set(made_stills(), tmp_path, SMALL, tmp_path / 'cache', processes=here)
+    refused('holds other files')
 
 
-def test_stills_without_a_neutral_face_are_refused(tmp_path, seen):
+def test_stills_without_a_neutral_face_are_refused(tmp_path):
     stills = made_stills()
     stills.usage[stills.emotion == FER_CLASSES.index('neutral')] = TRAINING
     with pytest.raises(InputError, match='no neutral face that is found'):
@@ -246,8 +252,9 @@ def test_settings_that_cannot_be_are_refused(wrong):
 
 
 @needs_face_mesh
-def test_a_landmark_source_finds_the_made_faces_and_what_they_express(tmp_path):
-    few = MadeSettings(people=3, seconds=1.2, rate=10, size=192)
+def test_a_landmark_source_finds_the_made_faces_and_what_they_express(tmp_path, monkeypatch):
+    monkeypatch.setattr(made_people, '_outlines', LANDMARK_SOURCE)
+    few = MadeSettings(people=3, seconds=0.9, rate=10, size=192)
     made.make_set(made_set.make(60, 3), tmp_path / 'set', few, tmp_path, processes=here)
     chosen = SetChoice(tmp_path / 'set', by='clip', frames=FrameSettings(
         rate=0, side=32, max_faces=1, source='face_mesh'

@@ -10,6 +10,7 @@ from zoo_tracks import made_tracks
 
 from emotion_estimator.zoo.figures import comparison_chart, confusions_chart
 from emotion_estimator.zoo.moments import moments
+from emotion_estimator.zoo.ordering import in_words, papers_order
 from emotion_estimator.zoo.reports import (
     clip_accuracy,
     comparisons,
@@ -18,7 +19,7 @@ from emotion_estimator.zoo.reports import (
     measures,
     one_against_rest,
     page,
-    papers_order,
+    right_by_clip,
     second_most_likely,
     table,
 )
@@ -76,6 +77,7 @@ def test_flips_are_counted_within_clips_only():
     assert flips_per_second(found, asked) == pytest.approx(2 / 2)
     assert clip_accuracy(found, asked) == 1.0
     assert clip_accuracy(found[:, ::-1], asked) == 0.0
+    assert right_by_clip(found, asked) == [('s0', round(8 / 11, 4)), ('s0', 1.0)]
 
 
 def test_table_says_where_nothing_is_known():
@@ -111,6 +113,26 @@ def test_papers_order_is_told_either_way():
     levels['statistics'] = 0.7
     assert not papers_order({n: result(n, score) for n, score in levels.items()})['holds']
     assert papers_order({'frame': result('frame')}) is None
+
+
+def test_order_says_how_sure_it_is():
+    def clips(*shares: float) -> list:
+        return [(f's{number // 2}', share) for number, share in enumerate(shares)]
+
+    run = {
+        'frame': result('frame', 0.4, by_clip=clips(0.1, 0.2, 0.3, 0.4, 0.3, 0.2)),
+        # Better by as much on each clip: sure. Then better on one subject, worse on another.
+        'mean': result('mean', 0.5, by_clip=clips(0.3, 0.4, 0.5, 0.6, 0.5, 0.4)),
+        'lstm': result('lstm', 0.6, by_clip=clips(0.9, 1.0, 0.1, 0.2, 0.5, 0.4)),
+    }
+    order = papers_order(run)
+    sure, unsure = order['steps']
+    assert (sure['difference'], sure['low'], sure['high']) == (0.2, 0.2, 0.2)
+    assert unsure['low'] < 0 < unsure['high']
+    assert unsure['difference'] == pytest.approx(0.2 / 3, abs=1e-3)
+    says = in_words(order)
+    assert says.count('do not tell the two apart') == 1
+    assert 'From per frame to aggregation accuracy changes by +0.200 (+0.200 to +0.200' in says
 
 
 def test_page_names_what_failed_and_what_was_left_out():

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
+import yaml
 
 for module in ('tensorflow', 'tf_keras', 'sklearn'):
     pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
 
 from click.testing import CliRunner
-from zoo_models import tiny_catalog
-from zoo_tracks import CLASSES, made_tracks
+from zoo_models import tiny_catalog, tiny_model, tiny_place
+from zoo_tracks import CLASSES, made_track, made_tracks
 
+from emotion_estimator.cli.zoo.models import run as run_verb
 from emotion_estimator.cli.zoo.models import structure
 from emotion_estimator.errors import InputError
 from emotion_estimator.zoo import run as run_module
@@ -85,6 +89,54 @@ def test_a_model_that_cannot_be_is_named_and_the_others_go_on(tmp_path):
     assert '- stcnn: ' in (tmp_path / PAGE).read_text()
     with pytest.raises(InputError, match='no model could be measured'):
         run(video(), catalog, 'stcnn', tmp_path, settings)
+
+
+def test_clips_too_short_or_without_a_face_are_noted(tmp_path):
+    place = tiny_place(tmp_path)
+    model = tiny_model('microx', place)
+    whole, hidden = made_tracks(1, 12)
+    hidden = replace(hidden, found=np.arange(12) == 0)
+    short = made_track('happy', 's7', 3)
+    assert set(model.windows_of([whole, hidden, short]).track) == {0, 2}
+    model.windows_of([whole, hidden, short])
+    assert place.notes == [
+        'microx learns without 1 clips without a whole window: s0_sad_0 shows the face too rarely '
+        'in each 4 frames',
+        'microx repeats the last frame of 1 clips without a whole window: s7_happy_0',
+    ]
+
+
+def test_what_keras_or_scikit_learn_refuse_is_named_too(tmp_path, monkeypatch):
+    real = run_module.build
+
+    def broken(entry, place):
+        if entry.name == 'lstm':
+            raise ValueError('negative dimension\nin layer x')
+        return real(entry, place)
+
+    monkeypatch.setattr(run_module, 'build', broken)
+    settings = RunSettings(hop=5, covered=False, timed=False, progress=False)
+    failed, done = run(video(), tiny_catalog(), 'lstm,ours', tmp_path, settings)
+    assert failed['failed'] == 'negative dimension'
+    assert done['accuracy'] >= 0
+
+
+def test_the_verb_prints_the_table_and_what_was_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr('emotion_estimator.cli.zoo.models.opened', lambda **_: video())
+    (tmp_path / 'models.yaml').write_text(yaml.safe_dump({'models': {
+        'shipped': {'kind': 'shipped'}, 'odd': {'kind': 'microx', 'paper': {'parts': ['ear']}},
+    }}))
+    options = ['--data', str(tmp_path), '--run', str(tmp_path / 'out'), '--models-config',
+               str(tmp_path / 'models.yaml'), '--models', 'odd,shipped', '--hop', '4']
+    result = CliRunner().invoke(run_verb, options, catch_exceptions=False)
+    assert "not measured: odd: a face has no part 'ear'" in result.output
+    (row,) = [line for line in result.output.splitlines() if line.startswith('shipped ')]
+    assert result.output.splitlines()[-1] == str(tmp_path / 'out' / PICTURE)
+    (one,) = json.loads((tmp_path / 'out' / TABLE).read_text())['models'][1:]
+    assert one['bytes'] > 100_000 and one['ms_per_frame'] > 0
+    assert f'{one["accuracy"]:.3f}' in row
+    said = json.loads(CliRunner().invoke(run_verb, [*options, '--json']).stdout)
+    assert said[1]['confusion_matrix'] == one['confusion_matrix']
 
 
 def test_names_and_groups():

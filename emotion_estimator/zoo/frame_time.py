@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from emotion_estimator.perception.appearance import AppearanceNetwork
+from emotion_estimator.perception.classifier import EmotionClassifier
+from emotion_estimator.perception.face_crop import crop
 from emotion_estimator.perception.window_classifier import WindowClassifier
 from emotion_estimator.zoo.frames import FaceTrack
-from emotion_estimator.zoo.ours import Shipped
 
 #: Frames that are timed, after some that are not, and seconds after which it is enough.
 _FRAMES, _BEFORE, _ENOUGH = 40, 3, 20.0
@@ -35,25 +37,31 @@ def frame_time(card: Path, track: FaceTrack) -> float:
     return _median(step)
 
 
-def shipped_time(model: Shipped, track: FaceTrack) -> float:
-    """Return the median milliseconds that the shipped classifier takes for one more frame."""
-    recognizer = model.recognizer
-    seconds = np.full((1, 1), 1 / model.place.rate, np.float32)
-    return _median(
-        lambda number: recognizer.sequences(
-            track.blendshapes[None, number % len(track), None], seconds
-        )
-    )
+def shipped_time(models: Path, track: FaceTrack, rate: float) -> float:
+    """Return the median milliseconds that this package's own networks take for one more frame.
+
+    :param models: their folder.
+    :raises ModelError: it holds no networks that run.
+    """
+    classifier = EmotionClassifier.load(models / 'emotion_lstm.json')
+    card = models / 'appearance.json'
+    appearance = AppearanceNetwork.load(card) if card.is_file() else None
+    state = classifier.initial_state()
+
+    def step(number: int) -> None:
+        nonlocal state
+        frame = number % len(track)
+        embedding = None
+        if appearance is not None:
+            embedding = appearance(crop(track.crops[frame], track.landmarks[frame]))
+        _, state = classifier(track.blendshapes[frame], state, 1 / rate, embedding)
+
+    return _median(step)
 
 
-def shipped_bytes(model: Shipped) -> int:
-    """Return the size of the shipped weights that it reads."""
-    from emotion_estimator.model_card import models_dir
-
-    folder = model.place.models or models_dir()
-    files = [folder / 'emotion_lstm.tflite']
-    if model.place.shared.get('embeddings') is not None:
-        files.append(folder / 'appearance.tflite')
+def shipped_bytes(models: Path) -> int:
+    """Return the size of this package's own weights."""
+    files = (models / 'emotion_lstm.tflite', models / 'appearance.tflite')
     return sum(path.stat().st_size for path in files if path.is_file())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from emotion_estimator.training.streaming_recognizer import StreamingRecognizer
 from emotion_estimator.zoo.catalog import Entry
 from emotion_estimator.zoo.fitting import Floats
 from emotion_estimator.zoo.frames import FaceTrack
-from emotion_estimator.zoo.inputs import ENCODING, Input
+from emotion_estimator.zoo.inputs import EMBEDDING as EMBEDDING_INPUT
 from emotion_estimator.zoo.inputs import SHAPES as SHAPES_INPUT
+from emotion_estimator.zoo.inputs import Input
 from emotion_estimator.zoo.model import NetworkModel, Networks, Place, Split, ZooModel
 from emotion_estimator.zoo.options import FitSettings, read
 from emotion_estimator.zoo.structure import Layer
@@ -44,6 +45,7 @@ class Embeddings:
         :raises ModelError: the folder has none.
         """
         self._embed = Embedder(folder / 'appearance.json')
+        self.sha256 = self._embed.sha256
         self._known: dict[tuple[FaceTrack, bool], Floats] = {}
 
     def __call__(self, track: FaceTrack, covered: bool = False) -> Floats:
@@ -102,7 +104,7 @@ class Ours(NetworkModel):
             raise InputError(f'{entry.name} needs the appearance network (models/appearance.json)')
         inputs = [Input(SHAPES_INPUT)]
         if self._embeddings is not None:
-            inputs.append(Input(ENCODING, size=EMBEDDING))
+            inputs.append(Input(EMBEDDING_INPUT, size=EMBEDDING))
         super().__init__(
             entry, place, self.settings.window, inputs, self.settings.fit, self.settings.overlap
         )
@@ -153,16 +155,11 @@ class Ours(NetworkModel):
         super().load()
 
     def networks(self) -> Networks:
-        """Return the network over blendshapes alone.
-
-        :raises InputError: it reads embeddings; with these it ships through ``training``.
-        """
-        if self._embeddings is not None:
-            raise InputError(
-                f'{self.name} with embeddings ships through "emotion-estimator training"; export '
-                'ours:blendshapes'
-            )
-        return super().networks()
+        """Return the network over windows; embeddings are the shipped appearance network's."""
+        found = super().networks()
+        if self._embeddings is None:
+            return found
+        return replace(found, appearance=self._embeddings.sha256)
 
     def _rows(self, track: FaceTrack) -> Floats:
         return vectors(track, self._embeddings)
@@ -172,6 +169,13 @@ def vectors(track: FaceTrack, embeddings: Embeddings | None, covered: bool = Fal
     """Return what is known of a track's faces, (T, 118)."""
     embedded = embeddings(track, covered) if embeddings is not None else None
     return face_vectors(track.blendshapes, embedded)
+
+
+def streams(model: ZooModel) -> bool:
+    """Say whether a robot runs a model as it runs the shipped networks, a step a frame."""
+    return isinstance(model, Shipped) or (
+        isinstance(model, Ours) and model.inputs[-1].kind == EMBEDDING_INPUT
+    )
 
 
 class FaceRows(keras.layers.Layer):
@@ -222,8 +226,7 @@ class Shipped(ZooModel):
         """
         if self._recognizer is None:
             self._recognizer = StreamingRecognizer(_classifier(self.place, self.classes))
-            if hasattr(EmotionClassifier, 'step'):
-                self._embeddings = embeddings_of(self.place)
+            self._embeddings = embeddings_of(self.place)
         return self._recognizer
 
     def fit(self, split: Split) -> list[dict[str, Any]]:
@@ -280,11 +283,7 @@ def _classifier(place: Place, classes: tuple[str, ...]) -> EmotionClassifier:
     card = place.models / 'emotion_lstm.json' if place.models else None
     told: list[tuple[str, ...]] = []
     for vocabulary in ('three', 'seven'):
-        try:
-            classifier = EmotionClassifier.load(card, vocabulary=vocabulary)
-        except TypeError:
-            # A version of this package that tells three labels only.
-            classifier = EmotionClassifier.load(card)
+        classifier = EmotionClassifier.load(card, vocabulary=vocabulary)
         told.append(classifier.labels)
         if set(classes) <= set(classifier.labels):
             return classifier

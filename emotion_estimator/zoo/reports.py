@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.training.scores import classification
+from emotion_estimator.zoo.ordering import in_words, papers_order
 from emotion_estimator.zoo.windows import Windows
 
 Floats = NDArray[np.float32]
@@ -81,6 +82,15 @@ def flips_per_second(found: Floats, asked: Windows) -> float:
         flips += int((np.diff(said[rows]) != 0).sum())
         seconds += float(times[-1] - times[0])
     return flips / seconds if seconds > 0 else 0.0
+
+
+def right_by_clip(found: Floats, asked: Windows) -> list[tuple[str, float]]:
+    """Return each track's subject, and the share of its moments that are right."""
+    right = found.argmax(axis=1) == asked.labels
+    return [
+        (asked.tracks[track].clip.subject, round(float(right[asked.track == track].mean()), 4))
+        for track in np.unique(asked.track)
+    ]
 
 
 def clip_accuracy(found: Floats, asked: Windows) -> float:
@@ -173,33 +183,6 @@ def comparisons(results: Mapping[str, Result]) -> list[tuple[str, list[str], lis
     return found
 
 
-#: Models that the papers put in order: per frame, aggregation, sequences (seed 004, 3.3).
-ORDER = (
-    ('per frame', ('frame',)),
-    ('aggregation', ('mean', 'weighted', 'statistics', 'statistics:mlp')),
-    ('sequence', ('lstm', 'deep-lstm', 'bi-lstm')),
-)
-
-
-def papers_order(results: Mapping[str, Result]) -> dict[str, Any] | None:
-    """Say whether sequence models are above aggregation above single frames, as seed 004 found.
-
-    :param results: by model.
-    :returns: the best macro-F1 of each level, its model, and ``holds``; None where a level was not
-        run.
-    """
-    best: dict[str, dict[str, Any]] = {}
-    for level, names in ORDER:
-        run = [(results[name]['macro_f1'], name) for name in names
-               if 'macro_f1' in results.get(name, {})]
-        if not run:
-            return None
-        score, name = max(run)
-        best[level] = {'model': name, 'macro_f1': score}
-    scores = [one['macro_f1'] for one in best.values()]
-    return {'levels': best, 'holds': scores[0] < scores[1] < scores[2]}
-
-
 def page(results: Sequence[Result], facts: Mapping[str, Any], picture: str) -> str:
     """Return the report in Markdown.
 
@@ -219,14 +202,8 @@ def page(results: Sequence[Result], facts: Mapping[str, Any], picture: str) -> s
         ))
     order = papers_order(by_name)
     if order:
-        levels = ', '.join(
-            f'{level} {one["macro_f1"]:.3f} ({one["model"]})'
-            for level, one in order['levels'].items()
-        )
-        says = 'holds here' if order['holds'] else 'does **not** hold here'
         parts.append(
-            '## Sequence models above aggregation above single frames?\n\n'
-            f"Seed 004's ordering {says}; best macro-F1 of each level: {levels}."
+            f'## Sequence models above aggregation above single frames?\n\n{in_words(order)}'
         )
     for title, head, rows in comparisons(by_name):
         parts.append(f'## {title}\n\n{markdown(head, rows)}')

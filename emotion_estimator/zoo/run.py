@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emotion_estimator.errors import EmotionEstimatorError, InputError
+from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
+from emotion_estimator.model_card import models_dir
 from emotion_estimator.training.legacy_keras import tf
 from emotion_estimator.zoo.building import build
 from emotion_estimator.zoo.catalog import Catalog, Entry
@@ -19,14 +20,15 @@ from emotion_estimator.zoo.figures import comparison_chart, confusions_chart
 from emotion_estimator.zoo.frame_time import frame_time, shipped_bytes, shipped_time
 from emotion_estimator.zoo.model import Place, Split, ZooModel
 from emotion_estimator.zoo.moments import moments
-from emotion_estimator.zoo.ours import Shipped
+from emotion_estimator.zoo.ordering import papers_order
+from emotion_estimator.zoo.ours import streams
 from emotion_estimator.zoo.reports import (
     Result,
     clip_accuracy,
     flips_per_second,
     measures,
     page,
-    papers_order,
+    right_by_clip,
     strengths,
 )
 from emotion_estimator.zoo.structure import in_print
@@ -38,6 +40,11 @@ PICTURE, PAGE, TABLE = 'zoo.png', 'zoo.md', 'zoo.json'
 
 #: Of a made clip's expression: from here on it can be seen.
 _STRONG = 0.5
+#: What ends a model but not the run: bad settings or data (Keras and scikit-learn say ValueError),
+#: a package or memory that lacks.
+_FAILURES = (
+    EmotionEstimatorError, ImportError, MemoryError, ValueError, ArithmeticError, tf.errors.OpError
+)
 
 
 @dataclass(frozen=True)
@@ -93,14 +100,13 @@ def run(
             print(f'{number}/{len(entries)} {entry.name}: {entry.says}', flush=True)
         try:
             result = _result(entry, place, video, split, settings, folder)
-        except (
-            EmotionEstimatorError, ImportError, MemoryError, tf.errors.ResourceExhaustedError
-        ) as error:
+        except _FAILURES as error:
             result = {
                 'model': entry.name, 'says': entry.says, 'kind': entry.kind,
-                'failed': str(error) or 'not enough memory',
+                'failed': first_line(error),
             }
             _LOG.warning('%s: %s', entry.name, result['failed'])
+            _LOG.debug('why %s failed', entry.name, exc_info=True)
         results.append(result)
         write_report(results, video, place, settings, folder)
     if all('failed' in one for one in results):
@@ -115,7 +121,8 @@ def write_report(
     done = [one for one in results if 'accuracy' in one]
     title = f'{settings.name}: {len(video.tracks["test"])} test clips, {settings.size} models'
     if done:
-        (folder / PICTURE).write_bytes(comparison_chart(done, title))
+        chance = 1 / len(video.classes)
+        (folder / PICTURE).write_bytes(comparison_chart(done, title, chance))
     facts = {
         'facts': [
             f'Clips of {settings.name}, {video.rate:g} frames per second. '
@@ -126,7 +133,8 @@ def write_report(
             f'Models: {settings.size}. Each is asked at the same moments, every '
             f"{settings.hop} frame(s) of the test clips, with its window ending there; the clip's "
             'label is the truth. Milliseconds: cutting its inputs and running its TFLite file for '
-            'one more frame on one core, median, without the search for landmarks that all need.',
+            'one more frame on one core, median, without the search for landmarks that all need. '
+            'Ours and shipped: the shipped networks, which have the same layers.',
         ],
         'notes': [*video.warnings, *place.notes],
         'problems': list(video.problems),
@@ -174,6 +182,7 @@ def _measured(model: ZooModel, video: VideoSet, settings: RunSettings, folder: P
         'model': model.name, 'says': model.entry.says, 'kind': model.entry.kind,
         'window': model.window, **measures(found, asked.labels, video.classes),
         'clip_accuracy': round(clip_accuracy(found, asked), 4),
+        'by_clip': right_by_clip(found, asked),
         'flips_per_second': round(flips_per_second(found, asked), 4),
         'parameters': model.parameters, 'bytes': None, 'ms_per_frame': None,
         'covered_accuracy': None, 'note': model.cover_unseen,
@@ -193,17 +202,20 @@ def _measured(model: ZooModel, video: VideoSet, settings: RunSettings, folder: P
         result['covered_accuracy'] = covered['accuracy']
         result['covered_macro_f1'] = covered['macro_f1']
     if settings.timed:
-        _time(model, video, result, folder)
+        _time(model, video, result, settings, folder)
     return result
 
 
-def _time(model: ZooModel, video: VideoSet, result: Result, folder: Path) -> None:
+def _time(
+    model: ZooModel, video: VideoSet, result: Result, settings: RunSettings, folder: Path
+) -> None:
     """Put size and time of the exported model into its result; say why there are none."""
     track = max(video.tracks['test'], key=len)
     try:
-        if isinstance(model, Shipped):
-            result['bytes'] = shipped_bytes(model)
-            result['ms_per_frame'] = round(shipped_time(model, track), 3)
+        if streams(model):
+            models = settings.models or models_dir()
+            result['bytes'] = shipped_bytes(models)
+            result['ms_per_frame'] = round(shipped_time(models, track, video.rate), 3)
             return
         card = export(model, folder / 'exported', int(track.crops.shape[1]), {
             key: result[key] for key in ('accuracy', 'macro_f1', 'flips_per_second', 'n')
