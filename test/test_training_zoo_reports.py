@@ -77,7 +77,7 @@ def test_flips_are_counted_within_clips_only():
     assert flips_per_second(found, asked) == pytest.approx(2 / 2)
     assert clip_accuracy(found, asked) == 1.0
     assert clip_accuracy(found[:, ::-1], asked) == 0.0
-    assert right_by_clip(found, asked) == [('s0', round(8 / 11, 4)), ('s0', 1.0)]
+    assert right_by_clip(found, asked) == [['s0', round(8 / 11, 4)], ['s0', 1.0]]
 
 
 def test_table_says_where_nothing_is_known():

@@ -171,13 +171,6 @@ def vectors(track: FaceTrack, embeddings: Embeddings | None, covered: bool = Fal
     return face_vectors(track.blendshapes, embedded)
 
 
-def streams(model: ZooModel) -> bool:
-    """Say whether a robot runs a model as it runs the shipped networks, a step a frame."""
-    return isinstance(model, Shipped) or (
-        isinstance(model, Ours) and model.inputs[-1].kind == EMBEDDING_INPUT
-    )
-
-
 class FaceRows(keras.layers.Layer):
     """Blendshapes (N, L, 52), perhaps embeddings (N, L, 64), as rows (N, L, 118)."""
 

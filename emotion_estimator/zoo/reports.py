@@ -84,11 +84,11 @@ def flips_per_second(found: Floats, asked: Windows) -> float:
     return flips / seconds if seconds > 0 else 0.0
 
 
-def right_by_clip(found: Floats, asked: Windows) -> list[tuple[str, float]]:
+def right_by_clip(found: Floats, asked: Windows) -> list[list[Any]]:
     """Return each track's subject, and the share of its moments that are right."""
     right = found.argmax(axis=1) == asked.labels
     return [
-        (asked.tracks[track].clip.subject, round(float(right[asked.track == track].mean()), 4))
+        [asked.tracks[track].clip.subject, round(float(right[asked.track == track].mean()), 4)]
         for track in np.unique(asked.track)
     ]
 

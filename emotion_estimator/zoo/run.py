@@ -21,7 +21,7 @@ from emotion_estimator.zoo.frame_time import frame_time, shipped_bytes, shipped_
 from emotion_estimator.zoo.model import Place, Split, ZooModel
 from emotion_estimator.zoo.moments import moments
 from emotion_estimator.zoo.ordering import papers_order
-from emotion_estimator.zoo.ours import streams
+from emotion_estimator.zoo.ours import Shipped
 from emotion_estimator.zoo.reports import (
     Result,
     clip_accuracy,
@@ -134,7 +134,7 @@ def write_report(
             f"{settings.hop} frame(s) of the test clips, with its window ending there; the clip's "
             'label is the truth. Milliseconds: cutting its inputs and running its TFLite file for '
             'one more frame on one core, median, without the search for landmarks that all need. '
-            'Ours and shipped: the shipped networks, which have the same layers.',
+            'The shipped networks take a step for it, the others run their whole window.',
         ],
         'notes': [*video.warnings, *place.notes],
         'problems': list(video.problems),
@@ -212,7 +212,7 @@ def _time(
     """Put size and time of the exported model into its result; say why there are none."""
     track = max(video.tracks['test'], key=len)
     try:
-        if streams(model):
+        if isinstance(model, Shipped):
             models = settings.models or models_dir()
             result['bytes'] = shipped_bytes(models)
             result['ms_per_frame'] = round(shipped_time(models, track, video.rate), 3)
