@@ -147,9 +147,10 @@ class EstimatorSettings:
     )
     model: str = setting(
         '',
-        'JSON card of a model that `emotion-estimator zoo run` exported, to run in place of the '
-        'shipped networks (docs/zoo.md); branches and vocabulary do not count then. Empty is '
-        'the shipped networks',
+        'JSON card of a model that `emotion-estimator zoo run` exported (docs/zoo.md), to run in '
+        'place of the shipped networks: its labels are told. branches and vocabulary do not count '
+        'then; abstain_below does, and neutral_baseline where it reads blendshapes. Empty is the '
+        'shipped networks',
     )
     abstain_below: float = setting(
         0.0,

@@ -183,6 +183,7 @@ _POLICY_FIELDS: dict[str, Callable[[object, str], Any]] = {
 }
 _RULE_FIELDS: dict[str, Callable[[object, str], Any]] = {
     'name': fields.text,
+    'emotion': fields.choices(EMOTIONS),
     'action': fields.choice(ACTIONS),
     'min_confidence': fields.number(0, 1),
     'held_for': fields.number(0.05, 600),

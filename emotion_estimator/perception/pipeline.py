@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from emotion_estimator.affect import affect
@@ -267,7 +266,10 @@ def _open_model(
 ) -> tuple[EmotionClassifier | WindowClassifier, Branches | WindowClassifier]:
     """Open the shipped networks, or the model that stands for them."""
     if settings.model:
-        window = WindowClassifier.load(Path(settings.model).expanduser())
+        default = EstimatorSettings()
+        if (settings.branches, settings.vocabulary) != (default.branches, default.vocabulary):
+            _LOG.warning('branches and vocabulary do not count: model is %s', settings.model)
+        window = WindowClassifier.load(settings.model)
         # It reads faces itself.
         return window, window
     classifier = EmotionClassifier.load(vocabulary=settings.vocabulary)

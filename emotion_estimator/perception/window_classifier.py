@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,37 +13,24 @@ from emotion_estimator.emotion import FloatArray
 from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.model_card import ModelCard
-from emotion_estimator.perception.face_parts import CUT, FACE, aligned_face, motion, part_image
-from emotion_estimator.tflite import open_interpreter
-
-#: The kind of its cards.
-KIND = 'window_classifier'
+from emotion_estimator.perception.appearance import AppearanceNetwork
+from emotion_estimator.perception.face_crop import crop as grey_crop
+from emotion_estimator.perception.face_parts import FACE, aligned_face, motion, part_image
+from emotion_estimator.perception.window_card import (
+    EMBEDDING,
+    ENCODING,
+    FLOW,
+    IMAGE,
+    KIND,
+    SHAPES,
+    WindowInput,
+    read_settings,
+)
+from emotion_estimator.perception.window_network import WindowNetwork, check_file
 
 #: Frames kept of a face, in windows: a camera that is so many times quicker than the model's rate
 #: still fills the window.
 _KEPT = 4
-
-
-@dataclass(frozen=True)
-class WindowInput:
-    """One input of a network, as its card declares it.
-
-    :param kind: ``image``, ``flow``, ``blendshapes`` or ``encoding``.
-    :param part: of an image: ``face`` or a part of it; ``side`` in pixels.
-    :param last: only the window's last frame.
-    """
-
-    kind: str
-    part: str = FACE
-    side: int = 0
-    colour: bool = True
-    size: int = 0
-    last: bool = False
-
-    @property
-    def name(self) -> str:
-        """Return the name of its tensor."""
-        return self.part if self.kind == 'image' else self.kind
 
 
 #: What is kept of one frame: each input's value.
@@ -102,41 +85,47 @@ class WindowClassifier:
     def __init__(self, card: ModelCard, runtime: str | None = None) -> None:
         """Open the weights of ``card``; see :meth:`load`."""
         self.labels, self.title, self.sha256 = card.labels, card.title, card.sha256
-        settings = card.settings
-        try:
-            if settings['cut'] != CUT:
-                raise ValueError(f"'cut' ({settings['cut']!r}; this code cuts {CUT!r})")
-            self.window, self.rate = int(settings['window']), float(settings['rate'])
-            self._side = int(settings['face_side'])
-            self._inputs = tuple(WindowInput(**one) for one in settings['inputs'])
-            frame: Mapping[str, Any] | None = settings.get('frame')
-            self._frame_input = WindowInput(**frame['input']) if frame else None
-            if self.window < 1 or not (math.isfinite(self.rate) and self.rate > 0):
-                raise ValueError("'window' and 'rate', which must be over 0")
-            frame_path = card.path.parent / str(frame['file']) if frame else None
-            frame_sha256 = str(frame['sha256']) if frame else ''
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ModelError(
-                f'card of {card.title} lacks or misstates the setting {first_line(error)}; '
-                'export the model again'
-            ) from error
-        self._network = _Network(card.path, self._inputs, len(card.labels), runtime)
-        self._frames: _Network | None = None
-        if frame_path is not None and self._frame_input is not None:
-            _check(frame_path, frame_sha256)
-            size = next((one.size for one in self._inputs if one.kind == 'encoding'), 0)
-            self._frames = _Network(frame_path, (self._frame_input,), size, runtime)
+        settings = read_settings(card)
+        self.window, self.rate = settings.window, settings.rate
+        self._side, self._inputs = settings.face_side, settings.inputs
+        shapes = {one.name: one.shape(self.window) for one in self._inputs}
+        self._network = WindowNetwork(card.path, shapes, len(card.labels), runtime)
+        self._read: WindowInput | None = None
+        if settings.frame is not None:
+            self._read, path = settings.frame.input, settings.frame.path
+            check_file(path, settings.frame.sha256)
+            [size] = [one.size for one in self._inputs if one.kind == ENCODING]
+            self._frames = WindowNetwork(
+                path, {self._read.name: self._read.shape(1)}, size, runtime
+            )
+        self._appearance: AppearanceNetwork | None = None
+        if any(one.kind == EMBEDDING for one in self._inputs):
+            self._appearance = AppearanceNetwork.load(None, runtime)
+            # Another network's numbers would be read as if they meant the same.
+            if self._appearance.sha256 != settings.appearance:
+                raise ModelError(
+                    f'{card.title} was trained with another appearance network than '
+                    f'{self._appearance.title}; train it again with this version'
+                )
         # Blendshapes alone need no picture.
-        self._looks = any(one.kind != 'blendshapes' for one in self._inputs)
+        self._looks = any(one.kind != SHAPES for one in self._inputs)
 
     @classmethod
-    def load(cls, card: Path, runtime: str | None = None) -> WindowClassifier:
-        """Load a model that ``emotion-estimator zoo export`` wrote.
+    def load(cls, card: Path | str, runtime: str | None = None) -> WindowClassifier:
+        """Load a model that ``emotion-estimator zoo run`` exported.
 
-        :param card: its JSON card.
-        :raises ModelError: card, weights and code do not fit together.
+        :param card: its JSON card; ``~`` is the home folder.
+        :raises ModelError: the card is not there; card, weights and code do not fit together; or
+            no runtime opens the weights.
         """
-        return cls(ModelCard.load(card, KIND), runtime)
+        try:
+            path = Path(card).expanduser()
+        except RuntimeError as error:
+            raise ModelError(
+                f'model card {str(card)!r} cannot be looked at ({first_line(error)}); give the '
+                'path of a JSON card'
+            ) from error
+        return cls(ModelCard.load(path, KIND), runtime)
 
     @property
     def expressions(self) -> tuple[str, ...]:
@@ -200,18 +189,19 @@ class WindowClassifier:
     def _value(
         self, one: WindowInput, crop: RgbImage, points: FloatArray, blendshapes: FloatArray
     ) -> Any:
-        if one.kind == 'blendshapes':
+        if one.kind == SHAPES:
             return np.asarray(blendshapes, np.float32)
-        if one.kind == 'flow':
+        if one.kind == FLOW:
             cut = part_image(crop, points, FACE, one.side)
             return cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY)
-        if one.kind == 'image':
+        if one.kind == IMAGE:
             return part_image(crop, points, one.part, one.side, one.colour)
-        if self._frames is None or self._frame_input is None:
-            raise InputError(f'{self.title} reads encodings, but its card names no network of them')
-        read = self._frame_input
-        pixels = part_image(crop, points, read.part, read.side, read.colour)
-        return self._frames({read.name: _scaled(pixels)})
+        if one.kind == EMBEDDING:
+            assert self._appearance is not None
+            return self._appearance(grey_crop(crop, points))
+        assert self._read is not None
+        pixels = part_image(crop, points, self._read.part, self._read.side, self._read.colour)
+        return self._frames({self._read.name: _scaled(pixels)})
 
     def _answer(self, seen: tuple[tuple[float, Values], ...], now: float) -> FloatArray:
         times = np.array([time for time, _ in seen])
@@ -220,7 +210,7 @@ class WindowClassifier:
         tensors = {}
         for number, one in enumerate(self._inputs):
             values = [frame[number] for frame in chosen]
-            if one.kind == 'flow':
+            if one.kind == FLOW:
                 tensors[one.name] = np.concatenate([
                     _flow(before, after) for before, after in pairwise(values)
                 ], axis=-1)
@@ -229,39 +219,6 @@ class WindowClassifier:
         raw = self._network(tensors)
         probabilities: FloatArray = raw / max(float(raw.sum()), 1e-9)
         return probabilities
-
-
-class _Network:
-    """One TFLite file, its inputs by name."""
-
-    def __init__(
-        self, path: Path, inputs: tuple[WindowInput, ...], size: int, runtime: str | None
-    ) -> None:
-        self._run: Any = open_interpreter(path, runtime)
-        details = self._run.get_input_details()
-        found = {str(one['name']).split(':')[0]: one for one in details}
-        output = self._run.get_output_details()[0]
-        names = sorted(one.name for one in inputs)
-        if sorted(found) != names or int(output['shape'][-1]) != size:
-            raise ModelError(
-                f'{path} reads {sorted(found)} and gives {int(output["shape"][-1])} numbers, its '
-                f'card says {names} and {size}; export the model again'
-            )
-        self._at = {name: (one['index'], tuple(one['shape'])) for name, one in found.items()}
-        self._output = output['index']
-
-    def __call__(self, tensors: Mapping[str, FloatArray]) -> FloatArray:
-        for name, values in tensors.items():
-            index, shape = self._at[name]
-            if (1, *values.shape) != shape:
-                raise ModelError(
-                    f'input {name} has shape {shape}, its card makes {(1, *values.shape)}; '
-                    'export the model again'
-                )
-            self._run.set_tensor(index, values[None])
-        self._run.invoke()
-        answer: FloatArray = self._run.get_tensor(self._output)[0]
-        return answer
 
 
 def _scaled(values: Any) -> FloatArray:
@@ -274,15 +231,3 @@ def _flow(before: Any, after: Any) -> FloatArray:
     if before is after:
         return np.zeros((*before.shape, 2), np.float32)
     return motion(before, after)
-
-
-def _check(path: Path, sha256: str) -> None:
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(
-            f'model file {str(path)!r} cannot be read ({error.strerror}); restore it beside its '
-            'card'
-        ) from error
-    if digest != sha256:
-        raise ModelError(f'model file {path} is not the one its card means; export the model again')

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.model_card import models_dir
 from emotion_estimator.perception.face_parts import CUT
-from emotion_estimator.perception.window_classifier import KIND
+from emotion_estimator.perception.window_card import KIND
 from emotion_estimator.training.legacy_keras import tf
 from emotion_estimator.training.quantize import FLOAT, converted
 from emotion_estimator.zoo.inputs import Input
@@ -43,6 +44,8 @@ def export(
             'sha256': hashlib.sha256(content).hexdigest(),
             'input': networks.frame_input.as_dict(),
         }
+    if networks.appearance:
+        settings['appearance_sha256'] = networks.appearance
     content = tflite(networks.window, networks.inputs, model.window)
     weights = folder / f'{name}.tflite'
     weights.write_bytes(content)
@@ -58,9 +61,14 @@ def export(
 
 
 def exported_bytes(card: Path) -> int:
-    """Return the size of an exported model's weights."""
+    """Return the size of an exported model's weights, the shipped ones that it reads included."""
     raw = json.loads(card.read_text())
-    return int(raw['bytes']) + int(raw['settings'].get('frame', {}).get('bytes', 0))
+    settings = raw['settings']
+    shipped = models_dir() / 'appearance.tflite' if 'appearance_sha256' in settings else None
+    return (
+        int(raw['bytes']) + int(settings.get('frame', {}).get('bytes', 0))
+        + (shipped.stat().st_size if shipped else 0)
+    )
 
 
 def tflite(network: Any, inputs: tuple[Input, ...], window: int) -> bytes:
@@ -74,5 +82,6 @@ def tflite(network: Any, inputs: tuple[Input, ...], window: int) -> bytes:
         input_signature=[
             tf.TensorSpec((1, *one.shape(window)), tf.float32, one.name) for one in inputs
         ],
+        autograph=False,
     )
     return converted(function.get_concrete_function(), FLOAT, lambda: ())

@@ -3,80 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError
-from emotion_estimator.perception.face_parts import FACE, PARTS, cover, motion, part_image
+from emotion_estimator.perception.face_parts import FACE, cover, motion, part_image
+from emotion_estimator.perception.window_card import EMBEDDING, ENCODING, FLOW, IMAGE, SHAPES
+from emotion_estimator.perception.window_card import WindowInput as Input
 from emotion_estimator.zoo.frames import FaceTrack
 from emotion_estimator.zoo.windows import Windows
 
 Floats = NDArray[np.float32]
 
-#: Pictures of a face or a part of it; stacked flow between frames; scores; what a network that
-#: reads single frames makes of each.
-IMAGE, FLOW, SHAPES, ENCODING = 'image', 'flow', 'blendshapes', 'encoding'
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input of a model.
-
-    :param kind: ``image`` (0 to 1), ``flow``, ``blendshapes`` or ``encoding``.
-    :param part: of an image: ``face`` or one of the parts.
-    :param side: of an image or a flow, in pixels.
-    :param size: of an encoding.
-    :param last: only the window's last frame, without an axis of time.
-    """
-
-    kind: str
-    part: str = FACE
-    side: int = 0
-    colour: bool = True
-    size: int = 0
-    last: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the part.
-
-        :raises InputError: a face has none of this name, or an image would have no pixels.
-        """
-        if self.part != FACE and self.part not in PARTS:
-            raise InputError(
-                f'a face has no part {self.part!r}; choose of {", ".join([*PARTS, FACE])}'
-            )
-        if self.kind in (IMAGE, FLOW) and self.side < 8:
-            raise InputError(f'{self.part}: a side of {self.side} pixels is too small; from 8 on')
-
-    @property
-    def name(self) -> str:
-        """Return what layers and cards call it."""
-        return self.part if self.kind == IMAGE else self.kind
-
-    def shape(self, window: int) -> tuple[int, ...]:
-        """Return its shape for a window of so many frames, without the batch."""
-        if self.kind == FLOW:
-            return (self.side, self.side, 2 * (window - 1))
-        time = () if self.last else (window,)
-        if self.kind == IMAGE:
-            return (*time, self.side, self.side, 3 if self.colour else 1)
-        return (*time, len(BLENDSHAPE_NAMES) if self.kind == SHAPES else self.size)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as cards have it."""
-        return asdict(self)
+__all__ = ['EMBEDDING', 'ENCODING', 'FLOW', 'IMAGE', 'SHAPES', 'Input', 'InputReader']
 
 
 class InputReader:
     """Gathers models' inputs from windows; what it cut out of a frame it keeps.
 
     :param inputs: in the model's order.
-    :param encode: for an ``encoding``: what becomes of all frames of a track, (T, size).
+    :param encode: for an ``encoding`` or ``embedding``: what becomes of all frames of a track,
+        (T, size).
     :param covered: with a face mask over mouth and nose. Blendshapes stay those of the open face.
     """
 
@@ -115,7 +65,7 @@ class InputReader:
     def _made(self, track: FaceTrack, one: Input) -> NDArray[Any]:
         if one.kind == SHAPES:
             return track.blendshapes
-        if one.kind == ENCODING:
+        if one.kind in (ENCODING, EMBEDDING):
             if self._encode is None:
                 raise InputError('encodings need a network that reads single frames')
             return self._encode(track, self._covered)
