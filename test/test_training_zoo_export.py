@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,28 +16,38 @@ for module in ('tensorflow', 'tf_keras', 'sklearn', 'ai_edge_litert'):
 from zoo_models import tiny_model, tiny_place, tiny_split
 from zoo_tracks import CLASSES, made_tracks
 
-from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator.errors import InputError
 from emotion_estimator.perception.window_classifier import WindowClassifier
 from emotion_estimator.zoo.export import export, exported_bytes
 from emotion_estimator.zoo.frame_time import frame_time
 from emotion_estimator.zoo.moments import moments
 
 TRACK = made_tracks(1, 8, first=9)[0]
-NAMES = ('microx', 'weighted', 'statistics', 'deep-lstm', 'bi-lstm', 'stcnn', 'fusenet', 'cnn-rnn',
-         'two-stream', 'stc-nlstm', 'ours')
+NAMES = ('microx', 'frame', 'weighted', 'statistics', 'mlp', 'deep-lstm', 'bi-lstm', 'stcnn',
+         'fusenet', 'cnn-rnn', 'two-stream', 'stc-nlstm', 'ours', 'fused')
+
+
+class Made:
+    """Trained and exported models, each made once."""
+
+    def __init__(self, folder):
+        self.folder, self.split = folder, tiny_split()
+        self.place = tiny_place(folder / 'models')
+        self._known = {}
+
+    def __call__(self, name):
+        if name not in self._known:
+            model = tiny_model(name, self.place)
+            # Decisions have nothing to learn beyond single frames.
+            assert len(model.fit(self.split)) == (name != 'weighted')
+            card = export(model, self.folder / 'exported', 32, {'accuracy': 0.5})
+            self._known[name] = model, card
+        return self._known[name]
 
 
 @pytest.fixture(scope='module')
 def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('zoo')
-    return tiny_place(folder), tiny_split(), folder
-
-
-def exported(made, name: str):
-    place, split, folder = made
-    model = tiny_model(name, place)
-    model.fit(split)
-    return model, export(model, folder / 'exported', 32, {'accuracy': 0.5})
+    return Made(tmp_path_factory.mktemp('zoo'))
 
 
 def values(classifier: WindowClassifier, frame: int):
@@ -56,11 +68,17 @@ def aligned(track):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_file_says_frame_by_frame_what_the_model_says(made, name):
-    model, card = exported(made, name)
+def test_learns_is_read_back_and_says_the_same_as_tflite(made, name):
+    model, card = made(name)
+    asked = moments([aligned(TRACK)], CLASSES, model.window)
+    expected = model.predict(asked)
+    np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-5)
+    # Models of the run share the one of single frames.
+    again = tiny_model(name, made.place)
+    again.load()
+    np.testing.assert_allclose(again.predict(asked), expected, atol=1e-6)
     classifier = WindowClassifier.load(card, 'ai_edge_litert')
     assert (classifier.labels, classifier.window) == (CLASSES, model.window)
-    expected = model.predict(moments([aligned(TRACK)], CLASSES, model.window))
     memory, found = classifier.initial_state(), []
     for frame in range(len(TRACK)):
         answer = classifier.step(values(classifier, frame), memory, 0.1)
@@ -70,8 +88,54 @@ def test_file_says_frame_by_frame_what_the_model_says(made, name):
     assert len(memory.seen) <= model.window + 1
 
 
+#: Reads a track and cards; writes what each runtime says of the last frame.
+ELSEWHERE = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from emotion_estimator.perception.window_classifier import WindowClassifier
+track, *cards = sys.argv[1:]
+found = {}
+with np.load(track) as seen:
+    frames = list(zip(seen['crops'], seen['landmarks'], seen['blendshapes']))
+for runtime in ('ai_edge_litert', 'tflite_runtime'):
+    for card in cards:
+        classifier = WindowClassifier.load(card, runtime)
+        memory = classifier.initial_state()
+        for frame in frames:
+            answer = classifier.step(classifier.values(*frame), memory, 0.1)
+            memory = answer.state
+        found[f'{runtime} {Path(card).stem}'] = answer.probabilities.tolist()
+print(json.dumps(found))
+"""
+
+
+def test_both_runtimes_say_what_keras_says(made, tmp_path):
+    pytest.importorskip('tflite_runtime', reason='needs tflite-runtime beside ai-edge-litert')
+    np.savez(
+        tmp_path / 'track.npz', crops=TRACK.crops, landmarks=TRACK.landmarks,
+        blendshapes=TRACK.blendshapes,
+    )
+    cards = [str(made(name)[1]) for name in NAMES]
+    # Apart: where TensorFlow is loaded, tflite-runtime reads no file.
+    child = subprocess.run(
+        [sys.executable, '-c', ELSEWHERE, str(tmp_path / 'track.npz'), *cards],
+        capture_output=True, text=True, check=False,
+    )
+    assert child.returncode == 0, child.stderr
+    found = json.loads(child.stdout)
+    assert len(found) == 2 * len(NAMES)
+    for name in NAMES:
+        model, card = made(name)
+        expected = model.predict(moments([aligned(TRACK)], CLASSES, model.window))[-1]
+        for runtime in ('ai_edge_litert', 'tflite_runtime'):
+            np.testing.assert_allclose(
+                found[f'{runtime} {card.stem}'], expected, atol=2e-3, err_msg=f'{runtime} {name}'
+            )
+
+
 def test_card_declares_window_and_inputs(made):
-    _, card = exported(made, 'microx')
+    _, card = made('microx')
     raw = json.loads(card.read_text())
     assert raw['kind'] == 'window_classifier' and raw['settings']['window'] == 4
     assert [one['part'] for one in raw['settings']['inputs']] == ['mouth', 'face']
@@ -81,7 +145,7 @@ def test_card_declares_window_and_inputs(made):
 
 
 def test_quicker_and_slower_cameras_fill_the_same_window(made):
-    _, card = exported(made, 'microx')
+    _, card = made('microx')
     classifier = WindowClassifier.load(card)
     answers = []
     for step in (1, 3):
@@ -96,7 +160,7 @@ def test_quicker_and_slower_cameras_fill_the_same_window(made):
 
 
 def test_a_still_is_a_face_that_is_held(made):
-    model, card = exported(made, 'deep-lstm')
+    model, card = made('deep-lstm')
     classifier = WindowClassifier.load(card)
     face = values(classifier, 3)
     held, memory = classifier.still(face), classifier.initial_state()
@@ -107,7 +171,7 @@ def test_a_still_is_a_face_that_is_held(made):
 
 
 def test_landmarks_that_are_no_face_repeat_the_last_one(made):
-    _, card = exported(made, 'microx')
+    _, card = made('microx')
     classifier = WindowClassifier.load(card)
     nothing = classifier(TRACK.crops[0], np.zeros((478, 3), np.float32), TRACK.blendshapes[0])
     assert nothing == (None, None)
@@ -116,25 +180,6 @@ def test_landmarks_that_are_no_face_repeat_the_last_one(made):
     seen = classifier.step(values(classifier, 0), first.state, 0.1)
     again = classifier.step(None, seen.state, 0.1)
     np.testing.assert_allclose(again.probabilities, seen.probabilities, atol=1e-6)
-
-
-def test_files_that_do_not_fit_are_refused(made):
-    _, card = exported(made, 'deep-lstm')
-    raw = json.loads(card.read_text())
-
-    def changed(**settings):
-        path = card.with_name('changed.json')
-        path.write_text(json.dumps({**raw, 'settings': {**raw['settings'], **settings}}))
-        return path
-
-    with pytest.raises(ModelError, match='cut'):
-        WindowClassifier.load(changed(cut='other'))
-    with pytest.raises(ModelError, match='window'):
-        WindowClassifier.load(changed(window=0))
-    with pytest.raises(ModelError, match='not the one'):
-        WindowClassifier.load(changed(frame={**raw['settings']['frame'], 'sha256': '0'}))
-    with pytest.raises(ModelError, match='its card says'):
-        WindowClassifier.load(changed(inputs=[{'kind': 'blendshapes'}]))
 
 
 def test_shipped_needs_no_export(tmp_path):
@@ -166,7 +211,7 @@ def test_estimator_runs_the_model_in_place_of_the_shipped_one(made):
         def reset(self):
             pass
 
-    model, card = exported(made, 'microx')
+    model, card = made('microx')
     classifier, branches = _open_model(EstimatorSettings(model=str(card)))
     estimator = EmotionEstimator(Landmarks(), classifier, branches=branches)
     expected = model.predict(moments([aligned(TRACK)], CLASSES, model.window))

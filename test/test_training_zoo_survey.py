@@ -12,7 +12,6 @@ from zoo_models import tiny_model, tiny_place, tiny_split
 from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.zoo.building import build
 from emotion_estimator.zoo.catalog import Catalog
@@ -30,18 +29,6 @@ def test_pooling_is_that_of_keras(size):
     np.testing.assert_array_equal(
         Pooling3D(size)(values), keras.layers.MaxPooling3D(size)(values)
     )
-
-
-@pytest.mark.parametrize('name', ['stcnn', 'fusenet', 'two-stream', 'stc-nlstm', 'ours'])
-def test_learns_and_is_read_back(tmp_path, name):
-    model = tiny_model(name, tiny_place(tmp_path))
-    assert len(model.fit(tiny_split())) == 1
-    asked = moments(ASKED.tracks, CLASSES, model.window, 4)
-    found = model.predict(asked)
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
-    again = tiny_model(name, tiny_place(tmp_path))
-    again.load()
-    np.testing.assert_allclose(again.predict(asked), found, atol=1e-6)
 
 
 def of_paper(name: str, tmp_path):
@@ -96,9 +83,6 @@ def test_shipped_refuses_classes_that_it_does_not_tell(tmp_path):
         Shipped(catalog.entry('shipped', 'reduced'), place).fit(tiny_split())
 
 
-@pytest.mark.skipif(
-    not hasattr(EmotionClassifier, 'step'), reason='needs the classifier of two branches'
-)
 def test_shipped_is_asked_frame_by_frame(tmp_path):
     catalog = Catalog.load()
     place = Place(tmp_path, catalog, CLASSES, 'reduced', 10.0)

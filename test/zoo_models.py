@@ -47,6 +47,7 @@ TINY = {
         'window': 4, 'side': 16, 'filters': [2, 3], 'hidden': 4, 'fit': _ONCE,
     }),
     'ours': ('ours', {'window': 4, 'units': 4, 'branch': 'blendshapes', 'fit': _ONCE}),
+    'fused': ('ours', {'window': 4, 'units': 4, 'fit': _ONCE}),
 }
 
 

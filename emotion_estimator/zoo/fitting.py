@@ -16,6 +16,7 @@ from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.training.legacy_keras import keras, tf
 from emotion_estimator.training.losses import class_weights
 from emotion_estimator.training.scores import classification
+from emotion_estimator.zoo.dropout import reseed_dropout
 from emotion_estimator.zoo.options import FitSettings
 from emotion_estimator.zoo.windows import Windows
 
@@ -65,19 +66,23 @@ class _Epoch(keras.callbacks.Callback):
         self._folder, self._history, self._state, self._bar = folder, history, state, bar
         self._calls = 0
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        reseed_dropout(self.model, self._settings.seed, epoch)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        found = probabilities(self.model, self._reader, self._validation)
-        figures = classification(found, self._validation.labels, self._validation.classes)
-        metrics = {
-            'epoch': epoch + 1, 'train_loss': round(float((logs or {})['loss']), 5),
-            'loss': figures['cross_entropy'], 'accuracy': figures['accuracy'],
-            'macro_f1': figures['macro_f1'],
-        }
-        if not np.isfinite(metrics['train_loss']):
+        train_loss = round(float((logs or {})['loss']), 5)
+        if not np.isfinite(train_loss):
             raise InputError(
                 f'{self._folder.name}: the loss is no number after epoch {epoch + 1}; lower '
                 f'learning_rate ({self._settings.learning_rate:g})'
             )
+        found = probabilities(self.model, self._reader, self._validation)
+        figures = classification(found, self._validation.labels, self._validation.classes)
+        metrics = {
+            'epoch': epoch + 1, 'train_loss': train_loss,
+            'loss': figures['cross_entropy'], 'accuracy': figures['accuracy'],
+            'macro_f1': figures['macro_f1'],
+        }
         self._history.append(metrics)
         if best_epoch(self._history, self._settings.monitor) == epoch + 1:
             self.model.save_weights(self._folder / BEST)
@@ -99,9 +104,9 @@ def fit(
 ) -> History:
     """Train a Keras model and leave its best weights in it and in ``folder``.
 
-    The same call goes on after an interruption, or after ``call_epochs``, optimizer and order of
-    the windows included; it does nothing more once training is over. Another ``identity`` begins
-    anew.
+    The same call goes on after an interruption, or after ``call_epochs``: optimizer, order of the
+    windows and noise of the dropout are what they would have been without one. It does nothing
+    more once training is over. Another ``identity`` begins anew.
 
     :param model: from the reader's inputs to probabilities (N, C).
     :param identity: what decides the outcome: JSON-able settings and a fingerprint of the data.
@@ -124,7 +129,6 @@ def fit(
     history = [one for one in read_history(folder) if one['epoch'] <= done]
     (folder / _HISTORY).write_text(''.join(json.dumps(one) + '\n' for one in history))
     if not enough(history, settings):
-        keras.utils.set_random_seed(settings.seed + done)
         with tqdm(
             total=settings.epochs, initial=done, desc=folder.name, unit='epoch',
             disable=not progress,

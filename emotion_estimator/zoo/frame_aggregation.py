@@ -229,7 +229,7 @@ class StatisticsModel(OnFrames):
 
     def fit_windows(self, split: Split) -> list[dict[str, Any]]:
         """Learn from statistics of all training windows; read what was learned if it was."""
-        train = self.windows_of(split.train, self._overlap)
+        train = self.windows_of(split.train, self.overlap_on(split.train))
         present = np.unique(train.labels)
         if len(present) < 2:
             raise InputError(f'{self.name}: training windows of one class only; give others too')

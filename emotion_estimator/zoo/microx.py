@@ -8,9 +8,11 @@ from typing import Any
 from emotion_estimator.errors import InputError
 from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.zoo.catalog import Entry
+from emotion_estimator.zoo.dropout import Dropout
 from emotion_estimator.zoo.inputs import IMAGE, Input
 from emotion_estimator.zoo.model import NetworkModel, Networks, Place
 from emotion_estimator.zoo.options import FitSettings, read
+from emotion_estimator.zoo.unrolling import unrolled
 
 
 @dataclass(frozen=True)
@@ -64,37 +66,12 @@ class MicroX(NetworkModel):
         values = use.ConvLSTM2D(
             chosen.filters, chosen.kernel, return_sequences=False, name=f'{part}_convlstm'
         )(frames)
-        values = use.Dropout(chosen.dropout, name=f'{part}_dropout')(values)
+        values = Dropout(chosen.dropout, name=f'{part}_dropout')(values)
         values = use.Flatten(name=f'{part}_flatten')(values)
         values = use.Dense(chosen.dense, 'relu', name=f'{part}_dense')(values)
-        values = use.Dropout(chosen.dropout, name=f'{part}_dropout_2')(values)
+        values = Dropout(chosen.dropout, name=f'{part}_dropout_2')(values)
         return use.Dense(len(self.classes), 'softmax', name=f'{part}_emotion')(values)
 
     def networks(self) -> Networks:
         """Return the network with its loops over frames written out."""
         return Networks(unrolled(self.network), self.inputs)
-
-
-class UnrolledConvLSTM2D(keras.layers.ConvLSTM2D):
-    """The same layer with its steps written out one after another, as TFLite needs it."""
-
-    def call(self, inputs: Any, **_: Any) -> Any:
-        """Return the last output, (B, H, W, filters)."""
-        state = self.get_initial_state(inputs)
-        output = state[0]
-        for step in range(inputs.shape[1]):
-            output, state = self.cell(inputs[:, step], state)
-        return output
-
-
-def unrolled(model: Any) -> Any:
-    """Return a copy of a Keras model in which each ConvLSTM's steps are written out."""
-    def copy(layer: Any) -> Any:
-        kind = type(layer)
-        if kind is keras.layers.ConvLSTM2D:
-            kind = UnrolledConvLSTM2D
-        return kind.from_config(layer.get_config())
-
-    copied = keras.models.clone_model(model, clone_function=copy)
-    copied.set_weights(model.get_weights())
-    return copied

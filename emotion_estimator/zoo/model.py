@@ -20,6 +20,7 @@ from emotion_estimator.zoo.fitting import fit, load_best, probabilities
 from emotion_estimator.zoo.frames import FaceTrack
 from emotion_estimator.zoo.inputs import Input, InputReader
 from emotion_estimator.zoo.options import FitSettings
+from emotion_estimator.zoo.problems import Problem, summary
 from emotion_estimator.zoo.structure import Layer, layers
 from emotion_estimator.zoo.windows import Windows, windows
 
@@ -83,12 +84,14 @@ class Networks:
     :param frame: what reads each frame by itself; its output is the window's one input of kind
         ``encoding``. None where the window reads the frames themselves.
     :param frame_input: what ``frame`` reads.
+    :param appearance: checksum of the appearance network whose embeddings the window reads.
     """
 
     window: Any
     inputs: tuple[Input, ...]
     frame: Any = None
     frame_input: Input | None = None
+    appearance: str = ''
 
 
 class ZooModel(ABC):
@@ -156,19 +159,20 @@ class ZooModel(ABC):
         }
 
     def windows_of(self, tracks: Tracks, overlap: Any = 0.0) -> Windows:
-        """Return the windows of ``window`` frames that are learned from.
+        """Return the windows of ``window`` frames that are learned from, or chosen by.
 
-        :param overlap: what windows have in common: a share, a share for each class, or
-            ``balanced``.
+        Clips that are shorter than a window, or show the face too rarely, are noted.
+
+        :param overlap: what windows have in common: a share, or a share for each class.
         """
-        if overlap == 'balanced':
-            overlap = balanced_overlap(tracks)
-        if not isinstance(overlap, (float, int, Mapping)):
-            raise InputError(
-                f"{self.name}: overlap is a share, a share for each class, or 'balanced', "
-                f'got {overlap!r}'
-            )
-        made, _ = windows(tracks, self.classes, self.window, overlap=overlap, short='repeat')
+        made, without = windows(tracks, self.classes, self.window, overlap=overlap, short='repeat')
+        short = [Problem('window', track.clip.name, track.clip.title)
+                 for track in tracks if len(track) < self.window]
+        for says, found in (('learns without', without), ('repeats the last frame of', short)):
+            for line in summary(found):
+                note = f'{self.name} {says} {line}'
+                if note not in self.place.notes:
+                    self.place.notes.append(note)
         return made
 
 
@@ -200,6 +204,21 @@ class NetworkModel(ZooModel):
     def build(self) -> Any:
         """Return the untrained Keras model, from ``inputs`` to probabilities (N, C)."""
 
+    def overlap_on(self, train: Tracks) -> float | Mapping[str, float]:
+        """Return how much windows have in common, of all classes or by class.
+
+        :raises InputError: the setting is neither that nor ``balanced``.
+        """
+        overlap = self._overlap
+        if overlap == 'balanced':
+            return balanced_overlap(train)
+        if not isinstance(overlap, (float, int, Mapping)):
+            raise InputError(
+                f"{self.name}: overlap is a share, a share for each class, or 'balanced', "
+                f'got {overlap!r}'
+            )
+        return overlap
+
     @property
     def network(self) -> Any:
         """Return the Keras model; built when it is first needed."""
@@ -210,8 +229,10 @@ class NetworkModel(ZooModel):
 
     def fit(self, split: Split) -> list[dict[str, Any]]:
         """Learn; see :meth:`ZooModel.fit`."""
-        train = self.windows_of(split.train, self._overlap)
-        validation = self.windows_of(split.validation)
+        # Seed 004 has windows overlap in training and validation.
+        overlap = self.overlap_on(split.train)
+        train = self.windows_of(split.train, overlap)
+        validation = self.windows_of(split.validation, overlap)
         return fit(
             self.network, self.reader(), train, validation, self.fit_settings, self.folder,
             self.identity(split), self.place.progress,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.zoo.catalog import Entry
+from emotion_estimator.zoo.dropout import Dropout
 from emotion_estimator.zoo.frame_aggregation import OnFrames
-from emotion_estimator.zoo.model import Place, as_mapping
+from emotion_estimator.zoo.model import Networks, Place, as_mapping
 from emotion_estimator.zoo.options import FitSettings, read
+from emotion_estimator.zoo.unrolling import unrolled
 from emotion_estimator.zoo.xception import FrameModel
 
 
@@ -51,7 +53,7 @@ class SequenceModel(OnFrames):
             if chosen.bidirectional:
                 lstm = keras.layers.Bidirectional(lstm, name=f'bidirectional_{number}')
             values = lstm(values)
-            values = keras.layers.Dropout(chosen.dropout, name=f'dropout_{number}')(values)
+            values = Dropout(chosen.dropout, name=f'dropout_{number}')(values)
         answer = keras.layers.Dense(len(self.classes), 'softmax', name='emotion')(values)
         return keras.Model(inputs, answer, name='sequence')
 
@@ -91,8 +93,11 @@ class CnnRnn(OnFrames):
         values = keras.layers.SimpleRNN(
             self.settings.hidden, 'relu', recurrent_initializer=keras.initializers.Identity(),
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), name='irnn',
-            unroll=True,
         )(values)
-        values = keras.layers.Dropout(self.settings.dropout, name='dropout')(values)
+        values = Dropout(self.settings.dropout, name='dropout')(values)
         answer = keras.layers.Dense(len(self.classes), 'softmax', name='emotion')(values)
         return keras.Model(inputs, answer, name='cnn_rnn')
+
+    def networks(self) -> Networks:
+        """Return the networks of a frame and of the window, its loop over frames written out."""
+        return replace(super().networks(), window=unrolled(self.network))

@@ -8,6 +8,7 @@ from typing import Any
 from emotion_estimator.errors import InputError
 from emotion_estimator.training.legacy_keras import keras, tf
 from emotion_estimator.zoo.catalog import Entry
+from emotion_estimator.zoo.dropout import Dropout
 from emotion_estimator.zoo.inputs import FLOW, IMAGE, Input
 from emotion_estimator.zoo.model import NetworkModel, Place
 from emotion_estimator.zoo.options import FitSettings, read
@@ -76,12 +77,12 @@ class Stcnn(NetworkModel):
                 chosen.filters, (chosen.depth, 3, 3), activation='relu', name=f'{part}_conv3d'
             )(frames)
             values = Pooling3D(3, name=f'{part}_pool')(values)
-            values = use.Dropout(chosen.dropout, name=f'{part}_dropout')(values)
+            values = Dropout(chosen.dropout, name=f'{part}_dropout')(values)
             ends.append(use.Flatten(name=f'{part}_flatten')(values))
         values = use.Concatenate(name='fused')(ends) if len(ends) > 1 else ends[0]
         for number, units in enumerate(chosen.dense, start=1):
             values = use.Dense(units, 'relu', name=f'dense_{number}')(values)
-            values = use.Dropout(chosen.dropout, name=f'dropout_{number}')(values)
+            values = Dropout(chosen.dropout, name=f'dropout_{number}')(values)
         answer = use.Dense(len(self.classes), 'softmax', name='emotion')(values)
         return keras.Model(inputs, answer, name='stcnn')
 
@@ -134,7 +135,7 @@ class TwoStream(NetworkModel):
             values = use.MaxPooling2D(2, name=f'{name}_pool_{number}')(values)
         values = use.Flatten(name=f'{name}_flatten')(values)
         values = use.Dense(chosen.dense, 'relu', name=f'{name}_dense')(values)
-        values = use.Dropout(chosen.dropout, name=f'{name}_dropout')(values)
+        values = Dropout(chosen.dropout, name=f'{name}_dropout')(values)
         return use.Dense(len(self.classes), 'softmax', name=f'{name}_emotion')(values)
 
 
@@ -185,7 +186,7 @@ class StcNlstm(NetworkModel):
             levels.append(use.Reshape((1, chosen.hidden), name=f'step_{number}')(pooled))
         nested = use.Concatenate(axis=1, name='levels')(levels) if len(levels) > 1 else levels[0]
         nested = use.LSTM(chosen.hidden, name='c_lstm')(nested)
-        nested = use.Dropout(chosen.dropout, name='dropout')(nested)
+        nested = Dropout(chosen.dropout, name='dropout')(nested)
         answer = use.Dense(len(self.classes), 'softmax', name='emotion')(nested)
         return keras.Model(inputs, answer, name='stc_nlstm')
 

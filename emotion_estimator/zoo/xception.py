@@ -12,6 +12,7 @@ import numpy as np
 from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.zoo.catalog import Entry
+from emotion_estimator.zoo.dropout import Dropout
 from emotion_estimator.zoo.fitting import Floats, fit, probabilities
 from emotion_estimator.zoo.frames import FaceTrack
 from emotion_estimator.zoo.inputs import IMAGE, Input
@@ -69,9 +70,7 @@ class FrameModel(NetworkModel):
         for number, units in enumerate(self.settings.units, start=1):
             values = keras.layers.Dense(units, 'relu', name=f'fc_{number}')(values)
             if self.settings.dropout:
-                values = keras.layers.Dropout(self.settings.dropout, name=f'dropout_{number}')(
-                    values
-                )
+                values = Dropout(self.settings.dropout, name=f'dropout_{number}')(values)
         answer = keras.layers.Dense(len(self.classes), 'softmax', name='emotion')(values)
         return keras.Model(face, answer, name='frame')
 
