@@ -19,6 +19,7 @@ from zoo_tracks import CLASSES, made_track, made_tracks
 from emotion_estimator.cli.zoo.models import run as run_verb
 from emotion_estimator.cli.zoo.models import structure
 from emotion_estimator.errors import InputError
+from emotion_estimator.model_card import models_dir
 from emotion_estimator.zoo import run as run_module
 from emotion_estimator.zoo.catalog import Catalog
 from emotion_estimator.zoo.run import PAGE, PICTURE, TABLE, RunSettings, run
@@ -51,12 +52,15 @@ def test_every_model_is_asked_at_the_same_moments(done):
 
 
 def test_size_and_time_are_those_of_what_is_exported(tmp_path):
-    settings = RunSettings(hop=5, progress=False)
-    (one,) = run(video(), tiny_catalog(), 'ours', tmp_path, settings)
-    assert one['bytes'] == (tmp_path / 'exported' / 'ours.tflite').stat().st_size
+    catalog = tiny_catalog()
+    # Frames are read by the shipped appearance network, as in the reduced models.
+    catalog._models['frame']['paper']['encoder'] = 'appearance'
+    (one,) = run(video(), catalog, 'lstm', tmp_path, RunSettings(hop=5, progress=False))
+    files = [*(tmp_path / 'exported').glob('lstm*.tflite'), models_dir() / 'appearance.tflite']
+    assert len(files) == 3
+    assert one['bytes'] == sum(path.stat().st_size for path in files)
     assert one['ms_per_frame'] > 0
-    # Its blendshapes do not see the mask.
-    assert one['covered_accuracy'] is None
+    assert one['covered_accuracy'] is not None
 
 
 def test_table_and_picture(done):

@@ -140,7 +140,7 @@ def read_settings(card: ModelCard) -> WindowSettings:
     if FLOW in names and window < 2:
         raise _wrong(card, "'window' 1, but flow is between two frames")
     appearance = str(found.get('appearance_sha256', ''))
-    if EMBEDDING in names and not appearance:
+    if EMBEDDING in (*names, frame and frame.input.name) and not appearance:
         raise _wrong(card, "an input 'embedding' without 'appearance_sha256'")
     return WindowSettings(window, float(rate), side, inputs, frame, appearance)
 
@@ -149,8 +149,8 @@ def _frame(card: ModelCard, raw: Mapping[str, Any] | None) -> FrameNetwork | Non
     if raw is None:
         return None
     read = WindowInput(**raw['input'])
-    if read.kind != IMAGE or not read.last:
-        raise InputError('a frame is read as an image')
+    if read.kind not in (IMAGE, EMBEDDING) or not read.last:
+        raise InputError('a frame is read as an image or an embedding')
     return FrameNetwork(card.path.parent / str(raw['file']), str(raw['sha256']), read)
 
 

@@ -99,7 +99,7 @@ class WindowClassifier:
                 path, {self._read.name: self._read.shape(1)}, size, runtime
             )
         self._appearance: AppearanceNetwork | None = None
-        if any(one.kind == EMBEDDING for one in self._inputs):
+        if any(one.kind == EMBEDDING for one in (*self._inputs, self._read) if one):
             self._appearance = AppearanceNetwork.load(None, runtime)
             # Another network's numbers would be read as if they meant the same.
             if self._appearance.sha256 != settings.appearance:
@@ -200,8 +200,8 @@ class WindowClassifier:
             assert self._appearance is not None
             return self._appearance(grey_crop(crop, points))
         assert self._read is not None
-        pixels = part_image(crop, points, self._read.part, self._read.side, self._read.colour)
-        return self._frames({self._read.name: _scaled(pixels)})
+        seen = self._value(self._read, crop, points, blendshapes)
+        return self._frames({self._read.name: _scaled(seen)})
 
     def _answer(self, seen: tuple[tuple[float, Values], ...], now: float) -> FloatArray:
         times = np.array([time for time, _ in seen])

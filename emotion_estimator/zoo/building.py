@@ -38,7 +38,7 @@ def build(entry: Entry, place: Place) -> ZooModel:
         raise InputError(
             f'{entry.name} is of kind {entry.kind!r}; choose of {", ".join(KINDS)}'
         )
-    if entry == place.catalog.entry('frame', place.size):
+    if entry.name == 'frame' and entry == place.catalog.entry('frame', place.size):
         # The one that the sequence models are built on.
         return shared_frame_model(place)
     return KINDS[entry.kind](entry, place)

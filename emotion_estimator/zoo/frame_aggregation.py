@@ -96,7 +96,10 @@ class OnFrames(NetworkModel):
 
     def networks(self) -> Networks:
         """Return the network of a frame, and the window's over its encodings."""
-        return Networks(self.network, self.inputs, self.frame_network(), self.frames.inputs[0])
+        return Networks(
+            self.network, self.inputs, self.frame_network(), self.frames.inputs[0],
+            self.frames.appearance,
+        )
 
 
 class Decision(OnFrames):

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.perception.classifier import EmotionClassifier
-from emotion_estimator.perception.face_crop import crop
-from emotion_estimator.perception.face_parts import cover
 from emotion_estimator.training.branches import BranchSettings
-from emotion_estimator.training.embeddings import Embedder
 from emotion_estimator.training.face_vector import EMBEDDING, PRESENT, SHAPES, face_vectors
 from emotion_estimator.training.legacy_keras import keras, tf
 from emotion_estimator.training.streaming_network import StreamingSettings, assemble, build_network
 from emotion_estimator.training.streaming_recognizer import StreamingRecognizer
 from emotion_estimator.zoo.catalog import Entry
+from emotion_estimator.zoo.embeddings import Embeddings, embeddings_of
 from emotion_estimator.zoo.fitting import Floats
 from emotion_estimator.zoo.frames import FaceTrack
 from emotion_estimator.zoo.inputs import EMBEDDING as EMBEDDING_INPUT
@@ -34,43 +31,6 @@ _SCALES = 'scales.npz'
 #: Of the embedding and the spread blendshapes: what a network's inputs are normalized by.
 _NUMBERS = 2 * SHAPES + EMBEDDING
 _COVER = 'blendshapes stay those of the open face'
-
-
-class Embeddings:
-    """Embeddings of tracks' faces by the shipped appearance network; each track once."""
-
-    def __init__(self, folder: Path) -> None:
-        """Open the network.
-
-        :raises ModelError: the folder has none.
-        """
-        self._embed = Embedder(folder / 'appearance.json')
-        self.sha256 = self._embed.sha256
-        self._known: dict[tuple[FaceTrack, bool], Floats] = {}
-
-    def __call__(self, track: FaceTrack, covered: bool = False) -> Floats:
-        """Return (T, 64); faces that cannot be cut out give noughts."""
-        if (track, covered) not in self._known:
-            crops = np.stack([
-                crop(cover(face, points) if covered else face, points)
-                for face, points in zip(track.crops, track.landmarks)
-            ])
-            self._known[track, covered] = self._embed(crops)
-        return self._known[track, covered]
-
-
-def embeddings_of(place: Place) -> Embeddings | None:
-    """Return what embeds faces, once for a run; None where no appearance network is there."""
-    if 'embeddings' not in place.shared:
-        from emotion_estimator.model_card import models_dir
-
-        try:
-            place.shared['embeddings'] = Embeddings(place.models or models_dir())
-        except ModelError as error:
-            place.shared['embeddings'] = None
-            place.notes.append(f'ours reads blendshapes alone: {error}')
-    found: Embeddings | None = place.shared['embeddings']
-    return found
 
 
 @dataclass(frozen=True)
@@ -160,6 +120,11 @@ class Ours(NetworkModel):
         if self._embeddings is None:
             return found
         return replace(found, appearance=self._embeddings.sha256)
+
+    def identity(self, split: Split) -> dict[str, Any]:
+        """Return what decides the outcome of learning, whose embeddings it reads included."""
+        embeddings = self._embeddings.sha256 if self._embeddings is not None else ''
+        return {**super().identity(split), 'appearance': embeddings}
 
     def _rows(self, track: FaceTrack) -> Floats:
         return vectors(track, self._embeddings)

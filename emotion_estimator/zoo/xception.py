@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emotion_estimator.errors import InputError, ModelError, first_line
+from emotion_estimator.training.face_vector import EMBEDDING as EMBEDDING_SIZE
 from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.zoo.catalog import Entry
 from emotion_estimator.zoo.dropout import Dropout
+from emotion_estimator.zoo.embeddings import Embeddings, embeddings_of
 from emotion_estimator.zoo.fitting import Floats, fit, probabilities
 from emotion_estimator.zoo.frames import FaceTrack
-from emotion_estimator.zoo.inputs import IMAGE, Input
-from emotion_estimator.zoo.model import NetworkModel, Place, Split
+from emotion_estimator.zoo.inputs import EMBEDDING, IMAGE, Input, InputReader
+from emotion_estimator.zoo.model import NetworkModel, Networks, Place, Split
 from emotion_estimator.zoo.moments import single_frames
 from emotion_estimator.zoo.options import FitSettings, read
 from emotion_estimator.zoo.windows import Windows
 
 _LOG = logging.getLogger(__name__)
 
+#: The encoder that is the shipped appearance network.
+APPEARANCE = 'appearance'
 #: What Keras calls its file of ImageNet weights without the top, and where it keeps it.
 KERAS_FILE = 'xception_weights_tf_dim_ordering_tf_kernels_notop.h5'
 _KERAS_FOLDER = Path.home() / '.keras' / 'models'
@@ -35,7 +39,8 @@ class FrameSettings:
     """Seed 004's figure 16; the defaults are what it publishes.
 
     :param encoder: ``xception``; ``small``, four separable convolutions; ``kahou`` or
-        ``kahou-small``, three convolutions (Kahou et al. 2015).
+        ``kahou-small``, three convolutions (Kahou et al. 2015); ``appearance``, the shipped
+        network of this name, which learned faces elsewhere and learns nothing here.
     :param weights: of Xception: ``auto`` takes a file that is there and else random ones, and says
         so; ``random``; ``imagenet`` lets Keras download them.
     :param side: of the face, in pixels; 224 gives Xception's 7 x 7 x 2048 features.
@@ -58,6 +63,15 @@ class FrameModel(NetworkModel):
     def __init__(self, entry: Entry, place: Place) -> None:
         self.settings = read(FrameSettings, entry.settings, entry.name)
         face = Input(IMAGE, side=self.settings.side, last=True)
+        self._embeddings: Embeddings | None = None
+        if self.settings.encoder == APPEARANCE:
+            face = Input(EMBEDDING, size=EMBEDDING_SIZE, last=True)
+            self._embeddings = embeddings_of(place)
+            if self._embeddings is None:
+                raise InputError(
+                    f'{entry.name} needs the appearance network (models/appearance.json); or '
+                    'choose another encoder'
+                )
         super().__init__(entry, place, 1, [face], self.settings.fit)
         self._encodings: dict[tuple[FaceTrack, bool, bool], Floats] = {}
         self._encoder: Any = None
@@ -100,6 +114,26 @@ class FrameModel(NetworkModel):
                 self.identity(split), self.place.progress,
             )
         return self._fitted[1]
+
+    @property
+    def appearance(self) -> str:
+        """Return the checksum of the appearance network that it reads; empty where it does not."""
+        return self._embeddings.sha256 if self._embeddings is not None else ''
+
+    def identity(self, split: Split) -> dict[str, Any]:
+        """Return what decides the outcome of learning, whose embeddings it reads included."""
+        found = super().identity(split)
+        return {**found, 'appearance': self.appearance} if self.appearance else found
+
+    def networks(self) -> Networks:
+        """Return the network itself."""
+        return replace(super().networks(), appearance=self.appearance)
+
+    def reader(self, covered: bool = False) -> InputReader:
+        """Return what gathers faces, or what the appearance network makes of them."""
+        if covered not in self._readers:
+            self._readers[covered] = InputReader(self.inputs, self._embeddings, covered)
+        return self._readers[covered]
 
     def encode(self, track: FaceTrack, covered: bool) -> Floats:
         """Return the encodings (T, E) of a track's frames."""
@@ -205,7 +239,12 @@ def _convolutions(widths: tuple[int, ...]) -> Any:
     return make
 
 
+def _appearance(embedding: Any, _: FrameModel) -> Any:
+    return keras.layers.BatchNormalization(name='norm', momentum=0.9)(embedding)
+
+
 _ENCODERS: dict[str, Any] = {
+    APPEARANCE: _appearance,
     'xception': _xception,
     'small': _small,
     'kahou': _convolutions((64, 128, 256)),
