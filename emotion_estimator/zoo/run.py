@@ -132,9 +132,11 @@ def write_report(
             ),
             f'Models: {settings.size}. Each is asked at the same moments, every '
             f"{settings.hop} frame(s) of the test clips, with its window ending there; the clip's "
-            'label is the truth. Milliseconds: cutting its inputs and running its TFLite file for '
-            'one more frame on one core, median, without the search for landmarks that all need. '
-            'The shipped networks take a step for it, the others run their whole window.',
+            'label is the truth. Milliseconds: processor time (median) for cutting its inputs and '
+            'running its TFLite file for one more frame, without the search for landmarks. '
+            'The shipped networks take a step for it, the others run their whole window. Where a '
+            'model reads what the shipped appearance network makes of faces, size and time have '
+            'that network too, parameters have not.',
         ],
         'notes': [*video.warnings, *place.notes],
         'problems': list(video.problems),
