@@ -24,7 +24,9 @@ from emotion_estimator.zoo.moments import moments
 
 TRACK = made_tracks(1, 8, first=9)[0]
 NAMES = ('microx', 'frame', 'weighted', 'statistics', 'mlp', 'deep-lstm', 'bi-lstm', 'stcnn',
-         'fusenet', 'cnn-rnn', 'two-stream', 'stc-nlstm', 'ours', 'fused')
+         'fusenet', 'cnn-rnn', 'two-stream', 'stc-nlstm', 'fused')
+#: Those whose weights lie in more than one file; the others are read back as MicroX is.
+READ_BACK = ('cnn-rnn', 'fused')
 
 
 class Made:
@@ -68,15 +70,15 @@ def aligned(track):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_learns_is_read_back_and_says_the_same_as_tflite(made, name):
+def test_learns_and_says_the_same_as_tflite(made, name):
     model, card = made(name)
     asked = moments([aligned(TRACK)], CLASSES, model.window)
     expected = model.predict(asked)
     np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-5)
-    # Models of the run share the one of single frames.
-    again = tiny_model(name, made.place)
-    again.load()
-    np.testing.assert_allclose(again.predict(asked), expected, atol=1e-6)
+    if name in READ_BACK:
+        again = tiny_model(name, made.place)
+        again.load()
+        np.testing.assert_allclose(again.predict(asked), expected, atol=1e-6)
     classifier = WindowClassifier.load(card, 'ai_edge_litert')
     assert (classifier.labels, classifier.window) == (CLASSES, model.window)
     memory, found = classifier.initial_state(), []
