@@ -119,6 +119,8 @@ class Catalog:
                 )
             settings = _merged(settings, known[variant])
         says = str(model.get('says', base))
+        if size == 'reduced':
+            says = str(model.get('says_reduced', says))
         return Entry(name, str(model['kind']), says + (f', {variants}' if variants else ''),
                      settings)
 

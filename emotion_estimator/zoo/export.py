@@ -32,7 +32,8 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     name = model.entry.slug
     settings: dict[str, Any] = {
-        'cut': CUT, 'window': model.window, 'rate': model.place.rate, 'face_side': face_side,
+        'cut': CUT, 'window': model.window, 'rate': round(model.place.rate, 3),
+        'face_side': face_side,
         'inputs': [one.as_dict() for one in networks.inputs],
     }
     if networks.frame is not None and networks.frame_input is not None:
