@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from zoo_tracks import CLASSES, made_tracks
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.zoo.building import build
 from emotion_estimator.zoo.catalog import Catalog
-from emotion_estimator.zoo.fitting import BEST, best_epoch, enough, read_history
+from emotion_estimator.zoo.fitting import BEST, _Epoch, best_epoch, enough, read_history
 from emotion_estimator.zoo.model import Place
 from emotion_estimator.zoo.moments import moments
 from emotion_estimator.zoo.options import FitSettings
@@ -108,6 +109,22 @@ def test_rare_classes_count_more_and_what_gets_no_better_ends(tmp_path):
     right = model.predict(windows)[np.arange(len(windows)), windows.labels]
     weighted = float(np.mean(np.where(windows.labels == 1, 3, 1) * -np.log(right)))
     assert [one['train_loss'] for one in history] == pytest.approx([weighted] * 2, abs=2e-4)
+
+
+def test_windows_to_learn_from_and_to_choose_by_overlap_as_told(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        'emotion_estimator.zoo.model.fit', lambda _, reader, *parts: seen.extend(parts[:2])
+    )
+    tiny_model('microx:mouth', tiny_place(tmp_path), overlap={'sad': 0.5}).fit(tiny_split())
+    # Of 12 frames: every fourth begins a window, or every second.
+    assert [np.bincount(part.labels).tolist() for part in seen] == [[6, 10], [3, 5]]
+
+
+def test_a_loss_that_is_no_number_ends_the_training():
+    epoch = _Epoch(None, None, FitSettings(learning_rate=9.0), Path('lstm'), [], None, None)
+    with pytest.raises(InputError, match=r'lstm: the loss is no number after epoch 1; .*\(9\)'):
+        epoch.on_epoch_end(0, {'loss': float('nan')})
 
 
 def test_other_data_begin_anew(tmp_path):
