@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from emotion_estimator.training.figures import _new, confusion_chart, png
 
@@ -19,7 +20,7 @@ _PANELS = (
     ('flips_per_second', 'label changes per second\n(each is one too many)', '{:.2f}', False),
     ('parameters', 'parameters\n(logarithmic)', '{:,.0f}', True),
     ('bytes', 'TFLite, kB\n(logarithmic)', '{:,.0f}', True),
-    ('ms_per_frame', 'ms per frame, one core\n(logarithmic)', '{:.2f}', True),
+    ('ms_per_frame', 'ms of processor per frame\n(logarithmic)', '{:.2f}', True),
 )
 #: Families of kinds and their colours (Okabe and Ito); other kinds are the last one.
 _FAMILIES = (
@@ -77,6 +78,8 @@ def _draw(
     if logarithmic:
         least = min((value for value in known if value > 0), default=1.0) / 1.6
         axis.set_xscale('log')
+        # Within a decade they would overlap.
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlim(least, most * 10**_DECADES)
     else:
         axis.set_xlim(0, most * _ROOM)

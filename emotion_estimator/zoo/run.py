@@ -165,7 +165,7 @@ def _result(
     path = folder / 'results' / f'{entry.slug}.json'
     known = _read(path)
     if known is not None and known['identity'] == json.loads(json.dumps(identity)):
-        result: Result = known['result']
+        result: Result = {**known['result'], 'says': entry.says}
         return result
     begun = time.monotonic()
     history = model.fit(split)

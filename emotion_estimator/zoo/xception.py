@@ -25,6 +25,11 @@ from emotion_estimator.zoo.windows import Windows
 
 _LOG = logging.getLogger(__name__)
 
+_PRETRAINED = (
+    'SINGLE FRAMES ARE READ BY THE SHIPPED APPEARANCE NETWORK, NOT BY XCEPTION: frame, aggregation '
+    "and LSTMs begin with what it learned of FER2013's faces; models that read pixels from nothing "
+    'do not'
+)
 #: The encoder that is the shipped appearance network.
 APPEARANCE = 'appearance'
 #: What Keras calls its file of ImageNet weights without the top, and where it keeps it.
@@ -72,6 +77,8 @@ class FrameModel(NetworkModel):
                     f'{entry.name} needs the appearance network (models/appearance.json); or '
                     'choose another encoder'
                 )
+            if _PRETRAINED not in place.notes:
+                place.notes.append(_PRETRAINED)
         super().__init__(entry, place, 1, [face], self.settings.fit)
         self._encodings: dict[tuple[FaceTrack, bool, bool], Floats] = {}
         self._encoder: Any = None
