@@ -23,7 +23,7 @@ from emotion_estimator.zoo.frame_time import frame_time
 from emotion_estimator.zoo.moments import moments
 
 TRACK = made_tracks(1, 8, first=9)[0]
-NAMES = ('microx', 'frame', 'weighted', 'statistics', 'mlp', 'deep-lstm', 'bi-lstm', 'stcnn',
+NAMES = ('microx', 'frame', 'weighted', 'statistics', 'mlp', 'bi-lstm', 'stcnn',
          'fusenet', 'cnn-rnn', 'two-stream', 'stc-nlstm', 'fused')
 #: Those whose weights lie in more than one file; the others are read back as MicroX is.
 READ_BACK = ('cnn-rnn', 'fused')
@@ -162,7 +162,7 @@ def test_quicker_and_slower_cameras_fill_the_same_window(made):
 
 
 def test_a_still_is_a_face_that_is_held(made):
-    model, card = made('deep-lstm')
+    model, card = made('bi-lstm')
     classifier = WindowClassifier.load(card)
     face = values(classifier, 3)
     held, memory = classifier.still(face), classifier.initial_state()

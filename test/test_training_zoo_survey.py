@@ -69,7 +69,7 @@ def test_nested_lstms_read_each_level(tmp_path):
 
 def test_ours_tells_the_expression_in_the_blendshapes(tmp_path):
     model = tiny_model(
-        'ours', tiny_place(tmp_path), fit={'batch': 4, 'epochs': 10, 'patience': 10}
+        'ours', tiny_place(tmp_path), fit={'batch': 4, 'epochs': 8, 'patience': 8}
     )
     model.fit(tiny_split(count=4))
     asked = moments(ASKED.tracks, CLASSES, model.window, 4)
