@@ -11,6 +11,8 @@ ON := kilted
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 SOURCE ?= portrait
 LANDMARKS ?= auto
+# JSON card of a model that stands for the shipped networks (docs/zoo.md).
+MODEL ?=
 DOMAIN ?= 0
 # MediaPipe's official model, where `models fetch` puts it.
 FACE_LANDMARKER ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/emotion_estimator/face_landmarker.task
@@ -96,7 +98,7 @@ face-landmarker:
 
 demo: build ## run the three nodes on SOURCE (portrait, a device number, a video, an image, a folder)
 	@$(WITH_ROS) exec $(RUN) -P -m emotion_estimator.demo --source '$(SOURCE)' \
-	  --landmarks $(LANDMARKS) --fps $(FPS) --output out $(ARGS)
+	  --landmarks $(LANDMARKS) $(if $(MODEL),--model '$(MODEL)') --fps $(FPS) --output out $(ARGS)
 
 echo: build ## print /emotion of a running demo: make echo DOMAIN=the number it printed
 	@$(WITH_ROS) ROS_DOMAIN_ID=$(DOMAIN) exec $(RUN) examples/emotion_listener.py

@@ -62,6 +62,7 @@ setup(
             'jinja2>=3.1',
             'keras-tuner>=1.4',
             'matplotlib>=3.5',
+            'scikit-learn>=1.3',
             'scipy>=1.10',
             'tensorflow>=2.19,<2.20',
             'tf_keras>=2.19,<2.20',

@@ -34,6 +34,12 @@ _ALL = (
         ('', 'auto', 'face_landmarker', 'face_mesh'),
     ),
     _argument(
+        'model',
+        '',
+        'JSON card of a model that stands for the shipped networks (docs/zoo.md); '
+        f'{_OR_FILE} (none)',
+    ),
+    _argument(
         'namespace', '', 'Namespace of the nodes; one for each camera where there are several'
     ),
     _argument(

@@ -106,6 +106,9 @@ def _estimator_parameters(given: Given) -> dict[str, Any]:
     parameters: dict[str, Any] = {
         name: given[name] for name in ('landmark_source', 'image_transport') if given[name]
     }
+    if given['model']:
+        # Text, whatever the file is called.
+        parameters['model'] = ParameterValue(given['model'], value_type=str)
     if given['debug_image']:
         parameters['debug_image'] = given['debug_image'] == 'true'
     return parameters

@@ -145,6 +145,13 @@ class EstimatorSettings:
         'surprise, neutral)',
         choices=('three', 'seven'),
     )
+    model: str = setting(
+        '',
+        'JSON card of a model that `emotion-estimator zoo run` exported (docs/zoo.md), to run in '
+        'place of the shipped networks: its labels are told. branches and vocabulary do not count '
+        'then; abstain_below does, and neutral_baseline where it reads blendshapes. Empty is the '
+        'shipped networks',
+    )
     abstain_below: float = setting(
         0.0,
         'A label less probable than this is told as unknown; 0 tells it always',

@@ -13,9 +13,9 @@ from emotion_estimator.launch_nodes import (
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = declare(
-    'source', 'landmark_source', 'namespace', 'params_file', 'image_topic', 'image_transport',
-    'emotion_topic', 'debug_image', 'policy_file', 'conversation_file', 'exit_at_end',
-    'intra_process', 'autostart', 'use_sim_time', 'log_level', 'fastdds_profile',
+    'source', 'landmark_source', 'model', 'namespace', 'params_file', 'image_topic',
+    'image_transport', 'emotion_topic', 'debug_image', 'policy_file', 'conversation_file',
+    'exit_at_end', 'intra_process', 'autostart', 'use_sim_time', 'log_level', 'fastdds_profile',
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from emotion_estimator.launch_nodes import estimator
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = declare(
-    'landmark_source', 'namespace', 'params_file', 'image_topic', 'image_transport',
+    'landmark_source', 'model', 'namespace', 'params_file', 'image_topic', 'image_transport',
     'emotion_topic', 'debug_image', 'autostart', 'use_sim_time', 'log_level', 'fastdds_profile',
 )  # fmt: skip
 

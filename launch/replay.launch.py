@@ -28,7 +28,7 @@ ARGUMENTS = [
         '<image_topic>/compressed',
     ),
     *declare(
-        'rate', 'loop', 'lockstep', 'landmark_source', 'namespace', 'params_file',
+        'rate', 'loop', 'lockstep', 'landmark_source', 'model', 'namespace', 'params_file',
         'image_transport', 'emotion_topic', 'debug_image', 'policy_file', 'conversation_file',
         'autostart', 'log_level', 'fastdds_profile',
     ),

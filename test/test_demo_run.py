@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,7 @@ def test_parameters_reach_the_command_line_with_their_types():
     given = command[6::2]
     assert given[:3] == ['source:="a \\"b\\"\\\\c"', 'fps:=15.0', 'exit_at_end:=true']
     assert parameters('estimator', settings) == {'landmark_source': 'auto', 'debug_image': True}
+    assert parameters('estimator', replace(settings, model='a.json'))['model'] == 'a.json'
 
 
 def test_the_command_line():

@@ -163,6 +163,14 @@ def test_frames_that_came_to_nothing_are_told():
     assert 'lost' not in found.lines()[0]
 
 
+def test_a_face_at_rest_is_right_in_both_vocabularies():
+    state = DemoState()
+    for i, label in enumerate(['neutral', 'unknown', 'angry', 'neutral']):
+        state.add_truth(i / 10, 'unknown')
+        state.add_reading(reading(i / 10, label))
+    assert summarize(state.course()).agreement.overall.agreed == 3
+
+
 def test_the_summary_of_nothing_and_without_truth():
     assert summarize(Course()).as_dict()['agreement'] is None
     assert summarize(Course()).rate == 0

@@ -45,6 +45,16 @@ def test_what_is_left_out_has_its_documented_default():
     assert (rule.topics, rule.approaches, rule.while_speaking) == ((), (), False)
 
 
+def test_labels_of_another_model_are_named_beside_the_rules():
+    raw = {'rules': [{'name': 'a', 'emotion': ['pensive', 'sad'], 'action': 'check_in'}]}
+    with pytest.raises(InputError, match="'pensive'"):
+        parse_rules(raw, 'x')
+    (rule,) = parse_rules({'labels': ['pensive'], **raw}, 'x').rules
+    assert rule.emotion == ('pensive', 'sad')
+    with pytest.raises(InputError, match='x: labels must be a list of names'):
+        parse_rules({'labels': 'pensive', **raw}, 'x')
+
+
 def test_labels_of_both_vocabularies_and_events_may_stand_in_a_rule():
     seven = {'angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral'}
     assert set(EMOTIONS) == {*LABELS, *seven, 'none', 'face', 'face_lost', 'face_returned'}

@@ -33,11 +33,14 @@ from emotion_estimator.sources.portrait import Portrait
 from launch import LaunchContext
 
 START_TIMEOUT = 60.0
+#: A model of the zoo, to run in place of the shipped networks.
+MODEL = Path(__file__).parent / 'window_model' / 'portrait.json'
 FOLDER = Path(get_package_share_directory('emotion_estimator')) / 'launch'
 NODES = ('camera', 'estimator', 'dialogue_manager')
 ESTIMATOR = {
     'namespace', 'image_topic', 'image_transport', 'emotion_topic', 'landmark_source',
-    'debug_image', 'params_file', 'autostart', 'use_sim_time', 'log_level', 'fastdds_profile',
+    'debug_image', 'model', 'params_file', 'autostart', 'use_sim_time', 'log_level',
+    'fastdds_profile',
 }  # fmt: skip
 DIALOGUE = {'policy_file', 'conversation_file'}
 ARGUMENTS = {
@@ -197,13 +200,15 @@ def test_without_autostart_the_nodes_wait_for_their_manager(graph, still):
     emotions = graph.hear(Emotion, '/emotion')
     with launched(
         graph, 'emotion.launch.py', source=still, landmark_source=LANDMARK_SOURCE,
-        autostart='false',
+        autostart='false', model=str(MODEL),
     ) as launch:  # fmt: skip
         launch.wait_for_states('unconfigured', *NODES)
         for node in reversed(NODES):
             assert graph.transition(node, 'configure')
             assert graph.transition(node, 'activate')
         launch.wait(lambda: emotions, 'an emotion')
+    assert emotions[0].model == 'zoo_portrait-1.0.0'
+    assert list(emotions[0].labels) == ['happy', 'pensive', 'sad']
 
 
 def test_a_source_that_cannot_be_read_ends_what_should_end_with_it(graph, tmp_path):

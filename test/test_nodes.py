@@ -298,6 +298,7 @@ def test_a_camera_that_is_not_there_is_reported_and_tried_again(tmp_path):
             'face landmarker model /nowhere/f.task cannot be read',
         ),
         ('estimator', {'max_faces': 'many'}, 'max_faces'),
+        ('estimator', {'model': '/nowhere/x.json'}, 'model card /nowhere/x.json cannot be read'),
         ('dialogue_manager', {'policy_file': '/nowhere/rules.yaml'}, '/nowhere/rules.yaml'),
     ],
 )

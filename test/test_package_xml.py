@@ -21,6 +21,7 @@ MODULES = {
     'backports.zstd': 'backports',
     'opencv-python': 'cv2',
     'python3-opencv': 'cv2',
+    'scikit-learn': 'sklearn',
     'PyYAML': 'yaml',
 }
 # Needed by the generated messages, which are not in the sources.
@@ -35,8 +36,10 @@ OPTIONAL = {'av', 'distributed', 'hri_msgs'}
 WITH_ROSBAGS = {'backports', 'compression', 'lz4'}
 # Named in a variable, so that no import of it is to be seen.
 LITERT = 'ai_edge_litert'
-# Who trains installs these with pip: `emotion-estimator training` is no node.
-TRAINING = (ROOT / PACKAGE / 'training', ROOT / PACKAGE / 'cli' / 'training')
+# Who trains installs these with pip: `emotion-estimator training` and `zoo` are no nodes.
+TRAINING = tuple(
+    ROOT / PACKAGE / folder for folder in ('training', 'cli/training', 'zoo', 'cli/zoo')
+)
 
 # Loaded by pytest, which is there then.
 PLUGIN = ROOT / PACKAGE / 'replay' / 'pytest_plugin.py'

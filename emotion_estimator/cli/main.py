@@ -36,6 +36,7 @@ VERBS = {
     'replay': ('replay', 'Say what the robot would have made of each BAG (rosbag2).'),
     'training': ('training', 'Train and measure the models on labelled faces.'),
     'video': ('video', 'Say what the faces in each frame of SOURCE express.'),
+    'zoo': ('zoo', "Train and compare the papers' other models on labelled video."),
 }
 
 
@@ -101,7 +102,7 @@ def _run() -> int:
         click.echo(f'emotion-estimator: {error.format_message().rstrip(".")}; see --help', err=True)
         return BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
-        goes_on = '; the same command continues' if sys.argv[1:2] == ['training'] else ''
+        goes_on = '; the same command continues' if sys.argv[1:2] in (['training'], ['zoo']) else ''
         click.echo(f'emotion-estimator: interrupted{goes_on}', err=True)
         return _INTERRUPTED
     except BrokenPipeError:

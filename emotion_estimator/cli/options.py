@@ -35,6 +35,10 @@ def perception_options(command: Command) -> Command:
             help='What is read of a face.',
         ),
         click.option(
+            '--model', default='',
+            help='Card of a model of the zoo, to run in place of the shipped networks.',
+        ),
+        click.option(
             '--model-path', 'face_landmarker_path', default='',
             help="face_landmarker.task, if not in the user's cache.",
         ),

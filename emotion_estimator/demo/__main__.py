@@ -51,6 +51,11 @@ def parse(arguments: Sequence[str] | None) -> DemoSettings:
         '--landmarks', choices=('auto', 'face_landmarker', 'face_mesh'), default=default.landmarks
     )
     parser.add_argument(
+        '--model',
+        default=default.model,
+        help='JSON card of a model that stands for the shipped networks (docs/zoo.md)',
+    )
+    parser.add_argument(
         '--output', type=Path, default=default.output, help='folder for film, picture and logs'
     )
     parser.add_argument('--fps', type=float, default=default.fps, help='frames per second')

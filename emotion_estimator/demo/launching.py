@@ -25,6 +25,7 @@ class DemoSettings:
 
     :param source: as the camera's parameter of the same name.
     :param landmarks: ``auto``, ``face_landmarker`` or ``face_mesh``.
+    :param model: JSON card of a model that stands for the shipped networks; '' is these.
     :param output: folder for the film, the picture, the summary and the logs.
     :param fps: frames per second of the camera and the film.
     :param duration: seconds after the first message at which the demo ends; None waits for the
@@ -36,6 +37,7 @@ class DemoSettings:
 
     source: str = 'portrait'
     landmarks: str = 'auto'
+    model: str = ''
     output: Path = Path('out')
     fps: float = 30.0
     duration: float | None = None
@@ -147,7 +149,8 @@ def parameters(node: str, settings: DemoSettings) -> dict[str, object]:
             'wait_for_subscribers': 10.0,
         }
     if node == 'estimator':
-        return {'landmark_source': settings.landmarks, 'debug_image': True}
+        chosen = {'model': settings.model} if settings.model else {}
+        return {'landmark_source': settings.landmarks, 'debug_image': True, **chosen}
     return {}
 
 

@@ -10,6 +10,10 @@ import numpy as np
 
 from emotion_estimator.agreement import MARGIN, Agreement, Tally, agreement
 from emotion_estimator.demo.state import Course
+from emotion_estimator.emotion import NEUTRAL, UNKNOWN
+
+#: What models of seven labels say of a face at rest, and what the sources' truth does.
+_AT_REST = {NEUTRAL: UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -152,5 +156,7 @@ def summarize(course: Course) -> Summary:
         actions=actions,
         landmark_source=estimator.get('landmark_source', ''),
         model=next((reading.model for reading in reversed(readings) if reading.model), ''),
-        agreement=agreement(course.truth, [(r.stamp, r.label) for r in readings]),
+        agreement=agreement(
+            course.truth, [(r.stamp, _AT_REST.get(r.label, r.label)) for r in readings]
+        ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ FACE_RETURNED = 'face_returned'
 #: What models of other vocabularies tell apart.
 _OTHER_LABELS = ('angry', 'disgust', 'fear', 'surprise', 'neutral')
 
-#: What a rule may watch for.
+#: What a rule may watch for, beside what the policy file names under ``labels``.
 EMOTIONS: tuple[str, ...] = (*LABELS, *_OTHER_LABELS, NONE, FACE, FACE_LOST, FACE_RETURNED)
 
 #: How a conversation begins: at once, or with whoever is seen first.
@@ -117,7 +118,9 @@ def parse_rules(raw: object, origin: str) -> PolicyRules:
     :raises InputError: see :func:`load_rules`.
     """
     table = fields.Table(raw, origin)
-    given = _take(table, _POLICY_FIELDS, PolicyRules)
+    emotions = (*EMOTIONS, *table.take('labels', fields.names, default=()))
+    rules = {'rules': partial(_rules, emotions=emotions)}
+    given = _take(table, {**_POLICY_FIELDS, **rules}, PolicyRules)
     table.finish()
     names = [rule.name for rule in given['rules']]
     for name in names:
@@ -126,18 +129,19 @@ def parse_rules(raw: object, origin: str) -> PolicyRules:
     return PolicyRules(**given, origin=origin)
 
 
-def _rules(value: object, where: str) -> tuple[Rule, ...]:
+def _rules(value: object, where: str, emotions: tuple[str, ...]) -> tuple[Rule, ...]:
     if not isinstance(value, list) or not value:
         raise InputError(f'{where} must be a list with at least one entry')
-    return tuple(_rule(item, f'{where}[{i}]') for i, item in enumerate(value, 1))
+    return tuple(_rule(item, f'{where}[{i}]', emotions) for i, item in enumerate(value, 1))
 
 
-def _rule(value: object, where: str) -> Rule:
+def _rule(value: object, where: str, emotions: tuple[str, ...]) -> Rule:
     name = value.get('name') if isinstance(value, dict) else None
     if isinstance(name, str) and name.strip():
         where = f'{where.rpartition(": ")[0]}: rule {name!r}'
     table = fields.Table(value, where)
-    rule = Rule(**_take(table, _RULE_FIELDS, Rule))
+    readers = {**_RULE_FIELDS, 'emotion': fields.choices(emotions)}
+    rule = Rule(**_take(table, readers, Rule))
     table.finish()
     given = frozenset(value) if isinstance(value, dict) else frozenset()
     if 'release' not in given:
@@ -168,7 +172,6 @@ def _take(table: fields.Table, readers: dict[str, Callable[[object, str], Any]],
 
 
 _POLICY_FIELDS: dict[str, Callable[[object, str], Any]] = {
-    'rules': _rules,
     'min_gap': fields.number(0, 3600),
     'max_step': fields.number(0.05, 60),
     'hold': fields.number(0.05, 60),

@@ -136,7 +136,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'model': model.model if model else '',
                 'model_sha256': model.model_sha256 if model else '',
                 'branches': model.branches if model else '',
-                'vocabulary': self.settings.vocabulary if model else '',
+                'vocabulary': '' if not model or self.settings.model else self.settings.vocabulary,
                 'frames_processed': counts.processed,
                 'frames_dropped': counts.dropped,
                 'frames_skipped': counts.skipped,

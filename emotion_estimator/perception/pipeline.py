@@ -22,6 +22,7 @@ from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
 from emotion_estimator.perception.primary_face import PrimaryFace
 from emotion_estimator.perception.search import find_faces
 from emotion_estimator.perception.tracker import Tracker
+from emotion_estimator.perception.window_classifier import WindowClassifier
 from emotion_estimator.settings import EstimatorSettings
 
 _LOG = logging.getLogger(__name__)
@@ -57,10 +58,10 @@ class EmotionEstimator:
     def __init__(
         self,
         landmarker: Landmarker,
-        classifier: EmotionClassifier,
+        classifier: EmotionClassifier | WindowClassifier,
         settings: EstimatorSettings | None = None,
         *,
-        branches: Branches | None = None,
+        branches: Branches | WindowClassifier | None = None,
         reason: str = '',
     ) -> None:
         """Put the parts together; :meth:`load` is the usual way.
@@ -73,8 +74,9 @@ class EmotionEstimator:
         self.landmark_reason = reason
         self.resets = 0
         self._landmarker = landmarker
-        self._classifier = classifier
-        self._branches = branches or Branches(None)
+        # Two that fit each other: what the one sees the other reads.
+        self._classifier: Any = classifier
+        self._branches: Any = branches or Branches(None)
         self._usual = classifier.neutral if classifier.neutral is not None else USUAL
         self._tracker = Tracker()
         self._engagement = Engagement()
@@ -94,10 +96,7 @@ class EmotionEstimator:
         :raises ModelError: a model file is missing, corrupt or does not fit the code.
         """
         settings = settings or EstimatorSettings()
-        classifier = EmotionClassifier.load(vocabulary=settings.vocabulary)
-        branches = Branches.open(
-            settings.branches, classifier.embedding_size, sha256=classifier.appearance_sha256
-        )
+        classifier, branches = _open_model(settings)
         landmarker, choice = open_first(
             settings.landmark_source,
             settings.face_landmarker_path,
@@ -260,3 +259,20 @@ class EmotionEstimator:
             valence=point.valence,
             arousal=point.arousal,
         )
+
+
+def _open_model(
+    settings: EstimatorSettings,
+) -> tuple[EmotionClassifier | WindowClassifier, Branches | WindowClassifier]:
+    """Open the shipped networks, or the model that stands for them."""
+    if settings.model:
+        default = EstimatorSettings()
+        if (settings.branches, settings.vocabulary) != (default.branches, default.vocabulary):
+            _LOG.warning('branches and vocabulary do not count: model is %s', settings.model)
+        window = WindowClassifier.load(settings.model)
+        # It reads faces itself.
+        return window, window
+    classifier = EmotionClassifier.load(vocabulary=settings.vocabulary)
+    return classifier, Branches.open(
+        settings.branches, classifier.embedding_size, sha256=classifier.appearance_sha256
+    )

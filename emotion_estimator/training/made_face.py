@@ -18,9 +18,9 @@ from emotion_estimator.training.fer2013 import SIDE
 
 _PICTURE = Path(sources.__file__).resolve().parent / 'data' / 'astronaut.jpg'
 #: Enlargement at which the face is moved.
-_SCALE = 2
+SCALE = 2
 #: Middle of the face and its width, in pixels of the picture.
-_MIDDLE, _WIDTH = (223.0, 126.0), 90.0
+MIDDLE, WIDTH = (223.0, 126.0), 90.0
 
 #: The second map of ``cv2.remap``, unused; OpenCV 5 would take an empty array for a map.
 _NO_MAP: Any = None
@@ -85,13 +85,13 @@ class MadeFace:
         picture = cv2.imread(str(_PICTURE), cv2.IMREAD_COLOR)
         if picture is None:
             raise InputError(f'{_PICTURE} is missing; reinstall the package')
-        large = cv2.resize(picture, None, fx=_SCALE, fy=_SCALE, interpolation=cv2.INTER_CUBIC)
+        large = cv2.resize(picture, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
         self._picture = np.asarray(cv2.cvtColor(large, cv2.COLOR_BGR2RGB), np.uint8)
-        self._face = FaceWarp(self._picture, _SCALE)
+        self._face = FaceWarp(self._picture, SCALE)
         x, y, width, height = points.PATCH
-        rows, columns = np.mgrid[:height * _SCALE, :width * _SCALE].astype(np.float32)
+        rows, columns = np.mgrid[:height * SCALE, :width * SCALE].astype(np.float32)
         #: Each of the patch's pixels in pixels of the picture.
-        self._at = np.dstack([(columns + 0.5) / _SCALE - 0.5 + x, (rows + 0.5) / _SCALE - 0.5 + y])
+        self._at = np.dstack([(columns + 0.5) / SCALE - 0.5 + x, (rows + 0.5) / SCALE - 0.5 + y])
         self._grid = np.dstack([columns, rows])
 
     def __call__(self, expression: str, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -100,20 +100,45 @@ class MadeFace:
         :param expression: one of ``FER_CLASSES``; its strength is decided by ``rng``, as are size,
             place, roll, light, blur and noise.
         """
-        look, strength = _LOOKS[expression], rng.uniform(0.75, 1.1)
+        strength = rng.uniform(0.75, 1.1)
+        blink = max(rng.uniform(-0.6, 0.3), 0.0)
+        return _degraded(
+            cv2.warpAffine(self.picture(expression, strength, blink), _pose(rng),
+                           (4 * SIDE, 4 * SIDE), borderMode=cv2.BORDER_REPLICATE),
+            rng,
+        )
+
+    def picture(
+        self, expression: str, strength: float, blink: float = 0.0, speech: float = 0.0
+    ) -> NDArray[np.uint8]:
+        """Return the portrait, enlarged by ``SCALE``, with an expression: uint8 (H, W, 3), RGB.
+
+        :param strength: of the expression, 0 (neutral) to about 1.
+        :param blink: how far the lids are closed, 0 to 1.
+        :param speech: how far the lower lip falls, in pixels of the picture (the face is
+            ``WIDTH`` wide).
+        """
+        look = _LOOKS[expression]
         shares = {name: share * min(strength, 1.0) for name, share in look.shares.items()}
         shares['neutral'] = shares.get('neutral', 0.0) + max(1.0 - strength, 0.0)
-        shares['blink'] = max(rng.uniform(-0.6, 0.3), 0.0)
+        shares['blink'] = blink
+        moves = {
+            name: (strength * outwards, strength * down)
+            for name, (outwards, down) in look.moves.items()
+        }
+        if speech:
+            for name in ('lower lip', 'chin'):
+                outwards, down = moves.get(name, (0.0, 0.0))
+                moves[name] = (outwards, down + speech)
         picture = self._picture.copy()
-        picture[self._face.area] = self._moved(self._face(shares), look, strength)
-        return _degraded(cv2.warpAffine(picture, _pose(rng), (4 * SIDE, 4 * SIDE),
-                                        borderMode=cv2.BORDER_REPLICATE), rng)
+        picture[self._face.area] = self._moved(self._face(shares), moves)
+        return picture
 
     def _moved(
-        self, patch: NDArray[np.uint8], look: _Look, strength: float
+        self, patch: NDArray[np.uint8], moves: dict[str, tuple[float, float]]
     ) -> NDArray[np.uint8]:
         shift = np.zeros_like(self._grid)
-        for name, (outwards, down) in look.moves.items():
+        for name, (outwards, down) in moves.items():
             left, right, spread = _PLACES[name]
             for place, side in {left: -1.0, right: 1.0}.items():
                 # One on the middle line has no outside.
@@ -121,7 +146,7 @@ class MadeFace:
                 distance = ((self._at - np.float32(place)) ** 2).sum(axis=-1)
                 bump = np.exp(-distance / np.float32(2 * spread**2))
                 shift += bump[..., None] * np.float32((across, down))
-        where = self._grid - np.float32(_SCALE * strength) * shift
+        where = self._grid - np.float32(SCALE) * shift
         moved = cv2.remap(patch, where, _NO_MAP, cv2.INTER_LINEAR,
                           borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(moved, np.uint8)
@@ -129,13 +154,13 @@ class MadeFace:
 
 def _pose(rng: np.random.Generator) -> NDArray[np.float64]:
     """Return the matrix (2, 3) from the enlarged picture to four times the still."""
-    zoom = 4 * rng.uniform(30.0, 40.0) / (_WIDTH * _SCALE)
+    zoom = 4 * rng.uniform(30.0, 40.0) / (WIDTH * SCALE)
     roll = np.radians(np.clip(rng.normal(scale=7.0), -20, 20))
     mirror = rng.choice([-1.0, 1.0])
     linear = zoom * np.array(
         [[mirror * np.cos(roll), -np.sin(roll)], [mirror * np.sin(roll), np.cos(roll)]]
     )
-    middle = (np.array(_MIDDLE) + 0.5) * _SCALE - 0.5
+    middle = (np.array(MIDDLE) + 0.5) * SCALE - 0.5
     place = 2 * SIDE + rng.normal(scale=4.0, size=2)
     return np.hstack([linear, (place - linear @ middle)[:, None]])
 

@@ -37,19 +37,19 @@ class _Verbs(LazyVerbs):
     verbs = VERBS
 
     def load(self, name: str, where: str) -> click.Command:
-        with _extra_named():
+        with extra_named():
             module: Any = importlib.import_module(f'{__name__}.{where}')
         command: click.Command = getattr(module, name.replace('-', '_'))
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
         # Verbs import what is slow to import once they run.
-        with _extra_named(), _file_named():
+        with extra_named(), file_named():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _extra_named() -> Iterator[None]:
+def extra_named() -> Iterator[None]:
     """Say of a package that is not installed what to install."""
     try:
         yield
@@ -63,7 +63,7 @@ def _extra_named() -> Iterator[None]:
 
 
 @contextmanager
-def _file_named() -> Iterator[None]:
+def file_named() -> Iterator[None]:
     """Say of a folder or file that cannot be written, or a full disk, which one."""
     try:
         yield
