@@ -143,7 +143,7 @@ def fit(
 
 
 def probabilities(model: Any, reader: Reader, windows: Windows, batch: int = 64) -> Floats:
-    """Return what a model makes of each window: probabilities (N, C), or encodings (N, E)."""
+    """Return what a model makes of each window: (N, C) probabilities, or (N, E) encodings."""
     found = [
         np.asarray(model(reader(windows.take(np.arange(at, min(at + batch, len(windows))))),
                          training=False))

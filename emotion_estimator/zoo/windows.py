@@ -56,7 +56,7 @@ class Windows:
 
     @property
     def crops(self) -> NDArray[np.uint8]:
-        """Face crops (N, L, S, S, 3), RGB."""
+        """Faces of all frames, cut out: (N, L, S, S, 3), RGB."""
         return self._gather('crops')
 
     @property
