@@ -12,11 +12,15 @@ import cv2
 import numpy as np
 import pytest
 from available import LANDMARK_SOURCE
+from hypothesis import given
+from hypothesis import settings as of_test
+from hypothesis import strategies as st
 
 from emotion_estimator.agreement import agreement
 from emotion_estimator.emotion import NONE, primary
 from emotion_estimator.errors import ModelError
 from emotion_estimator.perception.pipeline import EmotionEstimator
+from emotion_estimator.perception.window_card import SHAPES, WindowInput
 from emotion_estimator.perception.window_classifier import WindowClassifier
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.sources.portrait import Portrait
@@ -112,6 +116,54 @@ def test_both_runtimes_say_the_same():
             memory = classifier.step(seen.blendshapes, memory, 1 / 15).state
         found.append(classifier.step(seen.blendshapes, memory, 1 / 15).probabilities)
     np.testing.assert_allclose(*found, atol=1e-4)
+
+
+def watched(monkeypatch):
+    """Return a classifier of blendshapes alone, and the tensors that its network is given."""
+    classifier, given_to = WindowClassifier.load(CARD), []
+
+    def network(tensors):
+        given_to.append(tensors)
+        return np.ones(3, np.float32)
+
+    monkeypatch.setattr(classifier, '_network', network)
+    monkeypatch.setattr(classifier, '_inputs', (WindowInput(SHAPES),))
+    monkeypatch.setattr(classifier, '_looks', False)
+    return classifier, given_to
+
+
+@pytest.mark.parametrize('broken', ['landmarks', 'blendshapes'])
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_what_is_not_finite_is_no_face_to_a_model_of_blendshapes(monkeypatch, broken, value):
+    classifier, _ = watched(monkeypatch)
+    found = {'landmarks': np.zeros((478, 3), np.float32), 'blendshapes': np.zeros(52, np.float32)}
+    image = np.zeros((9, 9, 3), np.uint8)
+    assert classifier(image, **found).blendshapes is not None
+    found[broken][7] = value
+    assert classifier(image, **found).blendshapes is None
+
+
+@given(camera=st.floats(5, 240), rate=st.floats(5, 30), window=st.integers(1, 20),
+       jitter=st.floats(0, 0.5))
+@of_test(deadline=None, max_examples=60)
+def test_a_window_is_as_long_as_it_should_be_whatever_the_cameras_rate(
+    camera, rate, window, jitter
+):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        classifier, given_to = watched(monkeypatch)
+        classifier.window, classifier.rate = window, rate
+        back = np.arange(window - 1, -1, -1) / rate
+        rng, memory = np.random.default_rng(5), classifier.initial_state()
+        seconds = 1.5 * back[0] + 2 / camera
+        for dt in rng.uniform(1 - jitter, 1 + jitter, int(seconds * camera) + 2) / camera:
+            # A frame's only value is when it was.
+            values = (np.array([memory.now + dt]),)
+            memory = classifier.step(values, memory, dt).state
+            assert len(memory.seen) <= 4 * window + 1
+            wanted = np.maximum(memory.now - back, memory.seen[0][0])
+            off = np.abs(given_to[-1]['blendshapes'][:, 0] - wanted)
+            assert off.max() <= ((1 + jitter) / camera + 1 / (4 * rate)) / 2 + 1e-4
+        assert memory.seen[0][0] <= memory.now - back[0] + 1e-9
 
 
 def estimator(**settings):

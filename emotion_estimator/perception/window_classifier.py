@@ -28,8 +28,8 @@ from emotion_estimator.perception.window_card import (
 )
 from emotion_estimator.perception.window_network import WindowNetwork, check_file
 
-#: Frames kept of a face, in windows: a camera that is so many times quicker than the model's rate
-#: still fills the window.
+#: Frames kept of a face for each one that the model reads: of quicker cameras some are passed over,
+#: so that memory is bounded and the window is filled all the same.
 _KEPT = 4
 
 
@@ -153,7 +153,12 @@ class WindowClassifier:
     def __call__(
         self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray
     ) -> WindowSeen:
-        """Return :meth:`values`, or None for them where the landmarks are no face."""
+        """Return :meth:`values`, or None for them where the landmarks are no face.
+
+        Landmarks or blendshapes that are not finite are none: they would spoil a whole window.
+        """
+        if not (np.isfinite(landmarks).all() and np.isfinite(blendshapes).all()):
+            return WindowSeen(None)
         try:
             return WindowSeen(self.values(image, landmarks, blendshapes))
         except InputError:
@@ -176,9 +181,7 @@ class WindowClassifier:
                 unknown = np.full(len(self.labels), 1 / len(self.labels), np.float32)
                 return WindowAnswer(unknown, unknown, Memory(now))
             values = memory.seen[-1][1]
-        begin = now - self.window / self.rate
-        kept = tuple(one for one in memory.seen if one[0] >= begin)
-        seen = (*kept, (now, values))[-_KEPT * self.window:]
+        seen = self._kept(memory.seen, now, values)
         probabilities = self._answer(seen, now)
         return WindowAnswer(probabilities, probabilities, Memory(now, seen))
 
@@ -202,6 +205,18 @@ class WindowClassifier:
         assert self._read is not None
         seen = self._value(self._read, crop, points, blendshapes)
         return self._frames({self._read.name: _scaled(seen)})
+
+    def _kept(
+        self, seen: tuple[tuple[float, Values], ...], now: float, values: Values
+    ) -> tuple[tuple[float, Values], ...]:
+        """Return the frames to keep, at most ``_KEPT * window + 1``, this one the last."""
+        if len(seen) > 1 and seen[-1][0] - seen[-2][0] < 1 / (_KEPT * self.rate):
+            seen = seen[:-1]
+        seen = (*seen, (now, values))
+        # The last one before the window's begin may be the nearest to it.
+        begin = now - (self.window - 1) / self.rate
+        before = sum(time <= begin for time, _ in seen)
+        return seen[max(before - 1, 0):]
 
     def _answer(self, seen: tuple[tuple[float, Values], ...], now: float) -> FloatArray:
         times = np.array([time for time, _ in seen])
