@@ -270,6 +270,27 @@ def test_a_set_is_opened_and_split(tmp_path, landmarker):
     assert video_set.tracks['test'][0].strength is None
 
 
+def test_the_rate_counts_all_steps_where_it_does_not_divide_the_videos(tmp_path, landmarker):
+    made_set(tmp_path, 'a1', 'x1', 'b2', 'y2', 'c3', 'z3')
+    # Of ten frames a second: 0, 2, 3, 5, 6, 8, 9, ...
+    for name in ('a1', 'x1', 'b2', 'y2', 'c3', 'z3'):
+        video(tmp_path, name, *[150] * 31)
+    chosen = replace(SETTINGS, rate=7.0)
+    video_set = open_set(SetChoice(tmp_path, frames=chosen), tmp_path / 'cache', here)
+    assert video_set.rate == pytest.approx(7, rel=0.03)
+
+
+def test_a_part_that_has_only_classes_that_train_lacks_is_refused(tmp_path, landmarker):
+    lines = ['clip,label,subject,split']
+    for name, label, part in (('a', 'happy', 'train'), ('b', 'sad', 'train'),
+                              ('c', 'angry', 'validation'), ('d', 'sad', 'test')):
+        video(tmp_path, name, *[150] * 10)
+        lines.append(f'{name},{label},s,{part}')
+    (tmp_path / 'clips.csv').write_text('\n'.join(lines))
+    with pytest.raises(InputError, match='validation has no clip of a class that train has'):
+        open_set(SetChoice(tmp_path, frames=SETTINGS), tmp_path / 'cache', here)
+
+
 def test_a_made_sets_strength_is_at_the_times_of_the_frames(tmp_path, landmarker):
     made_set(tmp_path, 'a1', 'x1', 'b2', 'y2', 'c3', 'z3')
     (tmp_path / 'strength.csv').write_text('clip,time,strength\na1,0,0\na1,0.9,0.9\n')

@@ -27,7 +27,8 @@ class VideoSet:
 
     :param classes: in output order; each has a track in ``train``.
     :param tracks: of each of ``PARTS``.
-    :param rate: frames per second, the median over all tracks.
+    :param rate: frames per second, the mean over all tracks: steps are of two lengths where the
+        rate asked for does not divide a video's.
     :param problems: one line for each kind of clips that were left out.
     :param warnings: what makes the split worth less.
     """
@@ -78,7 +79,7 @@ def open_set(
 
     :param cache: as ``processes`` for :func:`face_tracks`.
     :raises InputError: the set cannot be read or split, faces are found in clips of one class
-        only, or a part has none.
+        only, or a part has none of a class that train has.
     :raises ModelError: the landmark source does not open.
     """
     clips = choice.read()
@@ -94,17 +95,20 @@ def open_set(
     by_clip = {track.clip: track for track in tracks}
     trained = {clip.label for clip in parts['train']}
     classes = tuple(name for name in clips.classes if name in trained)
-    empty = [part for part in PARTS if not parts[part]]
-    if empty or len(classes) < 2:
-        what = f'{empty[0]} has no clip' if empty else 'train has clips of fewer than two classes'
-        raise InputError(f'{what}; change the shares, the column split, or give more clips')
-    warnings = split_warnings(parts, clips.classes)
     kept = {
         part: tuple(by_clip[clip] for clip in parts[part] if clip.label in classes)
         for part in PARTS
     }
-    steps = np.concatenate([np.diff(track.times) for track in tracks])
-    return VideoSet(classes, kept, float(1 / np.median(steps)), lines, warnings)
+    empty = [part for part in PARTS if not kept[part]]
+    if empty or len(classes) < 2:
+        what = f'{empty[0]} has no clip' if empty else 'train has clips of fewer than two classes'
+        if empty and parts[empty[0]]:
+            what += ' of a class that train has'
+        raise InputError(f'{what}; change the shares, the column split, or give more clips')
+    warnings = split_warnings(parts, clips.classes)
+    seconds = sum(float(track.times[-1] - track.times[0]) for track in tracks)
+    rate = sum(len(track) - 1 for track in tracks) / seconds
+    return VideoSet(classes, kept, rate, lines, warnings)
 
 
 def counts(tracks: Sequence[FaceTrack], classes: Sequence[str]) -> str:
