@@ -199,6 +199,32 @@ def test_other_settings_begin_anew(tmp_path) -> None:
     assert [path.name for path in folder.iterdir()] == ['settings.json']
 
 
+def test_other_images_begin_anew_and_the_same_are_not_trained_again(
+    monkeypatch, tmp_path
+) -> None:
+    fitted = []
+
+    def fit(network, *rest):
+        fitted.append(rest)
+        return [{'epoch': 1}]
+
+    monkeypatch.setattr(appearance_run, 'fit', fit)
+    asked = []
+    monkeypatch.setattr(appearance_run.Origin, 'opinion', lambda self, crops, *_: asked.append(
+        len(crops)) or np.full((len(crops), 7), 1 / 7))
+    plan = {**UNCALM, 'again': replace(UNCALM['last'], taught_by=('last',))}
+    for _ in range(2):
+        for name in plan:
+            train(tmp_path, plan=plan, name=name)
+    assert len(asked) == 1, 'what is finished asks nobody'
+    kept = appearance_folder(tmp_path) / 'kept'
+    kept.write_text('')
+    train(tmp_path, plan=plan)
+    assert kept.exists()
+    train(tmp_path, votes=True, plan=plan)
+    assert not kept.exists(), 'one still fewer is learned from'
+
+
 def test_a_set_without_test_images_is_refused(tmp_path) -> None:
     stills = made_stills()
     alone = replace(stills, usage=np.zeros(144, np.int64))

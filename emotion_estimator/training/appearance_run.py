@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,24 @@ CALM = CropVariation(
     noisy=0.15, compressed=0.1, hidden=0.12,
 )
 
+_WEIGHTS = 'appearance.weights.h5'
+
 #: FER+'s last two votes: the annotator could not tell, and no face.
 _NO_FACE = 9
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What is learned from: another run folder's weights are not gone on with."""
+
+    fingerprint: str
+
+    @classmethod
+    def of(cls, *arrays: NDArray[Any]) -> _Data:
+        digest = hashlib.sha256()
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array))
+        return cls(digest.hexdigest())
 
 
 def appearance_folder(run: Path, part: str = 'last') -> Path:
@@ -86,7 +103,10 @@ def run_appearance(
         for other in (part.begins_with, *part.taught_by) if other
     }
     same_run(
-        folder, settings, training, part.variation, *(one.known() for one in origins.values())
+        folder, settings, training, part.variation,
+        _Data.of(stills.pixels[learned], stills.emotion[learned], matrices[learned],
+                 scores[learned], known[learned]),
+        *(one.known() for one in origins.values()),
     )
     # Before the first weights are drawn.
     keras.utils.set_random_seed(training.seed)
@@ -96,7 +116,8 @@ def run_appearance(
     target = np.eye(len(FER_CLASSES), dtype=np.float32)[stills.emotion[learned]]
     if part.begins_with:
         origins[part.begins_with].restore(network, heads)
-    if part.taught_by:
+    # What is finished is only read.
+    if part.taught_by and not (folder / _WEIGHTS).exists():
         crops = plain_crops(stills.pixels[learned], matrices[learned])
         opinion = np.mean([
             origins[other].opinion(crops, scores[learned], known[learned])
@@ -131,7 +152,7 @@ def run_appearance(
             {**line, 'epoch': training.epochs + line['epoch']}
             for line in fit(network, heads, calmer, again, validate, folder / 'calm')
         ]
-    network.save_weights(folder / 'appearance.weights.h5')
+    network.save_weights(folder / _WEIGHTS)
     heads.save_weights(folder / 'heads.weights.h5')
     np.savez(folder / 'spread.npz', mean=mean, scale=scale)
     table = {
