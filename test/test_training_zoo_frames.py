@@ -172,6 +172,51 @@ def test_what_changed_or_was_cut_off_is_looked_at_again(tmp_path, landmarker):
     assert landmarker.seen == 31 + 6
 
 
+def damaged_method(raw: bytes) -> bytes:
+    # The first entry of the zip's directory: a method of compression that nobody has.
+    at = raw.index(b'PK\x01\x02')
+    return raw[:at + 10] + b'\x63\x00' + raw[at + 12:]
+
+
+def damaged_flag(raw: bytes) -> bytes:
+    # Encrypted, says the directory, which no array is.
+    at = raw.index(b'PK\x01\x02')
+    return raw[:at + 8] + b'\x01\x00' + raw[at + 10:]
+
+
+def damaged_array(raw: bytes) -> bytes:
+    return raw.replace(b"{'descr'", b"('descr'", 1)
+
+
+@pytest.mark.parametrize('damage', [damaged_method, damaged_flag, damaged_array])
+def test_a_damaged_file_is_made_again(tmp_path, landmarker, caplog, damage):
+    clips = [video(tmp_path, f'{i}', *[100 + i] * 10) for i in range(2)]
+    cache = tmp_path / 'cache'
+    before, _ = face_tracks(clips, SETTINGS, cache, here)
+    file = sorted(cache.rglob('*.npz'))[0]
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert file.read_bytes() != whole
+    after, problems = face_tracks(clips, SETTINGS, cache, here)
+    assert problems == () and landmarker.seen == 30
+    assert [track.clip for track in after] == clips
+    assert all((a.crops == b.crops).all() for a, b in zip(before, after))
+    assert f'{file} is damaged' in caplog.text and '0 is looked at again' in caplog.text
+
+
+def test_a_disk_that_damages_each_file_is_an_error(tmp_path, landmarker):
+    clip = video(tmp_path, 'one', *[100] * 10)
+
+    def on_a_bad_disk(work, tasks):
+        for index, task in enumerate(tasks):
+            yield index, work(task)
+            for path in task.targets:
+                path.write_bytes(damaged_method(path.read_bytes()))
+
+    with pytest.raises(InputError, match='is damaged again and again'):
+        face_tracks([clip], SETTINGS, tmp_path / 'cache', on_a_bad_disk)
+
+
 @given(st.floats(1, 60), st.floats(0.5, 120), st.integers(0, 200))
 @settings(deadline=None, max_examples=80)
 def test_no_more_frames_than_asked_for_and_no_step_left_out(given_rate, wanted, count):

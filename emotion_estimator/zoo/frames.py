@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from emotion_estimator.engine import Runner, runner_of
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.model_card import models_dir
 from emotion_estimator.perception.landmark_source import Choice, choose
 from emotion_estimator.zoo.clip_set import Clip
@@ -24,6 +25,8 @@ from emotion_estimator.zoo.frame_source import disjoint
 from emotion_estimator.zoo.problems import Problem
 
 __all__ = ['LEAST_FRAMES', 'FaceTrack', 'FrameSettings', 'face_tracks']
+
+_LOG = logging.getLogger(__name__)
 
 #: Raise it when faces are cut otherwise, so that old files are not reused.
 _VERSION = 1
@@ -68,14 +71,15 @@ def face_tracks(
     """Look at clips, or read what was seen of them before.
 
     What is seen of each clip is written into ``cache`` at once, so that an interrupted call
-    continues when it is made again. A video that was changed is looked at again.
+    continues when it is made again. A video that was changed, or whose file is damaged, is looked
+    at again.
 
     :param cache: folder.
     :param processes: worker processes (None: one a core), or a runner of
         :mod:`~emotion_estimator.engine`.
     :returns: the faces in the order of the clips, and the clips without: not decodable, no face,
         or seen in fewer than ``LEAST_FRAMES`` frames.
-    :raises EmotionEstimatorError: the cache cannot be written.
+    :raises EmotionEstimatorError: the cache cannot be written, or mended.
     :raises ModelError: the landmark source does not open.
     """
     choice = choose(settings.source, settings.model)
@@ -94,11 +98,41 @@ def face_tracks(
         except OSError as error:
             what = f'{clip.title}: {error.strerror}'
             problems[clip] = Problem('unreadable', clip.name, what)
-    missing = [clip for clip, target in targets.items() if not _is_whole(target)]
+    read: dict[Clip, FaceTrack] = {}
+    # Twice: a file that turns out to be damaged is made again.
+    for _ in range(2):
+        problems.update(_look(targets, problems, settings, choice, processes))
+        for clip, target in targets.items():
+            if clip not in read and clip not in problems:
+                track = _read(clip, target)
+                if track is not None:
+                    read[clip] = track
+        left = [target for clip, target in targets.items()
+                if clip not in read and clip not in problems]
+        if not left:
+            break
+    else:
+        raise InputError(f'{left[0]} is damaged again and again; choose another cache')
+    for clip, track in read.items():
+        problem = _too_little(track)
+        if problem is not None:
+            problems[clip] = problem
+    tracks = tuple(read[clip] for clip in targets if clip not in problems)
+    return tracks, tuple(problems[clip] for clip in clips if clip in problems)
+
+
+def _look(
+    targets: Mapping[Clip, Path], known: Mapping[Clip, Problem], settings: FrameSettings,
+    choice: Choice, processes: int | Runner | None,
+) -> dict[Clip, Problem]:
+    """Look at the clips without a file, but those whose problem is known; return new problems."""
+    missing = [clip for clip, target in targets.items()
+               if clip not in known and not _is_whole(target)]
     tasks = [
         Task(tuple(group), tuple(targets[clip] for clip in group), settings, choice)
         for group in disjoint(missing)
     ]
+    problems = {}
     with tqdm(total=len(targets), initial=len(targets) - len(missing), unit='clip', desc='faces',
               disable=not tasks) as bar:
         for index, why in runner_of(processes)(look, tasks):
@@ -107,24 +141,31 @@ def face_tracks(
                     what = f'{clip.title}: {why}'
                     problems[clip] = Problem('unreadable', clip.name, what)
             bar.update(len(tasks[index].clips))
-    tracks = []
-    for clip, target in targets.items():
-        if clip not in problems:
-            track = _read(clip, target)
-            problem = _too_little(track)
-            if problem is None:
-                tracks.append(track)
-            else:
-                problems[clip] = problem
-    return tuple(tracks), tuple(problems[clip] for clip in clips if clip in problems)
+    return problems
 
 
-def _read(clip: Clip, path: Path) -> FaceTrack:
+def _read(clip: Clip, path: Path) -> FaceTrack | None:
+    """Return what a file holds; delete it where it is damaged, and return None.
+
+    :raises InputError: it cannot be deleted.
+    """
     try:
         with np.load(path) as data:
             return FaceTrack(clip, **{name: data[name] for name in ARRAYS})
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f'{path} is damaged; delete it and call again') from error
+    except MemoryError:
+        # Not the file's fault, as a rule.
+        raise
+    # Damage shows in zip, zlib, NumPy's headers and the tokenizer that reads them: any error.
+    except Exception as error:
+        why = first_line(error) or type(error).__name__
+        _LOG.warning('%s is damaged (%s); %s is looked at again', path, why, clip.title)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f'{path} is damaged and cannot be deleted ({error.strerror}); choose another cache'
+        ) from error
+    return None
 
 
 def _too_little(track: FaceTrack) -> Problem | None:
