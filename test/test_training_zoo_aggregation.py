@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -146,6 +148,25 @@ def test_where_weights_are_looked_for(tmp_path, monkeypatch):
     assert weights_file('auto', None) == kept and weights_file('random', None) is None
     with pytest.raises(ModelError, match='is not there'):
         weights_file('auto', tmp_path / 'none.h5')
+
+
+def test_other_weights_of_xception_are_another_model(tmp_path, monkeypatch, split):
+    from emotion_estimator.zoo import xception
+
+    monkeypatch.setattr(xception, '_KERAS_FOLDER', tmp_path)
+
+    def identity(name):
+        place = tiny_place(tmp_path)
+        place.catalog._models['frame']['paper'].update(encoder='xception', side=71)
+        return tiny_model(name, place).identity(split)
+
+    for name in ('frame', 'lstm'):
+        (tmp_path / KERAS_FILE).unlink(missing_ok=True)
+        found = [identity(name)]
+        for content in (b'first', b'second'):
+            (tmp_path / KERAS_FILE).write_bytes(content)
+            found.append(identity(name))
+        assert found[0] != found[1] != found[2] != found[0]
 
 
 @pytest.mark.parametrize('name, changes, says', [

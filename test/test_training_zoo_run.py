@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +15,7 @@ for module in ('tensorflow', 'tf_keras', 'sklearn'):
     pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
 
 from click.testing import CliRunner
-from zoo_models import tiny_catalog, tiny_model, tiny_place
+from zoo_models import tiny_catalog, tiny_model, tiny_place, tiny_split
 from zoo_tracks import CLASSES, made_track, made_tracks
 
 from emotion_estimator.cli.zoo.models import run as run_verb
@@ -21,7 +23,9 @@ from emotion_estimator.cli.zoo.models import structure
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator.zoo import run as run_module
-from emotion_estimator.zoo.catalog import Catalog
+from emotion_estimator.zoo.building import build
+from emotion_estimator.zoo.catalog import Catalog, Entry
+from emotion_estimator.zoo.model import Split
 from emotion_estimator.zoo.run import PAGE, PICTURE, TABLE, RunSettings, run
 from emotion_estimator.zoo.video_set import VideoSet
 
@@ -175,3 +179,35 @@ def test_structure_verb_prints_the_figure():
     assert 'mouth_convlstm' in shown.output and 'ConvLSTM2D' in shown.output
     listed = CliRunner().invoke(structure, ['all'], catch_exceptions=False)
     assert 'stc-nlstm: ' in listed.output
+
+
+@pytest.mark.parametrize('name', ['emotion_lstm', 'appearance'])
+def test_other_shipped_networks_are_measured_anew(tmp_path, name):
+    split = tiny_split()
+
+    def identity():
+        place = replace(tiny_place(tmp_path), models=tmp_path / 'models', shared={})
+        return build(Entry('shipped', 'shipped', '', {}), place).identity(split)
+
+    shutil.copytree(models_dir(), tmp_path / 'models')
+    before = identity()
+    assert identity() == before
+    card = tmp_path / 'models' / f'{name}.json'
+    weights = card.with_suffix('.tflite')
+    # TFLite reads nothing beyond a file's end.
+    weights.write_bytes(weights.read_bytes() + b'\0')
+    changed = hashlib.sha256(weights.read_bytes()).hexdigest()
+    card.write_text(json.dumps({**json.loads(card.read_text()), 'sha256': changed}))
+    assert identity() != before
+
+
+def test_frames_shown_at_other_times_are_other_data():
+    split = tiny_split()
+    slower = tuple(replace(track, times=track.times * 2) for track in split.train)
+    assert Split(CLASSES, slower, split.validation).fingerprint() != split.fingerprint()
+
+
+def test_another_rate_is_another_model(tmp_path):
+    split, place = tiny_split(), tiny_place(tmp_path)
+    slower = replace(place, rate=5.0)
+    assert tiny_model('ours', place).identity(split) != tiny_model('ours', slower).identity(split)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,19 @@ class Split:
 
     def fingerprint(self) -> str:
         """Return a checksum of what is learned from."""
+        return self._checksum
+
+    @cached_property
+    def _checksum(self) -> str:
         digest = hashlib.sha256(repr(self.classes).encode())
         for part in (self.train, self.validation):
             digest.update(b'|')
             for track in part:
                 digest.update(f'{track.clip.title} {track.clip.label} {len(track)}'.encode())
                 digest.update(np.ascontiguousarray(track.crops[::7]).tobytes())
-                digest.update(np.ascontiguousarray(track.blendshapes).tobytes())
+                # Times too: the same frames at another rate are another expression.
+                for values in (track.times, track.landmarks, track.blendshapes, track.found):
+                    digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
 
 
@@ -155,7 +162,7 @@ class ZooModel(ABC):
         """Return what decides the outcome of learning."""
         return {
             'model': self.name, 'kind': self.entry.kind, 'settings': dict(self.entry.settings),
-            'classes': list(self.classes), 'data': split.fingerprint(),
+            'classes': list(self.classes), 'rate': self.place.rate, 'data': split.fingerprint(),
         }
 
     def windows_of(self, tracks: Tracks, overlap: Any = 0.0) -> Windows:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.training.branches import BranchSettings
 from emotion_estimator.training.face_vector import EMBEDDING, PRESENT, SHAPES, face_vectors
@@ -203,6 +204,17 @@ class Shipped(ZooModel):
             for track, last in zip(asked.track, asked.frames[:, -1])
         ]
         return np.array(found, np.float32).reshape(-1, len(self.classes))
+
+    def identity(self, split: Split) -> dict[str, Any]:
+        """Return what decides its answers: the shipped networks."""
+        card = ModelCard.load(
+            (self.place.models or models_dir()) / 'emotion_lstm.json', 'emotion_lstm'
+        )
+        embeddings = embeddings_of(self.place)
+        return {
+            **super().identity(split), 'emotion_lstm': [card.sha256, card.settings],
+            'appearance': embeddings.sha256 if embeddings is not None else '',
+        }
 
     def structure(self) -> tuple[Layer, ...]:
         """Return the network's layers as training builds them."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +130,25 @@ class FrameModel(NetworkModel):
         return self._embeddings.sha256 if self._embeddings is not None else ''
 
     def identity(self, split: Split) -> dict[str, Any]:
-        """Return what decides the outcome of learning, whose embeddings it reads included."""
+        """Return what decides the outcome of learning, the networks that it begins with included.
+
+        :raises ModelError: Xception's weights file that was given cannot be read.
+        """
         found = super().identity(split)
-        return {**found, 'appearance': self.appearance} if self.appearance else found
+        if self.appearance:
+            return {**found, 'appearance': self.appearance}
+        if self.settings.encoder == 'xception':
+            return {**found, 'xception': self._begins_with}
+        return found
+
+    @cached_property
+    def _begins_with(self) -> str:
+        """Return the checksum of Xception's weights file; empty where they are random."""
+        path = weights_file(self.settings.weights, self.place.weights)
+        try:
+            return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None else ''
+        except OSError as error:
+            raise ModelError(f'{path} cannot be read ({error.strerror})') from error
 
     def networks(self) -> Networks:
         """Return the network itself."""
@@ -173,7 +191,8 @@ class FrameModel(NetworkModel):
 def weights_file(choice: str, given: Path | None) -> Path | None:
     """Return the file of Xception's ImageNet weights, or None where there is none.
 
-    :param choice: ``auto`` or ``random``.
+    :param choice: ``auto``, ``random`` or ``imagenet``, which without a file of the user's is
+        Keras' own matter.
     :param given: by the user.
     :raises ModelError: the file that was given is not there.
     """
@@ -184,6 +203,9 @@ def weights_file(choice: str, given: Path | None) -> Path | None:
             raise ModelError(f"{given} is not there; give Keras' {KERAS_FILE}")
         return given
     kept = _KERAS_FOLDER / KERAS_FILE
+    if choice == 'imagenet':
+        # Keras compares the file with its own checksum: it is always the same.
+        return None
     return kept if kept.is_file() else None
 
 
