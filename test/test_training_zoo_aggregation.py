@@ -169,6 +169,27 @@ def test_other_weights_of_xception_are_another_model(tmp_path, monkeypatch, spli
         assert found[0] != found[1] != found[2] != found[0]
 
 
+def test_weights_that_keras_cannot_download_are_named(tmp_path, monkeypatch):
+    from emotion_estimator.training.legacy_keras import keras
+
+    def no_network(*_, **__):
+        raise Exception('URL fetch failure on ...')
+
+    monkeypatch.setattr(keras.applications, 'Xception', no_network)
+    model = tiny_model(
+        'frame', tiny_place(tmp_path), encoder='xception', side=71, weights='imagenet'
+    )
+    with pytest.raises(ModelError, match=rf'URL fetch failure.*put .*{KERAS_FILE} into'):
+        model.build()
+
+
+def test_weights_that_are_given_are_not_downloaded(tmp_path):
+    place = replace(tiny_place(tmp_path), weights=tmp_path / 'none.h5')
+    model = tiny_model('frame', place, encoder='xception', side=71, weights='imagenet')
+    with pytest.raises(ModelError, match=r'none\.h5 is not there'):
+        model.build()
+
+
 @pytest.mark.parametrize('name, changes, says', [
     ('frame', {'encoder': 'alexnet'}, 'no encoder'), ('mean', {'how': 'median'}, 'median'),
     ('statistics', {'statistics': ['mode']}, 'statistics are'),

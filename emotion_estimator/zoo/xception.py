@@ -49,7 +49,7 @@ class FrameSettings:
         ``kahou-small``, three convolutions (Kahou et al. 2015); ``appearance``, the shipped
         network of this name, which learned faces elsewhere and learns nothing here.
     :param weights: of Xception: ``auto`` takes a file that is there and else random ones, and says
-        so; ``random``; ``imagenet`` lets Keras download them.
+        so; ``random``; ``imagenet`` lets Keras download them where no file is given.
     :param side: of the face, in pixels; 224 gives Xception's 7 x 7 x 2048 features.
     :param units: dense layers; the second (or only) one's output is the encoding.
     :param frame_step: learn from every so many frames of a clip.
@@ -215,12 +215,24 @@ def _xception(face: Any, model: FrameModel) -> Any:
         raise InputError(f'{model.name}: Xception needs a side of {_LEAST_SIDE} pixels or more')
     values = keras.layers.Rescaling(2.0, -1.0, name='minus_one_to_one')(face)
     shape = (settings.side, settings.side, 3)
-    if settings.weights == 'imagenet':
-        base = keras.applications.Xception(False, 'imagenet', input_shape=shape)
+    path = weights_file(settings.weights, model.place.weights)
+    if settings.weights == 'imagenet' and path is None:
+        base = _downloaded(shape)
     else:
         base = keras.applications.Xception(False, None, input_shape=shape)
-        _load(base, weights_file(settings.weights, model.place.weights), model.place)
+        _load(base, path, model.place)
     return keras.layers.GlobalAveragePooling2D(name='pooling')(base(values))
+
+
+def _downloaded(shape: tuple[int, int, int]) -> Any:
+    try:
+        return keras.applications.Xception(False, 'imagenet', input_shape=shape)
+    except Exception as error:
+        # Keras raises no class of its own where there is no network.
+        raise ModelError(
+            f"Keras cannot download Xception's weights ({first_line(error)}); put {KERAS_FILE} "
+            f'into {_KERAS_FOLDER}, or name it with --xception-weights'
+        ) from error
 
 
 def _load(base: Any, path: Path | None, place: Place) -> None:
