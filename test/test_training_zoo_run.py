@@ -211,3 +211,24 @@ def test_another_rate_is_another_model(tmp_path):
     split, place = tiny_split(), tiny_place(tmp_path)
     slower = replace(place, rate=5.0)
     assert tiny_model('ours', place).identity(split) != tiny_model('ours', slower).identity(split)
+
+
+def test_what_is_said_aloud_is_said_again_when_results_are_read(tmp_path):
+    settings = RunSettings(hop=5, covered=False, timed=False, progress=False)
+    tracks = {**video().tracks, 'train': (*made_tracks(2, 10), made_track('happy', 's7', 3))}
+    few = replace(video(), tracks=tracks)
+    run(few, tiny_catalog(), 'frame,statistics', tmp_path, settings)
+    said = json.loads((tmp_path / TABLE).read_text())['notes']
+    assert any(note.startswith('statistics repeats') for note in said)
+    for names in ('frame,statistics', 'statistics'):
+        run(few, tiny_catalog(), names, tmp_path, settings)
+        assert json.loads((tmp_path / TABLE).read_text())['notes'] == said
+
+
+def test_notes_on_single_frames_are_those_of_what_is_built_on_them_too(tmp_path):
+    place = tiny_place(tmp_path)
+    model = tiny_model('lstm', place)
+    model.frames.note('RANDOM')
+    model.note('short')
+    assert model.noted == ['RANDOM', 'short'] and model.frames.noted == ['RANDOM']
+    assert place.notes == ['RANDOM', 'short']

@@ -83,6 +83,11 @@ class OnFrames(NetworkModel):
         """Return what decides the outcome of learning, the model of frames' included."""
         return {**super().identity(split), 'frames': self.frames.identity(split)}
 
+    @property
+    def noted(self) -> list[str]:
+        """Return what must be said aloud of the model of frames, and of this one."""
+        return [*self.frames.noted, *super().noted]
+
     def load(self) -> None:
         """Read what was learned of frames and of windows."""
         self.frames.load()

@@ -115,6 +115,7 @@ class ZooModel(ABC):
     def __init__(self, entry: Entry, place: Place) -> None:
         self.entry, self.place = entry, place
         self.name, self.classes = entry.name, place.classes
+        self._notes: list[str] = []
 
     @property
     def folder(self) -> Path:
@@ -177,10 +178,19 @@ class ZooModel(ABC):
                  for track in tracks if len(track) < self.window]
         for says, found in (('learns without', without), ('repeats the last frame of', short)):
             for line in summary(found):
-                note = f'{self.name} {says} {line}'
-                if note not in self.place.notes:
-                    self.place.notes.append(note)
+                self.note(f'{self.name} {says} {line}')
         return made
+
+    @property
+    def noted(self) -> list[str]:
+        """Return what must be said aloud of it."""
+        return list(self._notes)
+
+    def note(self, says: str) -> None:
+        """Keep what must be said aloud, for this model and for the run; each once."""
+        for notes in (self._notes, self.place.notes):
+            if says not in notes:
+                notes.append(says)
 
 
 def balanced_overlap(tracks: Tracks) -> dict[str, float]:

@@ -165,6 +165,8 @@ def _result(
     path = folder / 'results' / f'{entry.slug}.json'
     known = _read(path)
     if known is not None and known['identity'] == json.loads(json.dumps(identity)):
+        for note in known['notes']:
+            model.note(note)
         result: Result = {**known['result'], 'says': entry.says}
         return result
     begun = time.monotonic()
@@ -172,7 +174,8 @@ def _result(
     seconds = time.monotonic() - begun
     result = _measured(model, video, settings, folder)
     result['fit_seconds'], result['epochs'] = round(seconds, 1), len(history)
-    _write(path, json.dumps({'identity': identity, 'result': result}).encode())
+    known = {'identity': identity, 'notes': model.noted, 'result': result}
+    _write(path, json.dumps(known).encode())
     return result
 
 
@@ -237,6 +240,6 @@ def _write(path: Path, content: bytes) -> None:
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         known: dict[str, Any] = json.loads(path.read_text())
-        return known if {'identity', 'result'} <= set(known) else None
+        return known if {'identity', 'notes', 'result'} <= set(known) else None
     except (OSError, ValueError):
         return None

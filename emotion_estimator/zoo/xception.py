@@ -79,9 +79,9 @@ class FrameModel(NetworkModel):
                     f'{entry.name} needs the appearance network (models/appearance.json); or '
                     'choose another encoder'
                 )
-            if _PRETRAINED not in place.notes:
-                place.notes.append(_PRETRAINED)
         super().__init__(entry, place, 1, [face], self.settings.fit)
+        if self._embeddings is not None:
+            self.note(_PRETRAINED)
         self._encodings: dict[tuple[FaceTrack, bool, bool], Floats] = {}
         self._encoder: Any = None
         self._fitted: Any = None
@@ -220,7 +220,7 @@ def _xception(face: Any, model: FrameModel) -> Any:
         base = _downloaded(shape)
     else:
         base = keras.applications.Xception(False, None, input_shape=shape)
-        _load(base, path, model.place)
+        _load(base, path, model)
     return keras.layers.GlobalAveragePooling2D(name='pooling')(base(values))
 
 
@@ -235,16 +235,16 @@ def _downloaded(shape: tuple[int, int, int]) -> Any:
         ) from error
 
 
-def _load(base: Any, path: Path | None, place: Place) -> None:
+def _load(base: Any, path: Path | None, model: FrameModel) -> None:
     if path is None:
         note = (
             'XCEPTION BEGINS WITH RANDOM WEIGHTS, not with those learned on ImageNet, which seed '
             f"004 had: put Keras' {KERAS_FILE} into {_KERAS_FOLDER}, or name it with "
             '--xception-weights'
         )
-        if note not in place.notes:
-            place.notes.append(note)
+        if note not in model.place.notes:
             _LOG.warning(note)
+        model.note(note)
         return
     try:
         base.load_weights(path)
