@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,10 +13,12 @@ for module in ('tensorflow', 'tf_keras'):
 from zoo_models import tiny_model, tiny_place, tiny_split
 
 from emotion_estimator.errors import InputError
+from emotion_estimator.zoo import grid
 from emotion_estimator.zoo.building import build
-from emotion_estimator.zoo.catalog import Catalog
+from emotion_estimator.zoo.catalog import Catalog, Entry
 from emotion_estimator.zoo.grid import search
-from emotion_estimator.zoo.model import Place
+from emotion_estimator.zoo.model import NetworkModel, Place
+from emotion_estimator.zoo.options import FitSettings, read
 
 THREE = ('neutral', 'happy', 'pensive')
 
@@ -62,12 +66,12 @@ def test_irnn_begins_as_the_identity(place):
 def test_grid_tries_all_once_and_sorts(place, tmp_path):
     # Quicker than an LSTM; the grid is the same to both.
     entry, split = place.catalog.entry('stcnn', 'reduced'), tiny_split()
-    grid = {'filters': [2, 3], 'learning_rate': [0.01]}
-    found = search(entry, grid, place, split, tmp_path)
+    values = {'filters': [2, 3], 'learning_rate': [0.01]}
+    found = search(entry, values, place, split, tmp_path)
     assert sorted(one['settings']['filters'] for one in found) == [2, 3]
     assert found[0]['macro_f1'] >= found[1]['macro_f1']
     lines = (tmp_path / 'stcnn.jsonl').read_text()
-    assert search(entry, grid, place, split, tmp_path) == found
+    assert search(entry, values, place, split, tmp_path) == found
     assert (tmp_path / 'stcnn.jsonl').read_text() == lines
 
 
@@ -76,6 +80,49 @@ def test_grid_names_what_cannot_be(place, tmp_path):
         search(
             place.catalog.entry('lstm', 'reduced'), {'colour': [1]}, place, tiny_split(), tmp_path
         )
+
+
+def test_grid_tries_again_what_is_trained_otherwise(place, tmp_path, monkeypatch):
+    tried = []
+
+    class Model(NetworkModel):
+
+        def __init__(self, entry, place):
+            super().__init__(entry, place, 4, [], read(FitSettings, entry.settings['fit'], 'x'))
+
+        def build(self):
+            raise AssertionError
+
+        def fit(self, split):
+            tried.append(self.name)
+            return [{'epoch': 1, 'loss': 1.0, 'accuracy': 0.5, 'macro_f1': 0.5}]
+
+    monkeypatch.setattr('emotion_estimator.zoo.grid.build', Model)
+    entry, split = Entry('x', 'x', '', {'fit': {'epochs': 1}}), tiny_split()
+    for changed, count in (({}, 1), ({}, 1), ({'window': 8}, 2), ({'fit': {'epochs': 2}}, 3)):
+        found = search(
+            entry.changed(**changed), {'learning_rate': [0.01]}, place, split, tmp_path
+        )
+        assert len(tried) == count and found[0]['macro_f1'] == 0.5
+    search(entry, {'learning_rate': [0.01]}, replace(place, rate=5.0), split, tmp_path)
+    assert len(tried) == 4
+
+
+def test_grid_tries_again_what_failed_and_names_what_keras_refuses(place, tmp_path, monkeypatch):
+    entry, split = place.catalog.entry('stcnn', 'reduced'), tiny_split()
+    real = grid.build
+
+    def broken(entry, place):
+        if entry.settings['filters'] == 3:
+            raise ValueError('negative dimension\nin layer x')
+        return real(entry, place)
+
+    monkeypatch.setattr(grid, 'build', broken)
+    values = {'filters': [2, 3]}
+    done, failed = search(entry, values, place, split, tmp_path)
+    assert done['macro_f1'] >= 0 and failed['failed'] == 'negative dimension'
+    monkeypatch.setattr(grid, 'build', real)
+    assert all('macro_f1' in one for one in search(entry, values, place, split, tmp_path))
 
 
 def test_papers_grid_is_the_published_one():

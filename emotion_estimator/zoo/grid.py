@@ -11,9 +11,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from emotion_estimator.errors import EmotionEstimatorError, InputError
+from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.zoo.building import build
 from emotion_estimator.zoo.catalog import Entry
+from emotion_estimator.zoo.failures import FAILURES
 from emotion_estimator.zoo.fitting import best_epoch
 from emotion_estimator.zoo.model import NetworkModel, Place, Split
 
@@ -26,40 +27,41 @@ def search(
 ) -> list[dict[str, Any]]:
     """Train a model with every combination; return them, the best on the validation part first.
 
-    What was tried is kept in ``<folder>/<model>.jsonl`` and is not tried again.
+    What was trained is kept in ``<folder>/<model>.jsonl`` and is not trained again while settings,
+    networks and data are the same; what failed is tried again.
 
     :param grid: values of each setting.
     :raises InputError: no combination could be trained.
     """
     path = folder / f'{entry.slug}.jsonl'
     folder.mkdir(parents=True, exist_ok=True)
-    data = split.fingerprint()
-    known = [
-        one for one in _lines(path)
-        if one.get('data') == data and one.get('size') == place.size
-    ]
-    tried = {json.dumps(one['settings'], sort_keys=True): one for one in known}
+    known = {
+        _key(one['identity']): one['found'] for one in _lines(path)
+        if {'identity', 'found'} <= set(one)
+    }
     results = []
     combinations = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
     for settings in tqdm(combinations, desc=f'grid {entry.name}', disable=not place.progress):
-        key = json.dumps(settings, sort_keys=True)
-        if key not in tried:
-            tried[key] = {
-                'settings': settings, 'data': data, 'size': place.size,
-                **_try(entry, settings, place, split, folder),
-            }
-            with path.open('a') as lines:
-                lines.write(json.dumps(tried[key]) + '\n')
-        results.append(tried[key])
+        try:
+            model = _model(entry, settings, place, folder)
+            identity = model.identity(split)
+            found = known.get(_key(identity))
+            if found is None:
+                found = _trained(model, split)
+                with path.open('a') as lines:
+                    lines.write(json.dumps({'identity': identity, 'found': found}) + '\n')
+        except FAILURES as error:
+            found = {'failed': first_line(error)}
+        results.append({'settings': settings, **found})
     results.sort(key=lambda one: one.get('macro_f1', -1.0), reverse=True)
     if 'macro_f1' not in results[0]:
         raise InputError(f'no combination of the grid could be trained: {results[0]["failed"]}')
     return results
 
 
-def _try(
-    entry: Entry, settings: Mapping[str, Any], place: Place, split: Split, folder: Path
-) -> dict[str, Any]:
+def _model(
+    entry: Entry, settings: Mapping[str, Any], place: Place, folder: Path
+) -> NetworkModel:
     of_fit = {name: value for name, value in settings.items() if name in _OF_FIT}
     others = {name: value for name, value in settings.items() if name not in _OF_FIT}
     words = ','.join(f'{name}={value}' for name, value in settings.items())
@@ -70,15 +72,21 @@ def _try(
         from emotion_estimator.zoo.xception import shared_frame_model
 
         shared_frame_model(place)
-    try:
-        model = build(changed, trial)
-        if not isinstance(model, NetworkModel):
-            raise InputError(f'{entry.name} has no epochs to choose by')
-        history = model.fit(split)
-    except EmotionEstimatorError as error:
-        return {'failed': str(error)}
+    model = build(changed, trial)
+    if not isinstance(model, NetworkModel):
+        raise InputError(f'{entry.name} has no epochs to choose by')
+    return model
+
+
+def _trained(model: NetworkModel, split: Split) -> dict[str, Any]:
+    """Return what the best epoch of a combination reaches on the validation part."""
+    history = model.fit(split)
     best = history[best_epoch(history, model.fit_settings.monitor) - 1]
     return {name: best[name] for name in ('accuracy', 'macro_f1', 'loss', 'epoch')}
+
+
+def _key(identity: Mapping[str, Any]) -> str:
+    return json.dumps(identity, sort_keys=True)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

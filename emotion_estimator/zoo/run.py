@@ -12,10 +12,10 @@ from typing import Any
 
 from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
 from emotion_estimator.model_card import models_dir
-from emotion_estimator.training.legacy_keras import tf
 from emotion_estimator.zoo.building import build
 from emotion_estimator.zoo.catalog import Catalog, Entry
 from emotion_estimator.zoo.export import export, exported_bytes
+from emotion_estimator.zoo.failures import FAILURES
 from emotion_estimator.zoo.figures import comparison_chart, confusions_chart
 from emotion_estimator.zoo.frame_time import frame_time, shipped_bytes, shipped_time
 from emotion_estimator.zoo.model import Place, Split, ZooModel
@@ -40,11 +40,6 @@ PICTURE, PAGE, TABLE = 'zoo.png', 'zoo.md', 'zoo.json'
 
 #: Of a made clip's expression: from here on it can be seen.
 _STRONG = 0.5
-#: What ends a model but not the run: bad settings or data (Keras and scikit-learn say ValueError),
-#: a package or memory that lacks.
-_FAILURES = (
-    EmotionEstimatorError, ImportError, MemoryError, ValueError, ArithmeticError, tf.errors.OpError
-)
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,7 @@ def run(
             print(f'{number}/{len(entries)} {entry.name}: {entry.says}', flush=True)
         try:
             result = _result(entry, place, video, split, settings, folder)
-        except _FAILURES as error:
+        except FAILURES as error:
             result = {
                 'model': entry.name, 'says': entry.says, 'kind': entry.kind,
                 'failed': first_line(error),
