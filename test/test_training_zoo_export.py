@@ -146,6 +146,13 @@ def test_card_declares_window_and_inputs(made):
     assert frame_time(card, TRACK) > 0
 
 
+def test_size_is_that_of_the_appearance_network_that_was_read(made, tmp_path):
+    (tmp_path / 'appearance.tflite').write_bytes(b'1234567')
+    _, card = made('fused')
+    own = sum(path.stat().st_size for path in card.parent.glob(f'{card.stem}*.tflite'))
+    assert exported_bytes(card, tmp_path) == own + 7
+
+
 def test_quicker_and_slower_cameras_fill_the_same_window(made):
     _, card = made('microx')
     classifier = WindowClassifier.load(card)

@@ -61,11 +61,16 @@ def export(
     return path
 
 
-def exported_bytes(card: Path) -> int:
-    """Return the size of an exported model's weights, the shipped ones that it reads included."""
+def exported_bytes(card: Path, models: Path | None = None) -> int:
+    """Return the size of an exported model's weights, the shipped ones that it reads included.
+
+    :param models: folder of the appearance network that it reads; None is the shipped one.
+    """
     raw = json.loads(card.read_text())
     settings = raw['settings']
-    shipped = models_dir() / 'appearance.tflite' if 'appearance_sha256' in settings else None
+    shipped = None
+    if 'appearance_sha256' in settings:
+        shipped = (models or models_dir()) / 'appearance.tflite'
     return (
         int(raw['bytes']) + int(settings.get('frame', {}).get('bytes', 0))
         + (shipped.stat().st_size if shipped else 0)

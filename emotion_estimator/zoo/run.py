@@ -220,7 +220,7 @@ def _time(
         card = export(model, folder / 'exported', int(track.crops.shape[1]), {
             key: result[key] for key in ('accuracy', 'macro_f1', 'flips_per_second', 'n')
         })
-        result['bytes'] = exported_bytes(card)
+        result['bytes'] = exported_bytes(card, settings.models)
         result['ms_per_frame'] = round(frame_time(card, track), 3)
     except EmotionEstimatorError as error:
         result['not_timed'] = str(error)
