@@ -78,6 +78,46 @@ def test_segments_of_one_video_are_clips_of_their_own(folder):
     assert [clip.label for clip in found.clips] == ['happy', 'sad']
 
 
+TIMES = 'clip,label,subject,start,end'
+
+
+def test_an_empty_start_is_0(folder):
+    found = load_clips(table(
+        folder, 'a,happy,s1,,2', 'b,sad,s1,0,', 'a.mp4,sad,s1,0,2', 'b,sad,s1,,', header=TIMES,
+    ))
+    assert [clip.label for clip in found.clips] == ['happy', 'sad']
+    assert [(one.kind, one.what) for one in found.problems] == [
+        ('twice', 'a.mp4 [0-2 s] (line 4) stands above already as happy of s1'),
+        ('twice', 'b (line 5) stands above already'),
+    ]
+
+
+def test_of_segments_that_contradict_each_other_the_first_is_taken(folder):
+    found = load_clips(table(
+        # Ends that are not exact, and an overlap of one label, are none.
+        folder, 'a,happy,s1,0,2', 'a,sad,s1,1.95,4', 'a,sad,s1,3,5', 'a,happy,s1,3.5,',
+        'a,sad,s1,,', 'b,sad,s1,,', 'b,happy,s1,4,5', header=TIMES,
+    ))
+    assert [(clip.name, clip.start) for clip in found.clips] == [
+        ('a', 0), ('a', 1.95), ('a', 3), ('b', None)
+    ]
+    assert {one.kind for one in found.problems} == {'overlap'}
+    assert summary(found.problems) == [
+        '3 segments that overlap one above of another label: '
+        'a [3.5-end s] (line 5) is happy, a [1.95-4 s] is sad; '
+        'a (line 6) is sad, a [0-2 s] is happy; b [4-5 s] (line 8) is happy, b is sad'
+    ]
+
+
+def test_labels_that_differ_in_capitals_only_are_warned_of(folder):
+    lines = 'a,happy,s1', 'b,Happy,s2', 'c,sad,s3'
+    (warning,) = load_clips(table(folder, *lines)).warnings
+    assert 'differ in capitals only (Happy/happy)' in warning
+    assert f'warning: {warning}' in verb('--data', folder).output
+    mapped = LabelMap('own', ('happy', 'sad'), {'happy': 'happy', 'sad': 'sad'})
+    assert load_clips(table(folder, *lines), labels=mapped).warnings == ()
+
+
 def test_the_table_may_say_what_is_for_what(folder):
     found = load_clips(table(
         folder, 'a,happy,s1,val', 'b,sad,s1,TEST', 'c,sad,s1,mine',

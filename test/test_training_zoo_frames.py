@@ -336,6 +336,17 @@ def test_a_part_that_has_only_classes_that_train_lacks_is_refused(tmp_path, land
         open_set(SetChoice(tmp_path, frames=SETTINGS), tmp_path / 'cache', here)
 
 
+def test_a_set_warns_of_its_labels_too(tmp_path, landmarker):
+    lines = ['clip,label,subject,split']
+    for part in PARTS:
+        for label in ('sad', 'Sad'):
+            video(tmp_path, f'{label}-{part}', *[150] * 10)
+            lines.append(f'{label}-{part},{label},{part},{part}')
+    (tmp_path / 'clips.csv').write_text('\n'.join(lines))
+    (warning,) = open_set(SetChoice(tmp_path, frames=SETTINGS), tmp_path / 'cache', here).warnings
+    assert 'capitals only (Sad/sad)' in warning
+
+
 def test_a_made_sets_strength_is_at_the_times_of_the_frames(tmp_path, landmarker):
     made_set(tmp_path, 'a1', 'x1', 'b2', 'y2', 'c3', 'z3')
     (tmp_path / 'strength.csv').write_text('clip,time,strength\na1,0,0\na1,0.9,0.9\n')

@@ -15,6 +15,9 @@ from emotion_estimator.zoo.problems import Problem, summary
 #: Names that count as videos.
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv', '.flv', '.gif')
 
+#: Seconds that segments of two labels may have in common: annotators' ends are not exact.
+_COMMON = 0.1
+
 #: Columns of the table that are needed, and that may be there.
 COLUMNS, OPTIONAL = ('clip', 'label', 'subject'), ('start', 'end', 'split')
 #: Parts of a set, and what tables call them.
@@ -60,12 +63,14 @@ class ClipSet:
 
     :param classes: in output order; each has a clip.
     :param left_out: how many clips have a label that the map leaves out on purpose.
+    :param warnings: what is likely meant otherwise, although all can be used.
     """
 
     classes: tuple[str, ...]
     clips: tuple[Clip, ...]
     problems: tuple[Problem, ...] = ()
     left_out: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 def load_clips(
@@ -79,14 +84,16 @@ def load_clips(
     :param folder: where the clips are; None is where the table is.
     :param labels: None takes each label as a class of its own.
     :returns: the clips in the table's order; those that are not there, have a label that is not in
-        the map, or stand in a line that cannot be read, as problems.
+        the map, stand in a line that cannot be read, or overlap one above of another label, as
+        problems.
     :raises InputError: the table cannot be read, lacks a column, or leaves fewer than two classes.
     """
     labels = labels or LabelMap()
     folder = folder or table.parent
     if not folder.is_dir():
         raise InputError(f'{folder} is no folder; give the folder of the clips')
-    clips: dict[tuple[Path, float | None, float | None], Clip] = {}
+    clips: dict[tuple[Path, float, float | None], Clip] = {}
+    of_video: dict[Path, list[Clip]] = {}
     problems: list[Problem] = []
     left_out = 0
     for line, cells in _lines(table):
@@ -112,17 +119,50 @@ def load_clips(
             problems.append(Problem('missing', name, name))
             continue
         clip = Clip(name, path, class_name, subject, start, end, part)
-        first = clips.setdefault((path, start, end), clip)
-        if first is not clip:
-            differs = '' if first == clip else f' as {first.label} of {first.subject}'
+        key = (path, start or 0.0, end)
+        if key in clips:
+            first = clips[key]
+            same = (first.label, first.subject, first.part) == (class_name, subject, part)
+            differs = '' if same else f' as {first.label} of {first.subject}'
             problems.append(
                 Problem('twice', name, f'{clip.title} (line {line}) stands above already{differs}')
             )
+            continue
+        other = next((one for one in of_video.get(path, []) if _contradict(one, clip)), None)
+        if other is not None:
+            what = f'{clip.title} (line {line}) is {class_name}, {other.title} is {other.label}'
+            problems.append(Problem('overlap', name, what))
+            continue
+        clips[key] = clip
+        of_video.setdefault(path, []).append(clip)
     classes = labels.classes or tuple(sorted({clip.label for clip in clips.values()}))
     classes = tuple(one for one in classes if any(clip.label == one for clip in clips.values()))
     if len(classes) < 2:
         raise InputError(_too_few(table, labels, classes, problems, left_out))
-    return ClipSet(classes, tuple(clips.values()), tuple(problems), left_out)
+    return ClipSet(
+        classes, tuple(clips.values()), tuple(problems), left_out, _alike(classes, labels)
+    )
+
+
+def _contradict(one: Clip, other: Clip) -> bool:
+    """Tell whether two clips of one video say different things of the same time."""
+    begin = max(one.start or 0.0, other.start or 0.0)
+    end = min(math.inf if clip.end is None else clip.end for clip in (one, other))
+    return one.label != other.label and end - begin > _COMMON
+
+
+def _alike(classes: tuple[str, ...], labels: LabelMap) -> tuple[str, ...]:
+    """Return a warning where labels that stand for themselves differ in capitals only."""
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault(name.casefold(), []).append(name)
+    alike = ['/'.join(names) for names in groups.values() if len(names) > 1]
+    if labels.classes or not alike:
+        return ()
+    return (
+        f'classes differ in capitals only ({", ".join(alike)}); write them alike, or give a label '
+        'map (--labels)',
+    )
 
 
 def _lines(table: Path) -> list[tuple[int, Mapping[str, str]]]:

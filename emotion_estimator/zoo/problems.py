@@ -12,6 +12,7 @@ KINDS = {
     'label': 'clips with a label that is not in the map',
     'missing': 'clips that are not there',
     'twice': 'clips that the table names twice',
+    'overlap': 'segments that overlap one above of another label',
     'unreadable': 'clips that cannot be decoded',
     'no face': 'clips without a face',
     'short': 'segments with too few frames',

@@ -30,7 +30,7 @@ class VideoSet:
     :param rate: frames per second, the mean over all tracks: steps are of two lengths where the
         rate asked for does not divide a video's.
     :param problems: one line for each kind of clips that were left out.
-    :param warnings: what makes the split worth less.
+    :param warnings: what makes labels or split worth less.
     """
 
     classes: tuple[str, ...]
@@ -105,7 +105,7 @@ def open_set(
         if empty and parts[empty[0]]:
             what += ' of a class that train has'
         raise InputError(f'{what}; change the shares, the column split, or give more clips')
-    warnings = split_warnings(parts, clips.classes)
+    warnings = [*clips.warnings, *split_warnings(parts, clips.classes)]
     seconds = sum(float(track.times[-1] - track.times[0]) for track in tracks)
     rate = sum(len(track) - 1 for track in tracks) / seconds
     return VideoSet(classes, kept, rate, lines, warnings)

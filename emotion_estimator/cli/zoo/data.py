@@ -33,7 +33,7 @@ def data(as_json: bool, **of_set: Any) -> None:
     parts = split(found.clips, chosen.shares, chosen.by, chosen.seed)
     counts = {part: Counter(clip.label for clip in clips) for part, clips in parts.items()}
     subjects = {part: len({clip.subject for clip in clips}) for part, clips in parts.items()}
-    warnings = split_warnings(parts, found.classes)
+    warnings = [*found.warnings, *split_warnings(parts, found.classes)]
     problems = summary(found.problems)
     if as_json:
         click.echo(json.dumps({
