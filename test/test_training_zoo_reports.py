@@ -115,6 +115,21 @@ def test_papers_order_is_told_either_way():
     assert papers_order({'frame': result('frame')}) is None
 
 
+def test_each_level_is_the_one_that_validation_chooses():
+    run = {
+        name: result(name, score, validation_macro_f1=chosen) for name, score, chosen in (
+            ('frame', 0.4, 0.4), ('mean', 0.7, 0.5), ('weighted', 0.5, 0.6), ('lstm', 0.6, 0.6),
+        )
+    }
+    order = papers_order(run)
+    assert order['levels']['aggregation'] == {'model': 'weighted', 'macro_f1': 0.5}
+    assert order['holds'] and 'picked on the test clips' not in in_words(order)
+    del run['mean']['validation_macro_f1']
+    order = papers_order(run)
+    assert order['levels']['aggregation'] == {'model': 'mean', 'macro_f1': 0.7}
+    assert 'picked on the test clips' in in_words(order)
+
+
 def test_order_says_how_sure_it_is():
     def clips(*shares: float) -> list:
         return [(f's{number // 2}', share) for number, share in enumerate(shares)]

@@ -73,6 +73,7 @@ def test_table_and_picture(done):
     assert [one['model'] for one in whole['models']] == [one['model'] for one in results]
     assert whole['clips'] == {'train': 4, 'validation': 2, 'test': 2}
     assert set(whole['order']['levels']) == {'per frame', 'aggregation', 'sequence'}
+    assert whole['order']['chosen_on'] == 'validation'
     assert whole['order']['holds'] == (
         results[0]['macro_f1'] < results[1]['macro_f1'] < results[2]['macro_f1']
     )
@@ -232,3 +233,7 @@ def test_notes_on_single_frames_are_those_of_what_is_built_on_them_too(tmp_path)
     model.note('short')
     assert model.noted == ['RANDOM', 'short'] and model.frames.noted == ['RANDOM']
     assert place.notes == ['RANDOM', 'short']
+
+
+def test_results_keep_what_models_are_chosen_by(done):
+    assert all(0 <= one['validation_macro_f1'] <= 1 for one in done[1])

@@ -187,6 +187,11 @@ def _measured(model: ZooModel, video: VideoSet, settings: RunSettings, folder: P
         'parameters': model.parameters, 'bytes': None, 'ms_per_frame': None,
         'covered_accuracy': None, 'note': model.cover_unseen,
     }
+    chosen = moments(video.tracks['validation'], video.classes, model.window, settings.hop)
+    if len(chosen):
+        result['validation_macro_f1'] = measures(
+            model.predict(chosen), chosen.labels, video.classes
+        )['macro_f1']
     strong = strengths(asked) >= _STRONG
     if strong.any():
         figures = measures(found[strong], asked.labels[strong], video.classes)
