@@ -16,7 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / 'docs' / 'accuracy.md'
 #: Where tables come from, by the name of their place in the document.
-SIDE_BY_SIDE = {'private': 'out/accuracy/private.md', 'public': 'out/accuracy/public.md'}
+SIDE_BY_SIDE = {
+    'private': ('PrivateTest', 'out/accuracy/private.md'),
+    'public': ('PublicTest', 'out/accuracy/public.md'),
+}
 #: How the titles of a place's tables begin in the report.
 REPORTED = {
     'sure': 'Calibration', 'covered': 'Covered', 'hard': 'Hard', 'clips': 'Clips',
@@ -26,12 +29,13 @@ REPORTED = {
 _LEFT_OUT = ('Files', 'Milliseconds per face, in turns')
 
 
-def side_by_side(text: str) -> str:
-    """Return the sections of bench-accuracy's file, one level deeper."""
+def side_by_side(text: str, split: str) -> str:
+    """Return the sections of bench-accuracy's file, one level deeper, of a split."""
     titles = re.findall(r'^## (.*)$', text, re.MULTILINE)
     bodies = re.split(r'^## .*$', text, flags=re.MULTILINE)[1:]
     return '\n\n'.join(
-        f'### {title}\n\n{body.strip()}' for title, body in zip(titles, bodies)
+        f'### {split}: {title[0].lower()}{title[1:]}\n\n{body.strip()}'
+        for title, body in zip(titles, bodies)
         if title not in _LEFT_OUT
     )
 
@@ -58,9 +62,9 @@ def main() -> None:
     """Write it, and say what was written."""
     document = DOCUMENT.read_text()
     found: dict[str, str] = {}
-    for place, name in SIDE_BY_SIDE.items():
+    for place, (split, name) in SIDE_BY_SIDE.items():
         if (ROOT / name).is_file():
-            found[place] = side_by_side((ROOT / name).read_text())
+            found[place] = side_by_side((ROOT / name).read_text(), split)
     report = ROOT / 'out' / 'report' / 'tables.md'
     if report.is_file():
         found |= {place: reported(report.read_text(), begins)
@@ -69,6 +73,9 @@ def main() -> None:
         if tables:
             document = replaced(document, place, tables)
             print(f'{place}: {len(tables.splitlines())} lines')
+    for place in (*SIDE_BY_SIDE, *REPORTED):
+        if not found.get(place):
+            print(f'{place}: nothing new, left as it was')
     DOCUMENT.write_text(document)
 
 
