@@ -119,7 +119,4 @@ def test_covered_faces_are_learned_from_with_their_crops(tmp_path) -> None:
     np.testing.assert_array_equal(pool.emotion[10:], covered.emotion)
     np.testing.assert_array_equal(pool.plain[10:, :52], covered.blendshapes)
     assert (pool.plain[:, 52] == [90] * 10 + [200] * 4).all()
-    assert len(pool.shown) == 3 * (10 + streaming_run._COVERED * 4)
-    np.testing.assert_array_equal(np.bincount(pool.shown[:, 52].astype(int))[[90, 200]], [
-        3 * 10, 3 * streaming_run._COVERED * 4,
-    ])
+    assert len(pool.shown) == 3 * 14

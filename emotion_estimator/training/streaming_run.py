@@ -62,9 +62,6 @@ _CROPS_SEED = 19
 #: Varied crops of each face: those that single frames learn from, and those that a face's embedding
 #: moves between in sequences.
 _VARIED, _MOVES = 2, 3
-#: How often covered faces are shown among single frames: there are few of them, and a mask says all
-#: the more about what blendshapes are worth.
-_COVERED = 3
 #: How crops are varied for single frames: less than where the appearance network learns.
 _FOR_FRAMES = CropVariation(
     roll=4.0, size=0.06, shift=1.2, stretch=0.03, gamma=0.2, shaded=0.2, coarse=0.15, blurred=0.2,
@@ -192,7 +189,7 @@ def _pool(
         with np.load(path) as stored:
             return _Pool(*(stored[field.name] for field in fields(_Pool)))
     plain, moves, shown, emotion, shown_emotion = [], [], [], [], []
-    for each, times in [*((one, 1) for one in learned), *((one, _COVERED) for one in covered)]:
+    for each in [*learned, *covered]:
         still = with_embeddings(each.where(~each.augmented), embed, f'{each.source}, crops')
         varied = varied_embeddings(
             still, embed, _FOR_FRAMES, _VARIED, [_CROPS_SEED, 0], f'{each.source}, varied crops'
@@ -205,8 +202,8 @@ def _pool(
         copies = each.where(each.augmented)
         plain.append(still.vectors)
         emotion.append(still.emotion)
-        shown += [still.vectors, *otherwise] * times + [face_vectors(copies.blendshapes)]
-        shown_emotion += [still.emotion] * (1 + _VARIED) * times + [copies.emotion]
+        shown += [still.vectors, *otherwise, face_vectors(copies.blendshapes)]
+        shown_emotion += [still.emotion] * (1 + _VARIED) + [copies.emotion]
     made = _Pool(*(
         np.concatenate(parts) for parts in (plain, emotion, shown, shown_emotion, moves)
     ))
