@@ -159,11 +159,14 @@ checks: lint types pytest
 # A file's tests share what is dear to start.
 TWO_AT_A_TIME := --numprocesses=2 --dist=loadfile
 
-# Training from end to end takes two minutes more, which make test-training spends. What it prints
-# comes in one piece, apart from the other tests' progress.
+# Training from end to end, and each of the zoo's models through both runtimes, takes minutes more,
+# which make test-training spends. What it prints comes in one piece, apart from the other tests'
+# progress.
+LONG_TRAINING := test/test_training_all.py \
+  test/test_training_zoo_export.py::test_learns_and_says_the_same_as_tflite
 training-but-one:
 	@mkdir -p build
-	@$(MAKE) --no-print-directory test-training ARGS=--deselect=test/test_training_all.py \
+	@$(MAKE) --no-print-directory test-training ARGS='$(LONG_TRAINING:%=--deselect=%)' \
 	  > build/test-training.log 2>&1; status=$$?; cat build/test-training.log; exit $$status
 
 test-jazzy: ## every test but training's on ROS 2 Jazzy
