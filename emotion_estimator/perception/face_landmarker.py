@@ -69,22 +69,26 @@ class FaceLandmarker:
 
     def _open(self) -> None:
         """Open the model with nothing seen and no time passed."""
+        self._first_stamp: float | None = None
+        self._last_stamp = 0.0
+        self._last_ms = -1
+        # Its threads open the networks while it is created: no gap before the warm-up.
+        with quiet():
+            self._create()
+            warm_up(self._detect)
+        # The first frame begins its own time; MediaPipe's goes on from the warm-up's.
+        self._first_stamp = None
+
+    def _create(self) -> None:
         try:
-            with quiet():
-                self._landmarker = self._mediapipe.tasks.vision.FaceLandmarker.create_from_options(
-                    self._options
-                )
+            self._landmarker = self._mediapipe.tasks.vision.FaceLandmarker.create_from_options(
+                self._options
+            )
         except (RuntimeError, ValueError) as error:
             raise ModelError(
                 f'{self._model_path} is not a face landmarker model that mediapipe can open; '
                 'fetch it again with "emotion-estimator models fetch"'
             ) from error
-        self._first_stamp: float | None = None
-        self._last_stamp = 0.0
-        self._last_ms = -1
-        warm_up(self._detect)
-        # The first frame begins its own time; MediaPipe's goes on from the warm-up's.
-        self._first_stamp = None
 
     def _milliseconds(self, stamp: float) -> int:
         """Return the strictly increasing timestamp that VIDEO mode insists on."""

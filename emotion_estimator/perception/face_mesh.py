@@ -41,6 +41,7 @@ class FaceMesh:
                 'use the landmark source face_landmarker, or install mediapipe 0.10.21'
             )
         self._head = head
+        # Its threads open the networks while the constructor returns: no gap before the warm-up.
         with quiet():
             self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
                 static_image_mode=static,
@@ -49,7 +50,7 @@ class FaceMesh:
                 min_detection_confidence=min_confidence,
                 min_tracking_confidence=min_confidence,
             )
-        warm_up(self._mesh.process)
+            warm_up(self._mesh.process)
 
     def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
         """Return the faces in ``frame``; one whose box lies outside the frame is left out."""
@@ -68,7 +69,7 @@ class FaceMesh:
         """Forget the previous frames."""
         with quiet():
             self._mesh.reset()
-        warm_up(self._mesh.process)
+            warm_up(self._mesh.process)
 
     def close(self) -> None:
         """Free the graph's memory and threads; the object is of no use afterwards."""
