@@ -14,9 +14,10 @@ from zoo_models import tiny_model, tiny_place, tiny_split
 from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator.training.checkpoints import read_history
 from emotion_estimator.zoo.building import build
 from emotion_estimator.zoo.catalog import Catalog
-from emotion_estimator.zoo.fitting import BEST, _Epoch, _open, best_epoch, enough, read_history
+from emotion_estimator.zoo.fitting import BEST, _Epoch, _open, best_epoch, enough
 from emotion_estimator.zoo.model import Place
 from emotion_estimator.zoo.moments import moments
 from emotion_estimator.zoo.options import FitSettings

@@ -18,7 +18,7 @@ from emotion_estimator.errors import ModelError
 #: What makes an epoch better than another, measured on PublicTest; more is better.
 SCORE = 'macro_f1'
 _WEIGHTS = re.compile(r'epoch-(\d+)\.weights\.h5')
-_HISTORY = 'history.jsonl'
+HISTORY = 'history.jsonl'
 
 History = list[dict[str, Any]]
 
@@ -96,14 +96,14 @@ def record(folder: Path, metrics: dict[str, Any]) -> None:
     sidecar = folder / f'epoch-{metrics["epoch"]:04d}.json'
     line = json.dumps(metrics)
     sidecar.write_text(line + '\n')
-    with (folder / _HISTORY).open('a') as lines:
+    with (folder / HISTORY).open('a') as lines:
         lines.write(line + '\n')
 
 
 def read_history(folder: Path) -> History:
     """Return the metrics of all epochs so far, up to the first line that is not whole."""
     history: History = []
-    path = folder / _HISTORY
+    path = folder / HISTORY
     for line in path.read_text().splitlines() if path.is_file() else ():
         try:
             history.append(json.loads(line))
@@ -115,7 +115,7 @@ def read_history(folder: Path) -> History:
 def forget_after(folder: Path, epoch: int) -> History:
     """Drop what lies after ``epoch``, which training did not survive; return the history left."""
     history = [one for one in read_history(folder) if one['epoch'] <= epoch]
-    (folder / _HISTORY).write_text(''.join(json.dumps(one) + '\n' for one in history))
+    (folder / HISTORY).write_text(''.join(json.dumps(one) + '\n' for one in history))
     for path in folder.glob('epoch-*'):
         number = re.match(r'epoch-(\d+)', path.name)
         if number and int(number[1]) > epoch:

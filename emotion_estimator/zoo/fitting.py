@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator.training.checkpoints import HISTORY, History, read_history
 from emotion_estimator.training.legacy_keras import keras, tf
 from emotion_estimator.training.losses import class_weights
 from emotion_estimator.training.scores import classification
@@ -21,12 +22,11 @@ from emotion_estimator.zoo.options import FitSettings
 from emotion_estimator.zoo.windows import Windows
 
 Floats = NDArray[np.float32]
-History = list[dict[str, Any]]
 #: Makes a model's inputs of windows.
 Reader = Callable[[Windows], list[Floats]]
 
 BEST = 'best.weights.h5'
-_CARD, _HISTORY = 'card.json', 'history.jsonl'
+_CARD = 'card.json'
 
 
 class _Batches(keras.utils.Sequence):
@@ -86,7 +86,7 @@ class _Epoch(keras.callbacks.Callback):
         self._history.append(metrics)
         if best_epoch(self._history, self._settings.monitor) == epoch + 1:
             self.model.save_weights(self._folder / BEST)
-        with (self._folder / _HISTORY).open('a') as lines:
+        with (self._folder / HISTORY).open('a') as lines:
             lines.write(json.dumps(metrics) + '\n')
         # Last: what it does not know of is forgotten when training goes on.
         self._state.save(epoch + 1)
@@ -127,7 +127,7 @@ def fit(
     latest = state.restore_or_initialize()
     done = int(latest.rsplit('-', 1)[1]) if latest else 0
     history = [one for one in read_history(folder) if one['epoch'] <= done]
-    (folder / _HISTORY).write_text(''.join(json.dumps(one) + '\n' for one in history))
+    (folder / HISTORY).write_text(''.join(json.dumps(one) + '\n' for one in history))
     if not enough(history, settings):
         with tqdm(
             total=settings.epochs, initial=done, desc=folder.name, unit='epoch',
@@ -181,18 +181,6 @@ def enough(history: History, settings: FitSettings) -> bool:
     last = history[-1]['epoch']
     best = best_epoch(history, settings.monitor)
     return bool(last >= settings.epochs or last - best >= settings.patience)
-
-
-def read_history(folder: Path) -> History:
-    """Return the metrics of all epochs so far, up to the first line that is not whole."""
-    history: History = []
-    path = folder / _HISTORY
-    for line in path.read_text().splitlines() if path.is_file() else ():
-        try:
-            history.append(json.loads(line))
-        except ValueError:
-            break
-    return history
 
 
 def _open(folder: Path, identity: Mapping[str, Any]) -> None:

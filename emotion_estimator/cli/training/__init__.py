@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
-import click
-
-from emotion_estimator.cli.lazy import LazyVerbs
-from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.cli.extra_verbs import ExtraVerbs
 
 #: Each verb's module, imported when it is asked for (some of them bring matplotlib), and what the
 #: list of verbs says of it.
@@ -33,48 +25,8 @@ VERBS = {
 }
 
 
-class _Verbs(LazyVerbs):
-    verbs = VERBS
-
-    def load(self, name: str, where: str) -> click.Command:
-        with extra_named():
-            module: Any = importlib.import_module(f'{__name__}.{where}')
-        command: click.Command = getattr(module, name.replace('-', '_'))
-        return command
-
-    def invoke(self, ctx: click.Context) -> Any:
-        # Verbs import what is slow to import once they run.
-        with extra_named(), file_named():
-            return super().invoke(ctx)
-
-
-@contextmanager
-def extra_named() -> Iterator[None]:
-    """Say of a package that is not installed what to install."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        package = (error.name or str(error)).partition('.')[0]
-        if package == __name__.partition('.')[0]:
-            raise
-        raise InputError(
-            f'training needs {package}; pip install "emotion-estimator[training]"'
-        ) from error
-
-
-@contextmanager
-def file_named() -> Iterator[None]:
-    """Say of a folder or file that cannot be written, or a full disk, which one."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        where = 'a file of the run' if error.filename is None else error.filename
-        raise InputError(
-            f'{where} cannot be used ({error.strerror or first_line(error)}); choose another '
-            'folder, or make room in this one'
-        ) from error
+class _Verbs(ExtraVerbs):
+    verbs, package = VERBS, __name__
 
 
 training = _Verbs('training', help=(

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
-import click
-
-from emotion_estimator.cli.lazy import LazyVerbs
-from emotion_estimator.cli.training import extra_named, file_named
+from emotion_estimator.cli.extra_verbs import ExtraVerbs
 
 #: Each verb's module, imported when it is asked for, and what the list of verbs says of it.
 VERBS = {
@@ -22,19 +16,8 @@ VERBS = {
 }
 
 
-class _Verbs(LazyVerbs):
-    verbs = VERBS
-
-    def load(self, name: str, where: str) -> click.Command:
-        with extra_named():
-            module: Any = importlib.import_module(f'{__name__}.{where}')
-        command: click.Command = getattr(module, name.replace('-', '_'))
-        return command
-
-    def invoke(self, ctx: click.Context) -> Any:
-        # Verbs import what is slow to import once they run.
-        with extra_named(), file_named():
-            return super().invoke(ctx)
+class _Verbs(ExtraVerbs):
+    verbs, package = VERBS, __name__
 
 
 zoo = _Verbs('zoo', help=(
