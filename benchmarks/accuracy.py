@@ -4,7 +4,8 @@ Accuracy, macro-F1, recalls and calibration on FER2013's PublicTest (or, once al
 PrivateTest), three labels and seven, with and without the images that Training has too; how many
 images show no face; milliseconds per face; bytes. ``fer``'s network is given the whole still as
 well as our crop of it, and its seven classes become three labels in both ways that there are; the
-row that serves it best is what ours is held to. Neither time holds the finding of the face.
+row that serves it best is what ours is held to. Neither time holds the finding of the face. Where
+the data has FER+'s votes, what ten people say has rows too: how far the labels can be told at all.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from emotion_estimator.training.accuracy import (
     figures,
     markdown,
 )
+from emotion_estimator.training.annotators import ask_annotators
 from emotion_estimator.training.card_text import markdown_table
 from emotion_estimator.training.clips import open_sources
 from emotion_estimator.training.dataset import PRIVATE_TEST, PUBLIC_TEST, load_stills
@@ -47,7 +49,8 @@ def side_by_side(options: argparse.Namespace) -> dict[str, Any]:
     networks = RobotNetworks.load(options.models, options.runtime)
     fer = FerNetwork(options.fer / WEIGHTS, options.runtime)
     split = stills.usage == _SPLITS[options.split]
-    said = ask_fer_all(fer, stills, np.flatnonzero(split))
+    said = ask_annotators(stills, np.flatnonzero(split))
+    said += ask_fer_all(fer, stills, np.flatnonzero(split))
     if any((options.run / 'features').glob('*.npz')):
         sets = load_sources(options.run)
     else:
