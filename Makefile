@@ -126,7 +126,7 @@ evaluate: $(TRAINING)/.ready ## measure the shipped models on DATA: out/report/i
 	$(TRAIN) evaluate $(ON_DATA) --models models $(if $(wildcard .venv-bench/fer),--fer .venv-bench) $(ARGS)
 
 test-training: $(TRAINING)/.ready ## the tests of training, those that need TensorFlow too
-	$(TRAINING)/bin/python -m pytest test/test_training_*.py $(ARGS)
+	$(TRAINING)/bin/python -m pytest test/test_training_*.py $(TWO_AT_A_TIME) $(ARGS)
 
 bench: build ## time and memory of perception, of the ways between the nodes, of replay
 	@$(WITH_ROS) $(RUN) -P benchmarks/perception.py $(ARGS)
@@ -156,7 +156,8 @@ test: ## lint, types and every test (with ARGS: all but training's)
 
 checks: lint types pytest
 
-# A file's tests share what is dear to start.
+# A file's tests share what is dear to start. Training's run two at a time too, though that makes
+# four on two cores: whichever suite is done first leaves no core idle.
 TWO_AT_A_TIME := --numprocesses=2 --dist=loadfile
 
 # Training from end to end, and each of the zoo's models through both runtimes, takes minutes more,
