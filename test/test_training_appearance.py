@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 for module in ('tensorflow', 'tf_keras', 'ai_edge_litert'):
     pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
@@ -35,12 +36,13 @@ from emotion_estimator.training.appearance_network import (
     build_heads,
     network_pixels,
 )
-from emotion_estimator.training.appearance_plan import Part, planned
+from emotion_estimator.training.appearance_plan import Part, ceiling, planned
 from emotion_estimator.training.appearance_quantize import int8_network
 from emotion_estimator.training.appearance_run import appearance_folder, blendshapes_of, votes_of
 from emotion_estimator.training.crops import CropMaker, plain_crops
 from emotion_estimator.training.face_vector import PRESENT
 from emotion_estimator.training.grouping import load_grouping
+from emotion_estimator.training.history_figure import draw_trainings
 from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.training.parity import ParityError
 from emotion_estimator.training.streaming_fit import same_run
@@ -278,6 +280,34 @@ def test_the_plan_ends_with_a_network_of_the_shipped_shape() -> None:
     assert plan[last.begins_with].settings == last.settings, 'weights fit'
     assert len({part.training.seed for part in plan.values()}) == 3
     assert {part.training.epochs for part in planned(epochs=2).values()} == {2}
+
+
+def test_the_ceiling_goes_on_with_the_larger_network_and_ships_nothing() -> None:
+    plan = planned(seed=3)
+    longer = ceiling(plan)
+    assert list(longer) == [*plan, 'long']
+    long = longer['long']
+    assert (long.begins_with, long.settings) == ('large', plan['large'].settings)
+    assert long.training.seed not in {part.training.seed for part in plan.values()}
+    seen = [sum((part.training.epochs, part.training.calm)) for part in (plan['large'], long)]
+    assert sum(seen) / (plan['first'].training.epochs + plan['first'].training.calm) > 0.7
+    assert ceiling(planned(epochs=2), epochs=2)['long'].training.epochs == 2
+
+
+def test_what_goes_on_from_another_is_drawn_after_it(tmp_path, monkeypatch) -> None:
+    drawn = []
+    plot = Axes.plot
+    monkeypatch.setattr(Axes, 'plot', lambda self, epochs, *rest, **how: drawn.append(
+        list(epochs)) or plot(self, epochs, *rest, **how))
+    line = {f'{read}_{what}': 0.5 for read in ('appearance', 'joined')
+            for what in ('seven', 'labels', 'cross_entropy')}
+    tables = {
+        name: {'parameters': 9, 'begins_with': before,
+               'history': [{'epoch': epoch, **line} for epoch in range(1, count + 1)]}
+        for name, before, count in (('large', '', 3), ('long', 'large', 2))
+    }
+    assert draw_trainings(tables, tmp_path / 'figures' / 'trainings.png').stat().st_size > 1000
+    assert drawn[:4] == [[1, 2, 3]] * 2 + [[4, 5]] * 2
 
 
 def test_blendshapes_are_those_of_each_source_that_saw_the_still() -> None:

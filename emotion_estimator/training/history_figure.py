@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -69,25 +70,29 @@ def draw_appearance(history: History, path: Path, title: str = 'appearance') -> 
     return path
 
 
-def draw_trainings(histories: Mapping[str, History], path: Path) -> Path:
+def draw_trainings(tables: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
     """Draw what each training's network tells of PublicTest, beside each other; return ``path``.
 
-    :param histories: by the training's title.
+    What goes on from another training begins where that one ends.
+
+    :param tables: of each what :func:`~.appearance_run.run_appearance` returned, by its name.
     """
     figure, panels = plt.subplots(1, 3, figsize=(13, 4.2), layout='constrained')
     for axes, what, text in zip(
         panels, ('seven', 'labels', 'cross_entropy'),
         ('accuracy, seven expressions', 'accuracy, three labels', 'cross-entropy, seven (nats)'),
     ):
-        for number, (title, history) in enumerate(histories.items()):
-            epochs = [one['epoch'] for one in history]
+        for number, (name, table) in enumerate(tables.items()):
+            history, title = table['history'], f'{name}, {table["parameters"]:,}'
+            before = tables[table['begins_with']]['history'] if table['begins_with'] else []
+            epochs = [len(before) + one['epoch'] for one in history]
             for read, style in (('appearance', '--'), ('joined', '-')):
                 axes.plot(
                     epochs, [one[f'{read}_{what}'] for one in history], style,
                     color=f'C{number}', linewidth=1.4,
                     label=f'{title}, {"crop alone" if read == "appearance" else "both"}',
                 )
-        axes.set(xlabel='epoch', title=text)
+        axes.set(xlabel='epoch since random weights', title=text)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     panels[0].legend(fontsize='small')
