@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emotion_estimator.training.occlusion import COVERS, covered, falls, markdown
+from emotion_estimator.training.occlusion import COVERS, covered, falls, lost, markdown
 
 #: Mesh points on the lips, and the outer eye corners with the irises.
 LIPS, EYES = (13, 14, 61, 291), (33, 263, 468, 473)
@@ -50,9 +50,18 @@ def test_a_cover_leaves_the_still_itself_alone(landmarks) -> None:
 
 
 def test_falls_are_of_the_same_faces() -> None:
-    one = {'n': 10, 'accuracy': 0.6, 'macro_f1': 0.5,
+    one = {'n': 4, 'accuracy': 0.6, 'macro_f1': 0.5, 'lost': np.array([1, 0, 0, 0]),
            'uncovered': {'accuracy': 0.75, 'macro_f1': 0.48}}
-    (row,) = falls({'mouth': {'fused': one}})
-    assert (row['fall'], row['macro_f1_fall']) == (0.15, -0.02)
-    assert '| mouth | fused | 10 | 0.600 | 0.750 | 0.150 | 0.500 | 0.480 | -0.020 |' \
-        in markdown([row])
+    other = {**one, 'lost': np.array([1, 1, 0, 0])}
+    fused, crop = falls({'mouth': {'fused': one, 'appearance': other}})
+    assert (fused['fall'], fused['macro_f1_fall']) == (0.15, -0.02)
+    assert '| mouth | fused | 4 | 0.600 | 0.750 | 0.150 |  | 0.500 | 0.480 | -0.020 |' \
+        in markdown([fused])
+    # One face of four more: 1.96 standard errors of (0, 1, 0, 0).
+    assert (crop['more_than_fused'], crop['margin']) == (0.25, 0.4244)
+    assert '| 0.150 | +0.250 ± 0.424 | 0.500 |' in markdown([crop])
+
+
+def test_a_face_that_a_cover_helps_counts_against_one_that_it_costs() -> None:
+    before, after = np.array([True, True, False, False]), np.array([True, False, True, False])
+    assert lost(before, after).tolist() == [0, 1, -1, 0]

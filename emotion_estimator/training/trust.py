@@ -15,7 +15,7 @@ from emotion_estimator.training.dataset import TO_LABEL, Stills
 from emotion_estimator.training.extract import Outlines
 from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.features import Places, Processes, feature_sets
-from emotion_estimator.training.occlusion import COVERS, covered, falls
+from emotion_estimator.training.occlusion import COVERS, covered, falls, lost
 from emotion_estimator.training.robot_networks import BRANCHES, RobotNetworks
 from emotion_estimator.training.scores import classification
 
@@ -63,6 +63,11 @@ def branch_figures(networks: RobotNetworks, features: FeatureSet) -> dict[str, F
     }
 
 
+def _right(networks: RobotNetworks, features: FeatureSet) -> dict[str, NDArray[np.bool_]]:
+    known, truth = networks.seen(features).vectors, TO_LABEL[features.emotion]
+    return {branch: networks.stills(known, branch).argmax(axis=1) == truth for branch in BRANCHES}
+
+
 def occlusion_figures(
     networks: RobotNetworks,
     stills: Stills,
@@ -93,10 +98,13 @@ def occlusion_figures(
             )
             if not len(one):
                 continue
-            open_faces = branch_figures(networks, before.where(two))
+            hidden_faces, open_faces = seen.where(one), before.where(two)
+            uncovered = branch_figures(networks, open_faces)
+            right_then, right_now = (_right(networks, each) for each in (open_faces, hidden_faces))
             figures[source][part] = {
-                branch: {**each, 'uncovered': open_faces[branch]}
-                for branch, each in branch_figures(networks, seen.where(one)).items()
+                branch: {**each, 'uncovered': uncovered[branch],
+                         'lost': lost(right_then[branch], right_now[branch])}
+                for branch, each in branch_figures(networks, hidden_faces).items()
             }
     return {
         source: [{**row, 'images': len(rows)} for row in falls(covers)]
