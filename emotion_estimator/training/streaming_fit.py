@@ -50,7 +50,7 @@ class FitSettings:
     smoothing: float = 0.02
     own: float = 0.8
     alone: tuple[float, float] = (0.2, 0.25)
-    steadiness: float = 0.35
+    steadiness: float = 0.3
     settling: float = 0.7
     report_every: int = 250
     seed: int = 11

@@ -79,7 +79,7 @@ def features(
 @click.command()
 @all_of(data_option, teacher_option, cache_option, models_option, run_option, processes_option,
         _source_option, seed_option)
-@click.option('--faces', type=click.IntRange(1), default=6000, show_default=True,
+@click.option('--faces', type=click.IntRange(1), default=18000, show_default=True,
               help='Of Training.')
 def covered(
     data: Path, teacher: Path | None, cache: Path, models: Path, run: Path, processes: int | None,
