@@ -12,14 +12,16 @@ from emotion_estimator.dialogue.conversation_file import KINDS, ConversationFile
 class Wording:
     """Fills lines in and remembers what was said, so that nothing is repeated before it must be.
 
-    Of the sentences of an approach the one said least is taken, of equals the first; where all have
-    been said, those of the first approach serve before any is said again.
+    Of the sentences of an approach the one said least is taken, of equals that which makes words
+    not said yet, and of these the first; where all have been said, those of the first approach
+    serve before any is said again.
     """
 
     def __init__(self, file: ConversationFile) -> None:
         """:param file: where the words come from."""
         self.file = file
         self._said: Counter[str] = Counter()
+        self._whole: Counter[str] = Counter()
         self._last = ''
 
     def reload(self, file: ConversationFile) -> None:
@@ -38,16 +40,17 @@ class Wording:
         topic = self.file.topics[topic_id]
         previous = self.file.topics.get(previous_id, topic)
         pool = self.file.lines.get(kind) or self.file.lines.get(KINDS.get(kind, ''), {})
-        best: tuple[tuple[int, int], tuple[str, ...], str] | None = None
+        best: tuple[tuple[int, int, int], tuple[str, ...], str] | None = None
         for parts in self._combinations(pool, topic, approach):
             counts = [self._said[part] for part in parts]
             filled = _fill(parts, topic.name, previous.name)
-            rank = max(counts), sum(counts)
+            rank = max(counts), sum(counts), self._whole[filled]
             if filled != self._last and (best is None or rank < best[0]):
                 best = rank, parts, filled
         if best is None:
             return ''
         self._said.update(best[1])
+        self._whole[best[2]] += 1
         self._last = best[2]
         return best[2]
 
