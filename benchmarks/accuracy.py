@@ -5,7 +5,7 @@ PrivateTest), three labels and seven, with and without the images that Training 
 images show no face; milliseconds per face; bytes. ``fer``'s network is given the whole still as
 well as our crop of it, and its seven classes become three labels in both ways that there are; the
 row that serves it best is what ours is held to. Neither time holds the finding of the face. Where
-the data has FER+'s votes, what ten people say has rows too: how far the labels can be told at all.
+the data has FER+'s votes, what ten people say has rows too: how far people can tell the labels.
 """
 
 from __future__ import annotations

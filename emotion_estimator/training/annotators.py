@@ -1,4 +1,4 @@
-"""What ten people said of each image: how far FER2013's labels can be told at all.
+"""What ten people said of each image: how far people can tell FER2013's labels.
 
 FER+ (Barsoum et al., Training Deep Networks for Facial Expression Recognition with Crowd-Sourced
 Label Distribution, 2016) asked ten annotators about every image. Where they do not agree with
@@ -30,10 +30,10 @@ _OTHERWISE = LABELS.index('unknown')
 
 
 def ask_annotators(stills: Stills, rows: Ints) -> list[Said]:
-    """Take the annotators for networks: what most of them say, and what their votes allow at best.
+    """Take the annotators for networks: what most of them say, and what their votes allow.
 
     The second is a model of the votes alone, fitted to FER2013's labels on Training, for each
-    vocabulary: who knows what ten people see in a face tells its label no better.
+    vocabulary: how well the label is told by what ten people see, without the pixels.
 
     :param rows: of ``stills``, those that are tested.
     :returns: nothing where the data has no votes, or Training fewer than two labels to fit to.
