@@ -39,6 +39,10 @@ def main() -> None:
         rclpy.spin(Attentive())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:
+        # rclpy's, when Ctrl-C comes while it takes a message.
+        if rclpy.ok():
+            raise
     finally:
         rclpy.try_shutdown()
 

@@ -48,6 +48,10 @@ def main() -> None:
         rclpy.spin(Intents())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:
+        # rclpy's, when Ctrl-C comes while it takes a message.
+        if rclpy.ok():
+            raise
     finally:
         rclpy.try_shutdown()
 

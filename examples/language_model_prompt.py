@@ -65,16 +65,16 @@ class Prompt(Node):
 
     def __init__(self) -> None:
         super().__init__('language_model_prompt')
-        self._context: dict = {}
+        self._course: dict = {}
         self.create_subscription(String, 'dialogue/context', self._remember, 10)
         self.create_subscription(String, 'user_said', self._answer, 10)
 
     def _remember(self, message: String) -> None:
-        self._context = json.loads(message.data)
+        self._course = json.loads(message.data)
 
     def _answer(self, message: String) -> None:
-        if self._context:
-            print(json.dumps(prompt(self._context, message.data), ensure_ascii=False), flush=True)
+        if self._course:
+            print(json.dumps(prompt(self._course, message.data), ensure_ascii=False), flush=True)
         else:
             self.get_logger().warning('no /dialogue/context yet; is the dialogue manager active?')
 
@@ -86,6 +86,10 @@ def main() -> None:
         rclpy.spin(Prompt())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:
+        # rclpy's, when Ctrl-C comes while it takes a message.
+        if rclpy.ok():
+            raise
     finally:
         rclpy.try_shutdown()
 

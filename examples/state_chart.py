@@ -53,6 +53,10 @@ def main() -> None:
         rclpy.spin(StateChart())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:
+        # rclpy's, when Ctrl-C comes while it takes a message.
+        if rclpy.ok():
+            raise
     finally:
         rclpy.try_shutdown()
 

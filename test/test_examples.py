@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import runpy
 import signal
 import sys
 from pathlib import Path
@@ -14,10 +15,13 @@ pytest.importorskip('rclpy', reason='ROS 2 is not sourced')
 pytest.importorskip('emotion_estimator.msg', reason='the built package is not sourced')
 
 import numpy as np
+import rclpy
 from builtin_interfaces.msg import Time
+from rclpy.node import Node
 from ros_graph import RosGraph
 from std_msgs.msg import Header, String
 
+from emotion_estimator.demo.launching import choose_domain
 from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
 from emotion_estimator.dialogue.context import ABOUT, EmotionalCourse
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
@@ -155,3 +159,52 @@ def test_a_language_models_prompt_has_the_course_and_the_task(graph):
 
 def text(line: str) -> str:
     return json.loads(line)[0]['content']
+
+
+@pytest.fixture
+def spun(monkeypatch):
+    """Return a way to run an example's ``main`` here, with a function in place of the spinning."""
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(choose_domain({})))
+    nodes: list[Node] = []
+
+    def run(name: str, spin) -> None:
+        def spin_instead(node: Node) -> None:
+            nodes.append(node)
+            spin(node)
+
+        monkeypatch.setattr(rclpy, 'spin', spin_instead)
+        runpy.run_path(str(FOLDER / f'{name}.py'))['main']()
+
+    yield run
+    for node in nodes:
+        node.destroy_node()
+    rclpy.try_shutdown()
+
+
+EXAMPLES = sorted(path.stem for path in FOLDER.glob('*.py'))
+
+
+@pytest.mark.parametrize('name', EXAMPLES)
+def test_an_example_keeps_nothing_under_a_name_that_rclpy_uses(name, spun):
+    def compare(node: Node) -> None:
+        plain = Node('plain')
+        theirs = {key: type(value) for key, value in vars(plain).items()}
+        plain.destroy_node()
+        ours = {key: type(value) for key, value in vars(node).items()}
+        assert {key: ours[key] for key in theirs} == theirs
+
+    spun(name, compare)
+
+
+@pytest.mark.parametrize('name', EXAMPLES)
+def test_an_example_told_to_stop_while_it_takes_a_message_ends_well(name, spun):
+    def stopped(_: Node) -> None:
+        rclpy.try_shutdown()
+        raise RuntimeError('Unable to convert call argument to Python object')
+
+    def failed(_: Node) -> None:
+        raise RuntimeError('a fault')
+
+    spun(name, stopped)
+    with pytest.raises(RuntimeError, match='a fault'):
+        spun(name, failed)
