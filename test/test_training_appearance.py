@@ -45,7 +45,7 @@ from emotion_estimator.training.grouping import load_grouping
 from emotion_estimator.training.history_figure import draw_trainings
 from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.training.parity import ParityError
-from emotion_estimator.training.streaming_fit import same_run
+from emotion_estimator.training.same_run import same_run
 
 STILLS = made_stills()
 CROPS = plain_crops(STILLS.pixels, MATRICES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -30,7 +29,7 @@ from emotion_estimator.training.feature_set import FeatureSet
 from emotion_estimator.training.grouping import Grouping
 from emotion_estimator.training.legacy_keras import keras
 from emotion_estimator.training.operating_point import softmax
-from emotion_estimator.training.streaming_fit import same_run
+from emotion_estimator.training.same_run import checksum, same_run
 from emotion_estimator.training.tables import write_json
 
 Floats = NDArray[np.float32]
@@ -53,13 +52,6 @@ class _Data:
     """What is learned from: another run folder's weights are not gone on with."""
 
     fingerprint: str
-
-    @classmethod
-    def of(cls, *arrays: NDArray[Any]) -> _Data:
-        digest = hashlib.sha256()
-        for array in arrays:
-            digest.update(np.ascontiguousarray(array))
-        return cls(digest.hexdigest())
 
 
 def appearance_folder(run: Path, part: str = 'last') -> Path:
@@ -104,8 +96,10 @@ def run_appearance(
     }
     same_run(
         folder, settings, training, part.variation,
-        _Data.of(stills.pixels[learned], stills.emotion[learned], matrices[learned],
-                 scores[learned], known[learned]),
+        _Data(checksum(
+            stills.pixels[learned], stills.emotion[learned], matrices[learned], scores[learned],
+            known[learned],
+        )),
         *(one.known() for one in origins.values()),
     )
     # Before the first weights are drawn.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -241,14 +240,3 @@ class _State:
             partial = self._folder / 'partial.json'
             partial.write_text(json.dumps(self.history, indent=1))
             partial.replace(self._folder / 'history.json')
-
-
-def same_run(folder: Path, *settings: Any) -> None:
-    """Empty ``folder`` unless it holds a run with the same settings, which it then continues."""
-    told = json.dumps([asdict(one) for one in settings], indent=1, default=str)
-    note = folder / 'settings.json'
-    if note.exists() and note.read_text() == told:
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(told)

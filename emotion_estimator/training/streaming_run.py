@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -32,10 +31,11 @@ from emotion_estimator.training.operating_point import (
     operating_point,
     softmax,
 )
+from emotion_estimator.training.same_run import checksum, same_run
 from emotion_estimator.training.scores import classification
 from emotion_estimator.training.sequences import SequenceMaker, SequenceSettings
 from emotion_estimator.training.streaming_figure import draw_course
-from emotion_estimator.training.streaming_fit import FitSettings, fit, pretrain, same_run
+from emotion_estimator.training.streaming_fit import FitSettings, fit, pretrain
 from emotion_estimator.training.streaming_network import (
     StreamingNetwork,
     StreamingSettings,
@@ -105,7 +105,12 @@ def run_streaming(
         raise InputError(f'{run}/features has no faces of Training or of PublicTest; both are used')
     folder = streaming_folder(run)
     covered = [one for one in (load_covered(run, each.source) for each in sources) if one]
-    data = _Data(_fingerprint([*learned, *covered]), labels.labels, embed.sha256)
+    data = _Data(
+        checksum(*(
+            array for each in (*learned, *covered)
+            for array in (each.blendshapes, each.emotion, each.crops)
+        )), labels.labels, embed.sha256,
+    )
     same_run(folder, settings, training, shape, data)
     pool = _pool(learned, covered, embed, folder)
     # Before minutes of training.
@@ -211,14 +216,6 @@ def _pool(
     np.savez(partial, **{field.name: getattr(made, field.name) for field in fields(_Pool)})
     partial.replace(path)
     return made
-
-
-def _fingerprint(learned: list[FeatureSet]) -> str:
-    digest = hashlib.sha256()
-    for each in learned:
-        for array in (each.blendshapes, each.emotion, each.crops):
-            digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
 
 
 def _first_stage(

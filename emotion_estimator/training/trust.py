@@ -19,6 +19,7 @@ from emotion_estimator.training.occlusion import COVERS, covered, falls, lost
 from emotion_estimator.training.robot_networks import BRANCHES, RobotNetworks
 from emotion_estimator.training.scores import classification
 
+Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Images = NDArray[np.uint8]
 Figures = dict[str, Any]
@@ -54,18 +55,22 @@ def branch_figures(networks: RobotNetworks, features: FeatureSet) -> dict[str, F
 
     :returns: by branch :func:`~.scores.classification`.
     """
-    known, truth = networks.seen(features).vectors, TO_LABEL[features.emotion]
+    return _figures(networks, _told(networks, features), TO_LABEL[features.emotion])
+
+
+def _told(networks: RobotNetworks, features: FeatureSet) -> dict[str, Floats]:
+    """Return by branch the probabilities (N, 3) of each face."""
+    known = networks.seen(features).vectors
+    return {branch: networks.stills(known, branch) for branch in BRANCHES}
+
+
+def _figures(
+    networks: RobotNetworks, told: Mapping[str, Floats], truth: Ints
+) -> dict[str, Figures]:
     return {
-        branch: classification(
-            networks.stills(known, branch), truth, networks.labels('three')
-        )
-        for branch in BRANCHES
+        branch: classification(probabilities, truth, networks.labels('three'))
+        for branch, probabilities in told.items()
     }
-
-
-def _right(networks: RobotNetworks, features: FeatureSet) -> dict[str, NDArray[np.bool_]]:
-    known, truth = networks.seen(features).vectors, TO_LABEL[features.emotion]
-    return {branch: networks.stills(known, branch).argmax(axis=1) == truth for branch in BRANCHES}
 
 
 def occlusion_figures(
@@ -98,13 +103,14 @@ def occlusion_figures(
             )
             if not len(one):
                 continue
-            hidden_faces, open_faces = seen.where(one), before.where(two)
-            uncovered = branch_figures(networks, open_faces)
-            right_then, right_now = (_right(networks, each) for each in (open_faces, hidden_faces))
+            truth = TO_LABEL[before.emotion[two]]
+            then, now = _told(networks, before.where(two)), _told(networks, seen.where(one))
+            uncovered = _figures(networks, then, truth)
             figures[source][part] = {
                 branch: {**each, 'uncovered': uncovered[branch],
-                         'lost': lost(right_then[branch], right_now[branch])}
-                for branch, each in branch_figures(networks, hidden_faces).items()
+                         'lost': lost(*(told[branch].argmax(axis=1) == truth
+                                        for told in (then, now)))}
+                for branch, each in _figures(networks, now, truth).items()
             }
     return {
         source: [{**row, 'images': len(rows)} for row in falls(covers)]
