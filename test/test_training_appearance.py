@@ -36,7 +36,7 @@ from emotion_estimator.training.appearance_network import (
     build_heads,
     network_pixels,
 )
-from emotion_estimator.training.appearance_plan import Part, ceiling, planned
+from emotion_estimator.training.appearance_plan import Part, planned
 from emotion_estimator.training.appearance_quantize import int8_network
 from emotion_estimator.training.appearance_run import appearance_folder, blendshapes_of, votes_of
 from emotion_estimator.training.crops import CropMaker, plain_crops
@@ -112,6 +112,8 @@ def test_training_learns_what_crops_show(trained) -> None:
     assert history[-1]['appearance_seven'] > 0.9
     assert history[-1]['joined_labels'] > 0.9
     assert history[-1]['appearance_cross_entropy'] < CHANCE
+    assert trained.table['mirrored_seven'] > 0.9
+    assert trained.table['mirrored_cross_entropy'] < CHANCE
     written = json.loads((trained.run / 'tables' / 'appearance-last.json').read_text())
     assert written == json.loads(json.dumps(trained.table))
 
@@ -218,7 +220,9 @@ def test_other_images_begin_anew_and_the_same_are_not_trained_again(
     for _ in range(2):
         for name in plan:
             train(tmp_path, plan=plan, name=name)
-    assert len(asked) == 1, 'what is finished asks nobody'
+    learned, held = 96, 48
+    assert asked.count(learned) == 1, 'what is finished asks nobody'
+    assert asked.count(held) == 2 * len(plan), 'each part is asked what it makes of PublicTest'
     kept = appearance_folder(tmp_path) / 'kept'
     kept.write_text('')
     train(tmp_path, plan=plan)
@@ -282,16 +286,18 @@ def test_the_plan_ends_with_a_network_of_the_shipped_shape() -> None:
     assert {part.training.epochs for part in planned(epochs=2).values()} == {2}
 
 
-def test_the_ceiling_goes_on_with_the_larger_network_and_ships_nothing() -> None:
-    plan = planned(seed=3)
-    longer = ceiling(plan)
-    assert list(longer) == [*plan, 'long']
+def test_the_larger_network_may_be_trained_out_before_it_teaches() -> None:
+    plan, longer = planned(seed=3), planned(seed=3, longer=True)
+    assert list(longer) == ['first', 'large', 'long', 'last']
+    assert [longer[name] for name in ('first', 'large')] == [plan['first'], plan['large']]
+    assert plan['last'].taught_by == ('first', 'large')
+    assert longer['last'] == replace(plan['last'], taught_by=('first', 'long'))
     long = longer['long']
     assert (long.begins_with, long.settings) == ('large', plan['large'].settings)
     assert long.training.seed not in {part.training.seed for part in plan.values()}
     seen = [sum((part.training.epochs, part.training.calm)) for part in (plan['large'], long)]
     assert sum(seen) / (plan['first'].training.epochs + plan['first'].training.calm) > 0.7
-    assert ceiling(planned(epochs=2), epochs=2)['long'].training.epochs == 2
+    assert planned(epochs=2, longer=True)['long'].training.epochs == 2
 
 
 def test_what_goes_on_from_another_is_drawn_after_it(tmp_path, monkeypatch) -> None:

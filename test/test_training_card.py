@@ -88,3 +88,16 @@ def test_the_text_shows_how_the_file_was_chosen_and_timed(card) -> None:
     for words in ('| small | 38448 | log | 0.999 | 0.01 | 0.001 | shipped |', 'no x', '0.0123',
                   '| small | a | 9.1 | 12.0 | 3.3 | 4.0 |', 'b is left out', '12000 frames'):
         assert words in text
+
+
+@pytest.mark.parametrize('longer', [False, True])
+def test_the_appearance_networks_card_names_the_command_that_made_it(tmp_path, longer) -> None:
+    raw = json.loads((models_dir() / 'appearance.json').read_text())
+    trained = {key: one for key, one in raw['settings'].items() if key != 'training long'}
+    if longer:
+        trained['training long'] = raw['settings']['training last']
+    path = tmp_path / 'appearance.json'
+    path.write_text(json.dumps({**raw, 'settings': trained}))
+    write_text(path)
+    command = '`emotion-estimator training appearance' + (' --long`' if longer else '`')
+    assert command in path.with_suffix('.md').read_text()

@@ -43,7 +43,7 @@ def figures(logits: np.ndarray, emotion: np.ndarray) -> tuple[float, float]:
 
 def test_a_network_that_is_shy_of_sadness_is_helped() -> None:
     logits, emotion = shy_of_sadness()
-    bias = operating_point([(logits, emotion)], GROUPING, accuracy_counts=0.0)
+    bias = operating_point([(logits, emotion)], GROUPING, accuracy_counts=0.0, least_counts=0.0)
     assert figures(logits + bias, emotion)[1] > figures(logits, emotion)[1] + 0.03
     assert bias[SAD] > bias[HAPPY] + 0.5
     assert not np.delete(bias, [HAPPY, SAD]).any()
@@ -51,11 +51,23 @@ def test_a_network_that_is_shy_of_sadness_is_helped() -> None:
 
 def test_accuracy_counts_as_much_as_asked() -> None:
     sets = [shy_of_sadness(shy=0.0)]
-    by_f1, by_accuracy = (operating_point(sets, GROUPING, counts) for counts in (0.0, 100.0))
+    by_f1, by_accuracy = (operating_point(sets, GROUPING, counts, 0.0) for counts in (0.0, 100.0))
     # Rare labels are said more often for macro-F1 than accuracy can bear.
     assert by_f1[SAD] > by_accuracy[SAD]
     assert figures(sets[0][0] + by_accuracy, sets[0][1])[0] >= figures(
         sets[0][0] + by_f1, sets[0][1])[0]
+
+
+def test_the_least_recall_counts_as_much_as_asked() -> None:
+    logits, emotion = shy_of_sadness()
+    plain, fair = (operating_point([(logits, emotion)], GROUPING, 1.0, one) for one in (0.0, 1.0))
+    least = [
+        min((softmax(logits + bias).argmax(axis=1) == emotion)[emotion == one].mean()
+            for one in (HAPPY, SAD, NEUTRAL))
+        for bias in (plain, fair)
+    ]
+    assert least[1] > least[0] + 0.02
+    assert fair[SAD] > plain[SAD], 'sad is the rarest, and said too seldom'
 
 
 def test_both_sources_count() -> None:

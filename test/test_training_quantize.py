@@ -133,7 +133,7 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
     ], catch_exceptions=False)
     assert done.exit_code == 0
     card = json.loads((tmp_path / 'emotion_lstm.json').read_text())
-    assert card['version'] == '3.2.0'
+    assert card['version'] == '3.3.0'
     assert card['settings']['state_size'] == fitted().state_size == 28
     assert card['settings']['expressions'] == list(FER_CLASSES)
     metrics = card['metrics']

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import ModelCard, models_dir
@@ -147,3 +149,24 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / 'file').write_text('')
     with pytest.raises(InputError, match='choose another folder'):
         copy_model(HEAD, models_dir(), tmp_path / 'file' / 'models')
+
+
+@pytest.mark.parametrize('longer', [False, True])
+def test_the_whole_training_hands_its_options_to_the_stages(tmp_path, monkeypatch, longer) -> None:
+    module = importlib.import_module('emotion_estimator.cli.training.all')
+    planned: dict[str, dict] = {}
+
+    def note(stages: list[Stage], *_: object) -> dict:
+        planned.update({stage.name: dict(stage.decided_by) for stage in stages})
+        return {'seconds': 0.0, 'stages': {}}
+
+    monkeypatch.setattr(module, 'run_stages', note)
+    monkeypatch.setattr(module, 'find_spec', lambda name: name)
+    images = tmp_path / 'fer2013.csv'
+    images.write_text('')
+    options = ['--data', str(images), '--run', str(tmp_path / 'run'), '--seed', '5']
+    done = CliRunner().invoke(module.all, [*options, *(['--long'] if longer else [])])
+    assert done.exit_code == 0, done.output
+    assert planned['appearance']['longer'] is longer
+    assert planned['appearance']['seed'] == 5
+    assert 'longer' not in planned['covered']

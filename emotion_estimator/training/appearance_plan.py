@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from emotion_estimator.training.appearance_fit import AppearanceFit
@@ -31,45 +30,36 @@ class Part:
     taught_by: tuple[str, ...] = ()
 
 
-def planned(seed: int = 11, epochs: int | None = None) -> dict[str, Part]:
+def planned(seed: int = 11, epochs: int | None = None, longer: bool = False) -> dict[str, Part]:
     """Return the trainings in their order, by name; the network of the last one ships.
 
     The larger network has four times the weights and multiplications.
 
     :param seed: of all chance; each part has its own.
     :param epochs: of each part, to see that it runs; None takes those that were shipped with.
+    :param longer: train the larger network out before it teaches (``long``), until it has seen the
+        stills about as often as the shipped size has in ``first``.
     """
+    teacher = 'long' if longer else 'large'
+    large = AppearanceSettings(widths=(32, 128, 256), narrow=128, dropout=0.3)
     parts = {
         'first': Part(AppearanceSettings(), AppearanceFit(seed=seed), CropVariation()),
-        'large': Part(
-            AppearanceSettings(widths=(32, 128, 256), narrow=128, dropout=0.3),
-            AppearanceFit(epochs=20, calm=3, seed=seed + 4), _LESS,
+        'large': Part(large, AppearanceFit(epochs=20, calm=3, seed=seed + 4), _LESS),
+        'long': Part(
+            large, AppearanceFit(epochs=22, calm=3, learning_rate=1e-3, seed=seed + 8), _LESS,
+            begins_with='large',
         ),
         'last': Part(
             AppearanceSettings(),
             AppearanceFit(
-                epochs=22, calm=3, learning_rate=1e-3, smoothing=0.02, taught=0.6, rare=3,
+                epochs=30, calm=3, learning_rate=1e-3, smoothing=0.02, taught=0.7, rare=3,
                 seed=seed + 6,
-            ), _LESS, begins_with='first', taught_by=('first', 'large'),
+            ), _LESS, begins_with='first', taught_by=('first', teacher),
         ),
     }
-    return {name: _for(part, epochs) for name, part in parts.items()}
-
-
-def ceiling(plan: Mapping[str, Part], epochs: int | None = None) -> dict[str, Part]:
-    """Return the plan with one training more, ``long``: nothing that ships comes of it.
-
-    The larger network goes on until it has seen the stills about as often as the shipped size had
-    in ``first``: what four times the weights and multiplications reach.
-
-    :param plan: of :func:`planned`; ``epochs`` as there.
-    """
-    large = plan['large']
-    training = AppearanceFit(
-        epochs=22, calm=3, learning_rate=1e-3, seed=large.training.seed + 4
-    )
-    long = Part(large.settings, training, large.variation, begins_with='large')
-    return {**plan, 'long': _for(long, epochs)}
+    return {
+        name: _for(part, epochs) for name, part in parts.items() if longer or name != 'long'
+    }
 
 
 def _for(part: Part, epochs: int | None) -> Part:

@@ -30,7 +30,7 @@ def write_appearance(content: bytes, card: dict[str, Any], folder: Path) -> Path
     :param card: what is known of its making: ``trained_on``, ``settings``, ``metrics``.
     """
     return write_model(content, {
-        'name': 'appearance', 'version': '1.1.0', 'kind': 'appearance', 'labels': [],
+        'name': 'appearance', 'version': '1.2.0', 'kind': 'appearance', 'labels': [],
         'license': 'Apache-2.0', **card,
         'settings': {'crop': CROP, 'side': SIDE, **card['settings']},
     }, folder)

@@ -122,7 +122,8 @@ def run_appearance(
         CropMaker(stills.pixels[learned], matrices[learned], part.variation), target,
         votes_of(stills)[learned], scores[learned], known[learned],
     )
-    pixels = network_pixels(held_crops(stills, matrices, found))
+    shown = held_crops(stills, matrices, found)
+    pixels = network_pixels(shown)
     truth = stills.emotion[held]
 
     def validate(network: Any, heads: Any) -> dict[str, float]:
@@ -149,8 +150,11 @@ def run_appearance(
     network.save_weights(folder / _WEIGHTS)
     heads.save_weights(folder / 'heads.weights.h5')
     np.savez(folder / 'spread.npz', mean=mean, scale=scale)
+    # What averaging over the mirror image would tell, at twice the time.
+    both = Origin(name, settings, folder).opinion(shown, scores[held], known[held])
     table = {
         'model': 'appearance', 'part': name, **asdict(part),
+        **_scores('mirrored', np.log(np.maximum(both, 1e-9)), truth, grouping),
         'parameters': int(network.count_params()),
         'seconds_of_this_call': round(time.monotonic() - started, 1), 'history': history,
     }

@@ -141,6 +141,7 @@ def _appearance_text(raw: dict[str, Any]) -> tuple[str, str]:
                                                   for what in ('seven', 'labels', 'cross_entropy')))
         for name, one in metrics.get('parts', {}).items()
     ]
+    longer = ' --long' if 'training long' in raw['settings'] else ''
     return (
         'The embedding of a face crop, which `emotion_lstm` reads beside the blendshapes. Residual '
         'blocks of plain convolutions; int8 weights, one scale to a channel, from which both '
@@ -158,7 +159,7 @@ def _appearance_text(raw: dict[str, Any]) -> tuple[str, str]:
              'seven, with blendshapes', 'labels', 'cross-entropy'), parts,
         )
         + '\n\nWhat the whole says with it, and its limits: `emotion_lstm.md`.\n\n'
-        'Reproduced by `emotion-estimator training appearance` (docs/training.md).',
+        f'Reproduced by `emotion-estimator training appearance{longer}` (docs/training.md).',
     )
 
 

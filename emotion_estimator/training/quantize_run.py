@@ -205,7 +205,7 @@ def _candidate(way: str, content: bytes, measured: Measured) -> Candidate:
 def _card(fitted: FittedStreaming, way: str) -> dict[str, Any]:
     return {
         'name': 'emotion_lstm',
-        'version': '3.2.0',
+        'version': '3.3.0',
         'kind': 'emotion_lstm',
         'labels': list(fitted.grouping.labels),
         'license': 'Apache-2.0',

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from emotion_estimator.cli.training.appearance import appearance
+from emotion_estimator.cli.training.appearance import appearance, long_option
 from emotion_estimator.cli.training.data import clean, data
 from emotion_estimator.cli.training.features import covered, features, relevant
 from emotion_estimator.cli.training.models import blendshapes, fit
@@ -63,7 +63,7 @@ _QUICK: dict[str, dict[str, Any]] = {
 @click.option('--models', 'ship', type=_PATH, default=None,
               help='Folder to copy the models to once all stages have passed ("models" in this '
                    'repository ships them). They always lie in "models" in the folder of the run.')
-@all_of(config_option, grouping_option, processes_option, seed_option)
+@all_of(config_option, grouping_option, processes_option, seed_option, long_option)
 @click.option('--clips', type=click.Path(path_type=Path, exists=True, file_okay=False),
               default=None, help='Folder of videos of faces to measure on.')
 @click.option('--split', type=click.Choice(['all', 'public']), default='all', show_default=True,
