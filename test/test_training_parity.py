@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emotion_estimator.errors import ModelError
@@ -48,6 +48,7 @@ def test_differences_are_counted_by_frame() -> None:
 
 
 @given(st.floats(0, 1))
+@example(3.2738556874868174e-06)
 def test_a_mixture_is_never_nearer_than_it_is(share: float) -> None:
     reference, other = probabilities(40), probabilities(40, 5)
     found = parity(reference + np.float32(share) * (other - reference), reference)
