@@ -210,7 +210,8 @@ def _emotion_text(raw: dict[str, Any]) -> tuple[str, str]:
         'Sequences were made from stills: how faces really move was not learnt. Turned heads, '
         'covered mouths and small or dark faces are read worse. Expression is not feeling; this '
         'is no ground to judge a person by.\n\n'
-        'Reproduced by `make train` and `make evaluate` (docs/training.md).',
+        'Reproduced by `make train`, with `ARGS=--long` where `appearance.md` says so, and `make '
+        'evaluate` (docs/training.md).',
     )
 
 

@@ -22,7 +22,7 @@ from emotion_estimator.cli.training.options import (
 long_option = click.option(
     '--long', 'longer', is_flag=True,
     help='Train the larger appearance network for as long as the first before it teaches, as for '
-         'the one that ships (an hour more on two cores).',
+         'the one that ships (over an hour more on two cores).',
 )
 
 
