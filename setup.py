@@ -36,7 +36,6 @@ setup(
         'emotion_estimator.message_definitions': ['*.msg'],
         'emotion_estimator.models': ['*.tflite', '*.json', '*.md'],
         'emotion_estimator.sources': ['data/*'],
-        'emotion_estimator.training': ['*.j2'],
     },
     install_requires=[
         'ai-edge-litert>=1.0',
@@ -57,16 +56,6 @@ setup(
         # For machines without a wheel of ai-edge-litert. Its last release, 2.14, was compiled
         # against NumPy 1 and cannot exchange arrays with NumPy 2.
         'tflite-runtime': ['numpy>=1.26,<2', 'tflite-runtime>=2.14'],
-        'training': [
-            'dask[distributed]>=2024.1',
-            'jinja2>=3.1',
-            'keras-tuner>=1.4',
-            'matplotlib>=3.5',
-            'scikit-learn>=1.3',
-            'scipy>=1.10',
-            'tensorflow>=2.19,<2.20',
-            'tf_keras>=2.19,<2.20',
-        ],
     },
     entry_points={
         'console_scripts': ['emotion-estimator=emotion_estimator.cli.main:main'],

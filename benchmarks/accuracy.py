@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from emotion_estimator.perception.blendshape_head import BlendshapeHead
+from emotion_estimator.perception.landmarks.blendshape_head import BlendshapeHead
 from emotion_estimator.tflite import runtimes
-from emotion_estimator.training.accuracy import (
+from emotion_estimator_training.data.dataset import PRIVATE_TEST, PUBLIC_TEST, load_stills
+from emotion_estimator_training.evaluation.accuracy import (
     ask_fer,
     ask_fer_all,
     ask_ours,
@@ -28,16 +29,15 @@ from emotion_estimator.training.accuracy import (
     figures,
     markdown,
 )
-from emotion_estimator.training.annotators import ask_annotators
-from emotion_estimator.training.card_text import markdown_table
-from emotion_estimator.training.clips import open_sources
-from emotion_estimator.training.dataset import PRIVATE_TEST, PUBLIC_TEST, load_stills
-from emotion_estimator.training.feature_set import load_sources
-from emotion_estimator.training.features import Places, feature_sets
-from emotion_estimator.training.fer_network import WEIGHTS, FerNetwork
-from emotion_estimator.training.pace import pace
-from emotion_estimator.training.report_models import file_facts
-from emotion_estimator.training.robot_networks import RobotNetworks
+from emotion_estimator_training.evaluation.annotators import ask_annotators
+from emotion_estimator_training.evaluation.fer_network import WEIGHTS, FerNetwork
+from emotion_estimator_training.evaluation.pace import pace
+from emotion_estimator_training.evaluation.robot_networks import RobotNetworks
+from emotion_estimator_training.features.clips import open_sources
+from emotion_estimator_training.features.feature_set import load_sources
+from emotion_estimator_training.features.features import Places, feature_sets
+from emotion_estimator_training.report.report_models import file_facts
+from emotion_estimator_training.shipping.card_text import markdown_table
 
 _SPLITS = {'public': PUBLIC_TEST, 'private': PRIVATE_TEST}
 

@@ -20,10 +20,14 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
-from emotion_estimator.dialogue.baselines import RETURNED, EachMessage, Majority, Trigger
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.noise import Noise, Segment, observe, truth
-from emotion_estimator.dialogue.scoring import (
+from emotion_estimator.emotion import NONE, FaceEmotion
+from emotion_estimator.engine import on_processes
+from emotion_estimator.resources import resource_dir
+
+from dialogue_baselines import RETURNED, EachMessage, Majority, Trigger
+from dialogue_noise import Noise, Segment, observe, truth
+from dialogue_scoring import (
     KINDS,
     Episode,
     Intervention,
@@ -31,9 +35,6 @@ from emotion_estimator.dialogue.scoring import (
     episodes,
     score,
 )
-from emotion_estimator.emotion import NONE, FaceEmotion
-from emotion_estimator.engine import on_processes
-from emotion_estimator.resources import resource_dir
 
 DOCUMENT = Path(__file__).parents[1] / 'docs' / 'dialogue_benchmark.md'
 BEGIN, END = '<!-- written by make bench-dialogue -->', '<!-- end of what is written -->'

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from emotion_estimator.errors import EmotionEstimatorError, first_line
 from emotion_estimator.model_card import ModelCard, models_dir
-from emotion_estimator.perception.landmark_source import open_first
+from emotion_estimator.perception.landmarks.landmark_source import open_first
 from emotion_estimator.tflite import open_interpreter
 from emotion_estimator.version import __version__
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion_estimator import statistics
-from emotion_estimator.sources.backoff import Backoff
+from emotion_estimator.backoff import Backoff
 from emotion_estimator.statistics import Silence, SlidingWindow
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from emotion_estimator.bags.needs import need_rosbags
 from emotion_estimator.errors import InputError
 from emotion_estimator.replay.broken import Broken, broken
 from emotion_estimator.replay.compare import TOLERANCE, compare
@@ -16,7 +17,6 @@ from emotion_estimator.replay.compare_table import broken_line, table
 from emotion_estimator.replay.comparison import Comparison
 from emotion_estimator.replay.course import is_bag, read_course
 from emotion_estimator.replay.limits import Limits, load_limits, shipped_limits
-from emotion_estimator.replay.needs import need_rosbags
 
 #: Status where a limit is broken, as `diff` has it.
 BROKEN = 1

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from emotion_estimator.dialogue.keys import HELP, QUIT, Held, typed
+from emotion_estimator.bags.needs import need_rosbags
+from emotion_estimator.cli.keys import HELP, QUIT, Held, typed
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.dialogue.script import Script, load_script
 from emotion_estimator.dialogue.simulator import Event, Moment, paced, simulate
@@ -19,7 +20,6 @@ from emotion_estimator.dialogue.verdict import Verdict
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.replay.course import is_bag, stream_course
-from emotion_estimator.replay.needs import need_rosbags
 
 #: Status where the robot does not do what its script expects.
 NOT_AS_EXPECTED = 1

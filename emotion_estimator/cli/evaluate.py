@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from emotion_estimator.evaluation import evaluate_stills, read_blendshape_table
+from emotion_estimator.cli.evaluation import evaluate_stills, read_blendshape_table
 
 
 @click.command()

@@ -8,14 +8,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from types import FrameType
 from typing import Any
 
 import click
 
+from emotion_estimator.bags.needs import need_rosbags
 from emotion_estimator.cli.lazy import LazyVerbs
-from emotion_estimator.errors import EmotionEstimatorError
-from emotion_estimator.replay.needs import need_rosbags
+from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.version import __version__
 
 BAD_INPUT = 2
@@ -34,16 +35,22 @@ VERBS = {
     'models': ('models', 'List the models, or fetch the Face Landmarker.'),
     'record': ('record', 'Record SOURCE into a rosbag2, without ROS.'),
     'replay': ('replay', 'Say what the robot would have made of each BAG (rosbag2).'),
-    'training': ('training', 'Train and measure the models on labelled faces.'),
     'video': ('video', 'Say what the faces in each frame of SOURCE express.'),
-    'zoo': ('zoo', "Train and compare the papers' other models on labelled video."),
+}
+#: Verbs of the research package (``training`` in the repository), which brings them as entry points
+#: of the group ``emotion_estimator.verbs``, and what the list of verbs says of them.
+RESEARCH_VERBS = {
+    'training': 'Train and measure the models on labelled faces.',
+    'zoo': "Train and compare the papers' other models on labelled video.",
 }
 
 
 class _Verbs(LazyVerbs):
-    verbs = VERBS
+    verbs = {**VERBS, **{name: (name, says) for name, says in RESEARCH_VERBS.items()}}
 
     def load(self, name: str, where: str) -> click.Command:
+        if name in RESEARCH_VERBS:
+            return _research_verb(name)
         try:
             module: Any = importlib.import_module(f'emotion_estimator.cli.{name}')
         except ModuleNotFoundError as error:
@@ -52,6 +59,16 @@ class _Verbs(LazyVerbs):
             raise
         command: click.Command = getattr(module, where)
         return command
+
+
+def _research_verb(name: str) -> click.Command:
+    for entry_point in entry_points(group='emotion_estimator.verbs', name=name):
+        command: click.Command = entry_point.load()
+        return command
+    raise InputError(
+        f'{name} is in the research package, which is not installed; from a checkout of the '
+        'repository: pip install ./training'
+    )
 
 
 @click.group(cls=_Verbs, context_settings={'help_option_names': ['-h', '--help']})
@@ -102,7 +119,8 @@ def _run() -> int:
         click.echo(f'emotion-estimator: {error.format_message().rstrip(".")}; see --help', err=True)
         return BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
-        goes_on = '; the same command continues' if sys.argv[1:2] in (['training'], ['zoo']) else ''
+        research = sys.argv[1:2] and sys.argv[1] in RESEARCH_VERBS
+        goes_on = '; the same command continues' if research else ''
         click.echo(f'emotion-estimator: interrupted{goes_on}', err=True)
         return _INTERRUPTED
     except BrokenPipeError:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from emotion_estimator.agreement import MARGIN, Agreement, Tally, agreement
 from emotion_estimator.demo.state import Course
 from emotion_estimator.emotion import NEUTRAL, UNKNOWN
+from emotion_estimator.replay.agreement import MARGIN, Agreement, Tally, agreement
 
 #: What models of seven labels say of a face at rest, and what the sources' truth does.
 _AT_REST = {NEUTRAL: UNKNOWN}

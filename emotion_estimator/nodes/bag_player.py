@@ -22,13 +22,13 @@ from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
+from emotion_estimator.bags.needs import need_rosbags
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.msg import Emotion
 from emotion_estimator.nodes import qos
-from emotion_estimator.replay.needs import need_rosbags
 
 if TYPE_CHECKING:
-    from emotion_estimator.replay.bag_reader import ImageBag, StampedImage
+    from emotion_estimator.bags.bag_reader import ImageBag, StampedImage
 
 #: Seconds between two looks for listeners.
 POLL = 0.02
@@ -37,7 +37,7 @@ BEFOREHAND = 0.5
 
 
 class BagPlayerNode(Node):
-    """The stage of :func:`emotion_estimator.replay.player.play` in a ROS graph."""
+    """The stage of :func:`emotion_estimator.bags.player.play` in a ROS graph."""
 
     def __init__(self, bag: ImageBag, *, lockstep: bool) -> None:
         super().__init__('bag_player')
@@ -138,8 +138,8 @@ def _command(
     ROS arguments follow after --ros-args.
     """
     need_rosbags()
-    from emotion_estimator.replay.bag_reader import open_bag
-    from emotion_estimator.replay.player import play, rounds
+    from emotion_estimator.bags.bag_reader import open_bag
+    from emotion_estimator.bags.player import play, rounds
 
     with open_bag(bag, topic) as opened:
         node = BagPlayerNode(opened, lockstep=lockstep)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.latest import Latest
+from emotion_estimator.perception.latest import Latest
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.rate_limit import RateLimit
 from emotion_estimator.settings import EstimatorSettings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from emotion_estimator.replay.result import FrameResult
-from emotion_estimator.replay.stamp_order import WINDOW
+from emotion_estimator.bags.stamp_order import WINDOW
+from emotion_estimator.result import FrameResult
 
 #: Seconds by which rounding (six decimals in files, floats since 1970) may move a stamp.
 ROUNDING = 1e-6

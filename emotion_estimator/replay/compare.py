@@ -13,7 +13,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.replay.align import align, laps
 from emotion_estimator.replay.comparison import Comparison, Lone, Pair
 from emotion_estimator.replay.onsets import Change, Onset, changes, follow
-from emotion_estimator.replay.result import FrameResult
+from emotion_estimator.result import FrameResult
 
 #: Greatest difference in seconds between the stamps of what counts as the same frame.
 TOLERANCE = 0.005

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from emotion_estimator.agreement import Tally
+from emotion_estimator.replay.agreement import Tally
 from emotion_estimator.replay.broken import Broken
 from emotion_estimator.replay.comparison import Comparison
 from emotion_estimator.replay.facts import facts

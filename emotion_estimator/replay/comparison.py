@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from emotion_estimator.agreement import Tally, distance
+from emotion_estimator.replay.agreement import Tally, distance
 from emotion_estimator.replay.onsets import Change, Onset
-from emotion_estimator.replay.result import FrameResult
+from emotion_estimator.result import FrameResult
 
 
 @dataclass(frozen=True, eq=False)

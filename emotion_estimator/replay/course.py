@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from emotion_estimator.bags import PACKED, STORAGES
-from emotion_estimator.replay.result import FrameResult, read_results
+from emotion_estimator.bags.bags import PACKED, STORAGES
+from emotion_estimator.result import FrameResult, read_results
 
 #: What a report's folder calls its results.
 RESULTS = 'results.jsonl'
@@ -27,7 +27,7 @@ def stream_course(path: Path, topic: str | None = None) -> Iterator[FrameResult]
     """
     if is_bag(path):
         # The library for bags is slow to import, and JSON lines need none.
-        from emotion_estimator.replay.bag_reader import read_emotions
+        from emotion_estimator.bags.bag_reader import read_emotions
 
         yield from read_emotions(path, topic)
     else:

@@ -19,7 +19,7 @@ from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
 from emotion_estimator.replay.align import ROUNDING, laps
-from emotion_estimator.replay.result import FrameResult
+from emotion_estimator.result import FrameResult
 from emotion_estimator.timeline import GAP
 
 #: Share of the frames that must have the label where nothing else is said.

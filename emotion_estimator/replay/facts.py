@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emotion_estimator.replay.onsets import Change, changes
-from emotion_estimator.replay.result import FrameResult
+from emotion_estimator.result import FrameResult
 from emotion_estimator.timeline import stretches
 
 #: Stretches named among the longest.

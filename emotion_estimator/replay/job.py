@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from emotion_estimator.bags.bag_reader import ImageBag, StampedImage, open_bag
+from emotion_estimator.bags.bag_writer import BagWriter
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.pipeline import EmotionEstimator
-from emotion_estimator.replay.bag_reader import ImageBag, StampedImage, open_bag
-from emotion_estimator.replay.bag_writer import BagWriter
-from emotion_estimator.replay.result import FrameResult
 from emotion_estimator.replay.run import ReplayedFrame, replay
 from emotion_estimator.replay.whole import whole
+from emotion_estimator.result import FrameResult
 from emotion_estimator.settings import EstimatorSettings
 
 _NOTHING = np.zeros(0, np.float32)

@@ -28,8 +28,8 @@ from emotion_estimator.replay.expectations import (
 )
 from emotion_estimator.replay.job import ReplayJob, run_job
 from emotion_estimator.replay.limits import load_limits, shipped_limits
-from emotion_estimator.replay.result import FrameResult, read_results
 from emotion_estimator.replay.timeline_figure import draw_course
+from emotion_estimator.result import FrameResult, read_results
 from emotion_estimator.settings import EstimatorSettings, make_settings
 
 

@@ -19,8 +19,8 @@ from emotion_estimator.replay.comparison import Comparison
 from emotion_estimator.replay.course import RESULTS
 from emotion_estimator.replay.facts import facts
 from emotion_estimator.replay.report_page import Page, page
-from emotion_estimator.replay.result import FrameResult, write_results
 from emotion_estimator.replay.timeline_figure import draw_course
+from emotion_estimator.result import FrameResult, write_results
 
 
 def write_report(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from emotion_estimator.replay.facts import Laps
-from emotion_estimator.replay.result import FrameResult
+from emotion_estimator.result import FrameResult
 
 #: Seconds between two laps, enough to interrupt curves and bands.
 _BREAK = 1.0

@@ -9,8 +9,8 @@ from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import primary
 from emotion_estimator.replay.align import laps
 from emotion_estimator.replay.facts import Laps
-from emotion_estimator.replay.result import FrameResult
 from emotion_estimator.replay.time_axis import TimeAxis
+from emotion_estimator.result import FrameResult
 from emotion_estimator.timeline import (
     action_words,
     draw_actions,

@@ -1,0 +1,204 @@
+"""The core's values as messages of a bag and back, field by field as the nodes publish them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from emotion_estimator.bags.typestore import (
+    COMPRESSED_IMAGE,
+    DIALOGUE_ACTION,
+    EMOTION,
+    EMOTION_ARRAY,
+    IMAGE,
+    deserialize,
+    make,
+)
+from emotion_estimator.dialogue.action import DialogueAction
+from emotion_estimator.emotion import NONE, FaceEmotion, Roi
+from emotion_estimator.errors import InputError
+from emotion_estimator.frame import RgbImage
+from emotion_estimator.perception.image import jpeg_from_rgb, rgb_from_compressed, rgb_from_image
+from emotion_estimator.result import FrameResult
+
+_SECOND = 10**9
+
+
+@dataclass(frozen=True)
+class Header:
+    """Time and place of an image.
+
+    :param nanoseconds: since the epoch, or whatever the clock began with.
+    """
+
+    nanoseconds: int
+    frame_id: str = ''
+
+    @property
+    def stamp(self) -> float:
+        """Return the time in seconds, the very number that the nodes make of it."""
+        whole, rest = divmod(self.nanoseconds, _SECOND)
+        return float(whole) + float(rest) * 1e-9
+
+
+def read_header(data: bytes) -> Header:
+    """Return the header that a message begins with, without reading the rest of it.
+
+    :param data: CDR: four bytes, of which the second tells the byte order; then ``std_msgs/Header``
+        (int32 and uint32 of the stamp, the frame's name with its length and a final zero).
+    :raises InputError: there is none.
+    """
+    order = '<' if data[1:2] == b'\x01' else '>'
+    try:
+        seconds, rest, length = struct.unpack_from(f'{order}iII', data, 4)
+        name = data[16 : 16 + length].removesuffix(b'\0').decode()
+    except (struct.error, UnicodeDecodeError) as error:
+        raise InputError(f'message of {len(data)} bytes has no header') from error
+    return Header(seconds * _SECOND + rest, name)
+
+
+def decode_image(data: bytes, kind: str) -> RgbImage:
+    """Return the pixels of an image message's bytes, as the estimator node reads them.
+
+    :param kind: ``IMAGE`` or ``COMPRESSED_IMAGE``.
+    :returns: uint8 (H, W, 3) RGB.
+    :raises InputError: they cannot be decoded; the line says why.
+    """
+    message = deserialize(data, kind)
+    return rgb_from_image(message) if kind == IMAGE else rgb_from_compressed(message)
+
+
+def image_message(image: RgbImage, header: Header, quality: int | None) -> Any:
+    """Return a uint8 (H, W, 3) RGB image as a message: JPEG of ``quality`` 1 to 100, or raw."""
+    if quality is not None:
+        jpeg = np.frombuffer(jpeg_from_rgb(image, quality), np.uint8)
+        kind, form = COMPRESSED_IMAGE, 'rgb8; jpeg compressed bgr8'
+        return make(kind, header=_header(header), format=form, data=jpeg)
+    height, width = image.shape[:2]
+    return make(
+        IMAGE,
+        header=_header(header),
+        height=height,
+        width=width,
+        encoding='rgb8',
+        is_bigendian=0,
+        step=3 * width,
+        data=np.ascontiguousarray(image).reshape(-1),
+    )
+
+
+def emotion_message(face: FaceEmotion | None, header: Header, model: str) -> Any:
+    """Return the message about a face, or about nobody; its latency is 0."""
+    nobody = FaceEmotion('', NONE, 0.0, (), np.zeros(0, np.float32), Roi(0, 0, 0, 0))
+    shown = face or nobody
+    x, y, width, height = shown.roi.as_list()
+    roi = {'x_offset': x, 'y_offset': y, 'width': width, 'height': height, 'do_rectify': False}
+    return make(
+        EMOTION,
+        header=_header(header),
+        face_id=shown.face_id,
+        label=shown.label,
+        confidence=float(shown.confidence),
+        labels=list(shown.labels),
+        probabilities=np.asarray(shown.probabilities, np.float32),
+        blendshapes=np.asarray(shown.blendshapes, np.float32),
+        roi=make('sensor_msgs/msg/RegionOfInterest', **roi),
+        model=model,
+        latency=0.0,
+        valence=float(shown.valence),
+        arousal=float(shown.arousal),
+    )
+
+
+def emotions_message(faces: Sequence[FaceEmotion], header: Header, model: str) -> Any:
+    """Return the message about all faces of an image, the primary one first."""
+    emotions = [emotion_message(face, header, model) for face in faces]
+    return make(EMOTION_ARRAY, header=_header(header), emotions=emotions)
+
+
+def truth_message(label: str, header: Header) -> Any:
+    """Return the message about what an image is known to show, as the camera node publishes it."""
+    truth = FaceEmotion(
+        '', label, float(label != NONE), (), np.zeros(0, np.float32), Roi(0, 0, 0, 0)
+    )
+    return emotion_message(truth, header, 'ground truth')
+
+
+def action_message(action: DialogueAction, header: Header) -> Any:
+    """Return the message about what the dialogue manager decided on an image."""
+    return make(
+        DIALOGUE_ACTION,
+        header=_header(header),
+        action=action.action,
+        topic=action.topic,
+        approach=action.approach,
+        utterance=action.utterance,
+        reason=action.reason,
+        emotion=action.emotion,
+        confidence=float(action.confidence),
+        rule=action.rule,
+        face_id=action.face_id,
+        suppressed=list(action.suppressed),
+    )
+
+
+def read_result(data: bytes, kind: str) -> FrameResult:
+    """Return the faces of an ``Emotion`` or ``EmotionArray`` message.
+
+    :raises InputError: the bytes are no such message, as where its definition was another.
+    """
+    message = deserialize(data, kind)
+    emotions = message.emotions if kind == EMOTION_ARRAY else [message]
+    faces = tuple(_face(emotion) for emotion in emotions if emotion.label != NONE)
+    return FrameResult(_stamp(message.header), faces)
+
+
+def read_action(data: bytes) -> DialogueAction:
+    """Return the decision of a ``DialogueAction`` message.
+
+    :raises InputError: the bytes are no such message.
+    """
+    message = deserialize(data, DIALOGUE_ACTION)
+    return DialogueAction(
+        action=message.action,
+        topic=message.topic,
+        approach=message.approach,
+        utterance=message.utterance,
+        reason=message.reason,
+        emotion=message.emotion,
+        confidence=float(message.confidence),
+        rule=message.rule,
+        face_id=message.face_id,
+        stamp=_stamp(message.header),
+        suppressed=tuple(message.suppressed),
+    )
+
+
+def _header(header: Header) -> Any:
+    whole, rest = divmod(header.nanoseconds, _SECOND)
+    time = make('builtin_interfaces/msg/Time', sec=whole, nanosec=rest)
+    return make('std_msgs/msg/Header', stamp=time, frame_id=header.frame_id)
+
+
+def _stamp(header: Any) -> float:
+    return Header(header.stamp.sec * _SECOND + header.stamp.nanosec).stamp
+
+
+def _face(message: Any) -> FaceEmotion:
+    roi = message.roi
+    return FaceEmotion(
+        face_id=message.face_id,
+        label=message.label,
+        confidence=float(message.confidence),
+        labels=tuple(message.labels),
+        probabilities=np.array(message.probabilities, np.float32),
+        roi=Roi(roi.x_offset, roi.y_offset, roi.width, roi.height),
+        blendshapes=np.array(message.blendshapes, np.float32),
+        model=message.model,
+        valence=float(message.valence),
+        arousal=float(message.arousal),
+    )

@@ -1,0 +1,162 @@
+"""One storage file of a bag: its topics and messages, also where it is damaged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import Reader
+
+from emotion_estimator.bags.bags import PACKED
+from emotion_estimator.bags.compression import decompress_file, decompress_message
+from emotion_estimator.bags.salvage import salvage
+from emotion_estimator.errors import InputError, first_line
+
+
+class BagMessage(NamedTuple):
+    """A message as it lies in a bag.
+
+    :param connection: its topic and type, as rosbags describes them.
+    :param log_time: when it was recorded, in nanoseconds.
+    :param data: CDR.
+    """
+
+    connection: Connection
+    log_time: int
+    data: bytes
+
+    @property
+    def topic(self) -> str:
+        """Return the name of its topic."""
+        return self.connection.topic
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a file holds.
+
+    :param connections: topics with their types; a topic may have several publishers.
+    :param counts: messages by topic.
+    :param first: earliest log time in nanoseconds, None without messages.
+    :param last: latest log time.
+    """
+
+    connections: tuple[Connection, ...]
+    counts: Counter[str]
+    first: int | None
+    last: int | None
+
+
+class StorageFile:
+    """An ``.mcap`` or ``.db3`` file, which may be compressed as a whole.
+
+    :raises InputError: nothing in it can be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._damage = ''
+        self._open = ExitStack()
+        try:
+            if not path.stat().st_size:
+                raise InputError(f'bag file {path} is empty (0 bytes)')
+            self._file = self._readable()
+        except OSError as error:
+            raise InputError(f'bag file {path} cannot be read ({error.strerror})') from error
+        #: Whether rosbags refused it, so that it is read as far as it goes.
+        self._damaged = False
+        try:
+            self.summary = self._look()
+        except InputError:
+            self.close()
+            raise
+
+    @property
+    def problem(self) -> str:
+        """Return one line on the damage found so far, empty while there is none."""
+        if not self._damage:
+            return ''
+        return f'bag file {self.path} is damaged ({self._damage}); what could be read was'
+
+    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+        """Yield the messages of some topics by their log time, as far as they can be read."""
+        last: int | None = None
+        if not self._damaged:
+            try:
+                with Reader(self._file) as reader:
+                    wanted = [c for c in reader.connections if c.topic in topics]
+                    for connection, time, data in reader.messages(wanted) if wanted else ():
+                        message = BagMessage(connection, int(time), decompress_message(data))
+                        last = message.log_time
+                        yield message
+            except Exception as error:
+                # On damaged data rosbags raises whatever its helpers raise.
+                self._note(first_line(error))
+            else:
+                return
+        for connection, time, data in salvage(self._file, self._note):
+            if connection.topic in topics and (last is None or time > last):
+                yield BagMessage(connection, time, decompress_message(data))
+
+    def close(self) -> None:
+        """Remove what was decompressed; more than once does no harm."""
+        self._open.close()
+
+    def _look(self) -> Summary:
+        try:
+            with Reader(self._file) as reader:
+                counts: Counter[str] = Counter()
+                for connection in reader.connections:
+                    counts[connection.topic] += connection.msgcount
+                # Nobody needs the reader itself, which would travel to other processes.
+                connections = tuple(c._replace(owner=None) for c in reader.connections)
+                if not reader.message_count:
+                    return Summary(connections, counts, None, None)
+                return Summary(connections, counts, reader.start_time, reader.end_time - 1)
+        except Exception as error:
+            self._damaged = True
+            return self._look_harder(first_line(error))
+
+    def _look_harder(self, reason: str) -> Summary:
+        """Read a damaged file once, to know what it holds."""
+        found: dict[int, Connection] = {}
+        counts: Counter[str] = Counter()
+        first: int | None = None
+        last: int | None = None
+        for connection, time, _ in salvage(self._file, self._note):
+            found.setdefault(connection.id, connection)
+            counts[connection.topic] += 1
+            first = time if first is None else min(first, time)
+            last = time if last is None else max(last, time)
+        if not found:
+            raise InputError(
+                f'bag file {self.path} is damaged, nothing in it can be read '
+                f'({self._damage or reason})'
+            )
+        self._note(reason)
+        return Summary(tuple(found.values()), counts, first, last)
+
+    def _note(self, reason: str) -> None:
+        self._damage = self._damage or reason.rstrip('.')
+
+    def _readable(self) -> Path:
+        """Return the file, or a stand-in: decompressed, or of a name that SQLite understands."""
+        path = self.path.absolute()
+        packed = path.suffix == PACKED
+        # rosbags puts the name into a URI as it is.
+        odd = any(sign in str(path) for sign in '?#%')
+        if not packed and not odd:
+            return path
+        folder = Path(self._open.enter_context(TemporaryDirectory(prefix='emotion-estimator-')))
+        target = folder / f'bag{Path(path.stem).suffix if packed else path.suffix}'
+        if not packed:
+            target.symlink_to(path)
+        elif reason := decompress_file(path, target):
+            self._note(reason)
+        return target

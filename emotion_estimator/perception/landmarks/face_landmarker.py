@@ -1,0 +1,136 @@
+"""MediaPipe's Face Landmarker (Tasks API): landmarks and blendshapes from one ``.task`` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.errors import ModelError
+from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.mediapipe_import import import_mediapipe
+from emotion_estimator.perception.landmarks.landmarks import FaceLandmarks, bounding_roi
+from emotion_estimator.perception.landmarks.warm_up import warm_up
+from emotion_estimator.quiet import quiet
+
+
+class FaceLandmarker:
+    """Landmark source that reads the official ``face_landmarker.task``.
+
+    Same results in ``mediapipe`` 0.10.14 to 1.x. Tracks faces between frames unless ``static``.
+    """
+
+    name = 'face_landmarker'
+
+    def __init__(
+        self,
+        model_path: Path,
+        max_faces: int = 1,
+        static: bool = False,
+        min_confidence: float = 0.5,
+    ) -> None:
+        """Open the model.
+
+        :param model_path: ``face_landmarker.task``.
+        :param max_faces: most faces found in one frame, at least 1.
+        :param static: take every frame as an unrelated image.
+        :param min_confidence: 0 to 1, for detection, presence and tracking.
+        :raises ModelError: the file is missing or corrupt, or ``mediapipe`` cannot be imported.
+        """
+        self._mediapipe = import_mediapipe()
+        self._static = static
+        self._options = self._make_options(model_path, max_faces, static, min_confidence)
+        self._model_path = model_path
+        self._open()
+
+    def _make_options(self, path: Path, faces: int, static: bool, confidence: float) -> Any:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ModelError(
+                f'face landmarker model {path} cannot be read ({error.strerror}); '
+                'run "emotion-estimator models fetch" or use the landmark source face_mesh'
+            ) from error
+        vision = self._mediapipe.tasks.vision
+        mode = vision.RunningMode.IMAGE if static else vision.RunningMode.VIDEO
+        return vision.FaceLandmarkerOptions(
+            # The bytes, not the path: MediaPipe resolves paths against its own package folder
+            # on some platforms.
+            base_options=self._mediapipe.tasks.BaseOptions(model_asset_buffer=content),
+            running_mode=mode,
+            num_faces=faces,
+            min_face_detection_confidence=confidence,
+            min_face_presence_confidence=confidence,
+            min_tracking_confidence=confidence,
+            output_face_blendshapes=True,
+        )
+
+    def _open(self) -> None:
+        """Open the model with nothing seen and no time passed."""
+        self._first_stamp: float | None = None
+        self._last_stamp = 0.0
+        self._last_ms = -1
+        # Its threads open the networks while it is created: no gap before the warm-up.
+        with quiet():
+            self._create()
+            warm_up(self._detect)
+        # The first frame begins its own time; MediaPipe's goes on from the warm-up's.
+        self._first_stamp = None
+
+    def _create(self) -> None:
+        try:
+            self._landmarker = self._mediapipe.tasks.vision.FaceLandmarker.create_from_options(
+                self._options
+            )
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(
+                f'{self._model_path} is not a face landmarker model that mediapipe can open; '
+                'fetch it again with "emotion-estimator models fetch"'
+            ) from error
+
+    def _milliseconds(self, stamp: float) -> int:
+        """Return the strictly increasing timestamp that VIDEO mode insists on."""
+        if self._first_stamp is not None and stamp < self._last_stamp:
+            self.reset()
+        if self._first_stamp is None:
+            self._first_stamp = stamp
+        self._last_stamp = stamp
+        self._last_ms = max(round((stamp - self._first_stamp) * 1000), self._last_ms + 1)
+        return self._last_ms
+
+    def _detect(self, image: RgbImage, stamp: float = 0.0) -> Any:
+        wrapped = self._mediapipe.Image(
+            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image)
+        )
+        if self._static:
+            return self._landmarker.detect(wrapped)
+        # First, since it may replace the landmarker.
+        milliseconds = self._milliseconds(stamp)
+        return self._landmarker.detect_for_video(wrapped, milliseconds)
+
+    def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
+        """Return the faces in ``frame``; one whose box lies outside the frame is left out."""
+        result = self._detect(frame.image, frame.stamp)
+        height, width = frame.image.shape[:2]
+        scale = np.array([width, height, width], np.float32)
+        faces = []
+        for points, categories in zip(result.face_landmarks, result.face_blendshapes):
+            landmarks = np.array([(p.x, p.y, p.z) for p in points], np.float32) * scale
+            scores = {category.category_name: category.score for category in categories}
+            blendshapes = np.array([scores[name] for name in BLENDSHAPE_NAMES], np.float32)
+            roi = bounding_roi(landmarks, width, height)
+            if roi is not None:
+                faces.append(FaceLandmarks(landmarks, blendshapes, roi))
+        return tuple(faces)
+
+    def reset(self) -> None:
+        """Forget the previous frames and their time."""
+        if not self._static:
+            self._landmarker.close()
+            self._open()
+
+    def close(self) -> None:
+        """Free the graph's memory and threads; the object is of no use afterwards."""
+        self._landmarker.close()

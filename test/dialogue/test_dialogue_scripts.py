@@ -1,0 +1,46 @@
+"""The example conversations: what each script expects is what the shipped rules do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emotion_estimator.dialogue.manager import DialogueManager
+from emotion_estimator.dialogue.script import load_script
+from emotion_estimator.dialogue.simulator import simulate
+from emotion_estimator.dialogue.transcript import lines
+from emotion_estimator.dialogue.verdict import Verdict
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / 'examples' / 'dialogue').glob('*.yaml'))
+
+
+@pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.stem)
+def test_the_robot_does_what_the_script_expects(path):
+    script = load_script(path)
+    verdict = Verdict(script)
+    manager = DialogueManager.load(script.policy, script.conversation)
+    told = [verdict(event) for event in simulate(manager, script.moments())]
+    assert verdict.finish() == []
+    # A script that looks at nothing would be met by anything.
+    assert any(step.expect is not None for step in script.steps)
+    assert any(told) or all(step.expect == () for step in script.steps)
+
+
+def test_there_are_examples():
+    assert {'care_home', 'flicker', 'listening', 'asked'} <= {path.stem for path in EXAMPLES}
+
+
+@pytest.mark.skipif(not (ROOT / 'README.md').exists(), reason='an installation has no README')
+def test_the_readme_shows_what_the_care_home_example_gives():
+    script = load_script(ROOT / 'examples' / 'dialogue' / 'care_home.yaml')
+    verdict, manager = Verdict(script), DialogueManager.load()
+    told = [script.about]
+    for event in simulate(manager, script.moments()):
+        told += lines(event, verdict(event))
+    readme = (ROOT / 'README.md').read_text(encoding='utf-8').splitlines()
+    begin = readme.index(f'    {script.about}')
+    end = next(i for i in range(begin, len(readme)) if not readme[i])
+    assert end - begin > 10
+    assert [line[4:] for line in readme[begin:end]] == told[: end - begin]

@@ -1,0 +1,161 @@
+"""The tree, and what colcon makes of it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from emotion_estimator.resources import resource_dir
+from emotion_estimator.version import __version__
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = 'emotion_estimator'
+EXECUTABLES = {'bag_player_node', 'camera_estimator_node', 'camera_node', 'dialogue_manager_node',
+               'emotion-estimator', 'estimator_node'}  # fmt: skip
+
+
+def prefix() -> Path:
+    """Return the prefix colcon installed to, or skip."""
+    for entry in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
+        if entry and (Path(entry) / 'share' / PACKAGE / 'package.xml').is_file():
+            return Path(entry)
+    return pytest.skip('the built package is not sourced')
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['package.xml', 'CMakeLists.txt', 'setup.py', 'Makefile', 'LICENSE', 'CHANGELOG.rst',
+     'README.md', PACKAGE, 'launch', 'config', 'msg', 'models', 'test', '.ci/run'],
+)  # fmt: skip
+def test_the_tree_has_its_rooms(name):
+    assert (ROOT / name).exists()
+
+
+def test_one_version_everywhere():
+    version = ET.parse(ROOT / 'package.xml').findtext('version')
+    assert __version__ == version
+    setup = subprocess.run([sys.executable, 'setup.py', '--version'], capture_output=True,
+                           text=True, check=True, cwd=ROOT)
+    assert setup.stdout.split()[-1] == version
+    assert re.search(rf'^{re.escape(version)} ', (ROOT / 'CHANGELOG.rst').read_text(), re.M)
+
+
+@pytest.mark.parametrize('folder', ['perception', 'dialogue', 'sources'])
+def test_nothing_below_the_nodes_imports_ros(folder):
+    for file in (ROOT / PACKAGE / folder).rglob('*.py'):
+        assert not re.search(r'^\s*(import|from) (rclpy|\w+_msgs|emotion_estimator\.(msg|nodes))',
+                             file.read_text(), re.M), file
+
+
+def test_the_robot_imports_nothing_of_research():
+    for file in (ROOT / PACKAGE).rglob('*.py'):
+        assert not re.search(
+            r'^\s*(import|from) (tensorflow|tf_keras|keras|emotion_estimator_training)\b',
+            file.read_text(), re.M,
+        ), file
+
+
+def test_the_command_line_starts_without_tensorflow_ros_or_mediapipe():
+    code = (
+        'import sys; from emotion_estimator.cli.main import group; '
+        'group(["--help"], standalone_mode=False); '
+        "print([m for m in ('tensorflow', 'rclpy', 'mediapipe', 'matplotlib') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == '[]'
+
+
+def test_pip_installs_what_the_code_reads_beside_itself(tmp_path):
+    subprocess.run(
+        [sys.executable, 'setup.py', '--quiet', 'egg_info', '--egg-base', tmp_path,
+         'build_py', '--build-lib', tmp_path],
+        capture_output=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    package = tmp_path / PACKAGE
+    for folder in ('config', 'models'):
+        wanted = {file.name for file in (ROOT / folder).iterdir() if file.is_file()}
+        assert wanted <= {file.name for file in (package / folder).iterdir()}
+    for name in ('sources/data/astronaut.jpg', 'py.typed'):
+        assert (package / name).is_file()
+
+
+def check_installed(installed: Path) -> None:
+    library = installed / 'lib' / PACKAGE
+    assert {file.name for file in library.iterdir()} == EXECUTABLES
+    for file in library.iterdir():
+        assert os.access(file, os.X_OK)
+        assert file.read_text().startswith('#!/usr/bin/env python3\n')
+    share = installed / 'share' / PACKAGE
+    for folder in ('config', 'launch', 'models'):
+        sources = {f.name for f in (ROOT / folder).iterdir() if f.is_file()}
+        assert {f.name for f in (share / folder).iterdir() if f.is_file()} == sources
+    for name in ('Emotion', 'EmotionArray', 'DialogueAction'):
+        assert (share / 'msg' / f'{name}.msg').is_file()
+    assert (share / 'srv' / 'ChooseTopic.srv').is_file()
+    # colcon falls back to a plain Python build when package.xml is invalid; that has no such mark.
+    assert (installed / 'share/ament_index/resource_index/packages' / PACKAGE).is_file()
+    headers = installed / 'include' / PACKAGE / PACKAGE / 'msg'
+    assert (headers / 'emotion.hpp').is_file()
+    assert (share / 'cmake' / f'{PACKAGE}Config.cmake').is_file()
+    (package,) = installed.glob(f'**/python3*/*-packages/{PACKAGE}')
+    assert (package / 'nodes' / 'estimator.py').is_file()
+    assert (package / 'msg' / '__init__.py').is_file()
+    assert (package / 'sources' / 'data' / 'astronaut.jpg').is_file()
+    rooms = {file.parent.name for file in (ROOT / PACKAGE).glob('*/*.py')}
+    assert rooms <= {d.name for d in package.iterdir()}
+
+
+def test_what_colcon_installed():
+    check_installed(prefix())
+
+
+def test_the_installed_package_is_the_one_that_runs():
+    installed = prefix()
+    module = importlib.import_module(f'{PACKAGE}.settings')
+    assert installed in Path(module.__file__).parents
+    assert importlib.import_module(f'{PACKAGE}.msg').Emotion.LABEL_NONE == 'none'
+    assert resource_dir('models').is_dir()
+
+
+def with_tools() -> dict[str, str]:
+    """Return the environment with this Python's programs found first."""
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+    return {**os.environ, 'PATH': path}
+
+
+def test_symlink_install_gives_the_same(tmp_path):
+    prefix()
+    if not shutil.which('colcon', path=with_tools()['PATH']):
+        pytest.skip('colcon is not here')
+    # A workspace as an integrator has it, with the package beside others.
+    (tmp_path / 'src').mkdir()
+    (tmp_path / 'src' / PACKAGE).symlink_to(ROOT)
+    run = subprocess.run(
+        ['colcon', '--log-base', str(tmp_path / 'log'), 'build', '--symlink-install',
+         '--base-paths', 'src', '--packages-select', PACKAGE,
+         '--cmake-args', f'-DPython3_EXECUTABLE={sys.executable}', '-DBUILD_TESTING=OFF'],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env=with_tools(),
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+    installed = tmp_path / 'install' / PACKAGE
+    check_installed(installed)
+    (settings,) = installed.glob(f'**/python3*/*-packages/{PACKAGE}/settings.py')
+    assert settings.is_symlink()
+    check = subprocess.run(
+        [sys.executable, '-c',
+         'from emotion_estimator.msg import Emotion; '
+         'from emotion_estimator.perception.classifier import EmotionClassifier; '
+         'print(EmotionClassifier.load().labels)'],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(
+            [str(settings.parents[1]), os.environ.get('PYTHONPATH', '')])},
+    )  # fmt: skip
+    assert 'happy' in check.stdout, check.stderr

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion_estimator.perception.engagement import FACING_DEGREES, Engagement, turned_away
+
+CLIPS = Path(__file__).parents[3] / 'shared' / 'data' / 'faces'
+
+
+def head(yaw=0.0, pitch=0.0, roll=0.0, size=100.0, place=(0.0, 0.0)):
+    """Return landmarks of which those that carry the pose are set; angles in degrees."""
+    points = np.zeros((478, 3))
+    points[[33, 263, 10, 152]] = [(-0.5, 0, 0), (0.5, 0, 0), (0, -0.7, 0), (0, 0.8, 0)]
+    a, b, c = np.radians([yaw, pitch, roll])
+    about_y = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    turned = points @ (about_z @ about_x @ about_y).T * size
+    turned[:, :2] += place
+    return turned.astype(np.float32)
+
+
+@given(
+    angle=st.floats(-85, 85),
+    roll=st.floats(-180, 180),
+    size=st.floats(10, 900),
+    x=st.floats(-500, 2000),
+    nodding=st.booleans(),
+)
+def test_the_angle_is_that_of_yaw_or_pitch_whatever_the_roll_place_and_size(
+    angle, roll, size, x, nodding
+):
+    pose = {'pitch': angle} if nodding else {'yaw': angle}
+    landmarks = head(**pose, roll=roll, size=size, place=(x, 300.0))
+    assert turned_away(landmarks) == pytest.approx(abs(angle), abs=0.2)
+
+
+def test_yaw_and_pitch_count_together():
+    assert turned_away(head(yaw=20, pitch=20)) == pytest.approx(28, abs=0.1)
+
+
+def test_points_without_a_plane_are_turned_away():
+    assert turned_away(np.zeros((478, 3), np.float32)) == 90.0
+
+
+def test_real_heads():
+    cv2 = pytest.importorskip('cv2')
+    pytest.importorskip('mediapipe.python.solutions', reason='this mediapipe bundles no face mesh')
+    if not CLIPS.is_dir():
+        pytest.skip(f'needs {CLIPS}')
+    from emotion_estimator.frame import Frame
+    from emotion_estimator.perception.landmarks.blendshape_head import BlendshapeHead
+    from emotion_estimator.perception.landmarks.face_mesh import FaceMesh
+
+    mesh = FaceMesh(BlendshapeHead.load(), static=True)
+    angles = []
+    for name in ('portrait.jpg', 'smile_onset.mp4', 'generated_happy.mp4', 'head_pose.gif'):
+        _, image = cv2.VideoCapture(str(CLIPS / name)).read()
+        (face,) = mesh(Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), 0.0))
+        angles.append(turned_away(face.landmarks))
+    mesh.close()
+    *frontal, turned = angles
+    assert max(frontal) < 12
+    # The Face Landmarker's own pose says 47 degrees to the camera.
+    assert 40 < turned < 54
+    assert max(frontal) < FACING_DEGREES < turned
+
+
+def test_time_counts_between_two_frames_in_which_a_face_looks():
+    engagement = Engagement()
+    alive = {'a', 'b'}
+    assert engagement({'a', 'b'}, alive, 100.0) == {'a': 0.0, 'b': 0.0}
+    assert engagement({'a', 'b'}, alive, 100.5) == {'a': 0.5, 'b': 0.5}
+    # b turns away, and back: neither the time to here nor the time from here counts.
+    assert engagement({'a'}, alive, 101.0) == {'a': 1.0, 'b': 0.5}
+    assert engagement({'a', 'b'}, alive, 101.5) == {'a': 1.5, 'b': 0.5}
+    assert engagement({'a', 'b'}, alive, 101.75) == {'a': 1.75, 'b': 0.75}
+
+
+def test_an_unseen_face_keeps_its_time_and_a_forgotten_one_begins_anew():
+    engagement = Engagement()
+    for stamp in (0.0, 1.0):
+        engagement({'a', 'b'}, {'a', 'b'}, stamp)
+    assert engagement({'b'}, {'a', 'b'}, 2.0) == {'a': 1.0, 'b': 2.0}
+    assert engagement({'a'}, {'a'}, 3.0) == {'a': 1.0}
+    assert engagement({'a', 'b'}, {'a', 'b'}, 4.0) == {'a': 2.0, 'b': 0.0}
+
+
+@given(fps=st.integers(1, 240), looks=st.floats(0.1, 3.0))
+def test_the_frame_rate_decides_no_more_than_a_frame(fps, looks):
+    engagement = Engagement()
+    for k in range(4 * fps):
+        seconds = engagement({'a'} if k / fps <= looks else set(), {'a'}, k / fps)
+    assert looks - 1 / fps <= seconds['a'] <= looks + 1e-6

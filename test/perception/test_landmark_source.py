@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator.perception.landmarks.landmark_source import (
+    choose,
+    open_first,
+    open_landmarker,
+)
+from emotion_estimator.perception.landmarks import landmark_source
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    folder = tmp_path / 'emotion_estimator'
+    folder.mkdir()
+    return folder
+
+
+def test_auto_prefers_the_face_landmarker_where_its_file_is(cache):
+    (cache / 'face_landmarker.task').write_bytes(b'x')
+    choice = choose('auto')
+    assert choice.name == 'face_landmarker'
+    assert 'is there' in choice.reason
+
+
+def test_auto_falls_back_to_the_bundled_mesh_and_says_why(monkeypatch):
+    monkeypatch.setattr(landmark_source, 'bundles_face_mesh', lambda: True)
+    choice = choose('auto')
+    assert choice.name == 'face_mesh'
+    assert 'face_landmarker.task is not there' in choice.reason
+    assert 'models fetch' in choice.reason
+
+
+def test_without_either_the_error_names_both_ways_out(monkeypatch):
+    monkeypatch.setattr(landmark_source, 'bundles_face_mesh', lambda: False)
+    with pytest.raises(ModelError) as caught:
+        choose('auto')
+    for part in ('models fetch', 'https://', 'mediapipe 0.10.21'):
+        assert part in str(caught.value)
+
+
+def test_a_path_that_was_named_must_be_there(tmp_path):
+    with pytest.raises(ModelError, match='is not there; correct or empty the path'):
+        choose('auto', str(tmp_path / 'gone.task'))
+
+
+def test_an_unknown_source_is_refused():
+    with pytest.raises(InputError, match="unknown landmark source 'dlib'"):
+        choose('dlib')
+
+
+def test_a_corrupt_task_file_is_named(cache):
+    (cache / 'face_landmarker.task').write_bytes(b'garbage')
+    with pytest.raises(ModelError, match=r'face_landmarker\.task') as caught:
+        open_landmarker(choose('auto'))
+    assert '\n' not in str(caught.value)
+
+
+@pytest.fixture
+def mesh(monkeypatch):
+    monkeypatch.setattr(landmark_source, 'bundles_face_mesh', lambda: True)
+    monkeypatch.setattr(landmark_source, 'FaceMesh', lambda head, *arguments: arguments)
+
+
+def test_auto_takes_the_mesh_when_the_cached_file_does_not_open(cache, mesh, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger('emotion_estimator'), 'propagate', True)
+    (cache / 'face_landmarker.task').write_bytes(b'garbage')
+    opened, choice = open_first('auto', max_faces=3, static=True, min_confidence=0.4)
+    assert opened == (3, True, 0.4)
+    assert choice.name == 'face_mesh'
+    assert 'face_landmarker.task is not a face landmarker model' in choice.reason
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert 'face_landmarker.task' in record.getMessage()
+
+
+def test_what_was_asked_for_is_not_replaced(cache, mesh, tmp_path):
+    broken = cache / 'face_landmarker.task'
+    broken.write_bytes(b'garbage')
+    for source, path in (('auto', str(broken)), ('face_landmarker', '')):
+        with pytest.raises(ModelError, match='is not a face landmarker model'):
+            open_first(source, path)
+
+
+def test_without_the_mesh_a_cached_file_that_does_not_open_is_the_error(cache, monkeypatch):
+    monkeypatch.setattr(landmark_source, 'bundles_face_mesh', lambda: False)
+    (cache / 'face_landmarker.task').write_bytes(b'garbage')
+    with pytest.raises(ModelError, match='is not a face landmarker model'):
+        open_first('auto')
+
+
+@pytest.mark.parametrize('path', ['x' * 300, '~nobody-here/x.task'])
+def test_a_path_that_cannot_be_looked_at_is_named(path):
+    with pytest.raises(ModelError, match='cannot be looked at'):
+        choose('auto', path)
+
+
+def test_a_missing_task_file_is_named():
+    with pytest.raises(ModelError, match='models fetch'):
+        open_landmarker(choose('face_landmarker'))

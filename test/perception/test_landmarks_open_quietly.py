@@ -1,0 +1,50 @@
+"""Between opening a landmark source and its warm-up nothing of MediaPipe's threads is heard."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from emotion_estimator.perception.landmarks import face_landmarker, face_mesh
+
+_SAID = b'INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n'
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """Let a thread of MediaPipe speak as soon as the source is made, before it is warmed up."""
+    opened = []
+
+    def speak(process):
+        os.write(2, _SAID)
+        opened.append(process)
+
+    mesh = SimpleNamespace(process=lambda image: None, reset=lambda: None)
+    mediapipe = SimpleNamespace(
+        solutions=SimpleNamespace(face_mesh=SimpleNamespace(FaceMesh=lambda **_: mesh)),
+    )
+    monkeypatch.setattr(face_mesh, 'import_mediapipe', lambda: mediapipe)
+    for module in (face_mesh, face_landmarker):
+        monkeypatch.setattr(module, 'warm_up', speak)
+    return opened
+
+
+def test_a_face_mesh_that_opens_or_begins_anew_is_not_heard(late, capfd) -> None:
+    source = face_mesh.FaceMesh(head=lambda landmarks: landmarks)
+    source.reset()
+    assert len(late) == 2
+    os.write(2, b'heard again\n')
+    assert capfd.readouterr().err == 'heard again\n'
+
+
+def test_a_face_landmarker_that_opens_is_not_heard(late, capfd) -> None:
+    source = face_landmarker.FaceLandmarker.__new__(face_landmarker.FaceLandmarker)
+    made = SimpleNamespace(create_from_options=lambda options: SimpleNamespace())
+    source._mediapipe = SimpleNamespace(
+        tasks=SimpleNamespace(vision=SimpleNamespace(FaceLandmarker=made)))
+    source._options = None
+    source._open()
+    assert len(late) == 1
+    assert not capfd.readouterr().err

@@ -1,0 +1,224 @@
+"""Models of the zoo on the robot's side: their cards, and the estimator that runs one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from available import LANDMARK_SOURCE
+from hypothesis import given
+from hypothesis import settings as of_test
+from hypothesis import strategies as st
+
+from emotion_estimator.emotion import NONE, primary
+from emotion_estimator.errors import ModelError
+from emotion_estimator.perception.pipeline import EmotionEstimator
+from emotion_estimator.perception.window_card import SHAPES, WindowInput
+from emotion_estimator.perception.window_classifier import WindowClassifier
+from emotion_estimator.replay.agreement import agreement
+from emotion_estimator.settings import EstimatorSettings
+from emotion_estimator.sources.portrait import Portrait
+from emotion_estimator.tflite import runtimes
+
+#: Made by make_window_model.py: a MicroX that knows the portrait by heart.
+CARD = Path(__file__).parents[1] / 'helpers' / 'window_model' / 'portrait.json'
+LABELS = ('happy', 'pensive', 'sad')
+RAW = json.loads(CARD.read_text())
+SETTINGS = RAW['settings']
+
+
+def changed(folder, settings=None, **others):
+    """Return a copy of the card, with other contents, beside its weights."""
+    (folder / 'portrait.tflite').write_bytes(CARD.with_suffix('.tflite').read_bytes())
+    path = folder / 'changed.json'
+    path.write_text(json.dumps({**RAW, **others, 'settings': {**SETTINGS, **(settings or {})}}))
+    return path
+
+
+MOUTH, FACE = SETTINGS['inputs']
+FRAME = {'file': 'portrait.tflite', 'sha256': RAW['sha256'], 'input': {**FACE, 'last': True}}
+
+
+@pytest.mark.parametrize(('settings', 'others', 'says'), [
+    ({'cut': 'other'}, {}, "has 'cut' 'other', but this version cuts"),
+    ({'window': 0}, {}, "'window', which must be a whole number from 1 on, not 0"),
+    ({'window': '5'}, {}, "'window', which must be a whole number"),
+    ({'window': 6}, {}, 'reads face 1x5x12x12x3, mouth 1x5x12x12x3, its card says face 1x6'),
+    ({'rate': 0}, {}, "'rate' 0: frames per second, over 0"),
+    ({'rate': float('inf')}, {}, "'rate' inf"),
+    ({'face_side': 0}, {}, "'face_side', which must be a whole number"),
+    ({'face_side': 10**9}, {}, "'face_side' 1000000000, over 1024 pixels"),
+    ({'inputs': []}, {}, "'inputs' []: one or more that differ"),
+    ({'inputs': [MOUTH, MOUTH]}, {}, "'inputs' ['mouth', 'mouth']"),
+    ({'inputs': [MOUTH]}, {}, 'portrait.tflite reads face'),
+    ({'inputs': [MOUTH, {**FACE, 'side': 13}]}, {}, 'its card says face 1x5x13x13x3'),
+    ({'inputs': [MOUTH, {**FACE, 'side': 4}]}, {}, 'a side of 4 pixels is too small'),
+    ({'inputs': [MOUTH, {'kind': 'sound'}]}, {}, "nothing of kind 'sound'"),
+    ({'inputs': [MOUTH, {**FACE, 'part': 'chin'}]}, {}, "no part 'chin'"),
+    ({'inputs': [MOUTH, {**FACE, 'smell': 1}]}, {}, 'smell'),
+    ({'inputs': [MOUTH, {'kind': 'encoding', 'size': 4}]}, {}, "without the network 'frame'"),
+    ({'frame': FRAME}, {}, "'frame' of it, or the reverse"),
+    ({'frame': {**FRAME, 'input': MOUTH}}, {}, 'a frame is read as an image'),
+    ({'frame': {'file': 'x'}}, {}, "'frame' that cannot be"),
+    ({'inputs': [MOUTH, {'kind': 'embedding', 'size': 64}]}, {}, "without 'appearance_sha256'"),
+    ({'window': 1, 'inputs': [{'kind': 'flow', 'side': 12}]}, {}, 'flow is between two frames'),
+    ({}, {'labels': ['happy', 'sad']}, 'gives [(1, 3)], its card means [(1, 2)]'),
+    ({}, {'labels': ['happy', 'sad', 'sad']}, 'two or more that differ'),
+    ({}, {'labels': ['happy', 'sad', NONE]}, "a label 'none'"),
+    ({}, {'kind': 'emotion_lstm'}, "needed is 'window_classifier'"),
+    ({}, {'sha256': '0'}, 'its card says 0'),
+    ({}, {'file': 'gone.tflite'}, "gone.tflite' cannot be read"),
+])
+def test_a_card_that_cannot_be_is_refused_in_one_line(tmp_path, settings, others, says):
+    with pytest.raises(ModelError) as caught:
+        WindowClassifier.load(changed(tmp_path, settings, **others))
+    assert says in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(('path', 'says'), [
+    ('gone.json', 'model card gone.json cannot be read'), ('~nobody-here/x.json', 'looked at'),
+    (CARD.with_suffix('.tflite'), 'is not JSON'), ('x' * 300, 'cannot be read'),
+])
+def test_what_is_no_card_is_refused(path, says):
+    with pytest.raises(ModelError, match=says):
+        WindowClassifier.load(path)
+
+
+@pytest.mark.parametrize('runtime', runtimes())
+def test_weights_that_no_runtime_opens_are_named(tmp_path, runtime):
+    import hashlib
+
+    weights = b'\x1c\x00\x00\x00TFL3' + bytes(64)
+    path = changed(tmp_path, sha256=hashlib.sha256(weights).hexdigest(), file='other.tflite')
+    (tmp_path / 'other.tflite').write_bytes(weights)
+    with pytest.raises(ModelError, match=f'other.tflite is not a TFLite model that {runtime}'):
+        WindowClassifier.load(path, runtime)
+
+
+@pytest.mark.skipif(len(runtimes()) < 2, reason='only one TFLite runtime is installed')
+def test_both_runtimes_say_the_same():
+    rng = np.random.default_rng(3)
+    landmarks = (rng.random((478, 3)) * 200 + 50).astype(np.float32)
+    frames = rng.integers(0, 256, (8, 300, 300, 3), np.uint8)
+    found = []
+    for runtime in runtimes():
+        classifier = WindowClassifier.load(CARD, runtime)
+        memory = classifier.initial_state()
+        for frame in frames:
+            seen = classifier(frame, landmarks, np.zeros(52, np.float32))
+            memory = classifier.step(seen.blendshapes, memory, 1 / 15).state
+        found.append(classifier.step(seen.blendshapes, memory, 1 / 15).probabilities)
+    np.testing.assert_allclose(*found, atol=1e-4)
+
+
+def watched(monkeypatch):
+    """Return a classifier of blendshapes alone, and the tensors that its network is given."""
+    classifier, given_to = WindowClassifier.load(CARD), []
+
+    def network(tensors):
+        given_to.append(tensors)
+        return np.ones(3, np.float32)
+
+    monkeypatch.setattr(classifier, '_network', network)
+    monkeypatch.setattr(classifier, '_inputs', (WindowInput(SHAPES),))
+    monkeypatch.setattr(classifier, '_looks', False)
+    return classifier, given_to
+
+
+@pytest.mark.parametrize('broken', ['landmarks', 'blendshapes'])
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_what_is_not_finite_is_no_face_to_a_model_of_blendshapes(monkeypatch, broken, value):
+    classifier, _ = watched(monkeypatch)
+    found = {'landmarks': np.zeros((478, 3), np.float32), 'blendshapes': np.zeros(52, np.float32)}
+    image = np.zeros((9, 9, 3), np.uint8)
+    assert classifier(image, **found).blendshapes is not None
+    found[broken][7] = value
+    assert classifier(image, **found).blendshapes is None
+
+
+@given(camera=st.floats(5, 240), rate=st.floats(5, 30), window=st.integers(1, 20),
+       jitter=st.floats(0, 0.5))
+@of_test(deadline=None, max_examples=60)
+def test_a_window_is_as_long_as_it_should_be_whatever_the_cameras_rate(
+    camera, rate, window, jitter
+):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        classifier, given_to = watched(monkeypatch)
+        classifier.window, classifier.rate = window, rate
+        back = np.arange(window - 1, -1, -1) / rate
+        rng, memory = np.random.default_rng(5), classifier.initial_state()
+        seconds = 1.5 * back[0] + 2 / camera
+        for dt in rng.uniform(1 - jitter, 1 + jitter, int(seconds * camera) + 2) / camera:
+            # A frame's only value is when it was.
+            values = (np.array([memory.now + dt]),)
+            memory = classifier.step(values, memory, dt).state
+            assert len(memory.seen) <= 4 * window + 1
+            wanted = np.maximum(memory.now - back, memory.seen[0][0])
+            off = np.abs(given_to[-1]['blendshapes'][:, 0] - wanted)
+            assert off.max() <= ((1 + jitter) / camera + 1 / (4 * rate)) / 2 + 1e-4
+        assert memory.seen[0][0] <= memory.now - back[0] + 1e-9
+
+
+def estimator(**settings):
+    return EmotionEstimator.load(
+        EstimatorSettings(model=str(CARD), landmark_source=LANDMARK_SOURCE, **settings)
+    )
+
+
+@pytest.fixture(scope='module')
+def course():
+    """Return the portrait's frames, and what is said of each."""
+    frames = list(Portrait(15.0).frames())
+    running = estimator()
+    return frames, [primary(running(frame)) for frame in frames]
+
+
+def test_its_labels_follow_the_portrait(course):
+    frames, faces = course
+    labels = [NONE if face is None else face.label for face in faces]
+    assert set(labels) == {*LABELS, NONE}
+    seen = [face for face in faces if face is not None]
+    assert {face.labels for face in seen} == {LABELS}
+    assert {face.model for face in seen} == {'zoo_portrait-1.0.0'}
+    truth = [(f.stamp, {'unknown': 'pensive'}.get(f.truth, f.truth)) for f in frames]
+    found = agreement(truth, [(frame.stamp, label) for frame, label in zip(frames, labels)])
+    assert found.settled.share >= 0.9, found.per_label
+
+
+def test_other_settings_beside_it(course, caplog):
+    frames, faces = course
+    with caplog.at_level(logging.WARNING):
+        unsure = estimator(
+            abstain_below=1.0, neutral_baseline=1.0, vocabulary='seven', branches='appearance'
+        )
+    assert 'branches and vocabulary do not count' in caplog.text
+    assert unsure.labels == LABELS
+    said = [primary(unsure(frame)) for frame in frames[:30]]
+    assert 'unknown' in {face.label for face in said} <= {'unknown', NONE}
+    # It reads no blendshapes: a face's own look at rest changes nothing.
+    for one, other in zip(said, faces):
+        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+
+
+def test_the_command_line_runs_it(tmp_path):
+    frame = next(f for f in Portrait(5.0).frames() if f.truth == 'happy' and f.stamp > 5)
+    image = tmp_path / 'smile.png'
+    cv2.imwrite(str(image), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+    command = [sys.executable, '-m', 'emotion_estimator.cli.main', 'image', str(image), '--json',
+               '--landmarks', LANDMARK_SOURCE, '--model']  # fmt: skip
+    good, bad = (
+        subprocess.run([*command, card], capture_output=True, text=True, check=False)
+        for card in (str(CARD), 'gone.json')
+    )
+    assert good.returncode == 0, good.stderr
+    (face,) = json.loads(good.stdout)['faces']
+    assert face['label'] == 'happy' and tuple(face['probabilities']) == LABELS
+    assert bad.returncode != 0
+    assert bad.stderr.count('\n') == 1 and 'model card gone.json cannot be read' in bad.stderr

@@ -1,0 +1,148 @@
+"""Images through an estimator and a policy, with ones that do as they are told."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from emotion_estimator.bags.messages import Header
+from emotion_estimator.bags.storage import BagMessage
+from emotion_estimator.emotion import FaceEmotion, Roi
+from emotion_estimator.errors import InputError
+from emotion_estimator.replay.run import replay
+
+IMAGE = np.zeros((4, 4, 3), np.uint8)
+PATIENCE = 10.0
+
+
+@dataclass
+class Recorded:
+    """Stands for an image of a bag."""
+
+    nanoseconds: int
+    error: str = ''
+    decoded: list = field(default_factory=list)
+
+    @property
+    def header(self):
+        return Header(self.nanoseconds, 'eye')
+
+    @property
+    def message(self):
+        return BagMessage(None, self.nanoseconds + 7, b'')
+
+    @property
+    def stamp(self):
+        return self.header.stamp
+
+    def decode(self):
+        self.decoded.append(threading.current_thread())
+        if self.error:
+            raise InputError(self.error)
+        return IMAGE
+
+
+def face(stamp):
+    return FaceEmotion('face_1', 'happy', 0.9, ('happy',), np.ones(1, np.float32), Roi(0, 0, 2, 2))
+
+
+class ScriptedEstimator:
+
+    def __init__(self, refuses=(), error=None):
+        self.stamps = []
+        self.resets = 0
+        self.error = error or InputError('image must be uint8')
+        self.refuses = refuses
+
+    def __call__(self, frame):
+        if frame.stamp in self.refuses:
+            raise self.error
+        self.stamps.append(frame.stamp)
+        return (face(frame.stamp),)
+
+    def reset(self):
+        self.resets += 1
+
+
+def images(count, step=0.125, **errors):
+    return [
+        Recorded(round(k * step * 1e9), errors.get(f'at_{k}', '')) for k in range(count)
+    ]
+
+
+def test_every_image_is_worked_on_in_order_with_its_header():
+    estimator = ScriptedEstimator()
+    frames = list(replay(images(100), estimator))
+    assert [f.result.stamp for f in frames] == estimator.stamps == [f.header.stamp for f in frames]
+    assert len(frames) == 100
+    assert {f.header.frame_id for f in frames} == {'eye'}
+    assert [f.log_time for f in frames] == [f.header.nanoseconds + 7 for f in frames]
+    assert {f.result.label for f in frames} == {'happy'}
+    assert {f.action for f in frames} == {None}
+
+
+def test_the_policy_hears_of_the_primary_face():
+    heard = []
+
+    def policy(primary, stamp):
+        heard.append((primary.face_id, stamp))
+        return f'action at {stamp}' if stamp == 0.0 else None
+
+    frames = list(replay(images(3), ScriptedEstimator(), policy))
+    assert heard == [('face_1', f.result.stamp) for f in frames]
+    assert [f.action for f in frames] == ['action at 0.0', None, None]
+
+
+def test_images_that_cannot_be_used_are_left_out_and_those_refused_told_of():
+    told = []
+    frames = list(
+        replay(
+            images(5, at_1='no picture'), ScriptedEstimator(refuses={0.375}),
+            refused=lambda image, problem: told.append((image.stamp, problem)),
+        )
+    )
+    assert [f.result.stamp for f in frames] == [0.0, 0.25, 0.5]
+    assert told == [(0.375, 'image must be uint8')]
+
+
+def test_images_are_decoded_ahead_in_another_thread_but_not_all_at_once():
+    recorded = images(200)
+    frames = replay(recorded, ScriptedEstimator())
+    next(frames)
+    decoded = sum(bool(image.decoded) for image in recorded)
+    frames.close()
+    assert decoded < 30
+    assert recorded[0].decoded[0] is not threading.current_thread()
+    assert 'decode' not in {thread.name for thread in threading.enumerate()}
+
+
+def test_what_the_rate_leaves_out_is_not_decoded():
+    recorded = images(10)
+    frames = list(replay(recorded, ScriptedEstimator(), max_rate_hz=4.0))
+    assert [f.result.stamp for f in frames] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert [bool(image.decoded) for image in recorded] == [True, False] * 5
+
+
+def test_an_error_of_the_reader_comes_out_after_what_was_read():
+    def broken():
+        yield from images(3)
+        raise InputError('bag ends in the middle of a message')
+
+    frames = replay(broken(), ScriptedEstimator())
+    assert [next(frames).result.stamp for _ in range(3)] == [0.0, 0.125, 0.25]
+    with pytest.raises(InputError, match='in the middle'):
+        next(frames)
+
+
+def test_a_landmark_source_that_fails_is_started_anew():
+    told = []
+    estimator = ScriptedEstimator(refuses={0.125}, error=RuntimeError('graph error\nmore'))
+    frames = list(
+        replay(images(3), estimator, refused=lambda image, problem: told.append(problem))
+    )
+    assert [f.result.stamp for f in frames] == [0.0, 0.25]
+    assert told == ['landmark source failed, started anew: graph error']
+    assert estimator.resets == 1

@@ -1,0 +1,155 @@
+"""``training features`` and ``relevant``: from images to blendshapes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+
+from emotion_estimator.engine import on_dask, on_processes
+from emotion_estimator.errors import InputError
+from emotion_estimator_training.cli.training.options import (
+    all_of,
+    cache_option,
+    config_option,
+    data_option,
+    grouping_option,
+    models_option,
+    processes_option,
+    run_option,
+    seed_option,
+    teacher_option,
+)
+from emotion_estimator_training.data.data_figures import augmented_figure, relevant_figure
+from emotion_estimator_training.data.dataset import SPLITS, TRAINING, load_stills
+from emotion_estimator_training.data.grouping import choose, load_counts, load_grouping
+from emotion_estimator_training.features import relevant as choice
+from emotion_estimator_training.features.covered_faces import covered_folder, covered_sets
+from emotion_estimator_training.features.feature_set import FeatureSet, load_features, save_features
+from emotion_estimator_training.features.feature_table import write_tables
+from emotion_estimator_training.features.features import SOURCES, Places, feature_sets
+from emotion_estimator_training.tables import write_json
+from emotion_estimator_training.text_table import text_table
+
+_source_option = click.option(
+    '--source', type=click.Choice(['all', *SOURCES]), default='all', show_default=True,
+    help='Landmark source; all are those that can look.',
+)
+
+
+@click.command()
+@all_of(data_option, teacher_option, cache_option, models_option, run_option, config_option,
+        grouping_option, processes_option, _source_option)
+@click.option('--augment', type=click.IntRange(0), default=1, show_default=True,
+              help='Passes over Training with images turned and flipped at random.')
+@click.option('--engine', type=click.Choice(['processes', 'dask']), default='processes',
+              show_default=True, help='What the work runs on.')
+@click.option('--scheduler', default=None, help='Address of a running Dask scheduler.')
+def features(
+    data: Path, teacher: Path | None, cache: Path, models: Path, run: Path, config: Path | None,
+    grouping: str, processes: int | None, source: str, augment: int, engine: str,
+    scheduler: str | None,
+) -> None:
+    """Look at every image, and write the blendshapes as .npz and in the papers' CSV form."""
+    if scheduler and engine != 'dask':
+        raise click.UsageError('--scheduler is for --engine dask')
+    labels = load_grouping(grouping, config)
+    stills = load_stills(data)
+    runner = on_dask(processes, scheduler) if engine == 'dask' else on_processes(processes)
+    sets = feature_sets(
+        stills, Places(data, teacher, cache, models), augment, runner,
+        SOURCES if source == 'all' else (source,),
+    )
+    folder = run / 'features'
+    rows: list[list[object]] = []
+    for name, table in sets.items():
+        save_features(table, folder / f'{name}.npz')
+        write_tables(table, labels.to_label, folder)
+        plain = [int(((table.usage == part) & ~table.augmented).sum()) for part in range(3)]
+        rows.append([name, *plain, int(table.augmented.sum())])
+    click.echo('Faces found')
+    click.echo(text_table(['source', *SPLITS, 'augmented'], rows))
+    click.echo(f'\n{folder}')
+    if augment:
+        click.echo(augmented_figure(stills, run / 'figures' / 'augmented.png'))
+
+
+@click.command()
+@all_of(data_option, teacher_option, cache_option, models_option, run_option, processes_option,
+        _source_option, seed_option)
+@click.option('--faces', type=click.IntRange(1), default=18000, show_default=True,
+              help='Of Training.')
+def covered(
+    data: Path, teacher: Path | None, cache: Path, models: Path, run: Path, processes: int | None,
+    source: str, seed: int, faces: int,
+) -> None:
+    """Cover a part of some faces, as masks and glasses do, and look at every one anew."""
+    sets = covered_sets(
+        load_stills(data), Places(data, teacher, cache, models), faces, seed, processes,
+        SOURCES if source == 'all' else (source,),
+    )
+    folder = covered_folder(run)
+    for name, table in sets.items():
+        save_features(table, folder / f'{name}.npz')
+    click.echo('Covered faces found')
+    click.echo(text_table(['source', 'faces'], [[name, len(one)] for name, one in sets.items()]))
+    click.echo(f'\n{folder}')
+
+
+@click.command()
+@all_of(run_option, _source_option, config_option, seed_option)
+@click.option('--counts', default='all', show_default=True,
+              help='Name of counts of the classes in --config: the images of Training to look at.')
+@click.option('--threshold', type=click.FloatRange(0, 1), default=choice.THRESHOLD,
+              show_default=True, help='Score that counts.')
+@click.option('--least', type=click.IntRange(0), default=choice.LEAST, show_default=True,
+              help='A relevant blendshape is above it in more images than this.')
+@click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
+def relevant(
+    run: Path, source: str, config: Path | None, seed: int, counts: str, threshold: float,
+    least: int, as_json: bool,
+) -> None:
+    """List the blendshapes that tell anything, of what "features" wrote (seed 001, 4.1)."""
+    names = [source] if source != 'all' else [
+        name for name in SOURCES if (run / 'features' / f'{name}.npz').exists()
+    ]
+    if not names:
+        raise InputError(
+            f'{run / "features"} holds no features; "emotion-estimator training features" '
+            'writes them'
+        )
+    most = load_counts(counts, config)
+    tables = {
+        name: _chosen(load_features(run / 'features' / f'{name}.npz'), most, seed)
+        for name in names
+    }
+    reports = {name: choice.report(table, threshold, least) for name, table in tables.items()}
+    write_json(reports, run / 'tables' / 'relevant.json')
+    # The picture is of the first: the Face Landmarker's, as in the papers, where there is one.
+    figure = relevant_figure(
+        tables[names[0]], tuple(reports[names[0]]['indices']), threshold,
+        run / 'figures' / 'relevant.png',
+    )
+    if as_json:
+        click.echo(json.dumps(reports))
+        return
+    for name, report in reports.items():
+        click.echo(
+            f'{name}: {len(report["indices"])} blendshapes above {threshold} in more than {least} '
+            f'of {report["images"]} faces of Training'
+        )
+        click.echo('  ' + ', '.join(report['relevant']))
+        click.echo(f'  The paper keeps {report["paper_count"]} and names none of them; here as '
+                   f'many are left at more than {report["least_for_paper_count"]} faces.')
+        for other, agrees in report['paper_irrelevant'].items():
+            click.echo(f'  {other}: the paper calls it irrelevant, here it is '
+                       f'{"too" if agrees else "relevant"}')
+    click.echo(figure)
+
+
+def _chosen(features: FeatureSet, counts: dict[str, int], seed: int) -> FeatureSet:
+    """Return the plain rows of Training, each class at most as often as ``counts`` says."""
+    rows = np.flatnonzero((features.usage == TRAINING) & ~features.augmented)
+    return features.where(rows[choose(features.emotion[rows], counts, seed)])

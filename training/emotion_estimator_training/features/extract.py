@@ -1,0 +1,310 @@
+"""Runs both landmark sources over stills: in parallel, resumable, in chunks on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from emotion_estimator.engine import Runner, runner_of
+from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator.frame import Frame
+from emotion_estimator.mediapipe_import import import_mediapipe
+from emotion_estimator.perception.landmarks.face_landmarker import FaceLandmarker
+from emotion_estimator.perception.landmarks.warm_up import warm_up
+from emotion_estimator.quiet import quiet
+from emotion_estimator_training.data.augment import Enlargement, enlarge, rotate_and_flip, vary
+from emotion_estimator_training.data.dataset import Stills
+
+#: Raise it when the images made for a pass change, so that old chunks are not reused.
+_VERSION = 1
+_CHUNK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Extracted:
+    """What both sources saw in a pass over stills; rows of zeros where no face was found.
+
+    :param row: (N,), index of the still.
+    :param teacher: float32 (N, 52), the Face Landmarker's blendshapes.
+    :param mesh: float32 (N, 478, 3), the bundled face mesh's landmarks in pixels of the
+        enlarged image.
+    :param teacher_found: bool (N,); ``mesh_found`` alike.
+    """
+
+    row: NDArray[np.int64]
+    teacher: NDArray[np.float32]
+    mesh: NDArray[np.float32]
+    teacher_found: NDArray[np.bool_]
+    mesh_found: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Outlines:
+    """Where the Face Landmarker sees faces in stills; rows of zeros where it found none.
+
+    :param landmarks: float32 (N, 478, 3), in pixels of the enlarged image.
+    :param found: bool (N,).
+    """
+
+    landmarks: NDArray[np.float32]
+    found: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    rows: NDArray[np.int64]
+    stills: NDArray[np.uint8]
+    landmarks: NDArray[np.float32] | None
+    look: str
+    seed: int
+    teacher: Path | None
+    with_mesh: bool
+
+
+#: Landmark models of each thread that looks at images: opening them takes longer than using them.
+_opened = threading.local()
+
+
+def _sources(teacher: Path | None, with_mesh: bool) -> tuple[FaceLandmarker | None, Any]:
+    if getattr(_opened, 'key', None) != (teacher, with_mesh):
+        cv2.setNumThreads(1)
+        _opened.teacher = None if teacher is None else FaceLandmarker(teacher, static=True)
+        _opened.mesh = None
+        if with_mesh:
+            _opened.mesh = _open_mesh()
+        _opened.key = (teacher, with_mesh)
+    return _opened.teacher, _opened.mesh
+
+
+def _open_mesh() -> Any:
+    mediapipe = import_mediapipe()
+    if not hasattr(mediapipe, 'solutions'):
+        raise ModelError(
+            'mediapipe bundles no face mesh after 0.10.21; install that, or take '
+            '--source face_landmarker'
+        )
+    with quiet():
+        mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True)
+    warm_up(mesh.process)
+    return mesh
+
+
+def mesh_landmarks(mesh: Any, image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """Return the first face's landmarks (478, 3) in pixels, or None.
+
+    :param mesh: a MediaPipe ``FaceMesh`` solution.
+    :param image: uint8 (H, W, 3), RGB.
+    """
+    faces = mesh.process(image).multi_face_landmarks
+    if not faces:
+        return None
+    height, width = image.shape[:2]
+    points = np.array([(p.x, p.y, p.z) for p in faces[0].landmark], np.float32)
+    return points * np.array([width, height, width], np.float32)
+
+
+def _image(task: _Task, position: int) -> NDArray[np.uint8]:
+    still = task.stills[position]
+    if task.look in ('plain', 'mirrored'):
+        return enlarge(still, Enlargement(mirror=task.look == 'mirrored'))
+    rng = np.random.default_rng([task.seed, int(task.rows[position])])
+    if task.look == 'rotated':
+        return rotate_and_flip(still, rng)
+    known = task.landmarks
+    usable = known is not None and known[position].any()
+    return vary(still, known[position] if known is not None and usable else None, rng)
+
+
+def _see(task: _Task) -> dict[str, NDArray[Any]]:
+    """Return the arrays of :class:`Extracted` for one chunk."""
+    landmarker, face_mesh = _sources(task.teacher, task.with_mesh)
+    count = len(task.rows)
+    teacher, mesh = np.zeros((count, 52), np.float32), np.zeros((count, 478, 3), np.float32)
+    found = np.zeros((2, count), bool)
+    for position in range(count):
+        image = _image(task, position)
+        faces = landmarker(Frame(image, 0.0)) if landmarker else ()
+        if faces:
+            teacher[position], found[0, position] = faces[0].blendshapes, True
+        landmarks = mesh_landmarks(face_mesh, image) if face_mesh else None
+        if landmarks is not None:
+            mesh[position], found[1, position] = landmarks, True
+    return {'row': task.rows, 'teacher': teacher, 'mesh': mesh,
+            'teacher_found': found[0], 'mesh_found': found[1]}
+
+
+def _outline(task: _Task) -> dict[str, NDArray[Any]]:
+    """Return the arrays of :class:`Outlines` for one chunk."""
+    landmarker, _ = _sources(task.teacher, False)
+    landmarks = np.zeros((len(task.rows), 478, 3), np.float32)
+    found = np.zeros(len(task.rows), bool)
+    for position in range(len(task.rows)):
+        faces = landmarker(Frame(_image(task, position), 0.0)) if landmarker else ()
+        if faces:
+            landmarks[position], found[position] = faces[0].landmarks, True
+    return {'landmarks': landmarks, 'found': found}
+
+
+def extract(
+    stills: Stills,
+    rows: NDArray[np.int64],
+    teacher: Path | None,
+    cache: Path,
+    look: str = 'plain',
+    seed: int = 0,
+    landmarks: NDArray[np.float32] | None = None,
+    processes: int | Runner | None = None,
+    with_mesh: bool = True,
+    wanted: NDArray[np.bool_] | None = None,
+) -> Extracted:
+    """Run the Face Landmarker and the face mesh over enlarged stills.
+
+    Chunks that an earlier run finished are read from ``cache``, so an interrupted run continues.
+
+    :param stills: the images.
+    :param rows: which of them.
+    :param teacher: ``face_landmarker.task``; None leaves the Face Landmarker out.
+    :param cache: folder of the chunks.
+    :param look: ``plain`` enlarging (4x, cubic); ``mirrored``, left and right swapped; ``rotated``
+        and flipped at random; or ``varied`` in expression, light and more.
+    :param seed: of the chance in ``rotated`` and ``varied``.
+    :param landmarks: (len(stills), 478, 3) in pixels of the stills, zeros where unknown; needed
+        to vary expressions.
+    :param processes: worker processes (None: one a core), or a runner of
+        :mod:`~emotion_estimator.engine`.
+    :param with_mesh: whether the face mesh looks too.
+    :param wanted: bool (len(rows),), which are needed: nothing looks at a chunk without any, whose
+        rows come back as if no face was found. The chunks are those of all rows.
+    :raises InputError: there are no rows.
+    :raises ModelError: the Face Landmarker's file cannot be read or opened.
+    """
+    suffix = f'-{look}' if look in ('mirrored', 'rotated') else ''
+
+    def task(part: NDArray[np.int64]) -> _Task:
+        known = None if landmarks is None else landmarks[part]
+        return _Task(
+            part, stills.pixels[part], known, look, seed, _absolute(teacher), with_mesh
+        )
+
+    _some(rows, wanted)
+    folder = cache / f'{_identity(stills, rows, teacher, with_mesh)}-seed{seed}{suffix}'
+    paths = _in_chunks(_see, task, rows, folder, f'{look} {seed}', processes, wanted)
+    seen = _read(paths, [field.name for field in fields(Extracted)], len(rows))
+    return Extracted(**{**seen, 'row': rows})
+
+
+def extract_outlines(
+    stills: Stills,
+    rows: NDArray[np.int64],
+    teacher: Path,
+    cache: Path,
+    processes: int | Runner | None = None,
+    wanted: NDArray[np.bool_] | None = None,
+) -> Outlines:
+    """Run the Face Landmarker over enlarged stills, for its landmarks.
+
+    :func:`extract` keeps only its blendshapes, in chunks that stay valid. The parameters are
+    those of :func:`extract`, whose ``plain`` look this is, and the errors too.
+    """
+    def task(part: NDArray[np.int64]) -> _Task:
+        return _Task(part, stills.pixels[part], None, 'plain', 0, _absolute(teacher), False)
+
+    _some(rows, wanted)
+    folder = cache / f'{_identity(stills, rows, teacher, False)}-outlines'
+    paths = _in_chunks(_outline, task, rows, folder, "the teacher's", processes, wanted)
+    return Outlines(**_read(paths, [field.name for field in fields(Outlines)], len(rows)))
+
+
+def _some(rows: NDArray[np.int64], wanted: NDArray[np.bool_] | None) -> None:
+    if not (len(rows) if wanted is None else wanted.any()):
+        raise InputError('there are no images to look at; see "emotion-estimator training data"')
+
+
+def _absolute(teacher: Path | None) -> Path | None:
+    """Return the path that holds for a worker that runs in another folder."""
+    return None if teacher is None else teacher.absolute()
+
+
+def _in_chunks(
+    work: Callable[[_Task], dict[str, NDArray[Any]]],
+    task: Callable[[NDArray[np.int64]], _Task],
+    rows: NDArray[np.int64],
+    folder: Path,
+    title: str,
+    processes: int | Runner | None,
+    wanted: NDArray[np.bool_] | None,
+) -> dict[int, Path]:
+    """Write what ``work`` returns of each chunk of rows; return the files, old and new.
+
+    :returns: by the chunk's first row, those with a row that is ``wanted``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths, missing = {}, {}
+    for start in range(0, len(rows), _CHUNK):
+        if wanted is not None and not wanted[start:start + _CHUNK].any():
+            continue
+        path = paths[start] = folder / f'{start:06d}.npz'
+        if not path.exists():
+            missing[path] = task(rows[start:start + _CHUNK])
+    targets = list(missing)
+    with tqdm(total=len(paths), initial=len(paths) - len(targets), unit='chunk',
+              desc=f'landmarks, {title}', disable=not targets) as bar:
+        for index, arrays in runner_of(processes)(work, list(missing.values())):
+            partial = targets[index].with_suffix('.partial.npz')
+            np.savez(partial, **arrays)
+            partial.replace(targets[index])
+            bar.update()
+    return paths
+
+
+def _identity(
+    stills: Stills, rows: NDArray[np.int64], teacher: Path | None, with_mesh: bool
+) -> str:
+    digest = hashlib.sha256(json.dumps([_VERSION, _CHUNK]).encode())
+    for content in (stills.pixels[rows].tobytes(), rows.tobytes()):
+        digest.update(content)
+    # Left out rather than marked where both look: the chunks of earlier versions stay valid.
+    if teacher is not None:
+        digest.update(_content(teacher))
+    if not with_mesh:
+        digest.update(b'no mesh')
+    return digest.hexdigest()[:16]
+
+
+def _content(model: Path) -> bytes:
+    try:
+        return model.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f'face landmarker model {model} cannot be read ({error.strerror}); run '
+            '"emotion-estimator models fetch", or leave --teacher out'
+        ) from error
+
+
+def _read(
+    paths: Mapping[int, Path], names: Sequence[str], count: int
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of all chunks as one of ``count`` rows; zeros where there is no chunk."""
+    whole: dict[str, NDArray[Any]] = {}
+    for start, path in paths.items():
+        try:
+            with np.load(path) as data:
+                for name in names:
+                    part = data[name]
+                    if name not in whole:
+                        whole[name] = np.zeros((count, *part.shape[1:]), part.dtype)
+                    whole[name][start:start + len(part)] = part
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(f'{path} is damaged; delete it and call again') from error
+    return whole

@@ -1,0 +1,242 @@
+"""Trains the streaming network on sequences made on the way, so that it is right and steady."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from emotion_estimator.blendshapes import MIRROR
+from emotion_estimator_training.features.face_vector import SHAPES
+from emotion_estimator_training.models.legacy_keras import keras, tf
+from emotion_estimator_training.models.streaming_network import StreamingNetwork
+from emotion_estimator_training.sequences.sequences import SequenceMaker, Sequences
+
+Floats = NDArray[np.float32]
+
+#: Stills in a batch.
+_STILLS = 1024
+#: Scores that are nought where they are rounded coarsely.
+_SMALL = 0.05
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How the network is trained.
+
+    :param epochs: over the stills, for the layers that read a frame.
+    :param steps: batches of sequences, for the whole network then.
+    :param own: share of what the dense layers say of a still in what the whole network is to say
+        of it; the rest is its label. They have learned what the label's noise hides.
+    :param alone: share of single faces of which the embedding alone, and of which the blendshapes
+        alone are known.
+    :param steadiness: weight of the change of the labels' probabilities from frame to frame while
+        a face holds an expression, against cross-entropy: what makes labels steady.
+    :param settling: seconds after a change (or the first frame) in which they may change freely.
+    """
+
+    epochs: int = 20
+    steps: int = 2000
+    batch: int = 96
+    learning_rate: float = 4e-3
+    smoothing: float = 0.02
+    own: float = 0.8
+    alone: tuple[float, float] = (0.2, 0.25)
+    steadiness: float = 0.3
+    settling: float = 0.7
+    report_every: int = 250
+    seed: int = 11
+
+
+def steady_frames(sequences: Sequences, settling: float) -> Floats:
+    """Return (B, T - 1): 1 between two frames of an expression that has been held for a while.
+
+    :param settling: seconds from a change, or the first frame, to the first of them.
+    """
+    changing = (sequences.weight < 1) | (
+        np.diff(sequences.row, axis=1, prepend=sequences.row[:, :1]) != 0
+    )
+    changing[:, 0] = True
+    times = np.cumsum(sequences.dt[..., 0], axis=1)
+    last = np.maximum.accumulate(np.where(changing, times, 0), axis=1)
+    return (times - last > settling)[:, 1:].astype(np.float32)
+
+
+def pretrain(
+    network: StreamingNetwork, pool: Floats, targets: Floats, settings: FitSettings
+) -> None:
+    """Train the first layers on single frames, which is quick, in place.
+
+    :param pool: (N, 118), faces; each is shown as it is, mirrored, and without its small scores;
+        of some no more than one branch is known.
+    :param targets: (N, 7), what they show, as probabilities.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    shown = np.concatenate([_shown(pool, way, settings.alone, rng) for way in range(3)])
+    wanted = np.concatenate([targets, targets, targets])
+    steps = settings.epochs * -(-len(shown) // _STILLS)
+    schedule = keras.optimizers.schedules.CosineDecay(4e-3, steps, 0.01)
+    network.frame_model.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=1e-3, clipnorm=1.0),
+        keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=settings.smoothing
+        ),
+    )
+    network.frame_model.fit(
+        shown, wanted, batch_size=_STILLS, epochs=settings.epochs, verbose=0,
+        callbacks=[_Bar(settings.epochs)],
+    )
+
+
+def _shown(
+    pool: Floats, way: int, alone: tuple[float, float], rng: np.random.Generator
+) -> Floats:
+    shown = pool.copy()
+    if way == 1:
+        shown[:, :SHAPES] = pool[:, list(MIRROR)]
+    elif way == 2:
+        # Rounded tables and made faces have noughts where landmark models have small scores.
+        shown[:, :SHAPES] = np.where(pool[:, :SHAPES] < _SMALL, 0, pool[:, :SHAPES])
+    both, drawn = pool[:, -2:].all(axis=1), rng.random(len(pool))
+    shown[both & (drawn < alone[0]), -1] = 0
+    shown[both & (drawn > 1 - alone[1]), -2] = 0
+    return shown
+
+
+class _Bar(keras.callbacks.Callback):
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self._bar = tqdm(total=epochs, desc='streaming, single frames', unit='epoch')
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._bar.set_postfix(loss=f'{(logs or {}).get("loss", 0):.4f}')
+        self._bar.update()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self._bar.close()
+
+
+def fit(
+    network: StreamingNetwork,
+    maker: SequenceMaker,
+    targets: Floats,
+    grouping: Floats,
+    validate: Callable[[StreamingNetwork], float],
+    settings: FitSettings,
+    checkpoints: Path | None = None,
+) -> list[dict[str, float]]:
+    """Train the LSTM of ``network`` in place; it ends with the weights that validated best.
+
+    The layers before it stay as :func:`pretrain` left them.
+
+    :param maker: makes the sequences.
+    :param targets: (N, 7), what each still of the maker's pool shows, as probabilities.
+    :param grouping: (7, L), from classes to the labels that are to be steady.
+    :param validate: score on images held back, higher is better.
+    :param checkpoints: folder; a run that was interrupted continues from there.
+    :returns: what was reported: step, loss, steadiness, validation.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    for layer in network.model.layers:
+        layer.trainable = layer.name != 'fronts'
+    schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps, 0.01)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=1.0)
+    # Else the first call would make its variables, and the step be traced twice.
+    optimizer.build(network.model.trainable_variables)
+    step = _training_step(network.model, optimizer, grouping, settings)
+    state = _State(network, optimizer, checkpoints)
+    bar = tqdm(range(state.number, settings.steps), initial=state.number, total=settings.steps,
+               desc='streaming', unit='batch')
+    losses: list[NDArray[np.float64]] = []
+    for number, batch in zip(bar, _ahead(maker, settings, state.number)):
+        losses.append(np.array(step(
+            batch.vectors, batch.dt, targets[batch.row], batch.weight,
+            steady_frames(batch, settings.settling),
+        )))
+        if (number + 1) % settings.report_every == 0 or number + 1 == settings.steps:
+            loss, unrest = np.mean(losses, axis=0)
+            losses.clear()
+            state.keep(number + 1, float(loss), float(unrest), validate(network))
+            bar.set_postfix(loss=f'{loss:.4f}', best=f'{state.best:.4f}')
+    network.model.set_weights(state.best_weights)
+    return state.history
+
+
+def _ahead(maker: SequenceMaker, settings: FitSettings, start: int) -> Iterator[Sequences]:
+    """Make each batch while the one before is trained on."""
+    with ThreadPoolExecutor(1) as thread:
+        made = thread.submit(maker, settings.batch, [settings.seed, start])
+        for number in range(start + 1, settings.steps + 1):
+            following = thread.submit(maker, settings.batch, [settings.seed, number])
+            yield made.result()
+            made = following
+
+
+def _training_step(model: Any, optimizer: Any, grouping: Floats, settings: FitSettings) -> Any:
+    @tf.function(reduce_retracing=True)
+    def step(vectors: Any, dt: Any, target: Any, weight: Any, steady: Any) -> Any:
+        with tf.GradientTape() as tape:
+            logits = model([vectors, dt], training=True)
+            classes = tf.cast(tf.shape(target)[-1], tf.float32)
+            smooth = target * (1 - settings.smoothing) + settings.smoothing / classes
+            losses = tf.nn.softmax_cross_entropy_with_logits(smooth, logits)
+            loss = tf.reduce_sum(weight * losses) / tf.reduce_sum(weight)
+            labels = tf.nn.softmax(logits) @ grouping
+            moved = tf.reduce_sum(tf.abs(labels[:, 1:] - labels[:, :-1]), axis=-1)
+            unrest = tf.reduce_sum(steady * moved) / tf.maximum(tf.reduce_sum(steady), 1.0)
+            whole = loss + settings.steadiness * unrest
+        gradients = tape.gradient(whole, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        return loss, unrest
+
+    return step
+
+
+class _State:
+    """Where training is: weights, optimizer, the best weights and what was reported."""
+
+    def __init__(self, network: StreamingNetwork, optimizer: Any, folder: Path | None) -> None:
+        self.number, self.best = 0, -np.inf
+        self.history: list[dict[str, float]] = []
+        self._model, self._folder = network.model, folder
+        self.best_weights = self._model.get_weights()
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        self._manager = tf.train.CheckpointManager(
+            tf.train.Checkpoint(model=self._model, optimizer=optimizer), folder, max_to_keep=1
+        )
+        note = folder / 'history.json'
+        if self._manager.latest_checkpoint and note.exists():
+            restored = self._manager.checkpoint.restore(self._manager.latest_checkpoint)
+            restored.expect_partial()
+            self.history = json.loads(note.read_text())
+            self.number = int(self.history[-1]['step'])
+            self.best = max(line['validation'] for line in self.history)
+            with np.load(folder / 'best.npz') as weights:
+                self.best_weights = [weights[name] for name in weights.files]
+
+    def keep(self, number: int, loss: float, unrest: float, score: float) -> None:
+        """Note a report, and write everything where a folder was given."""
+        self.history.append(
+            {'step': number, 'loss': round(loss, 4), 'unrest': round(unrest, 5),
+             'validation': round(score, 4)}
+        )
+        if score > self.best:
+            self.best, self.best_weights = score, self._model.get_weights()
+        if self._folder is not None:
+            np.savez(self._folder / 'partial.npz', *self.best_weights)
+            (self._folder / 'partial.npz').replace(self._folder / 'best.npz')
+            self._manager.save(checkpoint_number=number)
+            partial = self._folder / 'partial.json'
+            partial.write_text(json.dumps(self.history, indent=1))
+            partial.replace(self._folder / 'history.json')

@@ -1,0 +1,292 @@
+"""``fit streaming``: from both sources' features to a trained and calibrated float network."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.errors import InputError
+from emotion_estimator.model_card import models_dir
+from emotion_estimator_training.data.dataset import FER_CLASSES, PUBLIC_TEST, TRAINING
+from emotion_estimator_training.data.grouping import SHIPPED_GROUPING, Grouping, load_grouping
+from emotion_estimator_training.evaluation.scores import classification
+from emotion_estimator_training.features.covered_faces import load_covered
+from emotion_estimator_training.features.crop_augment import CropVariation
+from emotion_estimator_training.features.embeddings import (
+    FROM_FRAME_TO_FRAME,
+    Embedder,
+    varied_embeddings,
+    with_embeddings,
+)
+from emotion_estimator_training.features.face_vector import PRESENT, face_vectors, only
+from emotion_estimator_training.features.feature_set import FeatureSet, load_sources
+from emotion_estimator_training.models.legacy_keras import keras
+from emotion_estimator_training.models.operating_point import (
+    calibrated_temperature,
+    class_biases,
+    operating_point,
+    softmax,
+)
+from emotion_estimator_training.models.same_run import checksum, same_run
+from emotion_estimator_training.models.streaming_figure import draw_course
+from emotion_estimator_training.models.streaming_fit import FitSettings, fit, pretrain
+from emotion_estimator_training.models.streaming_network import (
+    StreamingNetwork,
+    StreamingSettings,
+    build_network,
+    round_weights,
+)
+from emotion_estimator_training.models.streaming_store import (
+    SEVEN,
+    STILL_DT,
+    STILL_STEPS,
+    THREE,
+    FittedStreaming,
+    save_streaming,
+    streaming_folder,
+)
+from emotion_estimator_training.sequences.sequences import SequenceMaker, SequenceSettings
+from emotion_estimator_training.tables import write_json
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+_CROPS_SEED = 19
+
+
+#: Varied crops of each face: those that single frames learn from, and those that a face's embedding
+#: moves between in sequences.
+_VARIED, _MOVES = 2, 3
+#: How crops are varied for single frames: less than where the appearance network learns.
+_FOR_FRAMES = CropVariation(
+    roll=4.0, size=0.06, shift=1.2, stretch=0.03, gamma=0.2, shaded=0.2, coarse=0.15, blurred=0.2,
+    noisy=0.25, compressed=0.2, hidden=0.15,
+)
+
+
+@dataclass(frozen=True)
+class _Data:
+    fingerprint: str
+    labels: tuple[str, ...]
+    appearance: str
+
+
+def run_streaming(
+    run: Path,
+    settings: StreamingSettings,
+    training: FitSettings,
+    shape: SequenceSettings,
+    config: Path | None = None,
+    grouping: str = SHIPPED_GROUPING,
+    models: Path | None = None,
+) -> dict[str, Any]:
+    """Train on all sources of ``<run>/features``, and write ``<run>/checkpoints/streaming``.
+
+    Where there is ``<run>/covered``, also on the covered faces in it.
+    Chosen on PublicTest: the best of the reported states, temperatures and operating point.
+    PrivateTest is not looked at. Interrupted, the same call continues.
+
+    :param models: folder of the appearance network; None takes the run's, or the shipped one.
+    :returns: what ``tables/streaming.json`` says.
+    :raises InputError: no features, or Training or PublicTest holds no face.
+    :raises ModelError: there is no appearance network.
+    """
+    started = time.monotonic()
+    labels = load_grouping(grouping, config)
+    embed = Embedder(appearance_card(run, models))
+    sources = load_sources(run)
+    learned = [each.where(each.usage == TRAINING) for each in sources]
+    if not sum(map(len, learned)) or not all((each.usage == PUBLIC_TEST).any() for each in sources):
+        raise InputError(f'{run}/features has no faces of Training or of PublicTest; both are used')
+    folder = streaming_folder(run)
+    covered = [one for one in (load_covered(run, each.source) for each in sources) if one]
+    data = _Data(
+        checksum(*(
+            array for each in (*learned, *covered)
+            for array in (each.blendshapes, each.emotion, each.crops)
+        )), labels.labels, embed.sha256,
+    )
+    same_run(folder, settings, training, shape, data)
+    pool = _pool(learned, covered, embed, folder)
+    # Before minutes of training.
+    try:
+        maker = SequenceMaker(pool.plain, pool.emotion, shape, pool.moves)
+    except ValueError as error:
+        raise InputError(f'{run}/features: {error} in Training') from error
+    held = [
+        with_embeddings(each.where(each.usage == PUBLIC_TEST), embed, f'{each.source}, PublicTest')
+        for each in sources
+    ]
+    # Before the first weights are drawn.
+    keras.utils.set_random_seed(training.seed)
+    network = build_network(pool.plain, settings)
+    targets = _first_stage(network, pool, training, folder)
+
+    def validate(network: StreamingNetwork) -> float:
+        right = [
+            softmax(network.still_logits(rows, STILL_STEPS, STILL_DT))[
+                np.arange(len(rows)), each.emotion]
+            for each in held for rows in (each.vectors, only(each.vectors, 'blendshapes'))
+        ]
+        return -float(np.mean([-np.log(np.maximum(one, 1e-9)).mean() for one in right]))
+
+    history = fit(
+        network, maker, targets, labels.matrix, validate, training, folder
+    )
+    before = validate(network)
+    round_weights(network, ('lstm', 'logits'))
+    cost = before - validate(network)
+    fitted = _fitted(network, labels, held, {
+        **asdict(settings), 'seed': training.seed, 'training': asdict(training),
+        'sequences': asdict(shape), 'sources': [each.source for each in sources],
+        'grouping': labels.name, 'appearance_sha256': embed.sha256,
+        # What a face shows at rest: what a robot may hold a face's own neutral against.
+        'neutral_blendshapes': _neutral(learned),
+    })
+    save_streaming(fitted, folder)
+    return _report(run, fitted, held, history, cost, time.monotonic() - started)
+
+
+def appearance_card(run: Path, models: Path | None = None) -> Path:
+    """Return the card of the appearance network that a run uses: its own, or the shipped one."""
+    folders = [models] if models else [run / 'models', models_dir()]
+    cards = [folder / 'appearance.json' for folder in folders]
+    return next((card for card in cards if card.is_file()), cards[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    """Faces of Training, of all sources.
+
+    :param plain: (N, 118), as the stills have them; ``emotion`` (N,).
+    :param shown: (M, 118), what single frames learn from: these, seen otherwise, and turned copies
+        without a crop; ``shown_emotion`` (M,).
+    :param moves: (N, K, 64), of varied crops.
+    """
+
+    plain: Floats
+    emotion: Ints
+    shown: Floats
+    shown_emotion: Ints
+    moves: Floats
+
+
+def _neutral(learned: list[FeatureSet]) -> list[float]:
+    """Return the mean blendshapes (52) of neutral faces, plain and open."""
+    shown = np.concatenate([
+        each.blendshapes[~each.augmented & (each.emotion == FER_CLASSES.index('neutral'))]
+        for each in learned
+    ])
+    return [round(float(one), 5) for one in shown.mean(axis=0)]
+
+
+def _pool(
+    learned: list[FeatureSet], covered: list[FeatureSet], embed: Embedder, folder: Path
+) -> _Pool:
+    """Embed all crops, plain and varied; what an earlier call made is read again."""
+    path = folder / 'pool.npz'
+    if path.exists():
+        with np.load(path) as stored:
+            return _Pool(*(stored[field.name] for field in fields(_Pool)))
+    plain, moves, shown, emotion, shown_emotion = [], [], [], [], []
+    for each in [*learned, *covered]:
+        still = with_embeddings(each.where(~each.augmented), embed, f'{each.source}, crops')
+        varied = varied_embeddings(
+            still, embed, _FOR_FRAMES, _VARIED, [_CROPS_SEED, 0], f'{each.source}, varied crops'
+        )
+        moves.append(varied_embeddings(
+            still, embed, FROM_FRAME_TO_FRAME, _MOVES, [_CROPS_SEED, 1],
+            f'{each.source}, moved crops',
+        ))
+        otherwise = [replace(still, embeddings=varied[:, k]).vectors for k in range(_VARIED)]
+        copies = each.where(each.augmented)
+        plain.append(still.vectors)
+        emotion.append(still.emotion)
+        shown += [still.vectors, *otherwise, face_vectors(copies.blendshapes)]
+        shown_emotion += [still.emotion] * (1 + _VARIED) + [copies.emotion]
+    made = _Pool(*(
+        np.concatenate(parts) for parts in (plain, emotion, shown, shown_emotion, moves)
+    ))
+    partial = path.with_name('partial-pool.npz')
+    np.savez(partial, **{field.name: getattr(made, field.name) for field in fields(_Pool)})
+    partial.replace(path)
+    return made
+
+
+def _first_stage(
+    network: StreamingNetwork, pool: _Pool, training: FitSettings, folder: Path
+) -> Floats:
+    """Train the first layers, or read them; return what each plain still is to be called (N, 7)."""
+    labels = np.eye(len(FER_CLASSES), dtype=np.float32)
+    weights = folder / 'frame.weights.h5'
+    if weights.exists():
+        network.frame_model.load_weights(weights)
+    else:
+        pretrain(network, pool.shown, labels[pool.shown_emotion], training)
+        # Whole or not at all: an interrupted write would be read by the next call.
+        partial = folder / 'partial.weights.h5'
+        network.frame_model.save_weights(partial)
+        partial.replace(weights)
+    round_weights(network, ('front',))
+    own = softmax(network.frame_logits(pool.plain))
+    return (1 - training.own) * labels[pool.emotion] + training.own * own
+
+
+def _fitted(
+    network: StreamingNetwork, grouping: Grouping, held: list[FeatureSet], settings: dict[str, Any]
+) -> FittedStreaming:
+    """Choose operating point and temperatures, for what is known of faces by default."""
+    sets = [
+        (network.still_logits(each.vectors, STILL_STEPS, STILL_DT), each.emotion) for each in held
+    ]
+    biases = {
+        THREE: operating_point(sets, grouping), SEVEN: class_biases(sets)
+    }
+    temperatures = {
+        THREE: calibrated_temperature([
+            (softmax(one + biases[THREE]) @ grouping.matrix, grouping.to_label[emotion])
+            for one, emotion in sets
+        ]),
+        SEVEN: calibrated_temperature([
+            (softmax(one + biases[SEVEN]), emotion) for one, emotion in sets
+        ]),
+    }
+    return FittedStreaming(network, grouping, biases, temperatures, settings)
+
+
+def _report(
+    run: Path, fitted: FittedStreaming, held: list[FeatureSet], history: list[dict[str, float]],
+    cost: float, seconds: float,
+) -> dict[str, Any]:
+    table = {
+        'model': 'streaming', 'settings': fitted.settings,
+        'temperatures': {name: round(one, 3) for name, one in fitted.temperatures.items()},
+        'biases': {
+            vocabulary: {name: round(float(one), 3) for name, one in zip(FER_CLASSES, bias)}
+            for vocabulary, bias in fitted.biases.items()
+        },
+        'parameters': int(fitted.network.model.count_params()),
+        'cross_entropy_that_rounding_weights_cost': round(cost, 5),
+        'seconds_of_this_call': round(seconds, 1), 'history': history,
+        'public_test': {
+            vocabulary: {
+                each.source: {
+                    branch: classification(
+                        fitted.stills(only(each.vectors, branch), vocabulary),
+                        to_label[each.emotion], names,
+                    ) for branch in PRESENT
+                } for each in held
+            } for vocabulary, to_label, names in (
+                (THREE, fitted.grouping.to_label, fitted.grouping.labels),
+                (SEVEN, np.arange(len(FER_CLASSES)), FER_CLASSES),
+            )
+        },
+    }
+    write_json(table, run / 'tables' / 'streaming.json')
+    draw_course(history, run / 'figures' / 'streaming-history.png')
+    return table

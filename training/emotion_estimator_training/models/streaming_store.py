@@ -1,0 +1,148 @@
+"""A trained streaming network on disk: the float reference of what is shipped."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.errors import ModelError, first_line
+from emotion_estimator_training.data.dataset import FER_CLASSES
+from emotion_estimator_training.data.grouping import Grouping
+from emotion_estimator_training.models.branches import BranchSettings
+from emotion_estimator_training.models.operating_point import sharpen, softmax
+from emotion_estimator_training.models.settling import Settling, settle
+from emotion_estimator_training.models.streaming_network import (
+    INTERVALS,
+    StreamingNetwork,
+    StreamingSettings,
+    Vocabulary,
+    assemble,
+    state_size,
+)
+
+Floats = NDArray[np.float32]
+
+#: A still face is shown for so many equal frames of so many seconds.
+STILL_STEPS, STILL_DT = 15, 1 / 30
+
+
+#: The vocabularies that a step tells, in order: the labels of the grouping, and all classes.
+THREE, SEVEN = 'three', 'seven'
+
+
+@dataclass(frozen=True, eq=False)
+class FittedStreaming:
+    """A trained network with its operating points: the float reference of what is shipped.
+
+    :param grouping: from the classes to the labels of the first vocabulary.
+    :param biases: (7,) of each vocabulary, added to the logits; ``temperatures`` of each.
+    :param settings: how it was trained, for the card.
+    """
+
+    network: StreamingNetwork
+    grouping: Grouping
+    biases: dict[str, Floats]
+    temperatures: dict[str, float]
+    settings: dict[str, Any]
+
+    @property
+    def vocabularies(self) -> tuple[Vocabulary, ...]:
+        """Return what a step tells, in order."""
+        matrices = {THREE: self.grouping.matrix, SEVEN: np.eye(len(FER_CLASSES), dtype=np.float32)}
+        return tuple(
+            Vocabulary(matrix, self.biases[name], self.temperatures[name])
+            for name, matrix in matrices.items()
+        )
+
+    @property
+    def state_size(self) -> int:
+        """Return the length of the step's packed state."""
+        return state_size(
+            self.network.settings.units, tuple(one.size for one in self.vocabularies)
+        )
+
+    def of_logits(self, logits: Floats, vocabulary: str = THREE) -> Floats:
+        """Return the labels' probabilities (..., L) of raw logits (..., 7), frame by frame."""
+        one = self.vocabularies[(THREE, SEVEN).index(vocabulary)]
+        return sharpen(softmax(logits + one.bias) @ one.grouping, one.temperature)
+
+    def probabilities(self, vectors: Floats, dt: Floats, vocabulary: str = THREE) -> Floats:
+        """Return how probable each label is, (B, T, L), of faces (B, T, 52 or 118).
+
+        :param dt: (B, T, 1), seconds.
+        """
+        now = self.of_logits(self.network.logits(vectors, dt), vocabulary)
+        steps = np.clip(dt[..., 0], *INTERVALS)
+        return settle(now, steps, self.network.settings.settling)
+
+    def stills(self, vectors: Floats, vocabulary: str = THREE) -> Floats:
+        """Return the labels' probabilities (N, L) of unrelated faces (N, 52 or 118)."""
+        parts = [
+            self.probabilities(
+                np.repeat(part[:, None], STILL_STEPS, axis=1),
+                np.full((len(part), STILL_STEPS, 1), STILL_DT, np.float32), vocabulary,
+            )[:, -1] for part in np.array_split(vectors, max(len(vectors) // 2048, 1))
+        ]
+        return np.concatenate(parts)
+
+
+def save_streaming(fitted: FittedStreaming, folder: Path) -> None:
+    """Write ``streaming.json`` and ``streaming.npz``."""
+    weights = fitted.network.model.get_weights()
+    np.savez(
+        folder / 'streaming.npz', mean=fitted.network.mean, scale=fitted.network.scale,
+        **{f'weights{number}': array for number, array in enumerate(weights)},
+    )
+    grouping = fitted.grouping
+    (folder / 'streaming.json').write_text(json.dumps({
+        'grouping': grouping.name, 'labels': list(grouping.labels),
+        'to_label': grouping.to_label.tolist(), 'temperatures': fitted.temperatures,
+        'biases': {
+            name: [round(float(one), 3) for one in bias] for name, bias in fitted.biases.items()
+        },
+        'arrays': len(weights),
+        'settings': fitted.settings,
+    }, indent=1) + '\n')
+
+
+def load_streaming(run: Path) -> FittedStreaming:
+    """Load what ``fit streaming`` left in a run folder.
+
+    :raises ModelError: nothing was fitted there, or it cannot be read.
+    """
+    folder = streaming_folder(run)
+    try:
+        told = json.loads((folder / 'streaming.json').read_text())
+        made = told['settings']
+        settings = StreamingSettings(
+            BranchSettings(**made['branches']), made['units'], Settling(**made['settling']),
+        )
+        with np.load(folder / 'streaming.npz') as stored:
+            network = assemble(stored['mean'], stored['scale'], settings)
+            network.model.set_weights([stored[f'weights{i}'] for i in range(told['arrays'])])
+        grouping = Grouping(
+            told['grouping'], tuple(told['labels']), np.array(told['to_label'], np.int64)
+        )
+        return FittedStreaming(
+            network, grouping,
+            {name: np.array(told['biases'][name], np.float32) for name in (THREE, SEVEN)},
+            {name: float(told['temperatures'][name]) for name in (THREE, SEVEN)}, made,
+        )
+    except (
+        OSError, EOFError, KeyError, ValueError, TypeError, IndexError, zipfile.BadZipFile
+    ) as error:
+        raise ModelError(
+            f'{folder} holds no fitted streaming network ({first_line(error)}); '
+            '"emotion-estimator training fit streaming" makes it'
+        ) from error
+
+
+def streaming_folder(run: Path) -> Path:
+    """Return where a run folder keeps it."""
+    return run / 'checkpoints' / 'streaming'

@@ -1,0 +1,127 @@
+"""Clips for training, for choosing, and for measuring."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.errors import InputError
+from emotion_estimator_training.zoo.data.clip_set import PARTS, Clip
+
+#: Seed 004's shares, section 3.1.
+SHARES = (0.5, 0.2, 0.3)
+#: What is kept together: all clips of a subject, or each clip by itself.
+BY = ('subject', 'clip')
+_NAMED = 5
+
+
+def split(
+    clips: Sequence[Clip],
+    shares: Sequence[float] = SHARES,
+    by: str = 'subject',
+    seed: int = 11,
+) -> dict[str, tuple[Clip, ...]]:
+    """Share clips out, each class in about the same shares.
+
+    Where the table has a column ``split``, that decides.
+
+    :param shares: of clips for each of ``PARTS``, each over 0, the sum 1.
+    :param by: ``subject`` puts all clips of a subject into one part; ``clip`` lets subjects cross,
+        as many papers do, which measures less than it seems to.
+    :param seed: decides what the shares leave open.
+    :returns: the clips of each of ``PARTS``, in the order given.
+    :raises InputError: the shares are none, or there are fewer subjects (clips) than parts.
+    """
+    if len(shares) != len(PARTS) or not all(share > 0 for share in shares) \
+            or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
+        raise InputError(
+            f'the shares {", ".join(map(str, shares))} are none; give three over 0 of sum 1, for '
+            f'example {", ".join(map(str, SHARES))}'
+        )
+    if by not in BY:
+        raise InputError(f'clips cannot be split by {by!r}; choose {" or ".join(BY)}')
+    if clips and all(clip.part for clip in clips):
+        return {part: tuple(clip for clip in clips if clip.part == part) for part in PARTS}
+    names = [clip.subject if by == 'subject' else str(i) for i, clip in enumerate(clips)]
+    groups = sorted(set(names), key=names.index)
+    if len(groups) < len(PARTS):
+        raise InputError(
+            f'clips of {len(groups)} {by}s cannot be split into {", ".join(PARTS)}; '
+            'give more clips' + (', or split by clip' if by == 'subject' else '')
+        )
+    part_of = _assign(_counts(clips, names, groups), np.array(shares), seed)
+    where = dict(zip(groups, part_of))
+    return {
+        part: tuple(clip for clip, name in zip(clips, names) if where[name] == index)
+        for index, part in enumerate(PARTS)
+    }
+
+
+def split_warnings(parts: Mapping[str, Sequence[Clip]], classes: Sequence[str]) -> list[str]:
+    """Return what makes a split worth less: subjects in two parts, parts that lack a class."""
+    seen: dict[str, list[str]] = {}
+    for part, clips in parts.items():
+        for subject in {clip.subject for clip in clips}:
+            seen.setdefault(subject, []).append(part)
+    crossing = sorted(subject for subject, within in seen.items() if len(within) > 1)
+    says = []
+    if crossing:
+        more = ', ...' if len(crossing) > _NAMED else ''
+        says.append(
+            f'{len(crossing)} of {len(seen)} subjects are in more than one part '
+            f'({", ".join(crossing[:_NAMED])}{more}): models may know them again, and the figures '
+            'say little of strangers; split by subject'
+        )
+    for part, clips in parts.items():
+        there = Counter(clip.label for clip in clips)
+        lacking = [name for name in classes if not there[name]]
+        if lacking:
+            says.append(f'{part} has no clip of {", ".join(lacking)}')
+    return says
+
+
+def _counts(
+    clips: Sequence[Clip], names: Sequence[str], groups: Sequence[str]
+) -> NDArray[np.float64]:
+    """Return how many clips of each class each group has, (groups, classes)."""
+    classes = sorted({clip.label for clip in clips})
+    counts = np.zeros((len(groups), len(classes)))
+    row = {group: index for index, group in enumerate(groups)}
+    for clip, name in zip(clips, names):
+        counts[row[name], classes.index(clip.label)] += 1
+    return counts
+
+
+def _assign(
+    counts: NDArray[np.float64], shares: NDArray[np.float64], seed: int
+) -> NDArray[np.int64]:
+    """Return each group's part: largest first, each where its classes are wanted most.
+
+    No part stays empty.
+    """
+    rng = np.random.default_rng(seed)
+    # Random first, so that groups of one size come in the seed's order.
+    order = rng.permutation(len(counts))
+    order = order[np.argsort(-counts[order].sum(axis=1), kind='stable')]
+    totals = np.maximum(counts.sum(axis=0), 1)
+    wanted = shares[:, None] * totals
+    given = np.zeros_like(wanted)
+    part_of = np.full(len(counts), -1, np.int64)
+    for place, group in enumerate(order):
+        empty = [part for part in range(len(shares)) if not (part_of == part).any()]
+        left = len(order) - place
+        choices = empty if len(empty) >= left else list(range(len(shares)))
+        # How far from the wanted shares all are after it, each class by its own size.
+        costs = []
+        for part in choices:
+            after = given.copy()
+            after[part] += counts[group]
+            costs.append(float((((after - wanted) / totals) ** 2 / shares[:, None]).sum()))
+        best = choices[int(np.argmin(costs))]
+        part_of[group] = best
+        given[best] += counts[group]
+    return part_of

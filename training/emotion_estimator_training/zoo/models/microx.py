@@ -1,0 +1,77 @@
+"""MicroX: a ConvLSTM block for each part of the face, joined at the end (seed 003)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from emotion_estimator.errors import InputError
+from emotion_estimator_training.models.legacy_keras import keras
+from emotion_estimator_training.zoo.models.catalog import Entry
+from emotion_estimator_training.zoo.models.dropout import Dropout
+from emotion_estimator_training.zoo.models.inputs import IMAGE, Input
+from emotion_estimator_training.zoo.models.model import NetworkModel, Networks, Place
+from emotion_estimator_training.zoo.models.options import FitSettings, read
+from emotion_estimator_training.zoo.models.unrolling import unrolled
+
+
+@dataclass(frozen=True)
+class MicroXSettings:
+    """Seed 003's figures 4 to 6; the defaults are what it publishes.
+
+    :param parts: of the face, or ``face`` itself; one alone is not joined to anything.
+    :param side: of each part, in pixels. Chapter III resizes to 30; chapter IV.C prints 60.
+    :param window: frames of a segment.
+    :param dense: units after the convolutions.
+    """
+
+    parts: tuple[str, ...] = ('left_eye', 'right_eye', 'nose', 'mouth', 'face')
+    side: int = 30
+    colour: bool = True
+    window: int = 10
+    filters: int = 64
+    kernel: int = 3
+    dropout: float = 0.2
+    dense: int = 256
+    overlap: Any = 0.0
+    fit: FitSettings = field(default=FitSettings())
+
+
+class MicroX(NetworkModel):
+    """The network of seed 003."""
+
+    def __init__(self, entry: Entry, place: Place) -> None:
+        self.settings = read(MicroXSettings, entry.settings, entry.name)
+        if len(set(self.settings.parts)) < len(self.settings.parts):
+            raise InputError(f'{entry.name} names a part twice')
+        inputs = [
+            Input(IMAGE, part, self.settings.side, self.settings.colour)
+            for part in self.settings.parts
+        ]
+        super().__init__(
+            entry, place, self.settings.window, inputs, self.settings.fit, self.settings.overlap
+        )
+
+    def build(self) -> Any:
+        """Return the untrained network."""
+        inputs = self.keras_inputs()
+        ends = [self._block(one, part) for one, part in zip(inputs, self.settings.parts)]
+        if len(ends) > 1:
+            joined = keras.layers.Concatenate(name='joined')(ends)
+            ends = [keras.layers.Dense(len(self.classes), 'softmax', name='emotion')(joined)]
+        return keras.Model(inputs, ends[0], name='microx')
+
+    def _block(self, frames: Any, part: str) -> Any:
+        use, chosen = keras.layers, self.settings
+        values = use.ConvLSTM2D(
+            chosen.filters, chosen.kernel, return_sequences=False, name=f'{part}_convlstm'
+        )(frames)
+        values = Dropout(chosen.dropout, name=f'{part}_dropout')(values)
+        values = use.Flatten(name=f'{part}_flatten')(values)
+        values = use.Dense(chosen.dense, 'relu', name=f'{part}_dense')(values)
+        values = Dropout(chosen.dropout, name=f'{part}_dropout_2')(values)
+        return use.Dense(len(self.classes), 'softmax', name=f'{part}_emotion')(values)
+
+    def networks(self) -> Networks:
+        """Return the network with its loops over frames written out."""
+        return Networks(unrolled(self.network), self.inputs)

@@ -1,0 +1,103 @@
+"""Recurrent networks over encodings of frames (seed 004, 2.4.2; Kahou et al. 2015)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from emotion_estimator_training.models.legacy_keras import keras
+from emotion_estimator_training.zoo.models.catalog import Entry
+from emotion_estimator_training.zoo.models.dropout import Dropout
+from emotion_estimator_training.zoo.models.frame_aggregation import OnFrames
+from emotion_estimator_training.zoo.models.model import Networks, Place, as_mapping
+from emotion_estimator_training.zoo.models.options import FitSettings, read
+from emotion_estimator_training.zoo.models.unrolling import unrolled
+from emotion_estimator_training.zoo.models.xception import FrameModel
+
+
+@dataclass(frozen=True)
+class SequenceSettings:
+    """Seed 004's figures 18 to 20; the defaults are the best of its grid.
+
+    :param hidden: units of each LSTM.
+    :param layers: LSTMs one over the other; two are its deep one.
+    :param dropout: between LSTMs, and before the softmax.
+    """
+
+    window: int = 16
+    hidden: int = 128
+    layers: int = 1
+    bidirectional: bool = False
+    dropout: float = 0.4
+    overlap: Any = 0.0
+    fit: FitSettings = field(default=FitSettings())
+
+
+class SequenceModel(OnFrames):
+    """LSTMs, many to one."""
+
+    def __init__(self, entry: Entry, place: Place) -> None:
+        self.settings = read(SequenceSettings, entry.settings, entry.name)
+        super().__init__(
+            entry, place, self.settings.window, self.settings.fit, self.settings.overlap
+        )
+
+    def build(self) -> Any:
+        """Return the untrained network."""
+        [values] = inputs = self.keras_inputs()
+        chosen = self.settings
+        for number in range(1, chosen.layers + 1):
+            lstm = keras.layers.LSTM(
+                chosen.hidden, return_sequences=number < chosen.layers, name=f'lstm_{number}'
+            )
+            if chosen.bidirectional:
+                lstm = keras.layers.Bidirectional(lstm, name=f'bidirectional_{number}')
+            values = lstm(values)
+            values = Dropout(chosen.dropout, name=f'dropout_{number}')(values)
+        answer = keras.layers.Dense(len(self.classes), 'softmax', name='emotion')(values)
+        return keras.Model(inputs, answer, name='sequence')
+
+
+@dataclass(frozen=True)
+class IrnnSettings:
+    """Kahou et al. 2015 as seed 004 (1.4.3) tells it.
+
+    :param frame: settings of the CNN that learns single frames.
+    """
+
+    window: int = 16
+    hidden: int = 200
+    dropout: float = 0.5
+    frame: Any = None
+    overlap: Any = 0.0
+    fit: FitSettings = field(default=FitSettings())
+
+
+class CnnRnn(OnFrames):
+    """An RNN of rectified units that begins as the identity, over a CNN of its own."""
+
+    def __init__(self, entry: Entry, place: Place) -> None:
+        self.settings = read(IrnnSettings, entry.settings, entry.name)
+        of_frames = Entry(
+            f'{entry.name}:frame', 'frame', 'the CNN of single frames',
+            as_mapping(self.settings.frame),
+        )
+        super().__init__(
+            entry, place, self.settings.window, self.settings.fit, self.settings.overlap,
+            FrameModel(of_frames, place),
+        )
+
+    def build(self) -> Any:
+        """Return the untrained network."""
+        [values] = inputs = self.keras_inputs()
+        values = keras.layers.SimpleRNN(
+            self.settings.hidden, 'relu', recurrent_initializer=keras.initializers.Identity(),
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), name='irnn',
+        )(values)
+        values = Dropout(self.settings.dropout, name='dropout')(values)
+        answer = keras.layers.Dense(len(self.classes), 'softmax', name='emotion')(values)
+        return keras.Model(inputs, answer, name='cnn_rnn')
+
+    def networks(self) -> Networks:
+        """Return the networks of a frame and of the window, its loop over frames written out."""
+        return replace(super().networks(), window=unrolled(self.network))

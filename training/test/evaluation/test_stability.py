@@ -1,0 +1,197 @@
+"""Flips and delays of recognizers whose behaviour is known beforehand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.emotion import LABELS
+from emotion_estimator.errors import InputError
+from emotion_estimator_training.data.fer2013 import FER_CLASSES
+from emotion_estimator_training.data.grouping import load_grouping
+from emotion_estimator_training.evaluation.held import flips, held_faces, held_figures, held_flips
+from emotion_estimator_training.evaluation.stability import (
+    can_follow,
+    changing_faces,
+    delays,
+    draw_changes,
+    onset_delay,
+    summary,
+)
+from emotion_estimator_training.evaluation.stability_table import compare, in_time, on_video
+from emotion_estimator_training.features.clips import Track
+from emotion_estimator_training.features.feature_set import FeatureSet
+from emotion_estimator_training.sequences.constructed import course
+from emotion_estimator_training.sequences.jitter import (
+    MEASURED,
+    Jitter,
+    add_in_logits,
+    held_still,
+    measure_jitter,
+    movement,
+)
+
+HAPPY, SAD, NEUTRAL = (FER_CLASSES.index(name) for name in ('happy', 'sad', 'neutral'))
+SMILE = BLENDSHAPE_NAMES.index('mouthSmileLeft')
+FROWN = BLENDSHAPE_NAMES.index('mouthFrownLeft')
+
+
+class Smiles:
+    """Happy where the smile is over a half, sad where the frown is, ``late`` frames later."""
+
+    name, labels = 'smiles', LABELS
+
+    def __init__(self, late: int = 0) -> None:
+        self._late = late
+
+    def stills(self, blendshapes):
+        label = np.where(blendshapes[..., SMILE] > 0.5, 0,
+                         np.where(blendshapes[..., FROWN] > 0.5, 2, 1))
+        return np.eye(3, dtype=np.float32)[label]
+
+    def sequences(self, blendshapes, dt):
+        now = self.stills(blendshapes)
+        first = np.repeat(now[:, :1], self._late, axis=1)
+        return np.concatenate([first, now], axis=1)[:, :dt.shape[1]]
+
+
+class Flickers(Smiles):
+    """Changes its mind in every frame."""
+
+    def sequences(self, blendshapes, dt):
+        frames = np.arange(dt.shape[1]) % 2
+        return np.repeat(np.eye(3, dtype=np.float32)[frames][None], len(dt), axis=0)
+
+
+def faces(smile: float = 0.95) -> FeatureSet:
+    blendshapes = np.zeros((60, 52), np.float32)
+    blendshapes[:20, SMILE], blendshapes[20:40, FROWN] = smile, 0.95
+    emotion = np.repeat([HAPPY, SAD, NEUTRAL], 20)
+    return FeatureSet('face_mesh', blendshapes, emotion, np.full(60, 1), np.arange(60),
+                      np.zeros(60, bool), np.zeros(60, bool), np.zeros((60, 48, 48), np.uint8))
+
+
+def test_flips_are_changes_of_the_best_label() -> None:
+    answers = np.eye(3)[[[0, 0, 1, 1, 0], [2, 2, 2, 2, 2]]]
+    assert flips(answers).tolist() == [2, 0]
+
+
+def test_a_flicker_is_counted_each_second_at_any_rate() -> None:
+    for rate in (10, 30, 60):
+        # Twenty-nine changes lie between thirty frames.
+        assert held_flips(Flickers(), faces(), rate, seconds=2, faces=5) \
+            == pytest.approx(rate - 0.5)
+
+
+def test_clear_faces_do_not_flip_and_doubtful_ones_do() -> None:
+    assert held_flips(Smiles(), faces(), seconds=2, faces=60) == 0.0
+    assert held_flips(Smiles(), faces(smile=0.5), seconds=2, faces=60) > 0.5
+    assert held_flips(Smiles(), faces(smile=0.5), seconds=2, faces=60, strength=0.0) == 0.0
+
+
+def test_steadiness_is_held_against_being_right() -> None:
+    held, truth = held_faces(faces(), 30, faces=60), np.zeros(60, np.int64)
+    assert held_figures(Smiles(), held, truth) == {'flips_per_s': 0.0, 'right_while_held': 1 / 3}
+
+
+def test_holding_no_faces_is_refused() -> None:
+    with pytest.raises(InputError, match='no faces to hold'):
+        held_flips(Smiles(), faces().where(np.zeros(60, bool)))
+
+
+@pytest.mark.parametrize('late', [0, 6, 15])
+@pytest.mark.parametrize('rate', [10, 30, 60])
+def test_delay_counts_from_the_first_movement(late: int, rate: int) -> None:
+    figures = onset_delay(Smiles(late), faces(), rate, pairs=20)
+    # Half of the smile is there in the middle of the change, 0.1 s after its begin.
+    assert figures['median_s'] == pytest.approx(0.1 + late / rate, abs=1.1 / rate)
+    assert figures['changes'] == 20
+    assert figures['never'] == 0.0
+
+
+def test_a_label_that_never_comes_is_later_than_all_others() -> None:
+    figures = onset_delay(Smiles(late=1000), faces(), pairs=20)
+    assert (figures['median_s'], figures['never']) == (None, 1.0)
+    mixed = summary(np.array([0.1] * 18 + [np.inf] * 2))
+    assert (mixed['median_s'], mixed['p95_s'], mixed['never']) == (0.1, None, 0.1)
+
+
+def test_a_label_must_stay_to_have_come() -> None:
+    changes = draw_changes(faces(), load_grouping(), 4)
+    assert np.isinf(delays(Flickers(), changes, changing_faces(changes))).all()
+
+
+def test_only_changes_that_can_be_followed_are_timed() -> None:
+    changes = draw_changes(faces(smile=0.3), load_grouping(), 20)
+    assert can_follow(Smiles(), changes).tolist() == (changes.label == 2).tolist()
+
+
+def test_changes_need_neutral_faces() -> None:
+    with pytest.raises(InputError, match='neutral'):
+        draw_changes(faces().where(np.arange(60) < 40), load_grouping())
+
+
+@given(seed=st.integers(0, 50), source=st.sampled_from(sorted(MEASURED)))
+@settings(max_examples=8, deadline=None)
+def test_courses_are_scores_and_their_seeds_own(seed: int, source: str) -> None:
+    a, b = (course([faces().blendshapes[:3]] * 2, [1.0], source, 30, 2.0, seed) for _ in range(2))
+    np.testing.assert_array_equal(a.blendshapes, b.blendshapes)
+    assert a.blendshapes.shape == (3, 60, 52)
+    assert a.blendshapes.min() >= 0
+    assert a.blendshapes.max() <= 1
+    np.testing.assert_allclose(a.times[-1], 59 / 30, rtol=1e-5)
+
+
+def test_movement_leaves_what_rests_at_the_edge() -> None:
+    moved = add_in_logits(np.array([0.0, 0.5, 1.0], np.float32), np.array([1.0, 1.0, 1.0]))
+    np.testing.assert_allclose(moved, [0.0, 0.731, 1.0], atol=2e-3)
+
+
+def test_measured_movement_is_what_was_drawn() -> None:
+    pytest.importorskip('scipy', reason='fitting needs SciPy (the training extra)')
+    wanted = Jitter(white=0.08, tremor=0.1, drift=0.15)
+    times = np.arange(300) / 30
+    drawn = movement(wanted, times, 12, np.random.default_rng(4))
+    assert drawn.std() == pytest.approx(np.sqrt(0.08**2 + 0.1**2 + 0.15**2), rel=0.05)
+    scores = add_in_logits(np.full((12, 300, 52), 0.1, np.float32), drawn)
+    got = measure_jitter([(times, one) for one in scores])
+    assert got.white == pytest.approx(0.08, rel=0.1)
+    assert got.tremor == pytest.approx(0.1, rel=0.25)
+    assert got.drift == pytest.approx(0.15, rel=0.25)
+
+
+def test_a_face_that_moves_is_not_held() -> None:
+    times = np.arange(90) / 30
+    scores = np.zeros((90, 52), np.float32)
+    scores[45:, SMILE] = 0.9
+    still = held_still(times, scores)
+    assert still[10:30].all()
+    assert not still[40:50].any()
+    with pytest.raises(InputError, match='holds still'):
+        measure_jitter([(times[:10], scores[:10])])
+
+
+def test_comparison_holds_flips_against_delay_on_the_same_faces() -> None:
+    recognizers = in_time({'dense': Smiles(), 'late': Smiles(6)})
+    compared = compare(recognizers, faces(smile=0.6), load_grouping(), (30,), faces=60, pairs=20)
+    assert list(recognizers)[2:] == [f'dense, mean of {s} s' for s in ('0.25', '0.5', '1', '2')]
+    models = {name: figures['30_fps'] for name, figures in compared['models'].items()}
+    assert models['late']['median_s'] == pytest.approx(models['dense']['median_s'] + 0.2, abs=0.04)
+    assert models['dense']['flips_to_dense'] == 1.0
+    longer = [models[f'dense, mean of {s} s'] for s in ('0.25', '1')]
+    assert longer[0]['flips_per_s'] > longer[1]['flips_per_s']
+    assert longer[0]['median_s'] < longer[1]['median_s']
+
+
+def test_flips_on_a_video_stand_beside_the_changes_it_shows() -> None:
+    scores = np.zeros((90, 52), np.float32)
+    scores[30:60, SMILE] = 0.9
+    truth = ('unknown',) * 30 + ('happy',) * 30 + ('unknown',) * 30
+    known = Track('a', 'face_mesh', np.arange(90) / 30, scores, truth)
+    unknown = Track('b', 'face_mesh', np.arange(90) / 30, scores)
+    rows = on_video({'smiles': Smiles()}, [known, unknown])
+    assert [row['changes_shown'] for row in rows] == [2, None]
+    assert [row['flips'] for row in rows] == [{'smiles': 2}] * 2

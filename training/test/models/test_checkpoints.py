@@ -1,0 +1,91 @@
+"""Checkpoints, their cleaner, and when training is enough."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotion_estimator.errors import ModelError
+from emotion_estimator_training.models.checkpoints import (
+    best,
+    clean,
+    enough,
+    forget_after,
+    listed,
+    read_history,
+    record,
+    weights_path,
+)
+
+
+def save(folder, epoch, score):
+    weights_path(folder, epoch).write_bytes(b'weights')
+    record(folder, {'epoch': epoch, 'macro_f1': score})
+
+
+def test_cleaner_keeps_the_two_best(tmp_path):
+    for epoch, score in enumerate([0.3, 0.6, 0.5, 0.7, 0.4], start=1):
+        save(tmp_path, epoch, score)
+    clean(tmp_path)
+    assert [one.epoch for one in listed(tmp_path)] == [4, 2]
+    assert {path.name for path in tmp_path.glob('epoch-*')} == {
+        'epoch-0002.json', 'epoch-0002.weights.h5', 'epoch-0004.json', 'epoch-0004.weights.h5',
+    }
+    assert len(read_history(tmp_path)) == 5
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=12), st.integers(1, 4))
+def test_cleaning_after_each_epoch_keeps_what_cleaning_once_keeps(tmp_path_factory, scores, keep):
+    often, once = (tmp_path_factory.mktemp(name) for name in ('often', 'once'))
+    for epoch, score in enumerate(scores, start=1):
+        save(often, epoch, score)
+        clean(often, keep)
+        save(once, epoch, score)
+    clean(once, keep)
+    kept = [(one.epoch, one.score) for one in listed(often)]
+    assert kept == [(one.epoch, one.score) for one in listed(once)]
+    assert len(kept) == min(keep, len(scores))
+    assert kept[0][1] == max(scores)
+
+
+def test_cleaner_spares_weights_on_their_way_and_removes_abandoned_ones(tmp_path):
+    save(tmp_path, 2, 0.5)
+    weights_path(tmp_path, 1).write_bytes(b'half')
+    weights_path(tmp_path, 3).write_bytes(b'not yet described')
+    (tmp_path / 'notes.txt').write_text('mine')
+    assert clean(tmp_path) == [weights_path(tmp_path, 1)]
+    assert weights_path(tmp_path, 3).exists()
+    assert (tmp_path / 'notes.txt').exists()
+
+
+def test_half_written_sidecars_are_no_checkpoints(tmp_path):
+    save(tmp_path, 1, 0.5)
+    (tmp_path / 'epoch-0002.json').write_text('{"epoch": 2, "macro')
+    (tmp_path / 'epoch-0003.json').write_text(json.dumps({'epoch': 3, 'macro_f1': 0.9}))
+    assert best(tmp_path).epoch == 1
+
+
+def test_no_weights_is_said_in_one_line(tmp_path):
+    with pytest.raises(ModelError, match='training fit'):
+        best(tmp_path)
+
+
+def test_epochs_that_training_did_not_survive_are_forgotten(tmp_path):
+    for epoch in (1, 2, 3):
+        save(tmp_path, epoch, 0.1 * epoch)
+    with (tmp_path / 'history.jsonl').open('a') as lines:
+        lines.write('{"epoch": 4, "mac')
+    assert [one['epoch'] for one in forget_after(tmp_path, 2)] == [1, 2]
+    assert [one['epoch'] for one in read_history(tmp_path)] == [1, 2]
+    assert [one.epoch for one in listed(tmp_path)] == [2, 1]
+
+
+def test_training_stops_at_the_last_epoch_or_without_progress():
+    history = [{'epoch': i + 1, 'macro_f1': s} for i, s in enumerate([0.1, 0.5, 0.4, 0.5, 0.3])]
+    assert not enough(history, epochs=9, patience=4)
+    assert enough(history, epochs=9, patience=3)
+    assert enough(history, epochs=5, patience=9)
+    assert not enough([], epochs=5, patience=9)

@@ -1,0 +1,134 @@
+"""The line between the labels, and how sure answers sound, on logits whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from emotion_estimator_training.data.dataset import FER_CLASSES
+from emotion_estimator_training.data.grouping import load_grouping
+from emotion_estimator_training.evaluation.scores import confusion, macro_f1
+from emotion_estimator_training.models.operating_point import (
+    calibrated_temperature,
+    class_biases,
+    operating_point,
+    sharpen,
+    softmax,
+)
+
+GROUPING = load_grouping()
+DISGUST, HAPPY, SAD, NEUTRAL = (
+    FER_CLASSES.index(name) for name in ('disgust', 'happy', 'sad', 'neutral')
+)
+
+
+def shy_of_sadness(count: int = 3000, shy: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of a network that says "sad" too seldom, and what the faces are."""
+    rng = np.random.default_rng(1)
+    emotion = rng.choice([HAPPY, SAD, NEUTRAL], count, p=[0.3, 0.2, 0.5])
+    logits = rng.normal(0, 1, (count, 7)).astype(np.float32)
+    logits[:, [one for one in range(7) if one not in (HAPPY, SAD, NEUTRAL)]] -= 8
+    logits[np.arange(count), emotion] += 1.5
+    logits[:, SAD] -= shy
+    return logits, emotion
+
+
+def figures(logits: np.ndarray, emotion: np.ndarray) -> tuple[float, float]:
+    chosen = (softmax(logits) @ GROUPING.matrix).argmax(axis=1)
+    matrix = confusion(GROUPING.to_label[emotion], chosen)
+    return float(np.diag(matrix).sum() / matrix.sum()), macro_f1(matrix)
+
+
+def test_a_network_that_is_shy_of_sadness_is_helped() -> None:
+    logits, emotion = shy_of_sadness()
+    bias = operating_point([(logits, emotion)], GROUPING, accuracy_counts=0.0, least_counts=0.0)
+    assert figures(logits + bias, emotion)[1] > figures(logits, emotion)[1] + 0.03
+    assert bias[SAD] > bias[HAPPY] + 0.5
+    assert not np.delete(bias, [HAPPY, SAD]).any()
+
+
+def test_accuracy_counts_as_much_as_asked() -> None:
+    sets = [shy_of_sadness(shy=0.0)]
+    by_f1, by_accuracy = (operating_point(sets, GROUPING, counts, 0.0) for counts in (0.0, 100.0))
+    # Rare labels are said more often for macro-F1 than accuracy can bear.
+    assert by_f1[SAD] > by_accuracy[SAD]
+    assert figures(sets[0][0] + by_accuracy, sets[0][1])[0] >= figures(
+        sets[0][0] + by_f1, sets[0][1])[0]
+
+
+def test_the_least_recall_counts_as_much_as_asked() -> None:
+    logits, emotion = shy_of_sadness()
+    plain, fair = (operating_point([(logits, emotion)], GROUPING, 1.0, one) for one in (0.0, 1.0))
+    least = [
+        min((softmax(logits + bias).argmax(axis=1) == emotion)[emotion == one].mean()
+            for one in (HAPPY, SAD, NEUTRAL))
+        for bias in (plain, fair)
+    ]
+    assert least[1] > least[0] + 0.02
+    assert fair[SAD] > plain[SAD], 'sad is the rarest, and said too seldom'
+
+
+def test_both_sources_count() -> None:
+    one, other = shy_of_sadness(shy=0.2), shy_of_sadness(shy=1.4)
+    alone = [operating_point([each], GROUPING)[SAD] for each in (one, other)]
+    assert alone[0] < operating_point([one, other], GROUPING)[SAD] < alone[1]
+
+
+def shy_of_disgust(shy: float, count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of a network that says a rare class too seldom, and what the faces are."""
+    rng = np.random.default_rng(3)
+    emotion = rng.choice(7, count, p=[0.15, 0.05, 0.15, 0.2, 0.15, 0.1, 0.2])
+    logits = rng.normal(0, 1, (count, 7)).astype(np.float32)
+    logits[np.arange(count), emotion] += 2.5
+    logits[:, DISGUST] -= shy
+    return logits, emotion
+
+
+def seven(logits: np.ndarray, emotion: np.ndarray) -> float:
+    matrix = confusion(emotion, logits.argmax(axis=1), 7)
+    return float(np.diag(matrix).sum() / matrix.sum()) + macro_f1(matrix)
+
+
+def test_a_class_that_is_told_too_seldom_is_helped() -> None:
+    even, shy = shy_of_disgust(0.0), shy_of_disgust(1.2)
+    bias = class_biases([shy])
+    assert bias.shape == (7,)
+    assert bias[NEUTRAL] == 0, 'only differences count'
+    assert seven(shy[0] + bias, shy[1]) > seven(*shy) + 0.02
+    # What was taken from it is given back, and nothing much to the others.
+    assert bias[DISGUST] - class_biases([even])[DISGUST] == pytest.approx(1.2, abs=0.15)
+    assert bias.argmax() == DISGUST
+    others = np.delete(bias, DISGUST)
+    assert np.abs(others).max() < bias[DISGUST] - 0.2
+
+
+def test_biases_of_the_classes_are_of_all_sets() -> None:
+    one, other = shy_of_disgust(0.2), shy_of_disgust(1.2)
+    alone = [class_biases([each])[DISGUST] for each in (one, other)]
+    assert alone[0] < class_biases([one, other])[DISGUST] < alone[1]
+
+
+@pytest.mark.parametrize('scale', [0.8, 1.0, 1.5])
+def test_a_known_temperature_is_found(scale: float) -> None:
+    rng = np.random.default_rng(2)
+    logits = rng.normal(0, 1.5, (20000, 3)).astype(np.float32)
+    true = softmax(logits)
+    truth = (true.cumsum(axis=1) < rng.random((len(true), 1))).sum(axis=1)
+    # Told ``scale`` times too surely.
+    found = calibrated_temperature([(softmax(logits * scale), truth)])
+    assert found == pytest.approx(scale, abs=0.07)
+
+
+@given(st.integers(0, 1000), st.floats(0.6, 2.0))
+@settings(max_examples=25, deadline=None)
+def test_a_temperature_changes_no_label(seed: int, temperature: float) -> None:
+    raw = np.random.default_rng(seed).random((20, 3)).astype(np.float32) + 0.01
+    probabilities = raw / raw.sum(axis=1, keepdims=True)
+    sharp = sharpen(probabilities, temperature)
+    np.testing.assert_allclose(sharp.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(sharp.argmax(axis=1), probabilities.argmax(axis=1))
+    assume(abs(temperature - 1) > 0.01)
+    more_even = sharp.max(axis=1) <= probabilities.max(axis=1) + 1e-4
+    assert more_even.all() if temperature >= 1 else (~more_even).any()

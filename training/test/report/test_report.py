@@ -1,0 +1,140 @@
+"""The report on made faces: one page, one JSON file, whatever is missing is said."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from test_training_stability import Flickers, Smiles, faces
+
+from emotion_estimator.emotion import LABELS
+from emotion_estimator.errors import InputError
+from emotion_estimator.mediapipe_import import import_mediapipe
+from emotion_estimator.model_card import models_dir
+from emotion_estimator_training.data.dataset import Stills
+from emotion_estimator_training.data.grouping import load_grouping
+from emotion_estimator_training.evaluation.evaluate import Answers
+from emotion_estimator_training.features.clips import Track
+from emotion_estimator_training.features.feature_set import FeatureSet
+from emotion_estimator_training.features.features import Places
+from emotion_estimator_training.report.gallery import most_missed, worst_errors
+from emotion_estimator_training.report.measuring import measure
+from emotion_estimator_training.report.question import Material, Question
+from emotion_estimator_training.report.report import compose, page_template, time_rows, video_table
+from emotion_estimator_training.report.report_models import Models, gather_models
+
+
+def question(tmp_path, public_only: bool = True) -> Question:
+    places = Places(tmp_path / 'made.npz', None, tmp_path / 'cache', models_dir())
+    return Question(places, tmp_path / 'run', load_grouping(), public_only=public_only, faces=20,
+                    pairs=8, command='emotion-estimator training evaluate --data <made>')
+
+
+def material() -> Material:
+    seen = faces(smile=0.52)
+    usage = np.where(np.arange(60) % 2, 1, 2)
+    duplicate = np.arange(60) == 0
+    features = FeatureSet('face_mesh', seen.blendshapes, seen.emotion, usage, seen.image_id,
+                          duplicate, seen.augmented, seen.crops)
+    stills = Stills(np.full((60, 48, 48), 90, np.uint8), seen.emotion, usage, seen.image_id,
+                    duplicate)
+    # One image in which nobody is found, and one that every model takes for another.
+    features.blendshapes[3] = 0.0
+    features = features.where(np.arange(60) != 5)
+    models = Models({'dense': Smiles(), 'streaming': Smiles(3)}, penalty={'dense': 0.25},
+                    structure={'dense': [{'name': 'a', 'kind': 'Dense', 'output': [None, 3],
+                                          'parameters': 159}]})
+    times = np.arange(60) / 30
+    track = Track('portrait', 'face_mesh', times, seen.blendshapes, ('happy',) * 20
+                  + ('sad',) * 20 + ('unknown',) * 20)
+    return Material(stills, {'face_mesh': features}, models, [track])
+
+
+def test_everything_is_measured_on_public_test_alone(tmp_path) -> None:
+    report = measure(question(tmp_path), material())
+    assert list(report['stills']['dense']['face_mesh']) == ['public_test']
+    figures = report['stills']['dense']['face_mesh']['public_test']
+    assert (figures['n'], figures['accuracy']) == (29, round(28 / 29, 4))
+    assert figures['loss'] == pytest.approx(figures['cross_entropy'] + 0.25)
+    assert list(report['coverage']['face_mesh']) == ['public_test']
+    assert report['coverage']['face_mesh']['public_test']['happy'] == 0.9
+    assert report['stability']['videos'][0]['changes_shown'] == 2
+    assert any('PrivateTest was not looked at' in note for note in report['notes'])
+    assert any('No --teacher' in note for note in report['notes'])
+    assert 'private' not in json.dumps(report['stills'])
+
+
+def test_private_test_comes_with_and_without_duplicates(tmp_path) -> None:
+    report = measure(question(tmp_path, public_only=False), material())
+    counts = {split: each['n'] for split, each in report['stills']['dense']['face_mesh'].items()}
+    assert counts == {'public_test': 29, 'private_test': 30, 'private_test_without_duplicates': 29}
+    assert report['split'] == 'private_test'
+
+
+def test_missing_networks_are_said_and_do_not_fail(tmp_path) -> None:
+    models = gather_models(tmp_path, models_dir(), load_grouping())
+    assert list(models.recognizers) \
+        == ['streaming, blendshapes', 'streaming, appearance', 'streaming']
+    assert any('training fit paper' in note for note in models.notes)
+    assert len(models.files['streaming']['sha256']) == 64
+    other = gather_models(tmp_path, models_dir(), load_grouping('positive-negative'))
+    assert not other.recognizers
+    assert any('left out' in note for note in other.notes)
+
+
+def test_worst_errors_are_the_surest_and_the_most_missed() -> None:
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.6, 0.1, 0.3], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7]])
+    truth, image_id = np.array([1, 2, 2, 2]), np.array([7, 8, 9, 10])
+    answers = Answers(probabilities.astype(np.float32), truth, image_id)
+    assert [error.image_id for error in worst_errors(answers, LABELS, 2)] == [7, 9]
+    missed = most_missed(answers, LABELS, 'sad', 9)
+    assert [(e.image_id, e.guess, e.of_truth) for e in missed] \
+        == [(9, 'unknown', 0.1), (8, 'happy', 0.3)]
+
+
+def test_tables_in_time_say_never_and_unknown() -> None:
+    figures = {'flips_per_s': 0.5, 'flips_to_dense': None, 'right_while_held': 0.8,
+               'median_s': 0.1, 'p95_s': None, 'never': 0.1, 'changes': 20}
+    rows = time_rows({'models': {'a': {'30_fps': figures, 'flips_by_strength': {}}}})
+    assert rows == [['30 fps', 'a', '0.500', '-', '0.800', '0.100', '-', '0.100', '20']]
+    assert video_table([]) == (['video', 'source', 'seconds', 'changes shown'], [])
+
+
+def test_data_without_the_split_are_refused(tmp_path, monkeypatch) -> None:
+    from emotion_estimator_training.report import question as asked
+
+    made = material()
+    only = made.features['face_mesh']
+    monkeypatch.setattr(asked, 'load_stills', lambda path: made.stills)
+    monkeypatch.setattr(asked, 'feature_sets',
+                        lambda *_, **__: {'face_mesh': only.where(only.usage == 2)})
+    with pytest.raises(InputError, match='no public_test images'):
+        asked.gather(question(tmp_path))
+
+
+def test_the_page_needs_nothing_else(tmp_path) -> None:
+    pytest.importorskip('jinja2', reason='the page needs Jinja2 (the training extra)')
+    if not hasattr(import_mediapipe(), 'solutions'):
+        pytest.skip('this mediapipe bundles no face mesh to look at the pictures with')
+    page = compose(question(tmp_path), material(), page_template(), tmp_path / 'out')
+    text = page.read_text()
+    assert not re.search(r'<script|src="(?!data:)|https?://', text)
+    assert '&lt;made&gt;' in text
+    assert 'image 3:' in text
+    assert 'paper, as published' in text
+    assert text.count('<img src="data:image/') >= 7
+    assert '| 30 fps | dense |' in (page.parent / 'tables.md').read_text()
+    report = json.loads((page.parent / 'report.json').read_text())
+    assert report['errors'][0]['image_id'] == 3
+    assert {row['what']: row['reached'] for row in report['targets']}[
+        "flips on held faces, share of dense's, face_mesh, 30 fps"] is False
+    assert (page.parent / 'figures' / 'flips-against-delay.png').stat().st_size > 10_000
+
+
+def test_flickering_is_seen_on_video(tmp_path) -> None:
+    made = material()
+    made.models.recognizers['flickers'] = Flickers()
+    videos = measure(question(tmp_path), made)['stability']['videos']
+    assert videos[0]['flips']['flickers'] == 59

@@ -1,0 +1,176 @@
+"""MicroX (seed 003): its published structure, training in several calls, parts alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+for module in ('tensorflow', 'tf_keras'):
+    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+
+from zoo_models import tiny_model, tiny_place, tiny_split
+from zoo_tracks import CLASSES, made_tracks
+
+from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator_training.models.checkpoints import read_history
+from emotion_estimator_training.zoo.building import build
+from emotion_estimator_training.zoo.data.moments import moments
+from emotion_estimator_training.zoo.models.catalog import Catalog
+from emotion_estimator_training.zoo.models.fitting import BEST, _Epoch, _open, best_epoch, enough
+from emotion_estimator_training.zoo.models.model import Place
+from emotion_estimator_training.zoo.models.options import FitSettings
+
+SEVEN = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
+
+
+def test_published_structure(tmp_path):
+    catalog = Catalog.load()
+    entry = catalog.entry('microx', 'paper')
+    assert entry.settings['parts'] == ['left_eye', 'right_eye', 'nose', 'mouth', 'face']
+    # Two of the five, which are alike: all are 65 million numbers.
+    model = build(
+        entry.changed(parts=['mouth', 'face']), Place(tmp_path, catalog, SEVEN, 'paper')
+    )
+    layers = {layer.name: layer for layer in model.structure()}
+    assert model.window == 10
+    assert layers['mouth_input'].output == (None, 10, 30, 30, 3)
+    # 4 gates of 64 filters of 3 x 3 over 3 colours and 64 of the state, and their biases.
+    assert layers['mouth_convlstm'].parameters == 4 * 64 * (9 * (3 + 64) + 1)
+    assert layers['mouth_convlstm'].output == (None, 28, 28, 64)
+    assert layers['mouth_dense'].output == (None, 256)
+    assert layers['mouth_emotion'].output == (None, 7)
+    assert layers['joined'].output == (None, 14)
+    assert layers['joined'].after == ('mouth_emotion', 'face_emotion')
+    assert layers['emotion'].parameters == 14 * 7 + 7
+
+
+def test_variants_are_other_parts_and_colours(tmp_path):
+    place = tiny_place(tmp_path)
+    alone = tiny_model('microx:mouth', place)
+    assert [one.part for one in alone.inputs] == ['mouth']
+    assert not any(layer.name == 'joined' for layer in alone.structure())
+    grey = tiny_model('microx:mouth+grey', place)
+    assert grey.inputs[0].shape(4) == (4, 12, 12, 1)
+    with pytest.raises(InputError, match="no variant 'green'"):
+        place.catalog.entry('microx:green', 'reduced')
+
+
+@pytest.mark.parametrize('changes, says', [
+    ({'parts': ['mouth', 'mouth']}, 'twice'), ({'parts': ['chin']}, 'no part'),
+    ({'colour': 'yes'}, 'of type bool'), ({'depth': 3}, "no setting 'depth'"),
+    ({'fit': {'optimizer': 'magic'}}, 'magic'), ({'overlap': 'much'}, 'overlap is'),
+])
+def test_settings_that_cannot_be(tmp_path, changes, says):
+    with pytest.raises(InputError, match=says):
+        tiny_model('microx', tiny_place(tmp_path), **changes).fit(tiny_split())
+
+
+def test_learns_goes_on_and_is_read_back(tmp_path):
+    split, fit = tiny_split(), {'epochs': 3, 'patience': 3}
+    pieces = {**fit, 'call_epochs': 2}
+    model = tiny_model('microx:mouth', tiny_place(tmp_path), fit=pieces)
+    first = model.fit(split)
+    assert [one['epoch'] for one in first] == [1, 2]
+    again = tiny_model('microx:mouth', tiny_place(tmp_path), fit=pieces)
+    history = again.fit(split)
+    assert history[:2] == first and len(history) == 3
+    # As without an interruption: its order of the windows, its dropout, its optimizer.
+    whole = tiny_model('microx:mouth', tiny_place(tmp_path / 'whole'), fit=fit)
+    for one, other in zip(history, whole.fit(split)):
+        assert one == pytest.approx(other, abs=2e-4)
+    asked = moments(made_tracks(1, first=9), CLASSES, 4, 3)
+    found = again.predict(asked)
+    assert found.shape == (len(asked), 2)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    read = tiny_model('microx:mouth', tiny_place(tmp_path), fit=pieces)
+    read.load()
+    np.testing.assert_allclose(read.predict(asked), found, atol=1e-6)
+    assert np.abs(read.predict(asked, covered=True) - found).max() > 1e-4
+
+
+def test_tells_what_is_in_the_mouth(tmp_path):
+    model = tiny_model(
+        'microx:mouth', tiny_place(tmp_path), dropout=0.0, dense=8,
+        fit={'batch': 4, 'learning_rate': 0.02, 'epochs': 12, 'patience': 12},
+    )
+    model.fit(tiny_split(count=4))
+    asked = moments(made_tracks(2, first=9), CLASSES, 4, 3)
+    assert (model.predict(asked).argmax(axis=1) == asked.labels).mean() > 0.7
+
+
+def test_rare_classes_count_more_and_what_gets_no_better_ends(tmp_path):
+    # It hardly moves, so that its losses are those of its first weights.
+    model = tiny_model('microx:mouth', tiny_place(tmp_path), dropout=0.0, fit={
+        'learning_rate': 1e-9, 'epochs': 9, 'patience': 1, 'class_weights': '1,3',
+    })
+    split = tiny_split()
+    history = model.fit(split)
+    assert [one['epoch'] for one in history] == [1, 2]
+    windows = model.windows_of(split.train)
+    right = model.predict(windows)[np.arange(len(windows)), windows.labels]
+    weighted = float(np.mean(np.where(windows.labels == 1, 3, 1) * -np.log(right)))
+    assert [one['train_loss'] for one in history] == pytest.approx([weighted] * 2, abs=2e-4)
+
+
+def test_windows_to_learn_from_and_to_choose_by_overlap_as_told(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        'emotion_estimator_training.zoo.models.model.fit',
+        lambda _, reader, *parts: seen.extend(parts[:2]),
+    )
+    tiny_model('microx:mouth', tiny_place(tmp_path), overlap={'sad': 0.5}).fit(tiny_split())
+    # Of 12 frames: every fourth begins a window, or every second.
+    assert [np.bincount(part.labels).tolist() for part in seen] == [[6, 10], [3, 5]]
+
+
+def test_a_loss_that_is_no_number_ends_the_training():
+    epoch = _Epoch(None, None, FitSettings(learning_rate=9.0), Path('lstm'), [], None, None)
+    with pytest.raises(InputError, match=r'lstm: the loss is no number after epoch 1; .*\(9\)'):
+        epoch.on_epoch_end(0, {'loss': float('nan')})
+
+
+def test_other_data_and_settings_begin_anew(tmp_path):
+    model, split = tiny_model('microx:mouth', tiny_place(tmp_path)), tiny_split()
+    _open(model.folder, model.identity(split))
+    kept = model.folder / BEST
+    kept.touch()
+    _open(model.folder, model.identity(tiny_split()))
+    assert kept.exists()
+    other = type(split)(split.classes, made_tracks(3, 10), split.validation)
+    _open(model.folder, model.identity(other))
+    assert not kept.exists()
+    kept.touch()
+    _open(model.folder, tiny_model('microx:mouth', model.place, dense=5).identity(other))
+    assert not kept.exists()
+
+
+def test_without_weights_or_windows(tmp_path):
+    model = tiny_model('microx:mouth', tiny_place(tmp_path))
+    with pytest.raises(ModelError, match='no trained weights'):
+        model.load()
+    split = tiny_split()
+    with pytest.raises(InputError, match='frames of a window'):
+        model.fit(type(split)(split.classes, (), split.validation))
+    model.folder.mkdir(parents=True, exist_ok=True)
+    (model.folder / BEST).write_bytes(b'no weights')
+    with pytest.raises(ModelError, match='does not fit'):
+        model.load()
+
+
+def test_when_it_is_enough():
+    history = [
+        {'epoch': 1, 'accuracy': 0.5, 'loss': 0.3}, {'epoch': 2, 'accuracy': 0.7, 'loss': 0.4},
+        {'epoch': 3, 'accuracy': 0.7, 'loss': 0.5},
+    ]
+    assert best_epoch(history, 'accuracy') == 2 and best_epoch(history, 'loss') == 1
+    assert enough(history, FitSettings(epochs=9, patience=2, monitor='loss'))
+    assert not enough(history, FitSettings(epochs=9, patience=2, monitor='accuracy'))
+    assert enough(history, FitSettings(epochs=3, patience=9))
+    assert not enough([], FitSettings())
+
+
+def test_history_ends_with_its_first_broken_line(tmp_path):
+    (tmp_path / 'history.jsonl').write_text('{"epoch": 1}\n{"epo')
+    assert read_history(tmp_path) == [{'epoch': 1}]

@@ -1,0 +1,239 @@
+"""One command over several models: one table, one picture, what failed named, resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+
+for module in ('tensorflow', 'tf_keras', 'sklearn'):
+    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+
+from click.testing import CliRunner
+from zoo_models import tiny_catalog, tiny_model, tiny_place, tiny_split
+from zoo_tracks import CLASSES, made_track, made_tracks
+
+from emotion_estimator.errors import InputError
+from emotion_estimator.model_card import models_dir
+from emotion_estimator_training.cli.zoo.models import run as run_verb
+from emotion_estimator_training.cli.zoo.models import structure
+from emotion_estimator_training.zoo import run as run_module
+from emotion_estimator_training.zoo.building import build
+from emotion_estimator_training.zoo.data.video_set import VideoSet
+from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
+from emotion_estimator_training.zoo.models.model import Split
+from emotion_estimator_training.zoo.run import PAGE, PICTURE, TABLE, RunSettings, run
+
+SETTINGS = RunSettings(hop=3, timed=False, progress=False)
+
+
+def video() -> VideoSet:
+    tracks = {
+        'train': made_tracks(2, 10), 'validation': made_tracks(1, 10, first=5),
+        'test': made_tracks(1, 10, first=8),
+    }
+    return VideoSet(CLASSES, tracks, 10.0, ['2 clips are not there'], ['CROSS'])
+
+
+@pytest.fixture(scope='module')
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('run')
+    names = 'frame,mean,lstm'
+    return folder, run(video(), tiny_catalog(), names, folder, SETTINGS)
+
+
+def test_every_model_is_asked_at_the_same_moments(done):
+    _, results = done
+    assert [one['model'] for one in results] == ['frame', 'mean', 'lstm']
+    assert {one['n'] for one in results} == {6}
+    for one in results:
+        assert one['parameters'] > 100 and one['covered_accuracy'] is not None
+
+
+def test_size_and_time_are_those_of_what_is_exported(tmp_path):
+    catalog = tiny_catalog()
+    # Frames are read by the shipped appearance network, as in the reduced models.
+    catalog._models['frame']['paper']['encoder'] = 'appearance'
+    (one,) = run(video(), catalog, 'lstm', tmp_path, RunSettings(hop=5, progress=False))
+    files = [*(tmp_path / 'exported').glob('lstm*.tflite'), models_dir() / 'appearance.tflite']
+    assert len(files) == 3
+    assert one['bytes'] == sum(path.stat().st_size for path in files)
+    assert one['ms_per_frame'] > 0
+    assert one['covered_accuracy'] is not None
+
+
+def test_table_and_picture(done):
+    folder, results = done
+    whole = json.loads((folder / TABLE).read_text())
+    assert [one['model'] for one in whole['models']] == [one['model'] for one in results]
+    assert whole['clips'] == {'train': 4, 'validation': 2, 'test': 2}
+    assert set(whole['order']['levels']) == {'per frame', 'aggregation', 'sequence'}
+    assert whole['order']['chosen_on'] == 'validation'
+    assert whole['order']['holds'] == (
+        results[0]['macro_f1'] < results[1]['macro_f1'] < results[2]['macro_f1']
+    )
+    page = (folder / PAGE).read_text()
+    assert '2 clips are not there' in page and '**CROSS**' in page
+    assert all(f'| {one["model"]} |' in page for one in results)
+    assert (folder / PICTURE).read_bytes().startswith(b'\x89PNG')
+    assert 'lstm_1' in (folder / 'structures' / 'lstm.txt').read_text()
+
+
+def test_what_is_done_is_left_out(done, monkeypatch):
+    folder, results = done
+
+    def forbidden(*_):
+        raise AssertionError('measured again')
+
+    monkeypatch.setattr(run_module, '_measured', forbidden)
+    assert run(video(), tiny_catalog(), 'frame,lstm', folder, SETTINGS) == [
+        results[0], results[2]
+    ]
+
+
+def test_models_that_cannot_be_are_named_and_the_others_go_on(tmp_path, monkeypatch):
+    catalog = tiny_catalog()
+    catalog._models['stcnn']['paper']['window'] = 4
+    catalog._models['shipped'] = {'kind': 'shipped'}
+    real = run_module.build
+
+    def broken(entry, place):
+        if entry.name == 'lstm':
+            # As Keras and scikit-learn do.
+            raise ValueError('negative dimension\nin layer x')
+        return real(entry, place)
+
+    monkeypatch.setattr(run_module, 'build', broken)
+    settings = RunSettings(hop=5, covered=False, timed=False, progress=False)
+    results = run(video(), catalog, 'stcnn,lstm,shipped', tmp_path, settings)
+    assert 'window 4' in results[0]['failed']
+    assert results[1]['failed'] == 'negative dimension'
+    assert results[2]['accuracy'] >= 0 and results[2]['bytes'] is None
+    assert '- stcnn: ' in (tmp_path / PAGE).read_text()
+    with pytest.raises(InputError, match='no model could be measured'):
+        run(video(), catalog, 'stcnn', tmp_path, settings)
+
+
+def test_clips_too_short_or_without_a_face_are_noted(tmp_path):
+    place = tiny_place(tmp_path)
+    model = tiny_model('microx', place)
+    whole, hidden = made_tracks(1, 12)
+    hidden = replace(hidden, found=np.arange(12) == 0)
+    short = made_track('happy', 's7', 3)
+    assert set(model.windows_of([whole, hidden, short]).track) == {0, 2}
+    model.windows_of([whole, hidden, short])
+    assert place.notes == [
+        'microx learns without 1 clips without a whole window: s0_sad_0 shows the face too rarely '
+        'in each 4 frames',
+        'microx repeats the last frame of 1 clips without a whole window: s7_happy_0',
+    ]
+
+
+def test_the_verb_prints_the_table_and_what_was_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr('emotion_estimator_training.cli.zoo.models.opened', lambda **_: video())
+    (tmp_path / 'models.yaml').write_text(yaml.safe_dump({'models': {
+        'shipped': {'kind': 'shipped'}, 'odd': {'kind': 'microx', 'paper': {'parts': ['ear']}},
+    }}))
+    options = ['--data', str(tmp_path), '--run', str(tmp_path / 'out'), '--models-config',
+               str(tmp_path / 'models.yaml'), '--models', 'odd,shipped', '--hop', '4']
+    result = CliRunner().invoke(run_verb, options, catch_exceptions=False)
+    assert "not measured: odd: a face has no part 'ear'" in result.output
+    (row,) = [line for line in result.output.splitlines() if line.startswith('shipped ')]
+    assert result.output.splitlines()[-1] == str(tmp_path / 'out' / PICTURE)
+    (one,) = json.loads((tmp_path / 'out' / TABLE).read_text())['models'][1:]
+    assert one['bytes'] > 100_000 and one['ms_per_frame'] > 0
+    assert f'{one["accuracy"]:.3f}' in row
+    said = json.loads(CliRunner().invoke(run_verb, [*options, '--json']).stdout)
+    assert said[1]['confusion_matrix'] == one['confusion_matrix']
+
+
+def test_names_and_groups():
+    catalog = Catalog.load()
+    chosen = [one.name for one in catalog.chosen('sequence-study,microx:face', 'reduced')]
+    assert chosen == ['frame', 'mean', 'weighted', 'statistics', 'statistics:mlp', 'lstm',
+                      'deep-lstm', 'bi-lstm', 'microx:face']
+    for name in (*catalog.chosen('all', 'paper'), *catalog.chosen('microx-study', 'reduced')):
+        assert name.says
+    with pytest.raises(InputError, match="no model 'vgg'"):
+        catalog.chosen('microx,vgg', 'reduced')
+    with pytest.raises(InputError, match='no size'):
+        catalog.entry('microx', 'huge')
+
+
+def test_catalogs_that_cannot_be_read(tmp_path):
+    path = tmp_path / 'zoo_models.yaml'
+    for content, says in (('a: [', 'not YAML'), ('models: {x: {}}', 'without a kind')):
+        path.write_text(content)
+        with pytest.raises(InputError, match=says):
+            Catalog.load(path)
+    with pytest.raises(InputError, match='cannot be read'):
+        Catalog.load(tmp_path / 'none.yaml')
+
+
+def test_structure_verb_prints_the_figure():
+    shown = CliRunner().invoke(structure, ['microx', '--classes', '7'], catch_exceptions=False)
+    assert 'mouth_convlstm' in shown.output and 'ConvLSTM2D' in shown.output
+    listed = CliRunner().invoke(structure, ['all'], catch_exceptions=False)
+    assert 'stc-nlstm: ' in listed.output
+
+
+@pytest.mark.parametrize('name', ['emotion_lstm', 'appearance'])
+def test_other_shipped_networks_are_measured_anew(tmp_path, name):
+    split = tiny_split()
+
+    def identity():
+        place = replace(tiny_place(tmp_path), models=tmp_path / 'models', shared={})
+        return build(Entry('shipped', 'shipped', '', {}), place).identity(split)
+
+    shutil.copytree(models_dir(), tmp_path / 'models')
+    before = identity()
+    assert identity() == before
+    card = tmp_path / 'models' / f'{name}.json'
+    weights = card.with_suffix('.tflite')
+    # TFLite reads nothing beyond a file's end.
+    weights.write_bytes(weights.read_bytes() + b'\0')
+    changed = hashlib.sha256(weights.read_bytes()).hexdigest()
+    card.write_text(json.dumps({**json.loads(card.read_text()), 'sha256': changed}))
+    assert identity() != before
+
+
+def test_frames_shown_at_other_times_are_other_data():
+    split = tiny_split()
+    slower = tuple(replace(track, times=track.times * 2) for track in split.train)
+    assert Split(CLASSES, slower, split.validation).fingerprint() != split.fingerprint()
+
+
+def test_another_rate_is_another_model(tmp_path):
+    split, place = tiny_split(), tiny_place(tmp_path)
+    slower = replace(place, rate=5.0)
+    assert tiny_model('ours', place).identity(split) != tiny_model('ours', slower).identity(split)
+
+
+def test_what_is_said_aloud_is_said_again_when_results_are_read(tmp_path):
+    settings = RunSettings(hop=5, covered=False, timed=False, progress=False)
+    tracks = {**video().tracks, 'train': (*made_tracks(2, 10), made_track('happy', 's7', 3))}
+    few = replace(video(), tracks=tracks)
+    run(few, tiny_catalog(), 'frame,statistics', tmp_path, settings)
+    said = json.loads((tmp_path / TABLE).read_text())['notes']
+    assert any(note.startswith('statistics repeats') for note in said)
+    for names in ('frame,statistics', 'statistics'):
+        run(few, tiny_catalog(), names, tmp_path, settings)
+        assert json.loads((tmp_path / TABLE).read_text())['notes'] == said
+
+
+def test_notes_on_single_frames_are_those_of_what_is_built_on_them_too(tmp_path):
+    place = tiny_place(tmp_path)
+    model = tiny_model('lstm', place)
+    model.frames.note('RANDOM')
+    model.note('short')
+    assert model.noted == ['RANDOM', 'short'] and model.frames.noted == ['RANDOM']
+    assert place.notes == ['RANDOM', 'short']
+
+
+def test_results_keep_what_models_are_chosen_by(done):
+    assert all(0 <= one['validation_macro_f1'] <= 1 for one in done[1])
