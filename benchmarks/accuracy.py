@@ -18,10 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from emotion_estimator.perception.landmarks.blendshape_head import BlendshapeHead
-from emotion_estimator.tflite import runtimes
-from emotion_estimator_training.data.dataset import PRIVATE_TEST, PUBLIC_TEST, load_stills
+from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
+from emotion_estimator.runtimes import runtimes
+from emotion_estimator_training.data.stills import PRIVATE_TEST, PUBLIC_TEST, load_stills
 from emotion_estimator_training.evaluation.accuracy import (
+    WEIGHTS,
+    FerNetwork,
+    ask_annotators,
     ask_fer,
     ask_fer_all,
     ask_ours,
@@ -29,15 +32,13 @@ from emotion_estimator_training.evaluation.accuracy import (
     figures,
     markdown,
 )
-from emotion_estimator_training.evaluation.annotators import ask_annotators
-from emotion_estimator_training.evaluation.fer_network import WEIGHTS, FerNetwork
-from emotion_estimator_training.evaluation.pace import pace
-from emotion_estimator_training.evaluation.robot_networks import RobotNetworks
+from emotion_estimator_training.evaluation.frame_cost import pace
+from emotion_estimator_training.evaluation.recognizers import RobotNetworks
 from emotion_estimator_training.features.clips import open_sources
 from emotion_estimator_training.features.feature_set import load_sources
 from emotion_estimator_training.features.features import Places, feature_sets
-from emotion_estimator_training.report.report_models import file_facts
-from emotion_estimator_training.shipping.card_text import markdown_table
+from emotion_estimator_training.report.models import file_facts
+from emotion_estimator_training.tables import markdown_table
 
 _SPLITS = {'public': PUBLIC_TEST, 'private': PRIVATE_TEST}
 

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import NONE, FaceEmotion
-from emotion_estimator.engine import on_processes
 from emotion_estimator.resources import resource_dir
+from emotion_estimator.worker_pool import on_processes
 
 from dialogue_baselines import RETURNED, EachMessage, Majority, Trigger
 from dialogue_noise import Noise, Segment, observe, truth

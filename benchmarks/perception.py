@@ -25,21 +25,20 @@ from tqdm import tqdm
 from emotion_estimator.emotion import NONE, Roi
 from emotion_estimator.errors import ModelError
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.perception.appearance import AppearanceNetwork
-from emotion_estimator.perception.branches import Branches
+from emotion_estimator.perception.appearance import AppearanceNetwork, Branches
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.face_crop import crop
-from emotion_estimator.perception.landmarks.blendshape_head import BlendshapeHead
-from emotion_estimator.perception.landmarks.landmark_source import (
+from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
+from emotion_estimator.perception.landmarks.source import (
     choose,
     open_first,
     open_landmarker,
 )
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.tracker import Tracker
+from emotion_estimator.runtimes import runtimes
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.sources.portrait import Portrait
-from emotion_estimator.tflite import runtimes
 
 SOURCES = ('face_mesh', 'face_landmarker')
 MOST_FACES = 4

@@ -24,11 +24,11 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from emotion_estimator.bags.bag_reader import open_bag
-from emotion_estimator.bags.bag_writer import BagWriter
 from emotion_estimator.bags.messages import Header
+from emotion_estimator.bags.reader import open_bag
+from emotion_estimator.bags.writer import BagWriter
 from emotion_estimator.frame import Frame
-from emotion_estimator.perception.landmarks.landmark_source import choose, open_landmarker
+from emotion_estimator.perception.landmarks.source import choose, open_landmarker
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.replay.run import replay
 from emotion_estimator.settings import EstimatorSettings

@@ -22,13 +22,13 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from emotion_estimator.demo.launching import (
+from emotion_estimator.demo.processes import ChildProcess, ProcessSet
+from emotion_estimator.demo.programs import (
     choose_domain,
     find_prefix,
     node_command,
     ros_environment,
 )
-from emotion_estimator.demo.processes import ChildProcess, ProcessSet
 from emotion_estimator.msg import Emotion
 from emotion_estimator.resources import resource_dir
 

@@ -1,11 +1,18 @@
-"""One image with its time: what every source yields and the pipeline takes."""
+"""One image with its time, and what was found in it; the JSON lines of a whole course."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from emotion_estimator.emotion import NONE, FaceEmotion, Roi, primary
+from emotion_estimator.errors import InputError, first_line
 
 #: uint8 (H, W, 3), red first.
 RgbImage = NDArray[np.uint8]
@@ -24,3 +31,84 @@ class Frame:
     image: RgbImage
     stamp: float
     truth: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """One frame's faces.
+
+    :param stamp: the image's, in seconds.
+    :param faces: the primary one first; empty where nobody was seen.
+    """
+
+    stamp: float
+    faces: tuple[FaceEmotion, ...]
+
+    @property
+    def label(self) -> str:
+        """Return the primary face's label, ``none`` where there is no face."""
+        face = primary(self.faces)
+        return face.label if face else NONE
+
+    def as_json(self) -> str:
+        """Return the frame as one line: ``{"stamp": seconds, "faces": [...]}``."""
+        faces = [face.as_dict() for face in self.faces]
+        return json.dumps({'stamp': round(self.stamp, 6), 'faces': faces})
+
+
+def read_results(path: Path) -> Iterator[FrameResult]:
+    """Yield the frames of a file of JSON lines, as ``replay --json`` and ``video --json`` write it.
+
+    Probabilities keep the file's six decimals; blendshapes and landmarks are not in it.
+
+    :raises InputError: the file cannot be read, or a line is no such frame; names the line.
+    """
+    try:
+        with path.open(encoding='utf-8') as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _frame(line, f'{path}, line {number}')
+    except OSError as error:
+        raise InputError(f'{path} cannot be read ({error.strerror})') from error
+    except UnicodeDecodeError as error:
+        raise InputError(f'{path} is no text of JSON lines ({first_line(error)})') from error
+
+
+def write_results(results: Iterable[FrameResult], path: Path) -> int:
+    """Write frames as JSON lines; return how many.
+
+    :raises OSError: the file cannot be written.
+    """
+    count = 0
+    with path.open('w', encoding='utf-8') as lines:
+        for result in results:
+            lines.write(result.as_json() + '\n')
+            count += 1
+    return count
+
+
+def _frame(line: str, where: str) -> FrameResult:
+    try:
+        raw = json.loads(line)
+        faces = tuple(_face(face) for face in raw['faces'])
+        return FrameResult(float(raw['stamp']), faces)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise InputError(
+            f'{where} is no frame as `emotion-estimator replay --json` writes it '
+            f'({first_line(error)})'
+        ) from error
+
+
+def _face(raw: dict[str, Any]) -> FaceEmotion:
+    labels = tuple(raw['probabilities'])
+    return FaceEmotion(
+        face_id=str(raw['face_id']),
+        label=str(raw['label']),
+        confidence=float(raw['confidence']),
+        labels=labels,
+        probabilities=np.array([raw['probabilities'][name] for name in labels], np.float32),
+        roi=Roi(*(int(n) for n in raw['roi'])),
+        # Results of before they were told lack them.
+        valence=float(raw.get('valence', 0.0)),
+        arousal=float(raw.get('arousal', 0.0)),
+    )

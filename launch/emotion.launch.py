@@ -2,9 +2,9 @@
 
 from launch.actions import OpaqueFunction
 
-from emotion_estimator.launching.launch_arguments import declare, values
-from emotion_estimator.launching.launch_lifecycle import Entities
-from emotion_estimator.launching.launch_nodes import (
+from emotion_estimator.launching.arguments import declare, values
+from emotion_estimator.launching.lifecycle import Entities
+from emotion_estimator.launching.nodes import (
     camera,
     camera_and_estimator,
     dialogue_manager,

@@ -12,11 +12,11 @@ from launch.actions import (
 from launch.events.process import ProcessExited
 from launch_ros.event_handlers import OnStateTransition
 
-from emotion_estimator.bags.bags import check_bag
+from emotion_estimator.bags.files import check_bag
 from emotion_estimator.errors import InputError
-from emotion_estimator.launching.launch_arguments import declare, values
-from emotion_estimator.launching.launch_lifecycle import Entities, end, end_where_unconfigurable
-from emotion_estimator.launching.launch_nodes import bag_player, dialogue_manager, estimator
+from emotion_estimator.launching.arguments import declare, values
+from emotion_estimator.launching.lifecycle import Entities, end, end_where_unconfigurable
+from emotion_estimator.launching.nodes import bag_player, dialogue_manager, estimator
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = [

@@ -2,9 +2,8 @@
 
 import os
 
-from emotion_estimator.fastdds import profile_variable
-from emotion_estimator.resources import resource_dir
-from emotion_estimator.sources.pixels import silence_opencv
+from emotion_estimator.resources import profile_variable, resource_dir
+from emotion_estimator.sources.base import silence_opencv
 
 # FFmpeg reads its log level when it is first used, whichever test that is.
 silence_opencv()

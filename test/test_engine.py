@@ -22,7 +22,7 @@ from pathlib import Path
 import click
 
 from emotion_estimator.cli.main import group, main
-from emotion_estimator.engine import on_processes
+from emotion_estimator.worker_pool import on_processes
 
 
 def work(name):

@@ -6,8 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from emotion_estimator.fastdds import profile_variable
-from emotion_estimator.resources import resource_dir
+from emotion_estimator.resources import profile_variable, resource_dir
 
 FULL_HD = 1920 * 1080 * 3
 DOCKER = 64 * 2**20

@@ -10,9 +10,9 @@ from emotion_estimator.emotion import EXPRESSIONS
 from emotion_estimator.errors import EmotionEstimatorError, ModelError
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.classifier import EmotionClassifier
-from emotion_estimator.perception.landmarks.blendshape_head import BlendshapeHead
+from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
 from emotion_estimator.resources import resource_dir
-from emotion_estimator.tflite import open_interpreter
+from emotion_estimator.runtimes import open_interpreter
 
 
 def write_card(folder, weights=b'weights', **changes):

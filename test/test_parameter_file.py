@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.parameter_file import load_parameters
 from emotion_estimator.resources import resource_dir
-from emotion_estimator.settings import CameraSettings, EstimatorSettings
+from emotion_estimator.settings import CameraSettings, EstimatorSettings, load_parameters
 
 
 def load(tmp_path, text, kind=EstimatorSettings):

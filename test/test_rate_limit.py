@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_estimator.rate_limit import RateLimit
+from emotion_estimator.timing import RateLimit
 
 
 def taken(stamps, rate):

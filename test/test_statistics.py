@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_estimator import statistics
-from emotion_estimator.backoff import Backoff
-from emotion_estimator.statistics import Silence, SlidingWindow
+from emotion_estimator import timing
+from emotion_estimator.timing import Backoff, Silence, SlidingWindow
 
 
 def test_without_samples_all_is_zero():
@@ -89,7 +88,7 @@ def test_what_has_ceased_to_come_is_forgotten_in_time():
 
 def test_silence_is_told_after_a_while_and_ended_by_what_comes(monkeypatch):
     now = 100.0
-    monkeypatch.setattr(statistics.time, 'monotonic', lambda: now)
+    monkeypatch.setattr(timing.time, 'monotonic', lambda: now)
     silence = Silence('image from /camera', patience=3.0)
     now = 102.9
     assert silence.problem() == ''

@@ -5,10 +5,10 @@ from types import ModuleType
 
 import pytest
 
-from emotion_estimator import tflite
+from emotion_estimator import runtimes as native
 from emotion_estimator.errors import ModelError
 from emotion_estimator.model_card import models_dir
-from emotion_estimator.tflite import open_interpreter, runtimes
+from emotion_estimator.runtimes import open_interpreter, runtimes
 
 MODEL = models_dir() / 'emotion_lstm.tflite'
 
@@ -35,7 +35,7 @@ def unfit(monkeypatch):
 )
 def test_the_next_runtime_is_taken_when_the_first_does_not_work(unfit, monkeypatch, error):
     unfit('unfit_runtime', error)
-    monkeypatch.setattr(tflite, 'runtimes', lambda: ('unfit_runtime', *runtimes()))
+    monkeypatch.setattr(native, 'runtimes', lambda: ('unfit_runtime', *runtimes()))
     assert open_interpreter(MODEL).get_input_details()
     with pytest.raises(ModelError, match='unfit_runtime does not work here') as caught:
         open_interpreter(MODEL, 'unfit_runtime')
@@ -44,6 +44,6 @@ def test_the_next_runtime_is_taken_when_the_first_does_not_work(unfit, monkeypat
 
 
 def test_without_a_runtime_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(tflite, 'runtimes', lambda: ())
+    monkeypatch.setattr(native, 'runtimes', lambda: ())
     with pytest.raises(ModelError, match='no TFLite runtime found; pip install ai-edge-litert'):
         open_interpreter(MODEL)

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from emotion_estimator.bags.bag_reader import ImageBag, StampedImage
-from emotion_estimator.bags.messages import read_header
-from emotion_estimator.bags.typestore import deserialize
+from emotion_estimator.bags.messages import deserialize, read_header
+from emotion_estimator.bags.reader import ImageBag, StampedImage
 from emotion_estimator.errors import InputError
 
 #: Seconds between two tellings of the time.

@@ -1,4 +1,4 @@
-"""One storage file of a bag: its topics and messages, also where it is damaged."""
+"""A recording of ROS 2 without ROS: its storage files as one, also where one is damaged."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import TracebackType
 from typing import NamedTuple
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
-from emotion_estimator.bags.bags import PACKED
-from emotion_estimator.bags.compression import decompress_file, decompress_message
-from emotion_estimator.bags.salvage import salvage
+from emotion_estimator.bags.files import PACKED, storage_files
+from emotion_estimator.bags.salvage import decompress_file, decompress_message, salvage
 from emotion_estimator.errors import InputError, first_line
 
 
@@ -160,3 +160,65 @@ class StorageFile:
         elif reason := decompress_file(path, target):
             self._note(reason)
         return target
+
+
+class Bag:
+    """A bag's files as one.
+
+    :param path: a folder with rosbag2's files, or a single one of them.
+    :raises InputError: nothing can be read; one line says why.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open = ExitStack()
+        paths, self._problems = storage_files(path)
+        self._files: list[StorageFile] = []
+        for file in paths:
+            try:
+                storage = StorageFile(file)
+            except InputError as error:
+                self._problems.append(str(error))
+            else:
+                self._open.callback(storage.close)
+                self._files.append(storage)
+        if not self._files:
+            raise InputError(self._problems[-1])
+        summaries = [file.summary for file in self._files]
+        #: Name and type of every topic.
+        self.topics = {c.topic: c.msgtype for s in summaries for c in s.connections}
+        #: Messages by topic.
+        self.counts: Counter[str] = sum((s.counts for s in summaries), Counter())
+        self._times = [t for s in summaries for t in (s.first, s.last) if t is not None]
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first message recorded to the last, of all topics."""
+        return (max(self._times) - min(self._times)) * 1e-9 if self._times else 0.0
+
+    @property
+    def problems(self) -> list[str]:
+        """Lines on what is wrong, as far as it has been read."""
+        return [*self._problems, *(file.problem for file in self._files if file.problem)]
+
+    def messages(self, *topics: str) -> Iterator[BagMessage]:
+        """Yield the messages of some topics, or of all, in the order of recording."""
+        for file in self._files:
+            yield from file.messages(topics or self.topics.keys())
+
+    def close(self) -> None:
+        """Free the files; more than once does no harm."""
+        self._open.close()
+
+    def __enter__(self) -> Bag:
+        """Return the open bag."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import click
 
-from emotion_estimator.bags.needs import need_rosbags
+from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.errors import InputError
-from emotion_estimator.replay.broken import Broken, broken
-from emotion_estimator.replay.compare import TOLERANCE, compare
-from emotion_estimator.replay.compare_figure import check_figure, draw_comparison
-from emotion_estimator.replay.compare_json import as_dict
-from emotion_estimator.replay.compare_table import broken_line, table
-from emotion_estimator.replay.comparison import Comparison
+from emotion_estimator.replay.comparison import TOLERANCE, Comparison, compare
+from emotion_estimator.replay.comparison_report import as_dict, broken_line, table
 from emotion_estimator.replay.course import is_bag, read_course
-from emotion_estimator.replay.limits import Limits, load_limits, shipped_limits
+from emotion_estimator.replay.limits import Broken, Limits, broken, load_limits, shipped_limits
+from emotion_estimator.replay.pictures import check_figure, draw_comparison
 
 #: Status where a limit is broken, as `diff` has it.
 BROKEN = 1

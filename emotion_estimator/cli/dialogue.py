@@ -10,13 +10,11 @@ from pathlib import Path
 
 import click
 
-from emotion_estimator.bags.needs import need_rosbags
-from emotion_estimator.cli.keys import HELP, QUIT, Held, typed
+from emotion_estimator.bags.files import need_rosbags
+from emotion_estimator.cli.keyboard import HELP, QUIT, Held, typed
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.script import Script, load_script
-from emotion_estimator.dialogue.simulator import Event, Moment, paced, simulate
-from emotion_estimator.dialogue.transcript import as_json, lines
-from emotion_estimator.dialogue.verdict import Verdict
+from emotion_estimator.dialogue.script import Script, Verdict, load_script
+from emotion_estimator.dialogue.simulator import Event, Moment, as_json, lines, paced, simulate
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.replay.course import is_bag, stream_course
@@ -143,7 +141,7 @@ def _characters() -> Iterator[str]:
 
 def _live(speed: float, quiet: bool) -> Generator[Moment, None, None]:
     # Only where there are terminals.
-    from emotion_estimator.cli.terminal import pressed, ticks
+    from emotion_estimator.cli.keyboard import pressed, ticks
 
     held = Held()
     with pressed() as key:

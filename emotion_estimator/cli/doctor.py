@@ -2,9 +2,155 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
 import click
 
-from emotion_estimator.doctor import examine
+from emotion_estimator.errors import EmotionEstimatorError, first_line
+from emotion_estimator.model_card import ModelCard, models_dir
+from emotion_estimator.perception.landmarks.source import open_first
+from emotion_estimator.runtimes import open_interpreter
+from emotion_estimator.version import __version__
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    :param good: found and working.
+    :param needed: False where the package works without it.
+    """
+
+    subject: str
+    text: str
+    good: bool
+    needed: bool = True
+
+
+def examine() -> list[Finding]:
+    """Look at everything; nothing is changed and no network is used but DDS on this machine."""
+    return [
+        Finding('system', f'{platform.platform()}, {os.cpu_count()} cores', True),
+        Finding('python', f'{platform.python_version()} at {sys.executable}', True),
+        Finding('emotion-estimator', f'{__version__} at {Path(__file__).parent}', True),
+        *_packages(),
+        _attempt('cv2', lambda: importlib.import_module('cv2').__version__),
+        _attempt('landmarks', _landmarks),
+        _attempt('runtime', _runtime),
+        _attempt('blendshape head', lambda: _model('blendshape_head')),
+        _attempt('appearance', lambda: _model('appearance')),
+        _attempt('emotion model', lambda: _model('emotion_lstm')),
+        *_ros_settings(),
+        _attempt('nodes talk', _nodes_talk, needed=False),
+    ]
+
+
+_PACKAGES = {
+    'mediapipe': True,
+    'numpy': True,
+    'opencv-python': False,
+    'opencv-python-headless': False,
+    'opencv-contrib-python': False,
+    'tflite-runtime': False,
+    'ai-edge-litert': False,
+    'cv_bridge': False,
+    'rclpy': False,
+}
+
+
+def _packages() -> Iterator[Finding]:
+    for name, needed in _PACKAGES.items():
+        try:
+            yield Finding(name, importlib.metadata.version(name), True)
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(name, 'not installed', False, needed)
+
+
+def _attempt(subject: str, work: Callable[[], str], needed: bool = True) -> Finding:
+    try:
+        return Finding(subject, work(), True, needed)
+    except EmotionEstimatorError as error:
+        return Finding(subject, str(error), False, needed)
+    except Exception as error:
+        # Whatever a broken package raises is what the report is for.
+        return Finding(subject, f'{type(error).__name__}: {first_line(error)}', False, needed)
+
+
+def _landmarks() -> str:
+    landmarker, choice = open_first('auto')
+    landmarker.close()
+    return f'{choice.name}: {choice.reason}'
+
+
+def _runtime() -> str:
+    interpreter = open_interpreter(models_dir() / 'blendshape_head.tflite')
+    return type(interpreter).__module__.partition('.')[0]
+
+
+def _model(kind: str) -> str:
+    card = ModelCard.load(models_dir() / f'{kind}.json', kind)
+    open_interpreter(card.path)
+    return f'{card.title} at {card.path}'
+
+
+#: Runs in a process of its own: rclpy may be absent, broken, or of another distribution.
+_TALK = """
+import rclpy
+from rclpy.qos import QoSProfile
+from emotion_estimator.msg import Emotion
+rclpy.init()
+here, there = rclpy.create_node('doctor_here'), rclpy.create_node('doctor_there')
+heard = []
+qos = QoSProfile(depth=1)
+there.create_subscription(Emotion, 'emotion_estimator_doctor', heard.append, qos)
+publisher = here.create_publisher(Emotion, 'emotion_estimator_doctor', qos)
+for _ in range(100):
+    publisher.publish(Emotion(label='none'))
+    rclpy.spin_once(there, timeout_sec=0.1)
+    if heard:
+        break
+print(rclpy.get_rmw_implementation_identifier(), 'heard' if heard else 'silent')
+"""
+
+
+def _ros_settings() -> Iterator[Finding]:
+    distribution = os.environ.get('ROS_DISTRO', 'not set')
+    domain = os.environ.get('ROS_DOMAIN_ID', '0 (not set)')
+    yield Finding('ROS_DISTRO', distribution, 'ROS_DISTRO' in os.environ, needed=False)
+    yield Finding('ROS_DOMAIN_ID', domain, True, needed=False)
+
+
+def _nodes_talk() -> str:
+    try:
+        # Not from this folder: in a checkout it would hide the built package.
+        talk = subprocess.run(
+            [sys.executable, '-c', _TALK],
+            capture_output=True,
+            text=True,
+            errors='replace',
+            timeout=30,
+            check=False,
+            cwd=os.sep,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EmotionEstimatorError('no answer within 30 s') from error
+    if talk.returncode != 0:
+        reason = talk.stderr.strip().splitlines()[-1:] or ['no output']
+        raise EmotionEstimatorError(
+            f'{reason[0]} (source ROS 2 and this package: `. install/local_setup.sh`)'
+        )
+    rmw, _, result = talk.stdout.strip().rpartition(' ')
+    if result != 'heard':
+        raise EmotionEstimatorError(f'{result} over {rmw}')
+    return f'{result} over {rmw}'
 
 
 @click.command()

@@ -2,12 +2,127 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
 
-from emotion_estimator.cli.evaluation import evaluate_stills, read_blendshape_table
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.emotion import LABELS, FloatArray
+from emotion_estimator.errors import InputError
+from emotion_estimator.perception.classifier import EmotionClassifier
+
+_COUNT = len(BLENDSHAPE_NAMES)
+Labels = NDArray[np.int64]
+
+
+def read_blendshape_table(path: Path) -> tuple[FloatArray, Labels]:
+    """Read the papers' CSV form.
+
+    :param path: rows of 52 scores in ``BLENDSHAPE_NAMES`` order, then the label's number (0 happy,
+        1 unknown, 2 sad); a first line without any number
+        among them is a header; it and further columns are passed over.
+    :returns: float32 (N, 52) and int64 (N,).
+    :raises InputError: unreadable, empty, or a row that is none of this; names the line.
+    """
+    scores: list[list[float]] = []
+    labels: list[int] = []
+    try:
+        # Spreadsheet programs put a byte order mark first.
+        with path.open(newline='', encoding='utf-8-sig') as file:
+            lines = csv.reader(file)
+            for index, row in enumerate(lines):
+                if not row or (index == 0 and _is_header(row)):
+                    continue
+                values, label = _parse(row, f'{path}, line {lines.line_num}')
+                scores.append(values)
+                labels.append(label)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f'blendshape table {path} cannot be read: {error}') from error
+    if not scores:
+        raise InputError(f'blendshape table {path} has no rows; write 52 scores and a label a line')
+    return np.array(scores, np.float32), np.array(labels, np.int64)
+
+
+def _is_header(row: list[str]) -> bool:
+    return not any(_is_number(cell) for cell in row[:_COUNT])
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _parse(row: list[str], where: str) -> tuple[list[float], int]:
+    if len(row) <= _COUNT:
+        raise InputError(
+            f'{where}: {len(row)} columns; {_COUNT} blendshapes and a label are needed'
+        )
+    try:
+        values = [float(cell) for cell in row[:_COUNT]]
+    except ValueError as error:
+        raise InputError(f'{where}: {error}; every score is a number') from error
+    label = row[_COUNT]
+    if not _is_number(label) or float(label) not in range(len(LABELS)):
+        raise InputError(f'{where}: label {label!r}; use 0 happy, 1 unknown or 2 sad')
+    if not all(0.0 <= value <= 1.0 for value in values):
+        raise InputError(f'{where}: a score lies outside 0 to 1, or is no number')
+    return values, int(float(label))
+
+
+def classification_report(truth: Labels, predicted: Labels) -> dict[str, Any]:
+    """Return accuracy, macro-F1, recall per label and the confusion matrix (rows are the truth).
+
+    A label that neither occurs nor is predicted is left out of macro-F1, as scikit-learn does;
+    its recall is null.
+    """
+    size = len(LABELS)
+    matrix = np.zeros((size, size), np.int64)
+    np.add.at(matrix, (truth, predicted), 1)
+    hits = np.diag(matrix).astype(float)
+    actual, claimed = matrix.sum(axis=1), matrix.sum(axis=0)
+    seen = (actual + claimed) > 0
+    f1 = 2 * hits[seen] / (actual + claimed)[seen]
+    return {
+        'accuracy': float(hits.sum() / max(len(truth), 1)),
+        'macro_f1': float(f1.mean()) if seen.any() else 0.0,
+        'recall': {
+            label: float(hits[k] / actual[k]) if actual[k] else None
+            for k, label in enumerate(LABELS)
+        },
+        'confusion_matrix': matrix.tolist(),
+        'n': len(truth),
+    }
+
+
+def evaluate_stills(
+    scores: FloatArray, labels: Labels, classifier: EmotionClassifier | None = None
+) -> dict[str, Any]:
+    """Classify each row as a still face and compare.
+
+    :param scores: float32 (N, 52).
+    :param labels: int64 (N,), numbers of ``LABELS``.
+    :param classifier: None takes the shipped one.
+    :returns: see :func:`classification_report`, and the model's name.
+    """
+    classifier = classifier or EmotionClassifier.load()
+    order = [LABELS.index(label) for label in classifier.labels]
+    predicted = [
+        order[int(np.argmax(classifier.classify_still(row)))]
+        for row in tqdm(scores, unit='face', disable=None, leave=False)
+    ]
+    return {
+        **classification_report(labels, np.array(predicted, np.int64)),
+        'model': classifier.title,
+    }
 
 
 @click.command()

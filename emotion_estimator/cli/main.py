@@ -6,18 +6,45 @@ import importlib
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
-from emotion_estimator.bags.needs import need_rosbags
-from emotion_estimator.cli.lazy import LazyVerbs
+from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.version import __version__
+
+
+class LazyVerbs(click.Group):
+    """Lists its verbs without importing what they need, which may not be installed."""
+
+    #: Each verb, where it is, and what the list of verbs says of it.
+    verbs: ClassVar[Mapping[str, tuple[str, str]]]
+
+    @abstractmethod
+    def load(self, name: str, where: str) -> click.Command:
+        """Import a verb."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs' names in the order of the table."""
+        return list(self.verbs)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table."""
+        with formatter.section('Commands'):
+            formatter.write_dl([(name, says) for name, (_, says) in self.verbs.items()])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return a verb, imported now, or one that was added; None for a name that is none."""
+        if name in self.verbs:
+            return self.load(name, self.verbs[name][0])
+        return super().get_command(ctx, name)
+
 
 BAD_INPUT = 2
 # As the shell has it for a program that a signal ended.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from emotion_estimator.model_card import ModelCard, models_dir
-from emotion_estimator.perception.landmarks.model_store import (
+from emotion_estimator.perception.landmarks.face_landmarker import (
     FACE_LANDMARKER_SHA256,
     FACE_LANDMARKER_URL,
     face_landmarker_path,

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from emotion_estimator.bags.needs import need_rosbags
+from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.errors import InputError
 from emotion_estimator.settings import CameraSettings
 from emotion_estimator.sources.open_source import open_source
@@ -87,8 +87,8 @@ def record(
     at 1 s, so that recording them again gives the same bag. Ctrl-C ends it; the bag is whole.
     """
     need_rosbags()
-    from emotion_estimator.bags.bag_writer import BagWriter
-    from emotion_estimator.bags.recording import record, until_interrupted
+    from emotion_estimator.bags.recorder import record, until_interrupted
+    from emotion_estimator.bags.writer import BagWriter
 
     with until_interrupted() as stop, BagWriter(folder, storage, compression) as writer:
         frames = open_source(source, fps=fps, duration=duration or _STILL)

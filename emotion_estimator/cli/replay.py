@@ -11,13 +11,12 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from emotion_estimator.bags.bag_reader import ImageBag
-from emotion_estimator.engine import on_dask, on_processes
+from emotion_estimator.bags.reader import ImageBag
 from emotion_estimator.errors import EmotionEstimatorError, InputError
-from emotion_estimator.parameter_file import load_parameters
 from emotion_estimator.replay.job import JobSummary, ReplayJob, run_job
 from emotion_estimator.replay.run import ReplayedFrame
-from emotion_estimator.settings import EstimatorSettings
+from emotion_estimator.settings import EstimatorSettings, load_parameters
+from emotion_estimator.worker_pool import on_dask, on_processes
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)

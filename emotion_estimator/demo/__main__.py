@@ -11,15 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from emotion_estimator.demo.filming import Filming
-from emotion_estimator.demo.launching import (
+from emotion_estimator.demo.film import Filming, Recorder
+from emotion_estimator.demo.processes import ProcessSet
+from emotion_estimator.demo.programs import (
     DemoSettings,
     choose_domain,
     find_prefix,
     ros_environment,
 )
-from emotion_estimator.demo.processes import ProcessSet
-from emotion_estimator.demo.recording import Recorder
 from emotion_estimator.demo.run import (
     Interrupted,
     Robot,
@@ -28,8 +27,7 @@ from emotion_estimator.demo.run import (
     stop_requests,
 )
 from emotion_estimator.demo.state import Course, DemoState
-from emotion_estimator.demo.summary import summarize
-from emotion_estimator.demo.timeline import draw_timeline
+from emotion_estimator.demo.summary import draw_timeline, summarize
 from emotion_estimator.demo.view import LiveView, PlainView
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.resources import resource_dir

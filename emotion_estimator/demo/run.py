@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from emotion_estimator.demo.launching import DemoSettings, node_command, parameters
 from emotion_estimator.demo.processes import ChildProcess, ProcessSet
+from emotion_estimator.demo.programs import DemoSettings, node_command, parameters
 from emotion_estimator.demo.state import DemoState
 from emotion_estimator.demo.view import View
 from emotion_estimator.errors import EmotionEstimatorError

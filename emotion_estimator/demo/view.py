@@ -5,12 +5,155 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Protocol
 
-from rich.console import Console
+import cv2
+import numpy as np
+from rich.bar import Bar
+from rich.color import Color
+from rich.console import Console, Group, RenderableType
+from rich.layout import Layout
 from rich.live import Live
+from rich.panel import Panel
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
 
-from emotion_estimator.demo.screen import latencies, rate, screen
-from emotion_estimator.demo.state import Moment
+from emotion_estimator.annotation import label_colour
+from emotion_estimator.demo.state import Moment, Shot
 from emotion_estimator.dialogue.action import DialogueAction
+from emotion_estimator.emotion import NONE, Roi
+from emotion_estimator.frame import RgbImage
+
+
+def rate(moment: Moment) -> float:
+    """Return readings per second over the recent ones."""
+    if len(moment.recent) < 2:
+        return 0.0
+    span = moment.recent[-1].stamp - moment.recent[0].stamp
+    return (len(moment.recent) - 1) / span if span > 0 else 0.0
+
+
+def latencies(moment: Moment) -> tuple[float, float]:
+    """Return the percentiles 50 and 95 of the recent latencies in milliseconds."""
+    if not moment.recent:
+        return 0.0, 0.0
+    p50, p95 = np.percentile([1e3 * reading.latency for reading in moment.recent], (50, 95))
+    return float(p50), float(p95)
+
+
+def _css(label: str) -> str:
+    return 'rgb({},{},{})'.format(*label_colour(label))
+
+
+def thumbnail(shot: Shot, roi: Roi | None, columns: int, rows: int) -> Text:
+    """Return an image as half-block characters, two pixels each.
+
+    :param roi: what to show with some of its surroundings; None shows the whole image.
+    :param columns: greatest width in characters, at least 1; pixels come out about square.
+    :param rows: greatest height in characters, at least 1.
+    """
+    image = _around(shot.image, roi)
+    height, width = image.shape[:2]
+    scale = min(columns / width, 2 * rows / height)
+    size = max(1, int(width * scale)), max(2, 2 * int(height * scale / 2))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    text = Text(no_wrap=True, end='')
+    for y in range(0, size[1], 2):
+        for above, below in zip(small[y].tolist(), small[y + 1].tolist()):
+            style = Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below))
+            text.append('\N{UPPER HALF BLOCK}', style)
+        text.append('\n')
+    return text
+
+
+def _around(image: RgbImage, roi: Roi | None) -> RgbImage:
+    if roi is None or roi.area == 0:
+        return image
+    x, y = roi.x + roi.width // 2, roi.y + roi.height // 2
+    half = round(0.75 * max(roi.width, roi.height))
+    cut = image[max(0, y - half) : y + half, max(0, x - half) : x + half]
+    return cut if cut.size else image
+
+
+def screen(moment: Moment, title: str, columns: int, rows: int) -> RenderableType:
+    """Return the whole screen.
+
+    :param columns: of the terminal.
+    :param rows: of the terminal.
+    """
+    picture_rows = max(4, min(22, rows - 12))
+    picture_columns = max(8, min(48, columns // 2 - 4))
+    layout = Layout()
+    layout.split_column(Layout(name='above', size=picture_rows + 2), Layout(_dialogue(moment)))
+    layout['above'].split_row(
+        Layout(_picture(moment, picture_columns, picture_rows), size=picture_columns + 4),
+        Layout(Panel(Group(_label(moment), _bars(moment), _numbers(moment)), title=title)),
+    )
+    return layout
+
+
+def _picture(moment: Moment, columns: int, rows: int) -> Panel:
+    colour = _css(moment.label)
+    if moment.shot is None:
+        return Panel(Text('waiting for the first image', style='dim'), border_style=colour)
+    roi = moment.recent[-1].roi if moment.recent else None
+    return Panel(thumbnail(moment.shot, roi, columns, rows), border_style=colour)
+
+
+def _label(moment: Moment) -> Text:
+    label = 'nobody there' if moment.label == NONE else moment.label
+    text = Text(f' {label} ', style=f'bold black on {_css(moment.label)}')
+    if moment.recent and moment.label != NONE:
+        text.append(f'  {moment.recent[-1].confidence:.2f}', style='not bold default on default')
+    if moment.truth:
+        text.append('   truth ', style='not bold default on default')
+        text.append(f' {moment.truth} ', style=f'not bold black on {_css(moment.truth)}')
+    text.append('\n')
+    return text
+
+
+def _bars(moment: Moment) -> Table:
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(width=8)
+    table.add_column(ratio=1)
+    table.add_column(width=4, justify='right')
+    seen = next((r.probabilities for r in reversed(moment.recent) if r.probabilities), {})
+    now = moment.recent[-1].probabilities if moment.recent else {}
+    for label in seen:
+        value = now.get(label, 0.0)
+        table.add_row(label, Bar(1.0, 0.0, value, color=_css(label)), f'{value:.2f}')
+    return table
+
+
+def _numbers(moment: Moment) -> Table:
+    p50, p95 = latencies(moment)
+    estimator, camera = moment.health.get('estimator', {}), moment.health.get('camera', {})
+    table = Table.grid(padding=(0, 2))
+    table.add_row('', '')
+    table.add_row('frames', f'{moment.received}   {rate(moment):.1f} per second')
+    table.add_row('latency', f'p50 {p50:.1f} ms   p95 {p95:.1f} ms')
+    table.add_row('dropped', estimator.get('frames_dropped', '-'))
+    table.add_row('landmarks', estimator.get('landmark_source', '-'))
+    for values in (camera, estimator):
+        problem = values.get('last_error', '')
+        if problem:
+            table.add_row('problem', Text(problem, style='bold red'))
+    return table
+
+
+def _dialogue(moment: Moment) -> Panel:
+    table = Table.grid(padding=(0, 2))
+    now = moment.recent[-1].stamp if moment.recent else 0.0
+    for action in reversed(moment.actions):
+        words = Text(action.utterance or '(no words)', style='bold' if action.utterance else 'dim')
+        words.append(f'  {action.reason}', style='not bold dim')
+        table.add_row(
+            Text(f'{max(0.0, now - action.stamp):5.1f} s ago', style='dim'),
+            Text(action.action, style=_css(action.emotion)),
+            words,
+        )
+    if not moment.actions:
+        table.add_row(Text('the robot has not decided anything yet', style='dim'))
+    return Panel(table, title='dialogue')
 
 
 class View(Protocol):

@@ -3,15 +3,175 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from emotion_estimator.dialogue.action import DialogueAction
-from emotion_estimator.dialogue.context_words import summary
 from emotion_estimator.dialogue.debounce import DebouncedEmotion, EmotionChange
-from emotion_estimator.dialogue.shares import LabelShares
-from emotion_estimator.dialogue.vote import number, vote_of
+from emotion_estimator.dialogue.evidence import TOLERANCE
+from emotion_estimator.dialogue.observation import number, vote_of
 from emotion_estimator.emotion import NONE, FaceEmotion
+
+#: Length of a bin in seconds; a window begins at a bin.
+_BIN = 0.5
+
+#: Labels in an answer; models have three to eight.
+_MOST = 8
+
+
+@dataclass
+class _Bin:
+    begin: float
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+
+class LabelShares:
+    """Seconds by label in bins on the stamps' own grid, so that the message rate does not matter.
+
+    >>> shares = LabelShares(60.0)
+    >>> shares.add('sad', 100.0, 103.0)
+    >>> shares.add('happy', 103.0, 104.0)
+    >>> shares.shares(10.0, 104.0)
+    {'sad': 0.75, 'happy': 0.25}
+    >>> shares.seconds(10.0, 104.0)
+    4.0
+    """
+
+    def __init__(self, length: float) -> None:
+        """:param length: seconds that are remembered."""
+        self._length = length
+        self._bins: deque[_Bin] = deque()
+
+    def clear(self) -> None:
+        """Forget everything: time went backwards."""
+        self._bins.clear()
+
+    def add(self, label: str, begin: float, end: float) -> None:
+        """Note that ``label`` was seen from stamp ``begin`` to ``end``; in the stamps' order."""
+        begin = max(begin, end - self._length)
+        while begin < end:
+            start = math.floor(begin / _BIN) * _BIN
+            if not self._bins or self._bins[-1].begin < start:
+                self._bins.append(_Bin(start))
+            until = min(end, start + _BIN)
+            if until <= begin:
+                break  # Stamps so great that a float no longer tells them apart.
+            self._bins[-1].seconds[label] += until - begin
+            begin = until
+        while self._bins and self._bins[0].begin < end - self._length - _BIN:
+            self._bins.popleft()
+
+    def _sums(self, window: float, now: float) -> dict[str, float]:
+        sums: defaultdict[str, float] = defaultdict(float)
+        for part in self._bins:
+            if part.begin >= now - window - TOLERANCE:
+                for label, seconds in part.seconds.items():
+                    sums[label] += seconds
+        return sums
+
+    def seconds(self, window: float, now: float) -> float:
+        """Return how many of the last ``window`` seconds before stamp ``now`` were observed."""
+        return round(sum(self._sums(window, now).values(), 0.0), 1)
+
+    def shares(self, window: float, now: float) -> dict[str, float]:
+        """Return each label's share (0 to 1, sum 1) of what was observed, the greatest first."""
+        sums = self._sums(window, now)
+        total = sum(sums.values())
+        # Rounded first: of equals, the order is that of the labels and not of a float's last digit.
+        parts = {label: round(part / total, 2) for label, part in sums.items()}
+        ranked = sorted(parts.items(), key=lambda item: (-item[1], item[0]))
+        return dict(ranked[:_MOST])
+
+
+#: How a face looks, for labels that are no adjectives.
+_ADJECTIVES = {
+    'unknown': 'neutral or hard to read',
+    'disgust': 'disgusted',
+    'fear': 'afraid',
+    'surprise': 'surprised',
+}
+
+#: Seconds after which an estimate is old.
+_OLD = 3.0
+
+
+def summary(told: Mapping[str, Any]) -> str:
+    """Return sentences for a prompt.
+
+    :param told: the other fields of ``EmotionalCourse.describe``.
+    """
+    return ' '.join(
+        sentence
+        for sentence in (
+            _now(told),
+            _past(told['last_60_s']),
+            _turn(told['changes']),
+            'The person is speaking.' if told['presence']['speaking'] else '',
+            _conversation(told['conversation']),
+            _action(told['actions']),
+        )
+        if sentence
+    )
+
+
+def _now(told: Mapping[str, Any]) -> str:
+    if told['age'] is None:
+        return 'No face has been looked for yet.'
+    if told['age'] > _OLD:
+        return f'There has been no estimate for {told["age"]:.0f} s.'
+    presence, emotion = told['presence'], told['emotion']
+    if not presence['present']:
+        return f'Nobody has been in view for {presence["seconds"]:.0f} s.'
+    there = f'A person has been in view for {presence["seconds"]:.0f} s'
+    if emotion['label'] == NONE:
+        return f'{there}; the expression is not clear yet.'
+    return (
+        f'{there}; the expression looks {_adjective(emotion["label"])}, for '
+        f'{emotion["seconds"]:.0f} s now (confidence {emotion["confidence"]:.2f}).'
+    )
+
+
+def _adjective(label: str) -> str:
+    return _ADJECTIVES.get(label, label)
+
+
+def _past(window: Mapping[str, Any]) -> str:
+    if not window['shares']:
+        return ''
+    parts = (
+        f'{"nobody in view" if label == NONE else label} {100 * share:.0f} %'
+        for label, share in window['shares'].items()
+    )
+    return f'Of the last {window["observed"]:.0f} s: {", ".join(parts)}.'
+
+
+def _turn(changes: list[Mapping[str, Any]]) -> str:
+    between = [change for change in changes if NONE not in (change['from'], change['to'])]
+    if not between:
+        return ''
+    last = between[-1]
+    return (
+        f'{last["seconds_ago"]:.0f} s ago the expression turned from {last["from"]} to '
+        f'{last["to"]}.'
+    )
+
+
+def _conversation(state: Mapping[str, str]) -> str:
+    return (
+        f'The conversation is {state["mode"]}; topic: {state["topic"]}; '
+        f'approach: {state["approach"]}.'
+    )
+
+
+def _action(actions: list[Mapping[str, Any]]) -> str:
+    if not actions:
+        return ''
+    last = actions[-1]
+    said = f', saying "{last["said"]}"' if last['said'] else ', saying nothing'
+    return f'Last action, {last["seconds_ago"]:.0f} s ago: {last["action"]}{said}.'
+
 
 #: Counted up when a field changes its meaning or goes; new ones may come at any time.
 VERSION = 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emotion_estimator import fields
+from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.errors import InputError
 
@@ -79,7 +79,7 @@ class ConversationFile:
             if wanted in (topic_id.casefold(), topic.name.casefold()):
                 return topic_id
         raise InputError(
-            f'there is no topic {fields.describe(name)}; known are {", ".join(self.topics)}'
+            f'there is no topic {strict_yaml.describe(name)}; known are {", ".join(self.topics)}'
         )
 
 
@@ -90,7 +90,7 @@ def load_conversation(path: Path) -> ConversationFile:
     :raises InputError: unreadable, not YAML, or a field is unknown, missing or out of range; the
         text names file, topic and field.
     """
-    return parse_conversation(fields.read_yaml(path), str(path))
+    return parse_conversation(strict_yaml.read_yaml(path), str(path))
 
 
 def parse_conversation(raw: object, origin: str) -> ConversationFile:
@@ -100,12 +100,12 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
     :param origin: what to call it in errors.
     :raises InputError: see :func:`load_conversation`.
     """
-    table = fields.Table(raw, origin)
-    approaches = table.take('approaches', fields.names, default=('neutral',))
-    language = table.take('language', fields.text, default='en')
-    say = table.take('say', fields.flag, default=True)
+    table = strict_yaml.Table(raw, origin)
+    approaches = table.take('approaches', strict_yaml.names, default=('neutral',))
+    language = table.take('language', strict_yaml.text, default='en')
+    say = table.take('say', strict_yaml.flag, default=True)
     topics = table.take('topics', _mapping(lambda v, w: _topic(v, w, approaches), 'topic'))
-    known = fields.choice(tuple(topics))
+    known = strict_yaml.choice(tuple(topics))
     start = table.take('start', known, default=next(iter(topics)))
     fallback = table.take('fallback', known, default=None)
     kinds = (*ACTIONS, *KINDS)
@@ -116,7 +116,7 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
     for kind in lines:
         if kind not in kinds:
             raise InputError(
-                f'{origin}: lines: {fields.describe(kind)} is no known kind of line; '
+                f'{origin}: lines: {strict_yaml.describe(kind)} is no known kind of line; '
                 f'known are {", ".join(kinds)}'
             )
     for topic_id, topic in topics.items():
@@ -125,20 +125,20 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
                 if other is not None and other not in topics:
                     raise InputError(
                         f'{origin}: topic {topic_id!r}: {field} must name topics of this file '
-                        f'({", ".join(topics)}), not {fields.describe(other)}'
+                        f'({", ".join(topics)}), not {strict_yaml.describe(other)}'
                     )
     return ConversationFile(
         language, say, approaches, topics, start, fallback, lines, origin
     )  # fmt: skip
 
 
-def _mapping(read: Callable[[object, str], Any], called: str = '') -> fields.Reader[dict[str, Any]]:
+def _mapping(read: Callable[[object, str], Any], called: str = '') -> strict_yaml.Reader[dict[str, Any]]:
     def reader(value: object, where: str) -> dict[str, Any]:
         if not isinstance(value, dict) or (called and not value):
-            raise InputError(f'{where} must be a mapping by name, not {fields.describe(value)}')
+            raise InputError(f'{where} must be a mapping by name, not {strict_yaml.describe(value)}')
         found: dict[str, Any] = {}
         for key, item in value.items():
-            name = fields.text(key, f'{where}: name')
+            name = strict_yaml.text(key, f'{where}: name')
             if name in found:
                 raise InputError(f'{where}: {name!r} stands there twice; rename one')
             inner = f'{where.rpartition(": ")[0]}: {called} {name!r}' if called else None
@@ -149,24 +149,24 @@ def _mapping(read: Callable[[object, str], Any], called: str = '') -> fields.Rea
 
 
 def _topic(value: object, where: str, approaches: tuple[str, ...]) -> Topic:
-    table = fields.Table(value, where)
+    table = strict_yaml.Table(value, where)
 
     def pool(value: object, where: str) -> Pool:
         return _pool(value, where, approaches, ('topic', 'previous'))
 
     topic = Topic(
-        name=table.take('name', fields.text),
+        name=table.take('name', strict_yaml.text),
         openings=table.take('openings', pool, default={}),
         follow_ups=table.take('follow_ups', pool, default={}),
         leads_to=table.take('leads_to', _ids, default=()),
-        fallback=table.take('fallback', fields.text, default=None),
+        fallback=table.take('fallback', strict_yaml.text, default=None),
     )
     table.finish()
     return topic
 
 
 def _ids(value: object, where: str) -> tuple[str, ...]:
-    return () if value == [] else fields.names(value, where)
+    return () if value == [] else strict_yaml.names(value, where)
 
 
 def _pool(
@@ -176,18 +176,18 @@ def _pool(
     if not isinstance(value, dict):
         raise InputError(
             f'{where} must hold sentences by approach ({", ".join(approaches)}), '
-            f'not {fields.describe(value)}'
+            f'not {strict_yaml.describe(value)}'
         )
     pool: dict[str, tuple[str, ...]] = {}
     for approach, sentences in value.items():
         if approach not in approaches:
             raise InputError(
-                f'{where}: {fields.describe(approach)} is none of the approaches '
+                f'{where}: {strict_yaml.describe(approach)} is none of the approaches '
                 f'({", ".join(approaches)})'
             )
         at = f'{where}: {approach}'
         if not isinstance(sentences, list):
-            raise InputError(f'{at} must be a list of sentences, not {fields.describe(sentences)}')
+            raise InputError(f'{at} must be a list of sentences, not {strict_yaml.describe(sentences)}')
         pool[approach] = tuple(
             _sentence(item, f'{at}[{i}]', placeholders) for i, item in enumerate(sentences, 1)
         )
@@ -195,7 +195,7 @@ def _pool(
 
 
 def _sentence(value: object, where: str, placeholders: tuple[str, ...]) -> str:
-    words = fields.text(value, where)
+    words = strict_yaml.text(value, where)
     try:
         parts = [part for part in string.Formatter().parse(words) if part[1] is not None]
     except ValueError as error:
@@ -204,7 +204,7 @@ def _sentence(value: object, where: str, placeholders: tuple[str, ...]) -> str:
         if name not in placeholders or spec or conversion:
             known = ', '.join(f'{{{each}}}' for each in placeholders)
             raise InputError(
-                f'{where} has {fields.describe(name)} in braces; plain {known} are known'
+                f'{where} has {strict_yaml.describe(name)} in braces; plain {known} are known'
             )
     if {'opening', 'follow_up'} <= {name for _, name, _, _ in parts}:
         raise InputError(f'{where} has {{opening}} and {{follow_up}}; a line takes one of them')

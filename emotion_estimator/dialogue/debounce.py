@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emotion_estimator.dialogue.vote import Vote, number, vote_of
-from emotion_estimator.dialogue.window import TOLERANCE
+from emotion_estimator.dialogue.evidence import TOLERANCE
+from emotion_estimator.dialogue.observation import Vote, number, vote_of
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
 

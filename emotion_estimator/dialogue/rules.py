@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from emotion_estimator import fields
+from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.emotion import LABELS, NONE
 from emotion_estimator.errors import InputError
@@ -107,7 +107,7 @@ def load_rules(path: Path) -> PolicyRules:
     :raises InputError: unreadable, not YAML, or a field is unknown, missing or out of range; the
         text names file, rule and field.
     """
-    return parse_rules(fields.read_yaml(path), str(path))
+    return parse_rules(strict_yaml.read_yaml(path), str(path))
 
 
 def parse_rules(raw: object, origin: str) -> PolicyRules:
@@ -117,8 +117,8 @@ def parse_rules(raw: object, origin: str) -> PolicyRules:
     :param origin: what to call it in errors.
     :raises InputError: see :func:`load_rules`.
     """
-    table = fields.Table(raw, origin)
-    emotions = (*EMOTIONS, *table.take('labels', fields.names, default=()))
+    table = strict_yaml.Table(raw, origin)
+    emotions = (*EMOTIONS, *table.take('labels', strict_yaml.names, default=()))
     rules = {'rules': partial(_rules, emotions=emotions)}
     given = _take(table, {**_POLICY_FIELDS, **rules}, PolicyRules)
     table.finish()
@@ -139,8 +139,8 @@ def _rule(value: object, where: str, emotions: tuple[str, ...]) -> Rule:
     name = value.get('name') if isinstance(value, dict) else None
     if isinstance(name, str) and name.strip():
         where = f'{where.rpartition(": ")[0]}: rule {name!r}'
-    table = fields.Table(value, where)
-    readers = {**_RULE_FIELDS, 'emotion': fields.choices(emotions)}
+    table = strict_yaml.Table(value, where)
+    readers = {**_RULE_FIELDS, 'emotion': strict_yaml.choices(emotions)}
     rule = Rule(**_take(table, readers, Rule))
     table.finish()
     given = frozenset(value) if isinstance(value, dict) else frozenset()
@@ -161,7 +161,7 @@ def _rule(value: object, where: str, emotions: tuple[str, ...]) -> Rule:
     return rule
 
 
-def _take(table: fields.Table, readers: dict[str, Callable[[object, str], Any]], kind: Any) -> Any:
+def _take(table: strict_yaml.Table, readers: dict[str, Callable[[object, str], Any]], kind: Any) -> Any:
     """Return checked fields by name; what is absent has the default of ``kind``, if any."""
     defaults = {field.name: field.default for field in fields_of(kind)}
     needed = ('name', 'emotion', 'action', 'rules')
@@ -172,30 +172,30 @@ def _take(table: fields.Table, readers: dict[str, Callable[[object, str], Any]],
 
 
 _POLICY_FIELDS: dict[str, Callable[[object, str], Any]] = {
-    'min_gap': fields.number(0, 3600),
-    'max_step': fields.number(0.05, 60),
-    'hold': fields.number(0.05, 60),
-    'after_speaking': fields.number(0, 3600),
-    'speaking_timeout': fields.number(0.1, 3600),
-    'lost_after': fields.number(0.05, 600),
-    'returned_for': fields.number(0.05, 600),
-    'begin': fields.choice(BEGINNINGS),
+    'min_gap': strict_yaml.number(0, 3600),
+    'max_step': strict_yaml.number(0.05, 60),
+    'hold': strict_yaml.number(0.05, 60),
+    'after_speaking': strict_yaml.number(0, 3600),
+    'speaking_timeout': strict_yaml.number(0.1, 3600),
+    'lost_after': strict_yaml.number(0.05, 600),
+    'returned_for': strict_yaml.number(0.05, 600),
+    'begin': strict_yaml.choice(BEGINNINGS),
 }
 _RULE_FIELDS: dict[str, Callable[[object, str], Any]] = {
-    'name': fields.text,
-    'emotion': fields.choices(EMOTIONS),
-    'action': fields.choice(ACTIONS),
-    'min_confidence': fields.number(0, 1),
-    'held_for': fields.number(0.05, 600),
-    'restless_for': fields.number(0.05, 600),
-    'share': fields.number(0.05, 1),
-    'release': fields.number(0, 1),
-    'repeat': fields.number(0, 86400),
-    'cooldown': fields.number(0, 86400),
-    'topics': fields.names,
-    'approaches': fields.names,
-    'while_speaking': fields.flag,
-    'topic': fields.text,
-    'approach': fields.text,
-    'priority': fields.integer,
+    'name': strict_yaml.text,
+    'emotion': strict_yaml.choices(EMOTIONS),
+    'action': strict_yaml.choice(ACTIONS),
+    'min_confidence': strict_yaml.number(0, 1),
+    'held_for': strict_yaml.number(0.05, 600),
+    'restless_for': strict_yaml.number(0.05, 600),
+    'share': strict_yaml.number(0.05, 1),
+    'release': strict_yaml.number(0, 1),
+    'repeat': strict_yaml.number(0, 86400),
+    'cooldown': strict_yaml.number(0, 86400),
+    'topics': strict_yaml.names,
+    'approaches': strict_yaml.names,
+    'while_speaking': strict_yaml.flag,
+    'topic': strict_yaml.text,
+    'approach': strict_yaml.text,
+    'priority': strict_yaml.integer,
 }

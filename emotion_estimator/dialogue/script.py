@@ -1,4 +1,4 @@
-"""Scripts: what a face shows over time, and what the robot should do about it."""
+"""Scripts: what a face shows over time, what the robot should do about it, and whether it did."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_estimator import fields
-from emotion_estimator.dialogue.action import ACTIONS
-from emotion_estimator.dialogue.simulator import Moment
+from emotion_estimator import strict_yaml
+from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
+from emotion_estimator.dialogue.simulator import Event, Moment
 from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 
@@ -31,7 +31,7 @@ SERVICES: tuple[str, ...] = ('start', 'pause', 'resume', 'end')
 ROUNDING = 1e-9
 
 _ROI = Roi(0, 0, 100, 100)
-_seconds = fields.number(0, 86400)
+_seconds = strict_yaml.number(0, 86400)
 
 
 @dataclass(frozen=True)
@@ -140,11 +140,11 @@ def load_script(path: Path) -> Script:
     :raises InputError: the file is unreadable, or a field is unknown, missing or out of range; the
         text names file, step and field.
     """
-    table = fields.Table(fields.read_yaml(path), str(path))
+    table = strict_yaml.Table(strict_yaml.read_yaml(path), str(path))
     script = Script(
         origin=str(path),
-        about=table.take('about', fields.text, default=''),
-        rate=table.take('rate', fields.number(0.1, 1000), default=Script.rate),
+        about=table.take('about', strict_yaml.text, default=''),
+        rate=table.take('rate', strict_yaml.number(0.1, 1000), default=Script.rate),
         policy=table.take('policy', _beside(path), default=None),
         conversation=table.take('conversation', _beside(path), default=None),
         steps=table.take('steps', _steps),
@@ -153,14 +153,14 @@ def load_script(path: Path) -> Script:
     return script
 
 
-def _beside(path: Path) -> fields.Reader[Path]:
+def _beside(path: Path) -> strict_yaml.Reader[Path]:
     """Make a reader of paths that are relative to the script's folder."""
-    return lambda value, where: path.parent / fields.text(value, where)
+    return lambda value, where: path.parent / strict_yaml.text(value, where)
 
 
 def _steps(value: object, where: str) -> tuple[Step, ...]:
     if not isinstance(value, list) or not value:
-        raise InputError(f'{where} must be a list of steps, not {fields.describe(value)}')
+        raise InputError(f'{where} must be a list of steps, not {strict_yaml.describe(value)}')
     steps: list[Step] = []
     for number, raw in enumerate(value, start=1):
         place = f'{where.rpartition(": ")[0]}: step {number}'
@@ -169,16 +169,16 @@ def _steps(value: object, where: str) -> tuple[Step, ...]:
 
 
 def _step(raw: object, where: str, begin: float) -> Step:
-    table = fields.Table(raw, where)
-    shows = table.take('shows', fields.choice(SHOWN))
-    lasts = table.take('for', fields.number(0.001, 86400))
+    table = strict_yaml.Table(raw, where)
+    shows = table.take('shows', strict_yaml.choice(SHOWN))
+    lasts = table.take('for', strict_yaml.number(0.001, 86400))
     step = Step(
         shows, begin, begin + lasts,
-        confidence=table.take('confidence', fields.number(0, 1), default=Step.confidence),
-        face=table.take('face', fields.text, default=Step.face),
-        speaking=table.take('speaking', fields.flag, default=False),
-        ask=table.take('ask', fields.choice(SERVICES), default=''),
-        choose_topic=table.take('choose_topic', fields.text, default=''),
+        confidence=table.take('confidence', strict_yaml.number(0, 1), default=Step.confidence),
+        face=table.take('face', strict_yaml.text, default=Step.face),
+        speaking=table.take('speaking', strict_yaml.flag, default=False),
+        ask=table.take('ask', strict_yaml.choice(SERVICES), default=''),
+        choose_topic=table.take('choose_topic', strict_yaml.text, default=''),
         expect=table.take('expect', _expected(lasts), default=None),
     )  # fmt: skip
     table.finish()
@@ -187,7 +187,7 @@ def _step(raw: object, where: str, begin: float) -> Step:
     return step
 
 
-def _expected(lasts: float) -> fields.Reader[tuple[ExpectedAction, ...]]:
+def _expected(lasts: float) -> strict_yaml.Reader[tuple[ExpectedAction, ...]]:
     """Make a reader of what is expected of a step of ``lasts`` seconds: a list, or ``nothing``."""
 
     def reader(value: object, where: str) -> tuple[ExpectedAction, ...]:
@@ -196,7 +196,7 @@ def _expected(lasts: float) -> fields.Reader[tuple[ExpectedAction, ...]]:
         if not isinstance(value, list) or not value:
             raise InputError(
                 f'{where} must be a list of actions or the word nothing, '
-                f'not {fields.describe(value)}'
+                f'not {strict_yaml.describe(value)}'
             )
         return tuple(_action(raw, f'{where}, entry {n}', lasts) for n, raw in enumerate(value, 1))
 
@@ -204,13 +204,13 @@ def _expected(lasts: float) -> fields.Reader[tuple[ExpectedAction, ...]]:
 
 
 def _action(raw: object, where: str, lasts: float) -> ExpectedAction:
-    table = fields.Table(raw, where)
+    table = strict_yaml.Table(raw, where)
     expected = ExpectedAction(
-        action=table.take('action', fields.choice(ACTIONS)),
+        action=table.take('action', strict_yaml.choice(ACTIONS)),
         begin=table.take('from', _seconds, default=0.0),
         end=table.take('to', _seconds, default=lasts),
         **{
-            name: table.take(name, fields.text, default=None)
+            name: table.take(name, strict_yaml.text, default=None)
             for name in ('rule', 'topic', 'approach', 'says')
         },
     )
@@ -221,3 +221,86 @@ def _action(raw: object, where: str, lasts: float) -> ExpectedAction:
             f'lasts {lasts:g} s; correct from or to'
         )
     return expected
+
+
+class Verdict:
+    """Compares what happens with what a script expects, as it happens.
+
+    Within a step the expected actions come in their order, and no others.
+    """
+
+    def __init__(self, script: Script) -> None:
+        """:param script: whose steps count."""
+        self._script = script
+        self._step = 0
+        self._met = 0
+        #: One line for each expectation that is not met, so far.
+        self.failures: list[str] = []
+
+    def __call__(self, event: Event) -> bool | None:
+        """Take an event in the order of stamps; return whether it was as expected.
+
+        :return: None where nothing is expected of it.
+        """
+        self._advance(event.stamp)
+        if event.refused:
+            self._fail(f'refused at {event.stamp:.2f} s: {event.refused}')
+            return False
+        expected = self._script.steps[self._step].expect
+        if event.action is None or expected is None:
+            return None
+        wanted = expected[self._met] if self._met < len(expected) else None
+        if wanted is not None and not self._differs(event.action, wanted):
+            self._met += 1
+            return True
+        instead = f'where {self._name(wanted)} is expected' if wanted else 'which is not expected'
+        differs = f' ({self._differs(event.action, wanted)})' if wanted else ''
+        self._fail(f'{self._got(event.action)} {instead}{differs}')
+        return False
+
+    def finish(self) -> list[str]:
+        """Return one line for each expectation that was not met; none is good."""
+        self._advance(float('inf'))
+        return self.failures
+
+    def _advance(self, stamp: float) -> None:
+        """Go to the step that ``stamp`` lies in, and note what did not come in those before."""
+        steps = self._script.steps
+        while stamp >= steps[self._step].end - ROUNDING:
+            for missing in (steps[self._step].expect or ())[self._met :]:
+                self._fail(f'{self._name(missing)} did not come')
+            self._met = len(steps[self._step].expect or ())
+            if self._step == len(steps) - 1:
+                return
+            self._step += 1
+            self._met = 0
+
+    def _differs(self, action: DialogueAction, expected: ExpectedAction) -> str:
+        """Name the first thing in which an action is not as expected; empty where none is."""
+        since = action.stamp - self._script.steps[self._step].begin
+        if action.action != expected.action:
+            return f'action {action.action}, not {expected.action}'
+        if not expected.begin - ROUNDING <= since <= expected.end + ROUNDING:
+            return f'{since:.2f} s after the step began'
+        for name in ('rule', 'topic', 'approach'):
+            wanted, got = getattr(expected, name), getattr(action, name)
+            if wanted is not None and wanted != got:
+                return f'{name} {got!r}, not {wanted!r}'
+        if expected.says is not None and expected.says not in action.utterance:
+            return f'it says {action.utterance!r}, without {expected.says!r}'
+        return ''
+
+    def _name(self, expected: ExpectedAction) -> str:
+        begin = self._script.steps[self._step].begin
+        span = f'{begin + expected.begin:.2f} to {begin + expected.end:.2f} s'
+        return f'{expected.action} from {span}'
+
+    def _got(self, action: DialogueAction) -> str:
+        return f'{action.action} at {action.stamp:.2f} s (rule {action.rule!r})'
+
+    def _fail(self, what: str) -> None:
+        step = self._script.steps[self._step]
+        self.failures.append(
+            f'{self._script.origin}: step {self._step + 1} ({step.shows} from {step.begin:.2f} s): '
+            f'{what}'
+        )

@@ -22,13 +22,13 @@ from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
-from emotion_estimator.bags.needs import need_rosbags
+from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.msg import Emotion
 from emotion_estimator.nodes import qos
 
 if TYPE_CHECKING:
-    from emotion_estimator.bags.bag_reader import ImageBag, StampedImage
+    from emotion_estimator.bags.reader import ImageBag, StampedImage
 
 #: Seconds between two looks for listeners.
 POLL = 0.02
@@ -138,8 +138,8 @@ def _command(
     ROS arguments follow after --ros-args.
     """
     need_rosbags()
-    from emotion_estimator.bags.bag_reader import open_bag
     from emotion_estimator.bags.player import play, rounds
+    from emotion_estimator.bags.reader import open_bag
 
     with open_bag(bag, topic) as opened:
         node = BagPlayerNode(opened, lockstep=lockstep)

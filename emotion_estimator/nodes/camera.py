@@ -21,7 +21,7 @@ from emotion_estimator.nodes.lifecycle import ManagedNode, until_shutdown
 from emotion_estimator.nodes.running import run
 from emotion_estimator.settings import CameraSettings
 from emotion_estimator.sources.capture import Capture
-from emotion_estimator.statistics import SlidingWindow
+from emotion_estimator.timing import SlidingWindow
 
 _ENDED = 'source ended'
 #: Seconds that frames wait for a reader of the truth once somebody reads the images.

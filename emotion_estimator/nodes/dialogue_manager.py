@@ -13,7 +13,7 @@ from std_srvs.srv import Trigger
 
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.oddity import oddity
+from emotion_estimator.dialogue.observation import oddity
 from emotion_estimator.errors import InputError
 from emotion_estimator.msg import DialogueAction as DialogueActionMsg
 from emotion_estimator.msg import Emotion
@@ -22,11 +22,10 @@ from emotion_estimator.nodes.conversion import action_message, face_from_message
 from emotion_estimator.nodes.diagnostics import Health
 from emotion_estimator.nodes.lifecycle import ManagedNode
 from emotion_estimator.nodes.running import run
-from emotion_estimator.rate_limit import RateLimit
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import DialogueSettings
 from emotion_estimator.srv import ChooseTopic
-from emotion_estimator.statistics import Silence
+from emotion_estimator.timing import RateLimit, Silence
 
 #: Contexts per second of the emotions' stamps, besides one with each action.
 _CONTEXT_RATE = 1.0

@@ -28,7 +28,7 @@ from emotion_estimator.perception.image import rgb_from_compressed
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.worker import Counts, EstimatorWorker, Picture
 from emotion_estimator.settings import EstimatorSettings
-from emotion_estimator.statistics import Silence, SlidingWindow
+from emotion_estimator.timing import Silence, SlidingWindow
 
 #: Seconds of latency beyond which the clocks of camera and node cannot be the same.
 _MOST_LATENCY = 60.0

@@ -17,11 +17,11 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 
-from emotion_estimator.backoff import Backoff
 from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
 from emotion_estimator.nodes.diagnostics import DiagnosticsPublisher, Health
 from emotion_estimator.nodes.parameters import changed_settings, declare_settings
 from emotion_estimator.settings import Settings
+from emotion_estimator.timing import Backoff
 
 SUCCESS, FAILURE, ERROR = (
     TransitionCallbackReturn.SUCCESS,

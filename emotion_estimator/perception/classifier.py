@@ -12,7 +12,7 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import EXPRESSIONS, LABELS, FloatArray
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import ModelCard, models_dir
-from emotion_estimator.tflite import open_interpreter
+from emotion_estimator.runtimes import open_interpreter
 
 #: What a classifier answers in: :data:`~emotion_estimator.emotion.LABELS`, or
 #: :data:`~emotion_estimator.emotion.EXPRESSIONS`.
@@ -84,7 +84,7 @@ class EmotionClassifier:
         """Load a classifier.
 
         :param card: its JSON card; None takes the shipped one.
-        :param runtime: TFLite runtime as in :func:`~emotion_estimator.tflite.open_interpreter`.
+        :param runtime: TFLite runtime as in :func:`~emotion_estimator.runtimes.open_interpreter`.
         :param vocabulary: of ``VOCABULARIES``; both come from the same weights.
         :raises ModelError: card, weights and code do not fit together.
         :raises InputError: there is no such vocabulary.

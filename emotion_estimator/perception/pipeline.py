@@ -12,15 +12,18 @@ from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.abstention import told
-from emotion_estimator.perception.branches import Branches
+from emotion_estimator.perception.appearance import Branches
 from emotion_estimator.perception.classifier import Answer, EmotionClassifier
-from emotion_estimator.perception.engagement import FACING_DEGREES, Engagement, turned_away
 from emotion_estimator.perception.image import check_rgb
-from emotion_estimator.perception.landmarks.landmark_source import open_first
-from emotion_estimator.perception.landmarks.landmarks import FaceLandmarks, Landmarker
-from emotion_estimator.perception.landmarks.search import find_faces
+from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarker
+from emotion_estimator.perception.landmarks.source import find_faces, open_first
 from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
-from emotion_estimator.perception.primary_face import PrimaryFace
+from emotion_estimator.perception.primary_face import (
+    FACING_DEGREES,
+    Engagement,
+    PrimaryFace,
+    turned_away,
+)
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.perception.window_classifier import WindowClassifier
 from emotion_estimator.settings import EstimatorSettings

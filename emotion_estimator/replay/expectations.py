@@ -14,20 +14,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from emotion_estimator import fields
+from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
-from emotion_estimator.replay.align import ROUNDING, laps
-from emotion_estimator.result import FrameResult
+from emotion_estimator.frame import FrameResult
+from emotion_estimator.replay.course import ROUNDING, laps
 from emotion_estimator.timeline import GAP
 
 #: Share of the frames that must have the label where nothing else is said.
 SHARE = 0.8
 
 _DAY = 86400
-_seconds = fields.number(0, _DAY)
-_share = fields.number(0.001, 1)
+_seconds = strict_yaml.number(0, _DAY)
+_share = strict_yaml.number(0.001, 1)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Expectation:
     min_share: float = SHARE
 
     def __post_init__(self) -> None:
-        fields.text(self.label, 'expectation: label')
+        strict_yaml.text(self.label, 'expectation: label')
         _check_span(self.begin, self.end, f'expectation of {self.label}')
         _share(self.min_share, f'expectation of {self.label}: share')
 
@@ -70,7 +70,7 @@ class ExpectedAction:
     end: float
 
     def __post_init__(self) -> None:
-        fields.choice(ACTIONS)(self.action, 'expected action')
+        strict_yaml.choice(ACTIONS)(self.action, 'expected action')
         _check_span(self.begin, self.end, f'expected action {self.action}')
 
     def __str__(self) -> str:
@@ -120,7 +120,7 @@ def load_expectations(path: Path) -> Expectations:
     :raises InputError: the file cannot be read, expects nothing, or a field is missing, unknown or
         out of range; names file and field.
     """
-    table = fields.Table(fields.read_yaml(path), str(path))
+    table = strict_yaml.Table(strict_yaml.read_yaml(path), str(path))
     read = Expectations(
         labels=tuple(table.take('labels', _labels, default=())),
         actions=tuple(table.take('actions', _actions, default=())),
@@ -134,7 +134,7 @@ def load_expectations(path: Path) -> Expectations:
 def _labels(raw: object, where: str) -> list[Expectation]:
     made = []
     for table, place in _tables(raw, where):
-        label, (begin, end) = table.take('label', fields.text), _span(table)
+        label, (begin, end) = table.take('label', strict_yaml.text), _span(table)
         share = table.take('share', _share, default=SHARE)
         made.append(_made(place, table, Expectation, label, begin, end, share))
     return made
@@ -143,24 +143,24 @@ def _labels(raw: object, where: str) -> list[Expectation]:
 def _actions(raw: object, where: str) -> list[ExpectedAction]:
     made = []
     for table, place in _tables(raw, where):
-        action, (begin, end) = table.take('action', fields.choice(ACTIONS)), _span(table)
+        action, (begin, end) = table.take('action', strict_yaml.choice(ACTIONS)), _span(table)
         made.append(_made(place, table, ExpectedAction, action, begin, end))
     return made
 
 
-def _tables(raw: object, where: str) -> Iterator[tuple[fields.Table, str]]:
+def _tables(raw: object, where: str) -> Iterator[tuple[strict_yaml.Table, str]]:
     if not isinstance(raw, list) or not raw:
-        raise InputError(f'{where} must be a list, not {fields.describe(raw)}')
+        raise InputError(f'{where} must be a list, not {strict_yaml.describe(raw)}')
     for number, item in enumerate(raw, start=1):
         place = f'{where}, entry {number}'
-        yield fields.Table(item, place), place
+        yield strict_yaml.Table(item, place), place
 
 
-def _span(table: fields.Table) -> tuple[float, float]:
+def _span(table: strict_yaml.Table) -> tuple[float, float]:
     return table.take('from', _seconds), table.take('to', _seconds)
 
 
-def _made(place: str, table: fields.Table, kind: Any, *values: Any) -> Any:
+def _made(place: str, table: strict_yaml.Table, kind: Any, *values: Any) -> Any:
     table.finish()
     try:
         return kind(*values)

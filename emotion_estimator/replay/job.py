@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -10,17 +11,55 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_estimator.bags.bag_reader import ImageBag, StampedImage, open_bag
-from emotion_estimator.bags.bag_writer import BagWriter
+from emotion_estimator.bags.reader import ImageBag, StampedImage, open_bag
+from emotion_estimator.bags.writer import BagWriter
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import FaceEmotion
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.frame import FrameResult
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.replay.run import ReplayedFrame, replay
-from emotion_estimator.replay.whole import whole
-from emotion_estimator.result import FrameResult
 from emotion_estimator.settings import EstimatorSettings
+
+
+@contextlib.contextmanager
+def whole(*targets: Path | None) -> Iterator[tuple[Path | None, ...]]:
+    """Yield a place to write for each target, and move all there in this order when that succeeded.
+
+    A folder's place has the target's name too, since bags hold it in the names of their files.
+    Whatever ends the block, an error or Ctrl-C, leaves nothing behind; what a killed run left is
+    removed by the next one.
+
+    :param targets: files or folders, each in a folder that is made where it is not there; None for
+        what is not wanted.
+    :raises InputError: a place cannot be written, or something within the block was an OSError.
+    """
+    nests = [target and target.parent / f'.{target.name}.partial' for target in targets]
+    places = tuple(
+        target and nest and nest / target.name for target, nest in zip(targets, nests)
+    )
+    try:
+        try:
+            for nest in filter(None, nests):
+                shutil.rmtree(nest, ignore_errors=True)
+                nest.mkdir(parents=True)
+            yield places
+            for place, target in zip(places, targets):
+                if place is not None and target is not None and place.exists():
+                    if place.is_dir() and target.is_dir():
+                        shutil.rmtree(target)
+                    place.replace(target)
+        finally:
+            for nest in filter(None, nests):
+                shutil.rmtree(nest, ignore_errors=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = error.filename or next(filter(None, targets), 'output')
+        reason = error.strerror or first_line(error)
+        raise InputError(f'{where} cannot be written ({reason})') from error
+
 
 _NOTHING = np.zeros(0, np.float32)
 

@@ -12,11 +12,9 @@ from typing import Any
 
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import EmotionEstimatorError, InputError
-from emotion_estimator.parameter_file import load_parameters
-from emotion_estimator.replay.broken import broken
-from emotion_estimator.replay.compare import TOLERANCE, compare
-from emotion_estimator.replay.compare_figure import check_figure, draw_comparison
-from emotion_estimator.replay.compare_table import broken_line
+from emotion_estimator.frame import FrameResult, read_results
+from emotion_estimator.replay.comparison import TOLERANCE, compare
+from emotion_estimator.replay.comparison_report import broken_line
 from emotion_estimator.replay.course import RESULTS, read_course
 from emotion_estimator.replay.expectations import (
     SHARE,
@@ -27,10 +25,9 @@ from emotion_estimator.replay.expectations import (
     load_expectations,
 )
 from emotion_estimator.replay.job import ReplayJob, run_job
-from emotion_estimator.replay.limits import load_limits, shipped_limits
-from emotion_estimator.replay.timeline_figure import draw_course
-from emotion_estimator.result import FrameResult, read_results
-from emotion_estimator.settings import EstimatorSettings, make_settings
+from emotion_estimator.replay.limits import broken, load_limits, shipped_limits
+from emotion_estimator.replay.pictures import check_figure, draw_comparison, draw_course
+from emotion_estimator.settings import EstimatorSettings, load_parameters, make_settings
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,16 +7,15 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from emotion_estimator.bags.bag_reader import StampedImage
 from emotion_estimator.bags.messages import Header
+from emotion_estimator.bags.reader import StampedImage
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError, first_line
-from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.frame import Frame, FrameResult, RgbImage
 from emotion_estimator.perception.pipeline import EmotionEstimator
-from emotion_estimator.rate_limit import RateLimit
-from emotion_estimator.result import FrameResult
+from emotion_estimator.timing import RateLimit
 
 #: Images decoded ahead of the one that is worked on; a VGA image takes 0.9 MB.
 _AHEAD = 8

@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from emotion_estimator.backoff import Backoff
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import Frame
 from emotion_estimator.settings import CameraSettings
 from emotion_estimator.sources.base import Source, SourceLost
 from emotion_estimator.sources.open_source import is_device, open_source
+from emotion_estimator.timing import Backoff
 
 #: Seconds without an image after which a device is reported.
 _SILENCE = 2.0

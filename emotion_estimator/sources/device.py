@@ -11,8 +11,7 @@ import cv2
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
-from emotion_estimator.sources.base import DEFAULT_FPS, SourceLost
-from emotion_estimator.sources.pixels import bgr_to_rgb, silence_opencv
+from emotion_estimator.sources.base import DEFAULT_FPS, SourceLost, bgr_to_rgb, silence_opencv
 
 #: Images in a row that may arrive damaged before the device counts as lost.
 _PATIENCE = 30

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.sources.pixels import bgr_to_rgb, fit, silence_opencv
+from emotion_estimator.sources.base import bgr_to_rgb, fit, silence_opencv
 
 #: Names that count as images in a folder; other files there are passed over.
 IMAGE_SUFFIXES = frozenset((

@@ -1,26 +1,92 @@
-"""The portrait's expressions, as displacements of points of the face.
-
-The picture itself is ``happy``. The others are described by what muscles do, in the terms of the
-Facial Action Coding System (Ekman and Friesen 1978), in pixels of the picture, whose face is 90
-pixels wide.
-
-How sad the pixels get: at 30 frames per second the shipped classifier (2.0.0) labels the sad
-stretch sad but for its first half second, at a probability that settles at 0.75 by the Face
-Landmarker and 0.67 by the face mesh (the smile reaches 0.97). It took lids half fallen beside drawn
-corners and raised inner brows. Corners drawn further look less sad to the face mesh, not more.
-"""
+"""The portrait's face: where it is in ``data/astronaut.jpg``, and how expressions displace it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from emotion_estimator.sources import portrait_points as face
-from emotion_estimator.sources.portrait_points import Points
+Points = NDArray[np.float64]
 
-_RIGHT = np.array([np.cos(face.ROLL), np.sin(face.ROLL)])
-_DOWN = np.array([-np.sin(face.ROLL), np.cos(face.ROLL)])
+#: The head leans to the viewer's right by this angle: brows, eyes and lips do alike.
+ROLL = np.radians(2.7)
+
+#: Part of the picture in which pixels move: x, y, width, height.
+PATCH = (168, 56, 118, 142)
+
+#: Mouth contours from the left corner to the right one.
+UPPER_LIP_TOP: Points = np.array([
+    (202.3, 138.8), (206.0, 139.0), (209.0, 139.3), (212.0, 139.6), (215.0, 139.8), (218.0, 139.8),
+    (222.5, 140.3), (227.0, 139.8), (230.0, 139.8), (234.0, 139.7), (238.0, 139.8), (241.0, 139.9),
+    (244.6, 140.2),
+])
+UPPER_LIP_EDGE: Points = np.array([
+    (202.8, 139.3), (206.0, 140.3), (209.0, 141.1), (212.0, 142.0), (215.0, 143.0), (218.0, 143.6),
+    (222.0, 144.0), (226.0, 143.6), (230.0, 143.2), (234.0, 142.4), (238.0, 141.5), (241.0, 140.9),
+    (243.7, 140.7),
+])
+LOWER_LIP_EDGE: Points = np.array([
+    (203.2, 140.1), (205.5, 142.8), (208.0, 145.2), (211.0, 147.0), (214.0, 148.4), (217.0, 149.0),
+    (222.5, 149.4), (226.0, 149.2), (229.0, 148.8), (232.0, 147.7), (235.0, 146.4), (238.5, 144.4),
+    (243.6, 141.1),
+])
+LOWER_LIP_BOTTOM: Points = np.array([
+    (203.3, 140.9), (206.0, 144.5), (208.0, 147.0), (210.0, 149.8), (213.0, 152.0), (216.0, 153.4),
+    (222.5, 154.4), (227.0, 154.3), (230.0, 153.5), (233.0, 152.2), (236.0, 150.4), (239.5, 147.3),
+    (244.0, 141.9),
+])
+
+#: Lids from the left corner to the right one; the lower contour without the corners.
+LEFT_LID_UPPER: Points = np.array([
+    (193.3, 101.3), (195.5, 99.5), (198.0, 98.4), (201.0, 97.5), (204.0, 97.3), (206.7, 97.8),
+    (209.2, 99.2), (211.0, 101.0), (212.6, 103.0),
+])
+LEFT_LID_LOWER: Points = np.array([
+    (195.5, 101.9), (198.0, 102.8), (201.0, 103.8), (204.0, 104.3), (207.0, 104.2), (209.5, 103.9),
+    (211.2, 103.5),
+])
+RIGHT_LID_UPPER: Points = np.array([
+    (236.8, 104.6), (239.0, 102.7), (241.5, 101.1), (244.0, 100.2), (247.0, 99.8), (250.0, 100.1),
+    (253.0, 101.3), (255.6, 102.6), (258.0, 103.8),
+])
+RIGHT_LID_LOWER: Points = np.array([
+    (239.0, 105.1), (242.0, 105.5), (245.0, 105.9), (248.0, 106.1), (251.0, 105.6), (253.5, 105.0),
+    (255.8, 104.4),
+])
+
+#: Brows from the nose outwards.
+LEFT_BROW: Points = np.array([
+    (213.0, 92.2), (210.0, 91.0), (206.5, 90.0), (202.0, 88.9), (197.5, 88.2), (193.5, 89.0),
+    (189.8, 90.0),
+])
+RIGHT_BROW: Points = np.array([
+    (238.5, 92.7), (242.5, 92.4), (247.0, 92.0), (251.0, 91.7), (255.0, 92.0), (258.5, 93.3),
+    (261.5, 95.0),
+])
+
+#: What keeps its place in every expression: hairline, sides, nose.
+FIXED: Points = np.array([
+    (190.0, 78.0), (206.0, 74.0), (222.0, 73.0), (240.0, 76.0), (256.0, 82.0),
+    (182.0, 92.0), (182.0, 106.0), (183.0, 120.0), (186.0, 140.0), (193.0, 158.0), (206.0, 172.0),
+    (268.0, 100.0), (268.0, 112.0), (266.0, 126.0), (261.0, 144.0), (252.0, 161.0), (239.0, 173.0),
+    (225.0, 101.0), (224.5, 112.0), (223.5, 121.0), (213.0, 127.0), (234.5, 128.5), (223.5, 133.5),
+])
+
+#: Middle of each cheek, the chin's boss, and the chin's edge.
+CHEEKS: Points = np.array([(197.0, 121.0), (251.0, 123.5)])
+CHIN: Points = np.array([(221.5, 163.0)])
+JAW: Points = np.array([(221.0, 177.0)])
+
+#: The folds that the smile draws from the nose's wings past the mouth's corners.
+FOLDS: tuple[Points, ...] = (
+    np.array([(205.0, 127.5), (202.0, 130.5), (198.5, 133.5), (196.5, 136.0), (195.5, 140.0)]),
+    np.array([(241.5, 129.0), (245.0, 132.5), (248.0, 136.0), (249.5, 140.0), (249.0, 144.0)]),
+)
+
+
+_RIGHT = np.array([np.cos(ROLL), np.sin(ROLL)])
+_DOWN = np.array([-np.sin(ROLL), np.cos(ROLL)])
 #: Origin of mouth coordinates: between the corners of the smile.
 _MOUTH = np.array([223.2, 139.8])
 
@@ -107,24 +173,24 @@ EXPRESSIONS: dict[str, Expression] = {'neutral': NEUTRAL, 'sad': SAD, 'blink': B
 def controls(expression: Expression) -> tuple[Points, Points]:
     """Return the control points (n, 2) of the picture and where ``expression`` puts them (n, 2)."""
     pairs = [*_mouth(expression.mouth), *_eyes(expression), *_brows(expression)]
-    pairs.append((face.CHEEKS, face.CHEEKS + expression.cheeks * _DOWN))
-    pairs.append((face.CHIN, face.CHIN - expression.chin * _DOWN))
-    pairs.append((face.JAW, face.JAW - 0.3 * expression.chin * _DOWN))
-    pairs.append((face.FIXED, face.FIXED))
+    pairs.append((CHEEKS, CHEEKS + expression.cheeks * _DOWN))
+    pairs.append((CHIN, CHIN - expression.chin * _DOWN))
+    pairs.append((JAW, JAW - 0.3 * expression.chin * _DOWN))
+    pairs.append((FIXED, FIXED))
     return np.vstack([p for p, _ in pairs]), np.vstack([q for _, q in pairs])
 
 
 def openings() -> tuple[Points, ...]:
     """Return the outlines of the mouth, lips included, and of the eyes, each (n, 2)."""
     return (
-        np.vstack([face.UPPER_LIP_TOP, face.LOWER_LIP_BOTTOM[::-1]]),
-        np.vstack([face.LEFT_LID_UPPER, face.LEFT_LID_LOWER[::-1]]),
-        np.vstack([face.RIGHT_LID_UPPER, face.RIGHT_LID_LOWER[::-1]]),
+        np.vstack([UPPER_LIP_TOP, LOWER_LIP_BOTTOM[::-1]]),
+        np.vstack([LEFT_LID_UPPER, LEFT_LID_LOWER[::-1]]),
+        np.vstack([RIGHT_LID_UPPER, RIGHT_LID_LOWER[::-1]]),
     )
 
 
 def _mouth(mouth: Mouth | None) -> list[tuple[Points, Points]]:
-    lines = [face.UPPER_LIP_TOP, face.UPPER_LIP_EDGE, face.LOWER_LIP_EDGE, face.LOWER_LIP_BOTTOM]
+    lines = [UPPER_LIP_TOP, UPPER_LIP_EDGE, LOWER_LIP_EDGE, LOWER_LIP_BOTTOM]
     if mouth is None:
         return [(line, line) for line in lines]
     along = [_along(line) for line in lines]
@@ -142,8 +208,8 @@ def _along(line: Points) -> Points:
 def _eyes(expression: Expression) -> list[tuple[Points, Points]]:
     pairs = []
     for upper, lower in (
-        (face.LEFT_LID_UPPER, face.LEFT_LID_LOWER),
-        (face.RIGHT_LID_UPPER, face.RIGHT_LID_LOWER),
+        (LEFT_LID_UPPER, LEFT_LID_LOWER),
+        (RIGHT_LID_UPPER, RIGHT_LID_LOWER),
     ):
         opening = np.interp(upper[:, 0], lower[:, 0], lower[:, 1]) - upper[:, 1]
         opening[[0, -1]] = 0.0
@@ -156,7 +222,7 @@ def _eyes(expression: Expression) -> list[tuple[Points, Points]]:
 
 def _brows(expression: Expression) -> list[tuple[Points, Points]]:
     pairs = []
-    for brow, inwards in ((face.LEFT_BROW, _RIGHT), (face.RIGHT_BROW, -_RIGHT)):
+    for brow, inwards in ((LEFT_BROW, _RIGHT), (RIGHT_BROW, -_RIGHT)):
         # The pull of the inner end fades faster than linearly: the brow bends, not only tilts.
         inner = np.linspace(1.0, 0.0, len(brow)) ** 1.5
         outer = np.linspace(0.0, 1.0, len(brow)) ** 1.5

@@ -10,8 +10,7 @@ import cv2
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
-from emotion_estimator.sources.base import DEFAULT_FPS
-from emotion_estimator.sources.pixels import bgr_to_rgb, fit, silence_opencv
+from emotion_estimator.sources.base import DEFAULT_FPS, bgr_to_rgb, fit, silence_opencv
 
 #: A container that says more does not know.
 _MOST_FPS = 1000.0

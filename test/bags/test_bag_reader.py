@@ -17,27 +17,25 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from emotion_estimator.bags.bag_reader import open_bag, read_actions, read_emotions
-from emotion_estimator.bags.bag_writer import BagWriter
-from emotion_estimator.bags.compression import ZSTD_MAGIC
 from emotion_estimator.bags.messages import (
-    Header,
-    emotion_message,
-    emotions_message,
-    image_message,
-)
-from emotion_estimator.bags.typestore import (
     COMPRESSED_IMAGE,
     EMOTION,
     EMOTION_ARRAY,
     IMAGE,
+    Header,
+    emotion_message,
+    emotions_message,
+    image_message,
     make,
     serialize,
     typestore,
 )
+from emotion_estimator.bags.reader import open_bag, read_actions, read_emotions
+from emotion_estimator.bags.salvage import ZSTD_MAGIC
+from emotion_estimator.bags.writer import BagWriter
 from emotion_estimator.emotion import FaceEmotion, Roi
 from emotion_estimator.errors import InputError
-from emotion_estimator.result import FrameResult
+from emotion_estimator.frame import FrameResult
 
 ODD_NAME = 'run #2 100%?'
 

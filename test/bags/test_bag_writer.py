@@ -15,33 +15,31 @@ from hypothesis import strategies as st
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
-from emotion_estimator.bags.bag import Bag
-from emotion_estimator.bags.bag_reader import open_bag, read_actions, read_emotions
-from emotion_estimator.bags.bag_writer import BagWriter
 from emotion_estimator.bags.messages import (
+    DIALOGUE_ACTION,
+    EMOTION,
+    EMOTION_ARRAY,
+    IMAGE,
     Header,
     action_message,
+    definition,
+    deserialize,
     emotion_message,
     emotions_message,
     image_message,
     read_action,
     read_header,
     read_result,
+    serialize,
     truth_message,
 )
-from emotion_estimator.bags.typestore import (
-    DIALOGUE_ACTION,
-    EMOTION,
-    EMOTION_ARRAY,
-    IMAGE,
-    definition,
-    deserialize,
-    serialize,
-)
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.bags.reader import open_bag, read_actions, read_emotions
+from emotion_estimator.bags.storage import Bag
+from emotion_estimator.bags.writer import BagWriter
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import FaceEmotion, Roi
 from emotion_estimator.errors import InputError
-from emotion_estimator.result import FrameResult
+from emotion_estimator.frame import FrameResult
 
 HEADER = Header(1_763_000_000_123_456_789, 'camera_optical_frame')
 LABELS = ('happy', 'unknown', 'sad')

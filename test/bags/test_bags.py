@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from emotion_estimator.bags.bags import check_bag, storage_files
+from emotion_estimator.bags.files import check_bag, storage_files
 from emotion_estimator.errors import InputError
 
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'

@@ -10,11 +10,17 @@ import pytest
 
 pytest.importorskip('rosbags', reason='rosbags is not installed')
 
-from emotion_estimator.bags.bag_reader import open_bag
-from emotion_estimator.bags.bag_writer import BagWriter
-from emotion_estimator.bags.messages import Header, decode_image, image_message, read_header
+from emotion_estimator.bags.messages import (
+    IMAGE,
+    Header,
+    decode_image,
+    image_message,
+    read_header,
+    serialize,
+)
 from emotion_estimator.bags.player import message_bytes, play, rounds
-from emotion_estimator.bags.typestore import IMAGE, serialize
+from emotion_estimator.bags.reader import open_bag
+from emotion_estimator.bags.writer import BagWriter
 from emotion_estimator.errors import InputError
 
 SECOND = 10**9

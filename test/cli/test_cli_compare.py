@@ -13,7 +13,7 @@ from courses import course
 
 from emotion_estimator.cli.main import main
 from emotion_estimator.emotion import NONE
-from emotion_estimator.result import write_results
+from emotion_estimator.frame import write_results
 
 LABELS = ['unknown'] * 20 + ['happy'] * 20 + [NONE] * 5 + ['sad'] * 15
 

@@ -18,7 +18,7 @@ from courses import course
 
 from emotion_estimator.cli.main import main
 from emotion_estimator.emotion import NONE
-from emotion_estimator.result import write_results
+from emotion_estimator.frame import write_results
 
 ROOT = Path(__file__).parents[2]
 CARE_HOME = ROOT / 'examples' / 'dialogue' / 'care_home.yaml'
@@ -97,8 +97,8 @@ def test_a_recorded_course(run):
 
 def test_a_recorded_bag(run):
     pytest.importorskip('rosbags')
-    from emotion_estimator.bags.bag_writer import BagWriter
     from emotion_estimator.bags.messages import Header
+    from emotion_estimator.bags.writer import BagWriter
 
     with BagWriter(Path('bag')) as writer:
         for frame in course(['happy'] * 20, begin=5.0):

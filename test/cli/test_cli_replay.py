@@ -10,18 +10,17 @@ import pytest
 from available import LANDMARK_SOURCE
 from made_bag import made_bag
 
-from emotion_estimator.bags.bag_reader import open_bag, read_actions, read_emotions
-from emotion_estimator.bags.bag_writer import BagWriter
 from emotion_estimator.bags.messages import Header
+from emotion_estimator.bags.reader import open_bag, read_actions, read_emotions
+from emotion_estimator.bags.writer import BagWriter
 from emotion_estimator.cli import main as cli
-from emotion_estimator.dialogue.policy import DialoguePolicy
+from emotion_estimator.dialogue.manager import DialogueManager
+from emotion_estimator.frame import read_results
 from emotion_estimator.perception.pipeline import EmotionEstimator
-from emotion_estimator.replay.agreement import agreement
-from emotion_estimator.replay.compare import compare
+from emotion_estimator.replay.comparison import agreement, compare
 from emotion_estimator.replay.job import ReplayJob, run_job
 from emotion_estimator.replay.run import replay
 from emotion_estimator.resources import resource_dir
-from emotion_estimator.result import read_results
 from emotion_estimator.settings import EstimatorSettings
 
 SETTINGS = EstimatorSettings(landmark_source=LANDMARK_SOURCE)
@@ -143,7 +142,7 @@ def test_a_report_that_fails_leaves_the_bag_undone(monkeypatch, capfd, tmp_path)
 def test_in_pieces_it_gives_the_same_as_at_once(results):
     folder, _ = results
     estimator = EmotionEstimator.load(SETTINGS)
-    policy = DialoguePolicy.load(resource_dir('config') / 'dialogue.yaml')
+    policy = DialogueManager.load(resource_dir('config') / 'dialogue.yaml')
     pieces = []
     with open_bag(made_bag()) as bag:
         first = next(iter(bag.images())).stamp

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from emotion_estimator import doctor
+from emotion_estimator.cli import doctor
 
 
 @pytest.fixture

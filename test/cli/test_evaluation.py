@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emotion_estimator.cli.evaluation import (
+from emotion_estimator.cli.evaluate import (
     classification_report,
     evaluate_stills,
     read_blendshape_table,

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from made_bag import START, made_bag
 
 import emotion_estimator.cli.record as verb
-from emotion_estimator.bags.bag_reader import open_bag, read_emotions
-from emotion_estimator.bags.bag_writer import BagWriter
-from emotion_estimator.bags.recording import BEGIN, record, until_interrupted
+from emotion_estimator.bags.reader import open_bag, read_emotions
+from emotion_estimator.bags.recorder import BEGIN, record, until_interrupted
+from emotion_estimator.bags.writer import BagWriter
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
 from emotion_estimator.sources.base import SourceLost

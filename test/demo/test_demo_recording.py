@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_estimator.demo.filming import SHOWN, Filming, captioned
-from emotion_estimator.demo.recording import LONGEST_HOLD, Recorder
+from emotion_estimator.demo.film import LONGEST_HOLD, SHOWN, Filming, Recorder, captioned
 from emotion_estimator.demo.state import DemoState, Shot
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import EmotionEstimatorError
 
 ACTION = DialogueAction(

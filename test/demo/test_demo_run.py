@@ -13,7 +13,8 @@ import pytest
 
 from emotion_estimator.demo import run
 from emotion_estimator.demo.__main__ import clear_results, main, parse
-from emotion_estimator.demo.launching import (
+from emotion_estimator.demo.processes import ProcessSet
+from emotion_estimator.demo.programs import (
     NODES,
     DemoSettings,
     choose_domain,
@@ -22,7 +23,6 @@ from emotion_estimator.demo.launching import (
     parameters,
     ros_environment,
 )
-from emotion_estimator.demo.processes import ProcessSet
 from emotion_estimator.demo.state import DemoState, Reading
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 

@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from emotion_estimator.demo.screen import latencies, rate, screen, thumbnail
 from emotion_estimator.demo.state import WAITING, Course, DemoState, Reading, Shot
-from emotion_estimator.demo.summary import summarize
-from emotion_estimator.demo.timeline import draw_timeline
-from emotion_estimator.demo.view import LiveView, PlainView
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.demo.summary import draw_timeline, summarize
+from emotion_estimator.demo.view import LiveView, PlainView, latencies, rate, screen, thumbnail
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
 from emotion_estimator.timeline import stretches
 

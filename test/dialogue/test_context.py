@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.dialogue.action import DialogueAction
-from emotion_estimator.dialogue.context import ABOUT, EmotionalCourse
-from emotion_estimator.dialogue.shares import LabelShares
+from emotion_estimator.dialogue.context import ABOUT, EmotionalCourse, LabelShares
 from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE, FaceEmotion, Roi
 
 STATE = {'mode': 'running', 'topic': 'the garden', 'approach': 'careful'}

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.script import load_script
-from emotion_estimator.dialogue.simulator import simulate
-from emotion_estimator.dialogue.transcript import lines
-from emotion_estimator.dialogue.verdict import Verdict
+from emotion_estimator.dialogue.script import Verdict, load_script
+from emotion_estimator.dialogue.simulator import lines, simulate
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / 'examples' / 'dialogue').glob('*.yaml'))

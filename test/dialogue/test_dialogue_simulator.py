@@ -8,13 +8,11 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from emotion_estimator.cli.keys import EMOTIONS, typed
+from emotion_estimator.cli.keyboard import EMOTIONS, typed
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.script import ExpectedAction, Script, Step, shown
-from emotion_estimator.dialogue.simulator import Event, Moment, paced, simulate
-from emotion_estimator.dialogue.transcript import as_json, lines
-from emotion_estimator.dialogue.verdict import Verdict
+from emotion_estimator.dialogue.script import ExpectedAction, Script, Step, Verdict, shown
+from emotion_estimator.dialogue.simulator import Event, Moment, as_json, lines, paced, simulate
 from emotion_estimator.errors import InputError
 
 RULES = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emotion_estimator.dialogue.oddity import oddity
+from emotion_estimator.dialogue.observation import oddity
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
 
 FACE = FaceEmotion(

@@ -9,16 +9,16 @@ from dialogue_play import face, fired, manager, play, rule
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from emotion_estimator.dialogue.action import ACTIONS
-from emotion_estimator.dialogue.policy import DialogueAction, DialoguePolicy
-from emotion_estimator.dialogue.window import EvidenceWindow
+from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
+from emotion_estimator.dialogue.evidence import EvidenceWindow
+from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import NONE, primary
 
 EXAMPLE = Path(__file__).resolve().parents[2] / 'config' / 'dialogue.yaml'
 
 
 def test_the_shipped_policy_by_its_first_name_tells_a_conversation_that_turns():
-    policy = DialoguePolicy.load(str(EXAMPLE))
+    policy = DialogueManager.load(str(EXAMPLE))
     course = [('happy', 4), ('unknown', 2), ('sad', 6.2), (NONE, 3), ('unknown', 1), ('happy', 3)]
     actions = play(policy, course)
     assert [a.action for a in actions] == [
@@ -30,18 +30,18 @@ def test_the_shipped_policy_by_its_first_name_tells_a_conversation_that_turns():
 
 
 def test_the_shipped_policy_ends_when_nobody_comes_back_and_greets_who_does():
-    actions = play(DialoguePolicy.load(EXAMPLE), [('unknown', 2), (NONE, 125), ('happy', 1)], fps=5)
+    actions = play(DialogueManager.load(EXAMPLE), [('unknown', 2), (NONE, 125), ('happy', 1)], fps=5)
     assert [a.action for a in actions] == ['pause', 'end', 'resume']
     assert actions[2].topic != actions[0].topic
 
 
 def test_the_shipped_policy_knows_every_action():
-    found = {each.action for each in DialoguePolicy.load(EXAMPLE).rules.rules}
+    found = {each.action for each in DialogueManager.load(EXAMPLE).rules.rules}
     assert found == set(ACTIONS)
 
 
 def test_passing_frowns_are_none_of_the_robots_business():
-    actions = play(DialoguePolicy.load(EXAMPLE), [('unknown', 1.5), ('sad', 0.7)] * 10)
+    actions = play(DialogueManager.load(EXAMPLE), [('unknown', 1.5), ('sad', 0.7)] * 10)
     assert 'sad' not in [a.emotion for a in actions]
 
 

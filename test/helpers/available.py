@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion_estimator.perception.landmarks.model_store import face_landmarker_path
+from emotion_estimator.perception.landmarks.face_landmarker import face_landmarker_path
 
 #: MediaPipe's official model: where `models fetch` puts it, else where this project is developed.
 TASK = next(

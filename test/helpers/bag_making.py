@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from emotion_estimator.bags.messages import Header, image_message
-from emotion_estimator.bags.typestore import definition, serialize
+from emotion_estimator.bags.messages import Header, definition, image_message, serialize
 
 SECOND = 10**9
 #: Storage and how it is compressed.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
-from emotion_estimator.result import FrameResult
+from emotion_estimator.frame import FrameResult
 
 
 def face(label: str, confidence: float = 0.8, labels: Sequence[str] = LABELS) -> FaceEmotion:

@@ -12,8 +12,8 @@ from atexit import register
 from functools import cache
 from pathlib import Path
 
-from emotion_estimator.bags.bag_writer import BagWriter
-from emotion_estimator.bags.recording import BEGIN, record
+from emotion_estimator.bags.recorder import BEGIN, record
+from emotion_estimator.bags.writer import BagWriter
 from emotion_estimator.sources.portrait import Portrait
 
 FPS = 15.0

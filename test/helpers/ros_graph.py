@@ -16,15 +16,14 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from emotion_estimator.demo.launching import (
+from emotion_estimator.demo.processes import ChildProcess, ProcessSet
+from emotion_estimator.demo.programs import (
     choose_domain,
     find_prefix,
     node_command,
     ros_environment,
 )
-from emotion_estimator.demo.processes import ChildProcess, ProcessSet
-from emotion_estimator.fastdds import profile_variable
-from emotion_estimator.resources import resource_dir
+from emotion_estimator.resources import profile_variable, resource_dir
 
 
 class RosGraph:

@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 from emotion_estimator.nodes.conversion import (

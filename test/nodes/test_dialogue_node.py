@@ -23,8 +23,8 @@ from std_srvs.srv import Trigger
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.msg import DialogueAction, Emotion
-from emotion_estimator.rate_limit import RateLimit
 from emotion_estimator.srv import ChooseTopic
+from emotion_estimator.timing import RateLimit
 
 START_TIMEOUT = 40.0
 NODE = 'dialogue_manager'

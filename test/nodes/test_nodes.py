@@ -28,7 +28,7 @@ from emotion_estimator.msg import DialogueAction, Emotion, EmotionArray
 from emotion_estimator.nodes.camera import CameraNode
 from emotion_estimator.nodes.conversion import image_message, seconds
 from emotion_estimator.nodes.running import run
-from emotion_estimator.replay.agreement import agreement
+from emotion_estimator.replay.comparison import agreement
 from emotion_estimator.sources.portrait import Portrait
 
 START_TIMEOUT = 40.0

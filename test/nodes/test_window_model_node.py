@@ -15,7 +15,7 @@ from ros_graph import RosGraph, value_of
 
 from emotion_estimator.msg import DialogueAction, Emotion
 from emotion_estimator.nodes.conversion import seconds
-from emotion_estimator.replay.agreement import agreement
+from emotion_estimator.replay.comparison import agreement
 from emotion_estimator.sources.portrait import Portrait
 
 START_TIMEOUT = 40.0

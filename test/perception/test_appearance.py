@@ -11,11 +11,10 @@ import pytest
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator.perception import appearance
-from emotion_estimator.perception.appearance import AppearanceNetwork
-from emotion_estimator.perception.branches import Branches
+from emotion_estimator.perception.appearance import AppearanceNetwork, Branches
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.pipeline import EmotionEstimator
-from emotion_estimator.tflite import runtimes
+from emotion_estimator.runtimes import runtimes
 
 pytestmark = pytest.mark.skipif(not runtimes(), reason='no TFLite runtime installed')
 

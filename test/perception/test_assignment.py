@@ -6,7 +6,7 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_estimator.perception.assignment import assign
+from emotion_estimator.perception.tracker import assign
 
 COST = st.one_of(st.just(math.inf), st.floats(0, 3), st.integers(0, 2).map(float))
 

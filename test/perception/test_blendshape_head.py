@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES, MIRROR
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import models_dir
-from emotion_estimator.perception.alignment import INPUT_POINTS, align
-from emotion_estimator.perception.landmarks.blendshape_head import BlendshapeHead
-from emotion_estimator.tflite import runtimes
+from emotion_estimator.perception.face_crop import INPUT_POINTS, align
+from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
+from emotion_estimator.runtimes import runtimes
 
 pytestmark = pytest.mark.skipif(not runtimes(), reason='no TFLite runtime installed')
 

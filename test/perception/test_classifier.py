@@ -15,7 +15,7 @@ from emotion_estimator.emotion import EXPRESSIONS, LABELS
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator.perception.classifier import EmotionClassifier
-from emotion_estimator.tflite import runtimes
+from emotion_estimator.runtimes import runtimes
 
 pytestmark = pytest.mark.skipif(not runtimes(), reason='no TFLite runtime installed')
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_estimator.perception.engagement import FACING_DEGREES, Engagement, turned_away
+from emotion_estimator.perception.primary_face import FACING_DEGREES, Engagement, turned_away
 
 CLIPS = Path(__file__).parents[3] / 'shared' / 'data' / 'faces'
 
@@ -54,8 +54,7 @@ def test_real_heads():
     if not CLIPS.is_dir():
         pytest.skip(f'needs {CLIPS}')
     from emotion_estimator.frame import Frame
-    from emotion_estimator.perception.landmarks.blendshape_head import BlendshapeHead
-    from emotion_estimator.perception.landmarks.face_mesh import FaceMesh
+    from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead, FaceMesh
 
     mesh = FaceMesh(BlendshapeHead.load(), static=True)
     angles = []

@@ -13,8 +13,8 @@ import emotion_estimator
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import ModelError
 from emotion_estimator.frame import Frame
-from emotion_estimator.perception.landmarks.blendshape_head import BlendshapeHead
-from emotion_estimator.perception.landmarks.landmarks import bounding_roi
+from emotion_estimator.perception.landmarks.base import bounding_roi
+from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
 
 pytest.importorskip('mediapipe', reason='needs mediapipe')
 

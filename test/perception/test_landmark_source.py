@@ -5,12 +5,12 @@ import logging
 import pytest
 
 from emotion_estimator.errors import InputError, ModelError
-from emotion_estimator.perception.landmarks.landmark_source import (
+from emotion_estimator.perception.landmarks import source as landmark_source
+from emotion_estimator.perception.landmarks.source import (
     choose,
     open_first,
     open_landmarker,
 )
-from emotion_estimator.perception.landmarks import landmark_source
 
 
 @pytest.fixture(autouse=True)

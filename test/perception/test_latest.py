@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from emotion_estimator.perception.latest import Latest
+from emotion_estimator.perception.worker import Latest
 
 
 def test_the_newest_wins_and_the_others_are_counted():

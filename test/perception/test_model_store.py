@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.perception.landmarks.model_store import face_landmarker_path, fetch
+from emotion_estimator.perception.landmarks.face_landmarker import face_landmarker_path, fetch
 
 CONTENT = bytes(range(256)) * 900
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -12,9 +12,9 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import EXPRESSIONS, Roi, primary
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
-from emotion_estimator.perception.branches import Branches
+from emotion_estimator.perception.appearance import Branches
 from emotion_estimator.perception.classifier import Answer
-from emotion_estimator.perception.landmarks.landmarks import FaceLandmarks
+from emotion_estimator.perception.landmarks.base import FaceLandmarks
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.settings import EstimatorSettings
 

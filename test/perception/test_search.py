@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator.perception.landmarks.landmarks import FaceLandmarks, bounding_roi
-from emotion_estimator.perception.landmarks.search import find_faces
+from emotion_estimator.perception.landmarks.base import FaceLandmarks, bounding_roi
+from emotion_estimator.perception.landmarks.source import find_faces
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 

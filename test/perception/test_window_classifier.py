@@ -19,12 +19,11 @@ from hypothesis import strategies as st
 from emotion_estimator.emotion import NONE, primary
 from emotion_estimator.errors import ModelError
 from emotion_estimator.perception.pipeline import EmotionEstimator
-from emotion_estimator.perception.window_card import SHAPES, WindowInput
-from emotion_estimator.perception.window_classifier import WindowClassifier
-from emotion_estimator.replay.agreement import agreement
+from emotion_estimator.perception.window_classifier import SHAPES, WindowClassifier, WindowInput
+from emotion_estimator.replay.comparison import agreement
+from emotion_estimator.runtimes import runtimes
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.sources.portrait import Portrait
-from emotion_estimator.tflite import runtimes
 
 #: Made by make_window_model.py: a MicroX that knows the portrait by heart.
 CARD = Path(__file__).parents[1] / 'helpers' / 'window_model' / 'portrait.json'

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion_estimator.emotion import LABELS, NONE
-from emotion_estimator.replay.agreement import Tally, agreement, changes_of
+from emotion_estimator.replay.comparison import Tally, agreement, changes_of
 
 TRUTH = [(i / 10, 'happy' if i < 20 else 'sad') for i in range(40)]
 

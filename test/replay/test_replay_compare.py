@@ -15,15 +15,11 @@ from hypothesis import strategies as st
 
 from emotion_estimator.emotion import LABELS, NONE
 from emotion_estimator.errors import InputError
-from emotion_estimator.replay.agreement import Tally
-from emotion_estimator.replay.align import align, laps
-from emotion_estimator.replay.compare import TOLERANCE, compare
-from emotion_estimator.replay.compare_figure import draw_comparison
-from emotion_estimator.replay.compare_json import as_dict
-from emotion_estimator.replay.compare_table import table
-from emotion_estimator.replay.course import read_course
-from emotion_estimator.replay.onsets import Change, Onset, follow
-from emotion_estimator.result import FrameResult, write_results
+from emotion_estimator.frame import FrameResult, write_results
+from emotion_estimator.replay.comparison import TOLERANCE, Tally, compare
+from emotion_estimator.replay.comparison_report import as_dict, table
+from emotion_estimator.replay.course import Change, Onset, align, follow, laps, read_course
+from emotion_estimator.replay.pictures import draw_comparison
 
 NAMES = (*LABELS, NONE)
 briefly = settings(deadline=None, max_examples=50)
@@ -376,8 +372,8 @@ def test_a_report_folder_is_read_as_its_results(tmp_path):
 
 def test_a_bag_of_emotions_is_the_course_written(tmp_path):
     pytest.importorskip('rosbags')
-    from emotion_estimator.bags.bag_writer import BagWriter
     from emotion_estimator.bags.messages import Header
+    from emotion_estimator.bags.writer import BagWriter
 
     frames = course(['happy', NONE, 'sad', 'unknown'], begin=1.7e9)
     with BagWriter(tmp_path / 'bag') as bag:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
+from emotion_estimator.frame import FrameResult
 from emotion_estimator.replay.expectations import (
     Expectation,
     Expectations,
@@ -17,7 +18,6 @@ from emotion_estimator.replay.expectations import (
     check,
     load_expectations,
 )
-from emotion_estimator.result import FrameResult
 
 #: Seconds since 1970, whose floats have but six decimals.
 LONG_AGO = 1_700_000_000.0

@@ -13,11 +13,16 @@ from hypothesis import strategies as st
 
 from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
-from emotion_estimator.replay.broken import broken
-from emotion_estimator.replay.compare import compare
-from emotion_estimator.replay.compare_table import broken_line
-from emotion_estimator.replay.limits import Limits, load_limits, parse_limits, shipped_limits
-from emotion_estimator.result import FrameResult
+from emotion_estimator.frame import FrameResult
+from emotion_estimator.replay.comparison import compare
+from emotion_estimator.replay.comparison_report import broken_line
+from emotion_estimator.replay.limits import (
+    Limits,
+    broken,
+    load_limits,
+    parse_limits,
+    shipped_limits,
+)
 
 TEN = course(['happy'] * 10)
 briefly = settings(deadline=None, max_examples=50)

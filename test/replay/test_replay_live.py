@@ -25,9 +25,10 @@ from ros_graph import RosGraph, value_of
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage
 
-from emotion_estimator.bags.bag_reader import open_bag
-from emotion_estimator.demo.launching import find_prefix
-from emotion_estimator.dialogue.policy import DialoguePolicy
+from emotion_estimator.bags.reader import open_bag
+from emotion_estimator.demo.programs import find_prefix
+from emotion_estimator.dialogue.manager import DialogueManager
+from emotion_estimator.frame import FrameResult
 from emotion_estimator.msg import DialogueAction, EmotionArray
 from emotion_estimator.nodes.conversion import (
     action_from_message,
@@ -36,11 +37,10 @@ from emotion_estimator.nodes.conversion import (
 )
 from emotion_estimator.perception.image import rgb_from_compressed
 from emotion_estimator.perception.pipeline import EmotionEstimator
-from emotion_estimator.replay.align import laps
-from emotion_estimator.replay.compare import compare
+from emotion_estimator.replay.comparison import compare
+from emotion_estimator.replay.course import laps
 from emotion_estimator.replay.run import replay
 from emotion_estimator.resources import resource_dir
-from emotion_estimator.result import FrameResult
 from emotion_estimator.settings import EstimatorSettings
 
 START_TIMEOUT = 40.0
@@ -69,7 +69,7 @@ def bag(tmp_path_factory):
 def offline(bag, times):
     """Replay the bag several times in a row; return each time's frames and actions."""
     estimator = EmotionEstimator.load(EstimatorSettings(landmark_source=LANDMARK_SOURCE))
-    policy = DialoguePolicy.load(resource_dir('config') / 'dialogue.yaml')
+    policy = DialogueManager.load(resource_dir('config') / 'dialogue.yaml')
     found = []
     for _ in range(times):
         with open_bag(bag) as opened:

@@ -17,8 +17,8 @@ from available import LANDMARK_SOURCE
 from made_bag import make_bag
 
 import emotion_estimator
+from emotion_estimator.frame import FrameResult
 from emotion_estimator.replay.replayed_bag import Answers, Place, ReplayedBag
-from emotion_estimator.result import FrameResult
 
 PLUGIN = 'emotion_estimator.replay.pytest_plugin'
 

@@ -10,16 +10,15 @@ from html.parser import HTMLParser
 import pytest
 from courses import course
 
-from emotion_estimator.dialogue.policy import DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
+from emotion_estimator.frame import read_results
 from emotion_estimator.replay import report as report_module
-from emotion_estimator.replay.broken import broken
-from emotion_estimator.replay.compare import compare
-from emotion_estimator.replay.limits import Limits
+from emotion_estimator.replay.comparison import compare
+from emotion_estimator.replay.limits import Limits, broken
+from emotion_estimator.replay.pictures import draw_course
 from emotion_estimator.replay.report import write_report
-from emotion_estimator.replay.timeline_figure import draw_course
-from emotion_estimator.result import read_results
 
 needs_matplotlib = pytest.mark.skipif(
     importlib.util.find_spec('matplotlib') is None, reason='matplotlib is not installed'

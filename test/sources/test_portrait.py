@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError
-from emotion_estimator.sources.portrait import Portrait
-from emotion_estimator.sources.portrait_timeline import Segment, Timeline
+from emotion_estimator.sources.portrait import Portrait, Segment, Timeline
 
 #: Seconds around a change of the truth that agreement leaves out.
 MARGIN = 0.3

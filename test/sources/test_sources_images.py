@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from emotion_estimator.errors import InputError
+from emotion_estimator.sources.base import fit, to_uint8
 from emotion_estimator.sources.images import Stills, images_in, read_image
-from emotion_estimator.sources.pixels import fit, to_uint8
 
 
 def ramp(height=24, width=40) -> np.ndarray:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import ModelCard, models_dir
+from emotion_estimator_training.pipeline import Stage, fingerprint, run_stages
 from emotion_estimator_training.shipping.model_folder import (
     APPEARANCE,
     HEAD,
@@ -20,7 +21,6 @@ from emotion_estimator_training.shipping.model_folder import (
     own_models,
     with_shipped,
 )
-from emotion_estimator_training.stages import Stage, fingerprint, run_stages
 
 
 class Course:

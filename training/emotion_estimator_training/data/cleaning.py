@@ -9,8 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator_training.data.dataset import FER_CLASSES, SPLITS, TRAINING, Stills
-from emotion_estimator_training.data.fer2013 import PAPER_IMAGES, PAPER_UNDETECTED
+from emotion_estimator_training.data.stills import (
+    FER_CLASSES,
+    PAPER_IMAGES,
+    PAPER_UNDETECTED,
+    SPLITS,
+    TRAINING,
+    Stills,
+)
 
 
 def undetected(stills: Stills, found: NDArray[np.bool_]) -> dict[str, dict[str, dict[str, Any]]]:

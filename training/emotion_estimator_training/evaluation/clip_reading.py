@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator_training.evaluation.held import flips
-from emotion_estimator_training.evaluation.robot_networks import (
+from emotion_estimator_training.evaluation.recognizers import (
     BRANCHES,
     VOCABULARIES,
     RobotNetworks,
 )
+from emotion_estimator_training.evaluation.stability import flips
 from emotion_estimator_training.features.clips import Track
-from emotion_estimator_training.shipping.card_text import markdown_table
+from emotion_estimator_training.tables import markdown_table
 
 Figures = dict[str, Any]
 

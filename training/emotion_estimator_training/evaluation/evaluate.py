@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.face_crop import SIDE
-from emotion_estimator_training.data.dataset import Stills
-from emotion_estimator_training.data.fer2013 import FER_CLASSES, PRIVATE_TEST, PUBLIC_TEST
 from emotion_estimator_training.data.grouping import Grouping, load_grouping
-from emotion_estimator_training.evaluation.held import held_flips
-from emotion_estimator_training.evaluation.recognizer import Recognizer
+from emotion_estimator_training.data.stills import FER_CLASSES, PRIVATE_TEST, PUBLIC_TEST, Stills
+from emotion_estimator_training.evaluation.recognizers import Recognizer, StreamingRecognizer
 from emotion_estimator_training.evaluation.scores import classification
-from emotion_estimator_training.evaluation.stability import onset_delay
-from emotion_estimator_training.evaluation.streaming_recognizer import StreamingRecognizer
+from emotion_estimator_training.evaluation.stability import held_flips, onset_delay
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.features.features import Seen
 

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
-from emotion_estimator_training.data.dataset import FER_CLASSES, TO_LABEL
+from emotion_estimator_training.data.stills import FER_CLASSES, TO_LABEL
+from emotion_estimator_training.evaluation.recognizers import known
 from emotion_estimator_training.evaluation.scores import classification
-from emotion_estimator_training.evaluation.streaming_recognizer import known
-from emotion_estimator_training.features.face_vector import SHAPES, only
-from emotion_estimator_training.features.feature_set import FeatureSet
-from emotion_estimator_training.shipping.card_text import markdown_table
+from emotion_estimator_training.features.feature_set import SHAPES, FeatureSet, only
+from emotion_estimator_training.tables import markdown_table
 
 Floats = NDArray[np.float32]
 Figures = dict[str, Any]

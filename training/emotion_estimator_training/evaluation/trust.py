@@ -1,19 +1,24 @@
-"""How far the networks can be trusted where faces are covered, small, dark, turned."""
+"""How far networks can be trusted: on hard faces, and where they say nothing when unsure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator_training.data.conditions import CONDITIONS, yaw_bins
-from emotion_estimator_training.data.dataset import TO_LABEL, Stills
-from emotion_estimator_training.data.occlusion import COVERS, covered, falls, lost
-from emotion_estimator_training.evaluation.robot_networks import BRANCHES, RobotNetworks
-from emotion_estimator_training.evaluation.scores import classification
+from emotion_estimator_training.data.hard_stills import (
+    CONDITIONS,
+    COVERS,
+    covered,
+    falls,
+    lost,
+    yaw_bins,
+)
+from emotion_estimator_training.data.stills import TO_LABEL, Stills, changed
+from emotion_estimator_training.evaluation.recognizers import BRANCHES, RobotNetworks
+from emotion_estimator_training.evaluation.scores import classification, confusion, macro_f1
 from emotion_estimator_training.features.crops import landmarks_in_stills
 from emotion_estimator_training.features.extract import Outlines
 from emotion_estimator_training.features.feature_set import FeatureSet
@@ -21,6 +26,59 @@ from emotion_estimator_training.features.features import Places, Processes, feat
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+
+#: Thresholds of the table, for ``abstain_below``.
+THRESHOLDS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+def at_thresholds(
+    probabilities: Floats, truth: Ints, thresholds: tuple[float, ...] = THRESHOLDS
+) -> list[dict[str, Any]]:
+    """Return what remains when answers whose top probability is under a threshold are withheld.
+
+    :param probabilities: (N, L); ``truth`` (N,), index of the right one.
+    :returns: of each threshold ``abstain_below``, ``answered`` (share), and ``accuracy`` and
+        ``macro_f1`` of the answered; null where none is.
+    """
+    rows = []
+    for threshold in thresholds:
+        answered = probabilities.max(axis=1) >= threshold
+        matrix = confusion(
+            truth[answered], probabilities[answered].argmax(axis=1), probabilities.shape[1]
+        )
+        some = bool(answered.any())
+        rows.append({
+            'abstain_below': threshold,
+            'answered': round(float(answered.mean()), 4) if len(truth) else 0.0,
+            'accuracy': round(float(np.diag(matrix).sum() / matrix.sum()), 4) if some else None,
+            'macro_f1': round(macro_f1(matrix), 4) if some else None,
+        })
+    return rows
+
+
+def curve(probabilities: Floats, truth: Ints) -> tuple[Floats, Floats]:
+    """Return coverage and risk (N,): of the k surest answers their share, and how many are wrong.
+
+    El-Yaniv and Wiener, On the Foundations of Noise-free Selective Classification, 2010. Answers
+    as sure as each other are taken together, since no threshold parts them.
+
+    :param probabilities: (N, L), N at least 1; ``truth`` (N,).
+    """
+    sure = probabilities.max(axis=1)
+    order = np.argsort(-sure, kind='stable')
+    wrong = (probabilities.argmax(axis=1) != truth)[order]
+    count = np.arange(1, len(truth) + 1)
+    risk = np.cumsum(wrong) / count
+    # The last of equals stands for all of them.
+    last = np.searchsorted(-sure[order], -sure[order], side='right') - 1
+    return (count / len(truth)).astype(np.float32), risk[last].astype(np.float32)
+
+
+def area(probabilities: Floats, truth: Ints) -> float:
+    """Return the mean risk over all coverages (AURC): less is better, 0 where nothing is wrong."""
+    return float(curve(probabilities, truth)[1].mean())
+
+
 Images = NDArray[np.uint8]
 Figures = dict[str, Any]
 
@@ -36,18 +94,6 @@ def sampled(split: NDArray[np.bool_], count: int) -> Ints:
     if len(rows) > count:
         rows = np.random.default_rng(_SEED).choice(rows, count, replace=False)
     return np.sort(rows)
-
-
-def changed(stills: Stills, rows: Ints, change: Callable[[int], Images]) -> Stills:
-    """Return some of the stills with other pixels.
-
-    :param change: of a row of ``stills``, its picture (48, 48).
-    """
-    return replace(
-        stills, pixels=np.stack([change(int(row)) for row in rows]), emotion=stills.emotion[rows],
-        usage=stills.usage[rows], image_id=stills.image_id[rows],
-        duplicate=stills.duplicate[rows], paths=None, ferplus_votes=None,
-    )
 
 
 def branch_figures(networks: RobotNetworks, features: FeatureSet) -> dict[str, Figures]:

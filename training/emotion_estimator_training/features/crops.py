@@ -3,16 +3,130 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.perception.face_crop import SIDE, crop_matrix, cut, even
 from emotion_estimator_training.data.augment import Enlargement
-from emotion_estimator_training.features.crop_augment import CropVariation, damage, jitter, mirror
+
+Crop = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+#: Rows and columns of a crop that hold the eyes with the brows, and the mouth, roughly: what a
+#: pair of dark glasses and a mask hide.
+EYES = (slice(8, 25), slice(3, 45))
+MOUTH = (slice(27, 48), slice(7, 41))
+
+
+@dataclass(frozen=True)
+class CropVariation:
+    """How much crops vary; shares are of the crops, drawn independently.
+
+    :param roll: standard deviation in degrees; ``size`` of the scale's logarithm; ``shift`` in
+        pixels of the crop; ``stretch`` of the logarithm of height over width.
+    :param gamma: standard deviation of the logarithm of the gamma.
+    :param shaded: share with light from one side.
+    :param coarse: share that was smaller once; ``least_side`` the smallest such side in pixels.
+    :param blurred: share; ``noisy`` and ``compressed`` (JPEG) alike.
+    :param hidden: share with eyes, mouth or another part covered.
+    """
+
+    roll: float = 6.0
+    size: float = 0.08
+    shift: float = 1.5
+    stretch: float = 0.05
+    gamma: float = 0.25
+    shaded: float = 0.25
+    coarse: float = 0.2
+    least_side: int = 20
+    blurred: float = 0.2
+    noisy: float = 0.25
+    compressed: float = 0.2
+    hidden: float = 0.25
+
+
+def jitter(matrix: Floats, how: CropVariation, rng: np.random.Generator) -> Floats:
+    """Return a crop's map (2, 3), turned, scaled, stretched and shifted about its middle."""
+    roll = np.deg2rad(np.clip(rng.normal() * how.roll, -3 * how.roll, 3 * how.roll))
+    scale = np.exp(np.clip(rng.normal(), -2.5, 2.5) * how.size)
+    stretch = np.exp(np.clip(rng.normal(), -2.5, 2.5) * how.stretch / 2)
+    turn = scale * np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+    linear = turn @ np.diag([1 / stretch, stretch])
+    middle = np.full(2, (SIDE - 1) / 2)
+    offset = middle - linear @ middle + np.clip(rng.normal(size=2), -2.5, 2.5) * how.shift
+    moved = np.column_stack([linear @ matrix[:, :2], linear @ matrix[:, 2] + offset])
+    return moved.astype(np.float32)
+
+
+def mirror(matrix: Floats) -> Floats:
+    """Return a crop's map (2, 3) with left and right swapped."""
+    flip = np.array([[-1.0, 0.0], [0.0, 1.0]], np.float32)
+    moved = flip @ matrix
+    moved[0, 2] += SIDE - 1
+    return np.asarray(moved, np.float32)
+
+
+def damage(
+    crop: Crop, how: CropVariation, rng: np.random.Generator
+) -> tuple[Crop, bool]:
+    """Return a crop (48, 48) under other light, from a worse camera, partly covered.
+
+    :returns: also whether a part was covered.
+    """
+    table = 255 * (np.arange(256) / 255) ** np.exp(rng.normal() * how.gamma)
+    crop = np.asarray(cv2.LUT(crop, table.astype(np.uint8)), np.uint8)
+    if rng.random() < how.shaded:
+        angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 0.7)
+        across = np.cos(angle) * _ACROSS[None] + np.sin(angle) * _ACROSS[:, None]
+        crop = np.clip(crop * (1 + strength * across), 0, 255).astype(np.uint8)
+    hidden = rng.random() < how.hidden
+    if hidden:
+        crop = cover(crop, _part(rng), rng)
+    if rng.random() < how.coarse:
+        side = int(rng.integers(how.least_side, SIDE))
+        small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+        crop = np.asarray(cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.uint8)
+    if rng.random() < how.blurred:
+        crop = np.asarray(cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.4, 1.3)), np.uint8)
+    if rng.random() < how.noisy:
+        noise = rng.normal(size=crop.shape) * rng.uniform(2, 14)
+        crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
+    if rng.random() < how.compressed:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))]
+        crop = np.asarray(
+            cv2.imdecode(cv2.imencode('.jpg', crop, quality)[1], cv2.IMREAD_GRAYSCALE), np.uint8
+        )
+    return crop, bool(hidden)
+
+
+def cover(crop: Crop, part: tuple[slice, slice], rng: np.random.Generator) -> Crop:
+    """Return a crop with a part of it plain, or rough as cloth is."""
+    covered = crop.copy()
+    area = covered[part]
+    grey = rng.uniform(0, 255)
+    rough = rng.normal(size=area.shape) * rng.uniform(0, 25)
+    covered[part] = np.clip(grey + rough, 0, 255).astype(np.uint8)
+    return covered
+
+
+def _part(rng: np.random.Generator) -> tuple[slice, slice]:
+    chosen = rng.random()
+    if chosen < 0.3:
+        return EYES
+    if chosen < 0.6:
+        return MOUTH
+    height, width = rng.integers(8, 25, 2)
+    top, left = rng.integers(0, SIDE - height + 1), rng.integers(0, SIDE - width + 1)
+    return slice(int(top), int(top + height)), slice(int(left), int(left + width))
+
+
+_ACROSS = np.linspace(-1, 1, SIDE)
+
 
 Crops = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 
 def landmarks_in_stills(landmarks: Floats) -> Floats:

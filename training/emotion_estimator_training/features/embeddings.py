@@ -13,10 +13,8 @@ from tqdm import tqdm
 from emotion_estimator.errors import ModelError
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.face_crop import CROP
-from emotion_estimator_training.features.crop_augment import CropVariation
-from emotion_estimator_training.features.crops import CropMaker
-from emotion_estimator_training.features.face_vector import EMBEDDING
-from emotion_estimator_training.features.feature_set import FeatureSet
+from emotion_estimator_training.features.crops import CropMaker, CropVariation
+from emotion_estimator_training.features.feature_set import EMBEDDING, FeatureSet
 from emotion_estimator_training.models.appearance_network import network_pixels
 from emotion_estimator_training.models.legacy_keras import tf
 

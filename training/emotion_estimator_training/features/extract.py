@@ -16,15 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from emotion_estimator.engine import Runner, runner_of
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.frame import Frame
-from emotion_estimator.mediapipe_import import import_mediapipe
+from emotion_estimator.perception.landmarks.base import warm_up
 from emotion_estimator.perception.landmarks.face_landmarker import FaceLandmarker
-from emotion_estimator.perception.landmarks.warm_up import warm_up
-from emotion_estimator.quiet import quiet
+from emotion_estimator.runtimes import import_mediapipe, quiet
+from emotion_estimator.worker_pool import Runner, runner_of
 from emotion_estimator_training.data.augment import Enlargement, enlarge, rotate_and_flip, vary
-from emotion_estimator_training.data.dataset import Stills
+from emotion_estimator_training.data.stills import Stills
 
 #: Raise it when the images made for a pass change, so that old chunks are not reused.
 _VERSION = 1
@@ -182,7 +181,7 @@ def extract(
     :param landmarks: (len(stills), 478, 3) in pixels of the stills, zeros where unknown; needed
         to vary expressions.
     :param processes: worker processes (None: one a core), or a runner of
-        :mod:`~emotion_estimator.engine`.
+        :mod:`~emotion_estimator.worker_pool`.
     :param with_mesh: whether the face mesh looks too.
     :param wanted: bool (len(rows),), which are needed: nothing looks at a chunk without any, whose
         rows come back as if no face was found. The chunks are those of all rows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import zipfile
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -12,8 +13,39 @@ from numpy.typing import NDArray
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.perception.face_crop import SIDE
-from emotion_estimator_training.data.fer2013 import FER_CLASSES, SPLITS
-from emotion_estimator_training.features.face_vector import SHAPES, face_vectors
+from emotion_estimator_training.data.stills import FER_CLASSES, SPLITS
+
+Floats = NDArray[np.float32]
+
+SHAPES = len(BLENDSHAPE_NAMES)
+EMBEDDING = 64
+WIDTH = SHAPES + EMBEDDING + 2
+
+#: What each branch is called, and the two columns that say what is known.
+PRESENT = {'fused': (1.0, 1.0), 'appearance': (1.0, 0.0), 'blendshapes': (0.0, 1.0)}
+
+
+def face_vectors(blendshapes: Floats, embedding: Floats | None = None) -> Floats:
+    """Return rows (..., 118) of blendshapes (..., 52) and embeddings (..., 64), if there are."""
+    rows = np.zeros((*blendshapes.shape[:-1], WIDTH), np.float32)
+    rows[..., :SHAPES] = blendshapes
+    rows[..., -1] = 1
+    if embedding is not None:
+        rows[..., SHAPES:-2] = embedding
+        rows[..., -2] = 1
+    return rows
+
+
+def whole(rows: Floats) -> Floats:
+    """Return rows (..., 118), of which some may be blendshapes alone (..., 52)."""
+    return rows if rows.shape[-1] == WIDTH else face_vectors(rows)
+
+
+def only(rows: Floats, branch: str) -> Floats:
+    """Return rows (..., 118) of which no more is known than ``branch`` of ``PRESENT`` reads."""
+    known = whole(rows).copy()
+    known[..., -2:] *= np.array(PRESENT[branch], np.float32)
+    return known
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,3 +177,46 @@ def load_sources(run: Path) -> list[FeatureSet]:
                 f'different images; remove that folder, and {_AGAIN}'
             )
     return found
+
+
+_HEAD = [*BLENDSHAPE_NAMES, 'label', 'index', 'class', 'augmented']
+_SCORES = ','.join(['%.6f'] * len(BLENDSHAPE_NAMES))
+
+
+def write_tables(features: FeatureSet, to_label: NDArray[np.int64], folder: Path) -> list[Path]:
+    """Write ``<source>-<split>.csv`` and ``<source>-<split>-<class>.csv``; return their paths.
+
+    The columns, named in the first line: the 52 blendshapes (0 to 1, six decimals), the label's
+    number, the image's number, the class's name, and 1 where a turned or flipped copy was seen.
+    ``emotion-estimator evaluate --blendshapes`` reads them where the labels are the shipped ones.
+    Splits and classes without a face have no file.
+
+    :param to_label: (7,), the label of each of ``FER_CLASSES``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for usage, split in enumerate(SPLITS):
+        part = features.where(features.usage == usage)
+        parts = {'': part, **{
+            f'-{name}': part.where(part.emotion == code) for code, name in enumerate(FER_CLASSES)
+        }}
+        for suffix, rows in parts.items():
+            path = folder / f'{features.source}-{split.lower()}{suffix}.csv'
+            # One of an earlier run would be taken for this one's.
+            path.unlink(missing_ok=True)
+            if len(rows):
+                _write(rows, to_label, path)
+                written.append(path)
+    return written
+
+
+def _write(features: FeatureSet, to_label: NDArray[np.int64], path: Path) -> None:
+    with path.open('w', newline='') as file:
+        csv.writer(file, lineterminator='\n').writerow(_HEAD)
+        for scores, emotion, number, augmented in zip(
+            features.blendshapes, features.emotion, features.image_id, features.augmented
+        ):
+            file.write(
+                f'{_SCORES % tuple(scores)},{to_label[emotion]},{number},'
+                f'{FER_CLASSES[emotion]},{int(augmented)}\n'
+            )

@@ -1,4 +1,4 @@
-"""What both landmark sources see in FER2013, ready for training."""
+"""What both landmark sources see in FER2013 and in covered faces, ready for training."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import MIRROR
-from emotion_estimator.engine import Runner
 from emotion_estimator.errors import InputError
-from emotion_estimator.perception.alignment import align
-from emotion_estimator.perception.face_crop import SIDE
-from emotion_estimator.perception.landmarks.blendshape_head import BlendshapeHead
+from emotion_estimator.perception.face_crop import SIDE, align
+from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
+from emotion_estimator.worker_pool import Runner
 from emotion_estimator_training.data.augment import Enlargement
-from emotion_estimator_training.data.dataset import TRAINING, Stills
+from emotion_estimator_training.data.hard_stills import covered_by_chance
+from emotion_estimator_training.data.stills import TRAINING, Stills, changed
 from emotion_estimator_training.features.crops import (
     landmarks_in_stills,
     plain_crops,
@@ -28,7 +28,7 @@ from emotion_estimator_training.features.extract import (
     extract,
     extract_outlines,
 )
-from emotion_estimator_training.features.feature_set import FeatureSet
+from emotion_estimator_training.features.feature_set import FeatureSet, load_features
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.bool_]
@@ -280,3 +280,49 @@ def _gather(
         augmented=np.arange(len(row)) >= len(plain),
         crops=crops,
     )
+
+
+Ints = NDArray[np.int64]
+
+
+def covered_folder(run: Path) -> Path:
+    """Return where a run folder keeps the features of covered faces."""
+    return run / 'covered'
+
+
+def covered_sets(
+    stills: Stills,
+    places: Places,
+    count: int,
+    seed: int,
+    processes: Processes = None,
+    sources: tuple[str, ...] = SOURCES,
+) -> dict[str, FeatureSet]:
+    """Cover a part of some of Training's faces, and look at them anew with each source.
+
+    :param count: how many faces, at most.
+    :param seed: of which faces, and of the covers.
+    :returns: by source the faces that it finds; crops are cut where it sees them.
+    :raises InputError: Training has no face, or no source can look.
+    """
+    # Of two sources that see the same face one will do: the bundled mesh finds more of them.
+    seen = list(outlines(stills, places, processes, sources).values())[-1]
+    rows = np.flatnonzero((stills.usage == TRAINING) & seen.found)
+    if not len(rows):
+        raise InputError('Training has no face to cover')
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.permutation(rows)[:count])
+    landmarks = landmarks_in_stills(seen.landmarks)
+    hidden = changed(stills, rows, lambda row: covered_by_chance(
+        stills.pixels[row], landmarks[row], np.random.default_rng([seed, row])
+    ))
+    return feature_sets(hidden, places, 0, processes, sources)
+
+
+def load_covered(run: Path, source: str) -> FeatureSet | None:
+    """Read the covered faces that a source sees; None where a run has none.
+
+    :raises InputError: they cannot be read.
+    """
+    path = covered_folder(run) / f'{source}.npz'
+    return load_features(path) if path.exists() else None

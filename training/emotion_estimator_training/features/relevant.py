@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.data.dataset import TRAINING
+from emotion_estimator_training.data.stills import TRAINING
 from emotion_estimator_training.features.feature_set import FeatureSet
 
 #: The paper's choice: above 0.4 in more than 100 images.

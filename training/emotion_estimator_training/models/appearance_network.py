@@ -1,19 +1,25 @@
-"""The appearance network: a face crop in, an embedding out; and what joins it to blendshapes."""
+"""The appearance network: its layers, and its training with what joins it to blendshapes."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES, MIRROR
 from emotion_estimator.perception.face_crop import SIDE
-from emotion_estimator_training.data.dataset import FER_CLASSES
-from emotion_estimator_training.features.face_vector import EMBEDDING
+from emotion_estimator_training.data.stills import FER_CLASSES
+from emotion_estimator_training.features.crops import CropMaker
+from emotion_estimator_training.features.feature_set import EMBEDDING
 from emotion_estimator_training.models.branches import BranchSettings, front, normalized, spread
-from emotion_estimator_training.models.legacy_keras import keras
+from emotion_estimator_training.models.legacy_keras import keras, tf
 
 Floats = NDArray[np.float32]
 layers = keras.layers
@@ -106,3 +112,203 @@ def _narrow_block(values: Any, channels: int, narrow: int) -> Any:
     inner = _convolution(_convolution(values, narrow, 1), narrow)
     inner = _convolution(inner, channels, 1, active=False)
     return layers.ReLU()(layers.Add()([values, inner]))
+
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class AppearanceFit:
+    """How the network is trained.
+
+    :param epochs: over all stills; the learning rate falls as a cosine to a hundredth.
+    :param decay: weight decay, decoupled (AdamW).
+    :param smoothing: of the labels.
+    :param votes: weight of the annotators' votes, where the data has them, against the labels.
+    :param joined: weight of what is said with blendshapes, against what is said without.
+    :param without: share of faces shown without their embedding, and without their blendshapes,
+        to what joins both.
+    :param average: of the weights over the last steps (exponential): what is kept.
+    :param taught: share of what other networks say of a still in what it is to be called, where
+        there are any (Hinton et al., Distilling the Knowledge in a Neural Network, 2015).
+    :param rare: how often in each epoch a still is shown whose class has fewer than one in twenty.
+    :param calm: epochs after these in which crops vary less, and ``calm_rate`` their learning rate:
+        hard crops teach what to look at, and cost what a small network could tell of easy ones.
+    """
+
+    epochs: int = 60
+    batch: int = 128
+    learning_rate: float = 2e-3
+    decay: float = 0.03
+    smoothing: float = 0.1
+    votes: float = 0.5
+    joined: float = 0.7
+    without: tuple[float, float] = (0.15, 0.25)
+    average: float = 0.998
+    taught: float = 0.0
+    rare: int = 1
+    calm: int = 5
+    calm_rate: float = 3e-4
+    seed: int = 7
+
+
+@dataclass(frozen=True, eq=False)
+class AppearanceData:
+    """What is learned from, one row for a still.
+
+    :param maker: makes the stills' crops.
+    :param target: (N, 7), what each shows, as probabilities.
+    :param votes: (N, 10), shares of the annotators' votes; a row of noughts where there are none.
+    :param scores: (N, K, 52), the blendshapes that each landmark source saw; ``known`` (N, K).
+    """
+
+    maker: CropMaker
+    target: Floats
+    votes: Floats
+    scores: Floats
+    known: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Return the number of stills."""
+        return len(self.target)
+
+
+def fit(
+    network: Any,
+    heads: Any,
+    data: AppearanceData,
+    settings: AppearanceFit,
+    validate: Callable[[Any, Any], dict[str, float]],
+    folder: Path,
+) -> list[dict[str, float]]:
+    """Train ``network`` and ``heads`` in place; they end with the averaged weights.
+
+    :param validate: measures both on images held back; its figures go into the history.
+    :param folder: an interrupted run continues from there, epoch by epoch.
+    :returns: for each epoch its loss and what ``validate`` said.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    steps = -(-len(data) // settings.batch)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        settings.learning_rate, settings.epochs * steps, 0.01
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.decay, clipnorm=2.0)
+    averages = keras.models.clone_model(network), keras.models.clone_model(heads)
+    for average, one in zip(averages, (network, heads)):
+        average.set_weights(one.get_weights())
+    # Else the first call would make its variables, and the step be traced twice.
+    optimizer.build(network.trainable_variables + heads.trainable_variables)
+    step = _training_step(network, heads, averages, optimizer, settings)
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(
+            network=network, heads=heads, network_average=averages[0], heads_average=averages[1],
+            optimizer=optimizer,
+        ), folder, max_to_keep=1,
+    )
+    note = folder / 'history.json'
+    history: list[dict[str, float]] = []
+    if manager.latest_checkpoint and note.exists():
+        manager.checkpoint.restore(manager.latest_checkpoint).expect_partial()
+        # A checkpoint is written before its line: what lies between the two is done again.
+        done = int(manager.latest_checkpoint.rpartition('-')[2])
+        history = json.loads(note.read_text())[:done]
+    bar = tqdm(
+        total=settings.epochs * steps, initial=len(history) * steps, desc='appearance', unit='batch'
+    )
+    for epoch in range(len(history), settings.epochs):
+        losses = []
+        for batch in _batches(data, settings, epoch):
+            losses.append(float(step(*batch)))
+            bar.update()
+        line = {'epoch': epoch + 1, 'loss': round(float(np.mean(losses)), 4), **validate(*averages)}
+        history.append(line)
+        bar.set_postfix({name: value for name, value in line.items() if name != 'epoch'})
+        manager.save(checkpoint_number=epoch + 1)
+        partial = folder / 'partial.json'
+        partial.write_text(json.dumps(history, indent=1))
+        partial.replace(note)
+    bar.close()
+    for average, one in zip(averages, (network, heads)):
+        one.set_weights(average.get_weights())
+    return history
+
+
+def _batches(
+    data: AppearanceData, settings: AppearanceFit, epoch: int
+) -> Iterator[tuple[Floats, ...]]:
+    """Make each batch while the one before is trained on."""
+    order = np.random.default_rng([settings.seed, epoch]).permutation(len(data))
+    parts = [order[at:at + settings.batch] for at in range(0, len(order), settings.batch)]
+    with ThreadPoolExecutor(1) as thread:
+        made = thread.submit(_batch, data, parts[0], settings, [settings.seed, epoch, 0])
+        for number in range(1, len(parts) + 1):
+            ready = made.result()
+            if number < len(parts):
+                seed = [settings.seed, epoch, number]
+                made = thread.submit(_batch, data, parts[number], settings, seed)
+            yield ready
+
+
+def _batch(
+    data: AppearanceData, rows: Ints, settings: AppearanceFit, seed: list[int]
+) -> tuple[Floats, ...]:
+    """Return pixels, blendshapes, what is present of both, labels and votes of some stills."""
+    crops, mirrored, hidden = data.maker(rows, seed)
+    rng = np.random.default_rng([*seed, 1])
+    scores, known = _seen(data, rows, rng)
+    scores[mirrored] = scores[mirrored][:, list(MIRROR)]
+    drawn = rng.random(len(rows))
+    first, second = settings.without
+    present = np.stack([drawn >= first, (drawn < first) | (drawn >= first + second)], axis=1)
+    # What lies under a cover was seen when the blendshapes were: half of them go without.
+    present[:, 1] &= ~(hidden & (rng.random(len(rows)) < 0.5))
+    present[:, 1] &= known
+    present[:, 0] |= ~present[:, 1]
+    return (
+        network_pixels(crops), scores, present.astype(np.float32), data.target[rows],
+        data.votes[rows],
+    )
+
+
+def _seen(
+    data: AppearanceData, rows: Ints, rng: np.random.Generator
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return for each still the blendshapes of one of the sources that saw it."""
+    order = rng.random(data.known[rows].shape) + data.known[rows]
+    chosen = order.argmax(axis=1)
+    return data.scores[rows, chosen].copy(), data.known[rows, chosen]
+
+
+def _training_step(
+    network: Any, heads: Any, averages: tuple[Any, Any], optimizer: Any, settings: AppearanceFit
+) -> Any:
+    variables = network.trainable_variables + heads.trainable_variables
+    pairs = list(zip(
+        averages[0].variables + averages[1].variables, network.variables + heads.variables
+    ))
+
+    @tf.function(reduce_retracing=True)
+    def step(pixels: Any, scores: Any, present: Any, target: Any, votes: Any) -> Any:
+        with tf.GradientTape() as tape:
+            embedding = network(pixels, training=True)
+            alone, voted, joined = heads([embedding, scores, present], training=True)
+            smooth = target * (1 - settings.smoothing) + settings.smoothing / target.shape[-1]
+            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(smooth, alone))
+            loss += settings.joined * tf.reduce_mean(
+                tf.nn.softmax_cross_entropy_with_logits(smooth, joined)
+            )
+            # Noughts, where there are no votes, cost nothing.
+            loss += settings.votes * tf.reduce_mean(
+                tf.nn.softmax_cross_entropy_with_logits(votes, voted)
+            )
+        gradients = tape.gradient(loss, variables)
+        optimizer.apply_gradients(zip(gradients, variables))
+        # The first steps weigh as much as there are: else the start would linger. The optimizer
+        # keeps their number when training is interrupted.
+        count = tf.cast(optimizer.iterations, tf.float32)
+        kept = tf.minimum(settings.average, count / (count + 10.0))
+        for average, one in pairs:
+            average.assign(kept * average + (1 - kept) * one)
+        return loss
+
+    return step

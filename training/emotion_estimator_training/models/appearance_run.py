@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -10,29 +11,160 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
+from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.data.dataset import FER_CLASSES, PUBLIC_TEST, TRAINING, Stills
 from emotion_estimator_training.data.grouping import Grouping
-from emotion_estimator_training.features.crop_augment import CropVariation
-from emotion_estimator_training.features.crops import CropMaker, plain_crops
+from emotion_estimator_training.data.stills import FER_CLASSES, PUBLIC_TEST, TRAINING, Stills
+from emotion_estimator_training.features.crops import CropMaker, CropVariation, plain_crops
 from emotion_estimator_training.features.feature_set import FeatureSet
-from emotion_estimator_training.models.appearance_fit import AppearanceData, fit
 from emotion_estimator_training.models.appearance_network import (
     VOTES,
+    AppearanceData,
+    AppearanceFit,
+    AppearanceSettings,
     build_appearance,
     build_heads,
+    fit,
     network_pixels,
 )
-from emotion_estimator_training.models.appearance_origin import Origin
-from emotion_estimator_training.models.appearance_plan import Part
 from emotion_estimator_training.models.branches import spread
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.operating_point import softmax
-from emotion_estimator_training.models.same_run import checksum, same_run
+from emotion_estimator_training.models.training_loop import checksum, same_run
 from emotion_estimator_training.tables import write_json
 
+Crops = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Known:
+    """What tells one origin from another: changes when it is trained again."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A finished training.
+
+    :param name: of the part of the plan; ``folder``, where its weights are.
+    """
+
+    name: str
+    settings: AppearanceSettings
+    folder: Path
+
+    def known(self) -> Known:
+        """Return its identity.
+
+        :raises InputError: it is not finished.
+        """
+        digest = hashlib.sha256()
+        for name in ('appearance.weights.h5', 'heads.weights.h5', 'spread.npz'):
+            path = self.folder / name
+            if not path.is_file():
+                raise InputError(f'{path} is missing; train the part {self.name!r} first')
+            digest.update(path.read_bytes())
+        return Known(self.name, digest.hexdigest())
+
+    def restore(self, network: Any, heads: Any) -> None:
+        """Give both the weights that were trained."""
+        network.load_weights(self.folder / 'appearance.weights.h5')
+        heads.load_weights(self.folder / 'heads.weights.h5')
+
+    def opinion(self, crops: Crops, scores: Floats, known: NDArray[np.bool_]) -> Floats:
+        """Return what it says that faces show (N, 7), as probabilities.
+
+        The mean over each face and its mirror image, and over what the crop tells alone and
+        together with the blendshapes, where these are known.
+
+        :param crops: (N, 48, 48).
+        :param scores: (N, K, 52), of K sources, those that ``known`` (N, K) says.
+        """
+        with np.load(self.folder / 'spread.npz') as stored:
+            heads = build_heads(self.settings, stored['mean'], stored['scale'])
+        network = build_appearance(self.settings)
+        self.restore(network, heads)
+        seen = known.argmax(axis=1)
+        chosen, present = scores[np.arange(len(scores)), seen], np.ones((len(crops), 2), np.float32)
+        present[:, 1] = known.any(axis=1)
+        told = np.zeros((len(crops), 7), np.float32)
+        for at in tqdm(range(0, len(crops), _BATCH), desc=f'opinion, {self.name}', unit='batch'):
+            rows = slice(at, at + _BATCH)
+            for mirrored in (False, True):
+                few = crops[rows, :, ::-1] if mirrored else crops[rows]
+                shapes = chosen[rows][:, list(MIRROR)] if mirrored else chosen[rows]
+                alone, _, joined = heads([network(network_pixels(few)), shapes, present[rows]])
+                told[rows] += (softmax(np.asarray(alone)) + softmax(np.asarray(joined))) / 4
+        return told
+
+
+#: How crops vary where much has been learned already, or much can be: half as much, but for covers.
+_LESS = CropVariation(
+    roll=6.0, size=0.08, shift=1.5, stretch=0.05, gamma=0.2, shaded=0.15, coarse=0.12, blurred=0.12,
+    noisy=0.15, compressed=0.12, hidden=0.15,
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One training.
+
+    :param begins_with: the part whose weights it goes on from; empty begins at random.
+    :param taught_by: the parts whose networks' mean opinion of the stills it learns from too.
+    """
+
+    settings: AppearanceSettings
+    training: AppearanceFit
+    variation: CropVariation
+    begins_with: str = ''
+    taught_by: tuple[str, ...] = ()
+
+
+def planned(seed: int = 11, epochs: int | None = None, longer: bool = False) -> dict[str, Part]:
+    """Return the trainings in their order, by name; the network of the last one ships.
+
+    The larger network has four times the weights and multiplications.
+
+    :param seed: of all chance; each part has its own.
+    :param epochs: of each part, to see that it runs; None takes those that were shipped with.
+    :param longer: train the larger network out before it teaches (``long``), until it has seen the
+        stills about as often as the shipped size has in ``first``.
+    """
+    teacher = 'long' if longer else 'large'
+    large = AppearanceSettings(widths=(32, 128, 256), narrow=128, dropout=0.3)
+    parts = {
+        'first': Part(AppearanceSettings(), AppearanceFit(seed=seed), CropVariation()),
+        'large': Part(large, AppearanceFit(epochs=20, calm=3, seed=seed + 4), _LESS),
+        'long': Part(
+            large, AppearanceFit(epochs=22, calm=3, learning_rate=1e-3, seed=seed + 8), _LESS,
+            begins_with='large',
+        ),
+        'last': Part(
+            AppearanceSettings(),
+            AppearanceFit(
+                epochs=30, calm=3, learning_rate=1e-3, smoothing=0.02, taught=0.7, rare=3,
+                seed=seed + 6,
+            ), _LESS, begins_with='first', taught_by=('first', teacher),
+        ),
+    }
+    return {
+        name: _for(part, epochs) for name, part in parts.items() if longer or name != 'long'
+    }
+
+
+def _for(part: Part, epochs: int | None) -> Part:
+    if epochs is None:
+        return part
+    return replace(part, training=replace(part.training, epochs=epochs, calm=1))
+
+
 Ints = NDArray[np.int64]
 
 #: How crops vary in the last epochs.

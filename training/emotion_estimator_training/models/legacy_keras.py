@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.quiet import quiet
+from emotion_estimator.runtimes import quiet
 
 # Before TensorFlow is imported: both are read on import.
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator_training.data.dataset import FER_CLASSES
 from emotion_estimator_training.data.grouping import Grouping
+from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.evaluation.scores import calibration_error, confusion, macro_f1
 
 Floats = NDArray[np.float32]

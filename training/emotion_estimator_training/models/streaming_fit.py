@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from emotion_estimator.blendshapes import MIRROR
-from emotion_estimator_training.features.face_vector import SHAPES
+from emotion_estimator_training.features.feature_set import SHAPES
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.models.streaming_network import StreamingNetwork
 from emotion_estimator_training.sequences.sequences import SequenceMaker, Sequences

@@ -7,24 +7,31 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
+from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
-from emotion_estimator_training.data.dataset import FER_CLASSES, PUBLIC_TEST, TRAINING
 from emotion_estimator_training.data.grouping import SHIPPED_GROUPING, Grouping, load_grouping
+from emotion_estimator_training.data.stills import FER_CLASSES, PUBLIC_TEST, TRAINING
 from emotion_estimator_training.evaluation.scores import classification
-from emotion_estimator_training.features.covered_faces import load_covered
-from emotion_estimator_training.features.crop_augment import CropVariation
+from emotion_estimator_training.features.crops import CropVariation
 from emotion_estimator_training.features.embeddings import (
     FROM_FRAME_TO_FRAME,
     Embedder,
     varied_embeddings,
     with_embeddings,
 )
-from emotion_estimator_training.features.face_vector import PRESENT, face_vectors, only
-from emotion_estimator_training.features.feature_set import FeatureSet, load_sources
+from emotion_estimator_training.features.feature_set import (
+    PRESENT,
+    FeatureSet,
+    face_vectors,
+    load_sources,
+    only,
+)
+from emotion_estimator_training.features.features import load_covered
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.operating_point import (
     calibrated_temperature,
@@ -32,8 +39,6 @@ from emotion_estimator_training.models.operating_point import (
     operating_point,
     softmax,
 )
-from emotion_estimator_training.models.same_run import checksum, same_run
-from emotion_estimator_training.models.streaming_figure import draw_course
 from emotion_estimator_training.models.streaming_fit import FitSettings, fit, pretrain
 from emotion_estimator_training.models.streaming_network import (
     StreamingNetwork,
@@ -50,8 +55,35 @@ from emotion_estimator_training.models.streaming_store import (
     save_streaming,
     streaming_folder,
 )
+from emotion_estimator_training.models.training_loop import checksum, same_run
 from emotion_estimator_training.sequences.sequences import SequenceMaker, SequenceSettings
 from emotion_estimator_training.tables import write_json
+
+matplotlib.use('Agg')
+
+
+def draw_course(history: list[dict[str, float]], path: Path) -> Path:
+    """Draw loss, cross-entropy on PublicTest and restlessness over the batches; return ``path``."""
+    steps = [line['step'] for line in history]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
+    left.plot(steps, [line['loss'] for line in history], 'o-', label='loss on sequences')
+    left.plot(
+        steps, [-line['validation'] for line in history], 'o-',
+        label='cross-entropy on stills of PublicTest',
+    )
+    left.set_ylabel('nats, seven classes')
+    right.plot(steps, [line['unrest'] for line in history], 'o-')
+    right.set_ylabel('change of probabilities per frame while held')
+    for axes in (left, right):
+        axes.set_xlabel('batch')
+        axes.grid(alpha=0.3)
+    left.legend(fontsize='small')
+    figure.suptitle('Training of streaming')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+    return path
+
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

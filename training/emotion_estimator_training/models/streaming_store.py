@@ -12,17 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import ModelError, first_line
-from emotion_estimator_training.data.dataset import FER_CLASSES
 from emotion_estimator_training.data.grouping import Grouping
+from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.models.branches import BranchSettings
 from emotion_estimator_training.models.operating_point import sharpen, softmax
-from emotion_estimator_training.models.settling import Settling, settle
 from emotion_estimator_training.models.streaming_network import (
     INTERVALS,
+    Settling,
     StreamingNetwork,
     StreamingSettings,
     Vocabulary,
     assemble,
+    settle,
     state_size,
 )
 

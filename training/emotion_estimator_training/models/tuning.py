@@ -15,10 +15,9 @@ from emotion_estimator_training.models import legacy_keras  # noqa: F401
 # isort: split
 import keras_tuner
 
-from emotion_estimator_training.models.checkpoints import SCORE, best
-from emotion_estimator_training.models.still_data import StillData
-from emotion_estimator_training.models.still_fit import fit_still
-from emotion_estimator_training.models.still_settings import StillSettings
+from emotion_estimator_training.models.paper_networks import StillSettings
+from emotion_estimator_training.models.paper_training import StillData, fit_still
+from emotion_estimator_training.models.training_loop import SCORE, best
 
 #: The papers' ranges; units go up to 32 in steps of 4 from 10, hence to 30.
 LEARNING_RATE, L2, WEIGHT_DECAY = (1e-6, 1e-3), (1e-10, 1e-5), (1e-10, 9e-4)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from emotion_estimator.emotion import LABELS
-from emotion_estimator_training.shipping.card_text import markdown_table
+from emotion_estimator_training.tables import markdown_table
 
 #: Seed 001, section 5 and Table 4: happy, unknown, sad; rows are the truth. 1,646 images of a
 #: test file of its own, of which it says no more.

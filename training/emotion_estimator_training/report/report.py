@@ -10,7 +10,8 @@ from typing import Any
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.report.measuring import measure
+from emotion_estimator_training.report.measuring import Material, Question, gather, measure
+from emotion_estimator_training.report.models import STREAMING
 from emotion_estimator_training.report.papers import (
     HEADER,
     PAPER_CONFUSION,
@@ -18,16 +19,14 @@ from emotion_estimator_training.report.papers import (
     comparison_markdown,
     targets,
 )
-from emotion_estimator_training.report.question import Material, Question, gather
-from emotion_estimator_training.report.report_figures import (
+from emotion_estimator_training.report.pictures import (
     charts,
     error_gallery,
     portrait_pictures,
 )
-from emotion_estimator_training.report.report_models import STREAMING
 from emotion_estimator_training.report.trust_report import measure_trust, tables
-from emotion_estimator_training.shipping.card_figures import measure_card
-from emotion_estimator_training.shipping.card_text import markdown_table
+from emotion_estimator_training.shipping.cards import measure_card
+from emotion_estimator_training.tables import markdown_table
 
 _TEMPLATE = 'report.html.j2'
 TIME_HEADER = ('rate', 'model', 'flips/s, held', "share of dense's", 'right while held',

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from emotion_estimator.model_card import ModelCard
-from emotion_estimator.perception.landmarks.blendshape_head import BlendshapeHead
-from emotion_estimator_training.data import occlusion
-from emotion_estimator_training.data.dataset import TO_LABEL
+from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
+from emotion_estimator_training.data import hard_stills
+from emotion_estimator_training.data.stills import TO_LABEL
 from emotion_estimator_training.evaluation import clip_reading, neutral_gain
 from emotion_estimator_training.evaluation.accuracy import (
+    WEIGHTS,
+    FerNetwork,
     ask_fer,
     ask_fer_all,
     ask_ours,
@@ -20,13 +22,14 @@ from emotion_estimator_training.evaluation.accuracy import (
     markdown,
 )
 from emotion_estimator_training.evaluation.evaluate import split_rows
-from emotion_estimator_training.evaluation.fer_network import WEIGHTS, FerNetwork
-from emotion_estimator_training.evaluation.pace import pace
-from emotion_estimator_training.evaluation.risk_coverage import area, at_thresholds, curve
-from emotion_estimator_training.evaluation.robot_networks import BRANCHES, RobotNetworks
+from emotion_estimator_training.evaluation.frame_cost import pace
+from emotion_estimator_training.evaluation.recognizers import BRANCHES, RobotNetworks
 from emotion_estimator_training.evaluation.scores import calibration_error, reliability
 from emotion_estimator_training.evaluation.trust import (
+    area,
+    at_thresholds,
     condition_figures,
+    curve,
     occlusion_figures,
     sampled,
     yaw_figures,
@@ -35,11 +38,15 @@ from emotion_estimator_training.features.clips import open_sources
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.features.features import MESH, outlines
 from emotion_estimator_training.models.operating_point import sharpen
-from emotion_estimator_training.report.figures import course_chart, reliability_chart
-from emotion_estimator_training.report.question import Material, Question
-from emotion_estimator_training.report.trust_figures import condition_chart, risk_coverage_chart
-from emotion_estimator_training.shipping.card_text import markdown_table
+from emotion_estimator_training.report.charts import (
+    condition_chart,
+    course_chart,
+    reliability_chart,
+    risk_coverage_chart,
+)
+from emotion_estimator_training.report.measuring import Material, Question
 from emotion_estimator_training.shipping.model_folder import MODELS
+from emotion_estimator_training.tables import markdown_table
 
 Figures = dict[str, Any]
 
@@ -219,7 +226,7 @@ def tables(trust: Mapping[str, Any]) -> dict[str, str]:
              for branch, one in sure['branches'].items() for row in one['thresholds']],
         )
     for source, rows in trust['occlusion'].items():
-        found[f'Covered faces, {source}'] = occlusion.markdown(rows)
+        found[f'Covered faces, {source}'] = hard_stills.markdown(rows)
     for source, rows in trust['conditions'].items():
         found[f'Hard stills, {source}'] = markdown_table(
             ['changed', 'how much', 'images', 'face found',

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator_training.features.face_vector import SHAPES, whole
+from emotion_estimator_training.features.feature_set import SHAPES, whole
 from emotion_estimator_training.sequences.jitter import (
     MEASURED,
     Floats,

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import MIRROR
-from emotion_estimator_training.data.dataset import FER_CLASSES
-from emotion_estimator_training.features.face_vector import PRESENT, SHAPES, whole
+from emotion_estimator_training.data.stills import FER_CLASSES
+from emotion_estimator_training.features.feature_set import PRESENT, SHAPES, whole
 from emotion_estimator_training.sequences.disturbances import Disturbances, disturb, wander
 
 Floats = NDArray[np.float32]

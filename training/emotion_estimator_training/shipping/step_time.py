@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from emotion_estimator.errors import ModelError
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.classifier import EmotionClassifier
-from emotion_estimator.tflite import open_interpreter, runtimes
-from emotion_estimator_training.evaluation.streaming_recognizer import StreamingRecognizer, known
-from emotion_estimator_training.features.face_vector import EMBEDDING, SHAPES
+from emotion_estimator.runtimes import open_interpreter, runtimes
+from emotion_estimator_training.evaluation.recognizers import StreamingRecognizer, known
+from emotion_estimator_training.features.feature_set import EMBEDDING, SHAPES
 from emotion_estimator_training.shipping.parity import Parity, parity
 
 Floats = NDArray[np.float32]

@@ -25,7 +25,7 @@ from emotion_estimator.emotion import LABELS
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.appearance import AppearanceNetwork
 from emotion_estimator.perception.classifier import EmotionClassifier
-from emotion_estimator_training.data.dataset import PUBLIC_TEST, TO_LABEL
+from emotion_estimator_training.data.stills import PUBLIC_TEST, TO_LABEL
 from emotion_estimator_training.features.feature_set import FeatureSet, load_features
 from emotion_estimator_training.shipping.model_folder import MODELS
 

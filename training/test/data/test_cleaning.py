@@ -14,9 +14,8 @@ from emotion_estimator_training.data.cleaning import (
     undetected,
     write_undetected,
 )
-from emotion_estimator_training.data.data_figures import undetected_figure
-from emotion_estimator_training.data.dataset import FER_CLASSES, Stills
-from emotion_estimator_training.data.fer2013 import PAPER_UNDETECTED
+from emotion_estimator_training.data.pictures import undetected_figure
+from emotion_estimator_training.data.stills import FER_CLASSES, PAPER_UNDETECTED, Stills
 
 HAPPY, SAD = FER_CLASSES.index('happy'), FER_CLASSES.index('sad')
 

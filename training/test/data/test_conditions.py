@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emotion_estimator_training.data.conditions import (
+from emotion_estimator_training.data.hard_stills import (
     CONDITIONS,
     blurred,
     lit,

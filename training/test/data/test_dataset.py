@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.data.dataset import TO_LABEL, Stills, load_stills
-from emotion_estimator_training.data.dataset_write import write_csv, write_folder, write_npz
+from emotion_estimator_training.data.stills import (
+    TO_LABEL,
+    Stills,
+    load_stills,
+    write_csv,
+    write_folder,
+    write_npz,
+)
 
 GREY = ' '.join(['7'] * 2304)
 

@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.data.counts import report
-from emotion_estimator_training.data.dataset import FER_CLASSES, TO_LABEL, Stills
-from emotion_estimator_training.data.fer2013 import PAPER_CHOSEN, PAPER_IMAGES
-from emotion_estimator_training.data.grouping import choose, load_counts, load_grouping
+from emotion_estimator_training.data.grouping import choose, load_counts, load_grouping, report
+from emotion_estimator_training.data.stills import (
+    FER_CLASSES,
+    PAPER_CHOSEN,
+    PAPER_IMAGES,
+    TO_LABEL,
+    Stills,
+)
 
 
 def test_the_shipped_grouping_is_the_one_that_robots_run() -> None:

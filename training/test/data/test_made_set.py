@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from emotion_estimator.cli.evaluation import read_blendshape_table
+from emotion_estimator.cli.evaluate import read_blendshape_table
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.cli.training import training
 from emotion_estimator_training.data import made_set
-from emotion_estimator_training.data.dataset import Stills, load_stills
+from emotion_estimator_training.data.stills import Stills, load_stills
 from emotion_estimator_training.features.feature_set import load_features
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emotion_estimator_training.data.occlusion import COVERS, covered, falls, lost, markdown
+from emotion_estimator_training.data.hard_stills import COVERS, covered, falls, lost, markdown
 
 #: Mesh points on the lips, and the outer eye corners with the irises.
 LIPS, EYES = (13, 14, 61, 291), (33, 263, 468, 473)

@@ -8,13 +8,14 @@ from robot_stub import stub_networks, written
 
 from emotion_estimator.errors import ModelError
 from emotion_estimator.model_card import models_dir
-from emotion_estimator_training.data.dataset import FER_CLASSES, Stills
+from emotion_estimator_training.data.stills import FER_CLASSES, Stills
 from emotion_estimator_training.evaluation.accuracy import (
     BY_BEST,
     BY_SUM,
     FER_ALL,
     FER_CROP,
     FER_STILL,
+    FerNetwork,
     Said,
     ask_fer,
     ask_fer_all,
@@ -23,7 +24,6 @@ from emotion_estimator_training.evaluation.accuracy import (
     figures,
     markdown,
 )
-from emotion_estimator_training.evaluation.fer_network import FerNetwork
 
 ANGRY, FEAR, HAPPY, SAD, NEUTRAL = (
     FER_CLASSES.index(name) for name in ('angry', 'fear', 'happy', 'sad', 'neutral')

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from test_training_accuracy import ANGRY, FEAR, HAPPY, NEUTRAL, SAD, stills
 
-from emotion_estimator_training.data.dataset import PUBLIC_TEST, TRAINING
-from emotion_estimator_training.evaluation.accuracy import figures
-from emotion_estimator_training.evaluation.annotators import FITTED, MOST, ask_annotators
+from emotion_estimator_training.data.stills import PUBLIC_TEST, TRAINING
+from emotion_estimator_training.evaluation.accuracy import FITTED, MOST, ask_annotators, figures
 
 #: FER+'s columns.
 VOTES = ('neutral', 'happy', 'surprise', 'sad', 'angry', 'disgust', 'fear', 'contempt', 'unknown',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from robot_stub import stub_networks, written
 
-from emotion_estimator_training.data.dataset import FER_CLASSES
+from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.evaluation.clip_reading import markdown, read, reading_figures
 from emotion_estimator_training.features.clips import Track
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_estimator_training.evaluation.moving_average import MovingAverage
+from emotion_estimator_training.evaluation.stability import MovingAverage
 
 
 class Copy:

@@ -9,7 +9,7 @@ from robot_stub import written
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.perception.neutral_baseline import USUAL
-from emotion_estimator_training.data.dataset import FER_CLASSES
+from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.evaluation.neutral_gain import (
     BASELINE_S,
     EXPRESSION_FIRST,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion_estimator_training.evaluation.risk_coverage import area, at_thresholds, curve
+from emotion_estimator_training.evaluation.trust import area, at_thresholds, curve
 
 
 def certain(sure, right):

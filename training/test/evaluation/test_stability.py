@@ -10,18 +10,23 @@ from hypothesis import strategies as st
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.data.fer2013 import FER_CLASSES
 from emotion_estimator_training.data.grouping import load_grouping
-from emotion_estimator_training.evaluation.held import flips, held_faces, held_figures, held_flips
+from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.evaluation.stability import (
     can_follow,
     changing_faces,
+    compare,
     delays,
     draw_changes,
+    flips,
+    held_faces,
+    held_figures,
+    held_flips,
+    in_time,
+    on_video,
     onset_delay,
     summary,
 )
-from emotion_estimator_training.evaluation.stability_table import compare, in_time, on_video
 from emotion_estimator_training.features.clips import Track
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.sequences.constructed import course

@@ -10,8 +10,8 @@ import pytest
 from robot_stub import STEP, stub_networks, written
 
 from emotion_estimator.model_card import models_dir
-from emotion_estimator_training.data.conditions import CONDITIONS
-from emotion_estimator_training.data.dataset import FER_CLASSES, Stills
+from emotion_estimator_training.data.hard_stills import CONDITIONS
+from emotion_estimator_training.data.stills import FER_CLASSES, Stills
 from emotion_estimator_training.evaluation import trust
 from emotion_estimator_training.features.extract import Outlines
 from emotion_estimator_training.features.features import Places

@@ -9,9 +9,9 @@ import numpy as np
 from emotion_estimator.emotion import Roi
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.face_crop import crop
-from emotion_estimator.perception.landmarks.landmarks import FaceLandmarks
+from emotion_estimator.perception.landmarks.base import FaceLandmarks
 from emotion_estimator_training.features.clips import track
-from emotion_estimator_training.features.face_vector import SHAPES
+from emotion_estimator_training.features.feature_set import SHAPES
 
 FACE = np.random.default_rng(5).normal(0, 25, (478, 3)).astype(np.float32)
 

@@ -12,18 +12,16 @@ from hypothesis import strategies as st
 
 from emotion_estimator.perception.face_crop import SIDE, crop, crop_matrix, even
 from emotion_estimator_training.data.augment import Enlargement, enlarge
-from emotion_estimator_training.features.crop_augment import (
+from emotion_estimator_training.features.crops import (
     EYES,
     MOUTH,
+    CropMaker,
     CropVariation,
     cover,
     damage,
     jitter,
-    mirror,
-)
-from emotion_estimator_training.features.crops import (
-    CropMaker,
     landmarks_in_stills,
+    mirror,
     plain_crops,
     still_matrices,
 )

@@ -17,7 +17,7 @@ from tiny_appearance import SETTINGS
 
 from emotion_estimator.errors import ModelError
 from emotion_estimator.perception.appearance import AppearanceNetwork
-from emotion_estimator_training.features.crop_augment import CropVariation
+from emotion_estimator_training.features.crops import CropVariation
 from emotion_estimator_training.features.embeddings import (
     FROM_FRAME_TO_FRAME,
     Embedder,
@@ -26,8 +26,8 @@ from emotion_estimator_training.features.embeddings import (
 )
 from emotion_estimator_training.models.appearance_network import build_appearance
 from emotion_estimator_training.models.legacy_keras import keras
-from emotion_estimator_training.shipping.appearance_quantize import int8_network, write_appearance
-from emotion_estimator_training.shipping.tflite_file import operators
+from emotion_estimator_training.shipping.appearance import int8_network, write_appearance
+from emotion_estimator_training.shipping.quantize import operators
 
 NOTHING = CropVariation(
     roll=0.0, size=0.0, shift=0.0, stretch=0.0, gamma=0.0, shaded=0.0, coarse=0.0, blurred=0.0,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from still_features import made_features
 
-from emotion_estimator_training.evaluation.streaming_recognizer import known
-from emotion_estimator_training.features.face_vector import (
+from emotion_estimator_training.evaluation.recognizers import known
+from emotion_estimator_training.features.feature_set import (
     PRESENT,
     WIDTH,
     face_vectors,

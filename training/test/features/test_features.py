@@ -14,15 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator.cli.evaluation import read_blendshape_table
-from emotion_estimator.engine import on_dask, on_processes
+from emotion_estimator.cli.evaluate import read_blendshape_table
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator.perception.face_crop import crop
-from emotion_estimator_training.data.dataset import FER_CLASSES, TO_LABEL, Stills
+from emotion_estimator.worker_pool import on_dask, on_processes
+from emotion_estimator_training.data.stills import FER_CLASSES, TO_LABEL, Stills
 from emotion_estimator_training.features.extract import extract, extract_outlines
-from emotion_estimator_training.features.feature_set import FeatureSet, load_features, save_features
-from emotion_estimator_training.features.feature_table import write_tables
+from emotion_estimator_training.features.feature_set import (
+    FeatureSet,
+    load_features,
+    save_features,
+    write_tables,
+)
 from emotion_estimator_training.features.features import Places, feature_sets, seen_by_both
 
 #: Images a chunk holds.

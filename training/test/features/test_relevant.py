@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator_training.data.data_figures import relevant_figure
+from emotion_estimator_training.data.pictures import relevant_figure
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.features.relevant import counts_above, relevant_blendshapes, report
 

@@ -15,9 +15,9 @@ import numpy as np
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.face_parts import FACE_SIDE, aligned_face
-from emotion_estimator.perception.landmarks.landmark_source import open_first
+from emotion_estimator.perception.landmarks.source import open_first
 from emotion_estimator.sources.portrait import Portrait
-from emotion_estimator_training.zoo.data.clip_set import Clip
+from emotion_estimator_training.zoo.data.clips import Clip
 from emotion_estimator_training.zoo.data.frames import FaceTrack
 from emotion_estimator_training.zoo.export import export
 from emotion_estimator_training.zoo.models.catalog import Catalog

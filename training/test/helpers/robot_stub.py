@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from emotion_estimator.emotion import LABELS
-from emotion_estimator_training.data.fer2013 import FER_CLASSES
-from emotion_estimator_training.evaluation.robot_networks import RobotNetworks
-from emotion_estimator_training.features.face_vector import EMBEDDING, SHAPES
-from emotion_estimator_training.features.feature_set import FeatureSet
+from emotion_estimator_training.data.stills import FER_CLASSES
+from emotion_estimator_training.evaluation.recognizers import RobotNetworks
+from emotion_estimator_training.features.feature_set import EMBEDDING, SHAPES, FeatureSet
 
 #: A crop's grey value is its class times this, plus 1: crops of noughts are none.
 STEP = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emotion_estimator_training.data.dataset import FER_CLASSES
+from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.features.feature_set import FeatureSet
 
 

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from emotion_estimator_training.data.dataset import Stills
-from emotion_estimator_training.features.crop_augment import CropVariation
+from emotion_estimator_training.data.stills import Stills
+from emotion_estimator_training.features.crops import CropVariation
 from emotion_estimator_training.features.feature_set import FeatureSet
-from emotion_estimator_training.models.appearance_fit import AppearanceFit
-from emotion_estimator_training.models.appearance_network import AppearanceSettings
-from emotion_estimator_training.models.appearance_plan import Part
+from emotion_estimator_training.models.appearance_network import AppearanceFit, AppearanceSettings
+from emotion_estimator_training.models.appearance_run import Part
 from emotion_estimator_training.models.branches import BranchSettings
 
 # Without dropout, so that nothing but the batches' numbers decides.
@@ -86,7 +85,7 @@ def train(
 
 def ship(trained: Trained, models: Path) -> Path:
     """Write it as the robot's file; return the card's path."""
-    from emotion_estimator_training.shipping.appearance_ship import ship_appearance
+    from emotion_estimator_training.shipping.appearance import ship_appearance
 
     return ship_appearance(
         trained.run, made_stills(), MATRICES, FOUND, models, PLAN,

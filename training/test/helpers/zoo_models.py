@@ -6,9 +6,9 @@ from copy import deepcopy
 
 from zoo_tracks import CLASSES, made_tracks
 
-from emotion_estimator_training.zoo.building import build
 from emotion_estimator_training.zoo.models.catalog import Catalog
 from emotion_estimator_training.zoo.models.model import Place, Split, ZooModel
+from emotion_estimator_training.zoo.run import build
 
 FRAME = {
     'encoder': 'small', 'side': 16, 'units': [8, 6, 4], 'frame_step': 2,

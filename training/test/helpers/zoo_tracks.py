@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion_estimator.perception.face_parts import PARTS
-from emotion_estimator_training.zoo.data.clip_set import Clip
+from emotion_estimator_training.zoo.data.clips import Clip
 from emotion_estimator_training.zoo.data.frames import FaceTrack
 
 CLASSES = ('happy', 'sad')

@@ -28,28 +28,29 @@ from tiny_appearance import (
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.appearance import AppearanceNetwork
-from emotion_estimator.tflite import runtimes
+from emotion_estimator.runtimes import runtimes
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.features.crops import CropMaker, plain_crops
-from emotion_estimator_training.features.face_vector import PRESENT
-from emotion_estimator_training.models import appearance_fit, appearance_run
+from emotion_estimator_training.features.feature_set import PRESENT
+from emotion_estimator_training.models import appearance_network, appearance_run
 from emotion_estimator_training.models.appearance_network import (
     AppearanceSettings,
     build_appearance,
     build_heads,
     network_pixels,
 )
-from emotion_estimator_training.models.appearance_plan import Part, planned
 from emotion_estimator_training.models.appearance_run import (
+    Part,
     appearance_folder,
     blendshapes_of,
+    planned,
     votes_of,
 )
 from emotion_estimator_training.models.legacy_keras import keras
-from emotion_estimator_training.models.same_run import same_run
-from emotion_estimator_training.report.history_figure import draw_trainings
-from emotion_estimator_training.shipping import appearance_ship
-from emotion_estimator_training.shipping.appearance_quantize import int8_network
+from emotion_estimator_training.models.training_loop import same_run
+from emotion_estimator_training.report.training_curves import draw_trainings
+from emotion_estimator_training.shipping import appearance
+from emotion_estimator_training.shipping.appearance import int8_network
 from emotion_estimator_training.shipping.parity import ParityError
 
 STILLS = made_stills()
@@ -156,7 +157,7 @@ def fitted(folder, stop_at=None):
     heads = build_heads(SETTINGS, np.zeros(104, np.float32), np.ones(104, np.float32))
     scores, known = blendshapes_of(STILLS, [made_scores(STILLS)])
     learned = np.arange(48)
-    data = appearance_fit.AppearanceData(
+    data = appearance_network.AppearanceData(
         CropMaker(STILLS.pixels[learned], MATRICES[learned], VARIATION),
         np.eye(7, dtype=np.float32)[STILLS.emotion[learned]], votes_of(STILLS)[learned],
         scores[learned], known[learned],
@@ -170,7 +171,7 @@ def fitted(folder, stop_at=None):
         return {'right': 0.5}
 
     folder.mkdir(exist_ok=True)
-    history = appearance_fit.fit(network, heads, data, SHORT, validate, folder)
+    history = appearance_network.fit(network, heads, data, SHORT, validate, folder)
     return history, len(measured), network.get_weights() + heads.get_weights()
 
 
@@ -333,13 +334,13 @@ def test_blendshapes_are_those_of_each_source_that_saw_the_still() -> None:
 
 def test_batches_hide_either_branch_and_never_both() -> None:
     scores, known = blendshapes_of(STILLS, [made_scores(STILLS)])
-    data = appearance_fit.AppearanceData(
+    data = appearance_network.AppearanceData(
         CropMaker(STILLS.pixels, MATRICES, replace(VARIATION, hidden=0.0)),
         np.eye(7, dtype=np.float32)[STILLS.emotion], votes_of(STILLS), scores, known,
     )
     rows = np.tile(np.arange(144), 20)
     fit = replace(FIT, without=(0.2, 0.3))
-    pixels, shapes, present, target, votes = appearance_fit._batch(data, rows, fit, [1, 2])
+    pixels, shapes, present, target, votes = appearance_network._batch(data, rows, fit, [1, 2])
     assert (pixels.shape, shapes.shape) == ((2880, 48, 48, 1), (2880, 52))
     assert (target.shape, votes.shape) == ((2880, 7), (2880, 10))
     assert present.any(axis=1).all()
@@ -377,7 +378,7 @@ def test_a_file_that_says_other_things_is_not_written(trained, tmp_path, monkeyp
         other.set_weights([*others, kernel[:, order], bias[order]])
         return int8_network(other)
 
-    monkeypatch.setattr(appearance_ship, 'int8_network', bent)
+    monkeypatch.setattr(appearance, 'int8_network', bent)
     with pytest.raises(ParityError) as caught:
         ship(trained, tmp_path / 'models')
     assert '\n' not in str(caught.value)

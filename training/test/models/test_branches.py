@@ -8,7 +8,7 @@ import pytest
 for module in ('tensorflow', 'tf_keras'):
     pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
 
-from emotion_estimator_training.features.face_vector import PRESENT
+from emotion_estimator_training.features.feature_set import PRESENT
 from emotion_estimator_training.models.branches import (
     FRONT,
     BranchSettings,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion_estimator.errors import ModelError
-from emotion_estimator_training.models.checkpoints import (
+from emotion_estimator_training.models.training_loop import (
     best,
     clean,
     enough,

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip('scipy', reason='training needs scipy (requirements/training.in)')
 
-from emotion_estimator_training.models.mirror import mirror_partners
+from emotion_estimator_training.models.blendshape_head import mirror_partners
 
 
 def test_mirror_partners_of_a_symmetric_cloud() -> None:

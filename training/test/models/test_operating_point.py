@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from emotion_estimator_training.data.dataset import FER_CLASSES
 from emotion_estimator_training.data.grouping import load_grouping
+from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.evaluation.scores import confusion, macro_f1
 from emotion_estimator_training.models.operating_point import (
     calibrated_temperature,

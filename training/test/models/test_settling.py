@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion_estimator_training.models.settling import Settling, settle
+from emotion_estimator_training.models.streaming_network import Settling, settle
 
 HOW = Settling()
 

@@ -13,18 +13,26 @@ for module in ('tensorflow', 'tf_keras'):
     pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
 
 from emotion_estimator.errors import InputError, ModelError
-from emotion_estimator.tflite import open_interpreter, runtimes
+from emotion_estimator.runtimes import open_interpreter, runtimes
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.features.feature_set import save_features
-from emotion_estimator_training.models import still_fit
-from emotion_estimator_training.models.checkpoints import listed, read_history
-from emotion_estimator_training.models.networks import build, structure
-from emotion_estimator_training.models.still_data import still_data
-from emotion_estimator_training.models.still_fit import fit_still
-from emotion_estimator_training.models.still_recognizer import StillRecognizer, load_recognizers
-from emotion_estimator_training.models.still_run import DataChoice, run_still
-from emotion_estimator_training.models.still_settings import StillSettings, still_settings
-from emotion_estimator_training.shipping.still_export import export_tflite
+from emotion_estimator_training.models import paper_training
+from emotion_estimator_training.models.paper_networks import (
+    StillSettings,
+    build,
+    still_settings,
+    structure,
+)
+from emotion_estimator_training.models.paper_training import (
+    DataChoice,
+    StillRecognizer,
+    fit_still,
+    load_recognizers,
+    run_still,
+    still_data,
+)
+from emotion_estimator_training.models.training_loop import listed, read_history
+from emotion_estimator_training.shipping.streaming import export_tflite
 
 DENSE = StillSettings(
     kind='dense', units=(8,), activation='tanh', learning_rate=0.02, cosine=True, batch=16,
@@ -87,12 +95,12 @@ def test_interrupted_fit_ends_as_the_uninterrupted(tmp_path, monkeypatch, kind):
     data = made_data((44, 30))
     whole = fit_still(data, settings, tmp_path / 'whole', progress=False)
 
-    def stopped(folder, metrics, record=still_fit.record):
+    def stopped(folder, metrics, record=paper_training.record):
         record(folder, metrics)
         if metrics['epoch'] == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(still_fit, 'record', stopped)
+    monkeypatch.setattr(paper_training, 'record', stopped)
     with pytest.raises(KeyboardInterrupt):
         fit_still(data, settings, tmp_path / 'parts', progress=False)
     monkeypatch.undo()

@@ -14,9 +14,9 @@ for module in ('tensorflow', 'tf_keras'):
 
 from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator.errors import ModelError
-from emotion_estimator_training.data.dataset import FER_CLASSES
 from emotion_estimator_training.data.grouping import load_grouping
-from emotion_estimator_training.features.face_vector import PRESENT, face_vectors, only
+from emotion_estimator_training.data.stills import FER_CLASSES
+from emotion_estimator_training.features.feature_set import PRESENT, face_vectors, only
 from emotion_estimator_training.models.branches import BranchSettings
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.streaming_fit import (

@@ -11,19 +11,18 @@ from test_training_stability import Flickers, Smiles, faces
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
-from emotion_estimator.mediapipe_import import import_mediapipe
 from emotion_estimator.model_card import models_dir
-from emotion_estimator_training.data.dataset import Stills
+from emotion_estimator.runtimes import import_mediapipe
 from emotion_estimator_training.data.grouping import load_grouping
+from emotion_estimator_training.data.stills import Stills
 from emotion_estimator_training.evaluation.evaluate import Answers
 from emotion_estimator_training.features.clips import Track
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.features.features import Places
-from emotion_estimator_training.report.gallery import most_missed, worst_errors
-from emotion_estimator_training.report.measuring import measure
-from emotion_estimator_training.report.question import Material, Question
+from emotion_estimator_training.report.measuring import Material, Question, measure
+from emotion_estimator_training.report.models import Models, gather_models
+from emotion_estimator_training.report.pictures import most_missed, worst_errors
 from emotion_estimator_training.report.report import compose, page_template, time_rows, video_table
-from emotion_estimator_training.report.report_models import Models, gather_models
 
 
 def question(tmp_path, public_only: bool = True) -> Question:
@@ -103,7 +102,7 @@ def test_tables_in_time_say_never_and_unknown() -> None:
 
 
 def test_data_without_the_split_are_refused(tmp_path, monkeypatch) -> None:
-    from emotion_estimator_training.report import question as asked
+    from emotion_estimator_training.report import measuring as asked
 
     made = material()
     only = made.features['face_mesh']

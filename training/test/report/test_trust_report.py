@@ -10,16 +10,16 @@ import pytest
 from robot_stub import stub_networks, written
 
 from emotion_estimator.model_card import models_dir
-from emotion_estimator.perception.landmarks.landmarks import FaceLandmarks
-from emotion_estimator_training.data.dataset import FER_CLASSES, Stills
+from emotion_estimator.perception.landmarks.base import FaceLandmarks
 from emotion_estimator_training.data.grouping import load_grouping
-from emotion_estimator_training.evaluation.pace import pace
+from emotion_estimator_training.data.stills import FER_CLASSES, Stills
+from emotion_estimator_training.evaluation.frame_cost import pace
 from emotion_estimator_training.features.clips import Track
 from emotion_estimator_training.features.extract import Outlines
 from emotion_estimator_training.features.features import Places
 from emotion_estimator_training.report import trust_report
-from emotion_estimator_training.report.question import Material, Question
-from emotion_estimator_training.report.report_models import Models, OneBranch
+from emotion_estimator_training.report.measuring import Material, Question
+from emotion_estimator_training.report.models import Models, OneBranch
 
 HAPPY, SAD, NEUTRAL = (FER_CLASSES.index(name) for name in ('happy', 'sad', 'neutral'))
 

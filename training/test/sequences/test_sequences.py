@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.data.dataset import FER_CLASSES
 from emotion_estimator_training.data.grouping import load_grouping
-from emotion_estimator_training.features.face_vector import face_vectors
-from emotion_estimator_training.features.feature_set import FeatureSet, save_features
+from emotion_estimator_training.data.stills import FER_CLASSES
+from emotion_estimator_training.features.feature_set import FeatureSet, face_vectors, save_features
 from emotion_estimator_training.sequences.disturbances import Disturbances
 from emotion_estimator_training.sequences.sequences import SequenceMaker, SequenceSettings
 
@@ -240,7 +239,7 @@ def features(kinds: np.ndarray) -> FeatureSet:
 def test_a_picture_is_drawn(tmp_path) -> None:
     cv2 = pytest.importorskip('cv2')
     pytest.importorskip('matplotlib')
-    from emotion_estimator_training.sequences.sequences_figure import draw_sequences
+    from emotion_estimator_training.sequences.picture import draw_sequences
 
     with pytest.raises(InputError, match='has no features'):
         draw_sequences(tmp_path, load_grouping(), 1)

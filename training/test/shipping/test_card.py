@@ -11,10 +11,9 @@ import pytest
 from still_features import made_features
 
 from emotion_estimator.model_card import ModelCard, models_dir
-from emotion_estimator.tflite import runtimes
-from emotion_estimator_training.data.dataset import Stills
-from emotion_estimator_training.shipping.card_figures import measure_card
-from emotion_estimator_training.shipping.card_text import write_text
+from emotion_estimator.runtimes import runtimes
+from emotion_estimator_training.data.stills import Stills
+from emotion_estimator_training.shipping.cards import measure_card, write_text
 
 pytestmark = pytest.mark.skipif(not runtimes(), reason='no TFLite runtime installed')
 

@@ -19,12 +19,16 @@ from tiny_appearance import SETTINGS
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.classifier import EmotionClassifier
-from emotion_estimator_training.cli.training.streaming import quantize
-from emotion_estimator_training.data.dataset import FER_CLASSES
+from emotion_estimator_training.cli.training.models import quantize
 from emotion_estimator_training.data.grouping import load_grouping
-from emotion_estimator_training.evaluation.streaming_recognizer import StreamingRecognizer
-from emotion_estimator_training.features.face_vector import PRESENT, face_vectors, only
-from emotion_estimator_training.features.feature_set import save_features
+from emotion_estimator_training.data.stills import FER_CLASSES
+from emotion_estimator_training.evaluation.recognizers import StreamingRecognizer
+from emotion_estimator_training.features.feature_set import (
+    PRESENT,
+    face_vectors,
+    only,
+    save_features,
+)
 from emotion_estimator_training.models.appearance_network import build_appearance
 from emotion_estimator_training.models.branches import BranchSettings
 from emotion_estimator_training.models.legacy_keras import keras
@@ -40,8 +44,8 @@ from emotion_estimator_training.models.streaming_store import (
     save_streaming,
     streaming_folder,
 )
-from emotion_estimator_training.shipping import quantize_run
-from emotion_estimator_training.shipping.appearance_quantize import int8_network, write_appearance
+from emotion_estimator_training.shipping import streaming
+from emotion_estimator_training.shipping.appearance import int8_network, write_appearance
 from emotion_estimator_training.shipping.parity import ParityError
 from emotion_estimator_training.shipping.quantize import (
     DYNAMIC_RANGE,
@@ -49,11 +53,12 @@ from emotion_estimator_training.shipping.quantize import (
     INT8,
     INT8_PRODUCTS,
     converted,
+    float_operators,
     int8_weights,
+    lean,
     write_model,
 )
-from emotion_estimator_training.shipping.quantize_run import quantize_streaming
-from emotion_estimator_training.shipping.tflite_file import float_operators, lean
+from emotion_estimator_training.shipping.streaming import quantize_streaming
 
 FEATURES = made_features(0)
 FACES = face_vectors(
@@ -119,7 +124,7 @@ def test_the_lean_file_answers_as_the_whole_one_does(tmp_path) -> None:
     assert len(short) < 0.95 * len(content)
     answers = []
     for name, each in (('whole', content), ('short', short)):
-        card = write_model(each, quantize_run._card(one, DYNAMIC_RANGE), tmp_path / name)
+        card = write_model(each, streaming._card(one, DYNAMIC_RANGE), tmp_path / name)
         recognizer = StreamingRecognizer(EmotionClassifier.load(card))
         answers.append(recognizer.sequences(
             FACES[None, :40], np.full((1, 40), 1 / 30, np.float32)
@@ -168,7 +173,7 @@ def test_a_file_that_says_other_things_is_not_written(run, tmp_path, monkeypatch
         moved = replace(one, biases={**one.biases, THREE: bias})
         return {way: converted(step(moved), way, list) for way in (FLOAT, DYNAMIC_RANGE)}, {}
 
-    monkeypatch.setattr(quantize_run, '_conversions', bent)
+    monkeypatch.setattr(streaming, '_conversions', bent)
     with pytest.raises(ParityError) as caught:
         quantize_streaming(run, tmp_path / 'models', with_paper=False, rounds=1)
     assert '\n' not in str(caught.value)

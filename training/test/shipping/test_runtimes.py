@@ -12,9 +12,9 @@ from emotion_estimator.errors import ModelError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator.perception.appearance import AppearanceNetwork
 from emotion_estimator.perception.classifier import EmotionClassifier
-from emotion_estimator.perception.landmarks.blendshape_head import BlendshapeHead
-from emotion_estimator.tflite import runtimes
-from emotion_estimator_training.features.face_vector import face_vectors
+from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
+from emotion_estimator.runtimes import runtimes
+from emotion_estimator_training.features.feature_set import face_vectors
 from emotion_estimator_training.shipping.step_time import (
     Files,
     Measured,

@@ -15,7 +15,7 @@ from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator_training.models.legacy_keras import tf
-from emotion_estimator_training.zoo.data.moments import moments
+from emotion_estimator_training.zoo.data.windows import moments
 from emotion_estimator_training.zoo.models.frame_aggregation import CertaintyWeighted, Statistics
 from emotion_estimator_training.zoo.models.model import balanced_overlap
 from emotion_estimator_training.zoo.models.xception import KERAS_FILE, weights_file

@@ -10,9 +10,14 @@ from click.testing import CliRunner, Result
 
 from emotion_estimator.cli.main import group
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.zoo.data.clip_set import Clip, load_clips
-from emotion_estimator_training.zoo.data.label_maps import LabelMap, load_label_map
-from emotion_estimator_training.zoo.data.problems import Problem, summary
+from emotion_estimator_training.zoo.data.clips import (
+    Clip,
+    LabelMap,
+    Problem,
+    load_clips,
+    load_label_map,
+    summary,
+)
 
 
 def table(folder: Path, *lines: str, header: str = 'clip,label,subject') -> Path:

@@ -18,9 +18,8 @@ from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.window_classifier import WindowClassifier
-from emotion_estimator_training.zoo.data.moments import moments
-from emotion_estimator_training.zoo.export import export, exported_bytes
-from emotion_estimator_training.zoo.frame_time import frame_time
+from emotion_estimator_training.zoo.data.windows import moments
+from emotion_estimator_training.zoo.export import export, exported_bytes, frame_time
 
 TRACK = made_tracks(1, 8, first=9)[0]
 NAMES = ('microx', 'frame', 'weighted', 'statistics', 'mlp', 'bi-lstm', 'stcnn',
@@ -203,7 +202,7 @@ def test_shipped_needs_no_export(tmp_path):
 def test_estimator_runs_the_model_in_place_of_the_shipped_one(made):
     from emotion_estimator.emotion import Roi
     from emotion_estimator.frame import Frame
-    from emotion_estimator.perception.landmarks.landmarks import FaceLandmarks
+    from emotion_estimator.perception.landmarks.base import FaceLandmarks
     from emotion_estimator.perception.pipeline import EmotionEstimator, _open_model
     from emotion_estimator.settings import EstimatorSettings
 

@@ -15,13 +15,18 @@ from emotion_estimator.cli.main import group
 from emotion_estimator.emotion import Roi
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.frame import Frame
-from emotion_estimator.perception.landmarks.landmarks import FaceLandmarks
+from emotion_estimator.perception.landmarks.base import FaceLandmarks
 from emotion_estimator.sources.video import VideoFile
-from emotion_estimator_training.zoo.data import face_reading
-from emotion_estimator_training.zoo.data.clip_set import PARTS, Clip
-from emotion_estimator_training.zoo.data.face_reading import central
-from emotion_estimator_training.zoo.data.frame_source import _sampled, disjoint, frames_of
-from emotion_estimator_training.zoo.data.frames import FrameSettings, face_tracks
+from emotion_estimator_training.zoo.data import frames
+from emotion_estimator_training.zoo.data.clips import PARTS, Clip
+from emotion_estimator_training.zoo.data.frames import (
+    FrameSettings,
+    _sampled,
+    central,
+    disjoint,
+    face_tracks,
+    frames_of,
+)
 from emotion_estimator_training.zoo.data.made_film import write_video
 from emotion_estimator_training.zoo.data.video_set import SetChoice, counts, open_set
 
@@ -64,7 +69,7 @@ class Landmarker:
 @pytest.fixture
 def landmarker(monkeypatch) -> Landmarker:
     one = Landmarker()
-    monkeypatch.setattr(face_reading, '_landmarker', lambda choice, faces: one)
+    monkeypatch.setattr(frames, '_landmarker', lambda choice, faces: one)
     return one
 
 
@@ -249,7 +254,7 @@ def test_one_reading_of_a_video_serves_all_its_segments(tmp_path, landmarker, mo
     assert len(groups) == 3
     opened = []
     monkeypatch.setattr(
-        'emotion_estimator_training.zoo.data.frame_source.VideoFile',
+        'emotion_estimator_training.zoo.data.frames.VideoFile',
         lambda path: opened.append(path.stem) or VideoFile(path),
     )
     tracks, (problem,) = face_tracks(clips, SETTINGS, tmp_path / 'cache', here)

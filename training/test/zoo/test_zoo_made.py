@@ -16,16 +16,13 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.video import VideoFile
 from emotion_estimator_training.data import made_set
-from emotion_estimator_training.data.dataset import TRAINING, Stills
-from emotion_estimator_training.data.fer2013 import FER_CLASSES
-from emotion_estimator_training.zoo.data import made, made_people
-from emotion_estimator_training.zoo.data.clip_set import load_clips
+from emotion_estimator_training.data.stills import FER_CLASSES, TRAINING, Stills
+from emotion_estimator_training.zoo.data import made_clips, made_people
+from emotion_estimator_training.zoo.data.clips import load_clips
 from emotion_estimator_training.zoo.data.frames import FrameSettings
-from emotion_estimator_training.zoo.data.made import MadeSettings
-from emotion_estimator_training.zoo.data.made_course import make_course
-from emotion_estimator_training.zoo.data.made_film import film
-from emotion_estimator_training.zoo.data.made_shapes import Shapes, in_picture, own_frame
-from emotion_estimator_training.zoo.data.made_still import StillFace
+from emotion_estimator_training.zoo.data.made_clips import MadeSettings
+from emotion_estimator_training.zoo.data.made_faces import Shapes, StillFace, in_picture, own_frame
+from emotion_estimator_training.zoo.data.made_film import film, make_course
 from emotion_estimator_training.zoo.data.video_set import SetChoice, open_set
 
 LANDMARK_SOURCE = made_people._outlines
@@ -70,7 +67,7 @@ def stand_in():
 def made_once(tmp_path_factory) -> Path:
     """Return the folder of a set that was made at once; not to be changed."""
     folder = tmp_path_factory.mktemp('made') / 'set'
-    made.make_set(made_stills(), folder, SMALL, folder.parent, processes=here)
+    made_clips.make_set(made_stills(), folder, SMALL, folder.parent, processes=here)
     return folder
 
 
@@ -118,11 +115,11 @@ def test_the_seed_decides_everything_and_an_interrupted_set_continues(tmp_path, 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        made.make_set(made_stills(), tmp_path, SMALL, tmp_path / 'cache', processes=interrupted)
+        made_clips.make_set(made_stills(), tmp_path, SMALL, tmp_path / 'cache', processes=interrupted)
     assert not (tmp_path / 'clips.csv').exists()
     first = {path: path.stat().st_mtime_ns for path in (tmp_path / 'clips').iterdir()}
     assert len(first) == 2
-    made.make_set(made_stills(), tmp_path, SMALL, tmp_path / 'cache', processes=here)
+    made_clips.make_set(made_stills(), tmp_path, SMALL, tmp_path / 'cache', processes=here)
     assert all(path.stat().st_mtime_ns == at for path, at in first.items())
     assert rows_of(tmp_path) == rows_of(made_once)
     for name in (row['clip'] for row in rows_of(tmp_path)[-2:]):
@@ -133,7 +130,7 @@ def test_the_seed_decides_everything_and_an_interrupted_set_continues(tmp_path, 
 def test_a_folder_of_something_else_is_refused(tmp_path, made_once):
     def refused(says: str, settings: MadeSettings = SMALL) -> None:
         with pytest.raises(InputError, match=says):
-            made.make_set(made_stills(), tmp_path, settings, tmp_path / 'cache', processes=here)
+            made_clips.make_set(made_stills(), tmp_path, settings, tmp_path / 'cache', processes=here)
 
     shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
     refused('holds a set that was made otherwise', replace(SMALL, people=9))
@@ -147,7 +144,7 @@ def test_stills_without_a_neutral_face_are_refused(tmp_path):
     stills = made_stills()
     stills.usage[stills.emotion == FER_CLASSES.index('neutral')] = TRAINING
     with pytest.raises(InputError, match='no neutral face that is found'):
-        made.make_set(stills, tmp_path / 'set', SMALL, tmp_path, processes=here)
+        made_clips.make_set(stills, tmp_path / 'set', SMALL, tmp_path, processes=here)
 
 
 @given(st.booleans(), st.floats(0.5, 6), st.floats(1, 30), st.integers(0, 2**31))
@@ -255,7 +252,7 @@ def test_settings_that_cannot_be_are_refused(wrong):
 def test_a_landmark_source_finds_the_made_faces_and_what_they_express(tmp_path, monkeypatch):
     monkeypatch.setattr(made_people, '_outlines', LANDMARK_SOURCE)
     few = MadeSettings(people=3, seconds=0.9, rate=10, size=192)
-    made.make_set(made_set.make(60, 3), tmp_path / 'set', few, tmp_path, processes=here)
+    made_clips.make_set(made_set.make(60, 3), tmp_path / 'set', few, tmp_path, processes=here)
     chosen = SetChoice(tmp_path / 'set', by='clip', frames=FrameSettings(
         rate=0, side=32, max_faces=1, source='face_mesh'
     ))

@@ -14,13 +14,19 @@ from zoo_models import tiny_model, tiny_place, tiny_split
 from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.errors import InputError, ModelError
-from emotion_estimator_training.models.checkpoints import read_history
-from emotion_estimator_training.zoo.building import build
-from emotion_estimator_training.zoo.data.moments import moments
+from emotion_estimator_training.models.training_loop import read_history
+from emotion_estimator_training.zoo.data.windows import moments
 from emotion_estimator_training.zoo.models.catalog import Catalog
-from emotion_estimator_training.zoo.models.fitting import BEST, _Epoch, _open, best_epoch, enough
+from emotion_estimator_training.zoo.models.fitting import (
+    BEST,
+    FitSettings,
+    _Epoch,
+    _open,
+    best_epoch,
+    enough,
+)
 from emotion_estimator_training.zoo.models.model import Place
-from emotion_estimator_training.zoo.models.options import FitSettings
+from emotion_estimator_training.zoo.run import build
 
 SEVEN = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
 

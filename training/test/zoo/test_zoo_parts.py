@@ -16,7 +16,7 @@ from emotion_estimator.perception.face_parts import (
     motion,
     part_image,
 )
-from emotion_estimator_training.zoo.data.moments import moments, single_frames
+from emotion_estimator_training.zoo.data.windows import moments, single_frames
 from emotion_estimator_training.zoo.models.inputs import FLOW, IMAGE, SHAPES, Input, InputReader
 
 FACE_POINTS = made_landmarks(96)

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 from zoo_tracks import made_tracks
 
-from emotion_estimator_training.zoo.data.moments import moments
-from emotion_estimator_training.zoo.figures import comparison_chart, confusions_chart
-from emotion_estimator_training.zoo.ordering import in_words, papers_order
+from emotion_estimator_training.zoo.data.windows import moments
+from emotion_estimator_training.zoo.pictures import comparison_chart, confusions_chart
 from emotion_estimator_training.zoo.reports import (
     clip_accuracy,
     comparisons,
     flips_per_second,
+    in_words,
     markdown,
     measures,
     one_against_rest,
     page,
+    papers_order,
     right_by_clip,
     second_most_likely,
     table,

@@ -23,11 +23,10 @@ from emotion_estimator.model_card import models_dir
 from emotion_estimator_training.cli.zoo.models import run as run_verb
 from emotion_estimator_training.cli.zoo.models import structure
 from emotion_estimator_training.zoo import run as run_module
-from emotion_estimator_training.zoo.building import build
 from emotion_estimator_training.zoo.data.video_set import VideoSet
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
 from emotion_estimator_training.zoo.models.model import Split
-from emotion_estimator_training.zoo.run import PAGE, PICTURE, TABLE, RunSettings, run
+from emotion_estimator_training.zoo.run import PAGE, PICTURE, TABLE, RunSettings, build, run
 
 SETTINGS = RunSettings(hop=3, timed=False, progress=False)
 

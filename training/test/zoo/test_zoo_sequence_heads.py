@@ -13,12 +13,11 @@ for module in ('tensorflow', 'tf_keras'):
 from zoo_models import tiny_model, tiny_place, tiny_split
 
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.zoo import grid
-from emotion_estimator_training.zoo.building import build
-from emotion_estimator_training.zoo.grid import search
+from emotion_estimator_training.zoo import run
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
+from emotion_estimator_training.zoo.models.fitting import FitSettings, read
 from emotion_estimator_training.zoo.models.model import NetworkModel, Place
-from emotion_estimator_training.zoo.models.options import FitSettings, read
+from emotion_estimator_training.zoo.run import build, search
 
 THREE = ('neutral', 'happy', 'pensive')
 
@@ -39,7 +38,7 @@ def test_published_structure(tmp_path, name, kinds, hidden):
     # The encoder is not built for this: Xception takes its time.
     model = build(catalog.entry(name, 'paper'), place)
     assert model.window == 16 and model.inputs[0].shape(16) == (16, 512)
-    from emotion_estimator_training.zoo.models.structure import layers
+    from emotion_estimator_training.zoo.models.model import layers
 
     found = layers(model.build())
     assert [layer.kind for layer in found] == ['InputLayer', *kinds]
@@ -97,7 +96,7 @@ def test_grid_tries_again_what_is_trained_otherwise(place, tmp_path, monkeypatch
             tried.append(self.name)
             return [{'epoch': 1, 'loss': 1.0, 'accuracy': 0.5, 'macro_f1': 0.5}]
 
-    monkeypatch.setattr('emotion_estimator_training.zoo.grid.build', Model)
+    monkeypatch.setattr('emotion_estimator_training.zoo.run.build', Model)
     entry, split = Entry('x', 'x', '', {'fit': {'epochs': 1}}), tiny_split()
     for changed, count in (({}, 1), ({}, 1), ({'window': 8}, 2), ({'fit': {'epochs': 2}}, 3)):
         found = search(
@@ -110,18 +109,18 @@ def test_grid_tries_again_what_is_trained_otherwise(place, tmp_path, monkeypatch
 
 def test_grid_tries_again_what_failed_and_names_what_keras_refuses(place, tmp_path, monkeypatch):
     entry, split = place.catalog.entry('stcnn', 'reduced'), tiny_split()
-    real = grid.build
+    real = run.build
 
     def broken(entry, place):
         if entry.settings['filters'] == 3:
             raise ValueError('negative dimension\nin layer x')
         return real(entry, place)
 
-    monkeypatch.setattr(grid, 'build', broken)
+    monkeypatch.setattr(run, 'build', broken)
     values = {'filters': [2, 3]}
     done, failed = search(entry, values, place, split, tmp_path)
     assert done['macro_f1'] >= 0 and failed['failed'] == 'negative dimension'
-    monkeypatch.setattr(grid, 'build', real)
+    monkeypatch.setattr(run, 'build', real)
     assert all('macro_f1' in one for one in search(entry, values, place, split, tmp_path))
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.zoo.data.clip_set import PARTS, Clip
+from emotion_estimator_training.zoo.data.clips import PARTS, Clip
 from emotion_estimator_training.zoo.data.splits import SHARES, split, split_warnings
 
 LABELS = ('happy', 'neutral', 'sad')

@@ -13,12 +13,12 @@ from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.models.legacy_keras import keras
-from emotion_estimator_training.zoo.building import build
-from emotion_estimator_training.zoo.data.moments import moments
+from emotion_estimator_training.zoo.data.windows import moments
 from emotion_estimator_training.zoo.models.catalog import Catalog
 from emotion_estimator_training.zoo.models.model import Place
 from emotion_estimator_training.zoo.models.ours import Shipped
 from emotion_estimator_training.zoo.models.survey import Pooling3D
+from emotion_estimator_training.zoo.run import build
 
 ASKED = moments(made_tracks(1, first=9), CLASSES, 1, 4)
 

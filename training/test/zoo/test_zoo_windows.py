@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.zoo.data.clip_set import Clip
+from emotion_estimator_training.zoo.data.clips import Clip
 from emotion_estimator_training.zoo.data.frames import FaceTrack
 from emotion_estimator_training.zoo.data.windows import windows
 

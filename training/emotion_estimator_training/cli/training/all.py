@@ -12,10 +12,16 @@ from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.version import __version__
-from emotion_estimator_training.cli.training.appearance import appearance, long_option
 from emotion_estimator_training.cli.training.data import clean, data
 from emotion_estimator_training.cli.training.features import covered, features, relevant
-from emotion_estimator_training.cli.training.models import blendshapes, fit
+from emotion_estimator_training.cli.training.models import (
+    appearance,
+    blendshapes,
+    fit,
+    long_option,
+    quantize,
+    sequences,
+)
 from emotion_estimator_training.cli.training.options import (
     all_of,
     config_option,
@@ -26,9 +32,9 @@ from emotion_estimator_training.cli.training.options import (
     teacher_option,
 )
 from emotion_estimator_training.cli.training.report import evaluate
-from emotion_estimator_training.cli.training.streaming import quantize, sequences
 from emotion_estimator_training.data import made_set
 from emotion_estimator_training.data.grouping import load_grouping
+from emotion_estimator_training.pipeline import Stage, fingerprint, run_stages
 from emotion_estimator_training.shipping.model_folder import (
     APPEARANCE,
     HEAD,
@@ -36,8 +42,7 @@ from emotion_estimator_training.shipping.model_folder import (
     STREAMING,
     copy_model,
 )
-from emotion_estimator_training.stages import Stage, fingerprint, run_stages
-from emotion_estimator_training.text_table import text_table
+from emotion_estimator_training.tables import text_table
 
 _PATH = click.Path(path_type=Path)
 #: Faces of the set that ``--quick`` makes.

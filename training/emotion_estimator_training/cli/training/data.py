@@ -20,14 +20,12 @@ from emotion_estimator_training.cli.training.options import (
     seed_option,
     teacher_option,
 )
-from emotion_estimator_training.data import cleaning, counts, made_set
-from emotion_estimator_training.data.data_figures import undetected_figure
-from emotion_estimator_training.data.dataset import SPLITS, load_stills
-from emotion_estimator_training.data.fer2013 import PAPER_UNDETECTED
+from emotion_estimator_training.data import cleaning, made_set
 from emotion_estimator_training.data.grouping import load_counts, load_grouping
+from emotion_estimator_training.data.pictures import undetected_figure
+from emotion_estimator_training.data.stills import PAPER_UNDETECTED, SPLITS, load_stills
 from emotion_estimator_training.features.features import Places, seen_by_both
-from emotion_estimator_training.tables import write_json
-from emotion_estimator_training.text_table import text_table
+from emotion_estimator_training.tables import text_table, write_json
 
 _json_option = click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
 
@@ -43,7 +41,7 @@ def data(
 ) -> None:
     """Count the images of each class and split, beside the paper's tables 1 and 2."""
     chosen, labels = load_counts(choice, config), load_grouping(grouping, config)
-    report = counts.report(load_stills(data), chosen, labels, seed)
+    report = grouping.report(load_stills(data), chosen, labels, seed)
     write_json(report, run / 'tables' / 'counts.json')
     if as_json:
         click.echo(json.dumps(report))

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from emotion_estimator.engine import on_dask, on_processes
 from emotion_estimator.errors import InputError
+from emotion_estimator.worker_pool import on_dask, on_processes
 from emotion_estimator_training.cli.training.options import (
     all_of,
     cache_option,
@@ -22,16 +22,24 @@ from emotion_estimator_training.cli.training.options import (
     seed_option,
     teacher_option,
 )
-from emotion_estimator_training.data.data_figures import augmented_figure, relevant_figure
-from emotion_estimator_training.data.dataset import SPLITS, TRAINING, load_stills
 from emotion_estimator_training.data.grouping import choose, load_counts, load_grouping
+from emotion_estimator_training.data.pictures import augmented_figure, relevant_figure
+from emotion_estimator_training.data.stills import SPLITS, TRAINING, load_stills
 from emotion_estimator_training.features import relevant as choice
-from emotion_estimator_training.features.covered_faces import covered_folder, covered_sets
-from emotion_estimator_training.features.feature_set import FeatureSet, load_features, save_features
-from emotion_estimator_training.features.feature_table import write_tables
-from emotion_estimator_training.features.features import SOURCES, Places, feature_sets
-from emotion_estimator_training.tables import write_json
-from emotion_estimator_training.text_table import text_table
+from emotion_estimator_training.features.feature_set import (
+    FeatureSet,
+    load_features,
+    save_features,
+    write_tables,
+)
+from emotion_estimator_training.features.features import (
+    SOURCES,
+    Places,
+    covered_folder,
+    covered_sets,
+    feature_sets,
+)
+from emotion_estimator_training.tables import text_table, write_json
 
 _source_option = click.option(
     '--source', type=click.Choice(['all', *SOURCES]), default='all', show_default=True,

@@ -1,4 +1,4 @@
-"""``training blendshapes``, ``fit`` and ``tune``: verbs that train networks."""
+"""``training appearance``, ``blendshapes``, ``fit``, ``tune``, ``sequences``, ``quantize``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,121 @@ from emotion_estimator_training.cli.training.options import (
     written_models_option,
 )
 from emotion_estimator_training.features.features import SOURCES, Places
-from emotion_estimator_training.models.losses import LOSSES
-from emotion_estimator_training.models.still_run import DataChoice, chosen_data, in_words, run_still
-from emotion_estimator_training.models.still_settings import SCHEDULES, STILL_MODELS, still_settings
-from emotion_estimator_training.text_table import text_table
+from emotion_estimator_training.models.paper_networks import SCHEDULES, STILL_MODELS, still_settings
+from emotion_estimator_training.models.paper_training import (
+    DataChoice,
+    chosen_data,
+    in_words,
+    run_still,
+)
+from emotion_estimator_training.models.training_loop import LOSSES
+from emotion_estimator_training.tables import text_table
+
+
+@click.command()
+@all_of(run_option, config_option, grouping_option, seed_option)
+def sequences(run: Path, config: Path | None, grouping: str, seed: int) -> None:
+    """Draw sequences of moving faces, made of the stills that "features" wrote, as a picture."""
+    from emotion_estimator_training.data.grouping import load_grouping
+    from emotion_estimator_training.sequences.picture import draw_sequences
+
+    click.echo(draw_sequences(run, load_grouping(grouping, config), seed))
+
+
+@click.command()
+@all_of(run_option, written_models_option)
+@click.option('--paper/--no-paper', default=True, show_default=True,
+              help="Time the paper's network in the same run; it takes half a minute to convert.")
+@click.option('--rounds', type=click.IntRange(1), default=40, show_default=True,
+              help='Of timing all networks in turns.')
+@click.option('--faces', type=click.IntRange(1), default=200, show_default=True,
+              help='Faces held for counting flips; as many changes and a half are timed.')
+def quantize(run: Path, models: Path, paper: bool, rounds: int, faces: int) -> None:
+    """Write what "fit streaming" trained as TFLite, if it still says the same, and its card.
+
+    Of int8, dynamic-range and mixed conversions the fastest is taken whose label is the float
+    network's in at least 99 % of 12,000 frames of PublicTest's faces in motion.
+    """
+    from emotion_estimator_training.shipping.parity import parity_table
+    from emotion_estimator_training.shipping.step_time import time_table
+    from emotion_estimator_training.shipping.streaming import quantize_streaming
+
+    metrics = quantize_streaming(run, models, paper, rounds, faces)
+    head, rows = parity_table(metrics['quantization'])
+    # Without the two long columns.
+    click.echo(text_table(
+        [head[0], head[1], *head[3:6]], [[row[0], row[1], *row[3:6]] for row in rows]
+    ) + '\n')
+    for row in rows:
+        click.echo(f'{row[0]}: {row[6]}')
+    click.echo()
+    click.echo(text_table(*time_table(metrics['time'])) + '\n')
+    for form, share in metrics['time'].get('share_of_paper', {}).items():
+        click.echo(f'a step takes {share:.4f} of {form} ({metrics["time"]["paper"]})')
+    for note in metrics['time']['notes']:
+        click.echo(note)
+    click.echo(models / 'emotion_lstm.json')
+
+
+long_option = click.option(
+    '--long', 'longer', is_flag=True,
+    help='Train the larger appearance network for as long as the first before it teaches, as for '
+         'the one that ships (over an hour more on two cores).',
+)
+
+
+@click.command()
+@all_of(data_option, teacher_option, cache_option, run_option, written_models_option,
+        config_option, grouping_option, processes_option, seed_option, long_option)
+@click.option('--epochs', type=click.IntRange(1), default=None,
+              help='Of each part, to see that it runs.')
+def appearance(
+    data: Path, teacher: Path | None, cache: Path, run: Path, models: Path, config: Path | None,
+    grouping: str, processes: int | None, seed: int, longer: bool, epochs: int | None,
+) -> None:
+    """Train the network that reads face crops, after "features"; write it as int8 TFLite.
+
+    Three parts: the network; a larger one; the network again from where it was, taught by the
+    larger one too.
+    """
+    from emotion_estimator_training.data.grouping import load_grouping
+    from emotion_estimator_training.data.stills import load_stills
+    from emotion_estimator_training.features.crops import landmarks_in_stills, still_matrices
+    from emotion_estimator_training.features.feature_set import load_sources
+    from emotion_estimator_training.features.features import MESH, Places, outlines
+    from emotion_estimator_training.models.appearance_run import planned, run_appearance
+    from emotion_estimator_training.report.training_curves import draw_appearance, draw_trainings
+    from emotion_estimator_training.shipping.appearance import ship_appearance
+
+    stills, sources = load_stills(data), load_sources(run)
+    names = [source.source for source in sources]
+    # Of two sources that see the same face one will do: the bundled mesh finds more of them.
+    chosen = MESH if MESH in names else names[0]
+    seen = outlines(stills, Places(data, teacher, cache, models), processes, names)[chosen]
+    matrices = still_matrices(landmarks_in_stills(seen.landmarks), seen.found)
+    plan, labels = planned(seed, epochs, longer), load_grouping(grouping, config)
+    tables = {}
+    for name in plan:
+        table = tables[name] = run_appearance(
+            run, stills, matrices, seen.found, sources, labels, plan, name
+        )
+        draw_appearance(
+            table['history'], run / 'figures' / f'appearance-{name}-history.png',
+            f'appearance, {name} of its trainings, {table["parameters"]:,} parameters',
+        )
+    draw_trainings(tables, run / 'figures' / 'appearance-trainings.png')
+    card = ship_appearance(run, stills, matrices, seen.found, models, plan, tables)
+    for name, table in tables.items():
+        last = table['history'][-1]
+        click.echo(
+            f'appearance, {name} ({table["parameters"]:,} parameters), after {last["epoch"]} '
+            f'epochs, PublicTest: {last["appearance_seven"]:.3f} of seven classes, '
+            f'{last["appearance_labels"]:.3f} of the labels; with blendshapes '
+            f'{last["joined_seven"]:.3f} and {last["joined_labels"]:.3f}, the mirror image seen '
+            f'too {table["mirrored_seven"]:.3f} and {table["mirrored_labels"]:.3f}'
+        )
+    click.echo(card)
+
 
 _choice_options = all_of(
     run_option, config_option, grouping_option,
@@ -147,14 +258,14 @@ def blendshapes(
     """Distil the bundled face mesh's blendshape head from the Face Landmarker; write its cards."""
     if teacher is None:
         raise InputError('the blendshape head learns from --teacher face_landmarker.task')
-    from emotion_estimator.perception.landmarks.blendshape_head import BlendshapeHead
+    from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
     from emotion_estimator_training.features.clips import clip_agreement
-    from emotion_estimator_training.models import head_run
-    from emotion_estimator_training.models.blendshape_head_fit import HeadSettings
-    from emotion_estimator_training.shipping.card_text import write_text
+    from emotion_estimator_training.models import blendshape_head
+    from emotion_estimator_training.models.blendshape_head import HeadSettings
+    from emotion_estimator_training.shipping.cards import write_text
 
     card = models / 'blendshape_head.json'
-    head_run.run(
+    blendshape_head.run(
         Places(data, teacher, cache, models), passes, HeadSettings(epochs=epochs), processes
     )
     if clips:

@@ -22,8 +22,8 @@ from emotion_estimator_training.cli.training.options import (
 )
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.features.features import Places
-from emotion_estimator_training.report.question import Question
-from emotion_estimator_training.text_table import text_table
+from emotion_estimator_training.report.measuring import Question
+from emotion_estimator_training.tables import text_table
 
 _measuring = all_of(
     data_option, teacher_option, cache_option, models_option, run_option, config_option,
@@ -65,9 +65,8 @@ def evaluate(out: Path, card: bool, **options: Any) -> None:
 @_measuring
 def stability(**options: Any) -> None:
     """Measure label flips on held faces and the delay after a change, of every model there is."""
-    from emotion_estimator_training.report.figures import flips_against_delay_chart
-    from emotion_estimator_training.report.measuring import measure_time
-    from emotion_estimator_training.report.question import gather
+    from emotion_estimator_training.report.charts import flips_against_delay_chart
+    from emotion_estimator_training.report.measuring import gather, measure_time
     from emotion_estimator_training.report.report import TIME_HEADER, time_rows, video_table
     from emotion_estimator_training.tables import write_json
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emotion_estimator_training.cli.extra_verbs import ExtraVerbs
+from emotion_estimator_training.cli.verbs import ExtraVerbs
 
 #: Each verb's module, imported when it is asked for, and what the list of verbs says of it.
 VERBS = {

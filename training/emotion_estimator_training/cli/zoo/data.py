@@ -18,7 +18,7 @@ from emotion_estimator_training.cli.zoo.options import (
     say,
     set_options,
 )
-from emotion_estimator_training.text_table import text_table
+from emotion_estimator_training.tables import text_table
 
 _json_option = click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
 
@@ -31,7 +31,7 @@ def data(as_json: bool, **of_set: Any) -> None:
 
     Clips are looked for, not opened; "frames" opens them.
     """
-    from emotion_estimator_training.zoo.data.problems import summary
+    from emotion_estimator_training.zoo.data.clips import summary
     from emotion_estimator_training.zoo.data.splits import split, split_warnings
 
     chosen = choice(**of_set)
@@ -119,12 +119,12 @@ def make_set(
 ) -> None:
     """Make a set of labelled clips: stills that come to express something, move, speak and hide."""
     from emotion_estimator_training.data import made_set
-    from emotion_estimator_training.data.dataset import load_stills
-    from emotion_estimator_training.zoo.data import made
+    from emotion_estimator_training.data.stills import load_stills
+    from emotion_estimator_training.zoo.data import made_clips
 
-    settings = made.MadeSettings(people, seconds, rate, size, seed)
+    settings = made_clips.MadeSettings(people, seconds, rate, size, seed)
     stills = made_set.make(_STILLS, seed) if data is None else load_stills(data)
-    click.echo(made.make_set(stills, out, settings, cache or out / 'cache', teacher, processes))
+    click.echo(made_clips.make_set(stills, out, settings, cache or out / 'cache', teacher, processes))
     click.echo('Faces that were moved by computing: what models learn here says which of them read '
                'time, not how well they read people (docs/zoo.md).')
     if data is None:

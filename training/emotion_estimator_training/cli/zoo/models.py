@@ -11,7 +11,7 @@ import click
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.cli.training.options import all_of
 from emotion_estimator_training.cli.zoo.options import frame_options, opened, set_options
-from emotion_estimator_training.text_table import text_table
+from emotion_estimator_training.tables import text_table
 
 _PATH = click.Path(path_type=Path)
 _SIZES = ('reduced', 'paper')
@@ -99,9 +99,8 @@ def structure(
             variants = f' (variants: {row[2]})' if row[2] else ''
             click.echo(f'{row[0]}: {row[1]}{variants}')
         return
-    from emotion_estimator_training.zoo.building import build
-    from emotion_estimator_training.zoo.models.model import Place
-    from emotion_estimator_training.zoo.models.structure import in_print
+    from emotion_estimator_training.zoo.models.model import Place, in_print
+    from emotion_estimator_training.zoo.run import build
 
     names = tuple(f'emotion_{number}' for number in range(1, classes + 1))
     entry = catalog.entry(model, size)
@@ -125,9 +124,9 @@ def grid(
 ) -> None:
     """Search MODEL's learning rate, hidden units and dropout over seed 004's grid."""
     video = opened(**of_set)
-    from emotion_estimator_training.zoo.grid import search
     from emotion_estimator_training.zoo.models.catalog import Catalog
     from emotion_estimator_training.zoo.models.model import Place, Split
+    from emotion_estimator_training.zoo.run import search
 
     catalog = Catalog.load(models_config)
     place = Place(

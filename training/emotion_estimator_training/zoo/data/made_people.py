@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator.engine import Runner
 from emotion_estimator.errors import InputError
+from emotion_estimator.worker_pool import Runner
 from emotion_estimator_training.data.augment import Enlargement
-from emotion_estimator_training.data.dataset import TRAINING, Stills
-from emotion_estimator_training.data.fer2013 import FER_CLASSES
+from emotion_estimator_training.data.stills import FER_CLASSES, TRAINING, Stills
 from emotion_estimator_training.features.crops import landmarks_in_stills
 from emotion_estimator_training.features.extract import extract, extract_outlines
-from emotion_estimator_training.zoo.data.made_shapes import Shapes
+from emotion_estimator_training.zoo.data.made_faces import Shapes
 
 #: Stills of each class whose points say how faces move.
 _SHAPES = 60

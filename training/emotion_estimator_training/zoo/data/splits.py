@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.zoo.data.clip_set import PARTS, Clip
+from emotion_estimator_training.zoo.data.clips import PARTS, Clip
 
 #: Seed 004's shares, section 3.1.
 SHARES = (0.5, 0.2, 0.3)

@@ -11,13 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator.engine import Runner
 from emotion_estimator.errors import InputError, first_line
-from emotion_estimator_training.zoo.data.clip_set import ClipSet, load_clips
+from emotion_estimator.worker_pool import Runner
+from emotion_estimator_training.zoo.data.clips import ClipSet, load_clips, load_label_map, summary
 from emotion_estimator_training.zoo.data.frames import FaceTrack, FrameSettings, face_tracks
-from emotion_estimator_training.zoo.data.label_maps import load_label_map
-from emotion_estimator_training.zoo.data.made import STRENGTH, TABLE
-from emotion_estimator_training.zoo.data.problems import summary
+from emotion_estimator_training.zoo.data.made_clips import STRENGTH, TABLE
 from emotion_estimator_training.zoo.data.splits import PARTS, SHARES, split, split_warnings
 
 

@@ -1,4 +1,4 @@
-"""Windows: runs of frames of one length, which sequence models read."""
+"""Windows: runs of frames of one length, which sequence models read, and when they are asked."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
+from emotion_estimator_training.zoo.data.clips import Problem
 from emotion_estimator_training.zoo.data.frames import FaceTrack
-from emotion_estimator_training.zoo.data.problems import Problem
 
 #: Seed 003: a segment of 10 frames; seed 004: sequences of 16, and the overlap of rare classes in
 #: training and validation (section 3.1).
@@ -158,3 +158,32 @@ def _step(label: str, length: int, overlap: float | Mapping[str, float]) -> int:
     if not 0 <= share < 1:
         raise InputError(f'an overlap of {share} cannot be; give 0 up to, but not, 1')
     return max(round(length * (1 - share)), 1)
+
+
+def moments(
+    tracks: Sequence[FaceTrack], classes: tuple[str, ...], window: int, hop: int = 1
+) -> Windows:
+    """Return a window that ends at every ``hop``-th frame of each track, in order.
+
+    Before a track's begin its first frame is repeated, as a robot's window is filled when a face
+    comes into sight: whatever ``window`` is, the moments are the same.
+    """
+    track, frames = [], []
+    back = np.arange(1 - window, 1)
+    for index, one in enumerate(tracks):
+        ends = np.arange(hop - 1, len(one), hop)
+        track.append(np.full(len(ends), index, np.int64))
+        frames.append(np.maximum(ends[:, None] + back, 0))
+    return Windows(
+        tuple(tracks), classes, np.concatenate([np.zeros(0, np.int64), *track]),
+        np.concatenate([np.zeros((0, window), np.int64), *frames]),
+    )
+
+
+def single_frames(windows: Windows, step: int = 1) -> Windows:
+    """Return windows of one frame each: every ``step``-th of those that ``windows`` holds, once."""
+    pairs = np.unique(np.stack([
+        np.repeat(windows.track, windows.length), windows.frames.ravel()
+    ], axis=1), axis=0)
+    kept = pairs[pairs[:, 1] % step == 0]
+    return Windows(windows.tracks, windows.classes, kept[:, 0], kept[:, 1:])

@@ -12,11 +12,16 @@ from emotion_estimator.errors import InputError
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.zoo.data.frames import FaceTrack
 from emotion_estimator_training.zoo.models.catalog import Entry
-from emotion_estimator_training.zoo.models.fitting import BEST, Floats, load_best, probabilities
+from emotion_estimator_training.zoo.models.fitting import (
+    BEST,
+    FitSettings,
+    Floats,
+    load_best,
+    probabilities,
+    read,
+)
 from emotion_estimator_training.zoo.models.inputs import ENCODING, Input
-from emotion_estimator_training.zoo.models.model import NetworkModel, Networks, Place, Split
-from emotion_estimator_training.zoo.models.options import FitSettings, read
-from emotion_estimator_training.zoo.models.structure import Layer
+from emotion_estimator_training.zoo.models.model import Layer, NetworkModel, Networks, Place, Split
 from emotion_estimator_training.zoo.models.xception import FrameModel, shared_frame_model
 
 HOW = ('mean', 'weighted')
@@ -95,7 +100,7 @@ class OnFrames(NetworkModel):
 
     def structure(self) -> tuple[Layer, ...]:
         """Return the frame's layers, then the window's."""
-        from emotion_estimator_training.zoo.models.structure import layers
+        from emotion_estimator_training.zoo.models.model import layers
 
         return (*layers(self.frame_network(), 'frame/'), *layers(self.network))
 

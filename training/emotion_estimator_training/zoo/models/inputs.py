@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.face_parts import FACE, cover, motion, part_image
-from emotion_estimator.perception.window_card import EMBEDDING, ENCODING, FLOW, IMAGE, SHAPES
-from emotion_estimator.perception.window_card import WindowInput as Input
+from emotion_estimator.perception.window_classifier import EMBEDDING, ENCODING, FLOW, IMAGE, SHAPES
+from emotion_estimator.perception.window_classifier import WindowInput as Input
 from emotion_estimator_training.zoo.data.frames import FaceTrack
 from emotion_estimator_training.zoo.data.windows import Windows
 

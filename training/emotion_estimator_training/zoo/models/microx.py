@@ -8,11 +8,10 @@ from typing import Any
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.zoo.models.catalog import Entry
-from emotion_estimator_training.zoo.models.dropout import Dropout
+from emotion_estimator_training.zoo.models.fitting import FitSettings, read
 from emotion_estimator_training.zoo.models.inputs import IMAGE, Input
+from emotion_estimator_training.zoo.models.layers import Dropout, unrolled
 from emotion_estimator_training.zoo.models.model import NetworkModel, Networks, Place
-from emotion_estimator_training.zoo.models.options import FitSettings, read
-from emotion_estimator_training.zoo.models.unrolling import unrolled
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What every model of the zoo is, and those that are one Keras network."""
+"""What every model of the zoo is, those that are one Keras network, and their layers in print."""
 
 from __future__ import annotations
 
@@ -9,21 +9,71 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.models.legacy_keras import keras
+from emotion_estimator_training.tables import text_table
+from emotion_estimator_training.zoo.data.clips import Problem, summary
 from emotion_estimator_training.zoo.data.frames import FaceTrack
-from emotion_estimator_training.zoo.data.problems import Problem, summary
 from emotion_estimator_training.zoo.data.windows import Windows, windows
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
-from emotion_estimator_training.zoo.models.fitting import fit, load_best, probabilities
+from emotion_estimator_training.zoo.models.fitting import FitSettings, fit, load_best, probabilities
 from emotion_estimator_training.zoo.models.inputs import Input, InputReader
-from emotion_estimator_training.zoo.models.options import FitSettings
-from emotion_estimator_training.zoo.models.structure import Layer, layers
+
+
+class Layer(NamedTuple):
+    """One layer; of an output's shape the first is the batch."""
+
+    name: str
+    kind: str
+    output: tuple[int | None, ...]
+    parameters: int
+    after: tuple[str, ...]
+
+
+def layers(model: Any, prefix: str = '') -> tuple[Layer, ...]:
+    """Return a Keras model's layers, those of models inside it too, in order."""
+    found: list[Layer] = []
+    for layer in model.layers:
+        if hasattr(layer, 'layers'):
+            found += layers(layer, f'{prefix}{layer.name}/')
+            continue
+        output = layer.output_shape
+        if isinstance(output, list):
+            output = output[0]
+        after: list[str] = []
+        for node in layer.inbound_nodes[:1]:
+            before = node.inbound_layers
+            after += [one.name for one in (before if isinstance(before, list) else [before])]
+        kind = type(layer).__name__
+        if hasattr(layer, 'forward_layer'):
+            kind += f' {type(layer.forward_layer).__name__}'
+        found.append(Layer(
+            prefix + layer.name, kind, tuple(output), int(layer.count_params()), tuple(after)
+        ))
+    return tuple(found)
+
+
+def in_print(found: tuple[Layer, ...]) -> str:
+    """Return the layers as a table: what each is, what it gives, and what it follows."""
+    rows = [
+        [one.name, one.kind, _shape(one.output), f'{one.parameters:,}', ', '.join(one.after)]
+        for one in found
+    ]
+    total = sum(one.parameters for one in found)
+    return (
+        text_table(['layer', 'kind', 'output', 'parameters', 'follows'], rows)
+        + f'\n\n{len(found)} layers, {total:,} parameters'
+    )
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return ' x '.join(str(one) for one in shape[1:]) or '1'
+
 
 Floats = NDArray[np.float32]
 Tracks = Sequence[FaceTrack]

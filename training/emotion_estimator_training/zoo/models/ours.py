@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,11 @@ import numpy as np
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.classifier import EmotionClassifier
-from emotion_estimator_training.evaluation.streaming_recognizer import StreamingRecognizer
-from emotion_estimator_training.features.face_vector import EMBEDDING, PRESENT, SHAPES, face_vectors
+from emotion_estimator.perception.face_crop import crop
+from emotion_estimator.perception.face_parts import cover
+from emotion_estimator_training.evaluation.recognizers import StreamingRecognizer
+from emotion_estimator_training.features.embeddings import Embedder
+from emotion_estimator_training.features.feature_set import EMBEDDING, PRESENT, SHAPES, face_vectors
 from emotion_estimator_training.models.branches import BranchSettings
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.models.streaming_network import (
@@ -22,20 +26,54 @@ from emotion_estimator_training.models.streaming_network import (
 from emotion_estimator_training.zoo.data.frames import FaceTrack
 from emotion_estimator_training.zoo.data.windows import Windows
 from emotion_estimator_training.zoo.models.catalog import Entry
-from emotion_estimator_training.zoo.models.embeddings import Embeddings, embeddings_of
-from emotion_estimator_training.zoo.models.fitting import Floats
+from emotion_estimator_training.zoo.models.fitting import FitSettings, Floats, read
 from emotion_estimator_training.zoo.models.inputs import EMBEDDING as EMBEDDING_INPUT
 from emotion_estimator_training.zoo.models.inputs import SHAPES as SHAPES_INPUT
 from emotion_estimator_training.zoo.models.inputs import Input
 from emotion_estimator_training.zoo.models.model import (
+    Layer,
     NetworkModel,
     Networks,
     Place,
     Split,
     ZooModel,
 )
-from emotion_estimator_training.zoo.models.options import FitSettings, read
-from emotion_estimator_training.zoo.models.structure import Layer
+
+
+class Embeddings:
+    """Embeddings of tracks' faces by the shipped appearance network; each track once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the network.
+
+        :raises ModelError: the folder has none.
+        """
+        self._embed = Embedder(folder / 'appearance.json')
+        self.sha256 = self._embed.sha256
+        self._known: dict[tuple[FaceTrack, bool], Floats] = {}
+
+    def __call__(self, track: FaceTrack, covered: bool = False) -> Floats:
+        """Return (T, 64); faces that cannot be cut out give noughts."""
+        if (track, covered) not in self._known:
+            crops = np.stack([
+                crop(cover(face, points) if covered else face, points)
+                for face, points in zip(track.crops, track.landmarks)
+            ])
+            self._known[track, covered] = self._embed(crops)
+        return self._known[track, covered]
+
+
+def embeddings_of(place: Place) -> Embeddings | None:
+    """Return what embeds faces, once for a run; None where no appearance network is there."""
+    if 'embeddings' not in place.shared:
+        try:
+            place.shared['embeddings'] = Embeddings(place.models or models_dir())
+        except ModelError as error:
+            place.shared['embeddings'] = None
+            place.notes.append(f'there is no appearance network: {error}')
+    found: Embeddings | None = place.shared['embeddings']
+    return found
+
 
 #: What the normalization of the network's inputs is kept in, beside its weights.
 _SCALES = 'scales.npz'
@@ -228,7 +266,7 @@ class Shipped(ZooModel):
 
     def structure(self) -> tuple[Layer, ...]:
         """Return the network's layers as training builds them."""
-        from emotion_estimator_training.zoo.models.structure import layers
+        from emotion_estimator_training.zoo.models.model import layers
 
         network = assemble(
             np.zeros(_NUMBERS, np.float32), np.ones(_NUMBERS, np.float32), StreamingSettings()

@@ -7,11 +7,10 @@ from typing import Any
 
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.zoo.models.catalog import Entry
-from emotion_estimator_training.zoo.models.dropout import Dropout
+from emotion_estimator_training.zoo.models.fitting import FitSettings, read
 from emotion_estimator_training.zoo.models.frame_aggregation import OnFrames
+from emotion_estimator_training.zoo.models.layers import Dropout, unrolled
 from emotion_estimator_training.zoo.models.model import Networks, Place, as_mapping
-from emotion_estimator_training.zoo.models.options import FitSettings, read
-from emotion_estimator_training.zoo.models.unrolling import unrolled
 from emotion_estimator_training.zoo.models.xception import FrameModel
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.zoo.models.catalog import Entry
-from emotion_estimator_training.zoo.models.dropout import Dropout
+from emotion_estimator_training.zoo.models.fitting import FitSettings, read
 from emotion_estimator_training.zoo.models.inputs import FLOW, IMAGE, Input
+from emotion_estimator_training.zoo.models.layers import Dropout
 from emotion_estimator_training.zoo.models.model import NetworkModel, Place
-from emotion_estimator_training.zoo.models.options import FitSettings, read
 
 
 class Pooling3D(keras.layers.MaxPooling3D):

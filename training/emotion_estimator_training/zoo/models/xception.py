@@ -12,18 +12,22 @@ from typing import Any
 import numpy as np
 
 from emotion_estimator.errors import InputError, ModelError, first_line
-from emotion_estimator_training.features.face_vector import EMBEDDING as EMBEDDING_SIZE
+from emotion_estimator_training.features.feature_set import EMBEDDING as EMBEDDING_SIZE
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.zoo.data.frames import FaceTrack
-from emotion_estimator_training.zoo.data.moments import single_frames
-from emotion_estimator_training.zoo.data.windows import Windows
+from emotion_estimator_training.zoo.data.windows import Windows, single_frames
 from emotion_estimator_training.zoo.models.catalog import Entry
-from emotion_estimator_training.zoo.models.dropout import Dropout
-from emotion_estimator_training.zoo.models.embeddings import Embeddings, embeddings_of
-from emotion_estimator_training.zoo.models.fitting import Floats, fit, probabilities
+from emotion_estimator_training.zoo.models.fitting import (
+    FitSettings,
+    Floats,
+    fit,
+    probabilities,
+    read,
+)
 from emotion_estimator_training.zoo.models.inputs import EMBEDDING, IMAGE, Input, InputReader
+from emotion_estimator_training.zoo.models.layers import Dropout
 from emotion_estimator_training.zoo.models.model import NetworkModel, Networks, Place, Split
-from emotion_estimator_training.zoo.models.options import FitSettings, read
+from emotion_estimator_training.zoo.models.ours import Embeddings, embeddings_of
 
 _LOG = logging.getLogger(__name__)
 

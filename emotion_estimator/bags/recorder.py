@@ -1,0 +1,99 @@
+"""A source's frames into a bag: what the camera node would have published, as fast as it comes."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from emotion_estimator.bags.messages import Header
+from emotion_estimator.bags.writer import BagWriter
+from emotion_estimator.sources.base import Source
+from emotion_estimator.timing import RateLimit
+
+#: Nanoseconds at which a file or the portrait begins. Fixed, so that recording it again gives the
+#: same bag; not 0, which in ROS says that nobody set the stamp.
+BEGIN = 10**9
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What came of a recording.
+
+    :param images: how many were written.
+    :param seconds: from the first to the last.
+    :param skipped: frames that the source could not decode.
+    """
+
+    images: int
+    seconds: float
+    skipped: int
+
+
+def record(
+    source: Source,
+    writer: BagWriter,
+    *,
+    topic: str,
+    quality: int | None,
+    frame_id: str,
+    duration: float | None = None,
+    fps: float | None = None,
+    written: Callable[[], object] = lambda: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Recorded:
+    """Write a source's frames until its end, and its truth where it knows it.
+
+    A device's frames keep their stamps; others begin at ``BEGIN``.
+
+    :param topic: of the images; JPEGs go to its ``/compressed``, as image_transport has it.
+    :param quality: of the JPEGs, 1 to 100; None writes the pixels as they are.
+    :param duration: seconds after which it ends.
+    :param fps: most frames per second; of a faster source, some are left out.
+    :param written: called after each image.
+    :param stop: asked before each image.
+    :raises InputError: the source broke down, or the bag cannot be written.
+    """
+    topic = f'/{topic.strip("/")}{"" if quality is None else "/compressed"}'
+    limit = RateLimit()
+    first: int | None = None
+    header = Header(0)
+    images = 0
+    for frame in source.frames():
+        nanoseconds = round(frame.stamp * 1e9) + (0 if source.live else BEGIN)
+        first = nanoseconds if first is None else first
+        if stop() or (duration is not None and nanoseconds - first >= round(duration * 1e9)):
+            break
+        if not limit(frame.stamp, fps or 0.0):
+            continue
+        header = Header(nanoseconds, frame_id)
+        writer.image(topic, frame.image, header, quality)
+        if frame.truth is not None:
+            writer.truth(frame.truth, header)
+        images += 1
+        written()
+    seconds = (header.nanoseconds - first) * 1e-9 if first is not None and images else 0.0
+    return Recorded(images, seconds, getattr(source, 'skipped', 0))
+
+
+@contextmanager
+def until_interrupted() -> Iterator[Callable[[], bool]]:
+    """Give what says whether somebody wants to stop (Ctrl-C, SIGTERM), so that no record is torn.
+
+    Asked a second time, for a device that hangs, Ctrl-C interrupts as always. For the main thread.
+    """
+    asked = False
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

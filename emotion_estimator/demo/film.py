@@ -1,0 +1,240 @@
+"""The film of a demo: annotated frames with truth and dialogue, written while they come."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import threading
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from emotion_estimator.annotation import Colour, caption_strip, label_colour
+from emotion_estimator.demo.state import DemoState, Shot
+from emotion_estimator.dialogue.action import DialogueAction
+from emotion_estimator.errors import EmotionEstimatorError
+from emotion_estimator.frame import RgbImage
+
+#: A pause in the stamps longer than this, in seconds, is shortened to it: a video of a camera that
+#: was away for an hour is not an hour of the same picture.
+LONGEST_HOLD = 5.0
+
+
+class _Encoder(Protocol):
+    codec: str
+
+    def write(self, image: RgbImage) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _H264:
+    """PyAV's x264, which plays everywhere."""
+
+    codec = 'H.264'
+
+    def __init__(self, av: ModuleType, path: Path, fps: Fraction, size: tuple[int, int]) -> None:
+        self._av = av
+        options = {'preset': 'superfast', 'crf': '23', 'threads': '1'}
+        self._file: Any = av.open(str(path), 'w', format='mp4', options={'movflags': '+faststart'})
+        self._stream = self._file.add_stream('libx264', rate=fps, options=options)
+        self._stream.width, self._stream.height = size
+        self._stream.pix_fmt = 'yuv420p'
+        self._frames = 0
+
+    def write(self, image: RgbImage) -> None:
+        frame = self._av.VideoFrame.from_ndarray(image, format='rgb24')
+        frame.pts = self._frames
+        frame.time_base = 1 / self._stream.average_rate
+        self._frames += 1
+        self._file.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        self._file.mux(self._stream.encode())
+        self._file.close()
+
+
+class _Mpeg4:
+    """OpenCV's MPEG-4 Part 2, in every build of it; browsers do not play it, players do."""
+
+    codec = 'MPEG-4 Part 2'
+
+    def __init__(self, path: Path, fps: Fraction, size: tuple[int, int]) -> None:
+        fourcc = cv2.VideoWriter.fourcc(*'mp4v')
+        self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, float(fps), size)
+        if not self._writer.isOpened():
+            raise OSError('OpenCV has no MPEG-4 encoder')
+
+    def write(self, image: RgbImage) -> None:
+        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        self._writer.release()
+
+
+def _encoder(path: Path, fps: Fraction, size: tuple[int, int]) -> _Encoder:
+    if importlib.util.find_spec('av') is not None:
+        import av
+
+        return _H264(av, path, fps, size)
+    return _Mpeg4(path, fps, size)
+
+
+class Recorder:
+    """Writes ``path`` under a temporary name and gives it its own when it is complete.
+
+    A frame is shown from its stamp until the next one's: repeated where frames are missing, left
+    out where two fall into one slot of the constant rate.
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        """:param fps: frames per second of the video, above 0."""
+        self.path = path
+        self.codec = ''
+        self.frames = 0
+        self._fps = Fraction(fps).limit_denominator(1001)
+        # Keeps the ending, by which OpenCV chooses the container.
+        self._partial = path.with_name(f'.{path.stem}.partial{path.suffix}')
+        self._encoder: _Encoder | None = None
+        self._size = (0, 0)
+        self._begin = 0.0
+        self._last_stamp = 0.0
+        self._last: RgbImage | None = None
+
+    def add(self, stamp: float, image: RgbImage) -> None:
+        """Add a frame.
+
+        :param stamp: seconds; one before the last call's is left out.
+        :param image: uint8 (H, W, 3), RGB; the first one's size is the video's.
+        :raises EmotionEstimatorError: the file cannot be written.
+        """
+        try:
+            self._add(stamp, image)
+        except OSError as error:
+            raise EmotionEstimatorError(f'{self.path} cannot be written: {error}') from error
+
+    def _add(self, stamp: float, image: RgbImage) -> None:
+        if self._encoder is None:
+            # H.264's chroma planes have half the size.
+            self._size = (image.shape[1] + image.shape[1] % 2, image.shape[0] + image.shape[0] % 2)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._encoder = _encoder(self._partial, self._fps, self._size)
+            self.codec = self._encoder.codec
+            self._begin = self._last_stamp = stamp
+        if stamp < self._last_stamp:
+            return
+        self._begin += max(0.0, stamp - self._last_stamp - LONGEST_HOLD)
+        self._last_stamp = stamp
+        slot = round((stamp - self._begin) * self._fps)
+        while self._last is not None and self.frames < slot:
+            self._write(self._last)
+        self._last = self._fitted(image)
+
+    def _write(self, image: RgbImage) -> None:
+        assert self._encoder is not None
+        self._encoder.write(image)
+        self.frames += 1
+
+    def close(self) -> bool:
+        """Finish the file; return False where there was no frame and so is no file.
+
+        :raises EmotionEstimatorError: the file cannot be written.
+        """
+        if self._encoder is None:
+            return False
+        try:
+            if self._last is not None:
+                self._write(self._last)
+            self._encoder.close()
+            self._partial.replace(self.path)
+        except OSError as error:
+            raise EmotionEstimatorError(f'{self.path} cannot be written: {error}') from error
+        finally:
+            self._encoder = None
+        return True
+
+    def _fitted(self, image: RgbImage) -> RgbImage:
+        """Return the image in the video's size: padded by a pixel or scaled."""
+        width, height = self._size
+        right, below = width - image.shape[1], height - image.shape[0]
+        if (right, below) == (0, 0):
+            return np.ascontiguousarray(image)
+        if right in (0, 1) and below in (0, 1):
+            return np.pad(image, ((0, below), (0, right), (0, 0)))
+        return np.asarray(cv2.resize(image, self._size), np.uint8)
+
+
+#: Seconds by which filming lags, so that truth and actions of a frame have arrived.
+LAG = 0.4
+#: Seconds for which an action stays in the caption.
+SHOWN = 4.0
+#: Rows of text: the truth, and two or three for what the robot says.
+ROWS = 4
+
+_WHITE: Colour = (255, 255, 255)
+
+
+def captioned(
+    image: RgbImage, stamp: float, truth: str | None, action: DialogueAction | None
+) -> RgbImage:
+    """Return the image with text below it: the truth, the decision and what the robot says.
+
+    :param image: uint8 (H, W, 3), RGB.
+    :param truth: the source's label for this frame, None where it knows none.
+    :param action: the last decision; an old one is left out.
+    """
+    texts = [(f'truth: {truth}', label_colour(truth))] if truth else []
+    if action is not None and stamp - action.stamp <= SHOWN:
+        name = action.action.replace('_', ' ')
+        texts.append((f'robot ({name}): {action.utterance}' if action.utterance else name, _WHITE))
+    return np.vstack((image, caption_strip(image.shape, texts, ROWS)))
+
+
+class Filming:
+    """Takes the state's images and records them until :meth:`finish`."""
+
+    def __init__(self, state: DemoState, recorder: Recorder) -> None:
+        self._state = state
+        self._recorder = recorder
+        self._done = threading.Event()
+        self._error: EmotionEstimatorError | None = None
+        self._thread = threading.Thread(target=self._work, name='filming', daemon=True)
+        self._thread.start()
+
+    def finish(self) -> bool:
+        """Film what is left, close the file; return whether there is one.
+
+        :raises EmotionEstimatorError: the file could not be written.
+        """
+        self._done.set()
+        self._thread.join()
+        complete = self._recorder.close()
+        if self._error is not None:
+            raise self._error
+        return complete
+
+    def _work(self) -> None:
+        # On Linux this is the thread's own: on a busy machine the film yields to the nodes.
+        os.nice(5)
+        while True:
+            ending = self._done.is_set()
+            shot = self._state.take_shot(0.0 if ending else LAG)
+            if shot is not None:
+                self._film(shot)
+            elif ending:
+                return
+            else:
+                self._done.wait(0.02)
+
+    def _film(self, shot: Shot) -> None:
+        if self._error is not None:
+            return
+        truth, action = self._state.scene_at(shot.stamp)
+        try:
+            self._recorder.add(shot.stamp, captioned(shot.image, shot.stamp, truth, action))
+        except EmotionEstimatorError as error:
+            self._error = error

@@ -1,0 +1,176 @@
+"""The nodes as the launch files start them, and who brings them up.
+
+Needs `launch` and `launch_ros`, which distributions have; only the launch files import this.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from launch.events.process import ProcessExited
+from launch.launch_context import LaunchContext
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from emotion_estimator.launching.lifecycle import (
+    Entities,
+    bring_up,
+    end,
+    end_where_unconfigurable,
+    recovery,
+)
+from emotion_estimator.resources import profile_variable, resource_dir
+
+#: The value of each argument of the launch file.
+Given = Mapping[str, str]
+#: Says what follows upon a process's end.
+OnExit = Callable[[ProcessExited, LaunchContext], Entities]
+
+
+def camera(given: Given) -> Entities:
+    """Return the camera node, first, and what brings it up."""
+    parameters = _camera_parameters(given)
+    node, *rest = _managed('camera', given, parameters, on_exit=_at_end(given))
+    if given['exit_at_end'] == given['autostart'] == 'true':
+        rest.insert(0, end_where_unconfigurable(node))
+    return [node, *rest]
+
+
+def estimator(given: Given) -> Entities:
+    """Return the estimator node, first, and what brings it up."""
+    return _managed('estimator', given, _estimator_parameters(given), recover=True)
+
+
+def dialogue_manager(given: Given) -> Entities:
+    """Return the dialogue manager node, first, and what brings it up."""
+    parameters = {
+        # Text, whatever the file is called.
+        name: ParameterValue(given[name], value_type=str)
+        for name in ('policy_file', 'conversation_file')
+        if given[name]
+    }
+    return _managed('dialogue_manager', given, parameters)
+
+
+def camera_and_estimator(given: Given) -> Entities:
+    """Return one process with both nodes; they bring themselves up, launch manages one a process.
+
+    No name is given, which both would take.
+    """
+    parameters = {
+        **_camera_parameters(given),
+        **_estimator_parameters(given),
+        'autostart': given['autostart'] == 'true',
+    }
+    return [
+        Node(
+            executable='camera_estimator_node',
+            on_exit=[end('camera and estimator have ended')],
+            **_options(given, ('camera', 'estimator'), parameters),
+        )
+    ]
+
+
+def bag_player(given: Given, on_exit: OnExit) -> Node:
+    """Return the player that waits for the estimator's answers.
+
+    :param on_exit: says what follows when it has ended.
+    """
+    topic = given['image_topic']
+    if given['image_transport'] == 'compressed':
+        topic = f'{topic}/compressed'
+    arguments = [given['bag'], '--lockstep', '--topic', topic, '--rate', given['rate']]
+    if given['loop'] == 'true':
+        arguments.append('--loop')
+    # It makes the time, and publishes on the topic that the bag names.
+    own = {**given, 'image_topic': 'image_raw', 'use_sim_time': 'false'}
+    options = _options(own, (), {'use_sim_time': False})
+    return Node(executable='bag_player_node', arguments=arguments, on_exit=on_exit, **options)
+
+
+def _camera_parameters(given: Given) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    if given['source']:
+        # Text also where it is a number, which launch would make an integer.
+        parameters['source'] = ParameterValue(given['source'], value_type=str)
+    if given['exit_at_end'] == 'true':
+        parameters['exit_at_end'] = True
+    return parameters
+
+
+def _estimator_parameters(given: Given) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        name: given[name] for name in ('landmark_source', 'image_transport') if given[name]
+    }
+    if given['model']:
+        # Text, whatever the file is called.
+        parameters['model'] = ParameterValue(given['model'], value_type=str)
+    if given['debug_image']:
+        parameters['debug_image'] = given['debug_image'] == 'true'
+    return parameters
+
+
+def _at_end(given: Given) -> Entities | None:
+    return [end('the source ended')] if given['exit_at_end'] == 'true' else None
+
+
+def _options(
+    given: Given, files: tuple[str, ...], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what every node is started with.
+
+    What has its default is left out: it would win over the SetParameter, SetUseSimTime or SetRemap
+    of a launch file that includes ours.
+    """
+    config = resource_dir('config')
+    overlay = [given['params_file']] if given['params_file'] else []
+    sim_time = {'use_sim_time': True} if given['use_sim_time'] == 'true' else {}
+    renamed = []
+    if given['image_topic'] != 'image_raw':
+        # Also moves `image_raw/compressed`, which the nodes name after it.
+        renamed.append(('image_raw', given['image_topic']))
+    if given['emotion_topic'] != 'emotion':
+        renamed.append(('emotion', given['emotion_topic']))
+    variable, profile = profile_variable(os.environ), given['fastdds_profile']
+    return {
+        'package': 'emotion_estimator',
+        'namespace': given['namespace'],
+        'parameters': [
+            *(str(config / f'{name}.yaml') for name in files),
+            *overlay,
+            {**parameters, **sim_time},
+        ],
+        'remappings': renamed,
+        'ros_arguments': ['--log-level', given['log_level']],
+        'additional_env': {variable: profile} if profile and variable not in os.environ else {},
+        'output': 'screen',
+    }
+
+
+def _managed(
+    name: str, given: Given, parameters: Mapping[str, Any], *, recover: bool = False, **more: Any
+) -> Entities:
+    """Return a node that launch brings up, or leaves to somebody else.
+
+    Its own autostart is off: of two managers one would always come too late.
+
+    :param recover: bring it up again when it broke down at work. Not the camera, which looks for a
+        lost device by itself, and whose broken file stays broken.
+    :param more: arguments of the node action.
+    """
+    more.update(_options(given, (name,), {**parameters, 'autostart': False}))
+    more.update(name=name, executable=f'{name}_node')
+    if given['autostart'] != 'true':
+        return [LifecycleNode(**more)]
+    # launch_ros does it from Jazzy on.
+    built_in = 'autostart' in inspect.signature(LifecycleNode.__init__).parameters
+    if built_in:
+        more['autostart'] = True
+    node = LifecycleNode(**more)
+    entities = [node, *([] if built_in else bring_up(node))]
+    if recover:
+        entities.insert(1, recovery(node))
+    return entities

@@ -1,0 +1,86 @@
+"""The small interface behind which both landmark sources stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from emotion_estimator.emotion import FloatArray, Roi
+from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.runtimes import quiet
+
+
+@dataclass(frozen=True, eq=False)
+class FaceLandmarks:
+    """One detected face.
+
+    :param landmarks: float32 (478, 3); x and y in pixels of the frame, z in pixels as MediaPipe
+        scales it (by image width, smaller is nearer).
+    :param blendshapes: float32 (52,), 0 to 1, in ``BLENDSHAPE_NAMES`` order.
+    :param roi: box around the landmarks, clipped to the frame.
+    """
+
+    landmarks: FloatArray
+    blendshapes: FloatArray
+    roi: Roi
+
+
+class Landmarker(Protocol):
+    """Turns a frame into faces; keeps MediaPipe's own tracking between frames."""
+
+    name: str
+
+    def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
+        """Return the faces in ``frame``, an empty tuple where there is none."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the previous frames: time jumped, or another stream begins."""
+        ...
+
+    def close(self) -> None:
+        """Free the graph's memory and threads."""
+        ...
+
+
+def bounding_roi(landmarks: FloatArray, width: int, height: int) -> Roi | None:
+    """Return the box around landmarks in whole pixels, clipped to the frame.
+
+    :param landmarks: (N, 2 or more); x and y in pixels.
+    :param width: frame width in pixels; ``height`` alike.
+    :returns: None where no part of the box lies in the frame.
+    """
+    low = np.floor(landmarks[:, :2].min(axis=0))
+    high = np.ceil(landmarks[:, :2].max(axis=0))
+    left, top = np.clip(low, 0, (width, height)).astype(int).tolist()
+    right, bottom = np.clip(high, 0, (width, height)).astype(int).tolist()
+    if right <= left or bottom <= top:
+        return None
+    return Roi(x=left, y=top, width=right - left, height=bottom - top)
+
+
+_FACE = Path(__file__).resolve().parents[1] / 'sources' / 'data' / 'astronaut.jpg'
+
+
+@cache
+def _images() -> tuple[RgbImage, RgbImage]:
+    picture = cv2.imread(str(_FACE))
+    if picture is None:
+        # The source works without; it is only more talkative.
+        return np.zeros((256, 256, 3), np.uint8), np.zeros((256, 256, 3), np.uint8)
+    face = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+    # Nobody in the second: the face that was being tracked is lost, nothing of it stays.
+    return face, np.zeros_like(face)
+
+
+def warm_up(process: Callable[[RgbImage], Any]) -> None:
+    """Call ``process`` with a face and then with nobody, both uint8 (H, W, 3) RGB, silently."""
+    with quiet():
+        for image in _images():
+            process(image)

@@ -1,0 +1,230 @@
+"""Which landmark source runs, and why; and how it is shown small faces."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from emotion_estimator.emotion import overlap
+from emotion_estimator.errors import InputError, ModelError, first_line
+from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarker, bounding_roi
+from emotion_estimator.perception.landmarks.face_landmarker import (
+    FACE_LANDMARKER_URL,
+    FaceLandmarker,
+    face_landmarker_path,
+)
+from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead, FaceMesh
+from emotion_estimator.runtimes import import_mediapipe
+
+#: Images below this many pixels are enlarged to it; a face needs some pixels and some border
+#: (FER2013's 48-pixel faces are found in 92 % instead of 85 %).
+_LEAST_SIDE = 192
+#: Nothing is enlarged beyond so many pixels a side: a strip of two pixels would fill the memory.
+_MOST_SIDE = 4096
+_BORDER = 0.33
+#: Tiles as a share of the image's sides, for images of at least so many pixels.
+_TILES = ((0.6, 320), (0.4, 640))
+_SAME_FACE = 0.3
+
+
+@dataclass(frozen=True)
+class _View:
+    """A part of the image: pixel (x, y) of it is ``(x - left, y - top) * scale`` of ``image``."""
+
+    image: RgbImage
+    left: float
+    top: float
+    scale: float
+
+
+def _views(image: RgbImage) -> Iterator[_View]:
+    height, width = image.shape[:2]
+    scale = min(_LEAST_SIDE / min(height, width), _MOST_SIDE / max(height, width))
+    if scale > 1:
+        border = round(_BORDER * _LEAST_SIDE)
+        larger = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        framed = cv2.copyMakeBorder(larger, border, border, border, border, cv2.BORDER_CONSTANT)
+        yield _View(np.asarray(framed, np.uint8), -border / scale, -border / scale, scale)
+        return
+    yield _View(image, 0, 0, 1)
+    for share, least in _TILES:
+        if max(height, width) < least:
+            continue
+        tall, wide = max(round(share * height), 1), max(round(share * width), 1)
+        steps = round(1 / (1 - share)) + 1
+        for top in np.linspace(0, height - tall, steps).astype(int).tolist():
+            for left in np.linspace(0, width - wide, steps).astype(int).tolist():
+                tile = np.ascontiguousarray(image[top : top + tall, left : left + wide])
+                yield _View(tile, left, top, 1)
+
+
+def _is_cut(face: FaceLandmarks, view: _View, image: RgbImage) -> bool:
+    """Tell whether the face touches an edge of the view that is no edge of the image."""
+    height, width = image.shape[:2]
+    tall, wide = view.image.shape[0] / view.scale, view.image.shape[1] / view.scale
+    roi = face.roi
+    return (
+        (view.left > 0 and roi.x <= view.left)
+        or (view.top > 0 and roi.y <= view.top)
+        or (view.left + wide < width and roi.x + roi.width >= view.left + wide)
+        or (view.top + tall < height and roi.y + roi.height >= view.top + tall)
+    )
+
+
+def find_faces(landmarker: Landmarker, image: RgbImage) -> tuple[FaceLandmarks, ...]:
+    """Return the faces of a still image, each once, the largest first.
+
+    :param landmarker: one that takes every frame as an unrelated image.
+    :param image: uint8 (H, W, 3) RGB.
+    """
+    height, width = image.shape[:2]
+    found: list[tuple[float, FaceLandmarks]] = []
+    for view in _views(image):
+        for face in landmarker(Frame(view.image, 0.0)):
+            landmarks = face.landmarks / np.float32(view.scale)
+            landmarks[:, :2] += np.array([view.left, view.top], np.float32)
+            roi = bounding_roi(landmarks, width, height)
+            if roi is None:
+                continue
+            moved = FaceLandmarks(landmarks, face.blendshapes, roi)
+            if not _is_cut(moved, view, image):
+                # The larger a face in its view, the better it was seen.
+                share = roi.height * view.scale / view.image.shape[0]
+                found.append((share, moved))
+    kept: list[FaceLandmarks] = []
+    for _, face in sorted(found, key=lambda pair: -pair[0]):
+        if all(overlap(face.roi, other.roi) < _SAME_FACE for other in kept):
+            kept.append(face)
+    return tuple(sorted(kept, key=lambda face: -face.roi.area))
+
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A landmark source and the reason it was chosen, in words for the log.
+
+    :param model_path: the ``.task`` file for ``face_landmarker``, else None.
+    """
+
+    name: str
+    reason: str
+    model_path: Path | None = None
+
+
+def bundles_face_mesh() -> bool:
+    """Tell whether the installed mediapipe still carries the face mesh (up to 0.10.21).
+
+    :raises ModelError: it is not installed or cannot be loaded.
+    """
+    # To look into a package imports it, whatever that raises and prints.
+    import_mediapipe()
+    try:
+        return importlib.util.find_spec('mediapipe.python.solutions.face_mesh') is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def choose(source: str, path: str = '') -> Choice:
+    """Decide on a source.
+
+    :param source: ``auto``, ``face_landmarker`` or ``face_mesh``.
+    :param path: a ``.task`` file; empty means the user's cache.
+    :raises InputError: an unknown ``source``.
+    :raises ModelError: ``auto`` finds neither, or a ``path`` was named that is not there.
+    """
+    task, is_there = _look_for(path)
+    if source == 'face_landmarker':
+        return Choice(source, 'asked for', task)
+    if source == 'face_mesh':
+        return Choice(source, 'asked for')
+    if source != 'auto':
+        raise InputError(
+            f'unknown landmark source {source!r}; use auto, face_landmarker or face_mesh'
+        )
+    if is_there:
+        return Choice('face_landmarker', f'{task} is there', task)
+    if path:
+        raise ModelError(f'face landmarker model {task} is not there; correct or empty the path')
+    if bundles_face_mesh():
+        return Choice(
+            'face_mesh',
+            f'{task} is not there and mediapipe bundles the face mesh; '
+            '`emotion-estimator models fetch` gets the Face Landmarker',
+        )
+    raise ModelError(
+        f'no landmark source: {task} is not there and this mediapipe bundles no face mesh; run '
+        f'`emotion-estimator models fetch` (or put {FACE_LANDMARKER_URL} there), or install '
+        'mediapipe 0.10.21'
+    )
+
+
+def _look_for(path: str) -> tuple[Path, bool]:
+    """Return the ``.task`` file that ``path`` or the cache means, and whether it is there."""
+    try:
+        task = Path(path).expanduser() if path else face_landmarker_path()
+        return task, task.is_file()
+    except (OSError, RuntimeError) as error:
+        # A name too long, a folder one may not enter, ~somebody who is not known here.
+        raise ModelError(
+            f'face landmarker model {path!r} cannot be looked at ({first_line(error)}); '
+            'correct or empty the path'
+        ) from error
+
+
+def open_landmarker(
+    choice: Choice, *, max_faces: int = 1, static: bool = False, min_confidence: float = 0.5
+) -> Landmarker:
+    """Open the chosen source.
+
+    :param max_faces: most faces found in one frame.
+    :param static: every frame is an unrelated image.
+    :param min_confidence: of the detector, 0 to 1.
+    :raises ModelError: its files are missing or corrupt.
+    """
+    if choice.model_path is not None:
+        return FaceLandmarker(choice.model_path, max_faces, static, min_confidence)
+    return FaceMesh(BlendshapeHead.load(), max_faces, static, min_confidence)
+
+
+def open_first(
+    source: str,
+    path: str = '',
+    *,
+    max_faces: int = 1,
+    static: bool = False,
+    min_confidence: float = 0.5,
+) -> tuple[Landmarker, Choice]:
+    """Open a source; ``auto`` takes the first that works.
+
+    A ``path`` that was named is meant: then nothing else is tried.
+
+    :param source: as for :func:`choose`, ``path`` likewise; the rest as for
+        :func:`open_landmarker`.
+    :raises InputError: an unknown ``source``.
+    :raises ModelError: nothing opens.
+    """
+
+    def opened(choice: Choice) -> tuple[Landmarker, Choice]:
+        landmarker = open_landmarker(
+            choice, max_faces=max_faces, static=static, min_confidence=min_confidence
+        )
+        return landmarker, choice
+
+    choice = choose(source, path)
+    try:
+        return opened(choice)
+    except ModelError as error:
+        has_other = source == 'auto' and choice.name != 'face_mesh' and bundles_face_mesh()
+        if path or not has_other:
+            raise
+        _LOG.warning('%s; using the bundled face mesh', error)
+        return opened(Choice('face_mesh', f'the Face Landmarker does not open: {error}'))

@@ -1,0 +1,228 @@
+"""The pictures of a course and of a comparison: probabilities, labels and actions over time."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emotion_estimator.dialogue.action import DialogueAction
+from emotion_estimator.emotion import primary
+from emotion_estimator.errors import InputError
+from emotion_estimator.frame import FrameResult
+from emotion_estimator.replay.comparison import Comparison, Pair
+from emotion_estimator.replay.course import Laps, TimeAxis, laps
+from emotion_estimator.replay.limits import Broken
+from emotion_estimator.timeline import (
+    GAP,
+    action_words,
+    colour,
+    draw_actions,
+    draw_bands,
+    draw_probabilities,
+    new_figure,
+    plain,
+    save,
+)
+
+
+def draw_course(
+    results: Sequence[FrameResult],
+    actions: Sequence[DialogueAction],
+    path: Path,
+    title: str,
+) -> None:
+    """Draw a course as a picture; the ending of ``path`` chooses its format.
+
+    :param results: at least one frame.
+    :raises OSError: the file cannot be written.
+    """
+    course = laps(results)
+    axis = TimeAxis(course)
+    heights = (4.0, 0.8, 1.6) if actions else (4.0, 0.8)
+    figure, axes = new_figure(heights, 7.6 if actions else 5.6)
+    draw_probabilities(axes[0], probabilities_over_time(course, axis))
+    draw_bands(axes[1], [('label', labels_over_time(course, axis))])
+    if actions:
+        spoken = [
+            (
+                axis.of_stamp(action.stamp, course),
+                action_words(action.action, action.utterance),
+                action.emotion,
+            )
+            for action in actions
+        ]
+        draw_actions(axes[2], axes[:2], spoken, axis.end)
+    axes[-1].set_xlim(0, axis.end)
+    axes[-1].set_xlabel('seconds')
+    figure.suptitle(plain(title))
+    save(figure, path)
+
+
+def labels_over_time(course: Laps, axis: TimeAxis) -> list[tuple[float, str]]:
+    """Return each frame's time and its label."""
+    return [(axis(n, frame.stamp), frame.label) for n, lap in enumerate(course) for frame in lap]
+
+
+def probabilities_over_time(
+    course: Laps, axis: TimeAxis
+) -> list[tuple[float, Mapping[str, float]]]:
+    """Return each frame's time and the primary face's probabilities, none without a face."""
+    samples: list[tuple[float, Mapping[str, float]]] = []
+    for n, lap in enumerate(course):
+        for frame in lap:
+            face = primary(frame.faces)
+            values = dict(zip(face.labels, map(float, face.probabilities))) if face else {}
+            samples.append((axis(n, frame.stamp), values))
+    return samples
+
+
+#: Formats that a picture may have, by its ending.
+FORMATS = ('.png', '.svg', '.pdf')
+
+_DIFFERENT = (0.8, 0.0, 0.0)
+#: Broken limits named in the picture.
+_NAMED = 3
+
+
+def check_figure(path: Path, window: tuple[float, float] | None = None) -> None:
+    """Return when a picture can be drawn to ``path``.
+
+    :raises InputError: matplotlib is missing, ``path`` has another ending than these formats, or
+        the window does not end after its begin.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f'figure {path} must end in {", ".join(FORMATS)}')
+    if window is not None and not -math.inf < window[0] < window[1] < math.inf:
+        raise InputError(f'window {window[0]:g} {window[1]:g} must end after its begin')
+    if importlib.util.find_spec('matplotlib') is None:
+        raise InputError("figures need matplotlib: pip install 'emotion-estimator[demo]'")
+
+
+def draw_comparison(
+    comparison: Comparison,
+    path: Path,
+    title: str,
+    found: Sequence[Broken] = (),
+    window: tuple[float, float] | None = None,
+) -> None:
+    """Draw both courses as a picture; the ending of ``path`` chooses its format.
+
+    :param found: broken limits; the first places that break them are marked.
+    :param window: what to show, in seconds after the first frame; None shows all.
+    :raises OSError: the file cannot be written.
+    """
+    axis = TimeAxis(comparison.expected, comparison.actual)
+    figure, (curves, bands, apart) = new_figure((3.2, 1.7, 1.3), 8.0)
+    _draw_curves(curves, comparison, axis)
+    begin, end = window or (0.0, axis.end)
+    _draw_bands(bands, comparison, axis, end - begin)
+    _draw_differences(apart, comparison, axis)
+    _draw_broken((curves, bands, apart), found, axis, (begin, end))
+    for lap in axis.begins[1:]:
+        for axes in (curves, bands, apart):
+            axes.axvline(lap, color='0.3', linewidth=1)
+    apart.set_xlim(begin, end)
+    apart.set_xlabel('seconds')
+    figure.suptitle(plain(title))
+    save(figure, path)
+
+
+def _draw_curves(axes: Any, comparison: Comparison, axis: TimeAxis) -> None:
+    draw_probabilities(
+        axes, probabilities_over_time(comparison.expected, axis), named=False,
+        linewidth=5, alpha=0.35, solid_capstyle='butt',
+    )  # fmt: skip
+    draw_probabilities(axes, probabilities_over_time(comparison.actual, axis), linewidth=1.3)
+    axes.plot([], [], color='0.3', linewidth=5, alpha=0.35, label='expected')
+    axes.plot([], [], color='0.3', linewidth=1.3, label='actual')
+    axes.legend(loc='center left', bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def _draw_bands(axes: Any, comparison: Comparison, axis: TimeAxis, width: float) -> None:
+    """Draw the labels; a line leads from each expected change to what became of it."""
+    draw_bands(
+        axes,
+        [
+            ('differ', []),
+            ('actual', labels_over_time(comparison.actual, axis)),
+            ('expected', labels_over_time(comparison.expected, axis)),
+        ],
+        width,
+    )
+    parts = list(_differing(comparison.pairs, axis))
+    # The edge keeps a single frame visible in an hour.
+    axes.broken_barh(parts, (-0.42, 0.84), facecolors=_DIFFERENT, edgecolors=_DIFFERENT,
+                     linewidth=0.8)
+    for lone, row in ((comparison.missing, 2), (comparison.extra, 1)):
+        times = [axis(each.lap, each.stamp) for each in lone]
+        axes.plot(times, [row - 0.5] * len(times), 'v', color=_DIFFERENT, markersize=5)
+    for onset in comparison.onsets:
+        time = axis(onset.change.lap, onset.change.stamp)
+        if onset.shift is None:
+            axes.plot(time, 1.5, 'x', color='black', markersize=8, markeredgewidth=2)
+        else:
+            axes.plot([time, time + onset.shift], [1.58, 1.42], color='black', linewidth=1.5)
+    axes.plot([], [], color='black', linewidth=1.5, label='onset')
+    axes.plot([], [], 'x', color='black', markersize=8, markeredgewidth=2, label='lost onset')
+    axes.plot([], [], 'v', color=_DIFFERENT, markersize=5, label='missing, extra')
+    axes.legend(loc='center left', bbox_to_anchor=(1.0, 0.5), frameon=False)
+
+
+def _draw_differences(axes: Any, comparison: Comparison, axis: TimeAxis) -> None:
+    times: list[float] = []
+    values: list[float] = []
+    for pair in comparison.pairs:
+        time = axis(pair.lap, pair.stamp)
+        if times and time - times[-1] > GAP:
+            times.append(time)
+            values.append(float('nan'))
+        times.append(time)
+        values.append(float('nan') if pair.difference is None else pair.difference)
+    axes.fill_between(times, values, color=_DIFFERENT, alpha=0.3, linewidth=0)
+    axes.plot(times, values, color=_DIFFERENT, linewidth=1)
+    axes.set_ylim(0, max(0.1, *(1.05 * each for each in comparison.differences or (0.0,))))
+    axes.set_ylabel('probability\ndifference')
+    axes.grid(alpha=0.3)
+
+
+def _draw_broken(
+    every: Sequence[Any], found: Sequence[Broken], axis: TimeAxis, window: tuple[float, float]
+) -> None:
+    """Mark the first places; places of several limits share a line."""
+    places: dict[float, list[str]] = {}
+    for each in found:
+        places.setdefault(axis(each.lap, each.stamp), []).append(each.limit)
+    for time in places:
+        for axes in every:
+            axes.axvline(time, color='black', linewidth=1, linestyle=(0, (4, 2)))
+    for row, (time, names) in enumerate(sorted(places.items())):
+        more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
+        late = time > 0.4 * window[0] + 0.6 * window[1]
+        every[0].annotate(
+            f'breaks {", ".join(names[:_NAMED])}{more}',
+            (time, 0.97 - 0.08 * (row % 6)),
+            xytext=(-6 if late else 6, 0),
+            textcoords='offset points',
+            ha='right' if late else 'left',
+            va='center',
+            fontsize=8.5,
+            bbox={'boxstyle': 'round,pad=0.15', 'facecolor': 'white', 'edgecolor': colour('none')},
+            annotation_clip=True,
+        )
+
+
+def _differing(pairs: Sequence[Pair], axis: TimeAxis) -> Iterator[tuple[float, float]]:
+    """Yield begin and length in seconds of each stretch of frames whose labels differ."""
+    begin: float | None = None
+    for pair in pairs:
+        time = axis(pair.lap, pair.stamp)
+        if begin is None and not pair.agrees:
+            begin = time
+        elif begin is not None and pair.agrees:
+            yield begin, time - begin
+            begin = None
+    if begin is not None:
+        yield begin, axis(pairs[-1].lap, pairs[-1].stamp) - begin

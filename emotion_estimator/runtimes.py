@@ -1,0 +1,100 @@
+"""The native libraries, opened without their chatter: TFLite's runtimes and MediaPipe."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from emotion_estimator.errors import ModelError, first_line
+
+_STDERR = 2
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Drop what C++ writes to standard error meanwhile.
+
+    MediaPipe logs some thirty lines while it opens a graph and sees its first face, before its
+    log levels take effect, and TFLite names its delegate; no setting stops them.
+    """
+    sys.stderr.flush()
+    saved = os.dup(_STDERR)
+    try:
+        with Path(os.devnull).open('wb') as nowhere:
+            os.dup2(nowhere.fileno(), _STDERR)
+        yield
+    finally:
+        os.dup2(saved, _STDERR)
+        os.close(saved)
+
+
+def import_mediapipe() -> Any:
+    """Return the module ``mediapipe``; its C++ log is limited to errors unless already set.
+
+    :raises ModelError: it is not installed or cannot be loaded.
+    """
+    os.environ.setdefault('GLOG_minloglevel', '2')
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    # protobuf warns on each result of mediapipe 0.10's solutions; nothing a user can change.
+    warnings.filterwarnings('ignore', message='SymbolDatabase.GetPrototype', category=UserWarning)
+    try:
+        with quiet():
+            return importlib.import_module('mediapipe')
+    except Exception as error:
+        # A protobuf that does not fit raises TypeError, a NumPy that does not fit AttributeError.
+        raise ModelError(
+            f'mediapipe cannot be imported ({first_line(error)}); '
+            'install it with "pip install mediapipe"'
+        ) from error
+
+
+#: Packages whose ``interpreter`` holds an ``Interpreter``, in order of preference. TensorFlow is
+#: not one of them: running the estimator never imports it.
+_RUNTIMES = ('ai_edge_litert', 'tflite_runtime')
+
+#: What a runtime raises that does not fit this machine, whatever the file: tflite-runtime 2.14,
+#: for instance, was compiled against NumPy 1 and under NumPy 2 fails at its first interpreter.
+_RUNTIME_ERRORS = (ImportError, AttributeError, SystemError)
+
+
+def runtimes() -> tuple[str, ...]:
+    """Return which of ``ai_edge_litert`` and ``tflite_runtime`` are installed, the best first."""
+    return tuple(name for name in _RUNTIMES if importlib.util.find_spec(name) is not None)
+
+
+def open_interpreter(path: Path, runtime: str | None = None) -> Any:
+    """Open a TFLite file, one thread, tensors allocated.
+
+    :param path: the ``.tflite`` file.
+    :param runtime: ``ai_edge_litert`` or ``tflite_runtime``; None takes the first that works.
+    :raises ModelError: no runtime is installed or works here, or it cannot read the file.
+    """
+    broken = []
+    for package in (runtime,) if runtime else runtimes():
+        try:
+            return _open(path, package)
+        except _RUNTIME_ERRORS as error:
+            broken.append(f'{package} does not work here ({first_line(error)})')
+    found = '; '.join(broken) or 'no TFLite runtime found'
+    raise ModelError(f'{found}; pip install ai-edge-litert, or "numpy<2" for tflite-runtime')
+
+
+def _open(path: Path, package: str) -> Any:
+    try:
+        with quiet():
+            interpreter_class = importlib.import_module(f'{package}.interpreter').Interpreter
+            interpreter = interpreter_class(model_path=str(path), num_threads=1)
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f'{path} is not a TFLite model that {package} can run ({first_line(error)}); '
+            'restore the file'
+        ) from error
+    return interpreter

@@ -1,0 +1,376 @@
+"""Labelled stills in FER2013's form: its vocabulary, readers of every form, and writers."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.emotion import LABELS
+from emotion_estimator.errors import InputError, first_line
+
+#: FER2013's own codes, 0 to 6.
+FER_CLASSES = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
+
+#: The splits, as FER2013's column ``Usage`` names them; used as training, validation and test set.
+SPLITS = ('Training', 'PublicTest', 'PrivateTest')
+TRAINING, PUBLIC_TEST, PRIVATE_TEST = range(3)
+
+#: Side of a still in pixels.
+SIDE = 48
+
+#: Seed 001, Table 1: images of each class in each of ``SPLITS``.
+PAPER_IMAGES = {
+    'angry': (3995, 467, 491),
+    'disgust': (436, 56, 55),
+    'fear': (4097, 496, 528),
+    'happy': (7215, 895, 879),
+    'sad': (4830, 653, 594),
+    'surprise': (3171, 415, 416),
+    'neutral': (4965, 607, 626),
+}
+#: Seed 001, Table 2: images of each class chosen from Training; of disgust "maximum possible".
+PAPER_CHOSEN = {
+    'angry': 1500, 'fear': 1500, 'happy': 4000, 'sad': 4000, 'surprise': 1500, 'neutral': 1500,
+}
+#: Seed 001, Table 3: images of Training in which MediaPipe found no face.
+PAPER_UNDETECTED = {
+    'angry': 597, 'disgust': 72, 'fear': 616, 'happy': 377, 'sad': 835, 'surprise': 239,
+    'neutral': 261,
+}
+
+
+_COLUMNS = ('emotion', 'pixels', 'Usage')
+
+
+def read_csv(
+    path: Path,
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """Return pixels (N, 48, 48), emotion (N,) and usage (N,) as in ``Stills``.
+
+    :param path: a CSV file with the columns emotion (0 to 6), pixels (2,304 numbers from 0 to 255
+        with spaces between) and Usage, in any order.
+    :raises InputError: a column lacks, a line is none of this (it is named), or there are none.
+    :raises OSError: the file cannot be opened.
+    """
+    pixels, emotion, usage = [], [], []
+    with path.open(newline='', encoding='utf-8-sig') as file:
+        lines = csv.reader(file)
+        try:
+            # Another of Kaggle's files, icml_face_data.csv, has spaces before the names.
+            header = [name.strip() for name in next(lines, [])]
+            missing = [name for name in _COLUMNS if name not in header]
+            if missing:
+                raise InputError(
+                    f"{path}, line 1: no column {missing[0]}; Kaggle's fer2013.csv has "
+                    f'{", ".join(_COLUMNS)}'
+                )
+            places = [header.index(name) for name in _COLUMNS]
+            for cells in lines:
+                if not cells:
+                    continue
+                where = f'{path}, line {lines.line_num}'
+                if len(cells) <= max(places):
+                    raise InputError(f'{where}: {len(cells)} columns instead of {len(header)}')
+                code, values, split = (cells[place].strip() for place in places)
+                emotion.append(_emotion(code, where))
+                pixels.append(_pixels(values, where))
+                usage.append(_usage(split, where))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise InputError(
+                f'{path}, near line {lines.line_num + 1}: {first_line(error)}'
+            ) from error
+    if not pixels:
+        raise InputError(f'{path} holds no images, only its first line')
+    return np.stack(pixels), np.array(emotion, np.int64), np.array(usage, np.int64)
+
+
+def _emotion(code: str, where: str) -> int:
+    if code not in map(str, range(len(FER_CLASSES))):
+        known = ', '.join(f'{number} {name}' for number, name in enumerate(FER_CLASSES))
+        raise InputError(f'{where}: emotion {code!r}; use {known}')
+    return int(code)
+
+
+def _usage(split: str, where: str) -> int:
+    if split not in SPLITS:
+        raise InputError(f'{where}: Usage {split!r}; use {", ".join(SPLITS)}')
+    return SPLITS.index(split)
+
+
+def _pixels(values: str, where: str) -> NDArray[np.uint8]:
+    try:
+        with warnings.catch_warnings():
+            # What is no number ends the reading with a warning, in later NumPy with an error.
+            warnings.simplefilter('error', DeprecationWarning)
+            numbers = np.fromstring(values, np.int32, sep=' ')
+    except (ValueError, DeprecationWarning) as error:
+        raise InputError(
+            f'{where}: pixels are not whole numbers with spaces between; {SIDE * SIDE} are needed'
+        ) from error
+    if len(numbers) != SIDE * SIDE:
+        raise InputError(f'{where}: {len(numbers)} pixels; {SIDE * SIDE} are needed')
+    if numbers.min() < 0 or numbers.max() > 255:
+        raise InputError(f'{where}: a pixel is not in 0 to 255')
+    return numbers.astype(np.uint8).reshape(SIDE, SIDE)
+
+
+#: Folder names in use for each of ``SPLITS``, lower case.
+_SPLIT_NAMES = (
+    ('training', 'train'),
+    ('publictest', 'validation', 'valid', 'val'),
+    ('privatetest', 'test'),
+)
+#: Folder names in use for the classes beside their own.
+_CLASS_NAMES = {
+    'anger': 'angry', 'disgusted': 'disgust', 'fearful': 'fear', 'afraid': 'fear',
+    'happiness': 'happy', 'sadness': 'sad', 'surprised': 'surprise',
+}
+_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp')
+
+
+def read_folder(
+    path: Path,
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], tuple[Path, ...]]:
+    """Return pixels (N, 48, 48), emotion (N,) and usage (N,) as in ``Stills``, and N files.
+
+    Each image's folder is named by its emotion, a folder above by its split. Where the file's own
+    name begins with its split (``PublicTest_123.jpg``) that counts: one of Kaggle's copies has both
+    test splits in one folder ``test``. Images of another size are resized.
+
+    :raises InputError: there are no images; or names one that is of no split or emotion, or that
+        cannot be read.
+    """
+    pixels, emotion, usage, files = [], [], [], []
+    for file in sorted(path.rglob('*')):
+        inside = file.relative_to(path).parts
+        # What macOS leaves in archives is no image, though it is named like one.
+        hidden = any(part.startswith('.') or part == '__MACOSX' for part in inside)
+        if hidden or file.suffix.lower() not in _SUFFIXES:
+            continue
+        emotion.append(_dataset_folder_emotion(file))
+        usage.append(_dataset_folder_usage(file, inside))
+        pixels.append(_read(file))
+        files.append(file)
+    if not files:
+        raise InputError(
+            f'{path} holds no images <split>/<emotion>/*.png with splits train, validation, test '
+            f'and emotions {", ".join(FER_CLASSES)}'
+        )
+    return (
+        np.stack(pixels), np.array(emotion, np.int64), np.array(usage, np.int64), tuple(files)
+    )
+
+
+def _dataset_folder_emotion(file: Path) -> int:
+    name = file.parent.name.lower()
+    name = _CLASS_NAMES.get(name, name)
+    if name not in FER_CLASSES:
+        raise InputError(
+            f'{file} lies in a folder {file.parent.name!r}, which is none of '
+            f'{", ".join(FER_CLASSES)}; rename the folder, or move the image away'
+        )
+    return FER_CLASSES.index(name)
+
+
+def _dataset_folder_usage(file: Path, inside: tuple[str, ...]) -> int:
+    for split, name in enumerate(SPLITS):
+        if file.name.startswith(f'{name}_'):
+            return split
+    for part in reversed(inside[:-2]):
+        for split, names in enumerate(_SPLIT_NAMES):
+            if part.lower() in names:
+                return split
+    raise InputError(
+        f'{file} lies in no folder train, validation or test; give the folder that holds these'
+    )
+
+
+def _read(file: Path) -> NDArray[np.uint8]:
+    image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise InputError(f'{file} is not an image that can be read; remove or replace it')
+    if image.shape != (SIDE, SIDE):
+        image = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(image, np.uint8)
+
+
+__all__ = [
+    'FER_CLASSES', 'PRIVATE_TEST', 'PUBLIC_TEST', 'SPLITS', 'TO_LABEL', 'TRAINING', 'Stills',
+    'load_stills',
+]
+
+#: FER2013's code to the index in ``LABELS`` (seed 001's grouping).
+TO_LABEL = np.array(
+    [LABELS.index(name if name in LABELS else 'unknown') for name in FER_CLASSES], np.int64
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Stills:
+    """Labelled face images.
+
+    :param pixels: uint8 (N, 48, 48), grey.
+    :param emotion: int64 (N,), index into ``FER_CLASSES``.
+    :param usage: int64 (N,), ``TRAINING``, ``PUBLIC_TEST`` (validation) or ``PRIVATE_TEST`` (test).
+    :param image_id: int64 (N,), the row in FER2013's own file, from 0; of a folder, the image's
+        place among all its images in sorted order.
+    :param duplicate: bool (N,), an image of a test split that is in Training too.
+    :param paths: of a folder, each image's file.
+    :param ferplus_votes: uint8 (N, 10), the votes of FER+'s ten annotators, where the file has
+        them: neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown,
+        no face.
+    """
+
+    pixels: NDArray[np.uint8]
+    emotion: NDArray[np.int64]
+    usage: NDArray[np.int64]
+    image_id: NDArray[np.int64]
+    duplicate: NDArray[np.bool_]
+    paths: tuple[Path, ...] | None = None
+    ferplus_votes: NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.pixels)
+
+
+def load_stills(path: Path) -> Stills:
+    """Read FER2013, or images in its form.
+
+    :param path: Kaggle's ``fer2013.csv`` (columns emotion, pixels, Usage), an ``.npz`` of the
+        arrays of :class:`Stills` (pixels, emotion and usage are needed), or a folder with
+        ``<split>/<emotion>/*.png`` or ``.jpg`` somewhere below it.
+    :raises InputError: the file is missing or is none of these; names the line, row or image.
+    """
+    if path.is_dir():
+        pixels, emotion, usage, paths = read_folder(path)
+        return _assemble(pixels, emotion, usage, paths=paths)
+    try:
+        if path.suffix == '.csv':
+            return _assemble(*read_csv(path))
+        with np.load(path) as data:
+            arrays = {name: data[name] for name in _SHAPES if name in data.files}
+    except OSError as error:
+        raise InputError(
+            f'{path} cannot be read ({error.strerror or first_line(error)}); give fer2013.csv, '
+            'fer2013.npz or a folder <split>/<emotion>/*.png'
+        ) from error
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise InputError(
+            f"{path} is no FER2013 in .npz ({first_line(error)}); Kaggle's file ends in .csv"
+        ) from error
+    return _from_arrays(path, arrays)
+
+
+#: What an .npz may hold: each array's shape behind N.
+_SHAPES: dict[str, tuple[int, ...]] = {
+    'pixels': (SIDE, SIDE), 'emotion': (), 'usage': (), 'image_id': (),
+    'duplicate_of_training': (), 'ferplus_votes': (10,),
+}
+
+
+def _from_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> Stills:
+    missing = [name for name in ('pixels', 'emotion', 'usage') if name not in arrays]
+    if missing:
+        raise InputError(f'{path} has no array {missing[0]}; see docs/training.md for its form')
+    count = arrays['pixels'].shape[0] if arrays['pixels'].ndim else 0
+    for name, array in arrays.items():
+        if array.shape != (count, *_SHAPES[name]) or array.dtype.kind not in 'iub':
+            wanted = ', '.join(map(str, (count, *_SHAPES[name])))
+            raise InputError(
+                f'{path}: {name} is {array.dtype} {array.shape}; whole numbers ({wanted}) are '
+                'needed'
+            )
+    if not count:
+        raise InputError(f'{path} holds no images')
+    for name, end in (('pixels', 256), ('emotion', len(FER_CLASSES)), ('usage', len(SPLITS))):
+        wrong = (arrays[name] < 0) | (arrays[name] >= end)
+        if wrong.any():
+            row = int(np.argwhere(wrong)[0, 0])
+            raise InputError(
+                f'{path}, row {row}: {name} {arrays[name][wrong][0]} is none of 0 to {end - 1}'
+            )
+    return _assemble(
+        arrays['pixels'].astype(np.uint8), arrays['emotion'], arrays['usage'],
+        arrays.get('image_id'), arrays.get('duplicate_of_training'),
+        ferplus_votes=arrays.get('ferplus_votes'),
+    )
+
+
+def _assemble(
+    pixels: NDArray[np.uint8],
+    emotion: NDArray[np.int64],
+    usage: NDArray[np.int64],
+    image_id: NDArray[np.int64] | None = None,
+    duplicate: NDArray[np.bool_] | None = None,
+    paths: tuple[Path, ...] | None = None,
+    ferplus_votes: NDArray[np.uint8] | None = None,
+) -> Stills:
+    """Give numbers to images without, and find the duplicates.
+
+    :param duplicate: those known already: of a file that lacks images of Training, for example.
+    """
+    if image_id is None:
+        image_id = np.arange(len(pixels))
+    trained = {image.tobytes() for image in pixels[usage == TRAINING]}
+    found = np.array([
+        part != TRAINING and image.tobytes() in trained for image, part in zip(pixels, usage)
+    ])
+    if duplicate is not None:
+        found |= duplicate.astype(bool)
+    return Stills(
+        pixels, emotion.astype(np.int64), usage.astype(np.int64), image_id.astype(np.int64),
+        found, paths, ferplus_votes,
+    )
+
+
+def changed(stills: Stills, rows: NDArray[np.int64], change: Callable[[int], NDArray[np.uint8]]) -> Stills:
+    """Return some of the stills with other pixels.
+
+    :param change: of a row of ``stills``, its picture (48, 48).
+    """
+    return replace(
+        stills, pixels=np.stack([change(int(row)) for row in rows]), emotion=stills.emotion[rows],
+        usage=stills.usage[rows], image_id=stills.image_id[rows],
+        duplicate=stills.duplicate[rows], paths=None, ferplus_votes=None,
+    )
+
+
+def write_npz(stills: Stills, path: Path) -> Path:
+    """Write ``fer2013.npz``'s arrays."""
+    np.savez_compressed(
+        path, pixels=stills.pixels, emotion=stills.emotion.astype(np.uint8),
+        usage=stills.usage.astype(np.uint8), image_id=stills.image_id.astype(np.int32),
+        duplicate_of_training=stills.duplicate,
+    )
+    return path
+
+
+def write_csv(stills: Stills, path: Path) -> Path:
+    """Write Kaggle's ``fer2013.csv``; the images' numbers become their rows."""
+    with path.open('w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(['emotion', 'pixels', 'Usage'])
+        for image, emotion, usage in zip(stills.pixels, stills.emotion, stills.usage):
+            writer.writerow([int(emotion), ' '.join(map(str, image.ravel())), SPLITS[usage]])
+    return path
+
+
+def write_folder(stills: Stills, path: Path) -> Path:
+    """Write ``<split>/<emotion>/<image id>.png`` below a folder."""
+    for image, emotion, usage, number in zip(
+        stills.pixels, stills.emotion, stills.usage, stills.image_id
+    ):
+        folder = path / ('train', 'validation', 'test')[usage] / FER_CLASSES[emotion]
+        folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f'{number:05d}.png'), image)
+    return path

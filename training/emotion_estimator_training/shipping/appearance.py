@@ -1,0 +1,169 @@
+"""The trained appearance network as the shipped int8 file, compared in each runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimator.errors import ModelError
+from emotion_estimator.model_card import ModelCard, models_dir
+from emotion_estimator.perception.appearance import AppearanceNetwork
+from emotion_estimator.perception.face_crop import CROP, SIDE
+from emotion_estimator.runtimes import open_interpreter, quiet, runtimes
+from emotion_estimator_training.data.stills import Stills
+from emotion_estimator_training.features.feature_set import EMBEDDING
+from emotion_estimator_training.models.appearance_network import (
+    build_appearance,
+    build_heads,
+    network_pixels,
+)
+from emotion_estimator_training.models.appearance_run import Part, appearance_folder, held_crops
+from emotion_estimator_training.models.legacy_keras import tf
+from emotion_estimator_training.models.operating_point import softmax
+from emotion_estimator_training.shipping.cards import write_text
+from emotion_estimator_training.shipping.parity import LEAST_AGREEMENT, ParityError, parity
+from emotion_estimator_training.shipping.quantize import weights_in_int8, write_model
+
+
+def int8_network(network: Any) -> bytes:
+    """Convert the Keras model to TFLite, weights int8, activations float."""
+    function = tf.function(network).get_concrete_function(
+        tf.TensorSpec((1, SIDE, SIDE, 1), tf.float32, 'crop')
+    )
+    with quiet():
+        content: bytes = tf.lite.TFLiteConverter.from_concrete_functions(
+            [function], network
+        ).convert()
+    return weights_in_int8(content)
+
+
+def write_appearance(content: bytes, card: dict[str, Any], folder: Path) -> Path:
+    """Write ``appearance.tflite`` and its JSON card into ``folder``; return the card's path.
+
+    :param card: what is known of its making: ``trained_on``, ``settings``, ``metrics``.
+    """
+    return write_model(content, {
+        'name': 'appearance', 'version': '1.2.0', 'kind': 'appearance', 'labels': [],
+        'license': 'Apache-2.0', **card,
+        'settings': {'crop': CROP, 'side': SIDE, **card['settings']},
+    }, folder)
+
+
+Floats = NDArray[np.float32]
+
+
+def embedded_apart(card: Path, crops: NDArray[np.uint8]) -> dict[str, Floats]:
+    """Return the embeddings (N, E) of crops (N, 48, 48) by runtime.
+
+    :param card: JSON card of the network.
+    :raises ModelError: a runtime that works cannot run it, none works, or one ended the process.
+    """
+    try:
+        with ProcessPoolExecutor(1, get_context('spawn')) as pool:
+            return pool.submit(_embedded, card, crops).result()
+    except BrokenProcessPool as error:
+        raise ModelError(
+            'a TFLite runtime ended the process that compares them; run it again with one '
+            'runtime installed'
+        ) from error
+
+
+def _embedded(card: Path, crops: NDArray[np.uint8]) -> dict[str, Floats]:
+    told = {}
+    any_file = ModelCard.load(models_dir() / 'blendshape_head.json', 'blendshape_head').path
+    for runtime in runtimes():
+        try:
+            open_interpreter(any_file, runtime)
+        except ModelError:
+            # It works with no file here; one that works must read the network too.
+            continue
+        network = AppearanceNetwork.load(card, runtime)
+        told[runtime] = np.array([network(crop) for crop in crops])
+    if not told:
+        raise ModelError('no TFLite runtime works here; pip install ai-edge-litert')
+    return told
+
+
+Crops = NDArray[np.uint8]
+
+
+def ship_appearance(
+    run: Path, stills: Stills, matrices: Floats, found: NDArray[np.bool_], models: Path,
+    plan: Mapping[str, Part], tables: Mapping[str, Mapping[str, Any]],
+) -> Path:
+    """Write ``<models>/appearance.tflite``, ``.json`` and ``.md``; return the JSON card's path.
+
+    The class that the embedding alone tells must be the float network's in 99 % of the crops of
+    PublicTest, in every runtime.
+
+    :param matrices: (N, 2, 3), from the stills to their crops; ``found`` (N,).
+    :param plan: how it was trained; its last part ships.
+    :param tables: of each part what :func:`~.appearance_run.run_appearance` returned.
+    :raises ParityError: it is not; nothing is written.
+    """
+    name, part = list(plan.items())[-1]
+    settings, folder = part.settings, appearance_folder(run, name)
+    with np.load(folder / 'spread.npz') as stored:
+        heads = build_heads(settings, stored['mean'], stored['scale'])
+    network = build_appearance(settings)
+    network.load_weights(folder / 'appearance.weights.h5')
+    heads.load_weights(folder / 'heads.weights.h5')
+    content = int8_network(network)
+    held = held_crops(stills, matrices, found)
+    pixels = network_pixels(held)
+    exact = np.concatenate([
+        np.asarray(network(part)) for part in np.array_split(pixels, len(pixels) // 256 + 1)
+    ])
+    votes = '' if stills.ferplus_votes is None else ", and FER+'s votes on them"
+    card: dict[str, Any] = {
+        'trained_on': f'crops of FER2013 Training stills{votes}',
+        'settings': {
+            'embedding_size': EMBEDDING, **asdict(settings), 'seed': part.training.seed,
+            **{f'training {one}': asdict(how) for one, how in plan.items()},
+        },
+        'metrics': {},
+    }
+    classes = _classes(heads, exact)
+    with TemporaryDirectory() as scratch:
+        path = write_appearance(content, card, Path(scratch))
+        told = embedded_apart(path, held)
+    figures = {
+        runtime: asdict(parity(_classes(heads, embeddings), classes))
+        for runtime, embeddings in told.items()
+    }
+    for runtime, one in figures.items():
+        if one['agreement'] < LEAST_AGREEMENT:
+            raise ParityError(
+                f"appearance: int8 tells the float network's class of {one['agreement']:.2%} of "
+                f'{one["frames"]} crops in {runtime}, needed are {LEAST_AGREEMENT:.0%}; train '
+                'again'
+            )
+    card['metrics'] = {
+        'parity': figures,
+        'parts': {
+            one: {'parameters': table['parameters'], **table['history'][-1]}
+            for one, table in tables.items()
+        },
+        'history': list(tables[name]['history']),
+    }
+    path = write_appearance(content, card, models)
+    write_text(path)
+    return path
+
+
+def _classes(heads: Any, embeddings: Floats) -> Floats:
+    """Return how probable each class is (N, 7), by the embedding alone."""
+    count = len(embeddings)
+    alone, _, _ = heads([
+        embeddings, np.zeros((count, 52), np.float32), np.tile(np.float32([1, 0]), (count, 1))
+    ])
+    return softmax(np.asarray(alone))

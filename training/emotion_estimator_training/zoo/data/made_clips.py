@@ -1,0 +1,235 @@
+"""A made set of labelled clips: FER2013's faces, and the shipped portrait, in motion.
+
+There is no open set of labelled video here. This one shows that models learn from time and compares
+them on equal terms; how its clips differ from people is in docs/zoo.md.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from emotion_estimator.errors import InputError
+from emotion_estimator.worker_pool import Runner, runner_of
+from emotion_estimator_training.data.made_set import MadeFace
+from emotion_estimator_training.data.stills import FER_CLASSES, Stills
+from emotion_estimator_training.zoo.data.made_faces import (
+    PortraitFace,
+    Shapes,
+    StillFace,
+    in_picture,
+)
+from emotion_estimator_training.zoo.data.made_film import (
+    Course,
+    Face,
+    film,
+    make_course,
+    write_video,
+)
+from emotion_estimator_training.zoo.data.made_people import Person, choose_people
+
+#: Raise it when the same settings make other clips.
+_VERSION = 1
+#: Clips of a person who shows one expression, and of each expression of the portrait.
+_CLIPS_OF_ONE, _CLIPS_OF_PORTRAIT = 2, 2
+TABLE, STRENGTH, SETTINGS = 'clips.csv', 'strength.csv', 'made.json'
+#: Means of faces are milder than single faces.
+_EXAGGERATION = 1.4
+_COLUMNS = (
+    'clip', 'label', 'subject', 'kind', 'speaks', 'hidden', 'onset', 'apex', 'offset', 'end_of_it'
+)
+
+
+@dataclass(frozen=True)
+class MadeSettings:
+    """What a made set is made of.
+
+    :param people: stills that are animated, beside the portrait; at least 3.
+    :param seconds: of a clip.
+    :param rate: frames per second.
+    :param size: side of the frames in pixels.
+    :param seed: decides everything.
+    :raises InputError: one of them cannot be.
+    """
+
+    people: int = 120
+    seconds: float = 3.0
+    rate: float = 15.0
+    size: int = 192
+    seed: int = 11
+
+    def __post_init__(self) -> None:
+        if not (self.people >= 3 and 0.5 <= self.seconds <= 60 and 1 <= self.rate <= 60
+                and 96 <= self.size <= 1024):
+            raise InputError(
+                f'{self.people} people in clips of {self.seconds:g} s at {self.rate:g} frames per '
+                f'second and {self.size} pixels cannot be made; give 3 people or more, 0.5 to '
+                '60 s, 1 to 60 frames per second, 96 to 1024 pixels'
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """All clips of one subject.
+
+    :param person: None is the portrait.
+    """
+
+    person: Person | None
+    shapes: Shapes
+    settings: MadeSettings
+    folder: Path
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """A clip that was made."""
+
+    name: str
+    label: str
+    who: str
+    person: Person | None
+    course: Course
+
+    @property
+    def row(self) -> list[object]:
+        """Its row of the table."""
+        course, person = self.course, self.person
+        kind = 'portrait' if person is None else 'moved' if person.label == 'neutral' else 'shown'
+        # What stays to the end has no offset.
+        last = course.times[-1]
+        phases = [f'{at:.2f}' if at < last else '' for at in course.phases] or [''] * 4
+        return [self.name, self.label, self.who, kind, int(course.speaks), f'{course.hidden:.2f}',
+                *phases]
+
+
+def make_set(
+    stills: Stills,
+    folder: Path,
+    settings: MadeSettings,
+    cache: Path,
+    teacher: Path | None = None,
+    processes: int | Runner | None = None,
+) -> Path:
+    """Write clips and their table; an interrupted call continues when it is made again.
+
+    A neutral person shows all seven expressions, once each, by the movement of other faces' points;
+    a person of another class shows that one, from nearly neutral to the still as it is and back;
+    the portrait shows all, in colour.
+
+    :param stills: FER2013, or what ``training make-set`` makes.
+    :param folder: ``clips/*.mp4``, ``clips.csv`` (label, subject, and what happens: speech, share
+        of frames with a hand, seconds of onset, apex, offset and end), ``strength.csv`` (of the
+        expression in each frame) and ``made.json``.
+    :param cache: folder for what the landmark source sees in the stills.
+    :param teacher: as for :func:`choose_people`.
+    :returns: the table.
+    :raises InputError: the folder holds another made set or cannot be written, or the stills are
+        too few.
+    """
+    said = {'version': _VERSION, **asdict(settings), 'stills': len(stills),
+            'landmarks': 'face_mesh' if teacher is None else 'face_landmarker'}
+    _begin(folder, said)
+    people, shapes = choose_people(
+        stills, settings.people, settings.seed, teacher, cache, processes
+    )
+    tasks = [_Task(person, shapes, settings, folder) for person in (None, *people)]
+    made: dict[int, list[_Made]] = {}
+    with tqdm(total=len(tasks), unit='person', desc='clips') as bar:
+        for index, clips in runner_of(processes)(_make, tasks):
+            made[index] = clips
+            bar.update()
+    clips = [clip for index in sorted(made) for clip in made[index]]
+    _write(folder / STRENGTH, ('clip', 'time', 'strength'), [
+        [clip.name, f'{time:.4f}', f'{strength:.3f}']
+        for clip in clips for time, strength in zip(clip.course.times, clip.course.intensity)
+    ])
+    return _write(folder / TABLE, _COLUMNS, [clip.row for clip in clips])
+
+
+def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
+    partial = path.with_suffix('.partial')
+    with partial.open('w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerow(head)
+        writer.writerows(rows)
+    return partial.replace(path)
+
+
+def _begin(folder: Path, said: dict[str, object]) -> None:
+    note = folder / SETTINGS
+    try:
+        (folder / 'clips').mkdir(parents=True, exist_ok=True)
+        if note.is_file():
+            if json.loads(note.read_text()) != said:
+                raise InputError(
+                    f'{folder} holds a set that was made otherwise ({note}); choose another folder'
+                )
+            return
+        if any((folder / 'clips').iterdir()):
+            raise InputError(f'{folder / "clips"} holds other files; choose another folder')
+        note.write_text(json.dumps(said, indent=2) + '\n')
+    except OSError as error:
+        raise InputError(
+            f'{folder} cannot be written ({error.strerror}); choose another'
+        ) from error
+    except ValueError as error:
+        raise InputError(f'{note} is damaged; delete {folder} and call again') from error
+
+
+def _make(task: _Task) -> list[_Made]:
+    """Write a subject's clips that are not there; return what all of them are."""
+    cv2.setNumThreads(1)
+    made: list[_Made] = []
+    settings = task.settings
+    face = None
+    for number, label in enumerate(_labels(task.person)):
+        who = 'portrait' if task.person is None else f'still{task.person.row:05d}'
+        name = f'{who}-{number}-{label}'
+        rng = np.random.default_rng([settings.seed, _number(task.person), number])
+        course = make_course(label == 'neutral', settings.seconds, settings.rate, rng)
+        path = task.folder / 'clips' / f'{name}.mp4'
+        if not path.is_file():
+            if task.person is None:
+                face = face or MadeFace()
+            actor = _actor(task, label, face, rng)
+            write_video(film(actor, course, rng), path, settings.rate)
+        made.append(_Made(f'clips/{name}.mp4', label, who, task.person, course))
+    return made
+
+
+def _labels(person: Person | None) -> Iterator[str]:
+    if person is None:
+        return iter(FER_CLASSES * _CLIPS_OF_PORTRAIT)
+    if person.label == 'neutral':
+        return iter(FER_CLASSES)
+    return iter([person.label] * _CLIPS_OF_ONE)
+
+
+def _number(person: Person | None) -> int:
+    return 0 if person is None else person.row + 1
+
+
+def _actor(
+    task: _Task, label: str, face: MadeFace | None, rng: np.random.Generator
+) -> Face:
+    person, size = task.person, task.settings.size
+    if person is None:
+        assert face is not None
+        return PortraitFace(face, label, size)
+    own = person.label != 'neutral'
+    if own:
+        movement = task.shapes.own_movement(person.landmarks)
+    elif label == 'neutral':
+        movement = np.zeros((478, 2), np.float32)
+    else:
+        movement = _EXAGGERATION * task.shapes.movement(label, rng)
+    movement = in_picture(movement, person.landmarks)
+    return StillFace(person.still, person.landmarks, movement, own, size)

@@ -1,0 +1,68 @@
+"""Keras layers: dropout that a resumed training repeats, and loops without TFLite's loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from emotion_estimator_training.models.legacy_keras import keras
+
+
+class Dropout(keras.layers.Dropout):
+    """Keras' dropout, with a generator of its own that can begin anew."""
+
+    def __init__(self, rate: float, **others: Any) -> None:
+        super().__init__(rate, **{**others, 'force_generator': True})
+
+    def reseed(self, seed: int) -> None:
+        """Begin the noise anew."""
+        random = self._random_generator
+        random._maybe_init()
+        random._generator.reset_from_seed(seed)
+
+
+def reseed_dropout(model: Any, seed: int, epoch: int) -> None:
+    """Begin the noise of all of a model's dropout layers anew, each with its own."""
+    for number, layer in enumerate(_dropouts(model)):
+        layer.reseed(int(np.random.SeedSequence([seed, epoch, number]).generate_state(1)[0]))
+
+
+def _dropouts(model: Any) -> list[Dropout]:
+    found: list[Dropout] = []
+    for layer in model.layers:
+        if hasattr(layer, 'layers'):
+            found += _dropouts(layer)
+        elif isinstance(layer, Dropout):
+            found.append(layer)
+    return found
+
+
+class UnrolledConvLSTM2D(keras.layers.ConvLSTM2D):
+    """The same layer with its steps written out one after another, as TFLite needs it."""
+
+    def call(self, inputs: Any, **_: Any) -> Any:
+        """Return the last output, (B, H, W, filters)."""
+        state = self.get_initial_state(inputs)
+        output = state[0]
+        for step in range(inputs.shape[1]):
+            output, state = self.cell(inputs[:, step], state)
+        return output
+
+
+def unrolled(model: Any) -> Any:
+    """Return a copy of a Keras model in which ConvLSTMs' and simple RNNs' steps are written out.
+
+    Not for training: there batches come without a number of frames.
+    """
+    def copy(layer: Any) -> Any:
+        kind, config = type(layer), layer.get_config()
+        if kind is keras.layers.ConvLSTM2D:
+            kind = UnrolledConvLSTM2D
+        elif kind is keras.layers.SimpleRNN:
+            config['unroll'] = True
+        return kind.from_config(config)
+
+    copied = keras.models.clone_model(model, clone_function=copy)
+    copied.set_weights(model.get_weights())
+    return copied

@@ -1,0 +1,112 @@
+"""The one picture of all models, and their confusions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
+
+from emotion_estimator_training.report.charts import _new, confusion_chart, png
+
+Result = dict[str, Any]
+
+#: Of a result, what stands over the panel, how a value is written, whether the axis is
+#: logarithmic; there, where no bar could begin at nought, a value is a dot.
+_PANELS = (
+    ('accuracy', 'accuracy\n(more is better)', '{:.2f}', False),
+    ('macro_f1', 'macro-F1\n(more is better)', '{:.2f}', False),
+    ('flips_per_second', 'label changes per second\n(each is one too many)', '{:.2f}', False),
+    ('parameters', 'parameters\n(logarithmic)', '{:,.0f}', True),
+    ('bytes', 'TFLite, kB\n(logarithmic)', '{:,.0f}', True),
+    ('ms_per_frame', 'ms of processor per frame\n(logarithmic)', '{:.2f}', True),
+)
+#: Families of kinds and their colours (Okabe and Ito); other kinds are the last one.
+_FAMILIES = (
+    ('MicroX', ('microx',), '#CC79A7'),
+    ('per frame', ('frame',), '#56B4E9'),
+    ('frame aggregation', ('decision', 'statistics'), '#0072B2'),
+    ('sequence', ('sequence',), '#009E73'),
+    ('ours', ('ours', 'shipped'), '#D55E00'),
+    ("seed 004's survey", (), '#999999'),
+)
+#: Room for values behind the longest bar, in its lengths; of a logarithmic axis in decades.
+_ROOM, _DECADES = 1.45, 1.1
+
+
+def comparison_chart(results: Sequence[Result], title: str, chance: float | None = None) -> bytes:
+    """Draw each model's accuracy, macro-F1, flips, parameters, size and time.
+
+    :param results: of ``zoo run``, the table's order from top to bottom; what is not known of one
+        is a dash.
+    :param chance: accuracy of guessing, drawn as a line.
+    """
+    names = [one['model'] for one in results]
+    figure = _new(13.0, 1.7 + 0.27 * len(names))
+    axes = figure.subplots(1, len(_PANELS), sharey=True, squeeze=False)[0]
+    for axis, (key, label, form, logarithmic) in zip(axes, _PANELS):
+        values = [_value(one, key) for one in results]
+        _draw(axis, values, [_colour(one['kind']) for one in results], form, logarithmic)
+        axis.set_title(label, fontsize=8)
+    if chance is not None:
+        axes[0].axvline(chance, color='black', linewidth=0.8, linestyle=':')
+        axes[0].text(chance, len(names) - 0.45, ' chance', fontsize=6.5, va='center')
+    axes[0].set_yticks(range(len(names)), names, fontsize=8)
+    axes[0].set_ylim(len(names) - 0.2, -0.6)
+    there = {_family(one['kind']) for one in results}
+    figure.legend(
+        handles=[Line2D([], [], color=colour, linewidth=6, label=family)
+                 for family, _, colour in _FAMILIES if family in there],
+        loc='outside lower center', ncols=len(_FAMILIES), fontsize=8, frameon=False,
+    )
+    figure.suptitle(title, fontsize=10)
+    return png(figure)
+
+
+def confusions_chart(result: Result, classes: Sequence[str]) -> bytes:
+    """Draw a model's confusions (seed 003, figure 10; seed 004, figures 22 to 25)."""
+    return confusion_chart({result['model']: result['confusion_matrix']}, classes)
+
+
+def _draw(
+    axis: Any, values: Sequence[float | None], colours: Sequence[str], form: str, logarithmic: bool
+) -> None:
+    known = [value for value in values if value is not None]
+    most = max(known, default=0.0) or 1.0
+    least = 0.0
+    if logarithmic:
+        least = min((value for value in known if value > 0), default=1.0) / 1.6
+        axis.set_xscale('log')
+        # Within a decade they would overlap.
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.set_xlim(least, most * 10**_DECADES)
+    else:
+        axis.set_xlim(0, most * _ROOM)
+    for row, (value, colour) in enumerate(zip(values, colours)):
+        if value is not None and logarithmic:
+            axis.hlines(row, least, max(value, least), color='0.88', linewidth=1)
+            axis.plot(max(value, least), row, 'o', color=colour, markersize=6)
+        elif value is not None:
+            axis.barh(row, value, height=0.72, color=colour)
+        text = '-' if value is None else form.format(value)
+        axis.annotate(
+            text, (least if value is None else max(value, least), row), (6, 0),
+            textcoords='offset points', va='center', fontsize=7,
+        )
+    axis.tick_params(axis='x', labelsize=7)
+    axis.tick_params(axis='y', length=0)
+    axis.spines[['top', 'right', 'left']].set_visible(False)
+
+
+def _value(one: Result, key: str) -> float | None:
+    value = one.get(key)
+    return value / 1000 if value is not None and key == 'bytes' else value
+
+
+def _family(kind: str) -> str:
+    return next((family for family, kinds, _ in _FAMILIES if kind in kinds), _FAMILIES[-1][0])
+
+
+def _colour(kind: str) -> str:
+    return next(colour for family, _, colour in _FAMILIES if family == _family(kind))
