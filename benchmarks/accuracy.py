@@ -63,13 +63,17 @@ def side_by_side(options: argparse.Namespace) -> dict[str, Any]:
     head = BlendshapeHead.load(options.models / 'blendshape_head.json')
     landmarker = open_sources(options.teacher, head, static=True)[0]
     return {
-        'command': ' '.join(sys.argv), 'split': options.split, 'runtime': options.runtime,
+        'command': ' '.join(sys.argv),
+        'split': options.split,
+        'runtime': options.runtime,
         'images': int(split.sum()),
         'rows': figures(said, stills, split),
         'pace': pace(networks, fer, landmarker, stills.pixels[split], options.faces),
         'files': {
-            **{name: file_facts(options.models / f'{name}.tflite')
-               for name in ('appearance', 'emotion_lstm', 'blendshape_head')},
+            **{
+                name: file_facts(options.models / f'{name}.tflite')
+                for name in ('appearance', 'emotion_lstm', 'blendshape_head')
+            },
             'fer': file_facts(options.fer / WEIGHTS),
         },
     }
@@ -78,9 +82,11 @@ def side_by_side(options: argparse.Namespace) -> dict[str, Any]:
 def page(measured: dict[str, Any]) -> str:
     """Return everything as Markdown."""
     table = measured['rows']
-    parts = [f'# Accuracy, {measured["split"]} test of FER2013, {measured["images"]:,} images\n\n'
-             f'Made by `{measured["command"]}`, runtime {measured["runtime"]}. "accuracy of all" '
-             'takes an image in which no face is found for a wrong answer.']
+    parts = [
+        f'# Accuracy, {measured["split"]} test of FER2013, {measured["images"]:,} images\n\n'
+        f'Made by `{measured["command"]}`, runtime {measured["runtime"]}. "accuracy of all" '
+        'takes an image in which no face is found for a wrong answer.'
+    ]
     for vocabulary, words in (('three', 'Three labels'), ('seven', 'Seven expressions')):
         for duplicates in (True, False):
             ending = '' if duplicates else ', without the images that Training has too'
@@ -91,32 +97,60 @@ def page(measured: dict[str, Any]) -> str:
             for duplicates in (True, False):
                 theirs = best_of_fer(table, source, vocabulary, duplicates)
                 ours = next(
-                    one for one in table if one['model'] == 'fused'
+                    one
+                    for one in table
+                    if one['model'] == 'fused'
                     and (one['source'], one['vocabulary'], one['duplicates'])
                     == (source, vocabulary, duplicates)
                 )
-                lines.append([
-                    source, vocabulary, 'with' if duplicates else 'without',
-                    ' '.join(filter(None, (theirs['model'],
-                                           theirs['note'] and f'({theirs["note"]})'))),
-                    f'{theirs["accuracy"]:.3f} / {theirs["macro_f1"]:.3f}',
-                    f'{ours["accuracy"]:.3f} / {ours["macro_f1"]:.3f}',
-                    f'{ours["accuracy"] - theirs["accuracy"]:+.3f} / '
-                    f'{ours["macro_f1"] - theirs["macro_f1"]:+.3f}',
-                ])
-    parts.append('## Fused beside the best that fer says of the same faces\n\n' + markdown_table(
-        ['landmark source', 'labels', 'duplicates', 'best of fer', 'its accuracy / macro-F1',
-         'fused', 'difference'], lines,
-    ))
-    parts.append('## Milliseconds per face, in turns\n\n' + markdown_table(
-        ['network', 'median', '95th percentile'],
-        [[name, f'{one["median_ms"]:.3f}', f'{one["p95_ms"]:.3f}']
-         for name, one in measured['pace'].items()],
-    ))
-    parts.append('## Files\n\n' + markdown_table(
-        ['model', 'file', 'bytes'],
-        [[name, one['file'], f'{one["bytes"]:,}'] for name, one in measured['files'].items()],
-    ))
+                lines.append(
+                    [
+                        source,
+                        vocabulary,
+                        'with' if duplicates else 'without',
+                        ' '.join(
+                            filter(
+                                None, (theirs['model'], theirs['note'] and f'({theirs["note"]})')
+                            )
+                        ),
+                        f'{theirs["accuracy"]:.3f} / {theirs["macro_f1"]:.3f}',
+                        f'{ours["accuracy"]:.3f} / {ours["macro_f1"]:.3f}',
+                        f'{ours["accuracy"] - theirs["accuracy"]:+.3f} / '
+                        f'{ours["macro_f1"] - theirs["macro_f1"]:+.3f}',
+                    ]
+                )
+    parts.append(
+        '## Fused beside the best that fer says of the same faces\n\n'
+        + markdown_table(
+            [
+                'landmark source',
+                'labels',
+                'duplicates',
+                'best of fer',
+                'its accuracy / macro-F1',
+                'fused',
+                'difference',
+            ],
+            lines,
+        )
+    )
+    parts.append(
+        '## Milliseconds per face, in turns\n\n'
+        + markdown_table(
+            ['network', 'median', '95th percentile'],
+            [
+                [name, f'{one["median_ms"]:.3f}', f'{one["p95_ms"]:.3f}']
+                for name, one in measured['pace'].items()
+            ],
+        )
+    )
+    parts.append(
+        '## Files\n\n'
+        + markdown_table(
+            ['model', 'file', 'bytes'],
+            [[name, one['file'], f'{one["bytes"]:,}'] for name, one in measured['files'].items()],
+        )
+    )
     return '\n\n'.join(parts) + '\n'
 
 
@@ -125,12 +159,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--data', type=Path, required=True, help='FER2013, as for training')
     parser.add_argument('--teacher', type=Path, help='face_landmarker.task')
-    parser.add_argument('--run', type=Path, default=Path('out/training'),
-                        help='features that training wrote are taken from there, if there are any')
+    parser.add_argument(
+        '--run',
+        type=Path,
+        default=Path('out/training'),
+        help='features that training wrote are taken from there, if there are any',
+    )
     parser.add_argument('--cache', type=Path, default=Path('data/cache'))
     parser.add_argument('--models', type=Path, default=Path('models'))
-    parser.add_argument('--fer', type=Path, default=Path('.venv-bench'),
-                        help='folder that holds the package fer')
+    parser.add_argument(
+        '--fer', type=Path, default=Path('.venv-bench'), help='folder that holds the package fer'
+    )
     parser.add_argument('--split', choices=list(_SPLITS), default='public')
     parser.add_argument('--runtime', choices=runtimes(), default=runtimes()[0])
     parser.add_argument('--processes', type=int)

@@ -138,7 +138,8 @@ class Contest:
         """Return the episodes that acting on the truth itself answers within a second."""
         exact = run(self.naive(), observe(segments, Noise(), rate, 0))
         answered = {
-            episode for episode in episodes(segments)
+            episode
+            for episode in episodes(segments)
             if (only := score(exact, segments, [episode])).delays and only.delays[0] <= 1.0
         }
         return sorted(answered, key=lambda episode: episode.begin)
@@ -172,9 +173,7 @@ class Measured:
     kinds: dict[str, dict[str, Score]]
 
 
-def measure(
-    policy: Path, seconds: float, seed: int, task: tuple[Setting, bool]
-) -> Measured:
+def measure(policy: Path, seconds: float, seed: int, task: tuple[Setting, bool]) -> Measured:
     """Let the three loose on the same messages."""
     setting, cooldowns = task
     segments = truth(seconds, seed)
@@ -252,26 +251,36 @@ def report(found: Sequence[Measured], policy: Path, minutes: float, seed: int) -
         here = {each.setting: each for each in found if each.cooldowns == cooldowns}
         yield f'### {kept}: labels'
         yield ''
-        yield from _table('noise | errors last', (
-            f'| {s.noise.labels:.0%} | {s.errors} | {_cells(here[s].scores)} |' for s in LABELS
-        ))
+        yield from _table(
+            'noise | errors last',
+            (f'| {s.noise.labels:.0%} | {s.errors} | {_cells(here[s].scores)} |' for s in LABELS),
+        )
         yield f'### {kept}: rates, at 20 %'
         yield ''
-        yield from _table('messages a second | errors last', (
-            f'| {s.rate:g} | {s.errors} | {_cells(here[s].scores)} |' for s in RATES
-        ))
+        yield from _table(
+            'messages a second | errors last',
+            (f'| {s.rate:g} | {s.errors} | {_cells(here[s].scores)} |' for s in RATES),
+        )
         yield f'### {kept}: dropouts, at 20 %'
         yield ''
-        yield from _table('face missed | message lost | errors last', (
-            f'| {s.noise.undetected:.0%} | {s.noise.lost:.0%} | {s.errors} | '
-            f'{_cells(here[s].scores)} |' for s in DROPOUTS
-        ))
+        yield from _table(
+            'face missed | message lost | errors last',
+            (
+                f'| {s.noise.undetected:.0%} | {s.noise.lost:.0%} | {s.errors} | '
+                f'{_cells(here[s].scores)} |'
+                for s in DROPOUTS
+            ),
+        )
         yield f'### {kept}: what interventions are about, at 20 %'
         yield ''
-        yield from _table('about | errors last', (
-            f'| {ABOUT[kind]} | {s.errors} | {_cells(here[s].kinds[kind])} |'
-            for s in AIM for kind in KINDS
-        ))
+        yield from _table(
+            'about | errors last',
+            (
+                f'| {ABOUT[kind]} | {s.errors} | {_cells(here[s].kinds[kind])} |'
+                for s in AIM
+                for kind in KINDS
+            ),
+        )
 
 
 def _aim(found: Sequence[Measured]) -> Iterator[str]:

@@ -121,17 +121,19 @@ def bench_steps(path: str, seconds: float) -> None:
         if not faces:
             continue
         timed(times, 'blendshape head', head, faces[0].landmarks)
-        _, state = timed(
-            times, 'streaming LSTM', classifier, faces[0].blendshapes, state, 1 / FPS
-        )
+        _, state = timed(times, 'streaming LSTM', classifier, faces[0].blendshapes, state, 1 / FPS)
     for landmarker in landmarkers.values():
         landmarker.close()
     print_table(
         'each step, ms per frame (512x512, one face)',
         ('step', 'calls', 'p50', 'p95', 'memory at opening'),
         [
-            (name, str(len(values)), *p50_p95(values),
-             f'{memory[name]:.0f} MB' if name in memory else '')
+            (
+                name,
+                str(len(values)),
+                *p50_p95(values),
+                f'{memory[name]:.0f} MB' if name in memory else '',
+            )
             for name, values in times.items()
         ],
     )
@@ -161,8 +163,13 @@ def bench_branches(path: str, seconds: float) -> None:
                 begun = time.perf_counter()
                 seen = branch(frame.image, face.landmarks, face.blendshapes)
                 step = timed(
-                    times, (*one, 'step'), classifiers[one].step, seen.blendshapes, states[one],
-                    1 / FPS, seen.embedding,
+                    times,
+                    (*one, 'step'),
+                    classifiers[one].step,
+                    seen.blendshapes,
+                    states[one],
+                    1 / FPS,
+                    seen.embedding,
                 )
                 times[one].append(1e3 * (time.perf_counter() - begun))
                 states[one] = step.state
@@ -170,13 +177,16 @@ def bench_branches(path: str, seconds: float) -> None:
     rows = []
     for runtime, name in branches:
         reads = name != 'blendshapes'
-        rows.append((
-            name, runtime,
-            p50_p95(times['crop'], 3)[0] if reads else '',
-            p50_p95(times[runtime, 'network'], 3)[0] if reads else '',
-            p50_p95(times[runtime, name, 'step'], 3)[0],
-            *p50_p95(times[runtime, name], 3),
-        ))
+        rows.append(
+            (
+                name,
+                runtime,
+                p50_p95(times['crop'], 3)[0] if reads else '',
+                p50_p95(times[runtime, 'network'], 3)[0] if reads else '',
+                p50_p95(times[runtime, name, 'step'], 3)[0],
+                *p50_p95(times[runtime, name], 3),
+            )
+        )
     print_table(
         'what the classifier adds, ms per face and frame (512x512)',
         ('branches', 'runtime', 'crop', 'network', 'step', 'together p50', 'p95'),
@@ -229,8 +239,9 @@ def bench_faces(path: str, seconds: float) -> None:
                 f'{np.median(kind[one]) - np.median(kind[source, n - 1]):+.2f}' if n > 1 else ''
                 for kind in (times, cpu)
             ]
-            rows.append((source, str(n), *p50_p95(times[one]), added[0],
-                         p50_p95(cpu[one])[0], added[1]))
+            rows.append(
+                (source, str(n), *p50_p95(times[one]), added[0], p50_p95(cpu[one])[0], added[1])
+            )
     for each in estimators.values():
         for estimator in each:
             estimator.close()

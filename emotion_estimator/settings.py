@@ -70,9 +70,7 @@ class CameraSettings:
         maximum=100,
     )
     loop: bool = setting(False, 'Start a source that ends again from its beginning')
-    exit_at_end: bool = setting(
-        False, 'End the process when the source ends', change='runtime'
-    )
+    exit_at_end: bool = setting(False, 'End the process when the source ends', change='runtime')
     wait_for_subscribers: float = setting(
         0.0,
         'Seconds to wait at most for somebody to listen before the first frame',
@@ -83,7 +81,9 @@ class CameraSettings:
         0.5, 'Seconds before the first attempt to reopen a lost device', minimum=0.05, maximum=60.0
     )
     retry_max: float = setting(
-        10.0, 'Greatest seconds between attempts; the wait doubles up to it', minimum=0.05,
+        10.0,
+        'Greatest seconds between attempts; the wait doubles up to it',
+        minimum=0.05,
         maximum=600.0,
     )
     autostart: bool = _autostart()

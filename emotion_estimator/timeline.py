@@ -92,9 +92,7 @@ def draw_probabilities(axes: Any, samples: Probabilities, named: bool = True, **
         axes.legend(loc='center left', bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
-def draw_bands(
-    axes: Any, rows: Sequence[tuple[str, Labels]], width: float | None = None
-) -> None:
+def draw_bands(axes: Any, rows: Sequence[tuple[str, Labels]], width: float | None = None) -> None:
     """Draw each row's labels as a band, the first row lowest.
 
     :param rows: the row's name, and its labels.

@@ -43,20 +43,19 @@ def on_processes(count: int | None = None) -> Runner:
 
     :param count: how many; None takes one for each core.
     """
-    def run(
-        work: Callable[[Task], Result], tasks: Sequence[Task]
-    ) -> Iterator[tuple[int, Result]]:
+
+    def run(work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
         if not tasks:
             return
         # Not forked: MediaPipe's threads would not survive it.
         executor = ProcessPoolExecutor(
             min(count or os.cpu_count() or 1, len(tasks)),
-            multiprocessing.get_context('spawn'), _Worker.begin,
+            multiprocessing.get_context('spawn'),
+            _Worker.begin,
         )
         try:
             futures = {
-                executor.submit(_Worker.do, work, task): index
-                for index, task in enumerate(tasks)
+                executor.submit(_Worker.do, work, task): index for index, task in enumerate(tasks)
             }
             for future in as_completed(futures):
                 # Popped, so that what was yielded is not kept.
@@ -85,9 +84,7 @@ def on_dask(workers: int | None = None, scheduler: str | None = None) -> Runner:
             '--engine dask needs dask.distributed; pip install "dask[distributed]"'
         ) from error
 
-    def run(
-        work: Callable[[Task], Result], tasks: Sequence[Task]
-    ) -> Iterator[tuple[int, Result]]:
+    def run(work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
         if not tasks:
             return
         if scheduler is not None:
@@ -102,10 +99,15 @@ def on_dask(workers: int | None = None, scheduler: str | None = None) -> Runner:
                 yield from _through(client, work, tasks)
             return
         # Dask spawns its processes too; one thread in each, since they are all busy.
-        with distributed.LocalCluster(
-            n_workers=min(workers or os.cpu_count() or 1, len(tasks)), threads_per_worker=1,
-            dashboard_address=None, silence_logs=logging.ERROR,
-        ) as cluster, distributed.Client(cluster) as client:
+        with (
+            distributed.LocalCluster(
+                n_workers=min(workers or os.cpu_count() or 1, len(tasks)),
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.ERROR,
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
             yield from _through(client, work, tasks)
 
     return run

@@ -22,7 +22,10 @@ SIDE_BY_SIDE = {
 }
 #: How the titles of a place's tables begin in the report.
 REPORTED = {
-    'sure': 'Calibration', 'covered': 'Covered', 'hard': 'Hard', 'clips': 'Clips',
+    'sure': 'Calibration',
+    'covered': 'Covered',
+    'hard': 'Hard',
+    'clips': 'Clips',
     'neutral': 'Adaptation',
 }
 #: Sections that are of the machine, and not of the networks.
@@ -67,8 +70,7 @@ def main() -> None:
             found[place] = side_by_side((ROOT / name).read_text(), split)
     report = ROOT / 'out' / 'report' / 'tables.md'
     if report.is_file():
-        found |= {place: reported(report.read_text(), begins)
-                  for place, begins in REPORTED.items()}
+        found |= {place: reported(report.read_text(), begins) for place, begins in REPORTED.items()}
     for place, tables in found.items():
         if tables:
             document = replaced(document, place, tables)

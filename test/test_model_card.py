@@ -18,11 +18,18 @@ from emotion_estimator.runtimes import open_interpreter
 def write_card(folder, weights=b'weights', **changes):
     (folder / 'model.tflite').write_bytes(weights)
     card = {
-        'name': 'made', 'version': '1.0.0', 'kind': 'emotion_lstm', 'file': 'model.tflite',
+        'name': 'made',
+        'version': '1.0.0',
+        'kind': 'emotion_lstm',
+        'file': 'model.tflite',
         'sha256': hashlib.sha256(weights).hexdigest(),
-        'labels': ['happy', 'unknown', 'sad'], 'blendshapes': list(BLENDSHAPE_NAMES),
+        'labels': ['happy', 'unknown', 'sad'],
+        'blendshapes': list(BLENDSHAPE_NAMES),
         'settings': {
-            'state_size': 4, 'still_steps': 2, 'still_dt': 0.03, 'embedding_size': 8,
+            'state_size': 4,
+            'still_steps': 2,
+            'still_dt': 0.03,
+            'embedding_size': 8,
             'expressions': list(EXPRESSIONS),
         },
     } | changes

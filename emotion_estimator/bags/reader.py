@@ -52,9 +52,7 @@ def image_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) -> 
     if len(separate) == 1:
         return separate[0]
     if separate:
-        raise InputError(
-            f'bag {bag} has images on several topics, name one: {_in_words(separate)}'
-        )
+        raise InputError(f'bag {bag} has images on several topics, name one: {_in_words(separate)}')
     empty = f'; {_in_words(images)} without a message' if images else ''
     raise InputError(
         f'bag {bag} has no images (sensor_msgs/Image or CompressedImage); it has '
@@ -97,9 +95,7 @@ def actions_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) -
         return _named(bag, types, wanted, found, (DIALOGUE_ACTION,))
     held = [topic for topic in found if counts[topic]]
     if len(held) > 1:
-        raise InputError(
-            f'bag {bag} has actions on several topics, name one: {_in_words(held)}'
-        )
+        raise InputError(f'bag {bag} has actions on several topics, name one: {_in_words(held)}')
     return held[0] if held else None
 
 
@@ -117,9 +113,7 @@ def _those(topics: list[str]) -> str:
     return f'choose {_in_words(topics)}' if topics else 'no topic of this kind has any'
 
 
-def _named(
-    bag: Path, types: Types, wanted: str, choice: list[str], kinds: tuple[str, ...]
-) -> str:
+def _named(bag: Path, types: Types, wanted: str, choice: list[str], kinds: tuple[str, ...]) -> str:
     slashed = f'/{wanted.lstrip("/")}'
     for topic in (wanted, slashed, f'{slashed}{_PACKED}'):
         if topic in choice:

@@ -161,9 +161,7 @@ class BagWriter:
         """Complete the bag, also after an error: what was written is worth keeping."""
         self.close()
 
-    def _put(
-        self, topic: str, message: Any, header: Header, log_time: int | None = None
-    ) -> None:
+    def _put(self, topic: str, message: Any, header: Header, log_time: int | None = None) -> None:
         key = (topic, message.__msgtype__)
         if key not in self._connections:
             self._add(*key, *definition(message.__msgtype__), [_RELIABLE], 'cdr')

@@ -24,12 +24,17 @@ NO_LIMITS = 'none'
 @click.argument('expected', type=click.Path(path_type=Path))
 @click.argument('actual', type=click.Path(path_type=Path))
 @click.option(
-    '--limits', 'limits_file', metavar='FILE',
+    '--limits',
+    'limits_file',
+    metavar='FILE',
     help='YAML of how much may differ; none only reports. Without it the shipped limits hold, '
     'config/replay_limits.yaml.',
 )
 @click.option(
-    '--tolerance', default=TOLERANCE, show_default=True, type=click.FloatRange(min=0),
+    '--tolerance',
+    default=TOLERANCE,
+    show_default=True,
+    type=click.FloatRange(min=0),
     help='Seconds within which two stamps are the same frame.',
 )
 @click.option('--topic', help="The bags' topic; without it /emotions or /emotion is found.")
@@ -37,7 +42,9 @@ NO_LIMITS = 'none'
     '--figure', type=click.Path(path_type=Path), help='Picture of both: .png, .svg or .pdf.'
 )
 @click.option(
-    '--window', type=(float, float), metavar='BEGIN END',
+    '--window',
+    type=(float, float),
+    metavar='BEGIN END',
     help='Seconds after the first frame that the picture shows; without it, all.',
 )
 @click.option('--json', 'as_json', is_flag=True, help='One JSON object.')

@@ -28,7 +28,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.option('--script', type=_FILE, help='YAML of what a face shows and what should be done.')
 @click.option(
-    '--from', 'course', type=click.Path(path_type=Path, allow_dash=True), metavar='JSONL|BAG',
+    '--from',
+    'course',
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar='JSONL|BAG',
     help='A recorded course: JSON lines of `video --json` or `replay --json` (- reads them from '
     'standard input), or a bag that holds /emotions or /emotion.',
 )
@@ -38,11 +41,15 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     '--conversation', type=_FILE, help='YAML of topics and words; without it the shipped one.'
 )
 @click.option(
-    '--speed', type=click.FloatRange(0, 1e6, min_open=True),
+    '--speed',
+    type=click.FloatRange(0, 1e6, min_open=True),
     help='1 is as in life. Without it as fast as possible; with keys in a terminal, 1.',
 )
 @click.option(
-    '--hold', type=click.FloatRange(0, 3600, min_open=True), default=1.0, show_default=True,
+    '--hold',
+    type=click.FloatRange(0, 3600, min_open=True),
+    default=1.0,
+    show_default=True,
     help='Seconds for which each key holds that does not come from a terminal.',
 )
 @click.option('--json', 'as_objects', is_flag=True, help='One JSON object an action.')

@@ -41,30 +41,43 @@ def _topic(context: click.Context, option: click.Parameter, name: str) -> str:
 @click.command()
 @click.argument('source')
 @click.option(
-    '--bag', 'folder', required=True, type=click.Path(path_type=Path),
+    '--bag',
+    'folder',
+    required=True,
+    type=click.Path(path_type=Path),
     help='The folder made; it must not exist.',
 )
 @click.option(
-    '--storage', type=click.Choice(['mcap', 'sqlite3']), default='mcap', show_default=True,
+    '--storage',
+    type=click.Choice(['mcap', 'sqlite3']),
+    default='mcap',
+    show_default=True,
     help="rosbag2's storage. Of mcap there is something to read even where the machine fails.",
 )
 @click.option(
     '--topic', default='image_raw', show_default=True, callback=_topic, help='Topic of the images.'
 )
 @click.option(
-    '--jpeg-quality', type=click.IntRange(1, 100), default=CameraSettings.jpeg_quality,
-    show_default=True, help='Of the JPEGs, which go to TOPIC/compressed.',
+    '--jpeg-quality',
+    type=click.IntRange(1, 100),
+    default=CameraSettings.jpeg_quality,
+    show_default=True,
+    help='Of the JPEGs, which go to TOPIC/compressed.',
 )
 @click.option('--raw', is_flag=True, help='Write pixels instead of JPEGs.')
 @click.option(
     '--duration', type=click.FloatRange(min=0.0, min_open=True), help='Seconds recorded at most.'
 )
 @click.option(
-    '--fps', type=click.FloatRange(min=0.0, min_open=True),
+    '--fps',
+    type=click.FloatRange(min=0.0, min_open=True),
     help='Frames per second; of a faster video, some are left out.',
 )
 @click.option(
-    '--compression', type=click.Choice(['none', 'zstd']), default='none', show_default=True,
+    '--compression',
+    type=click.Choice(['none', 'zstd']),
+    default='none',
+    show_default=True,
     help='Of the bag, beside the JPEGs.',
 )
 @click.pass_context

@@ -26,29 +26,69 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.argument('bags', nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option('--topic', default=None, help='Of the images; needed where a bag holds several.')
 @click.option('--json', 'as_json', is_flag=True, help='Print one JSON object a frame.')
-@click.option('--output', type=_FOLDER, default=None,
-              help='Write NAME.jsonl for each bag into this folder.')
-@click.option('--report', type=_FOLDER, default=None,
-              help='Write a page with pictures into this folder (several bags: NAME in it).')
-@click.option('--write-bag', type=_FOLDER, default=None,
-              help="Write a bag with the input's topics and the results (several: NAME in it).")
-@click.option('--params', type=_FILE, default=None,
-              help="The robot's parameter file, of which the estimator's entries count.")
-@click.option('--landmarks', type=click.Choice(['auto', 'face_landmarker', 'face_mesh']),
-              default=None, help='Landmark source.')
-@click.option('--model-path', default=None,
-              help="face_landmarker.task, if not in the user's cache.")
+@click.option(
+    '--output', type=_FOLDER, default=None, help='Write NAME.jsonl for each bag into this folder.'
+)
+@click.option(
+    '--report',
+    type=_FOLDER,
+    default=None,
+    help='Write a page with pictures into this folder (several bags: NAME in it).',
+)
+@click.option(
+    '--write-bag',
+    type=_FOLDER,
+    default=None,
+    help="Write a bag with the input's topics and the results (several: NAME in it).",
+)
+@click.option(
+    '--params',
+    type=_FILE,
+    default=None,
+    help="The robot's parameter file, of which the estimator's entries count.",
+)
+@click.option(
+    '--landmarks',
+    type=click.Choice(['auto', 'face_landmarker', 'face_mesh']),
+    default=None,
+    help='Landmark source.',
+)
+@click.option(
+    '--model-path', default=None, help="face_landmarker.task, if not in the user's cache."
+)
 @click.option('--policy', type=_FILE, default=None, help="The dialogue manager's policy file.")
-@click.option('--conversation', type=_FILE, default=None,
-              help='Its topics, which the policy may name, and words.')
-@click.option('--begin', type=click.FloatRange(0), default=0.0, show_default=True,
-              help='Seconds from the first image at which results begin.')
-@click.option('--end', type=click.FloatRange(0, min_open=True), default=None,
-              help='Seconds from the first image at which to end.')
-@click.option('--jobs', type=click.IntRange(1), default=None,
-              help='Bags at a time, in processes of their own; as many as there are cores.')
-@click.option('--engine', type=click.Choice(['processes', 'dask']), default='processes',
-              show_default=True, help='What several bags run on.')
+@click.option(
+    '--conversation',
+    type=_FILE,
+    default=None,
+    help='Its topics, which the policy may name, and words.',
+)
+@click.option(
+    '--begin',
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help='Seconds from the first image at which results begin.',
+)
+@click.option(
+    '--end',
+    type=click.FloatRange(0, min_open=True),
+    default=None,
+    help='Seconds from the first image at which to end.',
+)
+@click.option(
+    '--jobs',
+    type=click.IntRange(1),
+    default=None,
+    help='Bags at a time, in processes of their own; as many as there are cores.',
+)
+@click.option(
+    '--engine',
+    type=click.Choice(['processes', 'dask']),
+    default='processes',
+    show_default=True,
+    help='What several bags run on.',
+)
 @click.option('--scheduler', default=None, help='Address of a running Dask scheduler.')
 @click.option('--resume', is_flag=True, help='Leave out bags whose file is in --output already.')
 def replay(

@@ -132,10 +132,14 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
     )  # fmt: skip
 
 
-def _mapping(read: Callable[[object, str], Any], called: str = '') -> strict_yaml.Reader[dict[str, Any]]:
+def _mapping(
+    read: Callable[[object, str], Any], called: str = ''
+) -> strict_yaml.Reader[dict[str, Any]]:
     def reader(value: object, where: str) -> dict[str, Any]:
         if not isinstance(value, dict) or (called and not value):
-            raise InputError(f'{where} must be a mapping by name, not {strict_yaml.describe(value)}')
+            raise InputError(
+                f'{where} must be a mapping by name, not {strict_yaml.describe(value)}'
+            )
         found: dict[str, Any] = {}
         for key, item in value.items():
             name = strict_yaml.text(key, f'{where}: name')
@@ -187,7 +191,9 @@ def _pool(
             )
         at = f'{where}: {approach}'
         if not isinstance(sentences, list):
-            raise InputError(f'{at} must be a list of sentences, not {strict_yaml.describe(sentences)}')
+            raise InputError(
+                f'{at} must be a list of sentences, not {strict_yaml.describe(sentences)}'
+            )
         pool[approach] = tuple(
             _sentence(item, f'{at}[{i}]', placeholders) for i, item in enumerate(sentences, 1)
         )

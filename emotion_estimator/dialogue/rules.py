@@ -161,7 +161,9 @@ def _rule(value: object, where: str, emotions: tuple[str, ...]) -> Rule:
     return rule
 
 
-def _take(table: strict_yaml.Table, readers: dict[str, Callable[[object, str], Any]], kind: Any) -> Any:
+def _take(
+    table: strict_yaml.Table, readers: dict[str, Callable[[object, str], Any]], kind: Any
+) -> Any:
     """Return checked fields by name; what is absent has the default of ``kind``, if any."""
     defaults = {field.name: field.default for field in fields_of(kind)}
     needed = ('name', 'emotion', 'action', 'rules')

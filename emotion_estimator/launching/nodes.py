@@ -117,9 +117,7 @@ def _at_end(given: Given) -> Entities | None:
     return [end('the source ended')] if given['exit_at_end'] == 'true' else None
 
 
-def _options(
-    given: Given, files: tuple[str, ...], parameters: Mapping[str, Any]
-) -> dict[str, Any]:
+def _options(given: Given, files: tuple[str, ...], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every node is started with.
 
     What has its default is left out: it would win over the SetParameter, SetUseSimTime or SetRemap

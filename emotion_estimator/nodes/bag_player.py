@@ -117,15 +117,33 @@ class BagPlayerNode(Node):
 @click.command()
 @click.argument('bag', type=click.Path(path_type=Path))
 @click.option('--topic', help='Of the images; needed where a bag holds several.')
-@click.option('--rate', default=1.0, show_default=True, type=click.FloatRange(0, min_open=True),
-              help='Speed against real time.')
+@click.option(
+    '--rate',
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help='Speed against real time.',
+)
 @click.option('--loop', is_flag=True, help='Begin again at the end.')
-@click.option('--lockstep', is_flag=True,
-              help='After each image, hold the time until it was answered on the topic emotion.')
-@click.option('--answer-timeout', default=5.0, show_default=True, type=click.FloatRange(0),
-              help='Seconds after which an image counts as lost in lockstep.')
-@click.option('--wait', default=30.0, show_default=True, type=click.FloatRange(0),
-              help='Seconds to wait for an estimator; 0 begins at once.')
+@click.option(
+    '--lockstep',
+    is_flag=True,
+    help='After each image, hold the time until it was answered on the topic emotion.',
+)
+@click.option(
+    '--answer-timeout',
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help='Seconds after which an image counts as lost in lockstep.',
+)
+@click.option(
+    '--wait',
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help='Seconds to wait for an estimator; 0 begins at once.',
+)
 def _command(
     bag: Path, topic: str | None, rate: float, loop: bool, lockstep: bool, answer_timeout: float,
     wait: float,

@@ -41,9 +41,7 @@ def _descriptor(declared: Field[Any]) -> ParameterDescriptor:
                 FloatingPointRange(from_value=float(minimum), to_value=float(maximum))
             ]
         else:
-            described.integer_range = [
-                IntegerRange(from_value=int(minimum), to_value=int(maximum))
-            ]
+            described.integer_range = [IntegerRange(from_value=int(minimum), to_value=int(maximum))]
     return described
 
 

@@ -146,9 +146,7 @@ class Ros4hri:
     def _publisher(self, kind: Any, name: str) -> Publisher:
         # Without event callbacks the executor, which runs in another thread, does not know it.
         quiet = PublisherEventCallbacks(use_default_callbacks=False)
-        return self._node.create_publisher(
-            kind, f'{_FACES}/{name}', RESULTS, event_callbacks=quiet
-        )
+        return self._node.create_publisher(kind, f'{_FACES}/{name}', RESULTS, event_callbacks=quiet)
 
     def _forget(self, stamp: float, here: dict[str, FaceEmotion]) -> None:
         # Seen longest ago first, so that what is too much goes first.

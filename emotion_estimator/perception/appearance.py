@@ -151,9 +151,7 @@ class Branches:
             return 'blendshapes'
         return 'appearance' if self._alone else 'fused'
 
-    def __call__(
-        self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray
-    ) -> Seen:
+    def __call__(self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray) -> Seen:
         """Return what the classifier is to read of one face.
 
         A face of which the image shows too little has no picture; its blendshapes stand in.

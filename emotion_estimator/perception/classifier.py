@@ -161,9 +161,7 @@ class EmotionClassifier:
         """
         return self.still(blendshapes, embedding).probabilities
 
-    def still(
-        self, blendshapes: FloatArray | None, embedding: FloatArray | None = None
-    ) -> Answer:
+    def still(self, blendshapes: FloatArray | None, embedding: FloatArray | None = None) -> Answer:
         """Return the whole answer about a face of which there is only one image."""
         answer = self.step(blendshapes, self.initial_state(), self._still_dt, embedding)
         for _ in range(self._still_steps - 1):
@@ -208,9 +206,7 @@ def _finite(values: FloatArray) -> bool:
     return math.isfinite(values.dot(values)) or bool(np.isfinite(values).all())
 
 
-def _indices(
-    tensors: list[dict[str, Any]], sizes: tuple[int, ...], card: ModelCard
-) -> list[int]:
+def _indices(tensors: list[dict[str, Any]], sizes: tuple[int, ...], card: ModelCard) -> list[int]:
     """Return the tensor index of each size, the shape being (1, size)."""
     found = {tuple(int(n) for n in tensor['shape']): int(tensor['index']) for tensor in tensors}
     shapes = [(1, size) for size in sizes]

@@ -30,8 +30,28 @@ PARTS: dict[str, tuple[int, ...]] = {
     'left_eye': (263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398),
     'right_eye': (33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173),
     'nose': (168, 6, 197, 195, 5, 4, 1, 19, 94, 2, 98, 327, 48, 278, 64, 294),
-    'mouth': (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40,
-              185),
+    'mouth': (
+        61,
+        146,
+        91,
+        181,
+        84,
+        17,
+        314,
+        405,
+        321,
+        375,
+        291,
+        409,
+        270,
+        269,
+        267,
+        0,
+        37,
+        39,
+        40,
+        185,
+    ),
     # The survey's fused network (Reddy et al., 2019) reads both eyes as one region.
     'eyes': (46, 53, 70, 33, 133, 145, 276, 283, 300, 263, 362, 374),
 }
@@ -43,8 +63,30 @@ _FINEST = 12
 _MARGIN = 1.3
 
 #: A face mask's outline: the bridge of the nose, and the jaw from ear to ear.
-_MASK = (197, 118, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397,
-         288, 361, 323, 347)
+_MASK = (
+    197,
+    118,
+    93,
+    132,
+    58,
+    172,
+    136,
+    150,
+    149,
+    176,
+    148,
+    152,
+    377,
+    400,
+    378,
+    379,
+    365,
+    397,
+    288,
+    361,
+    323,
+    347,
+)
 _MASK_COLOUR = (172, 201, 214)
 
 
@@ -129,8 +171,16 @@ def motion(before: RgbImage, after: RgbImage) -> FloatArray:
     :returns: float32 (S, S, 2), to the right and down, in units of a tenth of the side.
     """
     flow = cv2.calcOpticalFlowFarneback(
-        np.squeeze(before), np.squeeze(after), np.zeros((*np.squeeze(before).shape, 2), np.float32),
-        pyr_scale=0.5, levels=2, winsize=9, iterations=2, poly_n=5, poly_sigma=1.1, flags=0,
+        np.squeeze(before),
+        np.squeeze(after),
+        np.zeros((*np.squeeze(before).shape, 2), np.float32),
+        pyr_scale=0.5,
+        levels=2,
+        winsize=9,
+        iterations=2,
+        poly_n=5,
+        poly_sigma=1.1,
+        flags=0,
     )
     return np.asarray(flow * (10 / len(before)), np.float32)
 

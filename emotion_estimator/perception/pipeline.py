@@ -238,9 +238,7 @@ class EmotionEstimator:
         known.state, known.stamp = answer.state, stamp
         if seconds:
             expressions = zip(self._classifier.expressions, answer.expressions)
-            known.neutral.gather(
-                face.blendshapes, dt, expressions, seconds=seconds, facing=facing
-            )
+            known.neutral.gather(face.blendshapes, dt, expressions, seconds=seconds, facing=facing)
         return answer
 
     def _emotion(

@@ -45,9 +45,7 @@ class Engagement:
         self._looking: Set[str] = frozenset()
         self._last_stamp = 0.0
 
-    def __call__(
-        self, looking: Set[str], alive: Collection[str], stamp: float
-    ) -> dict[str, float]:
+    def __call__(self, looking: Set[str], alive: Collection[str], stamp: float) -> dict[str, float]:
         """Take one frame; return the seconds of each face that is alive.
 
         :param looking: ids of the faces that look towards the camera in this frame.

@@ -36,7 +36,11 @@ KIND = 'window_classifier'
 #: Pictures of a face or a part of it; stacked flow between frames; scores; what a network of the
 #: model's own makes of each frame, and what the shipped appearance network does.
 IMAGE, FLOW, SHAPES, ENCODING, EMBEDDING = KINDS = (
-    'image', 'flow', 'blendshapes', 'encoding', 'embedding',
+    'image',
+    'flow',
+    'blendshapes',
+    'encoding',
+    'embedding',
 )
 
 #: The least side of a picture, in pixels, and the greatest of an aligned face.
@@ -178,7 +182,10 @@ class WindowNetwork:
     """Opens a file and runs it; what it reads and gives is checked at once, not in mid-stream."""
 
     def __init__(
-        self, path: Path, shapes: Mapping[str, tuple[int, ...]], size: int,
+        self,
+        path: Path,
+        shapes: Mapping[str, tuple[int, ...]],
+        size: int,
         runtime: str | None = None,
     ) -> None:
         """Open ``path``.
@@ -357,9 +364,7 @@ class WindowClassifier:
         """Return the memory of a face never seen before."""
         return Memory()
 
-    def values(
-        self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray
-    ) -> Values:
+    def values(self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray) -> Values:
         """Return what the model reads of one face in one frame.
 
         :param image: uint8 (H, W, 3), RGB.
@@ -437,7 +442,7 @@ class WindowClassifier:
         # The last one before the window's begin may be the nearest to it.
         begin = now - (self.window - 1) / self.rate
         before = sum(time <= begin for time, _ in seen)
-        return seen[max(before - 1, 0):]
+        return seen[max(before - 1, 0) :]
 
     def _answer(self, seen: tuple[tuple[float, Values], ...], now: float) -> FloatArray:
         times = np.array([time for time, _ in seen])
@@ -447,9 +452,9 @@ class WindowClassifier:
         for number, one in enumerate(self._inputs):
             values = [frame[number] for frame in chosen]
             if one.kind == FLOW:
-                tensors[one.name] = np.concatenate([
-                    _flow(before, after) for before, after in pairwise(values)
-                ], axis=-1)
+                tensors[one.name] = np.concatenate(
+                    [_flow(before, after) for before, after in pairwise(values)], axis=-1
+                )
             else:
                 tensors[one.name] = _scaled(values[-1] if one.last else np.stack(values))
         raw = self._network(tensors)

@@ -186,9 +186,7 @@ class Comparison:
         for onset in self.onsets:
             moments.setdefault(onset.change.lap, []).append(onset.change.stamp)
         return [
-            pair
-            for pair in self.pairs
-            if distance(moments.get(pair.lap, ()), pair.stamp) > margin
+            pair for pair in self.pairs if distance(moments.get(pair.lap, ()), pair.stamp) > margin
         ]
 
     @cached_property
@@ -301,8 +299,15 @@ def compare(
             f'in {names[1]} ({_span(actual)}); are they of the same recording?'
         )
     return Comparison(
-        tuple(before), tuple(after), tolerance, tuple(pairs), tuple(missing), tuple(extra),
-        tuple(onsets), tuple(added), vocabularies,
+        tuple(before),
+        tuple(after),
+        tolerance,
+        tuple(pairs),
+        tuple(missing),
+        tuple(extra),
+        tuple(onsets),
+        tuple(added),
+        vocabularies,
     )
 
 

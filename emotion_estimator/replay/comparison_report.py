@@ -91,8 +91,7 @@ def broken_line(comparison: Comparison, each: Broken) -> str:
     """Return a broken limit as one line, with the first place that breaks it."""
     place = where(comparison, each.lap, each.stamp)
     return (
-        f'{each.limit} {each.allowed:g} is broken: {each.value:.4g}; '
-        f'first at {place}: {each.place}'
+        f'{each.limit} {each.allowed:g} is broken: {each.value:.4g}; first at {place}: {each.place}'
     )
 
 

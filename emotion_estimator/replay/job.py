@@ -36,9 +36,7 @@ def whole(*targets: Path | None) -> Iterator[tuple[Path | None, ...]]:
     :raises InputError: a place cannot be written, or something within the block was an OSError.
     """
     nests = [target and target.parent / f'.{target.name}.partial' for target in targets]
-    places = tuple(
-        target and nest and nest / target.name for target, nest in zip(targets, nests)
-    )
+    places = tuple(target and nest and nest / target.name for target, nest in zip(targets, nests))
     try:
         try:
             for nest in filter(None, nests):
@@ -179,9 +177,7 @@ class _Course(contextlib.ExitStack):
         self._first: float | None = None
         self._times: list[int] = []
         self._writer = self.enter_context(BagWriter(written)) if written else None
-        self._lines = (
-            self.enter_context(results.open('w', encoding='utf-8')) if results else None
-        )
+        self._lines = self.enter_context(results.open('w', encoding='utf-8')) if results else None
 
     def take(self, frame: ReplayedFrame) -> bool:
         """Take a frame; return whether it is wanted."""

@@ -117,8 +117,9 @@ def parse_limits(raw: object, origin: str) -> Limits:
     table.finish()
     named = {name: value for name, value in given.items() if value is not None}
     if not set(named) - {'margin'}:
-        raise InputError(f'{origin} names no limit, so nothing could break one; known are '
-                         f'{", ".join(_READERS)}')
+        raise InputError(
+            f'{origin} names no limit, so nothing could break one; known are {", ".join(_READERS)}'
+        )
     return Limits(**named)
 
 
@@ -246,7 +247,9 @@ def _frames(comparison: Comparison, limits: Limits) -> Iterator[Broken]:
             yield Broken(name, most, share, lone[0].lap, lone[0].stamp, words)
     for name, most, wrong, say in (
         (
-            'max_miscounted_faces', limits.max_miscounted_faces, comparison.miscounted,
+            'max_miscounted_faces',
+            limits.max_miscounted_faces,
+            comparison.miscounted,
             faces_words,
         ),
         ('max_misread_others', limits.max_misread_others, comparison.misread_others, others_words),

@@ -154,8 +154,9 @@ def _draw_bands(axes: Any, comparison: Comparison, axis: TimeAxis, width: float)
     )
     parts = list(_differing(comparison.pairs, axis))
     # The edge keeps a single frame visible in an hour.
-    axes.broken_barh(parts, (-0.42, 0.84), facecolors=_DIFFERENT, edgecolors=_DIFFERENT,
-                     linewidth=0.8)
+    axes.broken_barh(
+        parts, (-0.42, 0.84), facecolors=_DIFFERENT, edgecolors=_DIFFERENT, linewidth=0.8
+    )
     for lone, row in ((comparison.missing, 2), (comparison.extra, 1)):
         times = [axis(each.lap, each.stamp) for each in lone]
         axes.plot(times, [row - 0.5] * len(times), 'v', color=_DIFFERENT, markersize=5)

@@ -88,9 +88,7 @@ def _counts(facts: Facts) -> str:
         f'<p>{facts.count} frames in {facts.seconds:.2f} s, {facts.flips} label changes '
         f'({facts.flip_rate:.2f} per second), at most {facts.most_faces} faces in a frame.</p>'
     )
-    rows = [
-        [_label(label), str(n), f'{n / facts.count:.1%}'] for label, n in facts.frames.items()
-    ]
+    rows = [[_label(label), str(n), f'{n / facts.count:.1%}'] for label, n in facts.frames.items()]
     return words + _table(['label', '#frames', '#share'], rows)
 
 

@@ -16,10 +16,23 @@ from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.sources.base import bgr_to_rgb, fit, silence_opencv
 
 #: Names that count as images in a folder; other files there are passed over.
-IMAGE_SUFFIXES = frozenset((
-    '.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.pgm', '.ppm', '.pbm', '.pnm',
-    '.jp2', '.avif',
-))
+IMAGE_SUFFIXES = frozenset(
+    (
+        '.jpg',
+        '.jpeg',
+        '.png',
+        '.bmp',
+        '.webp',
+        '.tif',
+        '.tiff',
+        '.pgm',
+        '.ppm',
+        '.pbm',
+        '.pnm',
+        '.jp2',
+        '.avif',
+    )
+)
 
 _JPEG = b'\xff\xd8'
 

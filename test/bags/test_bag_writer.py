@@ -193,8 +193,9 @@ def test_nothing_is_overwritten(tmp_path):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / 'file').write_text('')
-    with BagWriter(tmp_path / 'file' / 'bag') as writer, pytest.raises(
-        InputError, match='bag cannot be written'
+    with (
+        BagWriter(tmp_path / 'file' / 'bag') as writer,
+        pytest.raises(InputError, match='bag cannot be written'),
     ):
         writer.truth('happy', HEADER)
 

@@ -55,9 +55,7 @@ def test_different_images_of_one_stamp_are_all_read_and_told_of():
     stamps, disorder = ordered(0, 33, 33, 66, 66, 66)
     assert stamps == [0, 33, 33, 66, 66, 66]
     assert (disorder.shared, disorder.repeated) == (3, 0)
-    assert str(disorder) == (
-        'stamps do not increase: 3 with the stamp of another image, all read'
-    )
+    assert str(disorder) == ('stamps do not increase: 3 with the stamp of another image, all read')
 
 
 @given(st.lists(st.integers(0, 3000), max_size=60))

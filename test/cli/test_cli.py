@@ -27,7 +27,11 @@ FACES = Path(__file__).parents[3] / 'shared' / 'data' / 'faces'
 def run(*arguments, cwd=None, **environment):
     return subprocess.run(
         [sys.executable, '-m', 'emotion_estimator.cli.main', *map(str, arguments)],
-        capture_output=True, text=True, check=False, cwd=cwd, env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=os.environ | environment,
     )
 
 
@@ -50,8 +54,14 @@ def pictures(tmp_path_factory):
 
 
 def test_images_as_json(pictures):
-    result = run('image', pictures / 'smile.png', pictures / 'wall.png', '--json',
-                 '--landmarks', LANDMARK_SOURCE)
+    result = run(
+        'image',
+        pictures / 'smile.png',
+        pictures / 'wall.png',
+        '--json',
+        '--landmarks',
+        LANDMARK_SOURCE,
+    )
     assert result.returncode == 0, result.stderr
     smile, wall = map(json.loads, result.stdout.splitlines())
     assert wall == {'file': str(pictures / 'wall.png'), 'faces': []}
@@ -67,8 +77,17 @@ def test_images_as_json(pictures):
 
 
 def test_seven_labels_and_abstention(pictures):
-    result = run('image', pictures / 'smile.png', '--json', '--landmarks', LANDMARK_SOURCE,
-                 '--vocabulary', 'seven', '--abstain-below', '1')
+    result = run(
+        'image',
+        pictures / 'smile.png',
+        '--json',
+        '--landmarks',
+        LANDMARK_SOURCE,
+        '--vocabulary',
+        'seven',
+        '--abstain-below',
+        '1',
+    )
     assert result.returncode == 0, result.stderr
     (face,) = json.loads(result.stdout)['faces']
     assert tuple(face['probabilities']) == EXPRESSIONS
@@ -78,8 +97,14 @@ def test_seven_labels_and_abstention(pictures):
 
 
 def test_a_bad_image_is_named_and_the_others_are_read(pictures):
-    result = run('image', pictures / 'broken.jpg', pictures / 'gone.jpg', pictures / 'wall.png',
-                 '--landmarks', LANDMARK_SOURCE)
+    result = run(
+        'image',
+        pictures / 'broken.jpg',
+        pictures / 'gone.jpg',
+        pictures / 'wall.png',
+        '--landmarks',
+        LANDMARK_SOURCE,
+    )
     assert result.returncode == 2
     assert result.stdout == f'{pictures / "wall.png"}: no face\n'
     assert len(errors(result)) == 2
@@ -160,8 +185,10 @@ sys.exit(main())
 
 def run_without_rosbags(*arguments):
     return subprocess.run(
-        [sys.executable, '-c', WITHOUT_ROSBAGS, *map(str, arguments)], capture_output=True,
-        text=True, check=False,
+        [sys.executable, '-c', WITHOUT_ROSBAGS, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -243,8 +270,9 @@ sys.exit(main())
 
 @pytest.mark.parametrize('verb', ['--version', 'doctor'])
 def test_a_build_without_pip_knows_its_version(verb):
-    result = subprocess.run([sys.executable, '-c', WITHOUT_METADATA, verb], capture_output=True,
-                            text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, '-c', WITHOUT_METADATA, verb], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     assert __version__ in result.stdout
 
@@ -254,8 +282,14 @@ def test_doctor_fits_a_screen_and_finds_what_is_needed():
     assert result.returncode == 0, result.stdout
     lines = result.stdout.splitlines()
     assert len(lines) <= 25
-    for subject in ('mediapipe', 'landmarks', 'runtime', 'appearance', 'emotion model',
-                    'nodes talk'):
+    for subject in (
+        'mediapipe',
+        'landmarks',
+        'runtime',
+        'appearance',
+        'emotion model',
+        'nodes talk',
+    ):
         assert any(line[4:].startswith(subject) for line in lines)
     assert not [line for line in lines if line.startswith('NO')]
 
@@ -274,11 +308,19 @@ def test_models_are_listed():
     pytest.param('face_landmarker', marks=needs_task),
 ])  # fmt: skip
 def test_real_photographs_the_smiles_are_happy(landmarks):
-    result = run('image', *sorted(FACES.glob('*.jpg')), '--json', '--landmarks', landmarks,
-                 '--model-path', TASK if landmarks == 'face_landmarker' else '')
+    result = run(
+        'image',
+        *sorted(FACES.glob('*.jpg')),
+        '--json',
+        '--landmarks',
+        landmarks,
+        '--model-path',
+        TASK if landmarks == 'face_landmarker' else '',
+    )
     assert result.returncode == 0, result.stderr
-    found = {Path(row['file']).name: row['faces'] for row in map(json.loads,
-                                                                 result.stdout.splitlines())}
+    found = {
+        Path(row['file']).name: row['faces'] for row in map(json.loads, result.stdout.splitlines())
+    }
     assert [face['label'] for face in found['portrait.jpg']] == ['happy']
     assert [face['label'] for face in found['single_face.jpg']] == ['happy']
     # Five people; four show their teeth, the one at the back hardly smiles.

@@ -49,7 +49,10 @@ def results(tmp_path_factory):
     """Return where a whole replay of the made bag was written, and its summary."""
     folder = tmp_path_factory.mktemp('replayed')
     job = ReplayJob(
-        made_bag(), settings=SETTINGS, results=folder / 'results.jsonl', written=folder / 'bag',
+        made_bag(),
+        settings=SETTINGS,
+        results=folder / 'results.jsonl',
+        written=folder / 'bag',
         report=folder / 'report',
     )
     return folder, run_job(job)
@@ -132,7 +135,13 @@ def test_a_report_that_fails_leaves_the_bag_undone(monkeypatch, capfd, tmp_path)
     (tmp_path / 'file').write_text('')
     bag = short_bag(tmp_path / 'bag')
     said = run(
-        monkeypatch, capfd, bag, '--output', tmp_path / 'out', '--report', tmp_path / 'file' / 'x',
+        monkeypatch,
+        capfd,
+        bag,
+        '--output',
+        tmp_path / 'out',
+        '--report',
+        tmp_path / 'file' / 'x',
         status=2,
     )
     assert str(tmp_path / 'file') in said.err
@@ -263,9 +272,7 @@ def test_bad_images_are_told_of_and_left_out(monkeypatch, capfd, tmp_path):
 )
 def test_bad_usage_and_input_give_one_line(monkeypatch, capfd, tmp_path, arguments, says):
     places = {'short': short_bag(tmp_path / 'one'), 'short2': short_bag(tmp_path / 'two')}
-    said = run(
-        monkeypatch, capfd, *(a.format(**places) for a in arguments), status=2
-    )
+    said = run(monkeypatch, capfd, *(a.format(**places) for a in arguments), status=2)
     assert says in said.err
     assert 'Traceback' not in said.err
     assert len(said.err.strip().splitlines()) == 1

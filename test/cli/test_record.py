@@ -235,7 +235,6 @@ def test_ctrl_c_leaves_a_whole_bag(tmp_path, storage):
 
 def test_who_stops_a_camera_means_it(tmp_path, monkeypatch):
     class Endless(Camera):
-
         def frames(self):
             for n, frame in enumerate(super().frames()):
                 if n == 7:

@@ -33,9 +33,7 @@ def manager(tmp_path):
 
 
 def course(label: str, begin: float, end: float, **more) -> list[Moment]:
-    return [
-        Moment(k / 10, shown(label), **more) for k in range(round(begin * 10), round(end * 10))
-    ]
+    return [Moment(k / 10, shown(label), **more) for k in range(round(begin * 10), round(end * 10))]
 
 
 def test_changes_of_what_is_seen_and_actions_are_events(manager):

@@ -30,7 +30,9 @@ def test_the_shipped_policy_by_its_first_name_tells_a_conversation_that_turns():
 
 
 def test_the_shipped_policy_ends_when_nobody_comes_back_and_greets_who_does():
-    actions = play(DialogueManager.load(EXAMPLE), [('unknown', 2), (NONE, 125), ('happy', 1)], fps=5)
+    actions = play(
+        DialogueManager.load(EXAMPLE), [('unknown', 2), (NONE, 125), ('happy', 1)], fps=5
+    )
     assert [a.action for a in actions] == ['pause', 'end', 'resume']
     assert actions[2].topic != actions[0].topic
 

@@ -40,9 +40,7 @@ class RosGraph:
         self._clients: dict = {}
 
     def __enter__(self) -> RosGraph:
-        self.environment = ros_environment(
-            os.environ, self.domain, self._config / 'fastdds.xml'
-        )
+        self.environment = ros_environment(os.environ, self.domain, self._config / 'fastdds.xml')
         # Read by the listener's own Fast DDS, in this process.
         for name in (profile_variable(os.environ), 'ROS_AUTOMATIC_DISCOVERY_RANGE'):
             os.environ[name] = self.environment[name]

@@ -80,8 +80,12 @@ class Launched:
         self._log = graph.folder / 'launch.log'
         with self._log.open('w') as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                cwd=graph.folder, env=environment,
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=graph.folder,
+                env=environment,
             )
 
     @property
@@ -168,8 +172,14 @@ def test_all_three_nodes_run_in_a_namespace_and_end_with_the_source(graph, still
     actions = graph.hear(DialogueAction, '/robot1/dialogue/action')
     pictures = graph.hear(Image, '/robot1/debug_image', qos_profile_sensor_data)
     with launched(
-        graph, 'emotion.launch.py', source=still, landmark_source=LANDMARK_SOURCE,
-        namespace='robot1', params_file=str(overlay), debug_image='true', exit_at_end='true',
+        graph,
+        'emotion.launch.py',
+        source=still,
+        landmark_source=LANDMARK_SOURCE,
+        namespace='robot1',
+        params_file=str(overlay),
+        debug_image='true',
+        exit_at_end='true',
     ) as launch:
         launch.wait(launch.ended, 'the launch ends', 90)
     assert emotions, launch.text
@@ -225,8 +235,14 @@ def test_a_source_that_cannot_be_read_ends_what_should_end_with_it(graph, tmp_pa
 def test_camera_and_estimator_in_one_process(graph):
     emotions = graph.hear(Emotion, '/one/emotion')
     with launched(
-        graph, 'emotion.launch.py', source='portrait', landmark_source=LANDMARK_SOURCE,
-        namespace='one', intra_process='true', exit_at_end='true', log_level='estimator:=debug',
+        graph,
+        'emotion.launch.py',
+        source='portrait',
+        landmark_source=LANDMARK_SOURCE,
+        namespace='one',
+        intra_process='true',
+        exit_at_end='true',
+        log_level='estimator:=debug',
     ) as launch:
         launch.wait_for_states('active', *(f'one/{node}' for node in NODES))
         launch.wait(lambda: emotions, 'an emotion')

@@ -77,7 +77,6 @@ def test_an_encoding_that_nobody_reads_is_named(encoding):
 
 def test_an_encoding_that_only_cv_bridge_reads_is_left_to_it(monkeypatch):
     class Bridge:
-
         def imgmsg_to_cv2(self, message, desired):
             assert (message.encoding, desired) == ('nv21', 'rgb8')
             return np.full((2, 2, 3), 9, np.uint8)
@@ -96,9 +95,7 @@ FACES = st.builds(
     labels=st.just(LABELS),
     probabilities=hnp.arrays(np.float32, 3, elements=st.floats(0, 1, width=32)),
     roi=st.builds(Roi, *[st.integers(0, 4000)] * 4),
-    blendshapes=hnp.arrays(
-        np.float32, len(BLENDSHAPE_NAMES), elements=st.floats(0, 1, width=32)
-    ),
+    blendshapes=hnp.arrays(np.float32, len(BLENDSHAPE_NAMES), elements=st.floats(0, 1, width=32)),
     model=st.text(max_size=8),
     valence=st.floats(-1, 1, width=32),
     arousal=st.floats(-1, 1, width=32),
@@ -129,8 +126,15 @@ def test_nobody_is_label_none_and_nothing_else():
 
 
 def test_blendshapes_are_left_out_when_not_asked_for():
-    face = FaceEmotion('f', 'sad', 0.5, LABELS, np.ones(3, np.float32) / 3, Roi(0, 0, 1, 1),
-                       np.zeros(52, np.float32))
+    face = FaceEmotion(
+        'f',
+        'sad',
+        0.5,
+        LABELS,
+        np.ones(3, np.float32) / 3,
+        Roi(0, 0, 1, 1),
+        np.zeros(52, np.float32),
+    )
     message = emotion_message(face, HEADER, model='m', with_blendshapes=False)
     assert list(message.blendshapes) == []
     assert message.label == 'sad'
@@ -138,14 +142,31 @@ def test_blendshapes_are_left_out_when_not_asked_for():
 
 def test_every_field_of_an_action_is_carried_and_comes_back():
     action = DialogueAction(
-        action='check_in', topic='weather', approach='careful', utterance='Hello', reason='why',
-        emotion='sad', confidence=0.75, rule='gloom', face_id='face_3', stamp=12.000000345,
+        action='check_in',
+        topic='weather',
+        approach='careful',
+        utterance='Hello',
+        reason='why',
+        emotion='sad',
+        confidence=0.75,
+        rule='gloom',
+        face_id='face_3',
+        stamp=12.000000345,
         suppressed=('smile: cooldown, 3.0 s left',),
     )
     message = action_message(action, HEADER)
     assert message.header == HEADER
-    for field in ('action', 'topic', 'approach', 'utterance', 'reason', 'emotion', 'confidence',
-                  'rule', 'face_id'):
+    for field in (
+        'action',
+        'topic',
+        'approach',
+        'utterance',
+        'reason',
+        'emotion',
+        'confidence',
+        'rule',
+        'face_id',
+    ):
         assert getattr(message, field) == getattr(action, field)
     assert message.suppressed == ['smile: cooldown, 3.0 s left']
     assert action_from_message(message) == action

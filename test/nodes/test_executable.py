@@ -24,7 +24,9 @@ def test_ctrl_c_during_the_import_is_no_error(tmp_path):
     program = 'from emotion_estimator.executable import start; start("slow_program")'
     with subprocess.Popen(
         [sys.executable, '-c', f'import sys; sys.path.insert(0, {str(tmp_path)!r}); {program}'],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout.readline() == 'importing\n'
         process.send_signal(signal.SIGINT)

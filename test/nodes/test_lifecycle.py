@@ -70,9 +70,7 @@ class Robot:
         self.camera = graph.start(
             'camera', autostart=False, source=self.source, loop=True, fps=15.0
         )
-        self.estimator = graph.start(
-            'estimator', autostart=False, landmark_source=LANDMARK_SOURCE
-        )
+        self.estimator = graph.start('estimator', autostart=False, landmark_source=LANDMARK_SOURCE)
 
 
 @pytest.fixture(scope='module')
@@ -155,7 +153,8 @@ def test_a_deactivated_camera_is_still_and_a_face_begins_anew(robot):
     # Longer than reset_gap: the first image then begins another stream.
     graph.wait_until(
         lambda: graph.node.get_clock().now().nanoseconds * 1e-9 - seconds(last.header.stamp) > 1.5,
-        10, 'a gap',
+        10,
+        'a gap',
     )
     assert graph.transition('camera', 'activate')
     hears_more(graph, robot.emotions)
@@ -207,7 +206,8 @@ def test_a_source_that_cannot_be_opened_fails_the_configuration(robot):
     assert not graph.transition('camera', 'configure')
     graph.wait_until(
         lambda: 'no such file' in (value_of(robot.diagnostics, 'camera', 'last_error') or ''),
-        10, 'the missing file in diagnostics',
+        10,
+        'the missing file in diagnostics',
     )
     assert graph.set_parameters('camera', source=robot.source) == ''
     to_state(robot, 'camera', 'active')
@@ -290,7 +290,8 @@ def test_images_that_cease_to_come_show_in_diagnostics(robot):
     assert graph.transition('camera', 'deactivate')
     graph.wait_until(
         lambda: 'no image from /image_raw for' in last_status(diagnostics, 'estimator').message,
-        15, 'a warning',
+        15,
+        'a warning',
     )
     assert last_status(diagnostics, 'estimator').level == DiagnosticStatus.WARN
     graph.wait_until(
@@ -317,7 +318,10 @@ def test_camera_and_estimator_in_one_process_pass_no_image_through_dds(tmp_path)
         diagnostics = graph.hear(DiagnosticArray, '/diagnostics')
         emotions = graph.hear(Emotion, 'emotion', 1000)
         process = graph.start(
-            'camera_estimator', source='portrait', fps=15.0, loop=True,
+            'camera_estimator',
+            source='portrait',
+            fps=15.0,
+            loop=True,
             landmark_source=LANDMARK_SOURCE,
         )
         hears_more(graph, emotions, timeout=START_TIMEOUT)

@@ -127,8 +127,10 @@ def test_an_error_of_the_user_leaves_the_state_and_is_cleared_by_success(node):
 def test_any_other_error_goes_through_the_error_state_and_can_be_recovered(node, step):
     node.fails[step] = RuntimeError('boom\nand details')
     transitions = {
-        'configure': node.trigger_configure, 'activate': node.trigger_activate,
-        'deactivate': node.trigger_deactivate, 'clean_up': node.trigger_cleanup,
+        'configure': node.trigger_configure,
+        'activate': node.trigger_activate,
+        'deactivate': node.trigger_deactivate,
+        'clean_up': node.trigger_cleanup,
     }
     for name, trigger in transitions.items():
         trigger()
@@ -150,7 +152,13 @@ def test_a_node_that_breaks_down_at_work_starts_itself_again(node):
     assert message_of(node) == 'models are gone'
     spin_until(node, lambda: node.state == 'active')
     assert node.done == [
-        'configure', 'activate', 'deactivate', 'deactivate', 'clean_up', 'configure', 'activate'
+        'configure',
+        'activate',
+        'deactivate',
+        'deactivate',
+        'clean_up',
+        'configure',
+        'activate',
     ]
     assert message_of(node) == 'working'
     spin_until(node, lambda: node.events.count('active') == 2)
@@ -292,7 +300,6 @@ def test_a_foreign_parameter_is_left_to_its_owner(node):
 
 
 class DiesAtOnce(Scripted):
-
     def activate(self):
         rclpy.shutdown()
         raise RuntimeError('context is gone')
@@ -307,7 +314,6 @@ def test_a_node_told_to_stop_while_it_comes_up_ends_quietly(monkeypatch, capfd):
 
 def test_a_node_that_cannot_come_up_ends_with_status_2_and_a_line(monkeypatch, capfd):
     class Refuses(Scripted):
-
         def configure(self):
             raise InputError('no such file; give one')
 

@@ -40,7 +40,11 @@ class SideBySide:
             self.diagnostics = graph.hear(DiagnosticArray, '/diagnostics', 1000)
             left, right = ('-r', '__ns:=/left'), ('-r', '__ns:=/right', '-r', 'image_raw:=rgb')
             graph.start(
-                'estimator', *right, '-r', 'emotion:=mood', image_transport='compressed',
+                'estimator',
+                *right,
+                '-r',
+                'emotion:=mood',
+                image_transport='compressed',
                 landmark_source=LANDMARK_SOURCE,
             )
             graph.start('estimator', *left, landmark_source=LANDMARK_SOURCE)
@@ -49,12 +53,15 @@ class SideBySide:
                 'camera', *left, '--log-level', 'warn', source=face, frame_id='left_eye', **camera
             )
             self.talking = graph.start(
-                'camera', *right, '--log-level', 'right.camera:=info', source=wall,
-                frame_id='right_eye', **camera,
+                'camera',
+                *right,
+                '--log-level',
+                'right.camera:=info',
+                source=wall,
+                frame_id='right_eye',
+                **camera,
             )
-            graph.wait_until(
-                lambda: min(len(self.left), len(self.right)) >= ENOUGH, 60, 'both see'
-            )
+            graph.wait_until(lambda: min(len(self.left), len(self.right)) >= ENOUGH, 60, 'both see')
             graph.wait_until(
                 lambda: all(
                     value_of(self.diagnostics, f'{side}/{node}', 'state') == 'active'

@@ -156,7 +156,8 @@ def test_every_parameter_is_described(stand):
         ranges = [*descriptor.integer_range, *descriptor.floating_point_range]
         if item.metadata['minimum'] is not None:
             assert (ranges[0].from_value, ranges[0].to_value) == (
-                item.metadata['minimum'], item.metadata['maximum'],
+                item.metadata['minimum'],
+                item.metadata['maximum'],
             )
         for choice in item.metadata['choices']:
             assert choice in descriptor.additional_constraints
@@ -175,9 +176,7 @@ def test_compressed_images_of_any_kind_are_read_and_bad_ones_survived(tmp_path):
         roi = stand.show(compressed_image_message(stand.faces[0], Header(), 90)).roi
         for message in (
             png(stand.faces[0]),
-            CompressedImage(
-                format='bgr8; png compressed bgr8', data=png(stand.faces[0]).data
-            ),
+            CompressedImage(format='bgr8; png compressed bgr8', data=png(stand.faces[0]).data),
         ):
             answer = stand.show(message)
             assert answer.label != 'none'
@@ -207,9 +206,7 @@ def test_the_camera_compresses_only_for_somebody_and_reads_settings_at_work(tmp_
     with RosGraph(tmp_path) as graph:
         emotions = graph.hear(Emotion, 'emotion', 1000)
         graph.start('camera', source='portrait', fps=15.0, loop=True)
-        graph.start(
-            'estimator', landmark_source=LANDMARK_SOURCE, image_transport='compressed'
-        )
+        graph.start('estimator', landmark_source=LANDMARK_SOURCE, image_transport='compressed')
         graph.wait_until(lambda: len(emotions) > 3, START_TIMEOUT, 'emotions from JPEGs')
         # Nobody wants raw images, so that none are published.
         assert graph.node.count_subscribers('/image_raw') == 0
@@ -220,8 +217,6 @@ def test_the_camera_compresses_only_for_somebody_and_reads_settings_at_work(tmp_
         assert pictures[-1].header.frame_id == 'camera_optical_frame'
         size = len(pictures[-1].data)
         assert graph.set_together('camera', frame_id='left_eye', jpeg_quality=20) == ''
-        graph.wait_until(
-            lambda: pictures[-1].header.frame_id == 'left_eye', 10, 'the new frame_id'
-        )
+        graph.wait_until(lambda: pictures[-1].header.frame_id == 'left_eye', 10, 'the new frame_id')
         assert len(pictures[-1].data) < 0.6 * size
         graph.wait_until(lambda: emotions[-1].header.frame_id == 'left_eye', 10, 'in emotions too')

@@ -48,9 +48,12 @@ class Course:
             graph.start('dialogue_manager')
             for node in ('estimator', 'dialogue_manager'):
                 graph.wait_until(
-                    lambda node=node: value_of(self.diagnostics, node, 'no key') is None
-                    and any(s.name == node for m in self.diagnostics for s in m.status),
-                    START_TIMEOUT, f'{node} reports itself',
+                    lambda node=node: (
+                        value_of(self.diagnostics, node, 'no key') is None
+                        and any(s.name == node for m in self.diagnostics for s in m.status)
+                    ),
+                    START_TIMEOUT,
+                    f'{node} reports itself',
                 )
             # Under test other work may hold the cores: a modest rate keeps the course complete.
             camera = graph.start(
@@ -63,12 +66,16 @@ class Course:
             self.camera_status = camera.status()
             graph.wait_until(
                 lambda: self.emotions and self.emotions[-1].header == self.truth[-1].header,
-                START_TIMEOUT, 'the last image was estimated',
+                START_TIMEOUT,
+                'the last image was estimated',
             )
             graph.wait_until(
-                lambda: value_of(self.diagnostics, 'estimator', 'frames_processed')
-                == str(len(self.emotions)),
-                10, 'diagnostics have counted every emotion',
+                lambda: (
+                    value_of(self.diagnostics, 'estimator', 'frames_processed')
+                    == str(len(self.emotions))
+                ),
+                10,
+                'diagnostics have counted every emotion',
             )
 
 
@@ -241,8 +248,12 @@ def test_other_encodings_find_the_same_face(shared_estimator, encoding):
     before = len(emotions)
     images.publish(
         Image(
-            header=Header(stamp=Time(sec=before + 2)), height=height, width=width,
-            encoding=encoding, step=step, data=array('B', data.tobytes()),
+            header=Header(stamp=Time(sec=before + 2)),
+            height=height,
+            width=width,
+            encoding=encoding,
+            step=step,
+            data=array('B', data.tobytes()),
         )
     )
     graph.wait_until(lambda: len(emotions) > before, 10, f'an answer to {encoding}')
@@ -272,9 +283,12 @@ def test_a_camera_that_is_not_there_is_reported_and_tried_again(tmp_path):
         diagnostics = graph.hear(DiagnosticArray, '/diagnostics')
         camera = graph.start('camera', source='99', retry_min=0.05, retry_max=0.1)
         graph.wait_until(
-            lambda: 'camera 99 cannot be opened'
-            in (value_of(diagnostics, 'camera', 'last_error') or ''),
-            START_TIMEOUT, 'the missing camera in diagnostics',
+            lambda: (
+                'camera 99 cannot be opened'
+                in (value_of(diagnostics, 'camera', 'last_error') or '')
+            ),
+            START_TIMEOUT,
+            'the missing camera in diagnostics',
         )
         assert diagnostics[-1].status[0].level == DiagnosticStatus.ERROR
         graph.wait_until(
@@ -369,7 +383,8 @@ def test_a_source_slower_than_its_rate_goes_on_and_stops_when_told(tmp_path):
         camera = graph.start('camera', source='portrait', fps=240.0, width=1600, height=1200)
         graph.wait_until(lambda: len(truth) > 20, START_TIMEOUT, 'frames, however slow')
         graph.wait_until(
-            lambda: float(value_of(diagnostics, 'camera', 'seconds_behind') or 0) > 0, 10,
+            lambda: float(value_of(diagnostics, 'camera', 'seconds_behind') or 0) > 0,
+            10,
             'how far it fell behind',
         )
         camera.send(signal.SIGINT)

@@ -45,20 +45,23 @@ def test_it_drives_the_emotions_and_the_dialogue(tmp_path):
         for node in ('estimator', 'dialogue_manager'):
             graph.wait_until(
                 lambda node=node: value_of(diagnostics, node, 'state') == 'active',
-                START_TIMEOUT, f'{node} is active',
+                START_TIMEOUT,
+                f'{node} is active',
             )
         camera = graph.start(
             'camera', source='portrait', fps=15.0, exit_at_end=True, wait_for_subscribers=20.0
         )
         graph.wait_until(
-            lambda: camera.status() is not None, Portrait(15.0).duration + START_TIMEOUT,
+            lambda: camera.status() is not None,
+            Portrait(15.0).duration + START_TIMEOUT,
             'the camera ends',
         )
         graph.wait_until(
             lambda: emotions and emotions[-1].header == truth[-1].header, 10, 'the last emotion'
         )
         graph.wait_until(
-            lambda: value_of(diagnostics, 'estimator', 'model') == 'zoo_portrait-1.0.0', 10,
+            lambda: value_of(diagnostics, 'estimator', 'model') == 'zoo_portrait-1.0.0',
+            10,
             'the model in diagnostics',
         )
         assert value_of(diagnostics, 'estimator', 'branches') == 'window'

@@ -42,8 +42,13 @@ def test_the_tree_has_its_rooms(name):
 def test_one_version_everywhere():
     version = ET.parse(ROOT / 'package.xml').findtext('version')
     assert __version__ == version
-    setup = subprocess.run([sys.executable, 'setup.py', '--version'], capture_output=True,
-                           text=True, check=True, cwd=ROOT)
+    setup = subprocess.run(
+        [sys.executable, 'setup.py', '--version'],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
     assert setup.stdout.split()[-1] == version
     assert re.search(rf'^{re.escape(version)} ', (ROOT / 'CHANGELOG.rst').read_text(), re.M)
 
@@ -51,15 +56,19 @@ def test_one_version_everywhere():
 @pytest.mark.parametrize('folder', ['perception', 'dialogue', 'sources'])
 def test_nothing_below_the_nodes_imports_ros(folder):
     for file in (ROOT / PACKAGE / folder).rglob('*.py'):
-        assert not re.search(r'^\s*(import|from) (rclpy|\w+_msgs|emotion_estimator\.(msg|nodes))',
-                             file.read_text(), re.M), file
+        assert not re.search(
+            r'^\s*(import|from) (rclpy|\w+_msgs|emotion_estimator\.(msg|nodes))',
+            file.read_text(),
+            re.M,
+        ), file
 
 
 def test_the_robot_imports_nothing_of_research():
     for file in (ROOT / PACKAGE).rglob('*.py'):
         assert not re.search(
             r'^\s*(import|from) (tensorflow|tf_keras|keras|emotion_estimator_training)\b',
-            file.read_text(), re.M,
+            file.read_text(),
+            re.M,
         ), file
 
 

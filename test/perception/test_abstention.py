@@ -35,9 +35,7 @@ def test_the_seven_expressions_have_an_unknown_too():
     assert told(EXPRESSIONS, values, 0.5) == ('unknown', pytest.approx(0.4))
 
 
-@given(
-    st.lists(st.floats(0.01, 1), min_size=7, max_size=7), st.floats(0, 1), st.floats(0, 1)
-)
+@given(st.lists(st.floats(0.01, 1), min_size=7, max_size=7), st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_threshold_tells_no_more_and_nothing_else(weights, one, other):
     probabilities = np.array(weights, np.float32) / np.float32(sum(weights))
     low, high = sorted((one, other))

@@ -39,9 +39,14 @@ def test_a_crop_becomes_numbers_of_its_own(network):
     np.testing.assert_array_equal(embeddings[0], kept)
 
 
-@pytest.mark.parametrize('crop', [
-    np.zeros((48, 47), np.uint8), np.zeros((48, 48, 1), np.uint8), np.zeros((48, 48), np.float32),
-])
+@pytest.mark.parametrize(
+    'crop',
+    [
+        np.zeros((48, 47), np.uint8),
+        np.zeros((48, 48, 1), np.uint8),
+        np.zeros((48, 48), np.float32),
+    ],
+)
 def test_what_is_no_crop_is_refused(network, crop):
     with pytest.raises(InputError, match='48x48 grey values') as caught:
         network(crop)
@@ -76,9 +81,15 @@ class Interpreter:
         return self.values.reshape(1, -1)[:, :64]
 
 
-@pytest.mark.parametrize('interpreter', [
-    Interpreter(), Interpreter(np.int8, 4 / 255, 0), Interpreter(np.uint8, 1 / 60, 120),
-], ids=['float32', 'int8', 'uint8'])
+@pytest.mark.parametrize(
+    'interpreter',
+    [
+        Interpreter(),
+        Interpreter(np.int8, 4 / 255, 0),
+        Interpreter(np.uint8, 1 / 60, 120),
+    ],
+    ids=['float32', 'int8', 'uint8'],
+)
 def test_the_network_reads_the_same_numbers_whatever_its_type(monkeypatch, interpreter):
     monkeypatch.setattr(appearance, 'open_interpreter', lambda path, runtime: interpreter)
     found = AppearanceNetwork.load()(CROPS[0])

@@ -44,8 +44,10 @@ def test_another_face_gets_other_scores(head: BlendshapeHead) -> None:
 
 
 @given(
-    angle=st.floats(-np.pi, np.pi), scale=st.floats(0.2, 5.0),
-    shift=st.tuples(st.floats(-500, 500), st.floats(-500, 500)), seed=st.integers(0, 5),
+    angle=st.floats(-np.pi, np.pi),
+    scale=st.floats(0.2, 5.0),
+    shift=st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
+    seed=st.integers(0, 5),
 )
 @settings(max_examples=40, deadline=None)
 def test_alignment_ignores_place_size_and_roll(
@@ -62,8 +64,9 @@ def test_alignment_of_the_mirrored_face_mirrors_x() -> None:
     points = face()
     mirrored = points * (-1, 1, 1)
     # The mirrored face's right eye corner is the other one.
-    mirrored[[33, 263, 133, 362, 127, 356, 234, 454]] = \
-        mirrored[[263, 33, 362, 133, 356, 127, 454, 234]]
+    mirrored[[33, 263, 133, 362, 127, 356, 234, 454]] = mirrored[
+        [263, 33, 362, 133, 356, 127, 454, 234]
+    ]
     middle = INPUT_POINTS.index(1)
     got, plain = align(mirrored)[middle], align(points)[middle]
     np.testing.assert_allclose(got, plain * (-1, 1, 1), atol=1e-4)
@@ -80,10 +83,14 @@ def test_mirrored_input_gives_mirrored_scores(head: BlendshapeHead) -> None:
     np.testing.assert_allclose(head(mirrored), head(points)[list(MIRROR)], atol=2e-3)
 
 
-@pytest.mark.parametrize('landmarks', [
-    np.zeros((468, 3), np.float32), np.zeros((478, 2), np.float32),
-    np.full((478, 3), np.nan, np.float32),
-])
+@pytest.mark.parametrize(
+    'landmarks',
+    [
+        np.zeros((468, 3), np.float32),
+        np.zeros((478, 2), np.float32),
+        np.full((478, 3), np.nan, np.float32),
+    ],
+)
 def test_wrong_landmarks_are_refused_in_one_line(
     head: BlendshapeHead, landmarks: np.ndarray
 ) -> None:

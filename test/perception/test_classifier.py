@@ -34,9 +34,22 @@ SMILE = scores(mouthSmile=0.9, mouthUpperUp=0.5, eyeSquint=0.5, cheekSquint=0.0)
 REST = scores(eyeSquint=0.25, mouthShrugLower=0.1, browOuterUp=0.1, eyeLookDown=0.15)
 #: About the mean of what the Face Landmarker sees in FER2013's sad Training faces, with inner
 #: brows, mouth corners and chin plainer: the mean itself is nearer to neutral than to sad.
-SAD = scores(eyeSquint=0.34, mouthPucker=0.25, eyeLookDown=0.25, eyeBlink=0.22, browOuterUp=0.2,
-             browInnerUp=0.6, eyeLookOut=0.17, eyeLookIn=0.15, eyeLookUp=0.14, mouthFrown=0.2,
-             browDown=0.11, mouthRollLower=0.08, mouthLowerDown=0.07, mouthShrugLower=0.3)
+SAD = scores(
+    eyeSquint=0.34,
+    mouthPucker=0.25,
+    eyeLookDown=0.25,
+    eyeBlink=0.22,
+    browOuterUp=0.2,
+    browInnerUp=0.6,
+    eyeLookOut=0.17,
+    eyeLookIn=0.15,
+    eyeLookUp=0.14,
+    mouthFrown=0.2,
+    browDown=0.11,
+    mouthRollLower=0.08,
+    mouthLowerDown=0.07,
+    mouthShrugLower=0.3,
+)
 
 
 @pytest.fixture(scope='module')
@@ -61,9 +74,7 @@ def embedding(seed: int = 0) -> np.ndarray:
     return np.maximum(np.random.default_rng(seed).normal(size=64), 0).astype(np.float32)
 
 
-def test_labels_are_the_vocabulary(
-    classifier: EmotionClassifier, seven: EmotionClassifier
-) -> None:
+def test_labels_are_the_vocabulary(classifier: EmotionClassifier, seven: EmotionClassifier) -> None:
     assert classifier.labels == LABELS
     assert seven.labels == seven.expressions == classifier.expressions == EXPRESSIONS
     assert classifier.title.startswith('emotion_lstm-')
@@ -87,8 +98,13 @@ def test_both_vocabularies_come_from_the_same_weights(
 
 def test_each_branch_alone_and_both_are_read(classifier: EmotionClassifier) -> None:
     state = classifier.initial_state()
-    given = [(SMILE, None), (None, embedding()), (SMILE, embedding()),
-             (SMILE, embedding(1)), (SAD, embedding())]
+    given = [
+        (SMILE, None),
+        (None, embedding()),
+        (SMILE, embedding()),
+        (SMILE, embedding(1)),
+        (SAD, embedding()),
+    ]
     answers = [classifier.step(scores, state, 1 / 30, picture) for scores, picture in given]
     for k, answer in enumerate(answers):
         assert answer.expressions.sum() == pytest.approx(1, abs=1e-5)
@@ -122,12 +138,15 @@ def test_neither_branch_is_refused(classifier: EmotionClassifier) -> None:
         classifier(None, classifier.initial_state(), 1 / 30)
 
 
-@pytest.mark.parametrize('picture', [
-    np.zeros(63, np.float32), np.zeros((1, 64), np.float32), np.full(64, np.nan, np.float32),
-])
-def test_bad_embeddings_are_refused(
-    classifier: EmotionClassifier, picture: np.ndarray
-) -> None:
+@pytest.mark.parametrize(
+    'picture',
+    [
+        np.zeros(63, np.float32),
+        np.zeros((1, 64), np.float32),
+        np.full(64, np.nan, np.float32),
+    ],
+)
+def test_bad_embeddings_are_refused(classifier: EmotionClassifier, picture: np.ndarray) -> None:
     with pytest.raises(InputError, match='embedding of 64 finite numbers') as caught:
         classifier(SMILE, classifier.initial_state(), 1 / 30, picture)
     assert '\n' not in str(caught.value)
@@ -156,8 +175,9 @@ def test_the_label_follows_a_change_within_a_quarter_second(classifier: EmotionC
     assert classifier.labels[int(answer.argmax())] == 'happy'
 
 
-@given(values=st.lists(st.floats(0, 1, width=32), min_size=52, max_size=52),
-       dt=st.floats(0.001, 5.0))
+@given(
+    values=st.lists(st.floats(0, 1, width=32), min_size=52, max_size=52), dt=st.floats(0.001, 5.0)
+)
 @settings(max_examples=60, deadline=None)
 def test_probabilities_sum_to_one_and_the_step_is_pure(
     classifier: EmotionClassifier, values: list[float], dt: float
@@ -195,10 +215,15 @@ def test_a_mirrored_smile_is_a_smile(classifier: EmotionClassifier) -> None:
     assert np.abs(a - b).max() < 0.2
 
 
-@pytest.mark.parametrize('blendshapes', [
-    np.zeros(51, np.float32), np.zeros((1, 52), np.float32), np.full(52, np.nan, np.float32),
-    np.full(52, np.inf, np.float32),
-])
+@pytest.mark.parametrize(
+    'blendshapes',
+    [
+        np.zeros(51, np.float32),
+        np.zeros((1, 52), np.float32),
+        np.full(52, np.nan, np.float32),
+        np.full(52, np.inf, np.float32),
+    ],
+)
 def test_bad_blendshapes_are_refused(
     classifier: EmotionClassifier, blendshapes: np.ndarray
 ) -> None:
@@ -241,9 +266,9 @@ def test_a_card_with_other_labels_is_refused(tmp_path) -> None:
         EmotionClassifier.load(_copied_card(tmp_path, settings={'expressions': ['angry']}))
 
 
-@pytest.mark.parametrize('setting', [
-    'state_size', 'still_steps', 'still_dt', 'embedding_size', 'expressions'
-])
+@pytest.mark.parametrize(
+    'setting', ['state_size', 'still_steps', 'still_dt', 'embedding_size', 'expressions']
+)
 def test_a_card_without_settings_is_refused(tmp_path, setting) -> None:
     card = _copied_card(tmp_path)
     raw = json.loads(card.read_text())

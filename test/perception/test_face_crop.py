@@ -20,8 +20,20 @@ from emotion_estimator.perception.face_crop import (
 
 RIGID = [33, 133, 362, 263, 168, 6, 197, 127, 356, 234, 454, 10]
 #: Where they lie in an upright face that is 100 pixels wide, about its middle.
-PLACES = [(-32, -5), (-12, -4), (12, -4), (32, -5), (0, -7), (0, 2), (0, 9),
-          (-49, -8), (49, -8), (-50, 4), (50, 4), (0, -56)]
+PLACES = [
+    (-32, -5),
+    (-12, -4),
+    (12, -4),
+    (32, -5),
+    (0, -7),
+    (0, 2),
+    (0, 9),
+    (-49, -8),
+    (49, -8),
+    (-50, 4),
+    (50, 4),
+    (0, -56),
+]
 
 
 def face(x=200.0, y=200.0, width=100.0, roll=0.0, mirrored=False):
@@ -40,7 +52,7 @@ def face(x=200.0, y=200.0, width=100.0, roll=0.0, mirrored=False):
 def blobs(x=200.0, y=200.0, width=100.0, roll=0.0, size=(400, 400)):
     """Return an image of smooth blobs that keep their places in the face."""
     rng = np.random.default_rng(3)
-    rows, columns = np.mgrid[:size[0], :size[1]].astype(float)
+    rows, columns = np.mgrid[: size[0], : size[1]].astype(float)
     cosine, sine = np.cos(roll), np.sin(roll)
     across = ((columns - x) * cosine + (rows - y) * sine) * 100 / width
     along = ((rows - y) * cosine - (columns - x) * sine) * 100 / width
@@ -72,10 +84,10 @@ def as_first_written(image, landmarks):
     times = max(int(1 / np.hypot(*matrix[:, 0])), 1)
     low = np.clip(np.floor(outline.min(axis=0)) - 1, 0, (width - 1, height - 1)).astype(int)
     high = np.clip(np.ceil(outline.max(axis=0)) + 2, low + 1, (width, height)).astype(int)
-    part = image[low[1]:high[1], low[0]:high[0]]
+    part = image[low[1] : high[1], low[0] : high[0]]
     shape = (high - low) // times
     if times > 1 and shape.min() > 0:
-        part = part[:shape[1] * times, :shape[0] * times]
+        part = part[: shape[1] * times, : shape[0] * times]
         part = cv2.resize(part, shape.tolist(), interpolation=cv2.INTER_AREA)
     else:
         times = 1
@@ -93,8 +105,9 @@ def apart(one, other):
     return float(np.abs(one.astype(float) - other).mean())
 
 
-PLACE = st.tuples(st.floats(-80, 380), st.floats(-80, 330), st.floats(15, 500),
-                  st.floats(-3.1, 3.1))
+PLACE = st.tuples(
+    st.floats(-80, 380), st.floats(-80, 330), st.floats(15, 500), st.floats(-3.1, 3.1)
+)
 NOISE = cv2.GaussianBlur(
     np.random.default_rng(0).integers(0, 256, (260, 300, 3), dtype=np.uint8), (0, 0), 1.5
 )
@@ -150,13 +163,14 @@ def test_a_matrix_maps_the_face_into_the_crop():
 
 
 @given(
-    st.tuples(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4), st.floats(0.5, 1e5),
-              st.floats(-3.1, 3.1)),
+    st.tuples(
+        st.floats(-1e4, 1e4), st.floats(-1e4, 1e4), st.floats(0.5, 1e5), st.floats(-3.1, 3.1)
+    ),
     st.tuples(st.integers(1, 40), st.integers(1, 40)),
 )
 @settings(max_examples=100, deadline=None)
 def test_any_face_in_any_image_gives_a_crop(place, size):
-    image = NOISE[:size[0], :size[1]]
+    image = NOISE[: size[0], : size[1]]
     found = crop(image, face(*place))
     assert found.shape == (SIDE, SIDE)
     assert found.dtype == np.uint8

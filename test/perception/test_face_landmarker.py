@@ -30,17 +30,24 @@ def portrait() -> np.ndarray:
     return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
 
 
-@pytest.fixture(params=[pytest.param('face_landmarker', marks=needs_task),
-                        pytest.param('face_mesh', marks=needs_face_mesh)])
+@pytest.fixture(
+    params=[
+        pytest.param('face_landmarker', marks=needs_task),
+        pytest.param('face_mesh', marks=needs_face_mesh),
+    ]
+)
 def landmarker(request):
-    opened = FaceLandmarker(TASK) if request.param == 'face_landmarker' \
+    opened = (
+        FaceLandmarker(TASK)
+        if request.param == 'face_landmarker'
         else FaceMesh(BlendshapeHead.load())
+    )
     yield opened
     opened.close()
 
 
 def test_the_smiling_portrait(landmarker, portrait: np.ndarray) -> None:
-    face, = landmarker(Frame(portrait, 0.0))
+    (face,) = landmarker(Frame(portrait, 0.0))
     assert face.landmarks.shape == (478, 3)
     assert face.blendshapes.shape == (52,)
     assert face.blendshapes[SMILE].min() > 0.6

@@ -67,7 +67,10 @@ def test_bayer_patterns_give_the_colour_they_were_made_of(pattern, first_row, se
     dtype = np.uint8 if bits == 8 else np.dtype('<u2')
     data = (mosaic << (bits - 8)).astype(dtype)
     read = rgb_from_buffer(
-        data.tobytes(), encoding=f'bayer_{pattern}{bits}', width=8, height=8,
+        data.tobytes(),
+        encoding=f'bayer_{pattern}{bits}',
+        width=8,
+        height=8,
         step=8 * bits // 8,
     )
     np.testing.assert_array_equal(read[4, 4], [200, 120, 40])
@@ -116,8 +119,11 @@ def test_malformed_images_are_named(change, size, says):
 
 @given(
     encoding=st.sampled_from(ENCODINGS),
-    width=st.integers(0, 12), height=st.integers(0, 12), step=st.integers(0, 80),
-    data=st.binary(max_size=400), big_endian=st.booleans(),
+    width=st.integers(0, 12),
+    height=st.integers(0, 12),
+    step=st.integers(0, 80),
+    data=st.binary(max_size=400),
+    big_endian=st.booleans(),
 )
 def test_any_buffer_gives_an_image_or_one_clear_line(
     encoding, width, height, step, data, big_endian

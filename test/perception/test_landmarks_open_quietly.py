@@ -43,7 +43,8 @@ def test_a_face_landmarker_that_opens_is_not_heard(late, capfd) -> None:
     source = face_landmarker.FaceLandmarker.__new__(face_landmarker.FaceLandmarker)
     made = SimpleNamespace(create_from_options=lambda options: SimpleNamespace())
     source._mediapipe = SimpleNamespace(
-        tasks=SimpleNamespace(vision=SimpleNamespace(FaceLandmarker=made)))
+        tasks=SimpleNamespace(vision=SimpleNamespace(FaceLandmarker=made))
+    )
     source._options = None
     source._open()
     assert len(late) == 1

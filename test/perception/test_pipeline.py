@@ -53,10 +53,7 @@ class ScriptedLandmarker:
     def __call__(self, frame):
         self.stamps.append(frame.stamp)
         blendshapes = np.full(len(BLENDSHAPE_NAMES), 0.1, np.float32)
-        return tuple(
-            FaceLandmarks(self.landmarks_of(roi), blendshapes, roi)
-            for roi in self.rois
-        )
+        return tuple(FaceLandmarks(self.landmarks_of(roi), blendshapes, roi) for roi in self.rois)
 
     def reset(self):
         self.resets += 1

@@ -115,11 +115,19 @@ def test_an_unknown_rule_is_refused_and_the_old_one_stays():
 def test_nearly_equal_faces_never_make_it_flicker(rule, seed):
     rng, primary = random.Random(seed), PrimaryFace(rule)
     chosen = {
-        choose(primary, *(
-            face(name, 270 + rng.randint(-8, 8), 190 + rng.randint(-8, 8), rng.randint(95, 105),
-                 engaged=rng.uniform(5.0, 5.9))
-            for name in rng.sample('abcd', 4)
-        ))
+        choose(
+            primary,
+            *(
+                face(
+                    name,
+                    270 + rng.randint(-8, 8),
+                    190 + rng.randint(-8, 8),
+                    rng.randint(95, 105),
+                    engaged=rng.uniform(5.0, 5.9),
+                )
+                for name in rng.sample('abcd', 4)
+            ),
+        )
         for _ in range(30)
     }
     assert len(chosen) == 1
@@ -133,7 +141,10 @@ def off_centre(one):
 SIGHTINGS = st.dictionaries(
     st.sampled_from('abcde'),
     st.tuples(
-        st.integers(-50, 600), st.integers(-50, 400), st.integers(1, 300), st.floats(0, 9),
+        st.integers(-50, 600),
+        st.integers(-50, 400),
+        st.integers(1, 300),
+        st.floats(0, 9),
         st.booleans(),
     ),
 )

@@ -25,8 +25,11 @@ def box(x, y=500.0, size=SIZE):
 
 def trembling(rng, x, y, size, share):
     """Return a box of which place and size are off by ``share`` of the face (one sigma)."""
-    return box(x + rng.gauss(0, share * size), y + rng.gauss(0, share * size),
-               size * (1 + rng.gauss(0, share)))
+    return box(
+        x + rng.gauss(0, share * size),
+        y + rng.gauss(0, share * size),
+        size * (1 + rng.gauss(0, share)),
+    )
 
 
 def follow(tracker, frames):
@@ -85,7 +88,9 @@ def test_trembling_boxes_that_coincide_part_again_with_their_ids():
     """Equal faces on one line, both detected throughout: only their movement tells them apart."""
     kept = [
         ends_keep_ids(follow(Tracker(), passing(fps, *speeds, tremble=0.01, seed=seed)))
-        for fps in (10, 30, 60) for speeds in SPEEDS for seed in range(5)
+        for fps in (10, 30, 60)
+        for speeds in SPEEDS
+        for seed in range(5)
     ]
     assert sum(kept) >= 0.95 * len(kept)
 
@@ -116,11 +121,29 @@ def test_random_crossings_in_as_many_lanes(crossings, fps, seed):
     lanes = []
     for lane, (speed, relative, unseen, size) in enumerate(crossings):
         hidden = max(relative * (unseen - 1 / fps) / 2, 0.0)
-        lanes.append(list(passing(fps, speed, speed + relative, hidden=hidden, back_size=size,
-                                  tremble=0.01, seed=seed + lane, y=300 * lane)))
+        lanes.append(
+            list(
+                passing(
+                    fps,
+                    speed,
+                    speed + relative,
+                    hidden=hidden,
+                    back_size=size,
+                    tremble=0.01,
+                    seed=seed + lane,
+                    y=300 * lane,
+                )
+            )
+        )
     frames = [
-        (moment[0][0], {(lane, name): roi for lane, (_, boxes) in enumerate(moment)
-                        for name, roi in boxes.items()})
+        (
+            moment[0][0],
+            {
+                (lane, name): roi
+                for lane, (_, boxes) in enumerate(moment)
+                for name, roi in boxes.items()
+            },
+        )
         for moment in zip(*lanes)
     ]
     had = follow(Tracker(timeout=0.5), frames)

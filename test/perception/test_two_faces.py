@@ -22,8 +22,12 @@ needs_mesh = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(params=[pytest.param('face_mesh', marks=needs_mesh),
-                        pytest.param('face_landmarker', marks=needs_task)])
+@pytest.fixture(
+    params=[
+        pytest.param('face_mesh', marks=needs_mesh),
+        pytest.param('face_landmarker', marks=needs_task),
+    ]
+)
 def estimator(request):
     path = str(TASK) if request.param == 'face_landmarker' else ''
     made = EmotionEstimator.load(

@@ -44,36 +44,39 @@ MOUTH, FACE = SETTINGS['inputs']
 FRAME = {'file': 'portrait.tflite', 'sha256': RAW['sha256'], 'input': {**FACE, 'last': True}}
 
 
-@pytest.mark.parametrize(('settings', 'others', 'says'), [
-    ({'cut': 'other'}, {}, "has 'cut' 'other', but this version cuts"),
-    ({'window': 0}, {}, "'window', which must be a whole number from 1 on, not 0"),
-    ({'window': '5'}, {}, "'window', which must be a whole number"),
-    ({'window': 6}, {}, 'reads face 1x5x12x12x3, mouth 1x5x12x12x3, its card says face 1x6'),
-    ({'rate': 0}, {}, "'rate' 0: frames per second, over 0"),
-    ({'rate': float('inf')}, {}, "'rate' inf"),
-    ({'face_side': 0}, {}, "'face_side', which must be a whole number"),
-    ({'face_side': 10**9}, {}, "'face_side' 1000000000, over 1024 pixels"),
-    ({'inputs': []}, {}, "'inputs' []: one or more that differ"),
-    ({'inputs': [MOUTH, MOUTH]}, {}, "'inputs' ['mouth', 'mouth']"),
-    ({'inputs': [MOUTH]}, {}, 'portrait.tflite reads face'),
-    ({'inputs': [MOUTH, {**FACE, 'side': 13}]}, {}, 'its card says face 1x5x13x13x3'),
-    ({'inputs': [MOUTH, {**FACE, 'side': 4}]}, {}, 'a side of 4 pixels is too small'),
-    ({'inputs': [MOUTH, {'kind': 'sound'}]}, {}, "nothing of kind 'sound'"),
-    ({'inputs': [MOUTH, {**FACE, 'part': 'chin'}]}, {}, "no part 'chin'"),
-    ({'inputs': [MOUTH, {**FACE, 'smell': 1}]}, {}, 'smell'),
-    ({'inputs': [MOUTH, {'kind': 'encoding', 'size': 4}]}, {}, "without the network 'frame'"),
-    ({'frame': FRAME}, {}, "'frame' of it, or the reverse"),
-    ({'frame': {**FRAME, 'input': MOUTH}}, {}, 'a frame is read as an image'),
-    ({'frame': {'file': 'x'}}, {}, "'frame' that cannot be"),
-    ({'inputs': [MOUTH, {'kind': 'embedding', 'size': 64}]}, {}, "without 'appearance_sha256'"),
-    ({'window': 1, 'inputs': [{'kind': 'flow', 'side': 12}]}, {}, 'flow is between two frames'),
-    ({}, {'labels': ['happy', 'sad']}, 'gives [(1, 3)], its card means [(1, 2)]'),
-    ({}, {'labels': ['happy', 'sad', 'sad']}, 'two or more that differ'),
-    ({}, {'labels': ['happy', 'sad', NONE]}, "a label 'none'"),
-    ({}, {'kind': 'emotion_lstm'}, "needed is 'window_classifier'"),
-    ({}, {'sha256': '0'}, 'its card says 0'),
-    ({}, {'file': 'gone.tflite'}, "gone.tflite' cannot be read"),
-])
+@pytest.mark.parametrize(
+    ('settings', 'others', 'says'),
+    [
+        ({'cut': 'other'}, {}, "has 'cut' 'other', but this version cuts"),
+        ({'window': 0}, {}, "'window', which must be a whole number from 1 on, not 0"),
+        ({'window': '5'}, {}, "'window', which must be a whole number"),
+        ({'window': 6}, {}, 'reads face 1x5x12x12x3, mouth 1x5x12x12x3, its card says face 1x6'),
+        ({'rate': 0}, {}, "'rate' 0: frames per second, over 0"),
+        ({'rate': float('inf')}, {}, "'rate' inf"),
+        ({'face_side': 0}, {}, "'face_side', which must be a whole number"),
+        ({'face_side': 10**9}, {}, "'face_side' 1000000000, over 1024 pixels"),
+        ({'inputs': []}, {}, "'inputs' []: one or more that differ"),
+        ({'inputs': [MOUTH, MOUTH]}, {}, "'inputs' ['mouth', 'mouth']"),
+        ({'inputs': [MOUTH]}, {}, 'portrait.tflite reads face'),
+        ({'inputs': [MOUTH, {**FACE, 'side': 13}]}, {}, 'its card says face 1x5x13x13x3'),
+        ({'inputs': [MOUTH, {**FACE, 'side': 4}]}, {}, 'a side of 4 pixels is too small'),
+        ({'inputs': [MOUTH, {'kind': 'sound'}]}, {}, "nothing of kind 'sound'"),
+        ({'inputs': [MOUTH, {**FACE, 'part': 'chin'}]}, {}, "no part 'chin'"),
+        ({'inputs': [MOUTH, {**FACE, 'smell': 1}]}, {}, 'smell'),
+        ({'inputs': [MOUTH, {'kind': 'encoding', 'size': 4}]}, {}, "without the network 'frame'"),
+        ({'frame': FRAME}, {}, "'frame' of it, or the reverse"),
+        ({'frame': {**FRAME, 'input': MOUTH}}, {}, 'a frame is read as an image'),
+        ({'frame': {'file': 'x'}}, {}, "'frame' that cannot be"),
+        ({'inputs': [MOUTH, {'kind': 'embedding', 'size': 64}]}, {}, "without 'appearance_sha256'"),
+        ({'window': 1, 'inputs': [{'kind': 'flow', 'side': 12}]}, {}, 'flow is between two frames'),
+        ({}, {'labels': ['happy', 'sad']}, 'gives [(1, 3)], its card means [(1, 2)]'),
+        ({}, {'labels': ['happy', 'sad', 'sad']}, 'two or more that differ'),
+        ({}, {'labels': ['happy', 'sad', NONE]}, "a label 'none'"),
+        ({}, {'kind': 'emotion_lstm'}, "needed is 'window_classifier'"),
+        ({}, {'sha256': '0'}, 'its card says 0'),
+        ({}, {'file': 'gone.tflite'}, "gone.tflite' cannot be read"),
+    ],
+)
 def test_a_card_that_cannot_be_is_refused_in_one_line(tmp_path, settings, others, says):
     with pytest.raises(ModelError) as caught:
         WindowClassifier.load(changed(tmp_path, settings, **others))
@@ -81,10 +84,15 @@ def test_a_card_that_cannot_be_is_refused_in_one_line(tmp_path, settings, others
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize(('path', 'says'), [
-    ('gone.json', 'model card gone.json cannot be read'), ('~nobody-here/x.json', 'looked at'),
-    (CARD.with_suffix('.tflite'), 'is not JSON'), ('x' * 300, 'cannot be read'),
-])
+@pytest.mark.parametrize(
+    ('path', 'says'),
+    [
+        ('gone.json', 'model card gone.json cannot be read'),
+        ('~nobody-here/x.json', 'looked at'),
+        (CARD.with_suffix('.tflite'), 'is not JSON'),
+        ('x' * 300, 'cannot be read'),
+    ],
+)
 def test_what_is_no_card_is_refused(path, says):
     with pytest.raises(ModelError, match=says):
         WindowClassifier.load(path)
@@ -142,8 +150,12 @@ def test_what_is_not_finite_is_no_face_to_a_model_of_blendshapes(monkeypatch, br
     assert classifier(image, **found).blendshapes is None
 
 
-@given(camera=st.floats(5, 240), rate=st.floats(5, 30), window=st.integers(1, 20),
-       jitter=st.floats(0, 0.5))
+@given(
+    camera=st.floats(5, 240),
+    rate=st.floats(5, 30),
+    window=st.integers(1, 20),
+    jitter=st.floats(0, 0.5),
+)
 @of_test(deadline=None, max_examples=60)
 def test_a_window_is_as_long_as_it_should_be_whatever_the_cameras_rate(
     camera, rate, window, jitter

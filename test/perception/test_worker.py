@@ -45,14 +45,16 @@ class ScriptedEstimator:
 
 
 class Bench:
-
     def __init__(self):
         self.estimator = ScriptedEstimator()
         self.settings = EstimatorSettings()
         self.answers, self.rejections, self.failures = [], [], []
         self.something = threading.Semaphore(0)
         self.worker = EstimatorWorker(
-            self.estimator, lambda: self.settings, answer=self.answer, reject=self.reject,
+            self.estimator,
+            lambda: self.settings,
+            answer=self.answer,
+            reject=self.reject,
             fail=self.fail,
         )
 
@@ -148,9 +150,7 @@ def test_a_landmark_source_that_fails_is_started_anew(bench):
     resets = bench.estimator.resets
     bench.work_on(1.0)
     bench.work_on(2.0)
-    assert bench.rejections == [
-        ('header 1.0', 'landmark source failed, started anew: graph error')
-    ]
+    assert bench.rejections == [('header 1.0', 'landmark source failed, started anew: graph error')]
     assert bench.estimator.resets == resets + 1
     assert len(bench.answers) == 1
 

@@ -221,7 +221,6 @@ def test_rounding_to_six_decimals_breaks_nothing():
 @given(st.lists(st.sampled_from([*LABELS, NONE]), min_size=1, max_size=30))
 def test_the_strictest_limits_are_kept_by_the_same_course(labels):
     strictest = {
-        field.name: 1.0 if field.name.startswith('min') else 0.0
-        for field in fields(Limits)
+        field.name: 1.0 if field.name.startswith('min') else 0.0 for field in fields(Limits)
     }
     assert names(compare(course(labels), course(labels)), **strictest) == []

@@ -50,7 +50,6 @@ def face(stamp):
 
 
 class ScriptedEstimator:
-
     def __init__(self, refuses=(), error=None):
         self.stamps = []
         self.resets = 0
@@ -68,9 +67,7 @@ class ScriptedEstimator:
 
 
 def images(count, step=0.125, **errors):
-    return [
-        Recorded(round(k * step * 1e9), errors.get(f'at_{k}', '')) for k in range(count)
-    ]
+    return [Recorded(round(k * step * 1e9), errors.get(f'at_{k}', '')) for k in range(count)]
 
 
 def test_every_image_is_worked_on_in_order_with_its_header():
@@ -100,7 +97,8 @@ def test_images_that_cannot_be_used_are_left_out_and_those_refused_told_of():
     told = []
     frames = list(
         replay(
-            images(5, at_1='no picture'), ScriptedEstimator(refuses={0.375}),
+            images(5, at_1='no picture'),
+            ScriptedEstimator(refuses={0.375}),
             refused=lambda image, problem: told.append((image.stamp, problem)),
         )
     )
@@ -140,9 +138,7 @@ def test_an_error_of_the_reader_comes_out_after_what_was_read():
 def test_a_landmark_source_that_fails_is_started_anew():
     told = []
     estimator = ScriptedEstimator(refuses={0.125}, error=RuntimeError('graph error\nmore'))
-    frames = list(
-        replay(images(3), estimator, refused=lambda image, problem: told.append(problem))
-    )
+    frames = list(replay(images(3), estimator, refused=lambda image, problem: told.append(problem)))
     assert [f.result.stamp for f in frames] == [0.0, 0.25]
     assert told == ['landmark source failed, started anew: graph error']
     assert estimator.resets == 1

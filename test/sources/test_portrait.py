@@ -33,7 +33,14 @@ def test_the_course_shows_everything_and_says_when(portrait):
     assert portrait.changes() == (3.0, 7.0, 10.0, 15.0, 18.0, 21.0, 24.0)
     middles = (1, 5, 8, 12, 16, 19, 22, 25)
     assert [portrait.truth_at(t) for t in middles] == [
-        'unknown', 'happy', 'unknown', 'sad', 'unknown', 'none', 'happy', 'unknown',
+        'unknown',
+        'happy',
+        'unknown',
+        'sad',
+        'unknown',
+        'none',
+        'happy',
+        'unknown',
     ]
 
 

@@ -52,8 +52,12 @@ class Bench:
         self.listeners = True
         monkeypatch.setattr(capture_module, 'open_source', self.open)
         self.capture = Capture(
-            settings, clock=lambda: 77.0, publish=self.publish,
-            listened_to=lambda: self.listeners, ended=self.end, log=self.lines.append,
+            settings,
+            clock=lambda: 77.0,
+            publish=self.publish,
+            listened_to=lambda: self.listeners,
+            ended=self.end,
+            log=self.lines.append,
         )
 
     def open(self, spec, **_):
@@ -127,7 +131,8 @@ def test_a_lost_device_is_found_again(monkeypatch):
 
 def test_a_file_that_fails_ends_it_with_the_problem(monkeypatch):
     bench = Bench(
-        monkeypatch, ScriptedSource(0.0, InputError('damaged; repair it'), live=False),
+        monkeypatch,
+        ScriptedSource(0.0, InputError('damaged; repair it'), live=False),
         settings=FILE,
     )
     bench.capture.open()
@@ -152,7 +157,9 @@ def test_what_was_opened_and_not_read_is_closed(monkeypatch):
 
 def test_started_again_it_reads_from_the_beginning(monkeypatch):
     bench = Bench(
-        monkeypatch, ScriptedSource(0.0, live=False), ScriptedSource(0.0, 0.001, live=False),
+        monkeypatch,
+        ScriptedSource(0.0, live=False),
+        ScriptedSource(0.0, 0.001, live=False),
         settings=FILE,
     )
     bench.capture.open()

@@ -93,8 +93,10 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         stages: dict[str, Any] = json.loads(path.read_text())['stages']
         return {
-            name: one for name, one in stages.items()
-            if isinstance(one.get('key'), str) and isinstance(one.get('done'), bool)
+            name: one
+            for name, one in stages.items()
+            if isinstance(one.get('key'), str)
+            and isinstance(one.get('done'), bool)
             and isinstance(one.get('seconds'), float)
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

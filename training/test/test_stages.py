@@ -33,11 +33,21 @@ class Course:
     def __call__(self, again: str | None = None, **decided: object) -> list[str]:
         """Return which ran."""
         self.ran, self.said = [], []
-        run_stages([
-            Stage(name, lambda name=name: self.work(name), {'option': decided.get(name, 0)},
-                  (self.run / name,), (self.run / f'{name}-state',))
-            for name in ('look', 'learn', 'tell')
-        ], self.run, self.said.append, again)
+        run_stages(
+            [
+                Stage(
+                    name,
+                    lambda name=name: self.work(name),
+                    {'option': decided.get(name, 0)},
+                    (self.run / name,),
+                    (self.run / f'{name}-state',),
+                )
+                for name in ('look', 'learn', 'tell')
+            ],
+            self.run,
+            self.said.append,
+            again,
+        )
         return self.ran
 
     def work(self, name: str) -> None:
@@ -121,9 +131,10 @@ def test_a_run_has_the_shipped_models_until_it_makes_its_own(tmp_path: Path) -> 
     copy_model(STREAMING, models_dir(), tmp_path / 'models')
     assert own_models(tmp_path) == tmp_path / 'models'
     for name in MODELS:
-        assert ModelCard.load(tmp_path / 'models' / f'{name}.json', name).sha256 == ModelCard.load(
-            models_dir() / f'{name}.json', name
-        ).sha256
+        assert (
+            ModelCard.load(tmp_path / 'models' / f'{name}.json', name).sha256
+            == ModelCard.load(models_dir() / f'{name}.json', name).sha256
+        )
 
 
 @pytest.mark.parametrize('own', MODELS)

@@ -32,15 +32,19 @@ def header_at(seconds: float) -> Header:
     return Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id='camera')
 
 
-def face(
-    face_id='face_1', label='happy', probability=0.8, roi=(64, 48, 320, 240), labels=LABELS
-):
+def face(face_id='face_1', label='happy', probability=0.8, roi=(64, 48, 320, 240), labels=LABELS):
     probabilities = [(1 - probability) / (len(labels) - 1)] * len(labels)
     probabilities[labels.index(label)] = probability
     point = affect(zip(labels, probabilities))
     return FaceEmotion(
-        face_id, label, probability, labels, np.array(probabilities, np.float32), Roi(*roi),
-        valence=point.valence, arousal=point.arousal,
+        face_id,
+        label,
+        probability,
+        labels,
+        np.array(probabilities, np.float32),
+        Roi(*roi),
+        valence=point.valence,
+        arousal=point.arousal,
     )
 
 
@@ -232,8 +236,14 @@ def test_bad_numbers_become_the_nearest_good_ones(scene):
     rois = scene.graph.hear(NormalizedRegionOfInterest2D, '/humans/faces/face_1/roi')
     for number in (math.nan, math.inf, -math.inf, 1e30, -3.0):
         bad = FaceEmotion(
-            'face_1', 'happy', number, LABELS, np.full(3, number, np.float32),
-            Roi(-50, 9, 9999, 9), valence=number, arousal=number,
+            'face_1',
+            'happy',
+            number,
+            LABELS,
+            np.full(3, number, np.float32),
+            Roi(-50, 9, 9999, 9),
+            valence=number,
+            arousal=number,
         )
         expressions.clear()
         rois.clear()

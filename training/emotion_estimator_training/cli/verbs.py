@@ -42,9 +42,7 @@ def _extra_named() -> Iterator[None]:
         package = (error.name or str(error)).partition('.')[0]
         if package == __name__.partition('.')[0]:
             raise
-        raise InputError(
-            f'training needs {package}; pip install ./training'
-        ) from error
+        raise InputError(f'training needs {package}; pip install ./training') from error
 
 
 @contextmanager

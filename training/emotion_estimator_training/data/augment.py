@@ -55,9 +55,7 @@ class Enlargement:
     def matrix(self) -> NDArray[np.float64]:
         """Return the affine map (2, 3), still to enlarged image, pixel centres to pixel centres."""
         radians = np.deg2rad(self.roll)
-        turn = np.array(
-            [[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]]
-        )
+        turn = np.array([[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]])
         flip = np.diag([-1.0 if self.mirror else 1.0, self.stretch])
         linear = self.scale * turn @ flip
         middle, target = np.full(2, 23.5), np.full(2, (self.size - 1) / 2)
@@ -116,7 +114,10 @@ def warp(image: Image, field: Points) -> Image:
     shift = cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC) * (side / len(field))
     ys, xs = np.mgrid[0:side, 0:side].astype(np.float32)
     moved = cv2.remap(
-        image, xs - shift[..., 0], ys - shift[..., 1], cv2.INTER_CUBIC,
+        image,
+        xs - shift[..., 0],
+        ys - shift[..., 1],
+        cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(moved, np.uint8)

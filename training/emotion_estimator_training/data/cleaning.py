@@ -35,9 +35,7 @@ def undetected(stills: Stills, found: NDArray[np.bool_]) -> dict[str, dict[str, 
     }
 
 
-def _cell(
-    stills: Stills, found: NDArray[np.bool_], rows: NDArray[np.bool_]
-) -> dict[str, Any]:
+def _cell(stills: Stills, found: NDArray[np.bool_], rows: NDArray[np.bool_]) -> dict[str, Any]:
     images, missed = int(rows.sum()), rows & ~found
     return {
         'images': images,
@@ -56,10 +54,15 @@ def table_three(by_source: dict[str, Any]) -> tuple[list[str], list[list[object]
     rows: list[list[object]] = []
     for name in FER_CLASSES:
         cells = [table[SPLITS[TRAINING]][name] for table in by_source.values()]
-        rows.append([
-            name, cells[0]['images'], *(cell['undetected'] for cell in cells),
-            PAPER_UNDETECTED[name], PAPER_IMAGES[name][TRAINING],
-        ])
+        rows.append(
+            [
+                name,
+                cells[0]['images'],
+                *(cell['undetected'] for cell in cells),
+                PAPER_UNDETECTED[name],
+                PAPER_IMAGES[name][TRAINING],
+            ]
+        )
     rows.append(['all', *(sum(column) for column in zip(*(row[1:] for row in rows)))])
     return head, rows
 
@@ -83,7 +86,12 @@ def write_undetected(stills: Stills, found: dict[str, NDArray[np.bool_]], path: 
         writer.writerow(['source', 'image_id', 'split', 'class', 'file'])
         for source, seen in found.items():
             for row in np.flatnonzero(~seen):
-                writer.writerow([
-                    source, stills.image_id[row], SPLITS[stills.usage[row]],
-                    FER_CLASSES[stills.emotion[row]], stills.paths[row] if stills.paths else '',
-                ])
+                writer.writerow(
+                    [
+                        source,
+                        stills.image_id[row],
+                        SPLITS[stills.usage[row]],
+                        FER_CLASSES[stills.emotion[row]],
+                        stills.paths[row] if stills.paths else '',
+                    ]
+                )

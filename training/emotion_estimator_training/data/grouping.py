@@ -94,9 +94,7 @@ def load_counts(name: str = 'all', config: Path | None = None) -> dict[str, int]
     return counts
 
 
-def choose(
-    emotion: NDArray[np.int64], counts: dict[str, int], seed: int
-) -> NDArray[np.int64]:
+def choose(emotion: NDArray[np.int64], counts: dict[str, int], seed: int) -> NDArray[np.int64]:
     """Return the rows (sorted) that remain when each class keeps at most its count, at random.
 
     :param emotion: (N,), index into ``FER_CLASSES``.
@@ -161,9 +159,7 @@ def report(stills: Stills, counts: dict[str, int], grouping: Grouping, seed: int
         'duplicates': _by_split(stills, stills.duplicate),
         'table1': class_counts(stills),
         'table1_paper': paper_counts(),
-        'table2': {
-            name: int(n) for name, n in zip(FER_CLASSES, np.bincount(chosen, minlength=7))
-        },
+        'table2': {name: int(n) for name, n in zip(FER_CLASSES, np.bincount(chosen, minlength=7))},
         'table2_paper': {name: PAPER_CHOSEN.get(name) for name in FER_CLASSES},
         'grouping': grouping.name,
         'labels': {

@@ -17,10 +17,52 @@ Floats = NDArray[np.float32]
 Images = NDArray[np.uint8]
 
 #: Mesh points around what is covered: nose, cheeks and jaw below it; brows and the eyes' surround.
-_MASK = (5, 50, 123, 93, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288,
-         323, 352, 280)
-_GLASSES = (70, 63, 105, 66, 107, 9, 336, 296, 334, 293, 300, 356, 340, 330, 329, 6, 100, 101, 111,
-            127)
+_MASK = (
+    5,
+    50,
+    123,
+    93,
+    58,
+    172,
+    136,
+    150,
+    149,
+    176,
+    148,
+    152,
+    377,
+    400,
+    378,
+    379,
+    365,
+    397,
+    288,
+    323,
+    352,
+    280,
+)
+_GLASSES = (
+    70,
+    63,
+    105,
+    66,
+    107,
+    9,
+    336,
+    296,
+    334,
+    293,
+    300,
+    356,
+    340,
+    330,
+    329,
+    6,
+    100,
+    101,
+    111,
+    127,
+)
 #: By name: the points, and the grey of a paper mask and of dark glasses.
 COVERS: dict[str, tuple[tuple[int, ...], int]] = {'mouth': (_MASK, 205), 'eyes': (_GLASSES, 25)}
 
@@ -78,14 +120,18 @@ def falls(figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[dict[s
     return [
         {
             **_against(one['lost'], branches['fused']['lost']),
-            'cover': cover, 'branch': branch, 'n': one['n'],
-            'accuracy': one['accuracy'], 'macro_f1': one['macro_f1'],
+            'cover': cover,
+            'branch': branch,
+            'n': one['n'],
+            'accuracy': one['accuracy'],
+            'macro_f1': one['macro_f1'],
             'uncovered_accuracy': one['uncovered']['accuracy'],
             'uncovered_macro_f1': one['uncovered']['macro_f1'],
             'fall': round(one['uncovered']['accuracy'] - one['accuracy'], 4),
             'macro_f1_fall': round(one['uncovered']['macro_f1'] - one['macro_f1'], 4),
         }
-        for cover, branches in figures.items() for branch, one in branches.items()
+        for cover, branches in figures.items()
+        for branch, one in branches.items()
     ]
 
 
@@ -108,14 +154,31 @@ def _against(one: NDArray[np.int64], fused: NDArray[np.int64]) -> dict[str, floa
 def markdown(rows: list[dict[str, Any]]) -> str:
     """Return the table of :func:`falls` as Markdown."""
     return markdown_table(
-        ['covered', 'branch', 'faces found', 'accuracy', 'uncovered', 'fall',
-         'more than fused (95 %)', 'macro-F1', 'uncovered', 'fall'],
-        [[one['cover'], one['branch'], f'{one["n"]:,}',
-          *(f'{one[key]:.3f}' for key in ('accuracy', 'uncovered_accuracy', 'fall')),
-          '' if one['branch'] == 'fused'
-          else f'{one["more_than_fused"]:+.3f} ± {one["margin"]:.3f}',
-          *(f'{one[key]:.3f}' for key in ('macro_f1', 'uncovered_macro_f1', 'macro_f1_fall'))]
-         for one in rows],
+        [
+            'covered',
+            'branch',
+            'faces found',
+            'accuracy',
+            'uncovered',
+            'fall',
+            'more than fused (95 %)',
+            'macro-F1',
+            'uncovered',
+            'fall',
+        ],
+        [
+            [
+                one['cover'],
+                one['branch'],
+                f'{one["n"]:,}',
+                *(f'{one[key]:.3f}' for key in ('accuracy', 'uncovered_accuracy', 'fall')),
+                ''
+                if one['branch'] == 'fused'
+                else f'{one["more_than_fused"]:+.3f} ± {one["margin"]:.3f}',
+                *(f'{one[key]:.3f}' for key in ('macro_f1', 'uncovered_macro_f1', 'macro_f1_fall')),
+            ]
+            for one in rows
+        ],
     )
 
 
@@ -127,10 +190,12 @@ YAW_EDGES = (0.0, 10.0, 20.0, 30.0, 91.0)
 
 def smaller(side: int) -> Change:
     """Return a change that brings the still down to ``side`` pixels and up again."""
+
     def change(still: Images) -> Images:
         small = cv2.resize(still, (side, side), interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(small, still.shape[::-1], interpolation=cv2.INTER_CUBIC),
-                          np.uint8)
+        return np.asarray(
+            cv2.resize(small, still.shape[::-1], interpolation=cv2.INTER_CUBIC), np.uint8
+        )
 
     return change
 
@@ -147,20 +212,31 @@ def lit(gain: float) -> Change:
 
 def rolled(degrees: float) -> Change:
     """Return a change that turns the still in its plane; its edge goes on beyond its border."""
+
     def change(still: Images) -> Images:
         height, width = still.shape
         matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
-        return np.asarray(cv2.warpAffine(
-            still, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        ), np.uint8)
+        return np.asarray(
+            cv2.warpAffine(
+                still,
+                matrix,
+                (width, height),
+                flags=cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_REPLICATE,
+            ),
+            np.uint8,
+        )
 
     return change
 
 
 #: By what changes and how much. A FER2013 still is 48 pixels wide, most of them face.
 CONDITIONS: dict[str, dict[str, Change]] = {
-    'size of the still': {'32 pixels': smaller(32), '24 pixels': smaller(24),
-                          '16 pixels': smaller(16)},
+    'size of the still': {
+        '32 pixels': smaller(32),
+        '24 pixels': smaller(24),
+        '16 pixels': smaller(16),
+    },
     'blur': {'sigma 1 pixel': blurred(1.0), 'sigma 2 pixels': blurred(2.0)},
     'brightness': {'a quarter': lit(0.25), 'half': lit(0.5), 'half as much again': lit(1.5)},
     'roll': {'15 degrees': rolled(15.0), '30 degrees': rolled(30.0), '45 degrees': rolled(45.0)},
@@ -175,7 +251,9 @@ def yaw_bins(landmarks: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
     """
     angles = np.array([turned_away(one) for one in landmarks])
     return {
-        f'{low:.0f} to {high:.0f} degrees' if high < 91 else f'over {low:.0f} degrees':
-            (angles >= low) & (angles < high)
+        f'{low:.0f} to {high:.0f} degrees' if high < 91 else f'over {low:.0f} degrees': (
+            angles >= low
+        )
+        & (angles < high)
         for low, high in pairwise(YAW_EDGES)
     }

@@ -64,22 +64,49 @@ _LOOKS = {
     'happy': _Look(),
     'neutral': _Look({'neutral': 1.0}),
     'sad': _Look({'sad': 1.0}),
-    'angry': _Look({'neutral': 1.0}, {
-        'inner brow': (-4.0, 6.0), 'outer brow': (0.0, 1.0), 'lower lid': (0.0, -1.5),
-        'mouth corner': (-1.0, 2.5), 'upper lip': (0.0, 2.0), 'lower lip': (0.0, -2.0),
-    }),
-    'disgust': _Look({'neutral': 1.0}, {
-        'inner brow': (-2.0, 4.0), 'lower lid': (0.0, -2.5), 'nose wing': (1.0, -3.5),
-        'upper lip': (0.0, -4.5), 'mouth corner': (1.0, 1.5),
-    }),
-    'fear': _Look({'neutral': 0.6}, {
-        'inner brow': (-1.5, -6.0), 'outer brow': (0.0, -1.0), 'upper lid': (0.0, -2.0),
-        'mouth corner': (2.0, 3.0), 'lower lip': (0.0, 3.0), 'chin': (0.0, 3.0),
-    }),
-    'surprise': _Look({'neutral': 0.6}, {
-        'inner brow': (0.0, -7.0), 'outer brow': (0.0, -7.0), 'upper lid': (0.0, -2.5),
-        'mouth corner': (-6.0, 6.0), 'lower lip': (0.0, 9.0), 'chin': (0.0, 9.0),
-    }),
+    'angry': _Look(
+        {'neutral': 1.0},
+        {
+            'inner brow': (-4.0, 6.0),
+            'outer brow': (0.0, 1.0),
+            'lower lid': (0.0, -1.5),
+            'mouth corner': (-1.0, 2.5),
+            'upper lip': (0.0, 2.0),
+            'lower lip': (0.0, -2.0),
+        },
+    ),
+    'disgust': _Look(
+        {'neutral': 1.0},
+        {
+            'inner brow': (-2.0, 4.0),
+            'lower lid': (0.0, -2.5),
+            'nose wing': (1.0, -3.5),
+            'upper lip': (0.0, -4.5),
+            'mouth corner': (1.0, 1.5),
+        },
+    ),
+    'fear': _Look(
+        {'neutral': 0.6},
+        {
+            'inner brow': (-1.5, -6.0),
+            'outer brow': (0.0, -1.0),
+            'upper lid': (0.0, -2.0),
+            'mouth corner': (2.0, 3.0),
+            'lower lip': (0.0, 3.0),
+            'chin': (0.0, 3.0),
+        },
+    ),
+    'surprise': _Look(
+        {'neutral': 0.6},
+        {
+            'inner brow': (0.0, -7.0),
+            'outer brow': (0.0, -7.0),
+            'upper lid': (0.0, -2.5),
+            'mouth corner': (-6.0, 6.0),
+            'lower lip': (0.0, 9.0),
+            'chin': (0.0, 9.0),
+        },
+    ),
 }
 
 
@@ -97,7 +124,7 @@ class MadeFace:
         self._picture = np.asarray(cv2.cvtColor(large, cv2.COLOR_BGR2RGB), np.uint8)
         self._face = FaceWarp(self._picture, SCALE)
         x, y, width, height = points.PATCH
-        rows, columns = np.mgrid[:height * SCALE, :width * SCALE].astype(np.float32)
+        rows, columns = np.mgrid[: height * SCALE, : width * SCALE].astype(np.float32)
         #: Each of the patch's pixels in pixels of the picture.
         self._at = np.dstack([(columns + 0.5) / SCALE - 0.5 + x, (rows + 0.5) / SCALE - 0.5 + y])
         self._grid = np.dstack([columns, rows])
@@ -111,8 +138,12 @@ class MadeFace:
         strength = rng.uniform(0.75, 1.1)
         blink = max(rng.uniform(-0.6, 0.3), 0.0)
         return _degraded(
-            cv2.warpAffine(self.picture(expression, strength, blink), _pose(rng),
-                           (4 * SIDE, 4 * SIDE), borderMode=cv2.BORDER_REPLICATE),
+            cv2.warpAffine(
+                self.picture(expression, strength, blink),
+                _pose(rng),
+                (4 * SIDE, 4 * SIDE),
+                borderMode=cv2.BORDER_REPLICATE,
+            ),
             rng,
         )
 
@@ -155,8 +186,7 @@ class MadeFace:
                 bump = np.exp(-distance / np.float32(2 * spread**2))
                 shift += bump[..., None] * np.float32((across, down))
         where = self._grid - np.float32(SCALE) * shift
-        moved = cv2.remap(patch, where, _NO_MAP, cv2.INTER_LINEAR,
-                          borderMode=cv2.BORDER_REPLICATE)
+        moved = cv2.remap(patch, where, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(moved, np.uint8)
 
 
@@ -188,7 +218,12 @@ FORMS = ('npz', 'csv', 'folder')
 
 #: Share of each class, roughly FER2013's.
 _SHARES = {
-    'angry': 0.13, 'disgust': 0.04, 'fear': 0.13, 'happy': 0.25, 'sad': 0.18, 'surprise': 0.11,
+    'angry': 0.13,
+    'disgust': 0.04,
+    'fear': 0.13,
+    'happy': 0.25,
+    'sad': 0.18,
+    'surprise': 0.11,
     'neutral': 0.16,
 }
 #: Of five images of a class three are of Training, one of each test.

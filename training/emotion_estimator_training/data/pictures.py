@@ -82,9 +82,20 @@ def relevant_figure(
     lines = -(-len(BLENDSHAPE_NAMES) // columns)
     # Laid out by hand: Matplotlib's constrained layout takes seconds for so many axes.
     figure = Figure(figsize=(2 * columns, 1.6 * lines))
-    axes = figure.subplots(lines, columns, sharex=True, sharey=True, gridspec_kw={
-        'left': 0.05, 'right': 0.99, 'bottom': 0.06, 'top': 0.92, 'wspace': 0.08, 'hspace': 0.28,
-    })
+    axes = figure.subplots(
+        lines,
+        columns,
+        sharex=True,
+        sharey=True,
+        gridspec_kw={
+            'left': 0.05,
+            'right': 0.99,
+            'bottom': 0.06,
+            'top': 0.92,
+            'wspace': 0.08,
+            'hspace': 0.28,
+        },
+    )
     for index, place in enumerate(axes.flat):
         if index >= len(BLENDSHAPE_NAMES):
             place.axis('off')

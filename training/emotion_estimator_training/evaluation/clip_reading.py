@@ -80,15 +80,20 @@ def _frames(track: Track, rows: NDArray[np.int64]) -> Track:
         return None if array is None else array[rows]
 
     return replace(
-        track, times=track.times[rows], blendshapes=track.blendshapes[rows],
+        track,
+        times=track.times[rows],
+        blendshapes=track.blendshapes[rows],
         truth=tuple(track.truth[row] for row in rows) if track.truth else (),
-        crops=some(track.crops), embeddings=some(track.embeddings),
+        crops=some(track.crops),
+        embeddings=some(track.embeddings),
     )
 
 
 def _with_embeddings(networks: RobotNetworks, track: Track) -> Track:
-    return track if track.crops is None else replace(
-        track, embeddings=networks.embeddings(track.crops)
+    return (
+        track
+        if track.crops is None
+        else replace(track, embeddings=networks.embeddings(track.crops))
     )
 
 
@@ -110,17 +115,25 @@ def reading_figures(reading: Reading) -> list[Figures]:
                 np.array(reading.strips[way, branch, vocabulary]) for way in ('video', 'stills')
             )
             names, counts = np.unique(video, return_counts=True)
-            rows.append({
-                'video': reading.track.name, 'source': reading.track.source,
-                'frames': len(video), 'seconds': round(seconds, 2), 'branch': branch,
-                'vocabulary': vocabulary, 'agreement': round(float((video == stills).mean()), 4),
-                'flips_per_s': _flips(video, seconds),
-                'stills_flips_per_s': _flips(stills, seconds), 'shown': shown,
-                'right': None if shown is None else round(float((video == shown).mean()), 4),
-                'stills_right': None if shown is None
-                else round(float((stills == shown).mean()), 4),
-                'most': str(names[counts.argmax()]),
-            })
+            rows.append(
+                {
+                    'video': reading.track.name,
+                    'source': reading.track.source,
+                    'frames': len(video),
+                    'seconds': round(seconds, 2),
+                    'branch': branch,
+                    'vocabulary': vocabulary,
+                    'agreement': round(float((video == stills).mean()), 4),
+                    'flips_per_s': _flips(video, seconds),
+                    'stills_flips_per_s': _flips(stills, seconds),
+                    'shown': shown,
+                    'right': None if shown is None else round(float((video == shown).mean()), 4),
+                    'stills_right': None
+                    if shown is None
+                    else round(float((stills == shown).mean()), 4),
+                    'most': str(names[counts.argmax()]),
+                }
+            )
     return rows
 
 
@@ -131,14 +144,39 @@ def _flips(labels: NDArray[np.str_], seconds: float) -> float:
 
 def markdown(rows: Sequence[Mapping[str, Any]], vocabulary: str) -> str:
     """Return one vocabulary's rows of :func:`reading_figures` as Markdown."""
+
     def share(value: float | None) -> str:
         return '-' if value is None else f'{value:.3f}'
 
     return markdown_table(
-        ['clip', 'landmark source', 'branch', 'frames', 'video = stills', 'flips/s, video',
-         'flips/s, stills', 'shown', 'called so, video', 'called so, stills', 'most, video'],
-        [[one['video'], one['source'], one['branch'], one['frames'], share(one['agreement']),
-          f'{one["flips_per_s"]:.2f}', f'{one["stills_flips_per_s"]:.2f}', one['shown'] or '-',
-          share(one['right']), share(one['stills_right']), one['most']]
-         for one in rows if one['vocabulary'] == vocabulary],
+        [
+            'clip',
+            'landmark source',
+            'branch',
+            'frames',
+            'video = stills',
+            'flips/s, video',
+            'flips/s, stills',
+            'shown',
+            'called so, video',
+            'called so, stills',
+            'most, video',
+        ],
+        [
+            [
+                one['video'],
+                one['source'],
+                one['branch'],
+                one['frames'],
+                share(one['agreement']),
+                f'{one["flips_per_s"]:.2f}',
+                f'{one["stills_flips_per_s"]:.2f}',
+                one['shown'] or '-',
+                share(one['right']),
+                share(one['stills_right']),
+                one['most'],
+            ]
+            for one in rows
+            if one['vocabulary'] == vocabulary
+        ],
     )

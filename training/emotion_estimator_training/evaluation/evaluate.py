@@ -99,12 +99,11 @@ def coverage(
     found = np.isin(stills.image_id, features.image_id[~features.augmented])
     shares: dict[str, dict[str, Any]] = {}
     for split, rows in split_rows(stills.usage, stills.duplicate, public_only).items():
-        classes = {
-            name: rows & (stills.emotion == code) for code, name in enumerate(FER_CLASSES)
-        }
+        classes = {name: rows & (stills.emotion == code) for code, name in enumerate(FER_CLASSES)}
         shares[split] = {
             name: round(float(found[part].mean()), 4)
-            for name, part in {'all': rows, **classes}.items() if part.any()
+            for name, part in {'all': rows, **classes}.items()
+            if part.any()
         }
     return shares
 
@@ -164,9 +163,7 @@ def evaluate(
         figures[name] = {
             **splits,
             **({'coverage_by_class': by_class} if by_class else {}),
-            'response': time_figures(
-                recognizer, features.where(test), grouping, faces, pairs
-            ),
+            'response': time_figures(recognizer, features.where(test), grouping, faces, pairs),
         }
     return figures
 
@@ -176,7 +173,12 @@ def _features(name: str, seen: Seen, stills: Stills | None) -> FeatureSet:
         raise ValueError('what is seen belongs to stills')
     found = seen.found
     return FeatureSet(
-        name, seen.blendshapes[found], stills.emotion[found], stills.usage[found],
-        stills.image_id[found], stills.duplicate[found], np.zeros(int(found.sum()), bool),
+        name,
+        seen.blendshapes[found],
+        stills.emotion[found],
+        stills.usage[found],
+        stills.image_id[found],
+        stills.duplicate[found],
+        np.zeros(int(found.sum()), bool),
         np.zeros((int(found.sum()), SIDE, SIDE), np.uint8),
     )

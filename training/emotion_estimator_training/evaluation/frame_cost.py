@@ -71,8 +71,10 @@ def pace(
             if number >= len(tried) // 10:
                 taken.setdefault(str(name), []).append(took)
     return {
-        name: {'median_ms': round(float(np.median(times)), 4),
-               'p95_ms': round(float(np.percentile(times, 95)), 4)}
+        name: {
+            'median_ms': round(float(np.median(times)), 4),
+            'p95_ms': round(float(np.percentile(times, 95)), 4),
+        }
         for name, times in sorted(taken.items())
     }
 

@@ -58,12 +58,18 @@ def gain_figures(
     table = []
     for case, sequences in cases.items():
         for baseline in (0.0, BASELINE_S):
-            told = np.array([
-                _last(classifier, parts, baseline, usual) for parts in sequences
-            ], np.float32)
-            table.append({'case': case, 'baseline': baseline, 'branch': branch,
-                          'source': features.source,
-                          **classification(told, truth, classifier.labels)})
+            told = np.array(
+                [_last(classifier, parts, baseline, usual) for parts in sequences], np.float32
+            )
+            table.append(
+                {
+                    'case': case,
+                    'baseline': baseline,
+                    'branch': branch,
+                    'source': features.source,
+                    **classification(told, truth, classifier.labels),
+                }
+            )
     return table
 
 
@@ -89,7 +95,9 @@ def _last(
             state = answer.state
             if baseline and blendshapes is not None:
                 own.gather(
-                    blendshapes, dt, zip(classifier.expressions, answer.expressions.tolist()),
+                    blendshapes,
+                    dt,
+                    zip(classifier.expressions, answer.expressions.tolist()),
                     seconds=baseline,
                 )
     return answer.probabilities
@@ -98,11 +106,29 @@ def _last(
 def markdown(rows: list[Figures]) -> str:
     """Return the rows of :func:`gain_figures` as Markdown."""
     return markdown_table(
-        ['landmark source', 'branch', 'begins', 'adaptation', 'faces', 'accuracy', 'macro-F1',
-         'recall happy', 'recall unknown', 'recall sad'],
-        [[one['source'], one['branch'], one['case'],
-          f'{one["baseline"]:g} s' if one['baseline'] else 'off', one['n'],
-          f'{one["accuracy"]:.3f}', f'{one["macro_f1"]:.3f}',
-          *(f'{one["recall"][label]:.3f}' for label in ('happy', 'unknown', 'sad'))]
-         for one in rows],
+        [
+            'landmark source',
+            'branch',
+            'begins',
+            'adaptation',
+            'faces',
+            'accuracy',
+            'macro-F1',
+            'recall happy',
+            'recall unknown',
+            'recall sad',
+        ],
+        [
+            [
+                one['source'],
+                one['branch'],
+                one['case'],
+                f'{one["baseline"]:g} s' if one['baseline'] else 'off',
+                one['n'],
+                f'{one["accuracy"]:.3f}',
+                f'{one["macro_f1"]:.3f}',
+                *(f'{one["recall"][label]:.3f}' for label in ('happy', 'unknown', 'sad')),
+            ]
+            for one in rows
+        ],
     )

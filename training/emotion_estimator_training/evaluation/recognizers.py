@@ -77,8 +77,11 @@ def known(row: Floats) -> tuple[Floats | None, Floats | None]:
 BRANCHES = ('blendshapes', 'appearance', 'fused')
 #: Sets of labels, as the classifier's ``vocabulary`` names them.
 VOCABULARIES = ('three', 'seven')
-_FILES = {'blendshapes': ('emotion_lstm',), 'appearance': ('appearance', 'emotion_lstm'),
-          'fused': ('appearance', 'emotion_lstm')}
+_FILES = {
+    'blendshapes': ('emotion_lstm',),
+    'appearance': ('appearance', 'emotion_lstm'),
+    'fused': ('appearance', 'emotion_lstm'),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +106,10 @@ class RobotNetworks:
         return cls(
             AppearanceNetwork.load(models / 'appearance.json', runtime),
             {name: EmotionClassifier.load(card, runtime, name) for name in VOCABULARIES},
-            {name: (models / f'{name}.tflite').stat().st_size
-             for name in ('appearance', 'emotion_lstm')},
+            {
+                name: (models / f'{name}.tflite').stat().st_size
+                for name in ('appearance', 'emotion_lstm')
+            },
         )
 
     def labels(self, vocabulary: str) -> tuple[str, ...]:
@@ -137,9 +142,7 @@ class RobotNetworks:
         """
         return StreamingRecognizer(self.classifiers[vocabulary]).stills(only(vectors, branch))
 
-    def course(
-        self, vectors: Floats, dt: Floats, branch: str, vocabulary: str = 'three'
-    ) -> Floats:
+    def course(self, vectors: Floats, dt: Floats, branch: str, vocabulary: str = 'three') -> Floats:
         """Return the probabilities (T, L) of one face from frame to frame.
 
         :param vectors: (T, 118), of which ``branch`` is known; ``dt`` (T,), seconds since the

@@ -37,18 +37,22 @@ def reliability(probabilities: Floats, truth: Ints, bins: int = 15) -> list[dict
     right = probabilities.argmax(axis=1) == truth
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     return [
-        {'confidence': float(confidence[place == b].mean()),
-         'accuracy': float(right[place == b].mean()), 'n': int((place == b).sum())}
-        for b in range(bins) if (place == b).any()
+        {
+            'confidence': float(confidence[place == b].mean()),
+            'accuracy': float(right[place == b].mean()),
+            'n': int((place == b).sum()),
+        }
+        for b in range(bins)
+        if (place == b).any()
     ]
 
 
 def calibration_error(probabilities: Floats, truth: Ints, bins: int = 15) -> float:
     """Return the expected calibration error of the top label (equal-width bins)."""
     rows = reliability(probabilities, truth, bins)
-    return sum(
-        abs(row['accuracy'] - row['confidence']) * row['n'] for row in rows
-    ) / max(len(truth), 1)
+    return sum(abs(row['accuracy'] - row['confidence']) * row['n'] for row in rows) / max(
+        len(truth), 1
+    )
 
 
 def cross_entropy(probabilities: Floats, truth: Ints) -> float:

@@ -60,7 +60,8 @@ def draw_changes(
     label = grouping.to_label[features.emotion]
     resting = np.flatnonzero(features.emotion == neutral)
     others = [
-        np.flatnonzero(label == code) for code in range(len(grouping.labels))
+        np.flatnonzero(label == code)
+        for code in range(len(grouping.labels))
         if code != grouping.to_label[neutral] and (label == code).any()
     ]
     if not len(resting) or not others:
@@ -68,7 +69,10 @@ def draw_changes(
     after = np.concatenate([rng.choice(rows, pairs // len(others)) for rows in others])
     before = rng.choice(resting, len(after))
     return Changes(
-        features.source, features.vectors[before], features.vectors[after], label[after],
+        features.source,
+        features.vectors[before],
+        features.vectors[after],
+        label[after],
         None if features.moves is None else (features.moves[before], features.moves[after]),
     )
 
@@ -86,8 +90,14 @@ def can_follow(recognizer: Recognizer, changes: Changes) -> NDArray[np.bool_]:
 def changing_faces(changes: Changes, rate: float = 30.0, seed: int = MOVEMENT_SEED) -> Course:
     """Let each pair's first face rest, become the second within 0.2 s, and stay for 2 s."""
     return course(
-        [changes.before, changes.after], [_REST], changes.source, rate,
-        _REST + _ONSET + _STAY, seed, onset=_ONSET, moves=changes.moves or (),
+        [changes.before, changes.after],
+        [_REST],
+        changes.source,
+        rate,
+        _REST + _ONSET + _STAY,
+        seed,
+        onset=_ONSET,
+        moves=changes.moves or (),
     )
 
 
@@ -114,6 +124,7 @@ def summary(waited: NDArray[np.float64]) -> dict[str, Any]:
 
     Who never comes counts as later than all others: a percentile that falls on one is null.
     """
+
     def percentile(share: float) -> float | None:
         if not len(waited):
             return None
@@ -126,8 +137,9 @@ def summary(waited: NDArray[np.float64]) -> dict[str, Any]:
         'p95_s': percentile(0.95),
         'never': round(float(np.isinf(waited).mean()), 4) if len(waited) else None,
         # The middle of the change is where the expression begins to be the new one.
-        'within_0.25_s_of_the_middle':
-            round(float((waited <= _ONSET / 2 + 0.25).mean()), 4) if len(waited) else None,
+        'within_0.25_s_of_the_middle': round(float((waited <= _ONSET / 2 + 0.25).mean()), 4)
+        if len(waited)
+        else None,
     }
 
 
@@ -225,8 +237,14 @@ def held_faces(
     """
     rows = held_rows(features, faces, seed)
     return course(
-        [features.vectors[rows]], [], features.source, rate, _SETTLING + seconds, seed,
-        strength=strength, moves=[None if features.moves is None else features.moves[rows]],
+        [features.vectors[rows]],
+        [],
+        features.source,
+        rate,
+        _SETTLING + seconds,
+        seed,
+        strength=strength,
+        moves=[None if features.moves is None else features.moves[rows]],
     )
 
 
@@ -265,7 +283,10 @@ WINDOWS = (0.25, 0.5, 1.0, 2.0)
 DENSE = 'dense'
 #: How often the expression itself changes in videos that are known; the least number of flips.
 CHANGES_SHOWN = {
-    'generated_happy': 0, 'generated_sadness': 0, 'generated_surprise': 0, 'head_pose': 0,
+    'generated_happy': 0,
+    'generated_sadness': 0,
+    'generated_surprise': 0,
+    'head_pose': 0,
     'smile_onset': 2,
 }
 
@@ -323,8 +344,10 @@ def compare(
         held, moving = held_faces(features, rate, faces=faces), changing_faces(followed, rate)
         for name, recognizer in recognizers.items():
             models[name][f'{rate}_fps'] = {
-                **{key: round(value, 4)
-                   for key, value in held_figures(recognizer, held, label).items()},
+                **{
+                    key: round(value, 4)
+                    for key, value in held_figures(recognizer, held, label).items()
+                },
                 **summary(delays(recognizer, followed, moving)),
             }
     for figures in models.values():
@@ -342,8 +365,10 @@ def compare(
                 mine = figures[f'{rate}_fps']['flips_per_s']
                 figures[f'{rate}_fps']['flips_to_dense'] = round(mine / dense, 4) if dense else None
     return {
-        'faces_held': min(faces, len(features)), 'changes_drawn': len(changes.label),
-        'changes_all_can_follow': int(common.sum()), 'models': models,
+        'faces_held': min(faces, len(features)),
+        'changes_drawn': len(changes.label),
+        'changes_all_can_follow': int(common.sum()),
+        'models': models,
     }
 
 
@@ -362,9 +387,13 @@ def on_video(recognizers: Mapping[str, Recognizer], found: Sequence[Track]) -> l
             name: recognizer.sequences(one.course.vectors, one.course.dt)
             for name, recognizer in recognizers.items()
         }
-        rows.append({
-            'video': one.name, 'source': one.source, 'seconds': round(float(np.ptp(one.times)), 2),
-            'changes_shown': shown,
-            'flips': {name: int(flips(each)[0]) for name, each in answers.items()},
-        })
+        rows.append(
+            {
+                'video': one.name,
+                'source': one.source,
+                'seconds': round(float(np.ptp(one.times)), 2),
+                'changes_shown': shown,
+                'flips': {name: int(flips(each)[0]) for name, each in answers.items()},
+            }
+        )
     return rows

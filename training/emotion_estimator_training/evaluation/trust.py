@@ -47,12 +47,14 @@ def at_thresholds(
             truth[answered], probabilities[answered].argmax(axis=1), probabilities.shape[1]
         )
         some = bool(answered.any())
-        rows.append({
-            'abstain_below': threshold,
-            'answered': round(float(answered.mean()), 4) if len(truth) else 0.0,
-            'accuracy': round(float(np.diag(matrix).sum() / matrix.sum()), 4) if some else None,
-            'macro_f1': round(macro_f1(matrix), 4) if some else None,
-        })
+        rows.append(
+            {
+                'abstain_below': threshold,
+                'answered': round(float(answered.mean()), 4) if len(truth) else 0.0,
+                'accuracy': round(float(np.diag(matrix).sum() / matrix.sum()), 4) if some else None,
+                'macro_f1': round(macro_f1(matrix), 4) if some else None,
+            }
+        )
     return rows
 
 
@@ -139,23 +141,24 @@ def occlusion_figures(
     figures: dict[str, dict[str, dict[str, Figures]]] = {source: {} for source in plain}
     for part in COVERS:
         hidden = changed(
-            stills, rows,
+            stills,
+            rows,
             lambda row, part=part: covered(stills.pixels[row], landmarks[row], part),
         )
         for source, seen in feature_sets(hidden, places, 0, processes, tuple(plain)).items():
             before = plain[source]
-            _, one, two = np.intersect1d(
-                seen.image_id, before.image_id, return_indices=True
-            )
+            _, one, two = np.intersect1d(seen.image_id, before.image_id, return_indices=True)
             if not len(one):
                 continue
             truth = TO_LABEL[before.emotion[two]]
             then, now = _told(networks, before.where(two)), _told(networks, seen.where(one))
             uncovered = _figures(networks, then, truth)
             figures[source][part] = {
-                branch: {**each, 'uncovered': uncovered[branch],
-                         'lost': lost(*(told[branch].argmax(axis=1) == truth
-                                        for told in (then, now)))}
+                branch: {
+                    **each,
+                    'uncovered': uncovered[branch],
+                    'lost': lost(*(told[branch].argmax(axis=1) == truth for told in (then, now))),
+                }
                 for branch, each in _figures(networks, now, truth).items()
             }
     return {
@@ -179,8 +182,15 @@ def condition_figures(
     :returns: rows with ``what``, ``how_much``, ``images``, ``found`` (share) and by branch
         ``accuracy`` and ``macro_f1``; unchanged stills first.
     """
-    table = [_row('unchanged', '', len(rows),
-                  plain.where(np.isin(plain.image_id, stills.image_id[rows])), networks)]
+    table = [
+        _row(
+            'unchanged',
+            '',
+            len(rows),
+            plain.where(np.isin(plain.image_id, stills.image_id[rows])),
+            networks,
+        )
+    ]
     for what, degrees in CONDITIONS.items():
         for how_much, change in degrees.items():
             made = changed(stills, rows, lambda row, change=change: change(stills.pixels[row]))
@@ -201,18 +211,25 @@ def yaw_figures(
     rows = np.array([place[int(number)] for number in plain.image_id], np.int64)
     return [
         _row('turned away', name, int(inside.sum()), plain.where(inside), networks)
-        for name, inside in yaw_bins(outlines.landmarks[rows]).items() if inside.any()
+        for name, inside in yaw_bins(outlines.landmarks[rows]).items()
+        if inside.any()
     ]
 
 
 def _row(
     what: str, how_much: str, images: int, seen: FeatureSet, networks: RobotNetworks
 ) -> Figures:
-    row: Figures = {'what': what, 'how_much': how_much, 'images': images,
-                    'found': round(len(seen) / max(images, 1), 4)}
+    row: Figures = {
+        'what': what,
+        'how_much': how_much,
+        'images': images,
+        'found': round(len(seen) / max(images, 1), 4),
+    }
     if len(seen):
-        row.update({
-            branch: {key: each[key] for key in ('accuracy', 'macro_f1', 'ece')}
-            for branch, each in branch_figures(networks, seen).items()
-        })
+        row.update(
+            {
+                branch: {key: each[key] for key in ('accuracy', 'macro_f1', 'ece')}
+                for branch, each in branch_figures(networks, seen).items()
+            }
+        )
     return row

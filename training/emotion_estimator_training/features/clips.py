@@ -39,8 +39,12 @@ def agreement(guess: Floats, truth: Floats) -> dict[str, Any]:
         'mean_correlation_moving': round(float(correlation[moves].mean()), 4),
         'mean_absolute_error': round(float(error.mean()), 4),
         'blendshapes': {
-            name: {'correlation': round(float(c), 4), 'mae': round(float(e), 4),
-                   'teacher_std': round(float(s), 4), 'moves': bool(m)}
+            name: {
+                'correlation': round(float(c), 4),
+                'mae': round(float(e), 4),
+                'teacher_std': round(float(s), 4),
+                'moves': bool(m),
+            }
             for name, c, e, s, m in zip(
                 BLENDSHAPE_NAMES, correlation, error, truth.std(axis=0), moves
             )
@@ -153,10 +157,15 @@ def track(name: str, frames: Iterable[Frame], landmarkers: list[Landmarker]) -> 
                 truth[k].append(frame.truth or '')
     return [
         Track(
-            name, landmarker.name, np.array(times[k]), np.stack(scores[k]),
-            tuple(truth[k]) if all(truth[k]) else (), np.stack(crops[k]),
+            name,
+            landmarker.name,
+            np.array(times[k]),
+            np.stack(scores[k]),
+            tuple(truth[k]) if all(truth[k]) else (),
+            np.stack(crops[k]),
         )
-        for k, landmarker in enumerate(landmarkers) if times[k] and np.ptp(times[k]) >= 1.0
+        for k, landmarker in enumerate(landmarkers)
+        if times[k] and np.ptp(times[k]) >= 1.0
     ]
 
 
@@ -170,7 +179,8 @@ def tracks(
     """
     landmarkers = open_sources(teacher, head, static)
     found = [
-        one for path in clip_paths(folder)
+        one
+        for path in clip_paths(folder)
         for one in track(path.stem, VideoFile(path).frames(), landmarkers)
     ]
     for landmarker in landmarkers:

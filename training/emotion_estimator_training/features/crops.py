@@ -69,9 +69,7 @@ def mirror(matrix: Floats) -> Floats:
     return np.asarray(moved, np.float32)
 
 
-def damage(
-    crop: Crop, how: CropVariation, rng: np.random.Generator
-) -> tuple[Crop, bool]:
+def damage(crop: Crop, how: CropVariation, rng: np.random.Generator) -> tuple[Crop, bool]:
     """Return a crop (48, 48) under other light, from a worse camera, partly covered.
 
     :returns: also whether a part was covered.

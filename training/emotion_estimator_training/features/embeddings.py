@@ -23,8 +23,18 @@ Floats = NDArray[np.float32]
 
 #: What a tracker and a sensor change from one frame to the next, and the light while one speaks.
 FROM_FRAME_TO_FRAME = CropVariation(
-    roll=2.0, size=0.03, shift=0.7, stretch=0.01, gamma=0.1, shaded=0.1, coarse=0.1, least_side=32,
-    blurred=0.2, noisy=0.5, compressed=0.2, hidden=0.0,
+    roll=2.0,
+    size=0.03,
+    shift=0.7,
+    stretch=0.01,
+    gamma=0.1,
+    shaded=0.1,
+    coarse=0.1,
+    least_side=32,
+    blurred=0.2,
+    noisy=0.5,
+    compressed=0.2,
+    hidden=0.0,
 )
 _BATCH = 64
 _MOVES_SEED = 53
@@ -60,7 +70,7 @@ class Embedder:
 
         :param name: shown beside a progress bar; empty shows none.
         """
-        parts = [crops[at:at + _BATCH] for at in range(0, len(crops), _BATCH)]
+        parts = [crops[at : at + _BATCH] for at in range(0, len(crops), _BATCH)]
         bar = tqdm(parts, desc=name, unit='batch', disable=not name)
         made = [self._run(network_pixels(part)) for part in bar]
         return np.concatenate([np.zeros((0, EMBEDDING), np.float32), *made])
@@ -95,8 +105,12 @@ def with_embeddings(
 
 
 def varied_embeddings(
-    features: FeatureSet, embed: Embedder, variation: CropVariation, count: int,
-    seed: int | Sequence[int], name: str = '',
+    features: FeatureSet,
+    embed: Embedder,
+    variation: CropVariation,
+    count: int,
+    seed: int | Sequence[int],
+    name: str = '',
 ) -> Floats:
     """Return embeddings (N, K, 64) of each face's crop, varied ``count`` times; none mirrored."""
     rows = np.flatnonzero(features.crops.any(axis=(1, 2)))

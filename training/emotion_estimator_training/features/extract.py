@@ -139,8 +139,13 @@ def _see(task: _Task) -> dict[str, NDArray[Any]]:
         landmarks = mesh_landmarks(face_mesh, image) if face_mesh else None
         if landmarks is not None:
             mesh[position], found[1, position] = landmarks, True
-    return {'row': task.rows, 'teacher': teacher, 'mesh': mesh,
-            'teacher_found': found[0], 'mesh_found': found[1]}
+    return {
+        'row': task.rows,
+        'teacher': teacher,
+        'mesh': mesh,
+        'teacher_found': found[0],
+        'mesh_found': found[1],
+    }
 
 
 def _outline(task: _Task) -> dict[str, NDArray[Any]]:
@@ -192,9 +197,7 @@ def extract(
 
     def task(part: NDArray[np.int64]) -> _Task:
         known = None if landmarks is None else landmarks[part]
-        return _Task(
-            part, stills.pixels[part], known, look, seed, _absolute(teacher), with_mesh
-        )
+        return _Task(part, stills.pixels[part], known, look, seed, _absolute(teacher), with_mesh)
 
     _some(rows, wanted)
     folder = cache / f'{_identity(stills, rows, teacher, with_mesh)}-seed{seed}{suffix}'
@@ -216,6 +219,7 @@ def extract_outlines(
     :func:`extract` keeps only its blendshapes, in chunks that stay valid. The parameters are
     those of :func:`extract`, whose ``plain`` look this is, and the errors too.
     """
+
     def task(part: NDArray[np.int64]) -> _Task:
         return _Task(part, stills.pixels[part], None, 'plain', 0, _absolute(teacher), False)
 
@@ -251,14 +255,19 @@ def _in_chunks(
     folder.mkdir(parents=True, exist_ok=True)
     paths, missing = {}, {}
     for start in range(0, len(rows), _CHUNK):
-        if wanted is not None and not wanted[start:start + _CHUNK].any():
+        if wanted is not None and not wanted[start : start + _CHUNK].any():
             continue
         path = paths[start] = folder / f'{start:06d}.npz'
         if not path.exists():
-            missing[path] = task(rows[start:start + _CHUNK])
+            missing[path] = task(rows[start : start + _CHUNK])
     targets = list(missing)
-    with tqdm(total=len(paths), initial=len(paths) - len(targets), unit='chunk',
-              desc=f'landmarks, {title}', disable=not targets) as bar:
+    with tqdm(
+        total=len(paths),
+        initial=len(paths) - len(targets),
+        unit='chunk',
+        desc=f'landmarks, {title}',
+        disable=not targets,
+    ) as bar:
         for index, arrays in runner_of(processes)(work, list(missing.values())):
             partial = targets[index].with_suffix('.partial.npz')
             np.savez(partial, **arrays)
@@ -291,9 +300,7 @@ def _content(model: Path) -> bytes:
         ) from error
 
 
-def _read(
-    paths: Mapping[int, Path], names: Sequence[str], count: int
-) -> dict[str, NDArray[Any]]:
+def _read(paths: Mapping[int, Path], names: Sequence[str], count: int) -> dict[str, NDArray[Any]]:
     """Return the arrays of all chunks as one of ``count`` rows; zeros where there is no chunk."""
     whole: dict[str, NDArray[Any]] = {}
     for start, path in paths.items():
@@ -303,7 +310,7 @@ def _read(
                     part = data[name]
                     if name not in whole:
                         whole[name] = np.zeros((count, *part.shape[1:]), part.dtype)
-                    whole[name][start:start + len(part)] = part
+                    whole[name][start : start + len(part)] = part
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f'{path} is damaged; delete it and call again') from error
     return whole

@@ -94,10 +94,14 @@ class FeatureSet:
 
     def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> FeatureSet:
         """Return some of the rows."""
-        return replace(self, **{
-            field.name: getattr(self, field.name)[rows] for field in fields(self)
-            if field.name != 'source' and getattr(self, field.name) is not None
-        })
+        return replace(
+            self,
+            **{
+                field.name: getattr(self, field.name)[rows]
+                for field in fields(self)
+                if field.name != 'source' and getattr(self, field.name) is not None
+            },
+        )
 
 
 _NOT_KEPT = ('embeddings', 'moves')
@@ -144,7 +148,7 @@ def load_features(path: Path) -> FeatureSet:
     if not ((blendshapes >= 0) & (blendshapes <= 1)).all():
         raise InputError(f'{path}: a blendshape is not in 0 to 1; {_AGAIN}')
     if arrays['crops'].dtype != np.uint8:
-        raise InputError(f"{path}: crops are {arrays['crops'].dtype} instead of uint8; {_AGAIN}")
+        raise InputError(f'{path}: crops are {arrays["crops"].dtype} instead of uint8; {_AGAIN}')
     for name, end in (('emotion', len(FER_CLASSES)), ('usage', len(SPLITS))):
         if not np.isin(arrays[name], range(end)).all():
             raise InputError(f'{path}: {name} is not always 0 to {end - 1}; {_AGAIN}')
@@ -168,9 +172,7 @@ def load_sources(run: Path) -> list[FeatureSet]:
         second = other.where(~other.augmented)
         # Not every source finds every face: where both did, they know the same of it.
         _, one, two = np.intersect1d(first.image_id, second.image_id, return_indices=True)
-        same = (first.emotion[one] == second.emotion[two]) & (
-            first.usage[one] == second.usage[two]
-        )
+        same = (first.emotion[one] == second.emotion[two]) & (first.usage[one] == second.usage[two])
         if not len(one) or not same.all():
             raise InputError(
                 f'the features of {first.source} and {second.source} in {run}/features are of '
@@ -197,9 +199,13 @@ def write_tables(features: FeatureSet, to_label: NDArray[np.int64], folder: Path
     written = []
     for usage, split in enumerate(SPLITS):
         part = features.where(features.usage == usage)
-        parts = {'': part, **{
-            f'-{name}': part.where(part.emotion == code) for code, name in enumerate(FER_CLASSES)
-        }}
+        parts = {
+            '': part,
+            **{
+                f'-{name}': part.where(part.emotion == code)
+                for code, name in enumerate(FER_CLASSES)
+            },
+        }
         for suffix, rows in parts.items():
             path = folder / f'{features.source}-{split.lower()}{suffix}.csv'
             # One of an earlier run would be taken for this one's.

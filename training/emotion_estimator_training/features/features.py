@@ -137,17 +137,30 @@ def available(sources: Sequence[str], places: Places) -> list[str]:
 
 
 def _look(
-    stills: Stills, rows: NDArray[np.int64], places: Places, sources: Sequence[str],
-    processes: Processes, look: str = 'plain', seed: int = 0, wanted: Rows | None = None,
+    stills: Stills,
+    rows: NDArray[np.int64],
+    places: Places,
+    sources: Sequence[str],
+    processes: Processes,
+    look: str = 'plain',
+    seed: int = 0,
+    wanted: Rows | None = None,
 ) -> Extracted:
     teacher = places.teacher if LANDMARKER in sources else None
-    return extract(stills, rows, teacher, places.cache, look, seed, processes=processes,
-                   with_mesh=MESH in sources, wanted=wanted)
+    return extract(
+        stills,
+        rows,
+        teacher,
+        places.cache,
+        look,
+        seed,
+        processes=processes,
+        with_mesh=MESH in sources,
+        wanted=wanted,
+    )
 
 
-def _seen_in(
-    extracted: Extracted, places: Places, sources: Sequence[str]
-) -> dict[str, Seen]:
+def _seen_in(extracted: Extracted, places: Places, sources: Sequence[str]) -> dict[str, Seen]:
     seen = {}
     if LANDMARKER in sources:
         seen[LANDMARKER] = Seen(extracted.teacher, extracted.teacher_found)
@@ -187,9 +200,7 @@ def outlines(
     The parameters are those of :func:`feature_sets`, and the errors too.
     """
     able = available(sources, places)
-    extracted = _look(
-        stills, np.arange(len(stills)), places, able, processes, wanted=wanted
-    )
+    extracted = _look(stills, np.arange(len(stills)), places, able, processes, wanted=wanted)
     return _outlines_in(extracted, stills, places, able, processes, wanted)
 
 
@@ -269,7 +280,7 @@ def _gather(
     crops = np.zeros((len(row), SIDE, SIDE), np.uint8)
     landmarks = landmarks_in_stills(where.landmarks[plain])
     matrices = still_matrices(landmarks, where.found[plain])
-    crops[:len(plain)] = plain_crops(stills.pixels[plain], matrices)
+    crops[: len(plain)] = plain_crops(stills.pixels[plain], matrices)
     return FeatureSet(
         source=name,
         blendshapes=np.concatenate([seen.blendshapes[seen.found] for seen in passes]),
@@ -313,9 +324,13 @@ def covered_sets(
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(rows)[:count])
     landmarks = landmarks_in_stills(seen.landmarks)
-    hidden = changed(stills, rows, lambda row: covered_by_chance(
-        stills.pixels[row], landmarks[row], np.random.default_rng([seed, row])
-    ))
+    hidden = changed(
+        stills,
+        rows,
+        lambda row: covered_by_chance(
+            stills.pixels[row], landmarks[row], np.random.default_rng([seed, row])
+        ),
+    )
     return feature_sets(hidden, places, 0, processes, sources)
 
 

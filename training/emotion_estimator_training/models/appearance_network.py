@@ -201,9 +201,14 @@ def fit(
     step = _training_step(network, heads, averages, optimizer, settings)
     manager = tf.train.CheckpointManager(
         tf.train.Checkpoint(
-            network=network, heads=heads, network_average=averages[0], heads_average=averages[1],
+            network=network,
+            heads=heads,
+            network_average=averages[0],
+            heads_average=averages[1],
             optimizer=optimizer,
-        ), folder, max_to_keep=1,
+        ),
+        folder,
+        max_to_keep=1,
     )
     note = folder / 'history.json'
     history: list[dict[str, float]] = []
@@ -238,7 +243,7 @@ def _batches(
 ) -> Iterator[tuple[Floats, ...]]:
     """Make each batch while the one before is trained on."""
     order = np.random.default_rng([settings.seed, epoch]).permutation(len(data))
-    parts = [order[at:at + settings.batch] for at in range(0, len(order), settings.batch)]
+    parts = [order[at : at + settings.batch] for at in range(0, len(order), settings.batch)]
     with ThreadPoolExecutor(1) as thread:
         made = thread.submit(_batch, data, parts[0], settings, [settings.seed, epoch, 0])
         for number in range(1, len(parts) + 1):
@@ -265,7 +270,10 @@ def _batch(
     present[:, 1] &= known
     present[:, 0] |= ~present[:, 1]
     return (
-        network_pixels(crops), scores, present.astype(np.float32), data.target[rows],
+        network_pixels(crops),
+        scores,
+        present.astype(np.float32),
+        data.target[rows],
         data.votes[rows],
     )
 
@@ -283,9 +291,9 @@ def _training_step(
     network: Any, heads: Any, averages: tuple[Any, Any], optimizer: Any, settings: AppearanceFit
 ) -> Any:
     variables = network.trainable_variables + heads.trainable_variables
-    pairs = list(zip(
-        averages[0].variables + averages[1].variables, network.variables + heads.variables
-    ))
+    pairs = list(
+        zip(averages[0].variables + averages[1].variables, network.variables + heads.variables)
+    )
 
     @tf.function(reduce_retracing=True)
     def step(pixels: Any, scores: Any, present: Any, target: Any, votes: Any) -> Any:

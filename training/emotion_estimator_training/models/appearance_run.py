@@ -107,8 +107,17 @@ class Origin:
 
 #: How crops vary where much has been learned already, or much can be: half as much, but for covers.
 _LESS = CropVariation(
-    roll=6.0, size=0.08, shift=1.5, stretch=0.05, gamma=0.2, shaded=0.15, coarse=0.12, blurred=0.12,
-    noisy=0.15, compressed=0.12, hidden=0.15,
+    roll=6.0,
+    size=0.08,
+    shift=1.5,
+    stretch=0.05,
+    gamma=0.2,
+    shaded=0.15,
+    coarse=0.12,
+    blurred=0.12,
+    noisy=0.15,
+    compressed=0.12,
+    hidden=0.15,
 )
 
 
@@ -143,20 +152,28 @@ def planned(seed: int = 11, epochs: int | None = None, longer: bool = False) -> 
         'first': Part(AppearanceSettings(), AppearanceFit(seed=seed), CropVariation()),
         'large': Part(large, AppearanceFit(epochs=20, calm=3, seed=seed + 4), _LESS),
         'long': Part(
-            large, AppearanceFit(epochs=22, calm=3, learning_rate=1e-3, seed=seed + 8), _LESS,
+            large,
+            AppearanceFit(epochs=22, calm=3, learning_rate=1e-3, seed=seed + 8),
+            _LESS,
             begins_with='large',
         ),
         'last': Part(
             AppearanceSettings(),
             AppearanceFit(
-                epochs=30, calm=3, learning_rate=1e-3, smoothing=0.02, taught=0.7, rare=3,
+                epochs=30,
+                calm=3,
+                learning_rate=1e-3,
+                smoothing=0.02,
+                taught=0.7,
+                rare=3,
                 seed=seed + 6,
-            ), _LESS, begins_with='first', taught_by=('first', teacher),
+            ),
+            _LESS,
+            begins_with='first',
+            taught_by=('first', teacher),
         ),
     }
-    return {
-        name: _for(part, epochs) for name, part in parts.items() if longer or name != 'long'
-    }
+    return {name: _for(part, epochs) for name, part in parts.items() if longer or name != 'long'}
 
 
 def _for(part: Part, epochs: int | None) -> Part:
@@ -169,8 +186,17 @@ Ints = NDArray[np.int64]
 
 #: How crops vary in the last epochs.
 CALM = CropVariation(
-    roll=4.0, size=0.06, shift=1.0, stretch=0.03, gamma=0.15, shaded=0.1, coarse=0.1, blurred=0.1,
-    noisy=0.15, compressed=0.1, hidden=0.12,
+    roll=4.0,
+    size=0.06,
+    shift=1.0,
+    stretch=0.03,
+    gamma=0.15,
+    shaded=0.1,
+    coarse=0.1,
+    blurred=0.1,
+    noisy=0.15,
+    compressed=0.1,
+    hidden=0.12,
 )
 
 _WEIGHTS = 'appearance.weights.h5'
@@ -224,14 +250,23 @@ def run_appearance(
     folder = appearance_folder(run, name)
     origins = {
         other: Origin(other, plan[other].settings, appearance_folder(run, other))
-        for other in (part.begins_with, *part.taught_by) if other
+        for other in (part.begins_with, *part.taught_by)
+        if other
     }
     same_run(
-        folder, settings, training, part.variation,
-        _Data(checksum(
-            stills.pixels[learned], stills.emotion[learned], matrices[learned], scores[learned],
-            known[learned],
-        )),
+        folder,
+        settings,
+        training,
+        part.variation,
+        _Data(
+            checksum(
+                stills.pixels[learned],
+                stills.emotion[learned],
+                matrices[learned],
+                scores[learned],
+                known[learned],
+            )
+        ),
         *(one.known() for one in origins.values()),
     )
     # Before the first weights are drawn.
@@ -245,35 +280,41 @@ def run_appearance(
     # What is finished is only read.
     if part.taught_by and not (folder / _WEIGHTS).exists():
         crops = plain_crops(stills.pixels[learned], matrices[learned])
-        opinion = np.mean([
-            origins[other].opinion(crops, scores[learned], known[learned])
-            for other in part.taught_by
-        ], axis=0)
+        opinion = np.mean(
+            [
+                origins[other].opinion(crops, scores[learned], known[learned])
+                for other in part.taught_by
+            ],
+            axis=0,
+        )
         target = (1 - training.taught) * target + training.taught * opinion
     data = AppearanceData(
-        CropMaker(stills.pixels[learned], matrices[learned], part.variation), target,
-        votes_of(stills)[learned], scores[learned], known[learned],
+        CropMaker(stills.pixels[learned], matrices[learned], part.variation),
+        target,
+        votes_of(stills)[learned],
+        scores[learned],
+        known[learned],
     )
     shown = held_crops(stills, matrices, found)
     pixels = network_pixels(shown)
     truth = stills.emotion[held]
 
     def validate(network: Any, heads: Any) -> dict[str, float]:
-        embedding = np.concatenate([
-            np.asarray(network(few)) for few in np.array_split(pixels, len(pixels) // 256 + 1)
-        ])
+        embedding = np.concatenate(
+            [np.asarray(network(few)) for few in np.array_split(pixels, len(pixels) // 256 + 1)]
+        )
         seen = known[held].argmax(axis=1)
         both = np.ones((len(held), 2), np.float32)
         both[:, 1] = known[held].any(axis=1)
         alone, _, joined = heads([embedding, scores[held, seen], both])
-        return {**_scores('appearance', np.asarray(alone), truth, grouping),
-                **_scores('joined', np.asarray(joined), truth, grouping)}
+        return {
+            **_scores('appearance', np.asarray(alone), truth, grouping),
+            **_scores('joined', np.asarray(joined), truth, grouping),
+        }
 
     history = fit(network, heads, data, training, validate, folder)
     if training.calm:
-        calmer = replace(
-            data, maker=CropMaker(stills.pixels[learned], matrices[learned], CALM)
-        )
+        calmer = replace(data, maker=CropMaker(stills.pixels[learned], matrices[learned], CALM))
         again = replace(training, epochs=training.calm, learning_rate=training.calm_rate)
         history += [
             {**line, 'epoch': training.epochs + line['epoch']}
@@ -285,10 +326,13 @@ def run_appearance(
     # What averaging over the mirror image would tell, at twice the time.
     both = Origin(name, settings, folder).opinion(shown, scores[held], known[held])
     table = {
-        'model': 'appearance', 'part': name, **asdict(part),
+        'model': 'appearance',
+        'part': name,
+        **asdict(part),
         **_scores('mirrored', np.log(np.maximum(both, 1e-9)), truth, grouping),
         'parameters': int(network.count_params()),
-        'seconds_of_this_call': round(time.monotonic() - started, 1), 'history': history,
+        'seconds_of_this_call': round(time.monotonic() - started, 1),
+        'history': history,
     }
     write_json(table, run / 'tables' / f'appearance-{name}.json')
     return table
@@ -316,9 +360,7 @@ def held_crops(stills: Stills, matrices: Floats, found: NDArray[np.bool_]) -> ND
     return plain_crops(stills.pixels[rows], matrices[rows])
 
 
-def blendshapes_of(
-    stills: Stills, sources: list[FeatureSet]
-) -> tuple[Floats, NDArray[np.bool_]]:
+def blendshapes_of(stills: Stills, sources: list[FeatureSet]) -> tuple[Floats, NDArray[np.bool_]]:
     """Return what each of K sources saw in each still: (N, K, 52), and whether it did (N, K)."""
     row_of = {int(number): row for row, number in enumerate(stills.image_id)}
     scores = np.zeros((len(stills), len(sources), 52), np.float32)

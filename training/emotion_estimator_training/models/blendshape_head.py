@@ -65,7 +65,10 @@ class HeadSettings:
 
 
 def build_head(
-    mean: Floats, scale: Floats, start: Floats, partners: NDArray[np.int64],
+    mean: Floats,
+    scale: Floats,
+    start: Floats,
+    partners: NDArray[np.int64],
     settings: HeadSettings,
 ) -> Any:
     """Build the network, its mirror symmetry built in: ``(f(x) + P f(M x)) / 2`` before sigmoid.
@@ -152,11 +155,14 @@ def fit_head(
         order = rng.permutation(len(inputs))
         losses = []
         for start in range(0, len(order) - settings.batch + 1, settings.batch):
-            part = order[start:start + settings.batch]
+            part = order[start : start + settings.batch]
             losses.append(step(tf.constant(inputs[part]), tf.constant(targets[part])))
         score = validate(model)
-        print(f'epoch {epoch + 1}/{settings.epochs}  loss {np.mean(losses):.5f}  '
-              f'validation correlation {score:.4f}', flush=True)
+        print(
+            f'epoch {epoch + 1}/{settings.epochs}  loss {np.mean(losses):.5f}  '
+            f'validation correlation {score:.4f}',
+            flush=True,
+        )
         if score > best:
             best, best_weights = score, model.get_weights()
     model.set_weights(best_weights)
@@ -192,10 +198,14 @@ def run(
         'kind': 'blendshape_head',
         'license': 'Apache-2.0',
         'trained_on': 'FER2013 Training stills, teacher MediaPipe Face Landmarker '
-                      '(face_landmarker.task, Apache-2.0)',
-        'settings': {'alignment': ALIGNMENT, 'hidden': list(settings.hidden),
-                     'passes': passes, 'training_pairs': len(inputs),
-                     'mirror_partners': partners.tolist()},
+        '(face_landmarker.task, Apache-2.0)',
+        'settings': {
+            'alignment': ALIGNMENT,
+            'hidden': list(settings.hidden),
+            'passes': passes,
+            'training_pairs': len(inputs),
+            'mirror_partners': partners.tolist(),
+        },
         'metrics': {},
     }
     path = write_model(content, card, places.models)

@@ -67,9 +67,7 @@ def front(embedding: Any, shapes: Any, present: Any, settings: BranchSettings) -
     return layers.Dropout(settings.dropout)(both)
 
 
-def front_step(
-    embedding: Any, shapes: Any, present: Any, weights: dict[str, list[Any]]
-) -> Any:
+def front_step(embedding: Any, shapes: Any, present: Any, weights: dict[str, list[Any]]) -> Any:
     """Do what :func:`front` does when it is not trained, with ``weights`` of its layers by name."""
     left, right, both = (weights[name] for name in FRONT)
     seen = [_swish(embedding, left) * present[..., :1], _swish(shapes, right) * present[..., 1:]]

@@ -21,8 +21,6 @@ try:
         import tensorflow as tf
         import tf_keras as keras
 except ImportError as error:
-    raise InputError(
-        f'training needs {error.name or error}; pip install ./training'
-    ) from error
+    raise InputError(f'training needs {error.name or error}; pip install ./training') from error
 
 __all__ = ['keras', 'tf']

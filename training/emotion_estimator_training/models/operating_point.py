@@ -38,16 +38,20 @@ def calibrated_temperature(sets: list[tuple[Floats, Ints]]) -> float:
         images held back from training.
     """
     temperatures = np.arange(0.6, 2.01, 0.02)
-    error = np.array([
-        np.mean([calibration_error(sharpen(told, one), truth) for told, truth in sets])
-        for one in temperatures
-    ])
+    error = np.array(
+        [
+            np.mean([calibration_error(sharpen(told, one), truth) for told, truth in sets])
+            for one in temperatures
+        ]
+    )
     near = np.convolve(np.pad(error, 2, mode='edge'), np.full(5, 0.2), mode='valid')
     return float(temperatures[near.argmin()])
 
 
 def operating_point(
-    sets: list[tuple[Floats, Ints]], grouping: Grouping, accuracy_counts: float = 1.0,
+    sets: list[tuple[Floats, Ints]],
+    grouping: Grouping,
+    accuracy_counts: float = 1.0,
     least_counts: float = 0.25,
 ) -> Floats:
     """Return the bias (7,) on happy's and sad's logits that serves the labels best.
@@ -72,13 +76,13 @@ def operating_point(
                 accuracy = np.diag(matrix).sum() / max(matrix.sum(), 1)
                 recall = np.diag(matrix) / np.maximum(matrix.sum(axis=1), 1)
                 worth[i, j] += (
-                    accuracy_counts * accuracy + macro_f1(matrix) + least_counts * recall.min()
+                    accuracy_counts * accuracy
+                    + macro_f1(matrix)
+                    + least_counts * recall.min()
                     - calibration_error(told, grouping.to_label[emotion])
                 ) / len(sets)
     padded = np.pad(worth, 1, mode='edge')
-    smooth = sum(
-        padded[i:i + len(happy), j:j + len(sad)] for i in range(3) for j in range(3)
-    )
+    smooth = sum(padded[i : i + len(happy), j : j + len(sad)] for i in range(3) for j in range(3))
     i, j = np.unravel_index(np.argmax(smooth), smooth.shape)
     return _bias(happy[i], sad[j])
 

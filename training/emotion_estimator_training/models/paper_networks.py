@@ -119,17 +119,26 @@ def build(settings: StillSettings, inputs: int, labels: int) -> Any:
     if settings.kind == 'lstm':
         layers.append(keras.Input((inputs, 1), name='blendshapes'))
         for number, units in enumerate(settings.units, start=1):
-            layers.append(keras.layers.LSTM(
-                units, activation=_activation(settings.activation), name=f'lstm_{number}',
-                kernel_regularizer=regularizer, return_sequences=number < len(settings.units),
-            ))
+            layers.append(
+                keras.layers.LSTM(
+                    units,
+                    activation=_activation(settings.activation),
+                    name=f'lstm_{number}',
+                    kernel_regularizer=regularizer,
+                    return_sequences=number < len(settings.units),
+                )
+            )
     else:
         layers.append(keras.Input((inputs,), name='blendshapes'))
         for number, units in enumerate(settings.units, start=1):
-            layers.append(keras.layers.Dense(
-                units, _activation(settings.activation), name=f'dense_{number}',
-                kernel_regularizer=regularizer,
-            ))
+            layers.append(
+                keras.layers.Dense(
+                    units,
+                    _activation(settings.activation),
+                    name=f'dense_{number}',
+                    kernel_regularizer=regularizer,
+                )
+            )
     layers.append(keras.layers.Dense(labels, 'softmax', name='probabilities'))
     return keras.Sequential(layers)
 
@@ -143,11 +152,16 @@ def compiled(model: Any, settings: StillSettings, steps: int) -> Any:
     rate: Any = settings.learning_rate
     if settings.cosine:
         rate = keras.optimizers.schedules.CosineDecay(
-            0.0, max(steps * (settings.epochs - 1), 1), 0.01,
-            warmup_target=settings.learning_rate, warmup_steps=steps,
+            0.0,
+            max(steps * (settings.epochs - 1), 1),
+            0.01,
+            warmup_target=settings.learning_rate,
+            warmup_steps=steps,
         )
     optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=settings.weight_decay, amsgrad=settings.amsgrad,
+        rate,
+        weight_decay=settings.weight_decay,
+        amsgrad=settings.amsgrad,
         global_clipnorm=settings.global_clipnorm,
     )
     model.compile(optimizer, loss_named(settings.loss))
@@ -168,7 +182,10 @@ def probabilities(model: Any, x: Floats, batch: int = 1024) -> Floats:
 def structure(model: Any) -> list[Layer]:
     """Return the layers in order, the input first."""
     first = Layer('blendshapes', 'Input', tuple(model.input_shape), 0)
-    return [first, *(
-        Layer(layer.name, type(layer).__name__, tuple(layer.output_shape), layer.count_params())
-        for layer in model.layers
-    )]
+    return [
+        first,
+        *(
+            Layer(layer.name, type(layer).__name__, tuple(layer.output_shape), layer.count_params())
+            for layer in model.layers
+        ),
+    ]

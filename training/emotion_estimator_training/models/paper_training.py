@@ -138,7 +138,7 @@ class _Shuffled(keras.utils.Sequence):
         return -(-len(self._x) // self._batch)
 
     def __getitem__(self, index: int) -> tuple[Floats, Floats]:
-        rows = self._order[index * self._batch:(index + 1) * self._batch]
+        rows = self._order[index * self._batch : (index + 1) * self._batch]
         return self._x[rows], self._y[rows]
 
     def on_epoch_end(self) -> None:
@@ -166,8 +166,13 @@ class _Epoch(keras.callbacks.Callback):
     """Measures, saves and shows each epoch, and says when it is enough."""
 
     def __init__(
-        self, data: StillData, settings: StillSettings, folder: Path, history: History,
-        state: Any, bar: Any,
+        self,
+        data: StillData,
+        settings: StillSettings,
+        folder: Path,
+        history: History,
+        state: Any,
+        bar: Any,
     ) -> None:
         super().__init__()
         self._data, self._settings, self._folder = data, settings, folder
@@ -223,10 +228,15 @@ def fit_still(
         total=settings.epochs, initial=done, desc=folder.name, unit='epoch', disable=not progress
     ) as bar:
         model.fit(
-            _Shuffled(x, y, settings.batch, settings.seed, done), shuffle=False, verbose=0,
-            initial_epoch=done, epochs=settings.epochs, class_weight=weights,
+            _Shuffled(x, y, settings.batch, settings.seed, done),
+            shuffle=False,
+            verbose=0,
+            initial_epoch=done,
+            epochs=settings.epochs,
+            class_weight=weights,
             callbacks=[
-                _Epoch(data, settings, folder, history, state, bar), CheckpointCleaner(folder)
+                _Epoch(data, settings, folder, history, state, bar),
+                CheckpointCleaner(folder),
             ],
         )
     return history
@@ -364,9 +374,14 @@ def run_still(
     table = {
         'model': model,
         'settings': {**asdict(settings), 'units': list(settings.units)},
-        'data': {**asdict(choice), 'config': str(choice.config) if choice.config else None,
-                 'training_rows': len(data.x), 'public_test_rows': len(data.held),
-                 'labels': list(data.labels), 'inputs': [BLENDSHAPE_NAMES[i] for i in data.inputs]},
+        'data': {
+            **asdict(choice),
+            'config': str(choice.config) if choice.config else None,
+            'training_rows': len(data.x),
+            'public_test_rows': len(data.held),
+            'labels': list(data.labels),
+            'inputs': [BLENDSHAPE_NAMES[i] for i in data.inputs],
+        },
         'parameters': recognizer.parameters,
         'structure': [
             {**one._asdict(), 'output': list(one.output)} for one in recognizer.structure()

@@ -86,19 +86,19 @@ def pretrain(
     schedule = keras.optimizers.schedules.CosineDecay(4e-3, steps, 0.01)
     network.frame_model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=1e-3, clipnorm=1.0),
-        keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=settings.smoothing
-        ),
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.smoothing),
     )
     network.frame_model.fit(
-        shown, wanted, batch_size=_STILLS, epochs=settings.epochs, verbose=0,
+        shown,
+        wanted,
+        batch_size=_STILLS,
+        epochs=settings.epochs,
+        verbose=0,
         callbacks=[_Bar(settings.epochs)],
     )
 
 
-def _shown(
-    pool: Floats, way: int, alone: tuple[float, float], rng: np.random.Generator
-) -> Floats:
+def _shown(pool: Floats, way: int, alone: tuple[float, float], rng: np.random.Generator) -> Floats:
     shown = pool.copy()
     if way == 1:
         shown[:, :SHAPES] = pool[:, list(MIRROR)]
@@ -112,7 +112,6 @@ def _shown(
 
 
 class _Bar(keras.callbacks.Callback):
-
     def __init__(self, epochs: int) -> None:
         super().__init__()
         self._bar = tqdm(total=epochs, desc='streaming, single frames', unit='epoch')
@@ -154,14 +153,26 @@ def fit(
     optimizer.build(network.model.trainable_variables)
     step = _training_step(network.model, optimizer, grouping, settings)
     state = _State(network, optimizer, checkpoints)
-    bar = tqdm(range(state.number, settings.steps), initial=state.number, total=settings.steps,
-               desc='streaming', unit='batch')
+    bar = tqdm(
+        range(state.number, settings.steps),
+        initial=state.number,
+        total=settings.steps,
+        desc='streaming',
+        unit='batch',
+    )
     losses: list[NDArray[np.float64]] = []
     for number, batch in zip(bar, _ahead(maker, settings, state.number)):
-        losses.append(np.array(step(
-            batch.vectors, batch.dt, targets[batch.row], batch.weight,
-            steady_frames(batch, settings.settling),
-        )))
+        losses.append(
+            np.array(
+                step(
+                    batch.vectors,
+                    batch.dt,
+                    targets[batch.row],
+                    batch.weight,
+                    steady_frames(batch, settings.settling),
+                )
+            )
+        )
         if (number + 1) % settings.report_every == 0 or number + 1 == settings.steps:
             loss, unrest = np.mean(losses, axis=0)
             losses.clear()
@@ -228,8 +239,12 @@ class _State:
     def keep(self, number: int, loss: float, unrest: float, score: float) -> None:
         """Note a report, and write everything where a folder was given."""
         self.history.append(
-            {'step': number, 'loss': round(loss, 4), 'unrest': round(unrest, 5),
-             'validation': round(score, 4)}
+            {
+                'step': number,
+                'loss': round(loss, 4),
+                'unrest': round(unrest, 5),
+                'validation': round(score, 4),
+            }
         )
         if score > self.best:
             self.best, self.best_weights = score, self._model.get_weights()

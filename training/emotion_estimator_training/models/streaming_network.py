@@ -105,7 +105,7 @@ class StreamingNetwork:
     def logits(self, vectors: Floats, dt: Floats) -> Floats:
         """Return what faces (B, T, 52 or 118) and seconds (B, T, 1) give: (B, T, 7), no softmax."""
         parts = [
-            np.asarray(self.model([whole(vectors[at:at + 512]), dt[at:at + 512]]))
+            np.asarray(self.model([whole(vectors[at : at + 512]), dt[at : at + 512]]))
             for at in range(0, len(vectors), 512)
         ]
         return np.concatenate(parts)
@@ -213,13 +213,15 @@ def step_function(network: StreamingNetwork, vocabularies: tuple[Vocabulary, ...
     units, settings = network.settings.units, network.settings
     sizes = tuple(one.size for one in vocabularies)
 
-    @tf.function(input_signature=[
-        tf.TensorSpec((1, SHAPES), tf.float32, 'blendshapes'),
-        tf.TensorSpec((1, EMBEDDING), tf.float32, 'embedding'),
-        tf.TensorSpec((1, 2), tf.float32, 'present'),
-        tf.TensorSpec((1, 1), tf.float32, 'dt'),
-        tf.TensorSpec((1, state_size(units, sizes)), tf.float32, 'state'),
-    ])
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((1, SHAPES), tf.float32, 'blendshapes'),
+            tf.TensorSpec((1, EMBEDDING), tf.float32, 'embedding'),
+            tf.TensorSpec((1, 2), tf.float32, 'present'),
+            tf.TensorSpec((1, 1), tf.float32, 'dt'),
+            tf.TensorSpec((1, state_size(units, sizes)), tf.float32, 'state'),
+        ]
+    )
     def step(blendshapes: Any, embedding: Any, present: Any, dt: Any, state: Any) -> Any:
         face = tf.concat([blendshapes, embedding, present], axis=-1)
         seen = front_step(

@@ -68,7 +68,9 @@ def draw_course(history: list[dict[str, float]], path: Path) -> Path:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
     left.plot(steps, [line['loss'] for line in history], 'o-', label='loss on sequences')
     left.plot(
-        steps, [-line['validation'] for line in history], 'o-',
+        steps,
+        [-line['validation'] for line in history],
+        'o-',
         label='cross-entropy on stills of PublicTest',
     )
     left.set_ylabel('nats, seven classes')
@@ -96,8 +98,17 @@ _CROPS_SEED = 19
 _VARIED, _MOVES = 2, 3
 #: How crops are varied for single frames: less than where the appearance network learns.
 _FOR_FRAMES = CropVariation(
-    roll=4.0, size=0.06, shift=1.2, stretch=0.03, gamma=0.2, shaded=0.2, coarse=0.15, blurred=0.2,
-    noisy=0.25, compressed=0.2, hidden=0.15,
+    roll=4.0,
+    size=0.06,
+    shift=1.2,
+    stretch=0.03,
+    gamma=0.2,
+    shaded=0.2,
+    coarse=0.15,
+    blurred=0.2,
+    noisy=0.25,
+    compressed=0.2,
+    hidden=0.15,
 )
 
 
@@ -138,10 +149,15 @@ def run_streaming(
     folder = streaming_folder(run)
     covered = [one for one in (load_covered(run, each.source) for each in sources) if one]
     data = _Data(
-        checksum(*(
-            array for each in (*learned, *covered)
-            for array in (each.blendshapes, each.emotion, each.crops)
-        )), labels.labels, embed.sha256,
+        checksum(
+            *(
+                array
+                for each in (*learned, *covered)
+                for array in (each.blendshapes, each.emotion, each.crops)
+            )
+        ),
+        labels.labels,
+        embed.sha256,
     )
     same_run(folder, settings, training, shape, data)
     pool = _pool(learned, covered, embed, folder)
@@ -162,24 +178,33 @@ def run_streaming(
     def validate(network: StreamingNetwork) -> float:
         right = [
             softmax(network.still_logits(rows, STILL_STEPS, STILL_DT))[
-                np.arange(len(rows)), each.emotion]
-            for each in held for rows in (each.vectors, only(each.vectors, 'blendshapes'))
+                np.arange(len(rows)), each.emotion
+            ]
+            for each in held
+            for rows in (each.vectors, only(each.vectors, 'blendshapes'))
         ]
         return -float(np.mean([-np.log(np.maximum(one, 1e-9)).mean() for one in right]))
 
-    history = fit(
-        network, maker, targets, labels.matrix, validate, training, folder
-    )
+    history = fit(network, maker, targets, labels.matrix, validate, training, folder)
     before = validate(network)
     round_weights(network, ('lstm', 'logits'))
     cost = before - validate(network)
-    fitted = _fitted(network, labels, held, {
-        **asdict(settings), 'seed': training.seed, 'training': asdict(training),
-        'sequences': asdict(shape), 'sources': [each.source for each in sources],
-        'grouping': labels.name, 'appearance_sha256': embed.sha256,
-        # What a face shows at rest: what a robot may hold a face's own neutral against.
-        'neutral_blendshapes': _neutral(learned),
-    })
+    fitted = _fitted(
+        network,
+        labels,
+        held,
+        {
+            **asdict(settings),
+            'seed': training.seed,
+            'training': asdict(training),
+            'sequences': asdict(shape),
+            'sources': [each.source for each in sources],
+            'grouping': labels.name,
+            'appearance_sha256': embed.sha256,
+            # What a face shows at rest: what a robot may hold a face's own neutral against.
+            'neutral_blendshapes': _neutral(learned),
+        },
+    )
     save_streaming(fitted, folder)
     return _report(run, fitted, held, history, cost, time.monotonic() - started)
 
@@ -210,10 +235,12 @@ class _Pool:
 
 def _neutral(learned: list[FeatureSet]) -> list[float]:
     """Return the mean blendshapes (52) of neutral faces, plain and open."""
-    shown = np.concatenate([
-        each.blendshapes[~each.augmented & (each.emotion == FER_CLASSES.index('neutral'))]
-        for each in learned
-    ])
+    shown = np.concatenate(
+        [
+            each.blendshapes[~each.augmented & (each.emotion == FER_CLASSES.index('neutral'))]
+            for each in learned
+        ]
+    )
     return [round(float(one), 5) for one in shown.mean(axis=0)]
 
 
@@ -231,19 +258,25 @@ def _pool(
         varied = varied_embeddings(
             still, embed, _FOR_FRAMES, _VARIED, [_CROPS_SEED, 0], f'{each.source}, varied crops'
         )
-        moves.append(varied_embeddings(
-            still, embed, FROM_FRAME_TO_FRAME, _MOVES, [_CROPS_SEED, 1],
-            f'{each.source}, moved crops',
-        ))
+        moves.append(
+            varied_embeddings(
+                still,
+                embed,
+                FROM_FRAME_TO_FRAME,
+                _MOVES,
+                [_CROPS_SEED, 1],
+                f'{each.source}, moved crops',
+            )
+        )
         otherwise = [replace(still, embeddings=varied[:, k]).vectors for k in range(_VARIED)]
         copies = each.where(each.augmented)
         plain.append(still.vectors)
         emotion.append(still.emotion)
         shown += [still.vectors, *otherwise, face_vectors(copies.blendshapes)]
         shown_emotion += [still.emotion] * (1 + _VARIED) + [copies.emotion]
-    made = _Pool(*(
-        np.concatenate(parts) for parts in (plain, emotion, shown, shown_emotion, moves)
-    ))
+    made = _Pool(
+        *(np.concatenate(parts) for parts in (plain, emotion, shown, shown_emotion, moves))
+    )
     partial = path.with_name('partial-pool.npz')
     np.savez(partial, **{field.name: getattr(made, field.name) for field in fields(_Pool)})
     partial.replace(path)
@@ -276,27 +309,32 @@ def _fitted(
     sets = [
         (network.still_logits(each.vectors, STILL_STEPS, STILL_DT), each.emotion) for each in held
     ]
-    biases = {
-        THREE: operating_point(sets, grouping), SEVEN: class_biases(sets)
-    }
+    biases = {THREE: operating_point(sets, grouping), SEVEN: class_biases(sets)}
     temperatures = {
-        THREE: calibrated_temperature([
-            (softmax(one + biases[THREE]) @ grouping.matrix, grouping.to_label[emotion])
-            for one, emotion in sets
-        ]),
-        SEVEN: calibrated_temperature([
-            (softmax(one + biases[SEVEN]), emotion) for one, emotion in sets
-        ]),
+        THREE: calibrated_temperature(
+            [
+                (softmax(one + biases[THREE]) @ grouping.matrix, grouping.to_label[emotion])
+                for one, emotion in sets
+            ]
+        ),
+        SEVEN: calibrated_temperature(
+            [(softmax(one + biases[SEVEN]), emotion) for one, emotion in sets]
+        ),
     }
     return FittedStreaming(network, grouping, biases, temperatures, settings)
 
 
 def _report(
-    run: Path, fitted: FittedStreaming, held: list[FeatureSet], history: list[dict[str, float]],
-    cost: float, seconds: float,
+    run: Path,
+    fitted: FittedStreaming,
+    held: list[FeatureSet],
+    history: list[dict[str, float]],
+    cost: float,
+    seconds: float,
 ) -> dict[str, Any]:
     table = {
-        'model': 'streaming', 'settings': fitted.settings,
+        'model': 'streaming',
+        'settings': fitted.settings,
         'temperatures': {name: round(one, 3) for name, one in fitted.temperatures.items()},
         'biases': {
             vocabulary: {name: round(float(one), 3) for name, one in zip(FER_CLASSES, bias)}
@@ -304,16 +342,21 @@ def _report(
         },
         'parameters': int(fitted.network.model.count_params()),
         'cross_entropy_that_rounding_weights_cost': round(cost, 5),
-        'seconds_of_this_call': round(seconds, 1), 'history': history,
+        'seconds_of_this_call': round(seconds, 1),
+        'history': history,
         'public_test': {
             vocabulary: {
                 each.source: {
                     branch: classification(
                         fitted.stills(only(each.vectors, branch), vocabulary),
-                        to_label[each.emotion], names,
-                    ) for branch in PRESENT
-                } for each in held
-            } for vocabulary, to_label, names in (
+                        to_label[each.emotion],
+                        names,
+                    )
+                    for branch in PRESENT
+                }
+                for each in held
+            }
+            for vocabulary, to_label, names in (
                 (THREE, fitted.grouping.to_label, fitted.grouping.labels),
                 (SEVEN, np.arange(len(FER_CLASSES)), FER_CLASSES),
             )

@@ -64,9 +64,7 @@ class FittedStreaming:
     @property
     def state_size(self) -> int:
         """Return the length of the step's packed state."""
-        return state_size(
-            self.network.settings.units, tuple(one.size for one in self.vocabularies)
-        )
+        return state_size(self.network.settings.units, tuple(one.size for one in self.vocabularies))
 
     def of_logits(self, logits: Floats, vocabulary: str = THREE) -> Floats:
         """Return the labels' probabilities (..., L) of raw logits (..., 7), frame by frame."""
@@ -87,8 +85,10 @@ class FittedStreaming:
         parts = [
             self.probabilities(
                 np.repeat(part[:, None], STILL_STEPS, axis=1),
-                np.full((len(part), STILL_STEPS, 1), STILL_DT, np.float32), vocabulary,
-            )[:, -1] for part in np.array_split(vectors, max(len(vectors) // 2048, 1))
+                np.full((len(part), STILL_STEPS, 1), STILL_DT, np.float32),
+                vocabulary,
+            )[:, -1]
+            for part in np.array_split(vectors, max(len(vectors) // 2048, 1))
         ]
         return np.concatenate(parts)
 
@@ -97,19 +97,30 @@ def save_streaming(fitted: FittedStreaming, folder: Path) -> None:
     """Write ``streaming.json`` and ``streaming.npz``."""
     weights = fitted.network.model.get_weights()
     np.savez(
-        folder / 'streaming.npz', mean=fitted.network.mean, scale=fitted.network.scale,
+        folder / 'streaming.npz',
+        mean=fitted.network.mean,
+        scale=fitted.network.scale,
         **{f'weights{number}': array for number, array in enumerate(weights)},
     )
     grouping = fitted.grouping
-    (folder / 'streaming.json').write_text(json.dumps({
-        'grouping': grouping.name, 'labels': list(grouping.labels),
-        'to_label': grouping.to_label.tolist(), 'temperatures': fitted.temperatures,
-        'biases': {
-            name: [round(float(one), 3) for one in bias] for name, bias in fitted.biases.items()
-        },
-        'arrays': len(weights),
-        'settings': fitted.settings,
-    }, indent=1) + '\n')
+    (folder / 'streaming.json').write_text(
+        json.dumps(
+            {
+                'grouping': grouping.name,
+                'labels': list(grouping.labels),
+                'to_label': grouping.to_label.tolist(),
+                'temperatures': fitted.temperatures,
+                'biases': {
+                    name: [round(float(one), 3) for one in bias]
+                    for name, bias in fitted.biases.items()
+                },
+                'arrays': len(weights),
+                'settings': fitted.settings,
+            },
+            indent=1,
+        )
+        + '\n'
+    )
 
 
 def load_streaming(run: Path) -> FittedStreaming:
@@ -122,7 +133,9 @@ def load_streaming(run: Path) -> FittedStreaming:
         told = json.loads((folder / 'streaming.json').read_text())
         made = told['settings']
         settings = StreamingSettings(
-            BranchSettings(**made['branches']), made['units'], Settling(**made['settling']),
+            BranchSettings(**made['branches']),
+            made['units'],
+            Settling(**made['settling']),
         )
         with np.load(folder / 'streaming.npz') as stored:
             network = assemble(stored['mean'], stored['scale'], settings)
@@ -131,12 +144,20 @@ def load_streaming(run: Path) -> FittedStreaming:
             told['grouping'], tuple(told['labels']), np.array(told['to_label'], np.int64)
         )
         return FittedStreaming(
-            network, grouping,
+            network,
+            grouping,
             {name: np.array(told['biases'][name], np.float32) for name in (THREE, SEVEN)},
-            {name: float(told['temperatures'][name]) for name in (THREE, SEVEN)}, made,
+            {name: float(told['temperatures'][name]) for name in (THREE, SEVEN)},
+            made,
         )
     except (
-        OSError, EOFError, KeyError, ValueError, TypeError, IndexError, zipfile.BadZipFile
+        OSError,
+        EOFError,
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+        zipfile.BadZipFile,
     ) as error:
         raise ModelError(
             f'{folder} holds no fitted streaming network ({first_line(error)}); '

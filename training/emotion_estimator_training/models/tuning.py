@@ -30,7 +30,9 @@ def space(layers: int) -> keras_tuner.HyperParameters:
     """Return the search space of a network of so many layers."""
     values = keras_tuner.HyperParameters()
     for name, (low, high) in (
-        ('learning_rate', LEARNING_RATE), ('l2', L2), ('weight_decay', WEIGHT_DECAY),
+        ('learning_rate', LEARNING_RATE),
+        ('l2', L2),
+        ('weight_decay', WEIGHT_DECAY),
     ):
         values.Float(name, low, high, sampling='log')
     for layer in range(layers):
@@ -54,9 +56,13 @@ class _Search(keras_tuner.RandomSearch):
     def __init__(self, data: StillData, base: StillSettings, folder: Path, trials: int) -> None:
         self._data, self._base = data, base
         super().__init__(
-            objective=keras_tuner.Objective(SCORE, 'max'), max_trials=trials, seed=base.seed,
-            hyperparameters=space(len(base.units)), directory=str(folder.parent),
-            project_name=folder.name, overwrite=False,
+            objective=keras_tuner.Objective(SCORE, 'max'),
+            max_trials=trials,
+            seed=base.seed,
+            hyperparameters=space(len(base.units)),
+            directory=str(folder.parent),
+            project_name=folder.name,
+            overwrite=False,
         )
 
     def checkpoints(self, trial: Any) -> Path:
@@ -93,10 +99,13 @@ def tune(
     for trial in search.oracle.trials.values():
         if trial.status == 'COMPLETED':
             values = trial.hyperparameters.values
-            rows.append({
-                'trial': trial.trial_id, **{name: values[name] for name in values},
-                **{name: trial.metrics.get_best_value(name) for name in _METRICS},
-            })
+            rows.append(
+                {
+                    'trial': trial.trial_id,
+                    **{name: values[name] for name in values},
+                    **{name: trial.metrics.get_best_value(name) for name in _METRICS},
+                }
+            )
     return sorted(rows, key=lambda row: row[SCORE], reverse=True)
 
 

@@ -49,10 +49,18 @@ def confusion_chart(
         axis.imshow(shares, cmap='Blues', vmin=0, vmax=1)
         for (row, column), count in np.ndenumerate(matrix):
             share = shares[row, column]
-            axis.text(column, row, f'{count}\n{share:.0%}', ha='center', va='center', fontsize=8,
-                      color='white' if share > 0.55 else 'black')
-        axis.set(xticks=range(len(labels)), yticks=range(len(labels)), xlabel='said',
-                 ylabel='truth')
+            axis.text(
+                column,
+                row,
+                f'{count}\n{share:.0%}',
+                ha='center',
+                va='center',
+                fontsize=8,
+                color='white' if share > 0.55 else 'black',
+            )
+        axis.set(
+            xticks=range(len(labels)), yticks=range(len(labels)), xlabel='said', ylabel='truth'
+        )
         axis.set_xticklabels(labels, rotation=30 if len(labels) > 4 else 0)
         axis.set_yticklabels(labels)
         axis.set_title(title, fontsize=9)
@@ -69,8 +77,13 @@ def reliability_chart(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
     for axis, (title, bins) in zip(axes, rows.items()):
         sure = [row['confidence'] for row in bins]
         total = sum(row['n'] for row in bins)
-        axis.bar(sure, [row['n'] / total for row in bins], width=0.05, color='#bbbbbb',
-                 label='share of faces')
+        axis.bar(
+            sure,
+            [row['n'] / total for row in bins],
+            width=0.05,
+            color='#bbbbbb',
+            label='share of faces',
+        )
         axis.plot([0, 1], [0, 1], color='#777777', lw=1, ls='--', label='perfectly calibrated')
         axis.plot(sure, [row['accuracy'] for row in bins], 'o-', color=_INK, ms=4, label='measured')
         axis.set(xlim=(0, 1), ylim=(0, 1), xlabel='probability of the top label')
@@ -139,16 +152,29 @@ def flips_against_delay_chart(compared: Mapping[str, Any], rate: int = 30) -> by
         for name, (delay, flips) in points.items():
             if ', mean of ' in name:
                 axis.plot(delay, flips, 's', ms=5, color='#999999')
-                axis.annotate(name.split(' of ')[1], (delay, flips), (4, 4),
-                              textcoords='offset points', fontsize=7)
+                axis.annotate(
+                    name.split(' of ')[1],
+                    (delay, flips),
+                    (4, 4),
+                    textcoords='offset points',
+                    fontsize=7,
+                )
                 continue
-            axis.plot(delay, flips, _MARKERS[number % len(_MARKERS)], ms=8, alpha=0.8,
-                      color=_COLOURS[number % len(_COLOURS)], label=name)
+            axis.plot(
+                delay,
+                flips,
+                _MARKERS[number % len(_MARKERS)],
+                ms=8,
+                alpha=0.8,
+                color=_COLOURS[number % len(_COLOURS)],
+                label=name,
+            )
             number += 1
         if 'dense' in points:
             axis.plot([], [], 's-', ms=5, lw=1, color='#999999', label='mean of dense over a while')
-            axis.axhline(points['dense'][1] / 10, color='#D55E00', lw=1, ls=':',
-                         label='a tenth of dense')
+            axis.axhline(
+                points['dense'][1] / 10, color='#D55E00', lw=1, ls=':', label='a tenth of dense'
+            )
         axis.set_yscale('symlog', linthresh=0.01)
         axis.set_xlim(0, 1.15 * max([0.1, *(delay for delay, _ in points.values())]))
         axis.set(xlabel='median delay after a change (s)')
@@ -172,8 +198,9 @@ def course_chart(
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.0, 0.32 * len(strips)))
     moving = np.argsort(-np.ptp(scores, axis=0))[:6]
     for number, column in enumerate(sorted(moving)):
-        above.plot(times, scores[:, column], lw=1, label=BLENDSHAPE_NAMES[column],
-                   color=_COLOURS[number])
+        above.plot(
+            times, scores[:, column], lw=1, label=BLENDSHAPE_NAMES[column], color=_COLOURS[number]
+        )
     above.set(ylabel='score', ylim=(0, 1))
     above.legend(fontsize=7, loc='center left', bbox_to_anchor=(1.0, 0.5))
     above.set_title(title, fontsize=10)
@@ -192,8 +219,10 @@ def course_chart(
 
 #: Okabe and Ito's palette; markers too, for those who see no colours.
 _LOOKS = {
-    'fused': ('#0072B2', '-', 'o'), 'appearance': ('#D55E00', '--', 's'),
-    'blendshapes': ('#009E73', ':', '^'), 'fer': ('#777777', '-.', 'v'),
+    'fused': ('#0072B2', '-', 'o'),
+    'appearance': ('#D55E00', '--', 's'),
+    'blendshapes': ('#009E73', ':', '^'),
+    'fer': ('#777777', '-.', 'v'),
 }
 
 
@@ -218,10 +247,19 @@ def risk_coverage_chart(
         if point['accuracy'] is not None and point['abstain_below'] > 0:
             place = point['answered'], 1 - point['accuracy']
             axis.plot(*place, 'o', ms=4, color='#000000')
-            axis.annotate(f'{point["abstain_below"]:g}', place, (3, -10),
-                          textcoords='offset points', fontsize=7)
-    axis.set(xlim=(0, 1), ylim=(0, 1.2 * highest + 0.01), ylabel='share of these that is wrong',
-             xlabel='share of faces answered, the surest first')
+            axis.annotate(
+                f'{point["abstain_below"]:g}',
+                place,
+                (3, -10),
+                textcoords='offset points',
+                fontsize=7,
+            )
+    axis.set(
+        xlim=(0, 1),
+        ylim=(0, 1.2 * highest + 0.01),
+        ylabel='share of these that is wrong',
+        xlabel='share of faces answered, the surest first',
+    )
     axis.set_title('Risk against coverage; dots are values of abstain_below', fontsize=10)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
@@ -237,12 +275,23 @@ def condition_chart(rows: Sequence[Mapping[str, Any]], branches: Sequence[str]) 
     figure = Figure(figsize=(7.4, 0.9 + 0.27 * len(shown)), dpi=130, layout='constrained')
     axis = figure.subplots()
     places = np.arange(len(shown))
-    axis.barh(places, [row['found'] for row in shown], color='#dddddd',
-              label='share in which a face is found')
+    axis.barh(
+        places,
+        [row['found'] for row in shown],
+        color='#dddddd',
+        label='share in which a face is found',
+    )
     for branch in branches:
         colour, _, marker = _LOOKS[branch]
-        axis.plot([row[branch]['accuracy'] for row in shown], places, marker, color=colour, ms=5,
-                  ls='', label=f'accuracy, {branch}')
+        axis.plot(
+            [row[branch]['accuracy'] for row in shown],
+            places,
+            marker,
+            color=colour,
+            ms=5,
+            ls='',
+            label=f'accuracy, {branch}',
+        )
     axis.set(yticks=places, xlim=(0, 1), ylim=(len(shown) - 0.4, -0.6))
     axis.set_yticklabels([f'{row["what"]} {row["how_much"]}'.strip() for row in shown], fontsize=7)
     axis.grid(axis='x', alpha=0.3)

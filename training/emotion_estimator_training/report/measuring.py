@@ -121,8 +121,11 @@ def gather(question: Question) -> Material:
         ).items()
     }
     material = Material(
-        stills, {source: each for source, each in features.items() if len(each)},
-        gather_models(question.run, places.models, question.grouping), [], networks=networks,
+        stills,
+        {source: each for source, each in features.items() if len(each)},
+        gather_models(question.run, places.models, question.grouping),
+        [],
+        networks=networks,
     )
     for source in material.features:
         if not len(material.split(source, question.split)):
@@ -158,9 +161,18 @@ def _with_embeddings(features: FeatureSet, networks: RobotNetworks) -> FeatureSe
 
 
 #: Distributions whose versions may change a figure.
-_LIBRARIES = ('numpy', 'mediapipe', 'opencv-python', 'opencv-python-headless',
-              'opencv-contrib-python', 'ai-edge-litert', 'tflite-runtime', 'tensorflow',
-              'tensorflow-cpu', 'tf_keras')
+_LIBRARIES = (
+    'numpy',
+    'mediapipe',
+    'opencv-python',
+    'opencv-python-headless',
+    'opencv-contrib-python',
+    'ai-edge-litert',
+    'tflite-runtime',
+    'tensorflow',
+    'tensorflow-cpu',
+    'tf_keras',
+)
 
 
 def provenance(question: Question, material: Material) -> dict[str, Any]:
@@ -183,7 +195,8 @@ def provenance(question: Question, material: Material) -> dict[str, Any]:
         'split': question.split,
         'grouping': {'name': question.grouping.name, 'labels': list(question.grouping.labels)},
         'data': {
-            'file': places.data.name, 'images': len(stills),
+            'file': places.data.name,
+            'images': len(stills),
             'test_images_that_are_training_images_too': int(stills.duplicate.sum()),
         },
         'seeds': {'held faces': HELD_SEED, 'changes': CHANGES_SEED, 'movement': MOVEMENT_SEED},
@@ -194,8 +207,10 @@ def provenance(question: Question, material: Material) -> dict[str, Any]:
 
 
 def _versions() -> list[tuple[str, str]]:
-    found = [('emotion-estimator', __version__),
-             ('python', f'{platform.python_version()} on {platform.machine()}')]
+    found = [
+        ('emotion-estimator', __version__),
+        ('python', f'{platform.python_version()} on {platform.machine()}'),
+    ]
     for name in _LIBRARIES:
         try:
             found.append((name, metadata.version(name)))
@@ -215,7 +230,10 @@ def measure_stills(question: Question, material: Material) -> dict[str, Any]:
             answers = answer(recognizer, features, question.grouping)
             material.answers[name, source] = answers
             figures[name][source] = still_figures(
-                answers, features, question.grouping, question.public_only,
+                answers,
+                features,
+                question.grouping,
+                question.public_only,
                 material.models.penalty.get(name, 0.0),
             )
     return figures
@@ -228,8 +246,11 @@ def measure_time(question: Question, material: Material) -> dict[str, Any]:
     for source in material.features:
         try:
             constructed[source] = compare(
-                recognizers, material.split(source, question.split), question.grouping,
-                faces=question.faces, pairs=question.pairs,
+                recognizers,
+                material.split(source, question.split),
+                question.grouping,
+                faces=question.faces,
+                pairs=question.pairs,
             )
         except InputError as error:
             notes.append(f'{source}: {error}')

@@ -81,7 +81,9 @@ def gather_models(run: Path, folder: Path, grouping: Grouping) -> Models:
     models.recognizers[STREAMING] = streaming
     loaded = ModelCard.load(card, 'emotion_lstm')
     models.files[STREAMING] = {
-        **file_facts(loaded.path), 'seed': loaded.settings.get('seed'), **_pace(loaded.metrics)
+        **file_facts(loaded.path),
+        'seed': loaded.settings.get('seed'),
+        **_pace(loaded.metrics),
     }
     models.card_metrics = other_metrics(loaded.metrics)
     models.card_tables = _card_tables(loaded.metrics)
@@ -99,8 +101,7 @@ def gather_models(run: Path, folder: Path, grouping: Grouping) -> Models:
 def file_facts(path: Path) -> dict[str, Any]:
     """Return a file's name, size and checksum."""
     content = path.read_bytes()
-    return {'file': path.name, 'bytes': len(content),
-            'sha256': hashlib.sha256(content).hexdigest()}
+    return {'file': path.name, 'bytes': len(content), 'sha256': hashlib.sha256(content).hexdigest()}
 
 
 def _add_fitted(models: Models, run: Path) -> None:
@@ -160,12 +161,19 @@ def _streaming_structure(card: ModelCard) -> list[dict[str, Any]]:
     state, embedding = [1, settings['state_size']], settings['embedding_size']
     labels = [[1, len(names)] for names in (card.labels, settings['expressions'])]
     layers: list[tuple[str, str, Any]] = [
-        ('blendshapes, embedding, known, seconds, state', 'Input',
-         [[1, 52], [1, embedding], [1, 2], [1, 1], state]),
-        *((f'front_{name}', 'Dense', [1, settings['branches'][name]])
-          for name in ('embedding', 'blendshapes', 'joined')),
+        (
+            'blendshapes, embedding, known, seconds, state',
+            'Input',
+            [[1, 52], [1, embedding], [1, 2], [1, 1], state],
+        ),
+        *(
+            (f'front_{name}', 'Dense', [1, settings['branches'][name]])
+            for name in ('embedding', 'blendshapes', 'joined')
+        ),
         ('lstm', 'LSTM, one step', [1, settings['units']]),
         ('labels, expressions, new state', 'Output', [*labels, state]),
     ]
-    return [{'name': name, 'kind': kind, 'output': output, 'parameters': None}
-            for name, kind, output in layers]
+    return [
+        {'name': name, 'kind': kind, 'output': output, 'parameters': None}
+        for name, kind, output in layers
+    ]

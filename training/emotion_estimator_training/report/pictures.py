@@ -76,7 +76,9 @@ def _errors(
     wrong = np.flatnonzero((guess != answers.truth) & (order >= 0))
     return [
         Error(
-            int(answers.image_id[row]), labels[answers.truth[row]], labels[guess[row]],
+            int(answers.image_id[row]),
+            labels[answers.truth[row]],
+            labels[guess[row]],
             round(float(answers.probabilities[row].max()), 3),
             round(float(answers.probabilities[row, answers.truth[row]]), 3),
         )
@@ -112,8 +114,9 @@ def still_with_landmarks(still: NDArray[np.uint8], landmarker: Landmarker) -> Rg
 
 def jpeg(image: RgbImage) -> bytes:
     """Return an RGB image as JPEG."""
-    done, content = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
-                                 [cv2.IMWRITE_JPEG_QUALITY, 85])
+    done, content = cv2.imencode(
+        '.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85]
+    )
     if not done:
         raise ValueError('OpenCV could not encode an image')
     return content.tobytes()
@@ -133,11 +136,15 @@ def charts(question: Question, material: Material, measured: dict[str, Any]) -> 
         pictures[f'confusion {name}'] = confusion_chart(
             {f'{name}, {source}': each['confusion_matrix'] for source, each in here.items()}, labels
         )
-        pictures[f'reliability {name}'] = reliability_chart({
-            f'{name}, {source}\nECE {each["ece"]:.3f}': reliability(part.probabilities, part.truth)
-            for source, each in here.items()
-            for part in (split_answers(question, material, name, source),)
-        })
+        pictures[f'reliability {name}'] = reliability_chart(
+            {
+                f'{name}, {source}\nECE {each["ece"]:.3f}': reliability(
+                    part.probabilities, part.truth
+                )
+                for source, each in here.items()
+                for part in (split_answers(question, material, name, source),)
+            }
+        )
     pictures['coverage'] = coverage_chart(
         {source: shares[split] for source, shares in measured['coverage'].items()}, split
     )
@@ -187,8 +194,11 @@ def error_gallery(
 
     :returns: rows with ``kind`` and what :class:`Error` says, and a picture for each image.
     """
-    name = STREAMING if STREAMING in material.models.recognizers else \
-        next(iter(material.models.recognizers))
+    name = (
+        STREAMING
+        if STREAMING in material.models.recognizers
+        else next(iter(material.models.recognizers))
+    )
     source = next(iter(material.features))
     answers = split_answers(question, material, name, source)
     labels = question.grouping.labels
@@ -212,7 +222,7 @@ def error_gallery(
 def _around(roi: Roi, image: RgbImage) -> RgbImage:
     rim = round(0.3 * roi.height)
     top, left = max(roi.y - rim, 0), max(roi.x - rim, 0)
-    return image[top:roi.y + roi.height + rim, left:roi.x + roi.width + rim]
+    return image[top : roi.y + roi.height + rim, left : roi.x + roi.width + rim]
 
 
 def _open(question: Question, source: str | None) -> Landmarker:
@@ -227,8 +237,10 @@ def _strips(
     question: Question, material: Material, blendshapes: Any, dt: Any
 ) -> dict[str, list[str]]:
     return {
-        name: [recognizer.labels[code]
-               for code in recognizer.sequences(blendshapes, dt)[0].argmax(axis=-1)]
+        name: [
+            recognizer.labels[code]
+            for code in recognizer.sequences(blendshapes, dt)[0].argmax(axis=-1)
+        ]
         for name, recognizer in in_time(material.models.recognizers).items()
     }
 
@@ -236,8 +248,9 @@ def _strips(
 def _track_chart(question: Question, material: Material, one: Track) -> bytes:
     strips = _strips(question, material, one.course.vectors, one.course.dt)
     truth = {'truth': list(one.truth)} if one.truth else {}
-    return course_chart(one.times, one.blendshapes, {**truth, **strips},
-                        f'{one.name}, tracked by {one.source}')
+    return course_chart(
+        one.times, one.blendshapes, {**truth, **strips}, f'{one.name}, tracked by {one.source}'
+    )
 
 
 def _constructed_chart(question: Question, material: Material, source: str) -> bytes | None:
@@ -259,18 +272,19 @@ def _constructed_chart(question: Question, material: Material, source: str) -> b
         [one.stills(changes.before).argmax(axis=1) == code for one in recognizers]
     )
     first = int(known.argmax())
-    neutral = changes.before[first:first + 1]
+    neutral = changes.before[first : first + 1]
     stations, truth_of, starts = [neutral], [resting], []
     for code in np.unique(changes.label):
         first = int(np.flatnonzero(changes.label == code)[0])
-        stations += [changes.after[first:first + 1], neutral]
+        stations += [changes.after[first : first + 1], neutral]
         truth_of += [labels[code], resting]
         starts += [2.0 * len(starts) + 2.0, 2.0 * len(starts) + 4.0]
     moving = course(stations, starts, source, 30, 2.0 * len(stations), MOVEMENT_SEED)
     middle = np.searchsorted(np.array(starts) + 0.1, moving.times, side='right')
     strips = _strips(question, material, moving.vectors, moving.dt)
     return course_chart(
-        moving.times, moving.blendshapes[0],
+        moving.times,
+        moving.blendshapes[0],
         {'truth': [truth_of[k] for k in middle], **strips},
         f'A face made of stills that turns and holds, {source}, 30 frames per second',
     )

@@ -29,9 +29,17 @@ from emotion_estimator_training.shipping.cards import measure_card
 from emotion_estimator_training.tables import markdown_table
 
 _TEMPLATE = 'report.html.j2'
-TIME_HEADER = ('rate', 'model', 'flips/s, held', "share of dense's", 'right while held',
-               'median delay s',
-               '95th percentile s', 'never', 'changes')
+TIME_HEADER = (
+    'rate',
+    'model',
+    'flips/s, held',
+    "share of dense's",
+    'right while held',
+    'median delay s',
+    '95th percentile s',
+    'never',
+    'changes',
+)
 
 
 def write_report(question: Question, out: Path, card: bool = False) -> Path:
@@ -46,8 +54,12 @@ def write_report(question: Question, out: Path, card: bool = False) -> Path:
     material = gather(question)
     if card:
         measure_card(
-            question.places.models / 'emotion_lstm.json', material.features, question.public_only,
-            material.stills, question.faces, question.pairs,
+            question.places.models / 'emotion_lstm.json',
+            material.features,
+            question.public_only,
+            material.stills,
+            question.faces,
+            question.pairs,
         )
     return compose(question, material, template, out)
 
@@ -65,8 +77,12 @@ def compose(question: Question, material: Material, template: Any, out: Path) ->
             for split in next(iter(next(iter(report['stills'].values())).values()))
         }
         report['targets'] = targets(
-            report['stills'], report['stability']['constructed'], report['models'], STREAMING,
-            question.split, report.get('trust'),
+            report['stills'],
+            report['stability']['constructed'],
+            report['models'],
+            STREAMING,
+            question.split,
+            report.get('trust'),
         )
     report['errors'], faces = error_gallery(question, material)
     pictures.update(charts(question, material, report), **portrait_pictures(question))
@@ -78,15 +94,22 @@ def compose(question: Question, material: Material, template: Any, out: Path) ->
     (out / 'tables.md').write_text(_tables(report))
     (out / 'report.json').write_text(json.dumps(report, indent=1) + '\n')
     page = out / 'index.html'
-    page.write_text(template.render(
-        report=report, paper_confusion=PAPER_CONFUSION.tolist(), labels=LABELS,
-        pictures={name: _embedded(content) for name, content in {**pictures, **faces}.items()},
-        comparison_header=HEADER, time_header=TIME_HEADER,
-        time_rows={source: time_rows(each)
-                   for source, each in report['stability']['constructed'].items()},
-        trust_tables={title: _cells(table) for title, table in _trust(report).items()},
-        number=_number,
-    ))
+    page.write_text(
+        template.render(
+            report=report,
+            paper_confusion=PAPER_CONFUSION.tolist(),
+            labels=LABELS,
+            pictures={name: _embedded(content) for name, content in {**pictures, **faces}.items()},
+            comparison_header=HEADER,
+            time_header=TIME_HEADER,
+            time_rows={
+                source: time_rows(each)
+                for source, each in report['stability']['constructed'].items()
+            },
+            trust_tables={title: _cells(table) for title, table in _trust(report).items()},
+            number=_number,
+        )
+    )
     return page
 
 
@@ -117,10 +140,24 @@ def time_rows(compared: Mapping[str, Any]) -> list[list[str]]:
     """Return the table of one source's ``compare`` in time, as text."""
     rates = [key for key in next(iter(compared['models'].values())) if key.endswith('_fps')]
     return [
-        [rate.replace('_', ' '), name, *(_number(figures[rate].get(key)) for key in (
-            'flips_per_s', 'flips_to_dense', 'right_while_held', 'median_s', 'p95_s', 'never',
-            'changes'))]
-        for rate in rates for name, figures in compared['models'].items()
+        [
+            rate.replace('_', ' '),
+            name,
+            *(
+                _number(figures[rate].get(key))
+                for key in (
+                    'flips_per_s',
+                    'flips_to_dense',
+                    'right_while_held',
+                    'median_s',
+                    'p95_s',
+                    'never',
+                    'changes',
+                )
+            ),
+        ]
+        for rate in rates
+        for name, figures in compared['models'].items()
     ]
 
 
@@ -129,8 +166,16 @@ def video_table(videos: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[li
     names = list(videos[0]['flips']) if videos else []
     return (
         ['video', 'source', 'seconds', 'changes shown', *names],
-        [[row['video'], row['source'], _number(row['seconds']), _number(row['changes_shown']),
-          *(_number(row['flips'][name]) for name in names)] for row in videos],
+        [
+            [
+                row['video'],
+                row['source'],
+                _number(row['seconds']),
+                _number(row['changes_shown']),
+                *(_number(row['flips'][name]) for name in names),
+            ]
+            for row in videos
+        ],
     )
 
 
@@ -157,12 +202,13 @@ def page_template() -> Any:
     try:
         import jinja2
     except ImportError as error:
-        raise InputError(
-            'the report needs Jinja2; pip install ./training'
-        ) from error
+        raise InputError('the report needs Jinja2; pip install ./training') from error
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals['video_table'] = video_table
     return environment.get_template(_TEMPLATE)

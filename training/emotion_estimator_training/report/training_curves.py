@@ -15,7 +15,6 @@ from emotion_estimator_training.models.training_loop import History
 matplotlib.use('Agg')
 
 
-
 def draw_history(model: str, history: History, best_epoch: int, path: Path) -> Path:
     """Draw the loss, and accuracy, macro-F1 and recalls on PublicTest; return ``path``."""
     epochs = [one['epoch'] for one in history]
@@ -29,7 +28,10 @@ def draw_history(model: str, history: History, best_epoch: int, path: Path) -> P
         right.plot(epochs, [one[name] for one in history], label=text, linewidth=2)
     for label in history[0]['recall']:
         right.plot(
-            epochs, [one['recall'][label] for one in history], '--', linewidth=1,
+            epochs,
+            [one['recall'][label] for one in history],
+            '--',
+            linewidth=1,
             label=f'recall {label}',
         )
     right.set_ylabel('share on PublicTest, 0 to 1')
@@ -52,11 +54,15 @@ def draw_appearance(history: History, path: Path, title: str = 'appearance') -> 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
     left.plot(epochs, [one['loss'] for one in history], label='loss on Training, varied crops')
     for name, text in (('appearance', 'crop alone'), ('joined', 'with blendshapes')):
-        left.plot(epochs, [one[f'{name}_cross_entropy'] for one in history],
-                  label=f'cross-entropy on PublicTest, {text}')
+        left.plot(
+            epochs,
+            [one[f'{name}_cross_entropy'] for one in history],
+            label=f'cross-entropy on PublicTest, {text}',
+        )
         for part, style in (('seven', '-'), ('labels', '--')):
-            right.plot(epochs, [one[f'{name}_{part}'] for one in history], style,
-                       label=f'{part}, {text}')
+            right.plot(
+                epochs, [one[f'{name}_{part}'] for one in history], style, label=f'{part}, {text}'
+            )
     left.set_ylabel('loss (nats for a cross-entropy)')
     right.set_ylabel('accuracy on PublicTest, 0 to 1')
     for axes in (left, right):
@@ -80,7 +86,8 @@ def draw_trainings(tables: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
     """
     figure, panels = plt.subplots(1, 3, figsize=(13, 4.2), layout='constrained')
     for axes, what, text in zip(
-        panels, ('seven', 'labels', 'cross_entropy'),
+        panels,
+        ('seven', 'labels', 'cross_entropy'),
         ('accuracy, seven expressions', 'accuracy, three labels', 'cross-entropy, seven (nats)'),
     ):
         for number, (name, table) in enumerate(tables.items()):
@@ -89,8 +96,11 @@ def draw_trainings(tables: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
             epochs = [len(before) + one['epoch'] for one in history]
             for read, style in (('appearance', '--'), ('joined', '-')):
                 axes.plot(
-                    epochs, [one[f'{read}_{what}'] for one in history], style,
-                    color=f'C{number}', linewidth=1.4,
+                    epochs,
+                    [one[f'{read}_{what}'] for one in history],
+                    style,
+                    color=f'C{number}',
+                    linewidth=1.4,
                     label=f'{title}, {"crop alone" if read == "appearance" else "both"}',
                 )
         axes.set(xlabel='epoch since random weights', title=text)

@@ -67,8 +67,11 @@ def measure_trust(question: Question, material: Material, networks: RobotNetwork
     """
     faces = {source: material.split(source, question.split) for source in material.features}
     measured: Figures = {
-        'split': question.split, 'groups': GROUPS,
-        'side_by_side': _side_by_side(question, material, networks), 'sure': {}, 'pictures': {},
+        'split': question.split,
+        'groups': GROUPS,
+        'side_by_side': _side_by_side(question, material, networks),
+        'sure': {},
+        'pictures': {},
     }
     card = ModelCard.load(question.places.models / 'emotion_lstm.json', 'emotion_lstm')
     temperatures = card.settings.get('temperatures', {})
@@ -87,7 +90,9 @@ def measure_trust(question: Question, material: Material, networks: RobotNetwork
     )
     measured['pace'] = _pace(question, material, networks)
     measured['neutral'] = [
-        row for features in faces.values() for branch in ('blendshapes', 'fused')
+        row
+        for features in faces.values()
+        for branch in ('blendshapes', 'fused')
         for row in neutral_gain.gain_figures(
             networks.classifiers['three'], features, branch, question.pairs
         )
@@ -107,9 +112,7 @@ def _pace(question: Question, material: Material, networks: RobotNetworks) -> Fi
     return found
 
 
-def _side_by_side(
-    question: Question, material: Material, networks: RobotNetworks
-) -> list[Figures]:
+def _side_by_side(question: Question, material: Material, networks: RobotNetworks) -> list[Figures]:
     """Return the rows of :func:`~.accuracy.figures` of the report's split."""
     stills = material.stills
     split = split_rows(stills.usage, stills.duplicate)[question.split]
@@ -141,8 +144,10 @@ def _sure(
         before = sharpen(told, 1 / temperatures.get('three', 1.0))
         errors = [calibration_error(one, truth) for one in (before, told)]
         found[branch] = {
-            'ece_before': round(errors[0], 4), 'ece': round(errors[1], 4),
-            'aurc': round(area(told, truth), 4), 'thresholds': at_thresholds(told, truth),
+            'ece_before': round(errors[0], 4),
+            'ece': round(errors[1], 4),
+            'aurc': round(area(told, truth), 4),
+            'thresholds': at_thresholds(told, truth),
         }
         curves[branch] = curve(told, truth)
         for words, one, error in zip(('before', 'after'), (before, told), errors):
@@ -174,7 +179,8 @@ def _hard(
     )
     measured['yaw'] = {
         name: yaw_figures(networks, stills, seen[name], features)
-        for name, features in faces.items() if name in measured['conditions']
+        for name, features in faces.items()
+        if name in measured['conditions']
     }
     return measured
 
@@ -192,10 +198,13 @@ def _clips(
         table += clip_reading.reading_figures(reading)
         strips = {
             f'{branch}, {way}': reading.strips[way, branch, 'seven']
-            for branch in BRANCHES for way in ('video', 'stills')
+            for branch in BRANCHES
+            for way in ('video', 'stills')
         }
         pictures[f'clip {one.name}, {one.source}'] = course_chart(
-            reading.track.times, reading.track.blendshapes, strips,
+            reading.track.times,
+            reading.track.blendshapes,
+            strips,
             f'{one.name}, {one.source}: as video, and each frame as a still',
         )
     return table
@@ -213,33 +222,70 @@ def tables(trust: Mapping[str, Any]) -> dict[str, str]:
             )
     found['Milliseconds per face behind the landmark source, in turns'] = markdown_table(
         ['network', 'median', '95th percentile'],
-        [[name, f'{one["median_ms"]:.3f}', f'{one["p95_ms"]:.3f}']
-         for name, one in trust['pace'].items()],
+        [
+            [name, f'{one["median_ms"]:.3f}', f'{one["p95_ms"]:.3f}']
+            for name, one in trust['pace'].items()
+        ],
     )
     for source, sure in trust['sure'].items():
         found[f'Calibration and abstention, {source}'] = markdown_table(
-            ['branch', 'ECE before', 'ECE after', 'mean risk', 'abstain_below', 'answered',
-             'accuracy', 'macro-F1'],
-            [[branch, f'{one["ece_before"]:.3f}', f'{one["ece"]:.3f}', f'{one["aurc"]:.3f}',
-              f'{row["abstain_below"]:g}', f'{row["answered"]:.3f}', _share(row['accuracy']),
-              _share(row['macro_f1'])]
-             for branch, one in sure['branches'].items() for row in one['thresholds']],
+            [
+                'branch',
+                'ECE before',
+                'ECE after',
+                'mean risk',
+                'abstain_below',
+                'answered',
+                'accuracy',
+                'macro-F1',
+            ],
+            [
+                [
+                    branch,
+                    f'{one["ece_before"]:.3f}',
+                    f'{one["ece"]:.3f}',
+                    f'{one["aurc"]:.3f}',
+                    f'{row["abstain_below"]:g}',
+                    f'{row["answered"]:.3f}',
+                    _share(row['accuracy']),
+                    _share(row['macro_f1']),
+                ]
+                for branch, one in sure['branches'].items()
+                for row in one['thresholds']
+            ],
         )
     for source, rows in trust['occlusion'].items():
         found[f'Covered faces, {source}'] = hard_stills.markdown(rows)
     for source, rows in trust['conditions'].items():
         found[f'Hard stills, {source}'] = markdown_table(
-            ['changed', 'how much', 'images', 'face found',
-             *(f'{words}, {branch}' for words in ('accuracy', 'macro-F1') for branch in BRANCHES)],
-            [[row['what'], row['how_much'], row['images'], _share(row['found']),
-              *(_share(row.get(branch, {}).get(key))
-                for key in ('accuracy', 'macro_f1') for branch in BRANCHES)]
-             for row in (*rows, *trust['yaw'].get(source, ()))],
+            [
+                'changed',
+                'how much',
+                'images',
+                'face found',
+                *(
+                    f'{words}, {branch}'
+                    for words in ('accuracy', 'macro-F1')
+                    for branch in BRANCHES
+                ),
+            ],
+            [
+                [
+                    row['what'],
+                    row['how_much'],
+                    row['images'],
+                    _share(row['found']),
+                    *(
+                        _share(row.get(branch, {}).get(key))
+                        for key in ('accuracy', 'macro_f1')
+                        for branch in BRANCHES
+                    ),
+                ]
+                for row in (*rows, *trust['yaw'].get(source, ()))
+            ],
         )
     for vocabulary in ('three', 'seven') if trust['clips'] else ():
-        found[f'Clips, vocabulary {vocabulary}'] = clip_reading.markdown(
-            trust['clips'], vocabulary
-        )
+        found[f'Clips, vocabulary {vocabulary}'] = clip_reading.markdown(trust['clips'], vocabulary)
     found['Adaptation to a face at rest, on made sequences'] = neutral_gain.markdown(
         trust['neutral']
     )

@@ -30,7 +30,8 @@ _BLINKS = 17 / 60
 #: Seconds from open to open, and how high lids and gaze score: the blink in smile_onset.mp4.
 _BLINK_S, _BLINK_PEAK = 0.27, 0.64
 _BLINKING = [
-    i for i, name in enumerate(BLENDSHAPE_NAMES)
+    i
+    for i, name in enumerate(BLENDSHAPE_NAMES)
     if name.startswith(('eyeBlink', 'eyeLookDown', 'eyeSquint'))
 ]
 #: A listener's head sways: a fifth of what head_pose.gif's full turns from side to side do to the
@@ -64,8 +65,16 @@ class Course:
 
 
 def course(
-    stations: Sequence[Floats], starts: Sequence[float], source: str, rate: float, seconds: float,
-    seed: int, *, onset: float = 0.2, strength: float = 1.0, moves: Sequence[Floats | None] = (),
+    stations: Sequence[Floats],
+    starts: Sequence[float],
+    source: str,
+    rate: float,
+    seconds: float,
+    seed: int,
+    *,
+    onset: float = 0.2,
+    strength: float = 1.0,
+    moves: Sequence[Floats | None] = (),
 ) -> Course:
     """Let faces hold an expression before a camera, and turn smoothly to the next at times.
 

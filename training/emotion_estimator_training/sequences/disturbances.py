@@ -13,17 +13,28 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 _BLINKING = [
-    i for i, name in enumerate(BLENDSHAPE_NAMES)
+    i
+    for i, name in enumerate(BLENDSHAPE_NAMES)
     if name.startswith(('eyeBlink', 'eyeLookDown', 'eyeSquint'))
 ]
 #: Greatest score that speech adds to a blendshape, and whether it comes with the open jaw (1) or
 #: between two openings (-1).
 _SPEAKING = {
-    'jawOpen': (0.35, 1), 'mouthLowerDownLeft': (0.3, 1), 'mouthLowerDownRight': (0.3, 1),
-    'mouthUpperUpLeft': (0.2, 1), 'mouthUpperUpRight': (0.2, 1), 'mouthFunnel': (0.25, 1),
-    'mouthStretchLeft': (0.15, 1), 'mouthStretchRight': (0.15, 1), 'mouthPucker': (0.4, -1),
-    'mouthRollLower': (0.2, -1), 'mouthRollUpper': (0.1, -1), 'mouthPressLeft': (0.2, -1),
-    'mouthPressRight': (0.2, -1), 'mouthShrugLower': (0.2, -1), 'mouthClose': (0.1, -1),
+    'jawOpen': (0.35, 1),
+    'mouthLowerDownLeft': (0.3, 1),
+    'mouthLowerDownRight': (0.3, 1),
+    'mouthUpperUpLeft': (0.2, 1),
+    'mouthUpperUpRight': (0.2, 1),
+    'mouthFunnel': (0.25, 1),
+    'mouthStretchLeft': (0.15, 1),
+    'mouthStretchRight': (0.15, 1),
+    'mouthPucker': (0.4, -1),
+    'mouthRollLower': (0.2, -1),
+    'mouthRollUpper': (0.1, -1),
+    'mouthPressLeft': (0.2, -1),
+    'mouthPressRight': (0.2, -1),
+    'mouthShrugLower': (0.2, -1),
+    'mouthClose': (0.1, -1),
 }
 #: Nearer to 0 or 1 scores hardly move at all.
 _EDGE = 1e-3
@@ -119,8 +130,9 @@ def _blinks(scores: Floats, times: Doubles, rate: float, rng: np.random.Generato
     for number in range(blinks.max(initial=0)):
         start, length = rng.uniform(begin, end), rng.uniform(0.1, 0.4, begin.shape)
         closed = np.clip(1 - np.abs((times - start) / (length / 2) - 1), 0, 1)
-        lid = np.maximum(lid, closed * rng.uniform(0.5, 1.0, begin.shape) *
-                         (number < blinks)[:, None])
+        lid = np.maximum(
+            lid, closed * rng.uniform(0.5, 1.0, begin.shape) * (number < blinks)[:, None]
+        )
     raised = np.maximum(scores[..., _BLINKING], lid[..., None]).astype(np.float32)
     scores[..., _BLINKING] = np.where(lid[..., None] > 0, raised, scores[..., _BLINKING])
     return scores

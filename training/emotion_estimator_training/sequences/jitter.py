@@ -132,9 +132,9 @@ def held_still(times: NDArray[np.float64], scores: Floats) -> NDArray[np.bool_]:
 
     :param times: (T,), seconds; ``scores`` (T, 52).
     """
-    smooth = np.stack([
-        scores[np.abs(times - time) <= _WITHIN_S / 6].mean(axis=0) for time in times
-    ])
+    smooth = np.stack(
+        [scores[np.abs(times - time) <= _WITHIN_S / 6].mean(axis=0) for time in times]
+    )
     half = _WITHIN_S / 2
     before = np.searchsorted(times, times - half).clip(0, len(times) - 1)
     after = np.searchsorted(times, times + half).clip(0, len(times) - 1)

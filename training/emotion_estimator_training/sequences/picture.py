@@ -33,8 +33,14 @@ _DRAWN_FROM = 48
 #: Seconds without a frame that dropped frames do not explain here.
 _AWAY = 0.4
 _CALM = Disturbances(
-    white=(0.0, 0.0), tremor=(0.0, 0.0), drift=(0.0, 0.0), turn=(0.0, 0.0), blinks=0.0, speaks=0.0,
-    gain=0.0, missing=0.0,
+    white=(0.0, 0.0),
+    tremor=(0.0, 0.0),
+    drift=(0.0, 0.0),
+    turn=(0.0, 0.0),
+    blinks=0.0,
+    speaks=0.0,
+    gain=0.0,
+    missing=0.0,
 )
 _STEADY = SequenceSettings(
     steps=150, rate=(30.0, 30.0), dropped=0.0, leaves=0.0, disturbances=_CALM
@@ -78,12 +84,18 @@ def _panels() -> list[_Panel]:
         _Panel('neutral, apex, neutral: nothing disturbs', changing, (), _changes),
         _Panel(
             'an expression is held: tremor, drift and blinks',
-            replace(held, disturbances=replace(
-                _CALM, white=(0.1, 0.15), tremor=(0.15, 0.2), drift=(0.25, 0.3), blinks=0.6)),
-            ('eyeBlinkLeft', 'eyeLookDownLeft', 'mouthSmileLeft', 'browInnerUp'), _smiling_blink,
+            replace(
+                held,
+                disturbances=replace(
+                    _CALM, white=(0.1, 0.15), tremor=(0.15, 0.2), drift=(0.25, 0.3), blinks=0.6
+                ),
+            ),
+            ('eyeBlinkLeft', 'eyeLookDownLeft', 'mouthSmileLeft', 'browInnerUp'),
+            _smiling_blink,
         ),
         _Panel(
-            'held, and speaking', replace(held, disturbances=replace(_CALM, speaks=1.0)),
+            'held, and speaking',
+            replace(held, disturbances=replace(_CALM, speaks=1.0)),
             ('jawOpen', 'mouthPucker', 'mouthFunnel', 'mouthLowerDownLeft', 'browInnerUp'),
             _moves('jawOpen', 'mouthPucker'),
         ),
@@ -94,15 +106,28 @@ def _panels() -> list[_Panel]:
             _moves('eyeLookInLeft', 'eyeLookOutLeft'),
         ),
         _Panel(
-            'a slow camera that drops frames', replace(
-                changing, steps=60, rate=(15.0, 20.0), dropped=SequenceSettings().dropped,
-            ), (), lambda batch: (np.ptp(batch.dt[..., 0], axis=1) > 0.1) * _changes(batch),
+            'a slow camera that drops frames',
+            replace(
+                changing,
+                steps=60,
+                rate=(15.0, 20.0),
+                dropped=SequenceSettings().dropped,
+            ),
+            (),
+            lambda batch: (np.ptp(batch.dt[..., 0], axis=1) > 0.1) * _changes(batch),
         ),
         _Panel(
-            'the face leaves and returns; all else as in training', replace(
-                SequenceSettings(), steps=150, rate=(30.0, 30.0), still=0.0, leaves=1.0,
+            'the face leaves and returns; all else as in training',
+            replace(
+                SequenceSettings(),
+                steps=150,
+                rate=(30.0, 30.0),
+                still=0.0,
+                leaves=1.0,
                 away=(0.7, 1.0),
-            ), (), _changes,
+            ),
+            (),
+            _changes,
         ),
     ]
 
@@ -135,7 +160,8 @@ def draw_sequences(run: Path, grouping: Grouping, seed: int) -> Path:
     figure.legend(
         [*handles, patch('0.85'), frame],
         [*grouping.labels, 'the label counts a tenth', 'a frame'],
-        loc='outside lower center', ncols=len(handles) + 2,
+        loc='outside lower center',
+        ncols=len(handles) + 2,
         title='label of the class that is named at the bottom',
     )
     figure.suptitle(f'Sequences made of stills ({features.source}, Training, seed {seed})')
@@ -151,32 +177,54 @@ def _colour(label: int, grouping: Grouping) -> Any:
 
 
 def _draw(
-    axes: Any, panel: _Panel, batch: Sequences, index: int, emotion: NDArray[np.int64],
+    axes: Any,
+    panel: _Panel,
+    batch: Sequences,
+    index: int,
+    emotion: NDArray[np.int64],
     grouping: Grouping,
 ) -> None:
     scores, row, weight = batch.blendshapes[index], batch.row[index], batch.weight[index]
     times = np.cumsum(batch.dt[index, :, 0]) - batch.dt[index, 0, 0]
     names = panel.lines or _most_moving(scores)
     for name in names:
-        axes.plot(times, scores[:, BLENDSHAPE_NAMES.index(name)], label=name, marker='.',
-                  markersize=3, linewidth=1)
+        axes.plot(
+            times,
+            scores[:, BLENDSHAPE_NAMES.index(name)],
+            label=name,
+            marker='.',
+            markersize=3,
+            linewidth=1,
+        )
     low = weight < 1
     axes.fill_between(times, 0, 1, where=low, color='0.85', step='mid', linewidth=0, zorder=0)
     borders = np.flatnonzero(np.diff(row)) + 1
     for begin, end in zip([0, *borders], [*borders, len(row)]):
         label = int(grouping.to_label[emotion[row[begin]]])
         last = times[end] if end < len(times) else times[-1]
-        axes.axvspan(times[begin], last, ymin=0, ymax=0.06, facecolor=_colour(label, grouping),
-                     edgecolor='w')
+        axes.axvspan(
+            times[begin], last, ymin=0, ymax=0.06, facecolor=_colour(label, grouping), edgecolor='w'
+        )
         if last - times[begin] > 0.04 * times[-1]:
-            axes.text((times[begin] + last) / 2, -0.112, FER_CLASSES[emotion[row[begin]]],
-                      ha='center', va='center', fontsize=8)
+            axes.text(
+                (times[begin] + last) / 2,
+                -0.112,
+                FER_CLASSES[emotion[row[begin]]],
+                ha='center',
+                va='center',
+                fontsize=8,
+            )
     for gap in np.flatnonzero(np.diff(times) > _AWAY):
         axes.axvspan(times[gap], times[gap + 1], hatch='//', facecolor='none', edgecolor='0.7')
         axes.text((times[gap] + times[gap + 1]) / 2, 0.5, 'away', ha='center')
     axes.plot(times, np.full(len(times), -0.05), 'k|', markersize=4, markeredgewidth=0.6)
-    axes.set(xlim=(0, times[-1]), ylim=(-0.15, 1.15), title=panel.title, xlabel='time (s)',
-             ylabel='blendshape, 0 to 1')
+    axes.set(
+        xlim=(0, times[-1]),
+        ylim=(-0.15, 1.15),
+        title=panel.title,
+        xlabel='time (s)',
+        ylabel='blendshape, 0 to 1',
+    )
     axes.set_yticks(np.arange(0, 1.01, 0.2))
     axes.legend(loc='upper left', fontsize=8, ncols=len(names), columnspacing=1)
     axes.grid(alpha=0.2)

@@ -81,7 +81,10 @@ class SequenceMaker:
     """Draws sequences from a pool of stills."""
 
     def __init__(
-        self, pool: Floats, emotion: Ints, settings: SequenceSettings,
+        self,
+        pool: Floats,
+        emotion: Ints,
+        settings: SequenceSettings,
         varied: Floats | None = None,
     ) -> None:
         """Take the pool.
@@ -113,13 +116,15 @@ class SequenceMaker:
         vectors[..., :SHAPES] = shapes
         vectors[..., SHAPES:-2] = self._embeddings(vectors[..., SHAPES:-2], row, times, calm, rng)
         vectors[..., -2:] = self._known(vectors[..., -2:], rng)
-        return Sequences(
-            vectors, dt.astype(np.float32)[..., None], row, weight.astype(np.float32)
-        )
+        return Sequences(vectors, dt.astype(np.float32)[..., None], row, weight.astype(np.float32))
 
     def _embeddings(
-        self, embeddings: Floats, row: Ints, times: NDArray[np.float64],
-        calm: NDArray[np.bool_], rng: np.random.Generator,
+        self,
+        embeddings: Floats,
+        row: Ints,
+        times: NDArray[np.float64],
+        calm: NDArray[np.bool_],
+        rng: np.random.Generator,
     ) -> Floats:
         """Let embeddings wander towards those of the face's varied crops, and back."""
         if self._moves is None:
@@ -165,9 +170,7 @@ class SequenceMaker:
         """
         settings = self._settings
         neutral = rng.choice(self._neutral, count)
-        current = np.where(
-            rng.random(count) < 0.6, neutral, rng.choice(self._expressive, count)
-        )
+        current = np.where(rng.random(count) < 0.6, neutral, rng.choice(self._expressive, count))
         held = rng.random(count) < settings.still
         # Those that hold one expression throughout are drawn as the pool has them.
         current[held] = rng.integers(len(self._pool), size=held.sum())
@@ -187,16 +190,17 @@ class SequenceMaker:
         return np.stack(stations, axis=1), begins, onsets
 
     def _play(
-        self, times: NDArray[np.float64], stations: Ints, begins: NDArray[np.float64],
+        self,
+        times: NDArray[np.float64],
+        stations: Ints,
+        begins: NDArray[np.float64],
         onsets: NDArray[np.float64],
     ) -> tuple[Floats, Ints, NDArray[np.float64]]:
         row = np.repeat(stations[:, :1], times.shape[1], axis=1)
         vectors = np.repeat(self._pool[stations[:, 0]][:, None], times.shape[1], axis=1)
         weight = np.ones(times.shape)
         for change in range(begins.shape[1]):
-            progress = np.clip(
-                (times - begins[:, change, None]) / onsets[:, change, None], 0, 1
-            )
+            progress = np.clip((times - begins[:, change, None]) / onsets[:, change, None], 0, 1)
             share = progress**2 * (3 - 2 * progress)
             target = self._pool[stations[:, change + 1]][:, None]
             vectors += share.astype(np.float32)[..., None] * (target - vectors)

@@ -51,11 +51,19 @@ def write_appearance(content: bytes, card: dict[str, Any], folder: Path) -> Path
 
     :param card: what is known of its making: ``trained_on``, ``settings``, ``metrics``.
     """
-    return write_model(content, {
-        'name': 'appearance', 'version': '1.2.0', 'kind': 'appearance', 'labels': [],
-        'license': 'Apache-2.0', **card,
-        'settings': {'crop': CROP, 'side': SIDE, **card['settings']},
-    }, folder)
+    return write_model(
+        content,
+        {
+            'name': 'appearance',
+            'version': '1.2.0',
+            'kind': 'appearance',
+            'labels': [],
+            'license': 'Apache-2.0',
+            **card,
+            'settings': {'crop': CROP, 'side': SIDE, **card['settings']},
+        },
+        folder,
+    )
 
 
 Floats = NDArray[np.float32]
@@ -97,8 +105,13 @@ Crops = NDArray[np.uint8]
 
 
 def ship_appearance(
-    run: Path, stills: Stills, matrices: Floats, found: NDArray[np.bool_], models: Path,
-    plan: Mapping[str, Part], tables: Mapping[str, Mapping[str, Any]],
+    run: Path,
+    stills: Stills,
+    matrices: Floats,
+    found: NDArray[np.bool_],
+    models: Path,
+    plan: Mapping[str, Part],
+    tables: Mapping[str, Mapping[str, Any]],
 ) -> Path:
     """Write ``<models>/appearance.tflite``, ``.json`` and ``.md``; return the JSON card's path.
 
@@ -120,14 +133,16 @@ def ship_appearance(
     content = int8_network(network)
     held = held_crops(stills, matrices, found)
     pixels = network_pixels(held)
-    exact = np.concatenate([
-        np.asarray(network(part)) for part in np.array_split(pixels, len(pixels) // 256 + 1)
-    ])
+    exact = np.concatenate(
+        [np.asarray(network(part)) for part in np.array_split(pixels, len(pixels) // 256 + 1)]
+    )
     votes = '' if stills.ferplus_votes is None else ", and FER+'s votes on them"
     card: dict[str, Any] = {
         'trained_on': f'crops of FER2013 Training stills{votes}',
         'settings': {
-            'embedding_size': EMBEDDING, **asdict(settings), 'seed': part.training.seed,
+            'embedding_size': EMBEDDING,
+            **asdict(settings),
+            'seed': part.training.seed,
             **{f'training {one}': asdict(how) for one, how in plan.items()},
         },
         'metrics': {},
@@ -163,7 +178,7 @@ def ship_appearance(
 def _classes(heads: Any, embeddings: Floats) -> Floats:
     """Return how probable each class is (N, 7), by the embedding alone."""
     count = len(embeddings)
-    alone, _, _ = heads([
-        embeddings, np.zeros((count, 52), np.float32), np.tile(np.float32([1, 0]), (count, 1))
-    ])
+    alone, _, _ = heads(
+        [embeddings, np.zeros((count, 52), np.float32), np.tile(np.float32([1, 0]), (count, 1))]
+    )
     return softmax(np.asarray(alone))

@@ -31,15 +31,38 @@ DATA_LICENCE = (
 
 def emotion_table(figures: dict[str, Any]) -> str:
     """Return the table of a classifier's figures on still faces, as ``evaluate`` measures them."""
-    header = ('landmark source', 'split', 'n', 'coverage', 'cross-entropy', 'accuracy', 'macro-F1',
-              *(f'precision {label}' for label in LABELS), *(f'recall {label}' for label in LABELS),
-              'ECE')
-    return markdown_table(header, [
-        (source, split, part['n'], part.get('coverage', '-'), part['cross_entropy'],
-         part['accuracy'], part['macro_f1'], *(part['precision'][label] for label in LABELS),
-         *(part['recall'][label] for label in LABELS), part['ece'])
-        for source, whole in figures.items() for split, part in whole.items() if split in SPLITS
-    ])
+    header = (
+        'landmark source',
+        'split',
+        'n',
+        'coverage',
+        'cross-entropy',
+        'accuracy',
+        'macro-F1',
+        *(f'precision {label}' for label in LABELS),
+        *(f'recall {label}' for label in LABELS),
+        'ECE',
+    )
+    return markdown_table(
+        header,
+        [
+            (
+                source,
+                split,
+                part['n'],
+                part.get('coverage', '-'),
+                part['cross_entropy'],
+                part['accuracy'],
+                part['macro_f1'],
+                *(part['precision'][label] for label in LABELS),
+                *(part['recall'][label] for label in LABELS),
+                part['ece'],
+            )
+            for source, whole in figures.items()
+            for split, part in whole.items()
+            if split in SPLITS
+        ],
+    )
 
 
 def confusion_table(figures: dict[str, Any]) -> str:
@@ -47,8 +70,10 @@ def confusion_table(figures: dict[str, Any]) -> str:
     rows = []
     for source, whole in figures.items():
         split = 'private_test' if 'private_test' in whole else 'public_test'
-        rows += [(source, split, label, *row)
-                 for label, row in zip(LABELS, whole[split]['confusion_matrix'])]
+        rows += [
+            (source, split, label, *row)
+            for label, row in zip(LABELS, whole[split]['confusion_matrix'])
+        ]
     says = (f'says {label}' for label in LABELS)
     return markdown_table(('landmark source', 'split', 'truth', *says), rows)
 
@@ -56,11 +81,22 @@ def confusion_table(figures: dict[str, Any]) -> str:
 def response_table(figures: dict[str, Any]) -> str:
     """Return the table of how soon the label follows a change, and how often it flips."""
     return markdown_table(
-        ('landmark source', 'rate', 'changes', 'median s', '95th percentile s', 'never',
-         'within 0.25 s of the middle', 'flips per second, held'),
-        [(source, f'{rate} fps', *('-' if row[key] is None else row[key] for key in _IN_TIME))
-         for source, whole in figures.items()
-         for rate in (10, 30, 60) for row in (whole['response'][f'{rate}_fps'],)],
+        (
+            'landmark source',
+            'rate',
+            'changes',
+            'median s',
+            '95th percentile s',
+            'never',
+            'within 0.25 s of the middle',
+            'flips per second, held',
+        ),
+        [
+            (source, f'{rate} fps', *('-' if row[key] is None else row[key] for key in _IN_TIME))
+            for source, whole in figures.items()
+            for rate in (10, 30, 60)
+            for row in (whole['response'][f'{rate}_fps'],)
+        ],
     )
 
 
@@ -75,8 +111,12 @@ def blendshape_table(sets: dict[str, dict[str, Any]]) -> str:
         row: list[Any] = [blendshape]
         for figures in sets.values():
             one = figures['blendshapes'][blendshape]
-            row += [one['correlation'], one['mae'], one['teacher_std'],
-                    'yes' if one['moves'] else '']
+            row += [
+                one['correlation'],
+                one['mae'],
+                one['teacher_std'],
+                'yes' if one['moves'] else '',
+            ]
         rows.append(row)
     return markdown_table(header, rows)
 
@@ -88,17 +128,25 @@ def write_text(card: Path) -> Path:
     body, rows = written(raw), about(raw)
     # Long lists are for the code alone.
     settings = {
-        name: value for name, value in raw['settings'].items()
+        name: value
+        for name, value in raw['settings'].items()
         if not (isinstance(value, dict) or (isinstance(value, list) and len(value) > 10))
     }
     parts = {name: value for name, value in raw['settings'].items() if isinstance(value, dict)}
-    general = markdown_table(('', ''), [
-        ('version', raw['version']), ('file', f'`{raw["file"]}`, {raw["bytes"]} bytes'),
-        ('sha256', f'`{raw["sha256"]}`'), ('licence of the weights', raw['license']),
-        ('trained on', raw['trained_on']), ('licence of the data', DATA_LICENCE), *rows,
-        ('settings', f'`{json.dumps(settings)}`'),
-        *((name, f'`{json.dumps(value)}`') for name, value in parts.items()),
-    ])
+    general = markdown_table(
+        ('', ''),
+        [
+            ('version', raw['version']),
+            ('file', f'`{raw["file"]}`, {raw["bytes"]} bytes'),
+            ('sha256', f'`{raw["sha256"]}`'),
+            ('licence of the weights', raw['license']),
+            ('trained on', raw['trained_on']),
+            ('licence of the data', DATA_LICENCE),
+            *rows,
+            ('settings', f'`{json.dumps(settings)}`'),
+            *((name, f'`{json.dumps(value)}`') for name, value in parts.items()),
+        ],
+    )
     text = card.with_suffix('.md')
     text.write_text(f'# {raw["name"]} {raw["version"]}\n\n{body[0]}\n\n{general}\n\n{body[1]}\n')
     return text
@@ -107,10 +155,17 @@ def write_text(card: Path) -> Path:
 def _head_text(raw: dict[str, Any]) -> tuple[str, str]:
     sets = {name: figures for name, figures in raw['metrics'].items() if 'blendshapes' in figures}
     summary = markdown_table(
-        ('images never trained on', 'n', 'blendshapes that move', 'their mean correlation',
-         'mean absolute error of all 52'),
-        [(name, f['n'], f['moving'], f['mean_correlation_moving'], f['mean_absolute_error'])
-         for name, f in sets.items()],
+        (
+            'images never trained on',
+            'n',
+            'blendshapes that move',
+            'their mean correlation',
+            'mean absolute error of all 52',
+        ),
+        [
+            (name, f['n'], f['moving'], f['mean_correlation_moving'], f['mean_absolute_error'])
+            for name, f in sets.items()
+        ],
     )
     return (
         'Blendshapes from the 478 landmarks of the face mesh that `mediapipe` 0.10.21 bundles. '
@@ -136,8 +191,16 @@ def _appearance_text(raw: dict[str, Any]) -> tuple[str, str]:
         for runtime, one in metrics.get('parity', {}).items()
     ]
     parts = [
-        (name, one['parameters'], one['epoch'], *(one[f'{read}_{what}'] for read in _READ
-                                                  for what in ('seven', 'labels', 'cross_entropy')))
+        (
+            name,
+            one['parameters'],
+            one['epoch'],
+            *(
+                one[f'{read}_{what}']
+                for read in _READ
+                for what in ('seven', 'labels', 'cross_entropy')
+            ),
+        )
         for name, one in metrics.get('parts', {}).items()
     ]
     longer = ' --long' if 'training long' in raw['settings'] else ''
@@ -154,8 +217,18 @@ def _appearance_text(raw: dict[str, Any]) -> tuple[str, str]:
         + '\n\nPublicTest after the last epoch of each training, averaged weights, float; the last '
         'one ships, the larger network shows what more weights reach:\n\n'
         + markdown_table(
-            ('training', 'parameters', 'epochs', 'seven, crop alone', 'labels', 'cross-entropy',
-             'seven, with blendshapes', 'labels', 'cross-entropy'), parts,
+            (
+                'training',
+                'parameters',
+                'epochs',
+                'seven, crop alone',
+                'labels',
+                'cross-entropy',
+                'seven, with blendshapes',
+                'labels',
+                'cross-entropy',
+            ),
+            parts,
         )
         + '\n\nWhat the whole says with it, and its limits: `emotion_lstm.md`.\n\n'
         f'Reproduced by `emotion-estimator training appearance{longer}` (docs/training.md).',
@@ -168,22 +241,32 @@ def _symmetry_text(sets: dict[str, dict[str, Any]]) -> str:
         f'image correlates with {figures["teacher_with_itself_mirrored"]} only, which no '
         'symmetric head can follow. With the mean of both, the teacher made symmetric, the head '
         f'correlates with {figures["mean_correlation_with_symmetric_teacher"]}.\n\n'
-        for name, figures in sets.items() if 'teacher_with_itself_mirrored' in figures
+        for name, figures in sets.items()
+        if 'teacher_with_itself_mirrored' in figures
     )
 
 
 def _emotion_rows(raw: dict[str, Any]) -> list[tuple[str, str]]:
     settings = raw['settings']
     return [
-        ('inputs', f'{len(BLENDSHAPE_NAMES)} blendshapes of MediaPipe, 0 to 1, in its order (the '
-                   f'JSON card lists them); the embedding of the face crop, '
-                   f'{settings["embedding_size"]} numbers of `appearance`; which of both are '
-                   "known; seconds since the face's frame before; the face's state, "
-                   f'{settings["state_size"]} numbers, zeros at first'),
-        ('outputs', f'probabilities of {", ".join(raw["labels"])}; probabilities of '
-                    f'{", ".join(settings["expressions"])}; the new state'),
-        ('splits', 'learnt from Training, chosen on PublicTest, tested on PrivateTest, of which '
-                   'some images are training images too: see "without duplicates"'),
+        (
+            'inputs',
+            f'{len(BLENDSHAPE_NAMES)} blendshapes of MediaPipe, 0 to 1, in its order (the '
+            f'JSON card lists them); the embedding of the face crop, '
+            f'{settings["embedding_size"]} numbers of `appearance`; which of both are '
+            "known; seconds since the face's frame before; the face's state, "
+            f'{settings["state_size"]} numbers, zeros at first',
+        ),
+        (
+            'outputs',
+            f'probabilities of {", ".join(raw["labels"])}; probabilities of '
+            f'{", ".join(settings["expressions"])}; the new state',
+        ),
+        (
+            'splits',
+            'learnt from Training, chosen on PublicTest, tested on PrivateTest, of which '
+            'some images are training images too: see "without duplicates"',
+        ),
     ]
 
 
@@ -219,10 +302,8 @@ def _quantized(metrics: dict[str, Any]) -> str:
     if not {'quantization', 'time'} <= set(metrics):
         return ''
     parity, times = metrics['quantization'], metrics['time']
-    shares = ', '.join(
-        f'{one} of {form}' for form, one in times.get('share_of_paper', {}).items()
-    )
-    paper = f' The paper\'s network ({times["paper"]}): a step takes {shares}.' if shares else ''
+    shares = ', '.join(f'{one} of {form}' for form, one in times.get('share_of_paper', {}).items())
+    paper = f" The paper's network ({times['paper']}): a step takes {shares}." if shares else ''
     failed = ''.join(f'{one}\n\n' for one in parity['not_convertible'].values())
     return (
         f'Quantized in several ways and held to the float network over {parity["frames"]} frames '
@@ -256,15 +337,21 @@ def _others(metrics: dict[str, Any]) -> str:
 
 
 _HEAD_ROWS = [
-    ('inputs', '146 of the 478 landmarks, x, y and z, freed of place, scale and roll '
-               '(`perception/alignment.py`)'),
+    (
+        'inputs',
+        '146 of the 478 landmarks, x, y and z, freed of place, scale and roll '
+        '(`perception/alignment.py`)',
+    ),
     ('outputs', f"{len(BLENDSHAPE_NAMES)} blendshapes in MediaPipe's order, 0 to 1"),
     ('splits', 'learnt from Training, chosen on PublicTest, tested on PrivateTest'),
 ]
 
 _APPEARANCE_ROWS = [
-    ('inputs', 'the face, cut out upright by its landmarks, 48x48, grey, of even light '
-               '(`perception/face_crop.py`): (grey - 128) / 64'),
+    (
+        'inputs',
+        'the face, cut out upright by its landmarks, 48x48, grey, of even light '
+        '(`perception/face_crop.py`): (grey - 128) / 64',
+    ),
     ('outputs', 'the embedding, not negative'),
     ('splits', 'learnt from Training, watched on PublicTest; PrivateTest is not looked at'),
 ]
@@ -294,13 +381,12 @@ def measure_card(
     :returns: the card's metrics.
     :raises ModelError: card and weights do not fit together.
     """
-    figures = evaluate(
-        EmotionClassifier.load(card), stills, features, public_only, faces, pairs
-    )
+    figures = evaluate(EmotionClassifier.load(card), stills, features, public_only, faces, pairs)
     whole = json.loads(card.read_text())
-    whole['metrics'] = {'fer2013': figures, **{
-        name: one for name, one in whole.get('metrics', {}).items() if name != 'fer2013'
-    }}
+    whole['metrics'] = {
+        'fer2013': figures,
+        **{name: one for name, one in whole.get('metrics', {}).items() if name != 'fer2013'},
+    }
     card.write_text(json.dumps(whole, indent=1) + '\n')
     write_text(card)
     metrics: dict[str, Any] = whole['metrics']

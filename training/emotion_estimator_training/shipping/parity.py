@@ -52,9 +52,11 @@ def parity(answers: Floats, reference: Floats) -> Parity:
     difference = np.abs(answers - reference)
     same = answers.argmax(axis=-1) == reference.argmax(axis=-1)
     return Parity(
-        same.size, round(float(same.mean()), 5),
+        same.size,
+        round(float(same.mean()), 5),
         # To the same digits: a mean is never more than the greatest.
-        round(float(difference.max()), 6), round(float(difference.mean()), 6),
+        round(float(difference.max()), 6),
+        round(float(difference.mean()), 6),
     )
 
 
@@ -121,13 +123,23 @@ def parity_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]
         found = list(one['parity'].values())
         worst = min(found, key=lambda each: each['agreement']) if found else {}
         use = 'shipped' if name == metrics['chosen'] else one['refused'] or 'passes, not chosen'
-        rows.append([
-            name, one['bytes'], _in_words(one['float_operators']),
-            *(worst.get(key, '-') for key in ('agreement', 'greatest', 'mean')), use,
-        ])
+        rows.append(
+            [
+                name,
+                one['bytes'],
+                _in_words(one['float_operators']),
+                *(worst.get(key, '-') for key in ('agreement', 'greatest', 'mean')),
+                use,
+            ]
+        )
     return [
-        'way', 'bytes', 'operators left float', 'label agrees', 'greatest difference',
-        'mean difference', 'outcome',
+        'way',
+        'bytes',
+        'operators left float',
+        'label agrees',
+        'greatest difference',
+        'mean difference',
+        'outcome',
     ], rows
 
 

@@ -70,8 +70,10 @@ def lean(content: bytes) -> bytes:
             used.add(tensor.buffer)
     place = {old: new for new, old in enumerate(sorted(used))}
     model.buffers = [model.buffers[old] for old in sorted(used)]
-    for each in (*(one for graph in model.subgraphs for one in graph.tensors),
-                 *(model.metadata or [])):
+    for each in (
+        *(one for graph in model.subgraphs for one in graph.tensors),
+        *(model.metadata or []),
+    ):
         each.buffer = place[each.buffer]
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
@@ -177,7 +179,8 @@ def converted(function: Any, way: str, representative: Representative) -> bytes:
     if way == INT8:
         # The second: float where there is no int8 kernel.
         converter.target_spec.supported_ops = [
-            tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS
+            tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+            tf.lite.OpsSet.TFLITE_BUILTINS,
         ]
     if way == INT16:
         converter.target_spec.supported_ops = [
@@ -218,7 +221,8 @@ def _but(converter: Any, operators: list[str], representative: Representative) -
         # Of TensorFlow's own interpreter, which the debugger runs.
         warnings.simplefilter('ignore')
         debugger = tf.lite.experimental.QuantizationDebugger(
-            converter=converter, debug_dataset=representative,
+            converter=converter,
+            debug_dataset=representative,
             debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=operators),
         )
         content: bytes = debugger.get_nondebug_quantized_model()

@@ -127,7 +127,7 @@ def measure(files: Files) -> Measured:
 def _reason(error: ModelError) -> str:
     """Return what a runtime says, without the file, which is a temporary one, and its advice."""
     said = str(error)
-    inner = said[said.find('(') + 1:said.rfind(')')] if '(' in said else said
+    inner = said[said.find('(') + 1 : said.rfind(')')] if '(' in said else said
     return inner.split('. ')[0]
 
 
@@ -161,7 +161,9 @@ def _paper_step(interpreter: Any, vectors: Floats) -> Callable[[], Any]:
 def _set_inputs(interpreter: Any, vector: Floats) -> None:
     """Give a network one face, 1/30 s and an empty state, whichever of these it takes."""
     given = {
-        SHAPES: vector[:SHAPES], EMBEDDING: vector[SHAPES:-2], 2: vector[-2:],
+        SHAPES: vector[:SHAPES],
+        EMBEDDING: vector[SHAPES:-2],
+        2: vector[-2:],
         1: np.full(1, 1 / 30),
     }
     for tensor in interpreter.get_input_details():
@@ -172,7 +174,7 @@ def _set_inputs(interpreter: Any, vector: Floats) -> None:
 
 
 def _shaped(values: NDArray[Any], shape: NDArray[Any]) -> Floats:
-    return values[:int(np.prod(shape))].reshape(shape).astype(np.float32)
+    return values[: int(np.prod(shape))].reshape(shape).astype(np.float32)
 
 
 def _interleaved(
@@ -202,8 +204,10 @@ def against_paper(measured: Measured, name: str, papers: Mapping[str, Any]) -> d
     """
     ours = {runtime: row['step_median'] for runtime, row in measured.times[name].items()}
     shares = {
-        form: {runtime: ours[runtime] / measured.times[form][runtime]['step_median']
-               for runtime in ours}
+        form: {
+            runtime: ours[runtime] / measured.times[form][runtime]['step_median']
+            for runtime in ours
+        }
         for form in papers
     }
     if not shares:
@@ -220,8 +224,17 @@ def time_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
     """Return header and rows of a card's ``time``, in microseconds."""
     keys = ('step_median', 'step_p95', 'invoke_median', 'invoke_p95')
     return (
-        ['network', 'runtime', 'step, median us', 'step, p95 us', 'invoke, median us',
-         'invoke, p95 us'],
-        [[name, runtime, *(row[key] for key in keys)]
-         for name, by in metrics['networks'].items() for runtime, row in by.items()],
+        [
+            'network',
+            'runtime',
+            'step, median us',
+            'step, p95 us',
+            'invoke, median us',
+            'invoke, p95 us',
+        ],
+        [
+            [name, runtime, *(row[key] for key in keys)]
+            for name, by in metrics['networks'].items()
+            for runtime, row in by.items()
+        ],
     )

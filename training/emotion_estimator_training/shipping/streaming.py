@@ -130,17 +130,28 @@ def quantize_streaming(
     moving = _sequences(sources, PUBLIC_TEST, _PARITY)
     papers, made_of = _papers(run, fitted.grouping.labels) if with_paper else ({}, '')
     with TemporaryDirectory() as folder:
-        measured = measured_apart(Files(
-            {way: write_model(content, _card(fitted, way), Path(folder) / str(number))
-             for number, (way, content) in enumerate(contents.items())},
-            FLOAT, _written(papers, Path(folder)), moving.vectors, moving.dt[..., 0],
-            fitted.probabilities(moving.vectors, moving.dt), rounds,
-        ))
-    candidates = [_candidate(way, content, measured)
-                  for way, content in contents.items() if way != FLOAT]
+        measured = measured_apart(
+            Files(
+                {
+                    way: write_model(content, _card(fitted, way), Path(folder) / str(number))
+                    for number, (way, content) in enumerate(contents.items())
+                },
+                FLOAT,
+                _written(papers, Path(folder)),
+                moving.vectors,
+                moving.dt[..., 0],
+                fitted.probabilities(moving.vectors, moving.dt),
+                rounds,
+            )
+        )
+    candidates = [
+        _candidate(way, content, measured) for way, content in contents.items() if way != FLOAT
+    ]
     table: dict[str, Any] = {
         'quantization': {
-            'frames': moving.row.size, 'least_agreement': LEAST_AGREEMENT, 'rule': RULE,
+            'frames': moving.row.size,
+            'least_agreement': LEAST_AGREEMENT,
+            'rule': RULE,
             'candidates': {
                 one.name: {**one.figures(), 'float_operators': float_operators(contents[one.name])}
                 for one in candidates
@@ -148,9 +159,12 @@ def quantize_streaming(
             'not_convertible': failures,
         },
         'time': {
-            'unit': 'microseconds', 'machine': platform.processor() or platform.machine(),
+            'unit': 'microseconds',
+            'machine': platform.processor() or platform.machine(),
             'runtimes': {name: metadata.version(name.replace('_', '-')) for name in runtimes()},
-            'rounds': rounds, 'networks': measured.times, 'notes': measured.notes,
+            'rounds': rounds,
+            'networks': measured.times,
+            'notes': measured.notes,
         },
     }
     path = run / 'tables' / 'quantization.json'
@@ -164,14 +178,15 @@ def quantize_streaming(
     card = {**_card(fitted, chosen.name), 'metrics': table}
     written = write_model(contents[chosen.name], card, models)
     return measure_card(
-        written, {each.source: each for each in sources}, public_only=True, faces=faces,
+        written,
+        {each.source: each for each in sources},
+        public_only=True,
+        faces=faces,
         pairs=faces + faces // 2,
     )
 
 
-def _sequences(
-    sources: Sequence[FeatureSet], split: int, shape: tuple[int, int]
-) -> Sequences:
+def _sequences(sources: Sequence[FeatureSet], split: int, shape: tuple[int, int]) -> Sequences:
     """Make ``shape[0]`` sequences of ``shape[1]`` frames of a split's faces."""
     parts = [each.where(each.usage == split) for each in sources]
     pool = np.concatenate([each.vectors for each in parts])
@@ -202,16 +217,12 @@ def _conversions(
     return contents, failures
 
 
-def _in_order(
-    step: Any, sequences: Sequences, size: int
-) -> Iterator[list[NDArray[np.float32]]]:
+def _in_order(step: Any, sequences: Sequences, size: int) -> Iterator[list[NDArray[np.float32]]]:
     """Run the float step; give each frame's inputs, with the states that occur."""
     for rows, dt in zip(sequences.vectors, sequences.dt):
         state = np.zeros((1, size), np.float32)
         for row, interval in zip(rows[:, None], dt):
-            inputs = [
-                row[:, :SHAPES], row[:, SHAPES:-2], row[:, -2:], interval[None], state
-            ]
+            inputs = [row[:, :SHAPES], row[:, SHAPES:-2], row[:, -2:], interval[None], state]
             yield inputs
             state = np.asarray(step(*inputs)[-1])
 
@@ -227,8 +238,7 @@ def _papers(run: Path, labels: tuple[str, ...]) -> tuple[dict[str, bytes], str]:
         network = StillRecognizer('paper', labels, inputs, model)
         made_of = 'untrained, of the same shape'
     return {
-        form: export_tflite(network, unrolled)
-        for form, unrolled in zip(PAPER_FORMS, (False, True))
+        form: export_tflite(network, unrolled) for form, unrolled in zip(PAPER_FORMS, (False, True))
     }, made_of
 
 
@@ -242,7 +252,10 @@ def _written(papers: Mapping[str, bytes], folder: Path) -> dict[str, Path]:
 
 def _candidate(way: str, content: bytes, measured: Measured) -> Candidate:
     return Candidate(
-        way, len(content), measured.parity.get(way, {}), measured.failures.get(way, {}),
+        way,
+        len(content),
+        measured.parity.get(way, {}),
+        measured.failures.get(way, {}),
         {name: row['step_median'] for name, row in measured.times.get(way, {}).items()},
     )
 
@@ -255,17 +268,18 @@ def _card(fitted: FittedStreaming, way: str) -> dict[str, Any]:
         'labels': list(fitted.grouping.labels),
         'license': 'Apache-2.0',
         'trained_on': 'sequences made from FER2013 Training stills, blendshapes and crops of '
-                      + ' and '.join(fitted.settings['sources']),
+        + ' and '.join(fitted.settings['sources']),
         'settings': {
-            'state_size': fitted.state_size, 'still_steps': STILL_STEPS, 'still_dt': STILL_DT,
-            'embedding_size': EMBEDDING, 'expressions': list(FER_CLASSES), 'quantization': way,
+            'state_size': fitted.state_size,
+            'still_steps': STILL_STEPS,
+            'still_dt': STILL_DT,
+            'embedding_size': EMBEDDING,
+            'expressions': list(FER_CLASSES),
+            'quantization': way,
             **fitted.settings,
-            'temperatures': {
-                name: round(one, 3) for name, one in fitted.temperatures.items()
-            },
+            'temperatures': {name: round(one, 3) for name, one in fitted.temperatures.items()},
             'logit_biases': {
-                name: [round(float(one), 3) for one in bias]
-                for name, bias in fitted.biases.items()
+                name: [round(float(one), 3) for one in bias] for name, bias in fitted.biases.items()
             },
         },
         'metrics': {},

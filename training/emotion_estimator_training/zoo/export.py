@@ -102,7 +102,9 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     name = model.entry.slug
     settings: dict[str, Any] = {
-        'cut': CUT, 'window': model.window, 'rate': round(model.place.rate, 3),
+        'cut': CUT,
+        'window': model.window,
+        'rate': round(model.place.rate, 3),
         'face_side': face_side,
         'inputs': [one.as_dict() for one in networks.inputs],
     }
@@ -111,7 +113,8 @@ def export(
         path = folder / f'{name}.frame.tflite'
         path.write_bytes(content)
         settings['frame'] = {
-            'file': path.name, 'bytes': len(content),
+            'file': path.name,
+            'bytes': len(content),
             'sha256': hashlib.sha256(content).hexdigest(),
             'input': networks.frame_input.as_dict(),
         }
@@ -121,10 +124,17 @@ def export(
     weights = folder / f'{name}.tflite'
     weights.write_bytes(content)
     card = {
-        'name': f'zoo_{name}', 'version': '1.0.0', 'kind': KIND, 'says': model.entry.says,
-        'labels': list(model.classes), 'settings': settings, 'metrics': dict(metrics or {}),
-        'file': weights.name, 'bytes': len(content),
-        'sha256': hashlib.sha256(content).hexdigest(), 'blendshapes': list(BLENDSHAPE_NAMES),
+        'name': f'zoo_{name}',
+        'version': '1.0.0',
+        'kind': KIND,
+        'says': model.entry.says,
+        'labels': list(model.classes),
+        'settings': settings,
+        'metrics': dict(metrics or {}),
+        'file': weights.name,
+        'bytes': len(content),
+        'sha256': hashlib.sha256(content).hexdigest(),
+        'blendshapes': list(BLENDSHAPE_NAMES),
     }
     path = weights.with_suffix('.json')
     path.write_text(json.dumps(card, indent=1) + '\n')
@@ -142,7 +152,8 @@ def exported_bytes(card: Path, models: Path | None = None) -> int:
     if 'appearance_sha256' in settings:
         shipped = (models or models_dir()) / 'appearance.tflite'
     return (
-        int(raw['bytes']) + int(settings.get('frame', {}).get('bytes', 0))
+        int(raw['bytes'])
+        + int(settings.get('frame', {}).get('bytes', 0))
         + (shipped.stat().st_size if shipped else 0)
     )
 

@@ -56,9 +56,15 @@ def comparison_chart(results: Sequence[Result], title: str, chance: float | None
     axes[0].set_ylim(len(names) - 0.2, -0.6)
     there = {_family(one['kind']) for one in results}
     figure.legend(
-        handles=[Line2D([], [], color=colour, linewidth=6, label=family)
-                 for family, _, colour in _FAMILIES if family in there],
-        loc='outside lower center', ncols=len(_FAMILIES), fontsize=8, frameon=False,
+        handles=[
+            Line2D([], [], color=colour, linewidth=6, label=family)
+            for family, _, colour in _FAMILIES
+            if family in there
+        ],
+        loc='outside lower center',
+        ncols=len(_FAMILIES),
+        fontsize=8,
+        frameon=False,
     )
     figure.suptitle(title, fontsize=10)
     return png(figure)
@@ -91,8 +97,12 @@ def _draw(
             axis.barh(row, value, height=0.72, color=colour)
         text = '-' if value is None else form.format(value)
         axis.annotate(
-            text, (least if value is None else max(value, least), row), (6, 0),
-            textcoords='offset points', va='center', fontsize=7,
+            text,
+            (least if value is None else max(value, least), row),
+            (6, 0),
+            textcoords='offset points',
+            va='center',
+            fontsize=7,
         )
     axis.tick_params(axis='x', labelsize=7)
     axis.tick_params(axis='y', length=0)

@@ -44,9 +44,7 @@ def papers_order(results: Mapping[str, Result]) -> dict[str, Any] | None:
     }
     if not all(run.values()):
         return None
-    validated = all(
-        _VALIDATION in results[name] for names in run.values() for name in names
-    )
+    validated = all(_VALIDATION in results[name] for names in run.values() for name in names)
     by = _VALIDATION if validated else 'macro_f1'
     best: dict[str, dict[str, Any]] = {}
     for level, names in run.items():
@@ -59,8 +57,10 @@ def papers_order(results: Mapping[str, Result]) -> dict[str, Any] | None:
         if difference is not None:
             steps.append({'from': lower, 'to': upper, **difference})
     return {
-        'levels': best, 'chosen_on': 'validation' if validated else 'test',
-        'holds': scores[0] < scores[1] < scores[2], 'steps': steps,
+        'levels': best,
+        'chosen_on': 'validation' if validated else 'test',
+        'holds': scores[0] < scores[1] < scores[2],
+        'steps': steps,
     }
 
 
@@ -71,7 +71,8 @@ def in_words(order: Mapping[str, Any]) -> str:
     )
     says = 'holds here' if order['holds'] else 'does **not** hold here'
     chosen = (
-        'which the validation clips chose' if order['chosen_on'] == 'validation'
+        'which the validation clips chose'
+        if order['chosen_on'] == 'validation'
         else 'picked on the test clips themselves, which flatters levels of several models'
     )
     text = f"Seed 004's ordering {says}; macro-F1 of each level's best model, {chosen}: {levels}."
@@ -80,7 +81,8 @@ def in_words(order: Mapping[str, Any]) -> str:
         text += (
             f' From {one["from"]} to {one["to"]} accuracy changes by {one["difference"]:+.3f} '
             f'({one["low"]:+.3f} to {one["high"]:+.3f} in 95 % of the draws of test subjects'
-            + ('' if sure else ': **these clips do not tell the two apart**') + ').'
+            + ('' if sure else ': **these clips do not tell the two apart**')
+            + ').'
         )
     return text
 
@@ -90,9 +92,9 @@ def _difference(first: Result, second: Result) -> dict[str, float] | None:
     if 'by_clip' not in first or 'by_clip' not in second:
         return None
     subjects = np.array([subject for subject, _ in first['by_clip']])
-    more = np.array([
-        after - before for (_, before), (_, after) in zip(first['by_clip'], second['by_clip'])
-    ])
+    more = np.array(
+        [after - before for (_, before), (_, after) in zip(first['by_clip'], second['by_clip'])]
+    )
     names, which = np.unique(subjects, return_inverse=True)
     drawn = np.random.default_rng(0).multinomial(
         len(names), np.full(len(names), 1 / len(names)), _DRAWS
@@ -102,7 +104,8 @@ def _difference(first: Result, second: Result) -> dict[str, float] | None:
     means = (weights * more).sum(axis=1) / weights.sum(axis=1)
     low, high = np.quantile(means, ((1 - _SHARE) / 2, (1 + _SHARE) / 2))
     return {
-        'difference': round(float(more.mean()), 4), 'low': round(float(low), 4),
+        'difference': round(float(more.mean()), 4),
+        'low': round(float(low), 4),
         'high': round(float(high), 4),
     }
 
@@ -143,8 +146,10 @@ def one_against_rest(matrix: Ints, classes: Sequence[str]) -> dict[str, dict[str
         missed = int(matrix[index].sum()) - right
         wrong = int(matrix[:, index].sum()) - right
         found[name] = {
-            'true_negative': total - right - missed - wrong, 'false_positive': wrong,
-            'false_negative': missed, 'true_positive': right,
+            'true_negative': total - right - missed - wrong,
+            'false_positive': wrong,
+            'false_negative': missed,
+            'true_positive': right,
         }
     return found
 
@@ -155,7 +160,8 @@ def second_most_likely(found: Floats, classes: Sequence[str]) -> dict[str, dict[
     return {
         said: {
             other: int(((order[:, 0] == i) & (order[:, 1] == j)).sum())
-            for j, other in enumerate(classes) if j != i
+            for j, other in enumerate(classes)
+            if j != i
         }
         for i, said in enumerate(classes)
     }
@@ -208,11 +214,15 @@ def strengths(asked: Windows) -> Floats:
 
 #: Columns of the table: of a result, its head, and how it is written.
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
-    ('accuracy', 'accuracy', '.3f'), ('macro_f1', 'macro-F1', '.3f'),
+    ('accuracy', 'accuracy', '.3f'),
+    ('macro_f1', 'macro-F1', '.3f'),
     ('strong_accuracy', 'at its apex', '.3f'),
-    ('clip_accuracy', 'clips right', '.3f'), ('flips_per_second', 'flips/s', '.2f'),
-    ('parameters', 'parameters', ',d'), ('bytes', 'kB', 'kB'),
-    ('ms_per_frame', 'ms/frame', '.2f'), ('covered_accuracy', 'mouth covered', '.3f'),
+    ('clip_accuracy', 'clips right', '.3f'),
+    ('flips_per_second', 'flips/s', '.2f'),
+    ('parameters', 'parameters', ',d'),
+    ('bytes', 'kB', 'kB'),
+    ('ms_per_frame', 'ms/frame', '.2f'),
+    ('covered_accuracy', 'mouth covered', '.3f'),
 )
 
 
@@ -241,13 +251,21 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 #: Comparisons of seed 003 (tables 4 to 6): title, and what each row is called.
 _MICROX = (
     ('Colour against grey (seed 003, table 4)', {'microx': 'colour', 'microx:grey': 'grey'}),
-    ('Full face against parts (seed 003, table 5)', {
-        'microx:face': 'full face', 'microx:parts': 'parts', 'microx': 'parts and full face',
-    }),
-    ('Accuracy of each part alone (seed 003, table 6)', {
-        f'microx:{part}': part.replace('_', ' ')
-        for part in ('left_eyebrow', 'right_eyebrow', 'left_eye', 'right_eye', 'nose', 'mouth')
-    }),
+    (
+        'Full face against parts (seed 003, table 5)',
+        {
+            'microx:face': 'full face',
+            'microx:parts': 'parts',
+            'microx': 'parts and full face',
+        },
+    ),
+    (
+        'Accuracy of each part alone (seed 003, table 6)',
+        {
+            f'microx:{part}': part.replace('_', ' ')
+            for part in ('left_eyebrow', 'right_eyebrow', 'left_eye', 'right_eye', 'nose', 'mouth')
+        },
+    ),
 )
 
 
@@ -260,20 +278,29 @@ def comparisons(results: Mapping[str, Result]) -> list[tuple[str, list[str], lis
     for title, names in _MICROX:
         rows = [
             [says, f'{results[name]["accuracy"]:.3f}', f'{results[name]["macro_f1"]:.3f}']
-            for name, says in names.items() if 'accuracy' in results.get(name, {})
+            for name, says in names.items()
+            if 'accuracy' in results.get(name, {})
         ]
         if len(rows) > 1:
             found.append((title, ['model', 'accuracy', 'macro-F1'], rows))
     covered = [
-        [name, f'{one["accuracy"]:.3f}', f'{one["covered_accuracy"]:.3f}',
-         f'{one["covered_accuracy"] - one["accuracy"]:+.3f}']
-        for name, one in results.items() if one.get('covered_accuracy') is not None
+        [
+            name,
+            f'{one["accuracy"]:.3f}',
+            f'{one["covered_accuracy"]:.3f}',
+            f'{one["covered_accuracy"] - one["accuracy"]:+.3f}',
+        ]
+        for name, one in results.items()
+        if one.get('covered_accuracy') is not None
     ]
     if covered:
-        found.append((
-            'Mouth covered against uncovered (seed 003, table 3)',
-            ['model', 'uncovered', 'covered', 'difference'], covered,
-        ))
+        found.append(
+            (
+                'Mouth covered against uncovered (seed 003, table 3)',
+                ['model', 'uncovered', 'covered', 'difference'],
+                covered,
+            )
+        )
     return found
 
 
@@ -291,9 +318,10 @@ def page(results: Sequence[Result], facts: Mapping[str, Any], picture: str) -> s
     parts += [markdown(*table(done)), f'![Accuracy, macro-F1, flips, size and time]({picture})']
     failed = [one for one in results if 'failed' in one]
     if failed:
-        parts.append('## Not measured\n\n' + '\n'.join(
-            f'- {one["model"]}: {one["failed"]}' for one in failed
-        ))
+        parts.append(
+            '## Not measured\n\n'
+            + '\n'.join(f'- {one["model"]}: {one["failed"]}' for one in failed)
+        )
     order = papers_order(by_name)
     if order:
         parts.append(
@@ -313,27 +341,36 @@ def _details(one: Result) -> str:
     each = [
         [metric, *(f'{one[key][name]:.3f}' for name in classes), f'{one[over]:.3f}']
         for metric, key, over in (
-            ('precision', 'precision', 'macro_precision'), ('recall', 'recall', 'macro_recall'),
+            ('precision', 'precision', 'macro_precision'),
+            ('recall', 'recall', 'macro_recall'),
             ('F1', 'f1', 'macro_f1'),
         )
     ]
-    confusions = [
-        [f'truth {name}', *row] for name, row in zip(classes, one['confusion_matrix'])
-    ]
+    confusions = [[f'truth {name}', *row] for name, row in zip(classes, one['confusion_matrix'])]
     rest = [[name, *cells.values()] for name, cells in one['one_against_rest'].items()]
     second = [
         [name, *(cells.get(other, '') for other in classes)]
         for name, cells in one['second'].items()
     ]
-    return '\n\n'.join([
-        f'## {one["model"]}: {one["says"]}',
-        f'Accuracy {one["accuracy"]:.3f}, expected calibration error {one["ece"]:.3f}, '
-        f'{one["n"]} moments; window {one["window"]} frames; trained in {one["fit_seconds"]:.0f} s'
-        f', {one["epochs"]} epochs.',
-        markdown(['', *classes, 'average'], each),
-        markdown(['said', *classes], confusions),
-        *([f'![Confusions]({one["confusions"]})'] if 'confusions' in one else []),
-        markdown(['against the rest', 'true negative', 'false positive', 'false negative',
-                  'true positive'], rest),
-        markdown(['second, where said', *classes], second),
-    ])
+    return '\n\n'.join(
+        [
+            f'## {one["model"]}: {one["says"]}',
+            f'Accuracy {one["accuracy"]:.3f}, expected calibration error {one["ece"]:.3f}, '
+            f'{one["n"]} moments; window {one["window"]} frames; '
+            f'trained in {one["fit_seconds"]:.0f} s, {one["epochs"]} epochs.',
+            markdown(['', *classes, 'average'], each),
+            markdown(['said', *classes], confusions),
+            *([f'![Confusions]({one["confusions"]})'] if 'confusions' in one else []),
+            markdown(
+                [
+                    'against the rest',
+                    'true negative',
+                    'false positive',
+                    'false negative',
+                    'true positive',
+                ],
+                rest,
+            ),
+            markdown(['second, where said', *classes], second),
+        ]
+    )

@@ -54,7 +54,12 @@ from emotion_estimator_training.zoo.reports import (
 
 #: Bad settings or data (Keras and scikit-learn say ValueError), a package or memory that lacks.
 FAILURES = (
-    EmotionEstimatorError, ImportError, MemoryError, ValueError, ArithmeticError, tf.errors.OpError
+    EmotionEstimatorError,
+    ImportError,
+    MemoryError,
+    ValueError,
+    ArithmeticError,
+    tf.errors.OpError,
 )
 
 
@@ -79,9 +84,7 @@ def build(entry: Entry, place: Place) -> ZooModel:
     :raises InputError: there is no such kind, or a setting is wrong.
     """
     if entry.kind not in KINDS:
-        raise InputError(
-            f'{entry.name} is of kind {entry.kind!r}; choose of {", ".join(KINDS)}'
-        )
+        raise InputError(f'{entry.name} is of kind {entry.kind!r}; choose of {", ".join(KINDS)}')
     if entry.name == 'frame' and entry == place.catalog.entry('frame', place.size):
         # The one that the sequence models are built on.
         return shared_frame_model(place)
@@ -106,7 +109,8 @@ def search(
     path = folder / f'{entry.slug}.jsonl'
     folder.mkdir(parents=True, exist_ok=True)
     known = {
-        _key(one['identity']): one['found'] for one in _lines(path)
+        _key(one['identity']): one['found']
+        for one in _lines(path)
         if {'identity', 'found'} <= set(one)
     }
     results = []
@@ -129,9 +133,7 @@ def search(
     return results
 
 
-def _model(
-    entry: Entry, settings: Mapping[str, Any], place: Place, folder: Path
-) -> NetworkModel:
+def _model(entry: Entry, settings: Mapping[str, Any], place: Place, folder: Path) -> NetworkModel:
     of_fit = {name: value for name, value in settings.items() if name in _OF_FIT}
     others = {name: value for name, value in settings.items() if name not in _OF_FIT}
     words = ','.join(f'{name}={value}' for name, value in settings.items())
@@ -201,7 +203,10 @@ class RunSettings:
 
 
 def run(
-    video: VideoSet, catalog: Catalog, names: str, folder: Path,
+    video: VideoSet,
+    catalog: Catalog,
+    names: str,
+    folder: Path,
     settings: RunSettings | None = None,
 ) -> list[Result]:
     """Train and measure models; write ``zoo.md``, ``zoo.json`` and the pictures into ``folder``.
@@ -217,12 +222,16 @@ def run(
     settings = settings or RunSettings()
     entries = catalog.chosen(names, settings.size)
     place = Place(
-        folder / 'models', catalog, video.classes, settings.size, video.rate, settings.weights,
-        settings.models, settings.progress,
+        folder / 'models',
+        catalog,
+        video.classes,
+        settings.size,
+        video.rate,
+        settings.weights,
+        settings.models,
+        settings.progress,
     )
-    split = Split(
-        video.classes, tuple(video.tracks['train']), tuple(video.tracks['validation'])
-    )
+    split = Split(video.classes, tuple(video.tracks['train']), tuple(video.tracks['validation']))
     folder.mkdir(parents=True, exist_ok=True)
     results: list[Result] = []
     for number, entry in enumerate(entries, start=1):
@@ -232,7 +241,9 @@ def run(
             result = _result(entry, place, video, split, settings, folder)
         except FAILURES as error:
             result = {
-                'model': entry.name, 'says': entry.says, 'kind': entry.kind,
+                'model': entry.name,
+                'says': entry.says,
+                'kind': entry.kind,
                 'failed': first_line(error),
             }
             _LOG.warning('%s: %s', entry.name, result['failed'])
@@ -273,11 +284,16 @@ def write_report(
     }
     (folder / PAGE).write_text(page(results, facts, PICTURE))
     whole = {
-        'data': settings.name, 'classes': list(video.classes), 'rate': video.rate,
-        'size': settings.size, 'hop': settings.hop, 'notes': facts['notes'],
+        'data': settings.name,
+        'classes': list(video.classes),
+        'rate': video.rate,
+        'size': settings.size,
+        'hop': settings.hop,
+        'notes': facts['notes'],
         'problems': facts['problems'],
         'clips': {part: len(tracks) for part, tracks in video.tracks.items()},
-        'order': papers_order({one['model']: one for one in results}), 'models': list(results),
+        'order': papers_order({one['model']: one for one in results}),
+        'models': list(results),
     }
     (folder / TABLE).write_text(json.dumps(whole, indent=1) + '\n')
 
@@ -289,8 +305,11 @@ def _result(
     model = build(entry, place)
     test = Split(video.classes, tuple(video.tracks['test']), ())
     identity = {
-        **model.identity(split), 'test': test.fingerprint(), 'hop': settings.hop,
-        'covered': settings.covered, 'timed': settings.timed,
+        **model.identity(split),
+        'test': test.fingerprint(),
+        'hop': settings.hop,
+        'covered': settings.covered,
+        'timed': settings.timed,
     }
     path = folder / 'results' / f'{entry.slug}.json'
     known = _read(path)
@@ -314,13 +333,19 @@ def _measured(model: ZooModel, video: VideoSet, settings: RunSettings, folder: P
     asked = moments(tracks, video.classes, model.window, settings.hop)
     found = model.predict(asked)
     result: Result = {
-        'model': model.name, 'says': model.entry.says, 'kind': model.entry.kind,
-        'window': model.window, **measures(found, asked.labels, video.classes),
+        'model': model.name,
+        'says': model.entry.says,
+        'kind': model.entry.kind,
+        'window': model.window,
+        **measures(found, asked.labels, video.classes),
         'clip_accuracy': round(clip_accuracy(found, asked), 4),
         'by_clip': right_by_clip(found, asked),
         'flips_per_second': round(flips_per_second(found, asked), 4),
-        'parameters': model.parameters, 'bytes': None, 'ms_per_frame': None,
-        'covered_accuracy': None, 'note': model.cover_unseen,
+        'parameters': model.parameters,
+        'bytes': None,
+        'ms_per_frame': None,
+        'covered_accuracy': None,
+        'note': model.cover_unseen,
     }
     chosen = moments(video.tracks['validation'], video.classes, model.window, settings.hop)
     if len(chosen):
@@ -331,10 +356,13 @@ def _measured(model: ZooModel, video: VideoSet, settings: RunSettings, folder: P
     if strong.any():
         figures = measures(found[strong], asked.labels[strong], video.classes)
         result['strong_accuracy'], result['strong_macro_f1'] = (
-            figures['accuracy'], figures['macro_f1']
+            figures['accuracy'],
+            figures['macro_f1'],
         )
-    _write(folder / 'structures' / f'{model.entry.slug}.txt',
-           f'{in_print(model.structure())}\n'.encode())
+    _write(
+        folder / 'structures' / f'{model.entry.slug}.txt',
+        f'{in_print(model.structure())}\n'.encode(),
+    )
     result['confusions'] = f'confusions/{model.entry.slug}.png'
     _write(folder / result['confusions'], confusions_chart(result, video.classes))
     if settings.covered and not model.cover_unseen:
@@ -357,9 +385,12 @@ def _time(
             result['bytes'] = shipped_bytes(models)
             result['ms_per_frame'] = round(shipped_time(models, track, video.rate), 3)
             return
-        card = export(model, folder / 'exported', int(track.crops.shape[1]), {
-            key: result[key] for key in ('accuracy', 'macro_f1', 'flips_per_second', 'n')
-        })
+        card = export(
+            model,
+            folder / 'exported',
+            int(track.crops.shape[1]),
+            {key: result[key] for key in ('accuracy', 'macro_f1', 'flips_per_second', 'n')},
+        )
         result['bytes'] = exported_bytes(card, settings.models)
         result['ms_per_frame'] = round(frame_time(card, track), 3)
     except EmotionEstimatorError as error:

@@ -37,8 +37,17 @@ def command(*arguments: object) -> list[str]:
 
 
 def quick(folder: Path, name: str, *more: object) -> list[str]:
-    return command('all', '--quick', '--run', folder / name, '--cache', folder / 'cache',
-                   '--processes', 2, *more)
+    return command(
+        'all',
+        '--quick',
+        '--run',
+        folder / name,
+        '--cache',
+        folder / 'cache',
+        '--processes',
+        2,
+        *more,
+    )
 
 
 def finished(arguments: list[str]) -> str:
@@ -82,12 +91,15 @@ def accuracy(models: Path, faces: FeatureSet, branch: str = 'fused') -> float:
     """Say how many faces the models of a folder call rightly, one by one as a robot asks."""
     network = AppearanceNetwork.load(models / 'appearance.json')
     classifier = EmotionClassifier.load(models / 'emotion_lstm.json')
-    said = np.array([
-        classifier.classify_still(
-            None if branch == 'appearance' else blendshapes,
-            None if branch == 'blendshapes' else network(crop),
-        ).argmax() for blendshapes, crop in zip(faces.blendshapes, faces.crops)
-    ])
+    said = np.array(
+        [
+            classifier.classify_still(
+                None if branch == 'appearance' else blendshapes,
+                None if branch == 'blendshapes' else network(crop),
+            ).argmax()
+            for blendshapes, crop in zip(faces.blendshapes, faces.crops)
+        ]
+    )
     return float((said == TO_LABEL[faces.emotion]).mean())
 
 
@@ -95,11 +107,25 @@ def test_every_stage_leaves_what_it_should(folder: Path) -> None:
     run = folder / 'one'
     times = read(run / 'tables' / 'times.json')
     assert list(times['stages']) == [
-        'data', 'head', 'clean', 'features', 'covered', 'appearance', 'relevant', 'sequences',
-        'fit dense', 'fit paper', 'fit paper-relevant', 'fit streaming', 'quantize', 'evaluate',
+        'data',
+        'head',
+        'clean',
+        'features',
+        'covered',
+        'appearance',
+        'relevant',
+        'sequences',
+        'fit dense',
+        'fit paper',
+        'fit paper-relevant',
+        'fit streaming',
+        'quantize',
+        'evaluate',
     ]
-    assert all(one['done'] and (run / 'log' / f'{name.replace(" ", "-")}.txt').is_file()
-               for name, one in times['stages'].items())
+    assert all(
+        one['done'] and (run / 'log' / f'{name.replace(" ", "-")}.txt').is_file()
+        for name, one in times['stages'].items()
+    )
     assert times['seconds'] == pytest.approx(
         sum(one['seconds'] for one in times['stages'].values()), abs=0.1
     )
@@ -137,8 +163,20 @@ def test_a_second_run_with_the_same_seed_ends_as_the_first(folder: Path) -> None
         shutil.copytree(folder / 'one' / part, folder / 'two' / part)
     first = read(folder / 'one' / 'tables' / 'streaming.json')
     settings = first['settings']['training']
-    finished(command('fit', 'streaming', '--run', folder / 'two', '--seed', settings['seed'],
-                     '--epochs', settings['epochs'], '--steps', settings['steps']))
+    finished(
+        command(
+            'fit',
+            'streaming',
+            '--run',
+            folder / 'two',
+            '--seed',
+            settings['seed'],
+            '--epochs',
+            settings['epochs'],
+            '--steps',
+            settings['steps'],
+        )
+    )
     second = read(folder / 'two' / 'tables' / 'streaming.json')
     for vocabulary, branch in (('three', 'fused'), ('seven', 'fused'), ('three', 'blendshapes')):
         wanted, found = (

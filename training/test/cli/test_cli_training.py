@@ -27,8 +27,11 @@ def errors(result):
 def test_bad_usage_and_input_give_one_line_and_status_2(tmp_path, arguments, says):
     (tmp_path / 'text.mp4').write_text('not a film')
     result = subprocess.run(
-        [sys.executable, '-m', 'emotion_estimator.cli.main', *arguments], capture_output=True,
-        text=True, check=False, cwd=tmp_path,
+        [sys.executable, '-m', 'emotion_estimator.cli.main', *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
     )
     assert result.returncode == 2
     assert len(errors(result)) == 1
@@ -64,10 +67,11 @@ sys.exit(main())
 )  # fmt: skip
 def test_training_says_what_to_install_of_a_missing_package(tmp_path, arguments, lacks):
     result = subprocess.run(
-        [sys.executable, '-c', WITHOUT_PACKAGES, 'training', *arguments], capture_output=True,
-        text=True, check=False, cwd=tmp_path,
+        [sys.executable, '-c', WITHOUT_PACKAGES, 'training', *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
     )
     assert result.returncode == 2
-    assert errors(result) == [
-        f'emotion-estimator: training needs {lacks}; pip install ./training'
-    ]
+    assert errors(result) == [f'emotion-estimator: training needs {lacks}; pip install ./training']

@@ -38,16 +38,21 @@ def test_help_needs_no_tensorflow():
     assert done.stdout.count('Usage') == 3
 
 
-@pytest.mark.parametrize(('verb', 'arguments', 'words'), [
-    (fit, ['dense'], 'training features'),
-    (tune, ['dense'], 'training features'),
-    (fit, ['dense', '--grouping', 'moods'], 'happy-unknown-sad, positive-negative, seven'),
-    (fit, ['dense', '--counts', 'some'], 'all, paper'),
-])
+@pytest.mark.parametrize(
+    ('verb', 'arguments', 'words'),
+    [
+        (fit, ['dense'], 'training features'),
+        (tune, ['dense'], 'training features'),
+        (fit, ['dense', '--grouping', 'moods'], 'happy-unknown-sad, positive-negative, seven'),
+        (fit, ['dense', '--counts', 'some'], 'all, paper'),
+    ],
+)
 def test_what_is_missing_is_said_in_one_line(tmp_path, verb, arguments, words):
     with pytest.raises(InputError) as caught:
         RUN.invoke(
-            verb, [*arguments, '--run', str(tmp_path)], catch_exceptions=False,
+            verb,
+            [*arguments, '--run', str(tmp_path)],
+            catch_exceptions=False,
             standalone_mode=False,
         )
     assert words in str(caught.value)
@@ -58,16 +63,24 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     save_features(made_features(), tmp_path / 'features' / 'face_landmarker.npz')
     (tmp_path / 'tables').write_text('no folder')
     with pytest.raises(InputError, match=r'tables cannot be used .File exists.; choose another'):
-        RUN.invoke(training, ['relevant', '--run', str(tmp_path)], catch_exceptions=False,
-                   standalone_mode=False)
+        RUN.invoke(
+            training,
+            ['relevant', '--run', str(tmp_path)],
+            catch_exceptions=False,
+            standalone_mode=False,
+        )
 
 
 def test_what_the_shipped_file_cannot_tell_apart_is_refused_before_hours_of_work(tmp_path):
     needs_tensorflow()
     pytest.importorskip('jinja2', reason='needs jinja2 (requirements/training.in)')
     with pytest.raises(InputError, match=r'grouping seven has the labels angry, .*one by one'):
-        RUN.invoke(training, ['all', '--quick', '--run', str(tmp_path), '--grouping', 'seven'],
-                   catch_exceptions=False, standalone_mode=False)
+        RUN.invoke(
+            training,
+            ['all', '--quick', '--run', str(tmp_path), '--grouping', 'seven'],
+            catch_exceptions=False,
+            standalone_mode=False,
+        )
     assert not list(tmp_path.iterdir())
 
 
@@ -77,9 +90,17 @@ def test_a_damaged_streaming_network_is_named(tmp_path):
 
     folder = tmp_path / 'checkpoints' / 'streaming'
     folder.mkdir(parents=True)
-    (folder / 'streaming.json').write_text(json.dumps({'settings': {
-        'branches': {'joined': 8}, 'units': 4, 'settling': {},
-    }}))
+    (folder / 'streaming.json').write_text(
+        json.dumps(
+            {
+                'settings': {
+                    'branches': {'joined': 8},
+                    'units': 4,
+                    'settling': {},
+                }
+            }
+        )
+    )
     # As a zip file begins that was not written to its end.
     (folder / 'streaming.npz').write_bytes(b'PK\x03\x04')
     with pytest.raises(ModelError, match=r'holds no fitted streaming network .*fit streaming'):
@@ -90,15 +111,20 @@ def test_a_damaged_streaming_network_is_named(tmp_path):
 def test_without_tensorflow_fit_says_what_to_install(tmp_path):
     save_features(made_features(), tmp_path / 'features' / 'face_landmarker.npz')
     with pytest.raises(InputError, match=r'training needs tensorflow; pip install'):
-        RUN.invoke(fit, ['dense', '--run', str(tmp_path)], catch_exceptions=False,
-                   standalone_mode=False)
+        RUN.invoke(
+            fit, ['dense', '--run', str(tmp_path)], catch_exceptions=False, standalone_mode=False
+        )
 
 
 def test_streaming_says_that_features_come_first(tmp_path):
     needs_tensorflow()
     with pytest.raises(InputError, match='training features'):
-        RUN.invoke(fit, ['streaming', '--run', str(tmp_path)], catch_exceptions=False,
-                   standalone_mode=False)
+        RUN.invoke(
+            fit,
+            ['streaming', '--run', str(tmp_path)],
+            catch_exceptions=False,
+            standalone_mode=False,
+        )
 
 
 def test_fit_and_tune_say_what_they_reached(tmp_path):
@@ -106,14 +132,16 @@ def test_fit_and_tune_say_what_they_reached(tmp_path):
     save_features(made_features(), tmp_path / 'features' / 'face_mesh.npz')
     common = ['dense', '--run', str(tmp_path), '--source', 'face_mesh']
     done = RUN.invoke(
-        fit, [*common, '--epochs', '2', '--class-weights', 'balanced', '--loss', 'focal'],
+        fit,
+        [*common, '--epochs', '2', '--class-weights', 'balanced', '--loss', 'focal'],
         catch_exceptions=False,
     )
     assert 'PublicTest accuracy' in done.stdout
     table = json.loads((tmp_path / 'tables' / 'dense.json').read_text())
     assert (table['settings']['loss'], table['data']['source']) == ('focal', 'face_mesh')
     done = RUN.invoke(
-        tune, [*common, '--trials', '1', '--epochs', '1', '--rows', '60', '--json'],
+        tune,
+        [*common, '--trials', '1', '--epochs', '1', '--rows', '60', '--json'],
         catch_exceptions=False,
     )
     assert json.loads(done.stdout.strip().splitlines()[-1])[0]['trial'] == '0'

@@ -37,7 +37,10 @@ FOUND = np.array([True, False, False, False, True, False])
 def test_images_without_a_face_are_counted_and_numbered(stills: Stills) -> None:
     table = undetected(stills, FOUND)
     assert table['Training']['happy'] == {
-        'images': 2, 'undetected': 1, 'coverage': 0.5, 'image_ids': [40],
+        'images': 2,
+        'undetected': 1,
+        'coverage': 0.5,
+        'image_ids': [40],
     }
     assert table['Training']['sad']['image_ids'] == [30, 20]
     assert table['PublicTest']['sad']['undetected'] == 0
@@ -64,14 +67,18 @@ def test_the_list_names_each_image(tmp_path, stills: Stills) -> None:
     with (tmp_path / 'undetected.csv').open() as file:
         rows = list(csv.DictReader(file))
     assert [(r['image_id'], r['split'], r['class']) for r in rows] == [
-        ('40', 'Training', 'happy'), ('30', 'Training', 'sad'), ('20', 'Training', 'sad'),
+        ('40', 'Training', 'happy'),
+        ('30', 'Training', 'sad'),
+        ('20', 'Training', 'sad'),
         ('0', 'PrivateTest', 'happy'),
     ]
 
 
 def test_the_picture_of_examples_is_the_same_for_the_same_seed(tmp_path, stills: Stills) -> None:
     found = {'face_landmarker': FOUND, 'face_mesh': np.ones(6, bool)}
-    a, b = (cv2.imread(str(undetected_figure(stills, found, tmp_path / name, 3)))
-            for name in ('a.png', 'b.png'))
+    a, b = (
+        cv2.imread(str(undetected_figure(stills, found, tmp_path / name, 3)))
+        for name in ('a.png', 'b.png')
+    )
     np.testing.assert_array_equal(a, b)
     assert a.std() > 10, 'something is drawn'

@@ -47,12 +47,18 @@ def test_a_roll_turns_about_the_middle() -> None:
 def test_faces_are_told_apart_by_how_far_they_turn() -> None:
     straight = np.zeros((478, 3), np.float32)
     straight[33], straight[263], straight[10], straight[152] = (
-        (-40, 0, 0), (40, 0, 0), (0, -60, 0), (0, 60, 0))
+        (-40, 0, 0),
+        (40, 0, 0),
+        (0, -60, 0),
+        (0, 60, 0),
+    )
     angles = np.deg2rad([0, 15, 25, 40])
-    faces = np.stack([
-        straight @ np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
-        for a in angles
-    ]).astype(np.float32)
+    faces = np.stack(
+        [
+            straight @ np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
+            for a in angles
+        ]
+    ).astype(np.float32)
     bins = yaw_bins(faces)
     assert [int(np.flatnonzero(inside)[0]) for inside in bins.values()] == [0, 1, 2, 3]
     assert np.sum(list(bins.values()), axis=0).tolist() == [1, 1, 1, 1]

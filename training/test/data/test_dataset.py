@@ -46,9 +46,14 @@ def stills() -> Stills:
 
 
 def test_kaggle_csv_is_read_and_duplicates_are_found(tmp_path) -> None:
-    path = _csv(tmp_path / 'fer2013.csv', [
-        (3, 10, 'Training'), (4, 20, 'PublicTest'), (6, 10, 'PrivateTest'),
-    ])
+    path = _csv(
+        tmp_path / 'fer2013.csv',
+        [
+            (3, 10, 'Training'),
+            (4, 20, 'PublicTest'),
+            (6, 10, 'PrivateTest'),
+        ],
+    )
     stills = load_stills(path)
     assert stills.pixels.shape == (3, 48, 48)
     assert stills.emotion.tolist() == [3, 4, 6]
@@ -86,8 +91,14 @@ def test_folders_are_read_back_with_their_files(tmp_path, stills: Stills) -> Non
 
 def test_votes_and_numbers_of_an_npz_are_kept(tmp_path, stills: Stills) -> None:
     votes = np.arange(60, dtype=np.uint8).reshape(6, 10)
-    np.savez(tmp_path / 'a.npz', pixels=stills.pixels, emotion=stills.emotion, usage=stills.usage,
-             image_id=np.arange(6) + 100, ferplus_votes=votes)
+    np.savez(
+        tmp_path / 'a.npz',
+        pixels=stills.pixels,
+        emotion=stills.emotion,
+        usage=stills.usage,
+        image_id=np.arange(6) + 100,
+        ferplus_votes=votes,
+    )
     got = load_stills(tmp_path / 'a.npz')
     np.testing.assert_array_equal(got.ferplus_votes, votes)
     assert got.image_id.tolist() == [100, 101, 102, 103, 104, 105]
@@ -97,8 +108,13 @@ def test_votes_and_numbers_of_an_npz_are_kept(tmp_path, stills: Stills) -> None:
 def test_duplicates_that_are_known_and_those_found_count(tmp_path, stills: Stills) -> None:
     stills.pixels[4] = stills.pixels[0]
     known = np.array([False, False, False, True, False, False])
-    np.savez(tmp_path / 'a.npz', pixels=stills.pixels, emotion=stills.emotion, usage=stills.usage,
-             duplicate_of_training=known)
+    np.savez(
+        tmp_path / 'a.npz',
+        pixels=stills.pixels,
+        emotion=stills.emotion,
+        usage=stills.usage,
+        duplicate_of_training=known,
+    )
     assert load_stills(tmp_path / 'a.npz').duplicate.tolist() == [False] * 3 + [True, True, False]
 
 
@@ -110,8 +126,10 @@ def test_kaggles_nested_folders_other_names_and_sizes_are_read(tmp_path) -> None
     _image(tmp_path / '__MACOSX' / 'train' / 'what' / 'c.png', 50)
     _image(tmp_path / 'archive' / 'test' / 'sad' / '._PublicTest_1.png', 60)
     stills = load_stills(tmp_path)
-    got = {(int(e), int(u), int(p[20, 20])) for e, u, p
-           in zip(stills.emotion, stills.usage, stills.pixels)}
+    got = {
+        (int(e), int(u), int(p[20, 20]))
+        for e, u, p in zip(stills.emotion, stills.usage, stills.pixels)
+    }
     assert got == {(2, 0, 10), (3, 1, 20), (4, 1, 30), (4, 2, 40)}
 
 
@@ -120,10 +138,13 @@ def test_a_folder_without_faces_is_refused(tmp_path) -> None:
         load_stills(tmp_path)
 
 
-@pytest.mark.parametrize(('place', 'message'), [
-    ('train/bored/a.png', r"bored/a\.png lies in a folder 'bored', which is none of angry"),
-    ('more/happy/a.png', r'happy/a\.png lies in no folder train'),
-])
+@pytest.mark.parametrize(
+    ('place', 'message'),
+    [
+        ('train/bored/a.png', r"bored/a\.png lies in a folder 'bored', which is none of angry"),
+        ('more/happy/a.png', r'happy/a\.png lies in no folder train'),
+    ],
+)
 def test_images_of_no_class_or_split_are_named(tmp_path, place: str, message: str) -> None:
     _image(tmp_path / place, 1)
     with pytest.raises(InputError, match=message):
@@ -137,20 +158,29 @@ def test_an_image_that_is_none_is_named(tmp_path) -> None:
         load_stills(tmp_path)
 
 
-@pytest.mark.parametrize(('content', 'message'), [
-    (None, 'cannot be read'),
-    ('', 'line 1: no column emotion'),
-    ('emotion,pixels\n3,1\n', 'line 1: no column Usage'),
-    ('emotion,pixels,Usage\n', 'holds no images'),
-    (f'emotion,pixels,Usage\n3,{GREY},Training\n3,1 2 3,Training\n', 'line 3: 3 pixels; 2304'),
-    (f'emotion,pixels,Usage\n3,{GREY} x,Training\n', 'line 2: pixels are not whole numbers'),
-    (f'emotion,pixels,Usage\n3,{GREY[:-1]}256,Training\n', 'line 2: a pixel is not in 0 to 255'),
-    (f'emotion,pixels,Usage\n7,{GREY},Training\n', "line 2: emotion '7'; use 0 angry"),
-    (f'emotion,pixels,Usage\nsad,{GREY},Training\n', "line 2: emotion 'sad'"),
-    (f'emotion,pixels,Usage\n3,{GREY},Test\n', "line 2: Usage 'Test'; use Training, PublicTest"),
-    (f'emotion,pixels,Usage\n3,{GREY}\n', 'line 2: 2 columns instead of 3'),
-    (b'emotion,pixels,Usage\n3,\xff\xfe,Training\n', 'near line'),
-])
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (None, 'cannot be read'),
+        ('', 'line 1: no column emotion'),
+        ('emotion,pixels\n3,1\n', 'line 1: no column Usage'),
+        ('emotion,pixels,Usage\n', 'holds no images'),
+        (f'emotion,pixels,Usage\n3,{GREY},Training\n3,1 2 3,Training\n', 'line 3: 3 pixels; 2304'),
+        (f'emotion,pixels,Usage\n3,{GREY} x,Training\n', 'line 2: pixels are not whole numbers'),
+        (
+            f'emotion,pixels,Usage\n3,{GREY[:-1]}256,Training\n',
+            'line 2: a pixel is not in 0 to 255',
+        ),
+        (f'emotion,pixels,Usage\n7,{GREY},Training\n', "line 2: emotion '7'; use 0 angry"),
+        (f'emotion,pixels,Usage\nsad,{GREY},Training\n', "line 2: emotion 'sad'"),
+        (
+            f'emotion,pixels,Usage\n3,{GREY},Test\n',
+            "line 2: Usage 'Test'; use Training, PublicTest",
+        ),
+        (f'emotion,pixels,Usage\n3,{GREY}\n', 'line 2: 2 columns instead of 3'),
+        (b'emotion,pixels,Usage\n3,\xff\xfe,Training\n', 'near line'),
+    ],
+)
 def test_a_bad_csv_is_named_by_line(tmp_path, content: str | bytes | None, message: str) -> None:
     path = tmp_path / 'fer2013.csv'
     if isinstance(content, str):
@@ -163,19 +193,26 @@ def test_a_bad_csv_is_named_by_line(tmp_path, content: str | bytes | None, messa
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize(('change', 'message'), [
-    ({'emotion': None}, 'has no array emotion'),
-    ({'pixels': np.zeros((2, 47, 48), np.uint8)}, r'pixels is uint8 \(2, 47, 48\)'),
-    ({'usage': np.zeros(3, int)}, r'usage is int64 \(3,\); whole numbers \(2\)'),
-    ({'emotion': np.array([0.0, 1.0])}, 'emotion is float64'),
-    ({'emotion': np.array([6, 7])}, 'row 1: emotion 7 is none of 0 to 6'),
-    ({'usage': np.array([-1, 0])}, 'row 0: usage -1 is none of 0 to 2'),
-    ({'ferplus_votes': np.zeros((2, 8), int)}, 'ferplus_votes is'),
-    ({'emotion': np.array([None, None])}, 'no FER2013 in .npz'),
-])
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'emotion': None}, 'has no array emotion'),
+        ({'pixels': np.zeros((2, 47, 48), np.uint8)}, r'pixels is uint8 \(2, 47, 48\)'),
+        ({'usage': np.zeros(3, int)}, r'usage is int64 \(3,\); whole numbers \(2\)'),
+        ({'emotion': np.array([0.0, 1.0])}, 'emotion is float64'),
+        ({'emotion': np.array([6, 7])}, 'row 1: emotion 7 is none of 0 to 6'),
+        ({'usage': np.array([-1, 0])}, 'row 0: usage -1 is none of 0 to 2'),
+        ({'ferplus_votes': np.zeros((2, 8), int)}, 'ferplus_votes is'),
+        ({'emotion': np.array([None, None])}, 'no FER2013 in .npz'),
+    ],
+)
 def test_a_bad_npz_is_named_by_array_and_row(tmp_path, change, message: str) -> None:
-    arrays = {'pixels': np.zeros((2, 48, 48), np.uint8), 'emotion': np.zeros(2, int),
-              'usage': np.zeros(2, int), **change}
+    arrays = {
+        'pixels': np.zeros((2, 48, 48), np.uint8),
+        'emotion': np.zeros(2, int),
+        'usage': np.zeros(2, int),
+        **change,
+    }
     np.savez(tmp_path / 'a.npz', **{k: v for k, v in arrays.items() if v is not None})
     with pytest.raises(InputError, match=message):
         load_stills(tmp_path / 'a.npz')

@@ -28,9 +28,13 @@ def test_the_shipped_grouping_is_the_one_that_robots_run() -> None:
     np.testing.assert_array_equal(grouping.matrix.sum(axis=1), np.ones(7))
 
 
-@pytest.mark.parametrize(('name', 'labels'), [
-    ('positive-negative', ('positive', 'negative')), ('seven', FER_CLASSES),
-])
+@pytest.mark.parametrize(
+    ('name', 'labels'),
+    [
+        ('positive-negative', ('positive', 'negative')),
+        ('seven', FER_CLASSES),
+    ],
+)
 def test_the_other_groupings_are_configuration(name: str, labels: tuple[str, ...]) -> None:
     grouping = load_grouping(name)
     assert grouping.labels == labels
@@ -45,13 +49,16 @@ def _config(tmp_path: Path, groupings: str, counts: str = '{}') -> Path:
     return path
 
 
-@pytest.mark.parametrize(('groupings', 'message'), [
-    ('{a: [happy]}', 'needs two labels'),
-    ('{a: [happy], b: [sad]}', 'gives angry, disgust, fear, surprise, neutral no label'),
-    ('{a: [happy], b: [happy]}', 'gives happy two labels'),
-    ('{a: [happy], b: [bored]}', "'bored' is none of angry"),
-    ('{a: happy, b: [sad]}', 'label a: give a list of classes'),
-])
+@pytest.mark.parametrize(
+    ('groupings', 'message'),
+    [
+        ('{a: [happy]}', 'needs two labels'),
+        ('{a: [happy], b: [sad]}', 'gives angry, disgust, fear, surprise, neutral no label'),
+        ('{a: [happy], b: [happy]}', 'gives happy two labels'),
+        ('{a: [happy], b: [bored]}', "'bored' is none of angry"),
+        ('{a: happy, b: [sad]}', 'label a: give a list of classes'),
+    ],
+)
 def test_a_bad_grouping_is_named(tmp_path, groupings: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_grouping('mine', _config(tmp_path, groupings))
@@ -70,8 +77,11 @@ def test_what_is_not_there_is_named_with_what_is(tmp_path) -> None:
         load_counts('all', tmp_path / 'none.yaml')
 
 
-@given(emotion=st.lists(st.integers(0, 6), min_size=1, max_size=80), most=st.integers(1, 9),
-       seed=st.integers(0, 99))
+@given(
+    emotion=st.lists(st.integers(0, 6), min_size=1, max_size=80),
+    most=st.integers(1, 9),
+    seed=st.integers(0, 99),
+)
 def test_a_choice_takes_each_class_up_to_its_count(
     emotion: list[int], most: int, seed: int
 ) -> None:
@@ -85,17 +95,28 @@ def test_a_choice_takes_each_class_up_to_its_count(
 
 
 def test_the_papers_own_set_gives_the_papers_tables() -> None:
-    parts = [(code, usage, n) for code, name in enumerate(FER_CLASSES)
-             for usage, n in enumerate(PAPER_IMAGES[name])]
+    parts = [
+        (code, usage, n)
+        for code, name in enumerate(FER_CLASSES)
+        for usage, n in enumerate(PAPER_IMAGES[name])
+    ]
     emotion = np.repeat([p[0] for p in parts], [p[2] for p in parts])
     usage = np.repeat([p[1] for p in parts], [p[2] for p in parts])
-    stills = Stills(np.zeros((len(emotion), 1, 1), np.uint8), emotion, usage,
-                    np.arange(len(emotion)), np.zeros(len(emotion), bool))
+    stills = Stills(
+        np.zeros((len(emotion), 1, 1), np.uint8),
+        emotion,
+        usage,
+        np.arange(len(emotion)),
+        np.zeros(len(emotion), bool),
+    )
     tables = report(stills, load_counts('paper'), load_grouping(), 1)
     assert tables['images'] == 35_887
     assert tables['table1'] == tables['table1_paper']
     assert tables['table1']['happy'] == {
-        'full': 8989, 'Training': 7215, 'PublicTest': 895, 'PrivateTest': 879,
+        'full': 8989,
+        'Training': 7215,
+        'PublicTest': 895,
+        'PrivateTest': 879,
     }
     assert tables['table2'] == {**PAPER_CHOSEN, 'disgust': 436}
     assert [label['chosen'] for label in tables['labels'].values()] == [4000, 6436, 4000]

@@ -73,8 +73,12 @@ def test_the_verbs_go_from_images_to_relevant_blendshapes(tmp_path: Path) -> Non
 
     shared = ('--data', place, '--cache', tmp_path / 'cache', '--run', run, '--processes', 1)
     seen = json.loads(_run('clean', *shared, '--json'))
-    missed = [i for name in seen['sources']['face_mesh'].values() for c in name.values()
-              for i in c['image_ids']]
+    missed = [
+        i
+        for name in seen['sources']['face_mesh'].values()
+        for c in name.values()
+        for i in c['image_ids']
+    ]
     assert 3 <= len(missed) <= 6, 'the three without a face, and hardly another'
     with (run / 'tables' / 'undetected.csv').open() as file:
         assert sorted(int(row['image_id']) for row in csv.DictReader(file)) == sorted(missed)
@@ -91,7 +95,9 @@ def test_the_verbs_go_from_images_to_relevant_blendshapes(tmp_path: Path) -> Non
     tables = json.loads((run / 'tables' / 'relevant.json').read_text())
     assert 'mouthSmileLeft' in tables['face_mesh']['relevant']
     assert sorted(p.name for p in (run / 'figures').iterdir()) == [
-        'augmented.png', 'relevant.png', 'undetected.png',
+        'augmented.png',
+        'relevant.png',
+        'undetected.png',
     ]
 
 

@@ -33,8 +33,13 @@ ANGRY, FEAR, HAPPY, SAD, NEUTRAL = (
 def stills(emotion, duplicate=None) -> Stills:
     count = len(emotion)
     pixels = np.repeat(np.arange(count), 48 * 48).reshape(count, 48, 48).astype(np.uint8)
-    return Stills(pixels, np.asarray(emotion), np.ones(count, np.int64), np.arange(count) + 100,
-                  np.zeros(count, bool) if duplicate is None else np.asarray(duplicate))
+    return Stills(
+        pixels,
+        np.asarray(emotion),
+        np.ones(count, np.int64),
+        np.arange(count) + 100,
+        np.zeros(count, bool) if duplicate is None else np.asarray(duplicate),
+    )
 
 
 class Fixed:
@@ -54,17 +59,23 @@ def test_each_branch_answers_by_what_it_reads_alone() -> None:
     features = written(emotion, [100, 101, 102, 103], by_crop=[SAD, SAD, NEUTRAL, FEAR])
     said = {one.name: one for one in ask_ours(stub_networks(), stills(emotion), features)}
     assert said['blendshapes'].probabilities['seven'].argmax(axis=1).tolist() == emotion
-    assert said['appearance'].probabilities['seven'].argmax(axis=1).tolist() \
-        == [SAD, SAD, NEUTRAL, FEAR]
+    assert said['appearance'].probabilities['seven'].argmax(axis=1).tolist() == [
+        SAD,
+        SAD,
+        NEUTRAL,
+        FEAR,
+    ]
     assert said['fused'].probabilities['three'].argmax(axis=1).tolist() == [2, 2, 1, 1]
     assert (said['blendshapes'].bytes, said['fused'].bytes) == (100, 1100)
 
 
 def test_faces_that_are_not_found_count_as_wrong_of_all_and_lower_coverage() -> None:
     emotion = [HAPPY, SAD, NEUTRAL, FEAR]
-    rows = figures(ask_ours(stub_networks(), stills(emotion),
-                            written([HAPPY, SAD, FEAR], [100, 101, 103])),
-                   stills(emotion), np.ones(4, bool))
+    rows = figures(
+        ask_ours(stub_networks(), stills(emotion), written([HAPPY, SAD, FEAR], [100, 101, 103])),
+        stills(emotion),
+        np.ones(4, bool),
+    )
     fused = next(one for one in rows if one['model'] == 'fused' and one['vocabulary'] == 'seven')
     assert (fused['accuracy'], fused['n'], fused['images']) == (1.0, 3, 4)
     assert (fused['coverage'], fused['accuracy_of_all']) == (0.75, 0.75)
@@ -73,8 +84,9 @@ def test_faces_that_are_not_found_count_as_wrong_of_all_and_lower_coverage() -> 
 def test_duplicates_are_left_out_of_images_and_faces() -> None:
     emotion = [HAPPY, SAD, NEUTRAL, FEAR]
     test = stills(emotion, [True, False, False, False])
-    said = [Said('a', 'face_mesh', np.array([0, 1]),
-                 {'three': np.eye(3, dtype=np.float32)[[0, 0]]}, 1)]
+    said = [
+        Said('a', 'face_mesh', np.array([0, 1]), {'three': np.eye(3, dtype=np.float32)[[0, 0]]}, 1)
+    ]
     with_them, without = figures(said, test, np.ones(4, bool))
     assert (with_them['n'], with_them['accuracy'], with_them['images']) == (2, 0.5, 4)
     assert (without['n'], without['accuracy'], without['images']) == (1, 0.0, 3)
@@ -93,17 +105,32 @@ def test_sevens_become_labels_in_both_ways_and_the_better_is_taken() -> None:
     assert labels == {BY_SUM: [1, 0], BY_BEST: [2, 0]}
     for one in said:
         np.testing.assert_allclose(one.probabilities['three'].sum(axis=1), 1, atol=1e-6)
-    rows = figures([*said, *ask_fer(Fixed([torn, happy] + [happy] * 255), test,
-                                    written([SAD, HAPPY], [100, 101]))], test, np.ones(2, bool))
+    rows = figures(
+        [
+            *said,
+            *ask_fer(Fixed([torn, happy] + [happy] * 255), test, written([SAD, HAPPY], [100, 101])),
+        ],
+        test,
+        np.ones(2, bool),
+    )
     assert {one['model'] for one in rows} == {FER_ALL, FER_STILL, FER_CROP}
     best = best_of_fer(rows, 'face_mesh', 'three', True)
     assert (best['model'], best['note'], best['accuracy']) == (FER_STILL, BY_BEST, 1.0)
 
 
 def test_the_table_has_the_papers_row_where_it_has_its_labels() -> None:
-    said = [Said('a', 'face_mesh', np.array([0]), {
-        'three': np.eye(3, dtype=np.float32)[[0]], 'seven': np.eye(7, dtype=np.float32)[[HAPPY]],
-    }, 1234)]
+    said = [
+        Said(
+            'a',
+            'face_mesh',
+            np.array([0]),
+            {
+                'three': np.eye(3, dtype=np.float32)[[0]],
+                'seven': np.eye(7, dtype=np.float32)[[HAPPY]],
+            },
+            1234,
+        )
+    ]
     rows = figures(said, stills([HAPPY]), np.ones(1, bool))
     three, seven = markdown(rows, 'three', True), markdown(rows, 'seven', True)
     assert '| paper, as published | face_landmarker | 1,646 | - | 0.720 | 0.630 |' in three

@@ -19,8 +19,7 @@ def track(name, classes, times=None, by_crop=None) -> Track:
 
 
 def row(rows, branch, vocabulary='three'):
-    return next(one for one in rows
-                if (one['branch'], one['vocabulary']) == (branch, vocabulary))
+    return next(one for one in rows if (one['branch'], one['vocabulary']) == (branch, vocabulary))
 
 
 def test_agreement_flips_and_names_are_counted_by_branch() -> None:
@@ -41,8 +40,10 @@ def test_surprise_is_unknown_in_three_labels_and_itself_in_seven() -> None:
     tracked = track('generated_surprise', [SURPRISE] * 5)
     rows = reading_figures(read(stub_networks(), tracked, tracked))
     assert (row(rows, 'fused')['shown'], row(rows, 'fused')['right']) == ('unknown', 1.0)
-    assert (row(rows, 'fused', 'seven')['shown'], row(rows, 'fused', 'seven')['right']) \
-        == ('surprise', 1.0)
+    assert (row(rows, 'fused', 'seven')['shown'], row(rows, 'fused', 'seven')['right']) == (
+        'surprise',
+        1.0,
+    )
 
 
 def test_a_clip_without_a_known_expression_has_no_right_answer() -> None:

@@ -52,14 +52,18 @@ def faces() -> tuple[np.ndarray, np.ndarray]:
 def test_stills_that_no_source_sees_lower_coverage_not_accuracy() -> None:
     blendshapes, emotion = faces()
     stills = Stills(
-        pixels=np.zeros((60, 48, 48), np.uint8), emotion=emotion, usage=np.full(60, 2),
-        image_id=np.arange(60), duplicate=np.arange(60) < 3,
+        pixels=np.zeros((60, 48, 48), np.uint8),
+        emotion=emotion,
+        usage=np.full(60, 2),
+        image_id=np.arange(60),
+        duplicate=np.arange(60) < 3,
     )
     stills.usage[::2] = 1
     found = np.ones(60, bool)
     found[1:11] = False
-    figures = {'a': evaluate(Late(0), stills, {'a': Seen(blendshapes, found)}, faces=5,
-                             pairs=6)['a']}
+    figures = {
+        'a': evaluate(Late(0), stills, {'a': Seen(blendshapes, found)}, faces=5, pairs=6)['a']
+    }
     test = figures['a']['private_test']
     assert (test['accuracy'], test['n'], test['coverage']) == (1.0, 25, round(25 / 30, 4))
     assert figures['a']['private_test_without_duplicates']['n'] == 25
@@ -72,8 +76,9 @@ def test_stills_that_no_source_sees_lower_coverage_not_accuracy() -> None:
 def test_public_only_leaves_private_test_alone() -> None:
     blendshapes, emotion = faces()
     usage = np.where(np.arange(60) % 2, 1, 2)
-    stills = Stills(np.zeros((60, 48, 48), np.uint8), emotion, usage, np.arange(60),
-                    np.zeros(60, bool))
+    stills = Stills(
+        np.zeros((60, 48, 48), np.uint8), emotion, usage, np.arange(60), np.zeros(60, bool)
+    )
     blendshapes[usage == 2] = 0.0
     seen = {'a': Seen(blendshapes, np.ones(60, bool))}
     figures = evaluate(Late(0), stills, seen, public_only=True, faces=5, pairs=6)['a']

@@ -25,7 +25,7 @@ class Copy:
 def step(frames, dt):
     """Return a face that goes from the first label to the second half way."""
     values = np.zeros((1, frames, 52), np.float32)
-    values[:, :frames // 2, 0] = values[:, frames // 2:, 1] = 1
+    values[:, : frames // 2, 0] = values[:, frames // 2 :, 1] = 1
     return values, np.full((1, frames), dt, np.float32)
 
 

@@ -49,13 +49,16 @@ def faces(own_frown: float):
     made = written(emotion)
     blendshapes = np.tile(USUAL, (40, 1))
     blendshapes[:, FROWN] += own_frown + np.where(emotion == SAD, 0.2, 0.0)
-    return replace(made, blendshapes=blendshapes.astype(np.float32),
-                   embeddings=np.zeros((40, 64), np.float32))
+    return replace(
+        made, blendshapes=blendshapes.astype(np.float32), embeddings=np.zeros((40, 64), np.float32)
+    )
 
 
 def rows(features):
-    return {(row['case'], row['baseline']): row
-            for row in gain_figures(Frowns(), features, 'blendshapes', 40)}
+    return {
+        (row['case'], row['baseline']): row
+        for row in gain_figures(Frowns(), features, 'blendshapes', 40)
+    }
 
 
 def test_who_looks_sad_at_rest_is_helped() -> None:
@@ -70,8 +73,9 @@ def test_a_weak_expression_held_from_the_first_frame_is_lost() -> None:
     found = rows(faces(own_frown=0.0))
     assert found[EXPRESSION_FIRST, 0.0]['accuracy'] == 1.0
     assert found[EXPRESSION_FIRST, BASELINE_S]['recall']['sad'] == 0.0
-    assert '| face_mesh | blendshapes | expression first | 2 s | 40 | 0.500 |' \
-        in markdown(list(found.values()))
+    assert '| face_mesh | blendshapes | expression first | 2 s | 40 | 0.500 |' in markdown(
+        list(found.values())
+    )
 
 
 def test_without_neutral_faces_only_one_case_is_measured() -> None:

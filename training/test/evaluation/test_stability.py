@@ -53,14 +53,15 @@ class Smiles:
         self._late = late
 
     def stills(self, blendshapes):
-        label = np.where(blendshapes[..., SMILE] > 0.5, 0,
-                         np.where(blendshapes[..., FROWN] > 0.5, 2, 1))
+        label = np.where(
+            blendshapes[..., SMILE] > 0.5, 0, np.where(blendshapes[..., FROWN] > 0.5, 2, 1)
+        )
         return np.eye(3, dtype=np.float32)[label]
 
     def sequences(self, blendshapes, dt):
         now = self.stills(blendshapes)
         first = np.repeat(now[:, :1], self._late, axis=1)
-        return np.concatenate([first, now], axis=1)[:, :dt.shape[1]]
+        return np.concatenate([first, now], axis=1)[:, : dt.shape[1]]
 
 
 class Flickers(Smiles):
@@ -75,8 +76,16 @@ def faces(smile: float = 0.95) -> FeatureSet:
     blendshapes = np.zeros((60, 52), np.float32)
     blendshapes[:20, SMILE], blendshapes[20:40, FROWN] = smile, 0.95
     emotion = np.repeat([HAPPY, SAD, NEUTRAL], 20)
-    return FeatureSet('face_mesh', blendshapes, emotion, np.full(60, 1), np.arange(60),
-                      np.zeros(60, bool), np.zeros(60, bool), np.zeros((60, 48, 48), np.uint8))
+    return FeatureSet(
+        'face_mesh',
+        blendshapes,
+        emotion,
+        np.full(60, 1),
+        np.arange(60),
+        np.zeros(60, bool),
+        np.zeros(60, bool),
+        np.zeros((60, 48, 48), np.uint8),
+    )
 
 
 def test_flips_are_changes_of_the_best_label() -> None:
@@ -87,8 +96,9 @@ def test_flips_are_changes_of_the_best_label() -> None:
 def test_a_flicker_is_counted_each_second_at_any_rate() -> None:
     for rate in (10, 30, 60):
         # Twenty-nine changes lie between thirty frames.
-        assert held_flips(Flickers(), faces(), rate, seconds=2, faces=5) \
-            == pytest.approx(rate - 0.5)
+        assert held_flips(Flickers(), faces(), rate, seconds=2, faces=5) == pytest.approx(
+            rate - 0.5
+        )
 
 
 def test_clear_faces_do_not_flip_and_doubtful_ones_do() -> None:

@@ -23,8 +23,13 @@ PLACES = Places(Path('none'), None, Path('none'), models_dir())
 @pytest.fixture
 def stills() -> Stills:
     emotion = np.array([HAPPY, SAD] * 5)
-    return Stills(np.full((10, 48, 48), 99, np.uint8), emotion, np.ones(10, np.int64),
-                  np.arange(10), np.zeros(10, bool))
+    return Stills(
+        np.full((10, 48, 48), 99, np.uint8),
+        emotion,
+        np.ones(10, np.int64),
+        np.arange(10),
+        np.zeros(10, bool),
+    )
 
 
 def outlines() -> Outlines:
@@ -56,9 +61,9 @@ def test_what_a_cover_costs_is_told_of_the_faces_found_in_both(monkeypatch, stil
     monkeypatch.setattr(trust, 'feature_sets', look)
     plain = {'face_mesh': written(stills.emotion, stills.image_id)}
     rows = np.arange(6)
-    found = trust.occlusion_figures(
-        stub_networks(), stills, rows, outlines(), plain, PLACES
-    )['face_mesh']
+    found = trust.occlusion_figures(stub_networks(), stills, rows, outlines(), plain, PLACES)[
+        'face_mesh'
+    ]
     assert [len(made) for made in looked] == [6, 6]
     assert not np.array_equal(looked[0].pixels, looked[1].pixels)
     assert (looked[0].pixels != 99).any()
@@ -86,9 +91,7 @@ def test_conditions_begin_with_the_unchanged_and_count_lost_faces(monkeypatch, s
 
 
 def test_a_condition_in_which_nobody_is_found_claims_nothing(monkeypatch, stills) -> None:
-    monkeypatch.setattr(
-        trust, 'feature_sets', lambda made, *_: {'face_mesh': written([], [])}
-    )
+    monkeypatch.setattr(trust, 'feature_sets', lambda made, *_: {'face_mesh': written([], [])})
     table = trust.condition_figures(
         stub_networks(), stills, np.arange(4), written(stills.emotion, stills.image_id), PLACES
     )
@@ -104,8 +107,10 @@ def test_turned_away_faces_are_measured_by_themselves(stills) -> None:
     # Images 0 and 1 turn by 45 degrees.
     found.landmarks[:2, 263, 2] = 50
     rows = trust.yaw_figures(stub_networks(), stills, found, plain)
-    assert [(row['how_much'], row['images']) for row in rows] \
-        == [('0 to 10 degrees', 8), ('over 30 degrees', 2)]
+    assert [(row['how_much'], row['images']) for row in rows] == [
+        ('0 to 10 degrees', 8),
+        ('over 30 degrees', 2),
+    ]
     assert rows[0]['appearance']['accuracy'] == 0.5
     assert rows[0]['blendshapes']['accuracy'] == 1.0
     assert plain.crops[0, 0, 0] == SAD * STEP + 1

@@ -29,14 +29,18 @@ class Sees:
         if self._frames == 5:
             return ()
         middle = np.array([500, 500, 0] if self._frames == 3 else [100, 100, 0], np.float32)
-        return (FaceLandmarks(FACE + middle, np.full(SHAPES, 0.2, np.float32),
-                              Roi(x=0, y=0, width=9, height=9)),)
+        return (
+            FaceLandmarks(
+                FACE + middle, np.full(SHAPES, 0.2, np.float32), Roi(x=0, y=0, width=9, height=9)
+            ),
+        )
 
 
 def frames(count=12):
     rng = np.random.default_rng(6)
-    return [Frame(rng.integers(0, 256, (200, 200, 3)).astype(np.uint8), n / 10)
-            for n in range(count)]
+    return [
+        Frame(rng.integers(0, 256, (200, 200, 3)).astype(np.uint8), n / 10) for n in range(count)
+    ]
 
 
 def test_crops_are_of_the_frames_that_show_the_face() -> None:

@@ -27,8 +27,11 @@ def made_stills() -> Stills:
     rng = np.random.default_rng(5)
     usage = np.where(np.arange(COUNT) % 3 == 2, PUBLIC_TEST, TRAINING)
     return Stills(
-        rng.integers(60, 160, (COUNT, 48, 48)).astype(np.uint8), rng.integers(0, 7, COUNT), usage,
-        np.arange(COUNT) + 500, np.zeros(COUNT, bool),
+        rng.integers(60, 160, (COUNT, 48, 48)).astype(np.uint8),
+        rng.integers(0, 7, COUNT),
+        usage,
+        np.arange(COUNT) + 500,
+        np.zeros(COUNT, bool),
     )
 
 
@@ -44,10 +47,11 @@ def looked(monkeypatch):
     given_to = []
     found = np.arange(COUNT) % 4 > 0
     monkeypatch.setattr(
-        features, 'outlines', lambda *_: {'face_landmarker': None, 'face_mesh':
-                                               made_outlines(found)})
-    monkeypatch.setattr(
-        features, 'feature_sets', lambda stills, *_: given_to.append(stills) or {})
+        features,
+        'outlines',
+        lambda *_: {'face_landmarker': None, 'face_mesh': made_outlines(found)},
+    )
+    monkeypatch.setattr(features, 'feature_sets', lambda stills, *_: given_to.append(stills) or {})
     return given_to
 
 
@@ -55,9 +59,7 @@ def test_faces_of_training_alone_are_covered(looked) -> None:
     stills = made_stills()
     features.covered_sets(stills, PLACES, 100, 3)
     rows = looked[0].image_id - 500
-    np.testing.assert_array_equal(
-        rows, [row for row in range(COUNT) if row % 4 and row % 3 != 2]
-    )
+    np.testing.assert_array_equal(rows, [row for row in range(COUNT) if row % 4 and row % 3 != 2])
     assert (looked[0].usage == TRAINING).all()
     np.testing.assert_array_equal(looked[0].emotion, stills.emotion[rows])
     changed = (looked[0].pixels != stills.pixels[rows]).mean(axis=(1, 2))
@@ -102,9 +104,14 @@ def test_covered_faces_are_learned_from_with_their_crops(tmp_path) -> None:
 
     def features(count: int, shade: int) -> FeatureSet:
         return FeatureSet(
-            'face_mesh', rng.random((count, 52)).astype(np.float32), np.arange(count) % 7,
-            np.zeros(count, np.int64), np.arange(count), np.zeros(count, bool),
-            np.zeros(count, bool), np.full((count, 48, 48), shade, np.uint8),
+            'face_mesh',
+            rng.random((count, 52)).astype(np.float32),
+            np.arange(count) % 7,
+            np.zeros(count, np.int64),
+            np.arange(count),
+            np.zeros(count, bool),
+            np.zeros(count, bool),
+            np.full((count, 48, 48), shade, np.uint8),
         )
 
     def embed(crops, name=''):

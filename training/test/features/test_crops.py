@@ -27,13 +27,34 @@ from emotion_estimator_training.features.crops import (
 )
 
 NOTHING = CropVariation(
-    roll=0.0, size=0.0, shift=0.0, stretch=0.0, gamma=0.0, shaded=0.0, coarse=0.0, blurred=0.0,
-    noisy=0.0, compressed=0.0, hidden=0.0,
+    roll=0.0,
+    size=0.0,
+    shift=0.0,
+    stretch=0.0,
+    gamma=0.0,
+    shaded=0.0,
+    coarse=0.0,
+    blurred=0.0,
+    noisy=0.0,
+    compressed=0.0,
+    hidden=0.0,
 )
 RIGID = [33, 133, 362, 263, 168, 6, 197, 127, 356, 234, 454, 10]
 #: Where they lie in a face of a still, about its middle, in pixels.
-PLACES = [(-11, -2), (-4, -1), (4, -1), (11, -2), (0, -2), (0, 1), (0, 3), (-17, -3), (17, -3),
-          (-17, 1), (17, 1), (0, -19)]
+PLACES = [
+    (-11, -2),
+    (-4, -1),
+    (4, -1),
+    (11, -2),
+    (0, -2),
+    (0, 1),
+    (0, 3),
+    (-17, -3),
+    (17, -3),
+    (-17, 1),
+    (17, 1),
+    (0, -19),
+]
 
 seeds = st.integers(0, 10**6)
 
@@ -158,8 +179,9 @@ def test_each_jitter_is_as_strong_as_asked_and_moves_nothing_else(name: str) -> 
         assert np.abs(found[other]).max() < 1e-4, other
 
 
-@pytest.mark.parametrize('name', ['gamma', 'shaded', 'coarse', 'blurred', 'noisy', 'compressed',
-                                  'hidden'])
+@pytest.mark.parametrize(
+    'name', ['gamma', 'shaded', 'coarse', 'blurred', 'noisy', 'compressed', 'hidden']
+)
 def test_each_damage_changes_a_crop_by_itself(name: str) -> None:
     plain = even(STILLS[0])
     before = plain.copy()

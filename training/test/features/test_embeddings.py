@@ -30,8 +30,17 @@ from emotion_estimator_training.shipping.appearance import int8_network, write_a
 from emotion_estimator_training.shipping.quantize import operators
 
 NOTHING = CropVariation(
-    roll=0.0, size=0.0, shift=0.0, stretch=0.0, gamma=0.0, shaded=0.0, coarse=0.0, blurred=0.0,
-    noisy=0.0, compressed=0.0, hidden=0.0,
+    roll=0.0,
+    size=0.0,
+    shift=0.0,
+    stretch=0.0,
+    gamma=0.0,
+    shaded=0.0,
+    coarse=0.0,
+    blurred=0.0,
+    noisy=0.0,
+    compressed=0.0,
+    hidden=0.0,
 )
 FEATURES = made_features()
 
@@ -44,9 +53,15 @@ def content() -> bytes:
 
 @pytest.fixture(scope='module')
 def card(content, tmp_path_factory) -> Path:
-    return write_appearance(content, {
-        'trained_on': 'nothing', 'settings': {'embedding_size': 64}, 'metrics': {},
-    }, tmp_path_factory.mktemp('models'))
+    return write_appearance(
+        content,
+        {
+            'trained_on': 'nothing',
+            'settings': {'embedding_size': 64},
+            'metrics': {},
+        },
+        tmp_path_factory.mktemp('models'),
+    )
 
 
 @pytest.fixture(scope='module')
@@ -86,9 +101,14 @@ def test_many_crops_at_once_are_what_the_robot_sees_one_by_one(card: Path, embed
     assert embed(crops[:0]).shape == (0, 64)
 
 
-@pytest.mark.parametrize('change', [
-    {'crop': 'another way'}, {'crop': None}, {'embedding_size': 32},
-])
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'crop': 'another way'},
+        {'crop': None},
+        {'embedding_size': 32},
+    ],
+)
 def test_a_network_of_other_crops_is_refused(card: Path, tmp_path, change) -> None:
     raw = json.loads(card.read_text())
     raw['settings'] |= change

@@ -65,8 +65,13 @@ def _answers(task: Any) -> dict[str, Any]:
     teacher = np.zeros((len(rows), 52), np.float32)
     teacher[found] = (rows[found, None] % 10) / 10
     mesh = np.random.default_rng(int(rows[0])).normal(100, 30, (len(rows), 478, 3))
-    return {'row': rows, 'teacher': teacher, 'mesh': mesh.astype(np.float32),
-            'teacher_found': found, 'mesh_found': found}
+    return {
+        'row': rows,
+        'teacher': teacher,
+        'mesh': mesh.astype(np.float32),
+        'teacher_found': found,
+        'mesh_found': found,
+    }
 
 
 class _Runner:
@@ -122,12 +127,18 @@ def test_chunks_are_kept_by_content(tmp_path, teacher: Path) -> None:
     other = tmp_path / 'other.task'
     other.write_bytes(b'another model')
     cache = tmp_path / 'cache'
-    for count, options in enumerate([
-        {'teacher': teacher}, {'teacher': other}, {'teacher': None},
-        {'teacher': teacher, 'with_mesh': False}, {'teacher': teacher, 'look': 'mirrored'},
-        {'teacher': teacher, 'look': 'rotated', 'seed': 1},
-        {'teacher': teacher, 'look': 'rotated', 'seed': 2},
-    ], start=1):
+    for count, options in enumerate(
+        [
+            {'teacher': teacher},
+            {'teacher': other},
+            {'teacher': None},
+            {'teacher': teacher, 'with_mesh': False},
+            {'teacher': teacher, 'look': 'mirrored'},
+            {'teacher': teacher, 'look': 'rotated', 'seed': 1},
+            {'teacher': teacher, 'look': 'rotated', 'seed': 2},
+        ],
+        start=1,
+    ):
         extract(stills, rows, cache=cache, processes=_Runner(), **options)
         assert len(_written(cache)) == count, options
     changed = _stills([0] * 5)
@@ -152,8 +163,9 @@ def test_a_missing_teacher_is_named_before_anything_runs(tmp_path) -> None:
     assert not runner.tasks
 
 
-@given(usage=st.lists(st.sampled_from([0, 1, 2]), min_size=1, max_size=40),
-       passes=st.integers(0, 2))
+@given(
+    usage=st.lists(st.sampled_from([0, 1, 2]), min_size=1, max_size=40), passes=st.integers(0, 2)
+)
 @settings(max_examples=20, deadline=None)
 def test_only_training_images_are_ever_augmented(usage: list[int], passes: int) -> None:
     stills, runner = _stills(usage), _Runner()
@@ -277,23 +289,25 @@ def table() -> FeatureSet:
 def test_features_are_read_back(tmp_path, table: FeatureSet) -> None:
     got = load_features(save_features(table, tmp_path / 'features' / 'face_mesh.npz'))
     assert got.source == 'face_mesh'
-    for name in ('blendshapes', 'emotion', 'usage', 'image_id', 'duplicate', 'augmented',
-                 'crops'):
+    for name in ('blendshapes', 'emotion', 'usage', 'image_id', 'duplicate', 'augmented', 'crops'):
         np.testing.assert_array_equal(getattr(got, name), getattr(table, name))
         assert getattr(got, name).dtype == getattr(table, name).dtype
 
 
-@pytest.mark.parametrize(('change', 'message'), [
-    ({'usage': None}, 'has no array usage'),
-    ({'blendshapes': np.zeros((8, 51), np.float32)}, r'blendshapes is \(8, 51\) instead'),
-    ({'blendshapes': np.full((8, 52), 1.5, np.float32)}, 'not in 0 to 1'),
-    ({'blendshapes': np.full((8, 52), np.nan, np.float32)}, 'not in 0 to 1'),
-    ({'image_id': np.zeros(7, int)}, r'image_id is \(7,\) instead'),
-    ({'emotion': np.full(8, 7)}, 'emotion is not always 0 to 6'),
-    ({'crops': None}, 'has no array crops'),
-    ({'crops': np.zeros((8, 48, 47), np.uint8)}, r'crops is \(8, 48, 47\) instead'),
-    ({'crops': np.zeros((8, 48, 48), np.float32)}, 'crops are float32 instead of uint8'),
-])
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'usage': None}, 'has no array usage'),
+        ({'blendshapes': np.zeros((8, 51), np.float32)}, r'blendshapes is \(8, 51\) instead'),
+        ({'blendshapes': np.full((8, 52), 1.5, np.float32)}, 'not in 0 to 1'),
+        ({'blendshapes': np.full((8, 52), np.nan, np.float32)}, 'not in 0 to 1'),
+        ({'image_id': np.zeros(7, int)}, r'image_id is \(7,\) instead'),
+        ({'emotion': np.full(8, 7)}, 'emotion is not always 0 to 6'),
+        ({'crops': None}, 'has no array crops'),
+        ({'crops': np.zeros((8, 48, 47), np.uint8)}, r'crops is \(8, 48, 47\) instead'),
+        ({'crops': np.zeros((8, 48, 48), np.float32)}, 'crops are float32 instead of uint8'),
+    ],
+)
 def test_other_arrays_are_refused(tmp_path, table: FeatureSet, change, message: str) -> None:
     arrays = {**vars(table), **change}
     np.savez(tmp_path / 'a.npz', **{k: v for k, v in arrays.items() if v is not None})

@@ -21,8 +21,13 @@ def table() -> FeatureSet:
     blendshapes[count:] = 1.0
     usage = np.repeat([0, 1, 0], count)
     return FeatureSet(
-        'face_mesh', blendshapes, np.zeros(3 * count, int), usage, np.arange(3 * count),
-        np.zeros(3 * count, bool), np.repeat([False, False, True], count),
+        'face_mesh',
+        blendshapes,
+        np.zeros(3 * count, int),
+        usage,
+        np.arange(3 * count),
+        np.zeros(3 * count, bool),
+        np.repeat([False, False, True], count),
         np.zeros((3 * count, 48, 48), np.uint8),
     )
 
@@ -46,7 +51,9 @@ def test_the_report_says_what_the_paper_says_and_no_more(table: FeatureSet) -> N
     assert got['paper_count'] == 27
     assert len(relevant_blendshapes(table, least=got['least_for_paper_count'])) == 27
     assert got['paper_irrelevant'] == {
-        'cheekPuff': True, 'cheekSquintLeft': True, 'cheekSquintRight': False,
+        'cheekPuff': True,
+        'cheekSquintLeft': True,
+        'cheekSquintRight': False,
     }
 
 

@@ -28,8 +28,13 @@ FOLDER = Path(__file__).parents[3] / 'test' / 'helpers' / 'window_model'
 CLASSES = ('happy', 'pensive', 'sad')
 RATE = 15.0
 SETTINGS = {
-    'parts': ['mouth', 'face'], 'side': 12, 'filters': 2, 'dense': 8, 'window': 5,
-    'dropout': 0.0, 'overlap': 0.8,
+    'parts': ['mouth', 'face'],
+    'side': 12,
+    'filters': 2,
+    'dense': 8,
+    'window': 5,
+    'dropout': 0.0,
+    'overlap': 0.8,
     'fit': {'batch': 16, 'learning_rate': 0.01, 'epochs': 12, 'patience': 12},
 }
 

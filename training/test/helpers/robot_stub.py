@@ -42,8 +42,9 @@ class Reads:
         if blendshapes is None and embedding is None:
             raise AssertionError('asked of nothing')
         told = np.full(len(self.labels), 0.1 / (len(self.labels) - 1), np.float32)
-        told[self._classes[int(np.argmax(blendshapes[:7] if embedding is None else embedding))]] \
-            = 0.9
+        told[self._classes[int(np.argmax(blendshapes[:7] if embedding is None else embedding))]] = (
+            0.9
+        )
         return told, state
 
     def classify_still(self, blendshapes, embedding=None):
@@ -53,7 +54,8 @@ class Reads:
 def stub_networks() -> RobotNetworks:
     """Return networks of which appearance reads crops and blendshapes the first seven scores."""
     return RobotNetworks(
-        Grey(), {name: Reads(name) for name in ('three', 'seven')},
+        Grey(),
+        {name: Reads(name) for name in ('three', 'seven')},
         {'appearance': 1000, 'emotion_lstm': 100},
     )
 
@@ -66,7 +68,10 @@ def written(classes, image_id=None, by_crop=None, duplicate=None) -> FeatureSet:
     blendshapes[np.arange(count), classes] = 0.8
     greys = np.asarray(classes if by_crop is None else by_crop) * STEP + 1
     return FeatureSet(
-        'face_mesh', blendshapes, classes, np.ones(count, np.int64),
+        'face_mesh',
+        blendshapes,
+        classes,
+        np.ones(count, np.int64),
         np.arange(count) if image_id is None else np.asarray(image_id),
         np.zeros(count, bool) if duplicate is None else np.asarray(duplicate),
         np.zeros(count, bool),

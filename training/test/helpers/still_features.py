@@ -21,12 +21,17 @@ def made_features(copies=1):
     usage = np.repeat([0, 1], [120, 60])
     crops = rng.integers(60, 140, (180, 48, 48))
     for row, code in enumerate(emotion):
-        crops[row, 6 * code:6 * code + 6] += 100
+        crops[row, 6 * code : 6 * code + 6] += 100
     image = np.arange(180)
     again = np.tile(np.flatnonzero(usage == 0), copies)
     rows = np.concatenate([image, again])
     return FeatureSet(
-        'face_landmarker', scores[rows], emotion[rows], usage[rows], image[rows],
-        np.zeros(len(rows), bool), np.arange(len(rows)) >= 180,
+        'face_landmarker',
+        scores[rows],
+        emotion[rows],
+        usage[rows],
+        image[rows],
+        np.zeros(len(rows), bool),
+        np.arange(len(rows)) >= 180,
         np.where(np.arange(len(rows))[:, None, None] < 180, crops[rows], 0).astype(np.uint8),
     )

@@ -18,7 +18,10 @@ from emotion_estimator_training.models.branches import BranchSettings
 
 # Without dropout, so that nothing but the batches' numbers decides.
 SETTINGS = AppearanceSettings(
-    widths=(4, 6, 8), narrow=4, places=2, dropout=0.0,
+    widths=(4, 6, 8),
+    narrow=4,
+    places=2,
+    dropout=0.0,
     branches=BranchSettings(embedding=6, blendshapes=8, joined=8, dropout=0.0),
 )
 # As many steps as the means of batch normalization need.
@@ -41,8 +44,14 @@ def made_stills(votes: bool = False) -> Stills:
     told = np.zeros((144, 10), np.uint8)
     told[np.arange(144), np.where(emotion == 3, 1, 3)] = 10
     told[5] = np.eye(10, dtype=np.uint8)[9] * 10
-    return Stills(pixels.astype(np.uint8), emotion, usage, np.arange(144), np.zeros(144, bool),
-                  ferplus_votes=told if votes else None)
+    return Stills(
+        pixels.astype(np.uint8),
+        emotion,
+        usage,
+        np.arange(144),
+        np.zeros(144, bool),
+        ferplus_votes=told if votes else None,
+    )
 
 
 def made_scores(stills: Stills) -> FeatureSet:
@@ -53,8 +62,14 @@ def made_scores(stills: Stills) -> FeatureSet:
     scores[stills.emotion == 4, 30:32] += 0.6
     seen = np.flatnonzero(np.arange(144) % 5)
     return FeatureSet(
-        'face_mesh', scores[seen], stills.emotion[seen], stills.usage[seen], seen,
-        np.zeros(len(seen), bool), np.zeros(len(seen), bool), stills.pixels[seen],
+        'face_mesh',
+        scores[seen],
+        stills.emotion[seen],
+        stills.usage[seen],
+        seen,
+        np.zeros(len(seen), bool),
+        np.zeros(len(seen), bool),
+        stills.pixels[seen],
     )
 
 
@@ -78,9 +93,19 @@ def train(
     from emotion_estimator_training.models.appearance_run import run_appearance
 
     stills = made_stills(votes)
-    return Trained(run, run_appearance(
-        run, stills, MATRICES, FOUND, [made_scores(stills)], load_grouping(), plan, name,
-    ))
+    return Trained(
+        run,
+        run_appearance(
+            run,
+            stills,
+            MATRICES,
+            FOUND,
+            [made_scores(stills)],
+            load_grouping(),
+            plan,
+            name,
+        ),
+    )
 
 
 def ship(trained: Trained, models: Path) -> Path:
@@ -88,6 +113,11 @@ def ship(trained: Trained, models: Path) -> Path:
     from emotion_estimator_training.shipping.appearance import ship_appearance
 
     return ship_appearance(
-        trained.run, made_stills(), MATRICES, FOUND, models, PLAN,
+        trained.run,
+        made_stills(),
+        MATRICES,
+        FOUND,
+        models,
+        PLAN,
         {'last': trained.table},
     )

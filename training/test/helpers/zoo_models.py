@@ -11,16 +11,26 @@ from emotion_estimator_training.zoo.models.model import Place, Split, ZooModel
 from emotion_estimator_training.zoo.run import build
 
 FRAME = {
-    'encoder': 'small', 'side': 16, 'units': [8, 6, 4], 'frame_step': 2,
+    'encoder': 'small',
+    'side': 16,
+    'units': [8, 6, 4],
+    'frame_step': 2,
     'fit': {'batch': 8, 'learning_rate': 0.01, 'epochs': 1},
 }
 _ONCE = {'batch': 8, 'learning_rate': 0.01, 'epochs': 1}
 #: Kind and settings of each.
 TINY = {
-    'microx': ('microx', {
-        'parts': ['mouth', 'face'], 'side': 12, 'filters': 2, 'dense': 4, 'window': 4,
-        'fit': _ONCE,
-    }),
+    'microx': (
+        'microx',
+        {
+            'parts': ['mouth', 'face'],
+            'side': 12,
+            'filters': 2,
+            'dense': 4,
+            'window': 4,
+            'fit': _ONCE,
+        },
+    ),
     'frame': ('frame', FRAME),
     'mean': ('decision', {'window': 4}),
     'weighted': ('decision', {'window': 4, 'how': 'weighted'}),
@@ -29,23 +39,58 @@ TINY = {
     'lstm': ('sequence', {'window': 4, 'hidden': 4, 'fit': _ONCE}),
     'deep-lstm': ('sequence', {'window': 4, 'hidden': 4, 'layers': 2, 'fit': _ONCE}),
     'bi-lstm': ('sequence', {'window': 4, 'hidden': 4, 'bidirectional': True, 'fit': _ONCE}),
-    'stcnn': ('stcnn', {
-        'window': 5, 'side': 16, 'depth': 3, 'filters': 2, 'dense': [4], 'fit': _ONCE,
-    }),
-    'fusenet': ('stcnn', {
-        'window': 5, 'side': 16, 'depth': 3, 'filters': 2, 'dense': [4],
-        'parts': ['eyes', 'mouth'], 'fit': _ONCE,
-    }),
-    'cnn-rnn': ('cnn-rnn', {
-        'window': 4, 'hidden': 4, 'frame': {**FRAME, 'encoder': 'kahou-small', 'units': [6]},
-        'fit': _ONCE,
-    }),
-    'two-stream': ('two-stream', {
-        'window': 3, 'side': 16, 'filters': [2, 3], 'dense': 4, 'fit': _ONCE,
-    }),
-    'stc-nlstm': ('stc-nlstm', {
-        'window': 4, 'side': 16, 'filters': [2, 3], 'hidden': 4, 'fit': _ONCE,
-    }),
+    'stcnn': (
+        'stcnn',
+        {
+            'window': 5,
+            'side': 16,
+            'depth': 3,
+            'filters': 2,
+            'dense': [4],
+            'fit': _ONCE,
+        },
+    ),
+    'fusenet': (
+        'stcnn',
+        {
+            'window': 5,
+            'side': 16,
+            'depth': 3,
+            'filters': 2,
+            'dense': [4],
+            'parts': ['eyes', 'mouth'],
+            'fit': _ONCE,
+        },
+    ),
+    'cnn-rnn': (
+        'cnn-rnn',
+        {
+            'window': 4,
+            'hidden': 4,
+            'frame': {**FRAME, 'encoder': 'kahou-small', 'units': [6]},
+            'fit': _ONCE,
+        },
+    ),
+    'two-stream': (
+        'two-stream',
+        {
+            'window': 3,
+            'side': 16,
+            'filters': [2, 3],
+            'dense': 4,
+            'fit': _ONCE,
+        },
+    ),
+    'stc-nlstm': (
+        'stc-nlstm',
+        {
+            'window': 4,
+            'side': 16,
+            'filters': [2, 3],
+            'hidden': 4,
+            'fit': _ONCE,
+        },
+    ),
     'ours': ('ours', {'window': 4, 'units': 4, 'branch': 'blendshapes', 'fit': _ONCE}),
     'fused': ('ours', {'window': 4, 'units': 4, 'fit': _ONCE}),
 }

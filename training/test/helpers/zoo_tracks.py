@@ -14,9 +14,12 @@ CLASSES = ('happy', 'sad')
 SIDE = 32
 #: Middle and half width and height of each part, in shares of the crop.
 _PLACES = {
-    'left_eyebrow': (0.7, 0.3, 0.12, 0.03), 'right_eyebrow': (0.3, 0.3, 0.12, 0.03),
-    'left_eye': (0.7, 0.4, 0.08, 0.04), 'right_eye': (0.3, 0.4, 0.08, 0.04),
-    'nose': (0.5, 0.5, 0.1, 0.12), 'mouth': (0.5, 0.75, 0.18, 0.07),
+    'left_eyebrow': (0.7, 0.3, 0.12, 0.03),
+    'right_eyebrow': (0.3, 0.3, 0.12, 0.03),
+    'left_eye': (0.7, 0.4, 0.08, 0.04),
+    'right_eye': (0.3, 0.4, 0.08, 0.04),
+    'nose': (0.5, 0.5, 0.1, 0.12),
+    'mouth': (0.5, 0.75, 0.18, 0.07),
 }
 
 
@@ -25,8 +28,29 @@ def made_landmarks(side: int = SIDE) -> np.ndarray:
     angle = np.linspace(0, 2 * np.pi, 478, endpoint=False)
     points = np.stack([0.5 + 0.4 * np.sin(angle), 0.5 - 0.45 * np.cos(angle), 0 * angle], axis=1)
     # The jaw, from ear to ear, under a bridge of the nose.
-    for number, point in enumerate((93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378,
-                                    379, 365, 397, 288, 361, 323)):
+    for number, point in enumerate(
+        (
+            93,
+            132,
+            58,
+            172,
+            136,
+            150,
+            149,
+            176,
+            148,
+            152,
+            377,
+            400,
+            378,
+            379,
+            365,
+            397,
+            288,
+            361,
+            323,
+        )
+    ):
         turn = np.pi * number / 18
         points[point, :2] = 0.5 - 0.4 * np.cos(turn), 0.55 + 0.4 * np.sin(turn)
     for part, (x, y, wide, high) in _PLACES.items():
@@ -37,7 +61,11 @@ def made_landmarks(side: int = SIDE) -> np.ndarray:
 
 
 def made_track(
-    label: str, subject: str, frames: int = 12, seed: int = 0, side: int = SIDE,
+    label: str,
+    subject: str,
+    frames: int = 12,
+    seed: int = 0,
+    side: int = SIDE,
     classes: tuple[str, ...] = CLASSES,
 ) -> FaceTrack:
     """Return a track whose mouth is the brighter, and whose smile the greater, the label says."""
@@ -47,22 +75,30 @@ def made_track(
     shade = 60 + 180 * classes.index(label) / max(len(classes) - 1, 1)
     top, bottom = int(0.66 * side), int(0.84 * side)
     for frame, much in enumerate(strength):
-        mouth = crops[frame, top:bottom, side // 4:3 * side // 4]
+        mouth = crops[frame, top:bottom, side // 4 : 3 * side // 4]
         mouth[:] = (mouth * (1 - much) + shade * much).astype(np.uint8)
     blendshapes = rng.uniform(0, 0.1, (frames, 52)).astype(np.float32)
     blendshapes[:, 44 + classes.index(label)] += 0.8 * strength.astype(np.float32)
     landmarks = np.repeat(made_landmarks(side)[None], frames, axis=0)
     return FaceTrack(
         Clip(f'{subject}_{label}_{seed}', Path('/nowhere'), label, subject),
-        np.arange(frames) / 10.0, crops, landmarks, blendshapes, np.ones(frames, bool),
+        np.arange(frames) / 10.0,
+        crops,
+        landmarks,
+        blendshapes,
+        np.ones(frames, bool),
     )
 
 
 def made_tracks(
-    count: int = 3, frames: int = 12, classes: tuple[str, ...] = CLASSES, first: int = 0,
+    count: int = 3,
+    frames: int = 12,
+    classes: tuple[str, ...] = CLASSES,
+    first: int = 0,
 ) -> tuple[FaceTrack, ...]:
     """Return ``count`` tracks of each class."""
     return tuple(
         made_track(label, f's{number}', frames, number, classes=classes)
-        for number in range(first, first + count) for label in classes
+        for number in range(first, first + count)
+        for label in classes
     )

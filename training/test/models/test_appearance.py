@@ -139,8 +139,11 @@ def test_annotators_votes_are_learned_where_there_are_any(trained) -> None:
 
 def test_a_still_that_annotators_call_no_face_is_not_learned_from(monkeypatch, tmp_path) -> None:
     learned = []
-    monkeypatch.setattr(appearance_run, 'fit', lambda _, __, data, *rest: learned.append(
-        (len(data), data.votes.sum())) or [{'epoch': 1}])
+    monkeypatch.setattr(
+        appearance_run,
+        'fit',
+        lambda _, __, data, *rest: learned.append((len(data), data.votes.sum())) or [{'epoch': 1}],
+    )
     train(tmp_path / 'a', votes=True, plan=UNCALM)
     train(tmp_path / 'b', votes=False, plan=UNCALM)
     assert learned == [(95, 95.0), (96, 0.0)]
@@ -159,8 +162,10 @@ def fitted(folder, stop_at=None):
     learned = np.arange(48)
     data = appearance_network.AppearanceData(
         CropMaker(STILLS.pixels[learned], MATRICES[learned], VARIATION),
-        np.eye(7, dtype=np.float32)[STILLS.emotion[learned]], votes_of(STILLS)[learned],
-        scores[learned], known[learned],
+        np.eye(7, dtype=np.float32)[STILLS.emotion[learned]],
+        votes_of(STILLS)[learned],
+        scores[learned],
+        known[learned],
     )
     measured = []
 
@@ -209,9 +214,7 @@ def test_other_settings_begin_anew(tmp_path) -> None:
     assert [path.name for path in folder.iterdir()] == ['settings.json']
 
 
-def test_other_images_begin_anew_and_the_same_are_not_trained_again(
-    monkeypatch, tmp_path
-) -> None:
+def test_other_images_begin_anew_and_the_same_are_not_trained_again(monkeypatch, tmp_path) -> None:
     fitted = []
 
     def fit(network, *rest):
@@ -220,8 +223,11 @@ def test_other_images_begin_anew_and_the_same_are_not_trained_again(
 
     monkeypatch.setattr(appearance_run, 'fit', fit)
     asked = []
-    monkeypatch.setattr(appearance_run.Origin, 'opinion', lambda self, crops, *_: asked.append(
-        len(crops)) or np.full((len(crops), 7), 1 / 7))
+    monkeypatch.setattr(
+        appearance_run.Origin,
+        'opinion',
+        lambda self, crops, *_: asked.append(len(crops)) or np.full((len(crops), 7), 1 / 7),
+    )
     plan = {**UNCALM, 'again': replace(UNCALM['last'], taught_by=('last',))}
     for _ in range(2):
         for name in plan:
@@ -242,7 +248,13 @@ def test_a_set_without_test_images_is_refused(tmp_path) -> None:
     alone = replace(stills, usage=np.zeros(144, np.int64))
     with pytest.raises(InputError, match='PublicTest'):
         appearance_run.run_appearance(
-            tmp_path, alone, MATRICES, FOUND, [made_scores(alone)], load_grouping(), PLAN,
+            tmp_path,
+            alone,
+            MATRICES,
+            FOUND,
+            [made_scores(alone)],
+            load_grouping(),
+            PLAN,
         )
 
 
@@ -309,13 +321,24 @@ def test_the_larger_network_may_be_trained_out_before_it_teaches() -> None:
 def test_what_goes_on_from_another_is_drawn_after_it(tmp_path, monkeypatch) -> None:
     drawn = []
     plot = Axes.plot
-    monkeypatch.setattr(Axes, 'plot', lambda self, epochs, *rest, **how: drawn.append(
-        list(epochs)) or plot(self, epochs, *rest, **how))
-    line = {f'{read}_{what}': 0.5 for read in ('appearance', 'joined')
-            for what in ('seven', 'labels', 'cross_entropy')}
+    monkeypatch.setattr(
+        Axes,
+        'plot',
+        lambda self, epochs, *rest, **how: (
+            drawn.append(list(epochs)) or plot(self, epochs, *rest, **how)
+        ),
+    )
+    line = {
+        f'{read}_{what}': 0.5
+        for read in ('appearance', 'joined')
+        for what in ('seven', 'labels', 'cross_entropy')
+    }
     tables = {
-        name: {'parameters': 9, 'begins_with': before,
-               'history': [{'epoch': epoch, **line} for epoch in range(1, count + 1)]}
+        name: {
+            'parameters': 9,
+            'begins_with': before,
+            'history': [{'epoch': epoch, **line} for epoch in range(1, count + 1)],
+        }
         for name, before, count in (('large', '', 3), ('long', 'large', 2))
     }
     assert draw_trainings(tables, tmp_path / 'figures' / 'trainings.png').stat().st_size > 1000
@@ -336,7 +359,10 @@ def test_batches_hide_either_branch_and_never_both() -> None:
     scores, known = blendshapes_of(STILLS, [made_scores(STILLS)])
     data = appearance_network.AppearanceData(
         CropMaker(STILLS.pixels, MATRICES, replace(VARIATION, hidden=0.0)),
-        np.eye(7, dtype=np.float32)[STILLS.emotion], votes_of(STILLS), scores, known,
+        np.eye(7, dtype=np.float32)[STILLS.emotion],
+        votes_of(STILLS),
+        scores,
+        known,
     )
     rows = np.tile(np.arange(144), 20)
     fit = replace(FIT, without=(0.2, 0.3))

@@ -31,9 +31,9 @@ def network():
     inputs = [keras.Input((width,)) for width in (64, 104, 2)]
     made = keras.Model(inputs, front(*inputs, SMALL))
     # Biases begin at nought, which would hide a branch that leaks through them.
-    made.set_weights([
-        one + RNG.normal(size=one.shape).astype(np.float32) * 0.3 for one in made.get_weights()
-    ])
+    made.set_weights(
+        [one + RNG.normal(size=one.shape).astype(np.float32) * 0.3 for one in made.get_weights()]
+    )
     return made
 
 
@@ -50,9 +50,13 @@ def test_the_step_computes_what_was_trained(network, branch: str) -> None:
     np.testing.assert_allclose(found, np.asarray(network(given)), atol=1e-5)
 
 
-@pytest.mark.parametrize(('branch', 'deaf', 'hears'), [
-    ('appearance', SHAPES, EMBEDDING), ('blendshapes', EMBEDDING, SHAPES),
-])
+@pytest.mark.parametrize(
+    ('branch', 'deaf', 'hears'),
+    [
+        ('appearance', SHAPES, EMBEDDING),
+        ('blendshapes', EMBEDDING, SHAPES),
+    ],
+)
 def test_an_unknown_branch_has_no_influence_whatever_its_numbers(
     network, branch: str, deaf, hears
 ) -> None:
@@ -84,7 +88,9 @@ def test_small_scores_are_told_apart_by_their_size() -> None:
 
 
 def test_one_odd_value_is_clipped() -> None:
-    found = np.asarray(normalized(
-        np.array([[0.5, 1e6, -1e6]], np.float32), np.float32([0.0, 0.5, 0.5]), np.float32(0.25)
-    ))
+    found = np.asarray(
+        normalized(
+            np.array([[0.5, 1e6, -1e6]], np.float32), np.float32([0.0, 0.5, 0.5]), np.float32(0.25)
+        )
+    )
     np.testing.assert_allclose(found, [[2, 4, -4]])

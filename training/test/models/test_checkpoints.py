@@ -32,7 +32,10 @@ def test_cleaner_keeps_the_two_best(tmp_path):
     clean(tmp_path)
     assert [one.epoch for one in listed(tmp_path)] == [4, 2]
     assert {path.name for path in tmp_path.glob('epoch-*')} == {
-        'epoch-0002.json', 'epoch-0002.weights.h5', 'epoch-0004.json', 'epoch-0004.weights.h5',
+        'epoch-0002.json',
+        'epoch-0002.weights.h5',
+        'epoch-0004.json',
+        'epoch-0004.weights.h5',
     }
     assert len(read_history(tmp_path)) == 5
 

@@ -40,9 +40,7 @@ def test_paper_settings_are_those_published():
 @pytest.mark.parametrize('model', STILL_MODELS)
 def test_short_schedule_changes_only_rate_and_epochs(model):
     short, published = (still_settings(model, name) for name in ('short', 'published'))
-    changed = {
-        name for name in vars(short) if getattr(short, name) != getattr(published, name)
-    }
+    changed = {name for name in vars(short) if getattr(short, name) != getattr(published, name)}
     assert changed == {'learning_rate', 'cosine', 'epochs', 'patience'}
 
 
@@ -55,6 +53,7 @@ def test_settings_take_changes_but_not_none():
 def test_only_a_constant_rate_can_be_trained_for_longer():
     def identity(schedule, epochs):
         return still_settings('paper', schedule, epochs=epochs).identity()
+
     assert identity('published', 10) == identity('published', 20)
     assert identity('short', 10) != identity('short', 20)
 

@@ -54,16 +54,20 @@ def test_accuracy_counts_as_much_as_asked() -> None:
     by_f1, by_accuracy = (operating_point(sets, GROUPING, counts, 0.0) for counts in (0.0, 100.0))
     # Rare labels are said more often for macro-F1 than accuracy can bear.
     assert by_f1[SAD] > by_accuracy[SAD]
-    assert figures(sets[0][0] + by_accuracy, sets[0][1])[0] >= figures(
-        sets[0][0] + by_f1, sets[0][1])[0]
+    assert (
+        figures(sets[0][0] + by_accuracy, sets[0][1])[0]
+        >= figures(sets[0][0] + by_f1, sets[0][1])[0]
+    )
 
 
 def test_the_least_recall_counts_as_much_as_asked() -> None:
     logits, emotion = shy_of_sadness()
     plain, fair = (operating_point([(logits, emotion)], GROUPING, 1.0, one) for one in (0.0, 1.0))
     least = [
-        min((softmax(logits + bias).argmax(axis=1) == emotion)[emotion == one].mean()
-            for one in (HAPPY, SAD, NEUTRAL))
+        min(
+            (softmax(logits + bias).argmax(axis=1) == emotion)[emotion == one].mean()
+            for one in (HAPPY, SAD, NEUTRAL)
+        )
         for bias in (plain, fair)
     ]
     assert least[1] > least[0] + 0.02

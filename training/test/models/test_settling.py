@@ -20,8 +20,11 @@ def course(probabilities: np.ndarray, rate: float = 30.0, how: Settling = HOW) -
 @settings(max_examples=25, deadline=None)
 def test_what_is_told_are_probabilities(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    told = settle(rng.dirichlet([0.4] * 3, (4, 50)).astype(np.float32),
-                  rng.uniform(0.005, 2, (4, 50)).astype(np.float32), HOW)
+    told = settle(
+        rng.dirichlet([0.4] * 3, (4, 50)).astype(np.float32),
+        rng.uniform(0.005, 2, (4, 50)).astype(np.float32),
+        HOW,
+    )
     np.testing.assert_allclose(told.sum(axis=-1), 1, atol=1e-4)
     assert told.min() >= 0
 
@@ -36,8 +39,9 @@ def test_wavering_at_the_line_does_not_change_the_label_on_and_on() -> None:
     wave = 0.51 + 0.03 * rng.standard_normal((20, 300))
     raw = np.stack([wave, 1 - wave, 0 * wave], axis=-1)
     # After a second.
-    flips = [(np.diff(one[:, 30:].argmax(axis=-1), axis=1) != 0).sum()
-             for one in (raw, course(raw))]
+    flips = [
+        (np.diff(one[:, 30:].argmax(axis=-1), axis=1) != 0).sum() for one in (raw, course(raw))
+    ]
     assert flips[1] < flips[0] / 10
 
 
@@ -53,6 +57,6 @@ def test_slow_cameras_hold_for_as_long() -> None:
         raw = np.repeat(np.stack(step), [3 * rate, 6 * rate], axis=0)[None]
         # Of its own, so that what ships may hold for longer.
         told = course(raw, rate, Settling(0.25, 0.03, 0.3, 3.0))[0].argmax(axis=-1)
-        times.append((told[3 * rate:] == 1).argmax() / rate)
+        times.append((told[3 * rate :] == 1).argmax() / rate)
     assert times[0] > 0.2
     assert abs(times[0] - times[1]) < 0.15

@@ -35,8 +35,14 @@ from emotion_estimator_training.models.training_loop import listed, read_history
 from emotion_estimator_training.shipping.streaming import export_tflite
 
 DENSE = StillSettings(
-    kind='dense', units=(8,), activation='tanh', learning_rate=0.02, cosine=True, batch=16,
-    epochs=4, patience=4,
+    kind='dense',
+    units=(8,),
+    activation='tanh',
+    learning_rate=0.02,
+    cosine=True,
+    batch=16,
+    epochs=4,
+    patience=4,
 )
 EVERYTHING = tuple(range(52))
 
@@ -61,7 +67,12 @@ def test_without_faces_nothing_is_trained():
 def test_paper_network_is_the_published_one():
     layers = structure(build(still_settings('paper', 'published'), 52, 3))
     assert [layer.output for layer in layers] == [
-        (None, 52, 1), (None, 52, 52), (None, 52, 16), (None, 52, 48), (None, 44), (None, 3),
+        (None, 52, 1),
+        (None, 52, 52),
+        (None, 52, 16),
+        (None, 52, 48),
+        (None, 44),
+        (None, 3),
     ]
     assert [layer.kind for layer in layers] == ['Input', *['LSTM'] * 4, 'Dense']
     assert sum(layer.parameters for layer in layers) == 44631
@@ -108,8 +119,9 @@ def test_interrupted_fit_ends_as_the_uninterrupted(tmp_path, monkeypatch, kind):
     assert [one['epoch'] for one in parts] == [1, 2, 3]
     for one, other in zip(whole, parts):
         assert one['loss'] == pytest.approx(other['loss'], abs=2e-5)
-    found = [StillRecognizer.load(tmp_path / name).model.get_weights() for name in
-             ('whole', 'parts')]
+    found = [
+        StillRecognizer.load(tmp_path / name).model.get_weights() for name in ('whole', 'parts')
+    ]
     for one, other in zip(*found):
         assert one == pytest.approx(other, abs=1e-5)
 

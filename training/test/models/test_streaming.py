@@ -69,7 +69,10 @@ def network():
 
 def fitted() -> FittedStreaming:
     return FittedStreaming(
-        network(), load_grouping(), {THREE: BIAS, SEVEN: -BIAS}, {THREE: 1.3, SEVEN: 0.8},
+        network(),
+        load_grouping(),
+        {THREE: BIAS, SEVEN: -BIAS},
+        {THREE: 1.3, SEVEN: 0.8},
         {**asdict(SMALL), 'sources': ['face_mesh']},
     )
 
@@ -87,8 +90,15 @@ def train(folder, stop_at=None):
             raise KeyboardInterrupt
         return next(RISING)
 
-    history = fit(made, SequenceMaker(POOL, EMOTION, SHAPE), TARGETS, load_grouping().matrix,
-                  validate, TRAINING, folder)
+    history = fit(
+        made,
+        SequenceMaker(POOL, EMOTION, SHAPE),
+        TARGETS,
+        load_grouping().matrix,
+        validate,
+        TRAINING,
+        folder,
+    )
     return made.model.get_weights(), history
 
 
@@ -204,8 +214,14 @@ def test_the_weights_that_validated_best_are_kept() -> None:
         seen.append(trained.model.get_weights())
         return next(scores)
 
-    fit(made, SequenceMaker(POOL, EMOTION, SHAPE), TARGETS, load_grouping().matrix, validate,
-        TRAINING)
+    fit(
+        made,
+        SequenceMaker(POOL, EMOTION, SHAPE),
+        TARGETS,
+        load_grouping().matrix,
+        validate,
+        TRAINING,
+    )
     for one, other in zip(made.model.get_weights(), seen[1]):
         np.testing.assert_array_equal(one, other)
     assert any((one != other).any() for one, other in zip(seen[1], seen[2]))
@@ -232,9 +248,7 @@ def test_steady_frames_follow_changes_after_a_while() -> None:
     weight = np.ones((1, steps), np.float32)
     weight[0, 13:17] = 0.1
     dt = np.full((1, steps, 1), 0.1, np.float32)
-    steady = steady_frames(
-        Sequences(np.zeros((1, steps, 118), np.float32), dt, row, weight), 0.75
-    )
+    steady = steady_frames(Sequences(np.zeros((1, steps, 118), np.float32), dt, row, weight), 0.75)
     assert steady.shape == (1, steps - 1)
     assert set(np.unique(steady)) == {0.0, 1.0}
     # The first frame and the change, each and 0.75 s after it, are not.

@@ -59,6 +59,7 @@ def test_search_is_seeded_goes_on_and_takes_more_trials(tmp_path, monkeypatch):
 
     def drawn(rows):
         return sorted(row['learning_rate'] for row in rows)
+
     assert drawn(parts) == pytest.approx(drawn(whole))
     assert [row['macro_f1'] for row in whole] == sorted(
         (row['macro_f1'] for row in whole), reverse=True

@@ -27,27 +27,52 @@ from emotion_estimator_training.report.report import compose, page_template, tim
 
 def question(tmp_path, public_only: bool = True) -> Question:
     places = Places(tmp_path / 'made.npz', None, tmp_path / 'cache', models_dir())
-    return Question(places, tmp_path / 'run', load_grouping(), public_only=public_only, faces=20,
-                    pairs=8, command='emotion-estimator training evaluate --data <made>')
+    return Question(
+        places,
+        tmp_path / 'run',
+        load_grouping(),
+        public_only=public_only,
+        faces=20,
+        pairs=8,
+        command='emotion-estimator training evaluate --data <made>',
+    )
 
 
 def material() -> Material:
     seen = faces(smile=0.52)
     usage = np.where(np.arange(60) % 2, 1, 2)
     duplicate = np.arange(60) == 0
-    features = FeatureSet('face_mesh', seen.blendshapes, seen.emotion, usage, seen.image_id,
-                          duplicate, seen.augmented, seen.crops)
-    stills = Stills(np.full((60, 48, 48), 90, np.uint8), seen.emotion, usage, seen.image_id,
-                    duplicate)
+    features = FeatureSet(
+        'face_mesh',
+        seen.blendshapes,
+        seen.emotion,
+        usage,
+        seen.image_id,
+        duplicate,
+        seen.augmented,
+        seen.crops,
+    )
+    stills = Stills(
+        np.full((60, 48, 48), 90, np.uint8), seen.emotion, usage, seen.image_id, duplicate
+    )
     # One image in which nobody is found, and one that every model takes for another.
     features.blendshapes[3] = 0.0
     features = features.where(np.arange(60) != 5)
-    models = Models({'dense': Smiles(), 'streaming': Smiles(3)}, penalty={'dense': 0.25},
-                    structure={'dense': [{'name': 'a', 'kind': 'Dense', 'output': [None, 3],
-                                          'parameters': 159}]})
+    models = Models(
+        {'dense': Smiles(), 'streaming': Smiles(3)},
+        penalty={'dense': 0.25},
+        structure={
+            'dense': [{'name': 'a', 'kind': 'Dense', 'output': [None, 3], 'parameters': 159}]
+        },
+    )
     times = np.arange(60) / 30
-    track = Track('portrait', 'face_mesh', times, seen.blendshapes, ('happy',) * 20
-                  + ('sad',) * 20 + ('unknown',) * 20)
+    track = Track(
+        'portrait',
+        'face_mesh',
+        times,
+        seen.blendshapes,
+        ('happy',) * 20 + ('sad',) * 20 + ('unknown',) * 20,
+    )
     return Material(stills, {'face_mesh': features}, models, [track])
 
 
@@ -74,8 +99,11 @@ def test_private_test_comes_with_and_without_duplicates(tmp_path) -> None:
 
 def test_missing_networks_are_said_and_do_not_fail(tmp_path) -> None:
     models = gather_models(tmp_path, models_dir(), load_grouping())
-    assert list(models.recognizers) \
-        == ['streaming, blendshapes', 'streaming, appearance', 'streaming']
+    assert list(models.recognizers) == [
+        'streaming, blendshapes',
+        'streaming, appearance',
+        'streaming',
+    ]
     assert any('training fit paper' in note for note in models.notes)
     assert len(models.files['streaming']['sha256']) == 64
     other = gather_models(tmp_path, models_dir(), load_grouping('positive-negative'))
@@ -89,13 +117,22 @@ def test_worst_errors_are_the_surest_and_the_most_missed() -> None:
     answers = Answers(probabilities.astype(np.float32), truth, image_id)
     assert [error.image_id for error in worst_errors(answers, LABELS, 2)] == [7, 9]
     missed = most_missed(answers, LABELS, 'sad', 9)
-    assert [(e.image_id, e.guess, e.of_truth) for e in missed] \
-        == [(9, 'unknown', 0.1), (8, 'happy', 0.3)]
+    assert [(e.image_id, e.guess, e.of_truth) for e in missed] == [
+        (9, 'unknown', 0.1),
+        (8, 'happy', 0.3),
+    ]
 
 
 def test_tables_in_time_say_never_and_unknown() -> None:
-    figures = {'flips_per_s': 0.5, 'flips_to_dense': None, 'right_while_held': 0.8,
-               'median_s': 0.1, 'p95_s': None, 'never': 0.1, 'changes': 20}
+    figures = {
+        'flips_per_s': 0.5,
+        'flips_to_dense': None,
+        'right_while_held': 0.8,
+        'median_s': 0.1,
+        'p95_s': None,
+        'never': 0.1,
+        'changes': 20,
+    }
     rows = time_rows({'models': {'a': {'30_fps': figures, 'flips_by_strength': {}}}})
     assert rows == [['30 fps', 'a', '0.500', '-', '0.800', '0.100', '-', '0.100', '20']]
     assert video_table([]) == (['video', 'source', 'seconds', 'changes shown'], [])
@@ -107,8 +144,9 @@ def test_data_without_the_split_are_refused(tmp_path, monkeypatch) -> None:
     made = material()
     only = made.features['face_mesh']
     monkeypatch.setattr(asked, 'load_stills', lambda path: made.stills)
-    monkeypatch.setattr(asked, 'feature_sets',
-                        lambda *_, **__: {'face_mesh': only.where(only.usage == 2)})
+    monkeypatch.setattr(
+        asked, 'feature_sets', lambda *_, **__: {'face_mesh': only.where(only.usage == 2)}
+    )
     with pytest.raises(InputError, match='no public_test images'):
         asked.gather(question(tmp_path))
 
@@ -128,7 +166,8 @@ def test_the_page_needs_nothing_else(tmp_path) -> None:
     report = json.loads((page.parent / 'report.json').read_text())
     assert report['errors'][0]['image_id'] == 3
     assert {row['what']: row['reached'] for row in report['targets']}[
-        "flips on held faces, share of dense's, face_mesh, 30 fps"] is False
+        "flips on held faces, share of dense's, face_mesh, 30 fps"
+    ] is False
     assert (page.parent / 'figures' / 'flips-against-delay.png').stat().st_size > 10_000
 
 

@@ -54,17 +54,30 @@ def networks():
 def material(networks) -> Material:
     emotion = np.array([HAPPY, SAD, NEUTRAL] * 10)
     usage = np.repeat([1, 2], 15)
-    stills = Stills(np.full((30, 48, 48), 99, np.uint8), emotion, usage, np.arange(30),
-                    np.arange(30) == 0)
+    stills = Stills(
+        np.full((30, 48, 48), 99, np.uint8), emotion, usage, np.arange(30), np.arange(30) == 0
+    )
     # Pixels take the private test's faces for sad.
     features = replace(
         networks.seen(written(emotion, by_crop=np.where(usage == 2, SAD, emotion))),
-        usage=usage, duplicate=stills.duplicate,
+        usage=usage,
+        duplicate=stills.duplicate,
     )
-    clip = Track('generated_sadness', 'face_mesh', np.arange(15) / 10, features.blendshapes[:15],
-                 crops=features.crops[:15])
-    return Material(stills, {'face_mesh': features}, Models(), [clip], networks=networks,
-                    tracks_of_stills=[clip])
+    clip = Track(
+        'generated_sadness',
+        'face_mesh',
+        np.arange(15) / 10,
+        features.blendshapes[:15],
+        crops=features.crops[:15],
+    )
+    return Material(
+        stills,
+        {'face_mesh': features},
+        Models(),
+        [clip],
+        networks=networks,
+        tracks_of_stills=[clip],
+    )
 
 
 def question(tmp_path, **more) -> Question:
@@ -74,8 +87,9 @@ def question(tmp_path, **more) -> Question:
 
 @pytest.fixture
 def measured(tmp_path, networks, monkeypatch):
-    monkeypatch.setattr(trust_report, '_pace', lambda *_: {'fused': {'median_ms': 0.5,
-                                                                     'p95_ms': 0.7}})
+    monkeypatch.setattr(
+        trust_report, '_pace', lambda *_: {'fused': {'median_ms': 0.5, 'p95_ms': 0.7}}
+    )
     return trust_report.measure_trust(
         question(tmp_path, public_only=True), material(networks), networks
     )
@@ -102,10 +116,14 @@ def test_what_was_not_asked_for_is_left_out_and_groups_are_said(measured) -> Non
     assert not any('Covered' in title for title in tables)
     assert '| generated_sadness | face_mesh | fused | 15 |' in tables['Clips, vocabulary three']
     assert '| fused | 0.500 | 0.700 |' in next(
-        table for title, table in tables.items() if title.startswith('Milliseconds'))
+        table for title, table in tables.items() if title.startswith('Milliseconds')
+    )
     pictures = measured.pop('pictures')
-    assert set(pictures) == {'risk face_mesh', 'calibration face_mesh',
-                             'clip generated_sadness, face_mesh'}
+    assert set(pictures) == {
+        'risk face_mesh',
+        'calibration face_mesh',
+        'clip generated_sadness, face_mesh',
+    }
     assert all(content.startswith(b'\x89PNG') for content in pictures.values())
     json.dumps(measured)
 
@@ -152,7 +170,6 @@ def test_one_branch_hides_the_other() -> None:
 
 def test_the_time_of_a_face_is_measured_for_each(networks) -> None:
     class Everywhere:
-
         def __call__(self, frame):
             points = np.random.default_rng(1).uniform(60, 260, (478, 3)).astype(np.float32)
             return (FaceLandmarks(points, np.zeros(52, np.float32), None),)

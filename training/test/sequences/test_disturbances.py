@@ -13,16 +13,29 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES, MIRROR
 from emotion_estimator_training.sequences.disturbances import Disturbances, disturb
 
 CALM = Disturbances(
-    white=(0.0, 0.0), tremor=(0.0, 0.0), drift=(0.0, 0.0), turn=(0.0, 0.0), blinks=0.0, speaks=0.0,
-    calm=0.0, gain=0.0, missing=0.0,
+    white=(0.0, 0.0),
+    tremor=(0.0, 0.0),
+    drift=(0.0, 0.0),
+    turn=(0.0, 0.0),
+    blinks=0.0,
+    speaks=0.0,
+    calm=0.0,
+    gain=0.0,
+    missing=0.0,
 )
-LIDS = {i for i, name in enumerate(BLENDSHAPE_NAMES)
-        if name.startswith(('eyeBlink', 'eyeLookDown', 'eyeSquint'))}
+LIDS = {
+    i
+    for i, name in enumerate(BLENDSHAPE_NAMES)
+    if name.startswith(('eyeBlink', 'eyeLookDown', 'eyeSquint'))
+}
 #: Of the jaw and the lips, as far as speech moves them.
 MOUTH = {i for i, name in enumerate(BLENDSHAPE_NAMES) if name.startswith(('jaw', 'mouth'))}
 #: Of what makes or unmakes a smile or a sad face, speech must not touch anything.
-EXPRESSIVE = {i for i, name in enumerate(BLENDSHAPE_NAMES)
-              if name.startswith(('mouthSmile', 'mouthFrown', 'mouthDimple'))}
+EXPRESSIVE = {
+    i
+    for i, name in enumerate(BLENDSHAPE_NAMES)
+    if name.startswith(('mouthSmile', 'mouthFrown', 'mouthDimple'))
+}
 SIDES = np.array([name.endswith(('Left', 'Right')) for name in BLENDSHAPE_NAMES])
 
 
@@ -45,10 +58,13 @@ def changed_columns(after: np.ndarray, before: np.ndarray) -> set[int]:
 def test_scores_stay_scores_however_strong_it_is(seed: int, strength: float) -> None:
     scores, times = still_faces(seed)
     usual = Disturbances(speaks=1.0, blinks=2.0, calm=0.0, gain=0.5)
-    wild = replace(usual, **{
-        name: (0.0, getattr(usual, name)[1] * strength)
-        for name in ('white', 'tremor', 'drift', 'turn')
-    })
+    wild = replace(
+        usual,
+        **{
+            name: (0.0, getattr(usual, name)[1] * strength)
+            for name in ('white', 'tremor', 'drift', 'turn')
+        },
+    )
     found = disturbed(scores, times, wild, seed)
     assert found.shape == scores.shape
     assert found.dtype == np.float32

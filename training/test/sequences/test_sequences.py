@@ -19,8 +19,15 @@ from emotion_estimator_training.sequences.disturbances import Disturbances
 from emotion_estimator_training.sequences.sequences import SequenceMaker, SequenceSettings
 
 CALM = Disturbances(
-    white=(0.0, 0.0), tremor=(0.0, 0.0), drift=(0.0, 0.0), turn=(0.0, 0.0), blinks=0.0, speaks=0.0,
-    calm=0.0, gain=0.0, missing=0.0,
+    white=(0.0, 0.0),
+    tremor=(0.0, 0.0),
+    drift=(0.0, 0.0),
+    turn=(0.0, 0.0),
+    blinks=0.0,
+    speaks=0.0,
+    calm=0.0,
+    gain=0.0,
+    missing=0.0,
 )
 PLAIN = SequenceSettings(steps=60, dropped=0.0, leaves=0.0, disturbances=CALM)
 RNG = np.random.default_rng(0)
@@ -83,7 +90,7 @@ def test_labels_count_less_only_around_a_change_and_change_only_there(seed: int)
         changes = np.flatnonzero(np.diff(row)) + 1
         # The label goes over in the middle of a change; the fastest takes three frames.
         for at in changes:
-            assert (weight[max(at - 1, 0):at + 1] < 1).any()
+            assert (weight[max(at - 1, 0) : at + 1] < 1).any()
         for at in low:
             near = np.abs(changes - at).min(initial=1000)
             cut_off = min(at, len(row) - 1 - at)
@@ -159,9 +166,14 @@ def test_embeddings_are_never_negative_and_flags_are_flags(seed: int) -> None:
     assert (batch.vectors[..., -2:].sum(axis=-1) > 0).all(), 'a face of which nothing is known'
 
 
-@pytest.mark.parametrize(('shares', 'known'), [
-    ((1, 0, 0), (1, 1)), ((0, 1, 0), (1, 0)), ((0, 0, 1), (0, 1)),
-])
+@pytest.mark.parametrize(
+    ('shares', 'known'),
+    [
+        ((1, 0, 0), (1, 1)),
+        ((0, 1, 0), (1, 0)),
+        ((0, 0, 1), (0, 1)),
+    ],
+)
 def test_each_branch_is_known_as_configured(shares, known) -> None:
     shape = replace(PLAIN, still=1.0, branches=shares, unseen=0.0)
     batch = made_of_faces(2, shape, count=60)
@@ -217,9 +229,10 @@ def test_calm_faces_keep_their_embeddings_and_others_move_as_their_varied_crops_
     assert np.ptp(moved.vectors[cropped][..., 52:-2], axis=1).max(axis=-1).min() > 0.3
     assert not change[~cropped].any()
     # Asked for no movement, and without varied crops, they rest.
-    for maker in (SequenceMaker(FACES, EMOTION, replace(calm, disturbances=CALM)),
-                  SequenceMaker(FACES, EMOTION,
-                                replace(calm, disturbances=CALM, moves=(0.0, 0.0)), VARIED)):
+    for maker in (
+        SequenceMaker(FACES, EMOTION, replace(calm, disturbances=CALM)),
+        SequenceMaker(FACES, EMOTION, replace(calm, disturbances=CALM, moves=(0.0, 0.0)), VARIED),
+    ):
         batch = maker(8, 6)
         np.testing.assert_array_equal(batch.vectors[..., 52:-2], FACES[batch.row][..., 52:-2])
 
@@ -232,8 +245,16 @@ def test_a_pool_of_one_kind_is_refused(emotion: int) -> None:
 
 def features(kinds: np.ndarray) -> FeatureSet:
     nothing = np.zeros(70, bool)
-    return FeatureSet('face_mesh', POOL, kinds, np.zeros(70, np.int64), np.arange(70), nothing,
-                      nothing, np.zeros((70, 48, 48), np.uint8))
+    return FeatureSet(
+        'face_mesh',
+        POOL,
+        kinds,
+        np.zeros(70, np.int64),
+        np.arange(70),
+        nothing,
+        nothing,
+        np.zeros((70, 48, 48), np.uint8),
+    )
 
 
 def test_a_picture_is_drawn(tmp_path) -> None:

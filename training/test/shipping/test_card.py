@@ -34,8 +34,13 @@ def seen():
     """Half of the test faces of PublicTest, half of PrivateTest, one image without a face."""
     features = made_features(0)
     usage = np.where(np.arange(180) < 120, 0, np.where(np.arange(180) < 150, 1, 2))
-    stills = Stills(np.zeros((180, 48, 48), np.uint8), features.emotion, usage, np.arange(180),
-                    np.zeros(180, bool))
+    stills = Stills(
+        np.zeros((180, 48, 48), np.uint8),
+        features.emotion,
+        usage,
+        np.arange(180),
+        np.zeros(180, bool),
+    )
     return replace(features, usage=usage).where(np.arange(180) != 170), stills
 
 
@@ -71,21 +76,39 @@ def test_the_text_shows_how_the_file_was_chosen_and_timed(card) -> None:
     row = {'step_median': 9.1, 'step_p95': 12.0, 'invoke_median': 3.3, 'invoke_p95': 4.0}
     raw['metrics'] |= {
         'quantization': {
-            'frames': 12000, 'rule': 'the best', 'chosen': 'small',
+            'frames': 12000,
+            'rule': 'the best',
+            'chosen': 'small',
             'not_convertible': {'x': 'no x'},
-            'candidates': {'small': {'bytes': 38448, 'parity': {'a': one}, 'refused': '',
-                                     'float_operators': ['LOG']}},
+            'candidates': {
+                'small': {
+                    'bytes': 38448,
+                    'parity': {'a': one},
+                    'refused': '',
+                    'float_operators': ['LOG'],
+                }
+            },
         },
         'time': {
-            'machine': 'x', 'rounds': 40, 'runtimes': {'a': '2.0'}, 'notes': ['b is left out'],
-            'networks': {'small': {'a': row}}, 'paper': 'as fitted',
+            'machine': 'x',
+            'rounds': 40,
+            'runtimes': {'a': '2.0'},
+            'notes': ['b is left out'],
+            'networks': {'small': {'a': row}},
+            'paper': 'as fitted',
             'share_of_paper': {'fastest form': 0.0123},
         },
     }
     card.write_text(json.dumps(raw))
     text = write_text(card).read_text()
-    for words in ('| small | 38448 | log | 0.999 | 0.01 | 0.001 | shipped |', 'no x', '0.0123',
-                  '| small | a | 9.1 | 12.0 | 3.3 | 4.0 |', 'b is left out', '12000 frames'):
+    for words in (
+        '| small | 38448 | log | 0.999 | 0.01 | 0.001 | shipped |',
+        'no x',
+        '0.0123',
+        '| small | a | 9.1 | 12.0 | 3.3 | 4.0 |',
+        'b is left out',
+        '12000 frames',
+    ):
         assert words in text
 
 

@@ -104,11 +104,14 @@ def test_a_refused_one_is_not_taken_however_fast() -> None:
 
 def test_the_table_says_the_worse_figure_and_the_outcome() -> None:
     one = candidate('one', parity={'a': GOOD, 'b': POOR})
-    metrics = {'chosen': 'two', 'candidates': {
-        'one': {**one.figures(), 'float_operators': ['LOG']},
-        'two': {**candidate('two').figures(), 'float_operators': ['FULLY_CONNECTED', 'LOG']},
-        'three': {**candidate('three').figures(), 'float_operators': []},
-    }}
+    metrics = {
+        'chosen': 'two',
+        'candidates': {
+            'one': {**one.figures(), 'float_operators': ['LOG']},
+            'two': {**candidate('two').figures(), 'float_operators': ['FULLY_CONNECTED', 'LOG']},
+            'three': {**candidate('three').figures(), 'float_operators': []},
+        },
+    }
     head, rows = parity_table(metrics)
     assert len(head) == len(rows[0])
     assert rows[0][1:5] == [100, 'log', 0.9899, 0.3]

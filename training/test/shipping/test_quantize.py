@@ -71,9 +71,15 @@ ZEROS = np.zeros(7, np.float32)
 def fitted(appearance: str = '') -> FittedStreaming:
     keras.utils.set_random_seed(3)
     return FittedStreaming(
-        build_network(FACES, SMALL), load_grouping(), {THREE: ZEROS, SEVEN: ZEROS},
-        {THREE: 1.0, SEVEN: 1.0}, {
-            **asdict(SMALL), 'sources': ['face_landmarker'], 'seed': 3, 'training': {'steps': 0},
+        build_network(FACES, SMALL),
+        load_grouping(),
+        {THREE: ZEROS, SEVEN: ZEROS},
+        {THREE: 1.0, SEVEN: 1.0},
+        {
+            **asdict(SMALL),
+            'sources': ['face_landmarker'],
+            'seed': 3,
+            'training': {'steps': 0},
             'appearance_sha256': appearance,
         },
     )
@@ -88,9 +94,15 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp('run')
     save_features(FEATURES, folder / 'features' / 'face_landmarker.npz')
     keras.utils.set_random_seed(8)
-    card = write_appearance(int8_network(build_appearance(SETTINGS)), {
-        'trained_on': 'nothing', 'settings': {'embedding_size': 64}, 'metrics': {},
-    }, folder / 'models')
+    card = write_appearance(
+        int8_network(build_appearance(SETTINGS)),
+        {
+            'trained_on': 'nothing',
+            'settings': {'embedding_size': 64},
+            'metrics': {},
+        },
+        folder / 'models',
+    )
     streaming_folder(folder).mkdir(parents=True)
     sha256 = ModelCard.load(card, 'appearance').sha256
     save_streaming(fitted(sha256), streaming_folder(folder))
@@ -102,8 +114,14 @@ def one_face_in_order():
     rng = np.random.default_rng(2)
     size = fitted().state_size
     return [
-        [row[None, :52], row[None, 52:-2], row[None, -2:], np.full((1, 1), 1 / 30, np.float32),
-         rng.uniform(-0.5, 0.5, (1, size)).astype(np.float32)] for row in FACES[:60]
+        [
+            row[None, :52],
+            row[None, 52:-2],
+            row[None, -2:],
+            np.full((1, 1), 1 / 30, np.float32),
+            rng.uniform(-0.5, 0.5, (1, size)).astype(np.float32),
+        ]
+        for row in FACES[:60]
     ]
 
 
@@ -126,16 +144,26 @@ def test_the_lean_file_answers_as_the_whole_one_does(tmp_path) -> None:
     for name, each in (('whole', content), ('short', short)):
         card = write_model(each, streaming._card(one, DYNAMIC_RANGE), tmp_path / name)
         recognizer = StreamingRecognizer(EmotionClassifier.load(card))
-        answers.append(recognizer.sequences(
-            FACES[None, :40], np.full((1, 40), 1 / 30, np.float32)
-        ))
+        answers.append(recognizer.sequences(FACES[None, :40], np.full((1, 40), 1 / 30, np.float32)))
     np.testing.assert_array_equal(*answers)
 
 
 def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
-    done = CliRunner().invoke(quantize, [
-        '--run', str(run), '--models', str(tmp_path), '--no-paper', '--rounds', '2', '--faces', '5',
-    ], catch_exceptions=False)
+    done = CliRunner().invoke(
+        quantize,
+        [
+            '--run',
+            str(run),
+            '--models',
+            str(tmp_path),
+            '--no-paper',
+            '--rounds',
+            '2',
+            '--faces',
+            '5',
+        ],
+        catch_exceptions=False,
+    )
     assert done.exit_code == 0
     card = json.loads((tmp_path / 'emotion_lstm.json').read_text())
     assert card['version'] == '3.3.0'
@@ -161,7 +189,8 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
         for branch in PRESENT:
             faces = only(FACES[:3], branch)
             np.testing.assert_allclose(
-                StreamingRecognizer(robot).stills(faces), fitted().stills(faces, vocabulary),
+                StreamingRecognizer(robot).stills(faces),
+                fitted().stills(faces, vocabulary),
                 atol=0.02,
             )
 

@@ -74,11 +74,18 @@ def files(tmp_path, **changed):
     broken = tmp_path / card.name
     broken.write_text(json.dumps({**raw, 'sha256': hashlib.sha256(b'nothing').hexdigest()}))
     reference = np.stack([course(runtimes()[0])])
-    return Files(**{
-        'cards': {'shipped': card, 'broken': broken}, 'baseline': 'shipped', 'papers': {},
-        'vectors': face_vectors(BLENDSHAPES)[None], 'dt': np.full((1, 40), 1 / 30, np.float32),
-        'reference': reference, 'rounds': 2, **changed,
-    })
+    return Files(
+        **{
+            'cards': {'shipped': card, 'broken': broken},
+            'baseline': 'shipped',
+            'papers': {},
+            'vectors': face_vectors(BLENDSHAPES)[None],
+            'dt': np.full((1, 40), 1 / 30, np.float32),
+            'reference': reference,
+            'rounds': 2,
+            **changed,
+        }
+    )
 
 
 @pytest.mark.skipif(not runtimes(), reason='no TFLite runtime installed')

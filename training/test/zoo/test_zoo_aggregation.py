@@ -82,13 +82,16 @@ def test_svm_answers_as_scikit_learn_does(place, split):
     from sklearn.svm import LinearSVC
 
     def statistics(windows):
-        frames = np.stack([
-            model.encode(windows.tracks[track], False)[rows]
-            for track, rows in zip(windows.track, windows.frames)
-        ])
-        return np.concatenate([
-            frames.mean(axis=1), frames.var(axis=1), frames.min(axis=1), frames.max(axis=1)
-        ], axis=1)
+        frames = np.stack(
+            [
+                model.encode(windows.tracks[track], False)[rows]
+                for track, rows in zip(windows.track, windows.frames)
+            ]
+        )
+        return np.concatenate(
+            [frames.mean(axis=1), frames.var(axis=1), frames.min(axis=1), frames.max(axis=1)],
+            axis=1,
+        )
 
     train = model.windows_of(split.train)
     scaler = StandardScaler().fit(statistics(train))
@@ -190,11 +193,15 @@ def test_weights_that_are_given_are_not_downloaded(tmp_path):
         model.build()
 
 
-@pytest.mark.parametrize('name, changes, says', [
-    ('frame', {'encoder': 'alexnet'}, 'no encoder'), ('mean', {'how': 'median'}, 'median'),
-    ('statistics', {'statistics': ['mode']}, 'statistics are'),
-    ('statistics', {'classifier': 'tree'}, 'classifiers'),
-])
+@pytest.mark.parametrize(
+    'name, changes, says',
+    [
+        ('frame', {'encoder': 'alexnet'}, 'no encoder'),
+        ('mean', {'how': 'median'}, 'median'),
+        ('statistics', {'statistics': ['mode']}, 'statistics are'),
+        ('statistics', {'classifier': 'tree'}, 'classifiers'),
+    ],
+)
 def test_settings_that_cannot_be(tmp_path, name, changes, says):
     with pytest.raises(InputError, match=says):
         tiny_model(name, tiny_place(tmp_path), **changes).structure()

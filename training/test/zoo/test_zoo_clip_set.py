@@ -36,10 +36,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_clips_are_videos_or_folders_in_the_order_of_the_table(folder):
-    found = load_clips(table(
-        folder, ' c , sad,s2,1.5,', '', 'a.mp4,happy,s1,,2', 'b,sad,s1,,',
-        header='\ufeffClip,Label,Subject,start,end',
-    ))
+    found = load_clips(
+        table(
+            folder,
+            ' c , sad,s2,1.5,',
+            '',
+            'a.mp4,happy,s1,,2',
+            'b,sad,s1,,',
+            header='\ufeffClip,Label,Subject,start,end',
+        )
+    )
     assert found.clips == (
         Clip('c', folder / 'c', 'sad', 's2', 1.5, None),
         Clip('a.mp4', folder / 'a.mp4', 'happy', 's1', None, 2.0),
@@ -51,12 +57,27 @@ def test_clips_are_videos_or_folders_in_the_order_of_the_table(folder):
 
 
 def test_each_bad_line_is_named_and_the_others_go_on(folder):
-    found = load_clips(table(
-        folder, 'a.mp4,happy,s1', 'gone,happy,s1', 'b,grief,s1', 'b,sad,', 'b,sad,s1,2,1',
-        'b,sad,s1,x,', 'b,sad,s1,-1,', 'b', 'a.mp4,sad,s1', 'b,SAD,s1,0,inf', 'c,bored,s2',
-        'c,sad,s2', header='clip,label,subject,start,end',
-    ), labels=LabelMap('own', ('happy', 'sad'), {'happy': 'happy', 'sad': 'sad'},
-                       frozenset({'bored'})))
+    found = load_clips(
+        table(
+            folder,
+            'a.mp4,happy,s1',
+            'gone,happy,s1',
+            'b,grief,s1',
+            'b,sad,',
+            'b,sad,s1,2,1',
+            'b,sad,s1,x,',
+            'b,sad,s1,-1,',
+            'b',
+            'a.mp4,sad,s1',
+            'b,SAD,s1,0,inf',
+            'c,bored,s2',
+            'c,sad,s2',
+            header='clip,label,subject,start,end',
+        ),
+        labels=LabelMap(
+            'own', ('happy', 'sad'), {'happy': 'happy', 'sad': 'sad'}, frozenset({'bored'})
+        ),
+    )
     assert [clip.name for clip in found.clips] == ['a.mp4', 'c']
     assert found.left_out == 1
     assert [(one.kind, one.what) for one in found.problems] == [
@@ -77,9 +98,9 @@ def test_each_bad_line_is_named_and_the_others_go_on(folder):
 
 
 def test_segments_of_one_video_are_clips_of_their_own(folder):
-    found = load_clips(table(
-        folder, 'a,happy,s1,0,2', 'a,sad,s1,2,3', header='clip,label,subject,start,end'
-    ))
+    found = load_clips(
+        table(folder, 'a,happy,s1,0,2', 'a,sad,s1,2,3', header='clip,label,subject,start,end')
+    )
     assert [clip.label for clip in found.clips] == ['happy', 'sad']
 
 
@@ -87,9 +108,16 @@ TIMES = 'clip,label,subject,start,end'
 
 
 def test_an_empty_start_is_0(folder):
-    found = load_clips(table(
-        folder, 'a,happy,s1,,2', 'b,sad,s1,0,', 'a.mp4,sad,s1,0,2', 'b,sad,s1,,', header=TIMES,
-    ))
+    found = load_clips(
+        table(
+            folder,
+            'a,happy,s1,,2',
+            'b,sad,s1,0,',
+            'a.mp4,sad,s1,0,2',
+            'b,sad,s1,,',
+            header=TIMES,
+        )
+    )
     assert [clip.label for clip in found.clips] == ['happy', 'sad']
     assert [(one.kind, one.what) for one in found.problems] == [
         ('twice', 'a.mp4 [0-2 s] (line 4) stands above already as happy of s1'),
@@ -98,13 +126,25 @@ def test_an_empty_start_is_0(folder):
 
 
 def test_of_segments_that_contradict_each_other_the_first_is_taken(folder):
-    found = load_clips(table(
-        # Ends that are not exact, and an overlap of one label, are none.
-        folder, 'a,happy,s1,0,2', 'a,sad,s1,1.95,4', 'a,sad,s1,3,5', 'a,happy,s1,3.5,',
-        'a,sad,s1,,', 'b,sad,s1,,', 'b,happy,s1,4,5', header=TIMES,
-    ))
+    found = load_clips(
+        table(
+            # Ends that are not exact, and an overlap of one label, are none.
+            folder,
+            'a,happy,s1,0,2',
+            'a,sad,s1,1.95,4',
+            'a,sad,s1,3,5',
+            'a,happy,s1,3.5,',
+            'a,sad,s1,,',
+            'b,sad,s1,,',
+            'b,happy,s1,4,5',
+            header=TIMES,
+        )
+    )
     assert [(clip.name, clip.start) for clip in found.clips] == [
-        ('a', 0), ('a', 1.95), ('a', 3), ('b', None)
+        ('a', 0),
+        ('a', 1.95),
+        ('a', 3),
+        ('b', None),
     ]
     assert {one.kind for one in found.problems} == {'overlap'}
     assert summary(found.problems) == [
@@ -124,21 +164,29 @@ def test_labels_that_differ_in_capitals_only_are_warned_of(folder):
 
 
 def test_the_table_may_say_what_is_for_what(folder):
-    found = load_clips(table(
-        folder, 'a,happy,s1,val', 'b,sad,s1,TEST', 'c,sad,s1,mine',
-        header='clip,label,subject,split',
-    ))
+    found = load_clips(
+        table(
+            folder,
+            'a,happy,s1,val',
+            'b,sad,s1,TEST',
+            'c,sad,s1,mine',
+            header='clip,label,subject,split',
+        )
+    )
     assert [clip.part for clip in found.clips] == ['validation', 'test']
     assert "split 'mine' is none of train, validation, test" in found.problems[0].what
 
 
-@pytest.mark.parametrize(('lines', 'header', 'says'), [
-    (['a,happy'], 'clip,label', 'no column subject'),
-    (['a,happy,s', 'b,happy,s'], 'clip,label,subject', r'one class only \(happy\)'),
-    (['gone,happy,s', 'a,sad,s'], 'clip,label,subject', 'not there: gone'),
-    ([], 'clip,label,subject', 'no clip that can be used'),
-    (['"a,happy,s\0'], 'clip,label,subject', 'labels.csv'),
-])
+@pytest.mark.parametrize(
+    ('lines', 'header', 'says'),
+    [
+        (['a,happy'], 'clip,label', 'no column subject'),
+        (['a,happy,s', 'b,happy,s'], 'clip,label,subject', r'one class only \(happy\)'),
+        (['gone,happy,s', 'a,sad,s'], 'clip,label,subject', 'not there: gone'),
+        ([], 'clip,label,subject', 'no clip that can be used'),
+        (['"a,happy,s\0'], 'clip,label,subject', 'labels.csv'),
+    ],
+)
 def test_a_table_that_leaves_no_two_classes_is_refused(folder, lines, header, says):
     with pytest.raises(InputError, match=says) as error:
         load_clips(table(folder, *lines, header=header))
@@ -159,7 +207,10 @@ def test_both_baum_sets_become_the_same_seven():
     one, two = load_label_map('baum1'), load_label_map('baum2')
     assert one.classes == two.classes == load_label_map('fer').classes
     assert [one('Contempt'), one('Disgust'), two('Angry'), one(' Happiness ')] == [
-        'disgust', 'disgust', 'angry', 'happy'
+        'disgust',
+        'disgust',
+        'angry',
+        'happy',
     ]
     assert one('Thinking') is None
     with pytest.raises(KeyError):
@@ -172,14 +223,17 @@ def test_emmpathic_keeps_three():
     assert labels('None') is None
 
 
-@pytest.mark.parametrize(('text', 'says'), [
-    ('label_maps: {own: {a: [x], b: [X]}}', "'x' belongs to a already"),
-    ('label_maps: {own: {a: [x]}}', 'two classes or more'),
-    ('label_maps: {own: {a: x, b: [y]}}', 'class a: give a list'),
-    ('label_maps: {other: {}}', "no label map 'own'; it has: other"),
-    ('- 1', 'has no label_maps'),
-    ('a: [', 'is not YAML'),
-])
+@pytest.mark.parametrize(
+    ('text', 'says'),
+    [
+        ('label_maps: {own: {a: [x], b: [X]}}', "'x' belongs to a already"),
+        ('label_maps: {own: {a: [x]}}', 'two classes or more'),
+        ('label_maps: {own: {a: x, b: [y]}}', 'class a: give a list'),
+        ('label_maps: {other: {}}', "no label map 'own'; it has: other"),
+        ('- 1', 'has no label_maps'),
+        ('a: [', 'is not YAML'),
+    ],
+)
 def test_a_label_map_that_is_none_is_refused(tmp_path, text, says):
     config = tmp_path / 'zoo.yaml'
     config.write_text(text)
@@ -200,15 +254,20 @@ def verb(*arguments: object) -> Result:
 def test_the_verb_counts_clips_by_class_and_part(folder):
     for i in range(12):
         (folder / f'v{i}.mp4').touch()
-    table(folder, *(f'v{i},{"joy" if i % 2 else "bored"},s{i // 2}' for i in range(12)),
-          'v0,grief,s9', 'v1,None,s9')
+    table(
+        folder,
+        *(f'v{i},{"joy" if i % 2 else "bored"},s{i // 2}' for i in range(12)),
+        'v0,grief,s9',
+        'v1,None,s9',
+    )
     (folder / 'zoo.yaml').write_text(
         'label_maps: {own: {happy: [Joy], dull: [bored], leave_out: [none]}}'
     )
     options = ('--data', folder, '--labels', 'own', '--config', folder / 'zoo.yaml')
     said = json.loads(verb(*options, '--json').output)
     assert said['parts'] == {
-        'train': {'happy': 3, 'dull': 3}, 'validation': {'happy': 1, 'dull': 1},
+        'train': {'happy': 3, 'dull': 3},
+        'validation': {'happy': 1, 'dull': 1},
         'test': {'happy': 2, 'dull': 2},
     }
     assert said['subjects'] == {'train': 3, 'validation': 1, 'test': 2}
@@ -221,10 +280,14 @@ def test_the_verb_counts_clips_by_class_and_part(folder):
     assert 'warning: ' in text
 
 
-@pytest.mark.parametrize(('options', 'says'), [
-    (('--shares', '50/50'), '50/50'), (('--shares', '1/2/x'), '1/2/x'),
-    (('--labels', 'nothing'), "no label map 'nothing'"),
-])
+@pytest.mark.parametrize(
+    ('options', 'says'),
+    [
+        (('--shares', '50/50'), '50/50'),
+        (('--shares', '1/2/x'), '1/2/x'),
+        (('--labels', 'nothing'), "no label map 'nothing'"),
+    ],
+)
 def test_the_verb_refuses_what_cannot_be(folder, options, says):
     table(folder, 'a,happy,s1', 'b,sad,s2', 'c,sad,s3')
     result = verb('--data', folder, *options)

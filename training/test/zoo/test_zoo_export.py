@@ -22,8 +22,20 @@ from emotion_estimator_training.zoo.data.windows import moments
 from emotion_estimator_training.zoo.export import export, exported_bytes, frame_time
 
 TRACK = made_tracks(1, 8, first=9)[0]
-NAMES = ('microx', 'frame', 'weighted', 'statistics', 'mlp', 'bi-lstm', 'stcnn',
-         'fusenet', 'cnn-rnn', 'two-stream', 'stc-nlstm', 'fused')
+NAMES = (
+    'microx',
+    'frame',
+    'weighted',
+    'statistics',
+    'mlp',
+    'bi-lstm',
+    'stcnn',
+    'fusenet',
+    'cnn-rnn',
+    'two-stream',
+    'stc-nlstm',
+    'fused',
+)
 #: Those whose weights lie in more than one file; the others are read back as MicroX is.
 READ_BACK = ('cnn-rnn', 'fused')
 
@@ -52,9 +64,7 @@ def made(tmp_path_factory):
 
 
 def values(classifier: WindowClassifier, frame: int):
-    return classifier.values(
-        TRACK.crops[frame], TRACK.landmarks[frame], TRACK.blendshapes[frame]
-    )
+    return classifier.values(TRACK.crops[frame], TRACK.landmarks[frame], TRACK.blendshapes[frame])
 
 
 def aligned(track):
@@ -63,7 +73,8 @@ def aligned(track):
 
     both = [aligned_face(crop, points, 32) for crop, points in zip(track.crops, track.landmarks)]
     return replace(
-        track, crops=np.stack([crop for crop, _ in both]),
+        track,
+        crops=np.stack([crop for crop, _ in both]),
         landmarks=np.stack([points for _, points in both]),
     )
 
@@ -114,14 +125,18 @@ print(json.dumps(found))
 def test_both_runtimes_say_what_keras_says(made, tmp_path):
     pytest.importorskip('tflite_runtime', reason='needs tflite-runtime beside ai-edge-litert')
     np.savez(
-        tmp_path / 'track.npz', crops=TRACK.crops, landmarks=TRACK.landmarks,
+        tmp_path / 'track.npz',
+        crops=TRACK.crops,
+        landmarks=TRACK.landmarks,
         blendshapes=TRACK.blendshapes,
     )
     cards = [str(made(name)[1]) for name in NAMES]
     # Apart: where TensorFlow is loaded, tflite-runtime reads no file.
     child = subprocess.run(
         [sys.executable, '-c', ELSEWHERE, str(tmp_path / 'track.npz'), *cards],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert child.returncode == 0, child.stderr
     found = json.loads(child.stdout)

@@ -42,8 +42,9 @@ def here(work, tasks):
 
 def face(x: float, y: float, score: float = 0.5) -> FaceLandmarks:
     points = SHAPE + np.float32((x, y, 0))
-    return FaceLandmarks(points, np.full(52, score, np.float32),
-                         Roi(int(x) - 20, int(y) - 20, 40, 40))
+    return FaceLandmarks(
+        points, np.full(52, score, np.float32), Roi(int(x) - 20, int(y) - 20, 40, 40)
+    )
 
 
 class Landmarker:
@@ -127,15 +128,23 @@ def test_each_bad_clip_is_named_and_the_others_go_on(tmp_path, landmarker):
     (tmp_path / 'empty').mkdir()
     late = Clip('good', good.path, 'happy', 's', 9.0, 10.0)
     clips = [
-        Clip('text', tmp_path / 'text.mp4', 'happy', 's'), dark, good, short,
-        Clip('empty', tmp_path / 'empty', 'happy', 's'), late,
+        Clip('text', tmp_path / 'text.mp4', 'happy', 's'),
+        dark,
+        good,
+        short,
+        Clip('empty', tmp_path / 'empty', 'happy', 's'),
+        late,
         Clip('gone', tmp_path / 'gone.mp4', 'happy', 's'),
     ]
     tracks, problems = face_tracks(clips, SETTINGS, tmp_path / 'cache', here)
     assert [track.clip for track in tracks] == [good]
     assert [(one.kind, one.clip) for one in problems] == [
-        ('unreadable', 'text'), ('no face', 'dark'), ('short', 'short'), ('unreadable', 'empty'),
-        ('no face', 'good'), ('unreadable', 'gone'),
+        ('unreadable', 'text'),
+        ('no face', 'dark'),
+        ('short', 'short'),
+        ('unreadable', 'empty'),
+        ('no face', 'good'),
+        ('unreadable', 'gone'),
     ]
     assert problems[2].what == 'short shows a face in 7 frames, of at least 8'
     assert all('\n' not in one.what for one in problems)
@@ -180,13 +189,13 @@ def test_what_changed_or_was_cut_off_is_looked_at_again(tmp_path, landmarker):
 def damaged_method(raw: bytes) -> bytes:
     # The first entry of the zip's directory: a method of compression that nobody has.
     at = raw.index(b'PK\x01\x02')
-    return raw[:at + 10] + b'\x63\x00' + raw[at + 12:]
+    return raw[: at + 10] + b'\x63\x00' + raw[at + 12 :]
 
 
 def damaged_flag(raw: bytes) -> bytes:
     # Encrypted, says the directory, which no array is.
     at = raw.index(b'PK\x01\x02')
-    return raw[:at + 8] + b'\x01\x00' + raw[at + 10:]
+    return raw[: at + 8] + b'\x01\x00' + raw[at + 10 :]
 
 
 def damaged_array(raw: bytes) -> bytes:
@@ -262,7 +271,12 @@ def test_one_reading_of_a_video_serves_all_its_segments(tmp_path, landmarker, mo
     assert problem.what == 'one [9-9.5 s]'
     assert [track.clip for track in tracks] == clips[:-1]
     assert [(round(10 * track.times[0]), len(track)) for track in tracks] == [
-        (0, 10), (40, 30), (0, 10), (10, 10), (15, 15), (0, 9)
+        (0, 10),
+        (40, 30),
+        (0, 10),
+        (10, 10),
+        (15, 15),
+        (0, 9),
     ]
     assert landmarker.resets == 6
 
@@ -284,9 +298,16 @@ def test_the_face_nearest_to_the_middle_is_taken():
     assert central((), 200, 120) is None
 
 
-@pytest.mark.parametrize('wrong', [
-    {'rate': -1}, {'rate': float('nan')}, {'folder_rate': 0}, {'side': 8}, {'max_faces': 0},
-])
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        {'rate': -1},
+        {'rate': float('nan')},
+        {'folder_rate': 0},
+        {'side': 8},
+        {'max_faces': 0},
+    ],
+)
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(InputError, match='cannot be'):
         FrameSettings(**wrong)
@@ -332,8 +353,12 @@ def test_the_rate_counts_all_steps_where_it_does_not_divide_the_videos(tmp_path,
 
 def test_a_part_that_has_only_classes_that_train_lacks_is_refused(tmp_path, landmarker):
     lines = ['clip,label,subject,split']
-    for name, label, part in (('a', 'happy', 'train'), ('b', 'sad', 'train'),
-                              ('c', 'angry', 'validation'), ('d', 'sad', 'test')):
+    for name, label, part in (
+        ('a', 'happy', 'train'),
+        ('b', 'sad', 'train'),
+        ('c', 'angry', 'validation'),
+        ('d', 'sad', 'test'),
+    ):
         video(tmp_path, name, *[150] * 10)
         lines.append(f'{name},{label},s,{part}')
     (tmp_path / 'clips.csv').write_text('\n'.join(lines))
@@ -384,8 +409,18 @@ def test_the_verb_says_how_long_clips_are(tmp_path, landmarker, monkeypatch):
         'emotion_estimator_training.zoo.data.frames.runner_of', lambda processes: here
     )
     made_set(tmp_path, 'a1', 'x1', 'b2', 'y2', 'c3', 'z3', 'dark')
-    options = ('zoo', 'frames', '--data', str(tmp_path), '--cache', str(tmp_path / 'cache'),
-               '--source', 'face_mesh', '--side', '24')
+    options = (
+        'zoo',
+        'frames',
+        '--data',
+        str(tmp_path),
+        '--cache',
+        str(tmp_path / 'cache'),
+        '--source',
+        'face_mesh',
+        '--side',
+        '24',
+    )
     result = CliRunner().invoke(group, [*options, '--json'])
     said = json.loads(result.stdout.splitlines()[-1])
     assert said['lengths'] == {'happy': [10] * 3, 'sad': [10] * 3}

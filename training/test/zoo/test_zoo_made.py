@@ -44,8 +44,11 @@ def made_stills(each: int = 8) -> Stills:
     count = 2 * each * len(FER_CLASSES)
     usage = np.arange(count) // (count // 2)
     return Stills(
-        rng.integers(0, 256, (count, 48, 48), np.uint8), np.arange(count) % len(FER_CLASSES),
-        usage, np.arange(count), np.zeros(count, bool),
+        rng.integers(0, 256, (count, 48, 48), np.uint8),
+        np.arange(count) % len(FER_CLASSES),
+        usage,
+        np.arange(count),
+        np.zeros(count, bool),
     )
 
 
@@ -115,7 +118,9 @@ def test_the_seed_decides_everything_and_an_interrupted_set_continues(tmp_path, 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        made_clips.make_set(made_stills(), tmp_path, SMALL, tmp_path / 'cache', processes=interrupted)
+        made_clips.make_set(
+            made_stills(), tmp_path, SMALL, tmp_path / 'cache', processes=interrupted
+        )
     assert not (tmp_path / 'clips.csv').exists()
     first = {path: path.stat().st_mtime_ns for path in (tmp_path / 'clips').iterdir()}
     assert len(first) == 2
@@ -130,7 +135,9 @@ def test_the_seed_decides_everything_and_an_interrupted_set_continues(tmp_path, 
 def test_a_folder_of_something_else_is_refused(tmp_path, made_once):
     def refused(says: str, settings: MadeSettings = SMALL) -> None:
         with pytest.raises(InputError, match=says):
-            made_clips.make_set(made_stills(), tmp_path, settings, tmp_path / 'cache', processes=here)
+            made_clips.make_set(
+                made_stills(), tmp_path, settings, tmp_path / 'cache', processes=here
+            )
 
     shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
     refused('holds a set that was made otherwise', replace(SMALL, people=9))
@@ -153,8 +160,16 @@ def test_an_expression_comes_stays_and_goes(neutral, seconds, rate, seed):
     course = make_course(neutral, seconds, rate, np.random.default_rng(seed))
     count = len(course.times)
     assert count == max(round(seconds * rate), 1)
-    for values in (course.intensity, course.speech, course.lids, course.roll, course.zoom,
-                   course.light, course.turn, course.shift):
+    for values in (
+        course.intensity,
+        course.speech,
+        course.lids,
+        course.roll,
+        course.zoom,
+        course.light,
+        course.turn,
+        course.shift,
+    ):
         assert len(values) == count
         assert np.isfinite(values).all()
     assert (course.intensity >= 0).all()
@@ -215,10 +230,16 @@ def still_face(own: bool) -> StillFace:
 
 def test_a_still_is_itself_without_movement_and_moves_with_it():
     course = make_course(False, 3.0, 10.0, np.random.default_rng(0))
-    calm = {name: np.zeros_like(getattr(course, name))
-            for name in ('speech', 'lids', 'turn', 'roll', 'shift')}
-    course = replace(course, zoom=np.ones_like(course.zoom), **calm,
-                     intensity=np.linspace(0, 1, len(course.times)))
+    calm = {
+        name: np.zeros_like(getattr(course, name))
+        for name in ('speech', 'lids', 'turn', 'roll', 'shift')
+    }
+    course = replace(
+        course,
+        zoom=np.ones_like(course.zoom),
+        **calm,
+        intensity=np.linspace(0, 1, len(course.times)),
+    )
     neutral, shown = still_face(False), still_face(True)
     last = len(course.times) - 1
     # A neutral still is as it is before the onset; one that shows the expression, at the apex.
@@ -240,9 +261,15 @@ def test_a_hand_hides_only_where_it_is(tmp_path):
     assert hidden.hidden == 0.25
 
 
-@pytest.mark.parametrize('wrong', [
-    {'people': 2}, {'seconds': 0.1}, {'rate': float('nan')}, {'size': 2000},
-])
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        {'people': 2},
+        {'seconds': 0.1},
+        {'rate': float('nan')},
+        {'size': 2000},
+    ],
+)
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(InputError, match='cannot be made'):
         MadeSettings(**wrong)
@@ -253,16 +280,21 @@ def test_a_landmark_source_finds_the_made_faces_and_what_they_express(tmp_path, 
     monkeypatch.setattr(made_people, '_outlines', LANDMARK_SOURCE)
     few = MadeSettings(people=3, seconds=0.9, rate=10, size=192)
     made_clips.make_set(made_set.make(60, 3), tmp_path / 'set', few, tmp_path, processes=here)
-    chosen = SetChoice(tmp_path / 'set', by='clip', frames=FrameSettings(
-        rate=0, side=32, max_faces=1, source='face_mesh'
-    ))
+    chosen = SetChoice(
+        tmp_path / 'set',
+        by='clip',
+        frames=FrameSettings(rate=0, side=32, max_faces=1, source='face_mesh'),
+    )
     found = open_set(chosen, tmp_path, here)
     tracks = [track for part in found.tracks.values() for track in part]
     assert found.rate == pytest.approx(10)
     assert len(tracks) > 0.8 * len(rows_of(tmp_path / 'set'))
     smile = BLENDSHAPE_NAMES.index('mouthSmileLeft')
-    happy = [track for track in tracks if track.clip.name.startswith('clips/portrait')
-             and track.clip.label == 'happy']
+    happy = [
+        track
+        for track in tracks
+        if track.clip.name.startswith('clips/portrait') and track.clip.label == 'happy'
+    ]
     scores = np.concatenate([track.blendshapes[:, smile] for track in happy])
     strength = np.concatenate([track.strength for track in happy])
     assert scores[strength > 0.5].mean() > scores[strength < 0.1].mean() + 0.2

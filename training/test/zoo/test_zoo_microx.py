@@ -36,9 +36,7 @@ def test_published_structure(tmp_path):
     entry = catalog.entry('microx', 'paper')
     assert entry.settings['parts'] == ['left_eye', 'right_eye', 'nose', 'mouth', 'face']
     # Two of the five, which are alike: all are 65 million numbers.
-    model = build(
-        entry.changed(parts=['mouth', 'face']), Place(tmp_path, catalog, SEVEN, 'paper')
-    )
+    model = build(entry.changed(parts=['mouth', 'face']), Place(tmp_path, catalog, SEVEN, 'paper'))
     layers = {layer.name: layer for layer in model.structure()}
     assert model.window == 10
     assert layers['mouth_input'].output == (None, 10, 30, 30, 3)
@@ -63,11 +61,17 @@ def test_variants_are_other_parts_and_colours(tmp_path):
         place.catalog.entry('microx:green', 'reduced')
 
 
-@pytest.mark.parametrize('changes, says', [
-    ({'parts': ['mouth', 'mouth']}, 'twice'), ({'parts': ['chin']}, 'no part'),
-    ({'colour': 'yes'}, 'of type bool'), ({'depth': 3}, "no setting 'depth'"),
-    ({'fit': {'optimizer': 'magic'}}, 'magic'), ({'overlap': 'much'}, 'overlap is'),
-])
+@pytest.mark.parametrize(
+    'changes, says',
+    [
+        ({'parts': ['mouth', 'mouth']}, 'twice'),
+        ({'parts': ['chin']}, 'no part'),
+        ({'colour': 'yes'}, 'of type bool'),
+        ({'depth': 3}, "no setting 'depth'"),
+        ({'fit': {'optimizer': 'magic'}}, 'magic'),
+        ({'overlap': 'much'}, 'overlap is'),
+    ],
+)
 def test_settings_that_cannot_be(tmp_path, changes, says):
     with pytest.raises(InputError, match=says):
         tiny_model('microx', tiny_place(tmp_path), **changes).fit(tiny_split())
@@ -98,7 +102,10 @@ def test_learns_goes_on_and_is_read_back(tmp_path):
 
 def test_tells_what_is_in_the_mouth(tmp_path):
     model = tiny_model(
-        'microx:mouth', tiny_place(tmp_path), dropout=0.0, dense=8,
+        'microx:mouth',
+        tiny_place(tmp_path),
+        dropout=0.0,
+        dense=8,
         fit={'batch': 4, 'learning_rate': 0.02, 'epochs': 12, 'patience': 12},
     )
     model.fit(tiny_split(count=4))
@@ -108,9 +115,17 @@ def test_tells_what_is_in_the_mouth(tmp_path):
 
 def test_rare_classes_count_more_and_what_gets_no_better_ends(tmp_path):
     # It hardly moves, so that its losses are those of its first weights.
-    model = tiny_model('microx:mouth', tiny_place(tmp_path), dropout=0.0, fit={
-        'learning_rate': 1e-9, 'epochs': 9, 'patience': 1, 'class_weights': '1,3',
-    })
+    model = tiny_model(
+        'microx:mouth',
+        tiny_place(tmp_path),
+        dropout=0.0,
+        fit={
+            'learning_rate': 1e-9,
+            'epochs': 9,
+            'patience': 1,
+            'class_weights': '1,3',
+        },
+    )
     split = tiny_split()
     history = model.fit(split)
     assert [one['epoch'] for one in history] == [1, 2]
@@ -167,7 +182,8 @@ def test_without_weights_or_windows(tmp_path):
 
 def test_when_it_is_enough():
     history = [
-        {'epoch': 1, 'accuracy': 0.5, 'loss': 0.3}, {'epoch': 2, 'accuracy': 0.7, 'loss': 0.4},
+        {'epoch': 1, 'accuracy': 0.5, 'loss': 0.3},
+        {'epoch': 2, 'accuracy': 0.7, 'loss': 0.4},
         {'epoch': 3, 'accuracy': 0.7, 'loss': 0.5},
     ]
     assert best_epoch(history, 'accuracy') == 2 and best_epoch(history, 'loss') == 1

@@ -47,7 +47,7 @@ def test_landmarks_follow_their_pixels():
     points = made_landmarks(96)
     x, y = np.rint(points[4, :2]).astype(int)
     points[4, :2] = x, y
-    image[y - 1:y + 2, x - 1:x + 2] = 255
+    image[y - 1 : y + 2, x - 1 : x + 2] = 255
     crop, moved = aligned_face(image, points, 96)
     row, column = np.argwhere(crop[..., 0] == crop[..., 0].max()).mean(axis=0)
     assert abs(column - moved[4, 0]) < 1 and abs(row - moved[4, 1]) < 1
@@ -62,7 +62,7 @@ def test_no_face_is_refused():
 def test_part_shows_its_own_place_and_no_other(part):
     face = plain(20)
     x, y = FACE_POINTS[list(PARTS[part]), :2].mean(axis=0).astype(int)
-    face[y - 2:y + 3, x - 2:x + 3] = 250
+    face[y - 2 : y + 3, x - 2 : x + 3] = 250
     assert part_image(face, FACE_POINTS, part, 30)[10:20, 10:20].max() > 200
     far = plain(20)
     far[:3, :3] = 250
@@ -102,8 +102,10 @@ def test_reader_gives_what_the_inputs_say():
     tracks = made_tracks(1)
     asked = moments(tracks, ('happy', 'sad'), 4, 3)
     inputs = [
-        Input(IMAGE, 'mouth', 12), Input(IMAGE, side=16, colour=False, last=True),
-        Input(FLOW, side=16), Input(SHAPES),
+        Input(IMAGE, 'mouth', 12),
+        Input(IMAGE, side=16, colour=False, last=True),
+        Input(FLOW, side=16),
+        Input(SHAPES),
     ]
     found = InputReader(inputs)(asked)
     assert [one.shape[1:] for one in found] == [one.shape(4) for one in inputs]

@@ -27,19 +27,29 @@ from emotion_estimator_training.zoo.reports import (
 
 ABC = ('a', 'b', 'c')
 #: Said: a, a, b, c.
-FOUND = np.array(
-    [[0.6, 0.3, 0.1], [0.5, 0.1, 0.4], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6]], np.float32
-)
+FOUND = np.array([[0.6, 0.3, 0.1], [0.5, 0.1, 0.4], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6]], np.float32)
 TRUTH = np.array([0, 1, 1, 2])
 
 
 def result(model: str, accuracy: float = 0.5, **others) -> dict:
     found = measures(FOUND, TRUTH, ABC)
     return {
-        'model': model, 'says': f'the {model}', 'kind': 'microx', **found, 'accuracy': accuracy,
-        'macro_f1': accuracy, 'clip_accuracy': 1.0, 'flips_per_second': 0.25, 'parameters': 1234,
-        'bytes': 5000, 'ms_per_frame': 1.5, 'covered_accuracy': None, 'window': 10,
-        'fit_seconds': 1.0, 'epochs': 3, **others,
+        'model': model,
+        'says': f'the {model}',
+        'kind': 'microx',
+        **found,
+        'accuracy': accuracy,
+        'macro_f1': accuracy,
+        'clip_accuracy': 1.0,
+        'flips_per_second': 0.25,
+        'parameters': 1234,
+        'bytes': 5000,
+        'ms_per_frame': 1.5,
+        'covered_accuracy': None,
+        'window': 10,
+        'fit_seconds': 1.0,
+        'epochs': 3,
+        **others,
     }
 
 
@@ -56,16 +66,24 @@ def test_measures_of_all_and_of_each():
 def test_each_class_against_the_rest():
     rest = one_against_rest(np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]]), ABC)
     assert rest['a'] == {
-        'true_negative': 2, 'false_positive': 1, 'false_negative': 0, 'true_positive': 1
+        'true_negative': 2,
+        'false_positive': 1,
+        'false_negative': 0,
+        'true_positive': 1,
     }
     assert rest['b'] == {
-        'true_negative': 2, 'false_positive': 0, 'false_negative': 1, 'true_positive': 1
+        'true_negative': 2,
+        'false_positive': 0,
+        'false_negative': 1,
+        'true_positive': 1,
     }
 
 
 def test_second_most_likely():
     assert second_most_likely(FOUND, ABC) == {
-        'a': {'b': 1, 'c': 1}, 'b': {'a': 1, 'c': 0}, 'c': {'a': 0, 'b': 1}
+        'a': {'b': 1, 'c': 1},
+        'b': {'a': 1, 'c': 0},
+        'c': {'a': 0, 'b': 1},
     }
 
 
@@ -90,10 +108,16 @@ def test_table_says_where_nothing_is_known():
 
 
 def test_comparisons_as_the_paper_has_them():
-    run = {name: result(name, accuracy) for name, accuracy in (
-        ('microx', 0.5), ('microx:grey', 0.4), ('microx:face', 0.7), ('microx:mouth', 0.3),
-        ('microx:nose', 0.2),
-    )}
+    run = {
+        name: result(name, accuracy)
+        for name, accuracy in (
+            ('microx', 0.5),
+            ('microx:grey', 0.4),
+            ('microx:face', 0.7),
+            ('microx:mouth', 0.3),
+            ('microx:nose', 0.2),
+        )
+    }
     run['microx']['covered_accuracy'] = 0.3
     found = {title: rows for title, _, rows in comparisons(run)}
     assert [rows for title, rows in found.items() if 'grey' in title] == [
@@ -118,8 +142,12 @@ def test_papers_order_is_told_either_way():
 
 def test_each_level_is_the_one_that_validation_chooses():
     run = {
-        name: result(name, score, validation_macro_f1=chosen) for name, score, chosen in (
-            ('frame', 0.4, 0.4), ('mean', 0.7, 0.5), ('weighted', 0.5, 0.6), ('lstm', 0.6, 0.6),
+        name: result(name, score, validation_macro_f1=chosen)
+        for name, score, chosen in (
+            ('frame', 0.4, 0.4),
+            ('mean', 0.7, 0.5),
+            ('weighted', 0.5, 0.6),
+            ('lstm', 0.6, 0.6),
         )
     }
     order = papers_order(run)

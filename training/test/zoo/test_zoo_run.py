@@ -33,7 +33,8 @@ SETTINGS = RunSettings(hop=3, timed=False, progress=False)
 
 def video() -> VideoSet:
     tracks = {
-        'train': made_tracks(2, 10), 'validation': made_tracks(1, 10, first=5),
+        'train': made_tracks(2, 10),
+        'validation': made_tracks(1, 10, first=5),
         'test': made_tracks(1, 10, first=8),
     }
     return VideoSet(CLASSES, tracks, 10.0, ['2 clips are not there'], ['CROSS'])
@@ -90,9 +91,7 @@ def test_what_is_done_is_left_out(done, monkeypatch):
         raise AssertionError('measured again')
 
     monkeypatch.setattr(run_module, '_measured', forbidden)
-    assert run(video(), tiny_catalog(), 'frame,lstm', folder, SETTINGS) == [
-        results[0], results[2]
-    ]
+    assert run(video(), tiny_catalog(), 'frame,lstm', folder, SETTINGS) == [results[0], results[2]]
 
 
 def test_models_that_cannot_be_are_named_and_the_others_go_on(tmp_path, monkeypatch):
@@ -135,11 +134,28 @@ def test_clips_too_short_or_without_a_face_are_noted(tmp_path):
 
 def test_the_verb_prints_the_table_and_what_was_not_measured(tmp_path, monkeypatch):
     monkeypatch.setattr('emotion_estimator_training.cli.zoo.models.opened', lambda **_: video())
-    (tmp_path / 'models.yaml').write_text(yaml.safe_dump({'models': {
-        'shipped': {'kind': 'shipped'}, 'odd': {'kind': 'microx', 'paper': {'parts': ['ear']}},
-    }}))
-    options = ['--data', str(tmp_path), '--run', str(tmp_path / 'out'), '--models-config',
-               str(tmp_path / 'models.yaml'), '--models', 'odd,shipped', '--hop', '4']
+    (tmp_path / 'models.yaml').write_text(
+        yaml.safe_dump(
+            {
+                'models': {
+                    'shipped': {'kind': 'shipped'},
+                    'odd': {'kind': 'microx', 'paper': {'parts': ['ear']}},
+                }
+            }
+        )
+    )
+    options = [
+        '--data',
+        str(tmp_path),
+        '--run',
+        str(tmp_path / 'out'),
+        '--models-config',
+        str(tmp_path / 'models.yaml'),
+        '--models',
+        'odd,shipped',
+        '--hop',
+        '4',
+    ]
     result = CliRunner().invoke(run_verb, options, catch_exceptions=False)
     assert "not measured: odd: a face has no part 'ear'" in result.output
     (row,) = [line for line in result.output.splitlines() if line.startswith('shipped ')]
@@ -154,8 +170,17 @@ def test_the_verb_prints_the_table_and_what_was_not_measured(tmp_path, monkeypat
 def test_names_and_groups():
     catalog = Catalog.load()
     chosen = [one.name for one in catalog.chosen('sequence-study,microx:face', 'reduced')]
-    assert chosen == ['frame', 'mean', 'weighted', 'statistics', 'statistics:mlp', 'lstm',
-                      'deep-lstm', 'bi-lstm', 'microx:face']
+    assert chosen == [
+        'frame',
+        'mean',
+        'weighted',
+        'statistics',
+        'statistics:mlp',
+        'lstm',
+        'deep-lstm',
+        'bi-lstm',
+        'microx:face',
+    ]
     for name in (*catalog.chosen('all', 'paper'), *catalog.chosen('microx-study', 'reduced')):
         assert name.says
     with pytest.raises(InputError, match="no model 'vgg'"):

@@ -27,11 +27,14 @@ def place(tmp_path_factory):
     return tiny_place(tmp_path_factory.mktemp('zoo'))
 
 
-@pytest.mark.parametrize('name, kinds, hidden', [
-    ('lstm', ['LSTM', 'Dropout', 'Dense'], 128),
-    ('deep-lstm', ['LSTM', 'Dropout', 'LSTM', 'Dropout', 'Dense'], 128),
-    ('bi-lstm', ['Bidirectional LSTM', 'Dropout', 'Dense'], 256),
-])
+@pytest.mark.parametrize(
+    'name, kinds, hidden',
+    [
+        ('lstm', ['LSTM', 'Dropout', 'Dense'], 128),
+        ('deep-lstm', ['LSTM', 'Dropout', 'LSTM', 'Dropout', 'Dense'], 128),
+        ('bi-lstm', ['Bidirectional LSTM', 'Dropout', 'Dense'], 256),
+    ],
+)
 def test_published_structure(tmp_path, name, kinds, hidden):
     catalog = Catalog.load()
     place = Place(tmp_path, catalog, THREE, 'paper')
@@ -85,7 +88,6 @@ def test_grid_tries_again_what_is_trained_otherwise(place, tmp_path, monkeypatch
     tried = []
 
     class Model(NetworkModel):
-
         def __init__(self, entry, place):
             super().__init__(entry, place, 4, [], read(FitSettings, entry.settings['fit'], 'x'))
 
@@ -99,9 +101,7 @@ def test_grid_tries_again_what_is_trained_otherwise(place, tmp_path, monkeypatch
     monkeypatch.setattr('emotion_estimator_training.zoo.run.build', Model)
     entry, split = Entry('x', 'x', '', {'fit': {'epochs': 1}}), tiny_split()
     for changed, count in (({}, 1), ({}, 1), ({'window': 8}, 2), ({'fit': {'epochs': 2}}, 3)):
-        found = search(
-            entry.changed(**changed), {'learning_rate': [0.01]}, place, split, tmp_path
-        )
+        found = search(entry.changed(**changed), {'learning_rate': [0.01]}, place, split, tmp_path)
         assert len(tried) == count and found[0]['macro_f1'] == 0.5
     search(entry, {'learning_rate': [0.01]}, replace(place, rate=5.0), split, tmp_path)
     assert len(tried) == 4
@@ -126,6 +126,7 @@ def test_grid_tries_again_what_failed_and_names_what_keras_refuses(place, tmp_pa
 
 def test_papers_grid_is_the_published_one():
     assert Catalog.load().grid('paper') == {
-        'learning_rate': [0.1, 0.03, 0.01, 0.003, 0.001], 'hidden': [64, 128, 256],
+        'learning_rate': [0.1, 0.03, 0.01, 0.003, 0.001],
+        'hidden': [64, 128, 256],
         'dropout': [0.4, 0.5, 0.6, 0.7, 0.8],
     }

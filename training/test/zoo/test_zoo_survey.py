@@ -26,9 +26,7 @@ ASKED = moments(made_tracks(1, first=9), CLASSES, 1, 4)
 @pytest.mark.parametrize('size', [3, (1, 2, 2), (2, 1, 3)])
 def test_pooling_is_that_of_keras(size):
     values = np.random.default_rng(1).normal(size=(2, 7, 8, 9, 3)).astype(np.float32)
-    np.testing.assert_array_equal(
-        Pooling3D(size)(values), keras.layers.MaxPooling3D(size)(values)
-    )
+    np.testing.assert_array_equal(Pooling3D(size)(values), keras.layers.MaxPooling3D(size)(values))
 
 
 def of_paper(name: str, tmp_path):
@@ -68,9 +66,7 @@ def test_nested_lstms_read_each_level(tmp_path):
 
 
 def test_ours_tells_the_expression_in_the_blendshapes(tmp_path):
-    model = tiny_model(
-        'ours', tiny_place(tmp_path), fit={'batch': 4, 'epochs': 8, 'patience': 8}
-    )
+    model = tiny_model('ours', tiny_place(tmp_path), fit={'batch': 4, 'epochs': 8, 'patience': 8})
     model.fit(tiny_split(count=4))
     asked = moments(ASKED.tracks, CLASSES, model.window, 4)
     assert (model.predict(asked).argmax(axis=1) == asked.labels).mean() > 0.8
@@ -94,10 +90,15 @@ def test_shipped_is_asked_frame_by_frame(tmp_path):
         model.networks()
 
 
-@pytest.mark.parametrize('name, changes, says', [
-    ('stcnn', {'window': 4}, 'window 4'), ('two-stream', {'window': 1}, 'two frames'),
-    ('stc-nlstm', {'filters': [2] * 5}, 'to nothing'), ('ours', {'branch': 'none'}, 'branch'),
-])
+@pytest.mark.parametrize(
+    'name, changes, says',
+    [
+        ('stcnn', {'window': 4}, 'window 4'),
+        ('two-stream', {'window': 1}, 'two frames'),
+        ('stc-nlstm', {'filters': [2] * 5}, 'to nothing'),
+        ('ours', {'branch': 'none'}, 'branch'),
+    ],
+)
 def test_settings_that_cannot_be(tmp_path, name, changes, says):
     with pytest.raises(InputError, match=says):
         tiny_model(name, tiny_place(tmp_path), **changes)

@@ -19,7 +19,8 @@ def track(frames: int, label: str = 'happy', side: int = 4) -> FaceTrack:
     """Return a track whose crops and scores say which frame they are of."""
     number = np.arange(frames)
     return FaceTrack(
-        Clip('one', Path('one.mp4'), label, 's'), number / 10,
+        Clip('one', Path('one.mp4'), label, 's'),
+        number / 10,
         np.broadcast_to(number[:, None, None, None], (frames, side, side, 3)).astype(np.uint8),
         np.zeros((frames, 478, 3), np.float32),
         np.broadcast_to(number[:, None], (frames, 52)).astype(np.float32),
@@ -97,10 +98,16 @@ def test_arrays_are_those_of_the_frames():
     assert some.length == 10
 
 
-@pytest.mark.parametrize('wrong', [
-    {'length': 0}, {'length': 4, 'step': 0}, {'length': 4, 'overlap': 1.0},
-    {'length': 4, 'overlap': {'happy': -0.1}}, {'length': 4, 'short': 'stretch'},
-])
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        {'length': 0},
+        {'length': 4, 'step': 0},
+        {'length': 4, 'overlap': 1.0},
+        {'length': 4, 'overlap': {'happy': -0.1}},
+        {'length': 4, 'short': 'stretch'},
+    ],
+)
 def test_windows_that_cannot_be_are_refused(wrong):
     with pytest.raises(InputError, match='cannot be'):
         windows([track(20)], CLASSES, **wrong)

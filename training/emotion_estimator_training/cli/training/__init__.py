@@ -29,7 +29,11 @@ class _Verbs(ExtraVerbs):
     verbs, package = VERBS, __name__
 
 
-training = _Verbs('training', help=(
-    'Train and measure the models on labelled faces (docs/training.md). An interrupted verb '
-    'continues where it was when called again.'
-), short_help='Train and measure the models on labelled faces.')
+training = _Verbs(
+    'training',
+    help=(
+        'Train and measure the models on labelled faces (docs/training.md). An interrupted verb '
+        'continues where it was when called again.'
+    ),
+    short_help='Train and measure the models on labelled faces.',
+)

@@ -65,32 +65,74 @@ _QUICK: dict[str, dict[str, Any]] = {
 
 
 @click.command('all')
-@click.option('--data', 'images', type=_PATH, default=None,
-              help='fer2013.csv, fer2013.npz, or a folder <split>/<emotion>/*.png.')
+@click.option(
+    '--data',
+    'images',
+    type=_PATH,
+    default=None,
+    help='fer2013.csv, fer2013.npz, or a folder <split>/<emotion>/*.png.',
+)
 @all_of(teacher_option, run_option)
-@click.option('--cache', type=_PATH, default=None,
-              help='Folder for what is computed on the way; data/cache, with --quick "cache" in '
-                   'the folder of the run.')
-@click.option('--models', 'ship', type=_PATH, default=None,
-              help='Folder to copy the models to once all stages have passed ("models" in this '
-                   'repository ships them). They always lie in "models" in the folder of the run.')
+@click.option(
+    '--cache',
+    type=_PATH,
+    default=None,
+    help='Folder for what is computed on the way; data/cache, with --quick "cache" in '
+    'the folder of the run.',
+)
+@click.option(
+    '--models',
+    'ship',
+    type=_PATH,
+    default=None,
+    help='Folder to copy the models to once all stages have passed ("models" in this '
+    'repository ships them). They always lie in "models" in the folder of the run.',
+)
 @all_of(config_option, grouping_option, processes_option, seed_option, long_option)
-@click.option('--clips', type=click.Path(path_type=Path, exists=True, file_okay=False),
-              default=None, help='Folder of videos of faces to measure on.')
-@click.option('--split', type=click.Choice(['all', 'public']), default='all', show_default=True,
-              help='public leaves PrivateTest out of the report.')
-@click.option('--keep-head', is_flag=True,
-              help='Take the shipped blendshape head; so it is without --teacher.')
+@click.option(
+    '--clips',
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=None,
+    help='Folder of videos of faces to measure on.',
+)
+@click.option(
+    '--split',
+    type=click.Choice(['all', 'public']),
+    default='all',
+    show_default=True,
+    help='public leaves PrivateTest out of the report.',
+)
+@click.option(
+    '--keep-head',
+    is_flag=True,
+    help='Take the shipped blendshape head; so it is without --teacher.',
+)
 @click.option('--skip-papers', is_flag=True, help="Leave out the papers' LSTM; it takes longest.")
-@click.option('--quick', is_flag=True,
-              help='To see that it runs: short schedules, the shipped head, and without --data a '
-                   'small made set. The models are no good.')
-@click.option('--from', 'again', default=None, metavar='STAGE',
-              help='Run this stage and all after it again from their beginnings, done or not; '
-                   'leave it out to continue such a call.')
+@click.option(
+    '--quick',
+    is_flag=True,
+    help='To see that it runs: short schedules, the shipped head, and without --data a '
+    'small made set. The models are no good.',
+)
+@click.option(
+    '--from',
+    'again',
+    default=None,
+    metavar='STAGE',
+    help='Run this stage and all after it again from their beginnings, done or not; '
+    'leave it out to continue such a call.',
+)
 def all(  # noqa: A001 -- the verb's name
-    images: Path | None, run: Path, cache: Path | None, ship: Path | None,
-    seed: int, keep_head: bool, skip_papers: bool, quick: bool, again: str | None, **shared: Any,
+    images: Path | None,
+    run: Path,
+    cache: Path | None,
+    ship: Path | None,
+    seed: int,
+    keep_head: bool,
+    skip_papers: bool,
+    quick: bool,
+    again: str | None,
+    **shared: Any,
 ) -> None:
     """Train and measure everything, from raw images to models and a report.
 
@@ -116,9 +158,13 @@ def all(  # noqa: A001 -- the verb's name
         if not images.is_file():
             made_set.write(made_set.make(_MADE_FACES, seed), images.parent)
     shared |= {
-        'data': images, 'run': run, 'models': run / 'models', 'seed': seed,
+        'data': images,
+        'run': run,
+        'models': run / 'models',
+        'seed': seed,
         'cache': cache or (run / 'cache' if quick else Path('data/cache')),
-        'source': 'all', 'out': run / 'report',
+        'source': 'all',
+        'out': run / 'report',
     }
     teacher = shared['teacher']
     stages = _stages(shared, quick, keep_head or quick or teacher is None)
@@ -131,10 +177,16 @@ def all(  # noqa: A001 -- the verb's name
     if ship:
         for name in MODELS:
             copy_model(name, run / 'models', ship)
-    click.echo('\n' + text_table(['stage', 's', ''], [
-        [name, one['seconds'], '' if one['this_call'] else 'done before']
-        for name, one in [*whole['stages'].items(), ('all', {**whole, 'this_call': True})]
-    ]))
+    click.echo(
+        '\n'
+        + text_table(
+            ['stage', 's', ''],
+            [
+                [name, one['seconds'], '' if one['this_call'] else 'done before']
+                for name, one in [*whole['stages'].items(), ('all', {**whole, 'this_call': True})]
+            ],
+        )
+    )
     click.echo(f'\n{ship or run / "models"}\n{run / "report" / "index.html"}')
 
 
@@ -143,9 +195,13 @@ def _stages(shared: dict[str, Any], quick: bool, keep_head: bool) -> list[Stage]
     #: Of the papers' networks, which read one source only.
     source = 'face_landmarker' if teacher else 'face_mesh'
     origin = {
-        'version': __version__, 'quick': quick, 'data': fingerprint(shared['data']),
-        **{name: fingerprint(shared[name]) if shared[name] else None
-           for name in ('teacher', 'config')},
+        'version': __version__,
+        'quick': quick,
+        'data': fingerprint(shared['data']),
+        **{
+            name: fingerprint(shared[name]) if shared[name] else None
+            for name in ('teacher', 'config')
+        },
     }
     stages: list[Stage] = []
     ctx = click.get_current_context()
@@ -154,32 +210,49 @@ def _stages(shared: dict[str, Any], quick: bool, keep_head: bool) -> list[Stage]
         name: str, verb: click.Command, *makes: Path, continues: tuple[Path, ...] = (), **own: Any
     ) -> None:
         taken = {parameter.name for parameter in verb.params}
-        given = {**{key: one for key, one in shared.items() if key in taken}, **own,
-                 **(_QUICK.get(name, {}) if quick else {})}
+        given = {
+            **{key: one for key, one in shared.items() if key in taken},
+            **own,
+            **(_QUICK.get(name, {}) if quick else {}),
+        }
         # How many workers there are, and where things are kept, changes no outcome.
         decides = {key: one for key, one in given.items() if key not in ('processes', 'cache')}
-        stages.append(Stage(
-            name, lambda: ctx.invoke(verb, **given), {**origin, **decides}, makes, continues
-        ))
+        stages.append(
+            Stage(name, lambda: ctx.invoke(verb, **given), {**origin, **decides}, makes, continues)
+        )
 
     def fitted(model: str) -> None:
-        add(f'fit {model}', fit, run / 'tables' / f'{model}.json', model=model, source=source,
-            continues=(run / 'checkpoints' / model,))
+        add(
+            f'fit {model}',
+            fit,
+            run / 'tables' / f'{model}.json',
+            model=model,
+            source=source,
+            continues=(run / 'checkpoints' / model,),
+        )
 
     add('data', data, run / 'tables' / 'counts.json')
     if keep_head:
         shipped = ModelCard.load(models_dir() / f'{HEAD}.json', HEAD)
-        stages.append(Stage(
-            'head', lambda: copy_model(HEAD, models_dir(), models),
-            {**origin, 'sha256': shipped.sha256}, (models / f'{HEAD}.json',),
-        ))
+        stages.append(
+            Stage(
+                'head',
+                lambda: copy_model(HEAD, models_dir(), models),
+                {**origin, 'sha256': shipped.sha256},
+                (models / f'{HEAD}.json',),
+            )
+        )
     else:
         add('blendshapes', blendshapes, models / f'{HEAD}.json')
     add('clean', clean, run / 'tables' / 'undetected.json')
     add('features', features, run / 'features' / f'{source}.npz')
     add('covered', covered, run / 'covered' / f'{source}.npz')
-    add('appearance', appearance, models / f'{APPEARANCE}.json',
-        continues=(run / 'checkpoints' / 'appearance',))
+    add(
+        'appearance',
+        appearance,
+        models / f'{APPEARANCE}.json',
+        continues=(run / 'checkpoints' / 'appearance',),
+    )
     add('relevant', relevant, run / 'tables' / 'relevant.json')
     add('sequences', sequences, run / 'figures' / 'sequences.png')
     for model in ('dense', 'paper', 'paper-relevant', 'streaming'):

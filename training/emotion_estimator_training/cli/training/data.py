@@ -32,11 +32,21 @@ _json_option = click.option('--json', 'as_json', is_flag=True, help='One JSON ob
 
 @click.command()
 @all_of(data_option, config_option, grouping_option, run_option, seed_option)
-@click.option('--counts', 'choice', default='paper', show_default=True,
-              help='Name of counts of the classes in --config.')
+@click.option(
+    '--counts',
+    'choice',
+    default='paper',
+    show_default=True,
+    help='Name of counts of the classes in --config.',
+)
 @_json_option
 def data(
-    data: Path, config: Path | None, grouping: str, run: Path, seed: int, choice: str,
+    data: Path,
+    config: Path | None,
+    grouping: str,
+    run: Path,
+    seed: int,
+    choice: str,
     as_json: bool,
 ) -> None:
     """Count the images of each class and split, beside the paper's tables 1 and 2."""
@@ -47,31 +57,62 @@ def data(
         click.echo(json.dumps(report))
         return
     twice = ', '.join(f'{report["duplicates"][split]} of {split}' for split in SPLITS[1:])
-    click.echo(f'{report["images"]} images; in Training too: {twice}\n\n'
-               'Table 1, images here / in the paper')
+    click.echo(
+        f'{report["images"]} images; in Training too: {twice}\n\n'
+        'Table 1, images here / in the paper'
+    )
     head = ('full', *SPLITS)
-    click.echo(text_table(['class', *head], [
-        [name, *(f'{n[part]} / {report["table1_paper"][name][part]}' for part in head)]
-        for name, n in report['table1'].items()
-    ]))
+    click.echo(
+        text_table(
+            ['class', *head],
+            [
+                [name, *(f'{n[part]} / {report["table1_paper"][name][part]}' for part in head)]
+                for name, n in report['table1'].items()
+            ],
+        )
+    )
     click.echo(f'\nTable 2, chosen from Training (counts {choice})')
-    click.echo(text_table(['class', 'here', 'paper'], [
-        [name, n, report['table2_paper'][name] or 'all'] for name, n in report['table2'].items()
-    ]))
+    click.echo(
+        text_table(
+            ['class', 'here', 'paper'],
+            [
+                [name, n, report['table2_paper'][name] or 'all']
+                for name, n in report['table2'].items()
+            ],
+        )
+    )
     click.echo(f'\nGrouping {grouping}')
-    click.echo(text_table(['label', *head, 'chosen'], [
-        [f'{index} {name}', *n.values()]
-        for index, (name, n) in enumerate(report['labels'].items())
-    ]))
+    click.echo(
+        text_table(
+            ['label', *head, 'chosen'],
+            [
+                [f'{index} {name}', *n.values()]
+                for index, (name, n) in enumerate(report['labels'].items())
+            ],
+        )
+    )
 
 
 @click.command()
-@all_of(data_option, teacher_option, cache_option, models_option, run_option, processes_option,
-        seed_option)
+@all_of(
+    data_option,
+    teacher_option,
+    cache_option,
+    models_option,
+    run_option,
+    processes_option,
+    seed_option,
+)
 @_json_option
 def clean(
-    data: Path, teacher: Path | None, cache: Path, models: Path, run: Path,
-    processes: int | None, seed: int, as_json: bool,
+    data: Path,
+    teacher: Path | None,
+    cache: Path,
+    models: Path,
+    run: Path,
+    processes: int | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Find the images in which a source sees no face, beside the paper's Table 3."""
     stills = load_stills(data)
@@ -79,7 +120,9 @@ def clean(
     found = {name: seen.found for name, seen in sources.items()}
     tables = {name: cleaning.undetected(stills, seen) for name, seen in found.items()}
     report: dict[str, Any] = {
-        'coverage': cleaning.coverage(tables), 'paper': PAPER_UNDETECTED, 'sources': tables,
+        'coverage': cleaning.coverage(tables),
+        'paper': PAPER_UNDETECTED,
+        'sources': tables,
     }
     table = write_json(report, run / 'tables' / 'undetected.json')
     cleaning.write_undetected(stills, found, table.with_suffix('.csv'))
@@ -90,18 +133,24 @@ def clean(
     click.echo('Table 3, images of Training without a face (the paper says of how many images)')
     click.echo(text_table(*cleaning.table_three(tables)))
     click.echo('\nCoverage: share of images with a face')
-    click.echo(text_table(['source', *SPLITS], [
-        [name, *('-' if share is None else f'{share:.4f}' for share in shares.values())]
-        for name, shares in report['coverage'].items()
-    ]))
+    click.echo(
+        text_table(
+            ['source', *SPLITS],
+            [
+                [name, *('-' if share is None else f'{share:.4f}' for share in shares.values())]
+                for name, shares in report['coverage'].items()
+            ],
+        )
+    )
     click.echo(f'\n{table}\n{table.with_suffix(".csv")}\n{figure}')
 
 
 @click.command('make-set')
 @all_of(seed_option)
 @click.option('--out', type=click.Path(path_type=Path), required=True, help='Folder to write.')
-@click.option('--faces', type=click.IntRange(30), default=420, show_default=True,
-              help='Images with a face.')
+@click.option(
+    '--faces', type=click.IntRange(30), default=420, show_default=True, help='Images with a face.'
+)
 @click.option('--form', type=click.Choice(made_set.FORMS), default='npz', show_default=True)
 def make_set(seed: int, out: Path, faces: int, form: str) -> None:
     """Make a small set of one animated face, to try training without FER2013."""

@@ -42,22 +42,53 @@ from emotion_estimator_training.features.features import (
 from emotion_estimator_training.tables import text_table, write_json
 
 _source_option = click.option(
-    '--source', type=click.Choice(['all', *SOURCES]), default='all', show_default=True,
+    '--source',
+    type=click.Choice(['all', *SOURCES]),
+    default='all',
+    show_default=True,
     help='Landmark source; all are those that can look.',
 )
 
 
 @click.command()
-@all_of(data_option, teacher_option, cache_option, models_option, run_option, config_option,
-        grouping_option, processes_option, _source_option)
-@click.option('--augment', type=click.IntRange(0), default=1, show_default=True,
-              help='Passes over Training with images turned and flipped at random.')
-@click.option('--engine', type=click.Choice(['processes', 'dask']), default='processes',
-              show_default=True, help='What the work runs on.')
+@all_of(
+    data_option,
+    teacher_option,
+    cache_option,
+    models_option,
+    run_option,
+    config_option,
+    grouping_option,
+    processes_option,
+    _source_option,
+)
+@click.option(
+    '--augment',
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help='Passes over Training with images turned and flipped at random.',
+)
+@click.option(
+    '--engine',
+    type=click.Choice(['processes', 'dask']),
+    default='processes',
+    show_default=True,
+    help='What the work runs on.',
+)
 @click.option('--scheduler', default=None, help='Address of a running Dask scheduler.')
 def features(
-    data: Path, teacher: Path | None, cache: Path, models: Path, run: Path, config: Path | None,
-    grouping: str, processes: int | None, source: str, augment: int, engine: str,
+    data: Path,
+    teacher: Path | None,
+    cache: Path,
+    models: Path,
+    run: Path,
+    config: Path | None,
+    grouping: str,
+    processes: int | None,
+    source: str,
+    augment: int,
+    engine: str,
     scheduler: str | None,
 ) -> None:
     """Look at every image, and write the blendshapes as .npz and in the papers' CSV form."""
@@ -67,7 +98,10 @@ def features(
     stills = load_stills(data)
     runner = on_dask(processes, scheduler) if engine == 'dask' else on_processes(processes)
     sets = feature_sets(
-        stills, Places(data, teacher, cache, models), augment, runner,
+        stills,
+        Places(data, teacher, cache, models),
+        augment,
+        runner,
         SOURCES if source == 'all' else (source,),
     )
     folder = run / 'features'
@@ -85,17 +119,37 @@ def features(
 
 
 @click.command()
-@all_of(data_option, teacher_option, cache_option, models_option, run_option, processes_option,
-        _source_option, seed_option)
-@click.option('--faces', type=click.IntRange(1), default=18000, show_default=True,
-              help='Of Training.')
+@all_of(
+    data_option,
+    teacher_option,
+    cache_option,
+    models_option,
+    run_option,
+    processes_option,
+    _source_option,
+    seed_option,
+)
+@click.option(
+    '--faces', type=click.IntRange(1), default=18000, show_default=True, help='Of Training.'
+)
 def covered(
-    data: Path, teacher: Path | None, cache: Path, models: Path, run: Path, processes: int | None,
-    source: str, seed: int, faces: int,
+    data: Path,
+    teacher: Path | None,
+    cache: Path,
+    models: Path,
+    run: Path,
+    processes: int | None,
+    source: str,
+    seed: int,
+    faces: int,
 ) -> None:
     """Cover a part of some faces, as masks and glasses do, and look at every one anew."""
     sets = covered_sets(
-        load_stills(data), Places(data, teacher, cache, models), faces, seed, processes,
+        load_stills(data),
+        Places(data, teacher, cache, models),
+        faces,
+        seed,
+        processes,
         SOURCES if source == 'all' else (source,),
     )
     folder = covered_folder(run)
@@ -108,21 +162,43 @@ def covered(
 
 @click.command()
 @all_of(run_option, _source_option, config_option, seed_option)
-@click.option('--counts', default='all', show_default=True,
-              help='Name of counts of the classes in --config: the images of Training to look at.')
-@click.option('--threshold', type=click.FloatRange(0, 1), default=choice.THRESHOLD,
-              show_default=True, help='Score that counts.')
-@click.option('--least', type=click.IntRange(0), default=choice.LEAST, show_default=True,
-              help='A relevant blendshape is above it in more images than this.')
+@click.option(
+    '--counts',
+    default='all',
+    show_default=True,
+    help='Name of counts of the classes in --config: the images of Training to look at.',
+)
+@click.option(
+    '--threshold',
+    type=click.FloatRange(0, 1),
+    default=choice.THRESHOLD,
+    show_default=True,
+    help='Score that counts.',
+)
+@click.option(
+    '--least',
+    type=click.IntRange(0),
+    default=choice.LEAST,
+    show_default=True,
+    help='A relevant blendshape is above it in more images than this.',
+)
 @click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
 def relevant(
-    run: Path, source: str, config: Path | None, seed: int, counts: str, threshold: float,
-    least: int, as_json: bool,
+    run: Path,
+    source: str,
+    config: Path | None,
+    seed: int,
+    counts: str,
+    threshold: float,
+    least: int,
+    as_json: bool,
 ) -> None:
     """List the blendshapes that tell anything, of what "features" wrote (seed 001, 4.1)."""
-    names = [source] if source != 'all' else [
-        name for name in SOURCES if (run / 'features' / f'{name}.npz').exists()
-    ]
+    names = (
+        [source]
+        if source != 'all'
+        else [name for name in SOURCES if (run / 'features' / f'{name}.npz').exists()]
+    )
     if not names:
         raise InputError(
             f'{run / "features"} holds no features; "emotion-estimator training features" '
@@ -130,14 +206,15 @@ def relevant(
         )
     most = load_counts(counts, config)
     tables = {
-        name: _chosen(load_features(run / 'features' / f'{name}.npz'), most, seed)
-        for name in names
+        name: _chosen(load_features(run / 'features' / f'{name}.npz'), most, seed) for name in names
     }
     reports = {name: choice.report(table, threshold, least) for name, table in tables.items()}
     write_json(reports, run / 'tables' / 'relevant.json')
     # The picture is of the first: the Face Landmarker's, as in the papers, where there is one.
     figure = relevant_figure(
-        tables[names[0]], tuple(reports[names[0]]['indices']), threshold,
+        tables[names[0]],
+        tuple(reports[names[0]]['indices']),
+        threshold,
         run / 'figures' / 'relevant.png',
     )
     if as_json:
@@ -149,11 +226,15 @@ def relevant(
             f'of {report["images"]} faces of Training'
         )
         click.echo('  ' + ', '.join(report['relevant']))
-        click.echo(f'  The paper keeps {report["paper_count"]} and names none of them; here as '
-                   f'many are left at more than {report["least_for_paper_count"]} faces.')
+        click.echo(
+            f'  The paper keeps {report["paper_count"]} and names none of them; here as '
+            f'many are left at more than {report["least_for_paper_count"]} faces.'
+        )
         for other, agrees in report['paper_irrelevant'].items():
-            click.echo(f'  {other}: the paper calls it irrelevant, here it is '
-                       f'{"too" if agrees else "relevant"}')
+            click.echo(
+                f'  {other}: the paper calls it irrelevant, here it is '
+                f'{"too" if agrees else "relevant"}'
+            )
     click.echo(figure)
 
 

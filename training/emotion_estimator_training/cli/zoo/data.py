@@ -42,12 +42,21 @@ def data(as_json: bool, **of_set: Any) -> None:
     warnings = [*found.warnings, *split_warnings(parts, found.classes)]
     problems = summary(found.problems)
     if as_json:
-        click.echo(json.dumps({
-            'clips': len(found.clips), 'left_out': found.left_out, 'classes': found.classes,
-            'parts': {part: {name: counts[part][name] for name in found.classes}
-                      for part in parts},
-            'subjects': subjects, 'problems': problems, 'warnings': warnings,
-        }))
+        click.echo(
+            json.dumps(
+                {
+                    'clips': len(found.clips),
+                    'left_out': found.left_out,
+                    'classes': found.classes,
+                    'parts': {
+                        part: {name: counts[part][name] for name in found.classes} for part in parts
+                    },
+                    'subjects': subjects,
+                    'problems': problems,
+                    'warnings': warnings,
+                }
+            )
+        )
         return
     rows = [
         [name, *(counts[part][name] for part in parts), sum(n[name] for n in counts.values())]
@@ -81,41 +90,98 @@ def frames(as_json: bool, **options: Any) -> None:
         for part, of_part in found.tracks.items()
     }
     if as_json:
-        click.echo(json.dumps({
-            'rate': found.rate, 'with_face': seen, 'lengths': lengths, 'parts': parts,
-            'problems': found.problems, 'warnings': found.warnings,
-        }))
+        click.echo(
+            json.dumps(
+                {
+                    'rate': found.rate,
+                    'with_face': seen,
+                    'lengths': lengths,
+                    'parts': parts,
+                    'problems': found.problems,
+                    'warnings': found.warnings,
+                }
+            )
+        )
         return
-    click.echo(text_table(
-        ['class', 'clips', 'frames', 'shortest', 'median', 'longest', *parts],
-        [[name, len(of_class), sum(of_class), of_class[0], f'{median(of_class):g}', of_class[-1],
-          *(counts[name] for counts in parts.values())]
-         for name, of_class in lengths.items()],
-    ))
-    click.echo(f'{len(tracks)} clips at {found.rate:.4g} frames per second; a face in {seen:.1%} '
-               'of the frames from the first face to the last')
+    click.echo(
+        text_table(
+            ['class', 'clips', 'frames', 'shortest', 'median', 'longest', *parts],
+            [
+                [
+                    name,
+                    len(of_class),
+                    sum(of_class),
+                    of_class[0],
+                    f'{median(of_class):g}',
+                    of_class[-1],
+                    *(counts[name] for counts in parts.values()),
+                ]
+                for name, of_class in lengths.items()
+            ],
+        )
+    )
+    click.echo(
+        f'{len(tracks)} clips at {found.rate:.4g} frames per second; a face in {seen:.1%} '
+        'of the frames from the first face to the last'
+    )
 
 
 @click.command('make-set')
 @click.option('--out', type=click.Path(path_type=Path), required=True, help='Folder to write.')
-@click.option('--data', type=click.Path(path_type=Path), default=None,
-              help="FER2013 as training reads it; without it all people are the portrait's stills.")
-@click.option('--people', type=click.IntRange(3), default=120, show_default=True,
-              help='Stills that are animated, beside the portrait.')
-@click.option('--seconds', type=click.FloatRange(0.5, 60), default=3.0, show_default=True,
-              help='Of a clip.')
-@click.option('--rate', type=click.FloatRange(1, 60), default=15.0, show_default=True,
-              help='Frames per second.')
-@click.option('--size', type=click.IntRange(96, 1024), default=192, show_default=True,
-              help='Side of a frame in pixels.')
-@click.option('--teacher', type=click.Path(path_type=Path), default=None,
-              help='face_landmarker.task; without it the bundled face mesh looks at the stills.')
-@click.option('--cache', type=click.Path(path_type=Path), default=None,
-              help='Folder for what is seen in the stills; "cache" in --out.')
+@click.option(
+    '--data',
+    type=click.Path(path_type=Path),
+    default=None,
+    help="FER2013 as training reads it; without it all people are the portrait's stills.",
+)
+@click.option(
+    '--people',
+    type=click.IntRange(3),
+    default=120,
+    show_default=True,
+    help='Stills that are animated, beside the portrait.',
+)
+@click.option(
+    '--seconds', type=click.FloatRange(0.5, 60), default=3.0, show_default=True, help='Of a clip.'
+)
+@click.option(
+    '--rate',
+    type=click.FloatRange(1, 60),
+    default=15.0,
+    show_default=True,
+    help='Frames per second.',
+)
+@click.option(
+    '--size',
+    type=click.IntRange(96, 1024),
+    default=192,
+    show_default=True,
+    help='Side of a frame in pixels.',
+)
+@click.option(
+    '--teacher',
+    type=click.Path(path_type=Path),
+    default=None,
+    help='face_landmarker.task; without it the bundled face mesh looks at the stills.',
+)
+@click.option(
+    '--cache',
+    type=click.Path(path_type=Path),
+    default=None,
+    help='Folder for what is seen in the stills; "cache" in --out.',
+)
 @all_of(seed_option, processes_option)
 def make_set(
-    out: Path, data: Path | None, people: int, seconds: float, rate: float, size: int,
-    teacher: Path | None, cache: Path | None, seed: int, processes: int | None,
+    out: Path,
+    data: Path | None,
+    people: int,
+    seconds: float,
+    rate: float,
+    size: int,
+    teacher: Path | None,
+    cache: Path | None,
+    seed: int,
+    processes: int | None,
 ) -> None:
     """Make a set of labelled clips: stills that come to express something, move, speak and hide."""
     from emotion_estimator_training.data import made_set
@@ -124,9 +190,13 @@ def make_set(
 
     settings = made_clips.MadeSettings(people, seconds, rate, size, seed)
     stills = made_set.make(_STILLS, seed) if data is None else load_stills(data)
-    click.echo(made_clips.make_set(stills, out, settings, cache or out / 'cache', teacher, processes))
-    click.echo('Faces that were moved by computing: what models learn here says which of them read '
-               'time, not how well they read people (docs/zoo.md).')
+    click.echo(
+        made_clips.make_set(stills, out, settings, cache or out / 'cache', teacher, processes)
+    )
+    click.echo(
+        'Faces that were moved by computing: what models learn here says which of them read '
+        'time, not how well they read people (docs/zoo.md).'
+    )
     if data is None:
         click.echo('All are one woman; with --data FER2013 they are as many people as stills.')
 

@@ -17,43 +17,81 @@ _PATH = click.Path(path_type=Path)
 _SIZES = ('reduced', 'paper')
 
 _run_option = click.option(
-    '--run', type=_PATH, default=Path('out/zoo'), show_default=True,
+    '--run',
+    type=_PATH,
+    default=Path('out/zoo'),
+    show_default=True,
     help='Folder for models, results and the report.',
 )
 _models_config_option = click.option(
-    '--models-config', type=_PATH, default=None,
+    '--models-config',
+    type=_PATH,
+    default=None,
     help="The models' settings; the shipped zoo_models.yaml.",
 )
 _size_option = click.option(
-    '--size', type=click.Choice(_SIZES), default='reduced', show_default=True,
+    '--size',
+    type=click.Choice(_SIZES),
+    default='reduced',
+    show_default=True,
     help="The papers' full settings, or smaller ones that train in minutes on two cores.",
 )
 _weights_option = click.option(
-    '--xception-weights', type=_PATH, default=None,
+    '--xception-weights',
+    type=_PATH,
+    default=None,
     help="Keras' file of ImageNet weights without the top; else ~/.keras/models, else random.",
 )
 _own_models_option = click.option(
-    '--own-models', type=_PATH, default=None,
+    '--own-models',
+    type=_PATH,
+    default=None,
     help="Folder of this package's own models; the shipped ones.",
 )
 _set = all_of(set_options, frame_options)
 
 
 @click.command()
-@click.option('--models', default='all', show_default=True,
-              help='Models, variants (microx:face+grey) and groups, separated by commas.')
+@click.option(
+    '--models',
+    default='all',
+    show_default=True,
+    help='Models, variants (microx:face+grey) and groups, separated by commas.',
+)
 @_set
 @all_of(_run_option, _size_option, _models_config_option, _weights_option, _own_models_option)
-@click.option('--hop', type=click.IntRange(1), default=1, show_default=True,
-              help='Ask the models at every so many frames of the test clips.')
-@click.option('--covered/--no-covered', default=True, show_default=True,
-              help='Ask them of faces behind a mask too.')
-@click.option('--timed/--no-timed', default=True, show_default=True,
-              help='Export them to TFLite, for size and time.')
+@click.option(
+    '--hop',
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help='Ask the models at every so many frames of the test clips.',
+)
+@click.option(
+    '--covered/--no-covered',
+    default=True,
+    show_default=True,
+    help='Ask them of faces behind a mask too.',
+)
+@click.option(
+    '--timed/--no-timed',
+    default=True,
+    show_default=True,
+    help='Export them to TFLite, for size and time.',
+)
 @click.option('--json', 'as_json', is_flag=True, help='One JSON list.')
 def run(
-    models: str, run: Path, size: str, models_config: Path | None, xception_weights: Path | None,
-    own_models: Path | None, hop: int, covered: bool, timed: bool, as_json: bool, **of_set: Any,
+    models: str,
+    run: Path,
+    size: str,
+    models_config: Path | None,
+    xception_weights: Path | None,
+    own_models: Path | None,
+    hop: int,
+    covered: bool,
+    timed: bool,
+    as_json: bool,
+    **of_set: Any,
 ) -> None:
     """Train and measure models on one split of one set; write one table and one picture."""
     video = opened(**of_set)
@@ -80,8 +118,13 @@ def run(
 @click.command()
 @click.argument('model')
 @all_of(_size_option, _models_config_option)
-@click.option('--classes', type=click.IntRange(2, 100), default=7, show_default=True,
-              help='How many emotions it tells.')
+@click.option(
+    '--classes',
+    type=click.IntRange(2, 100),
+    default=7,
+    show_default=True,
+    help='How many emotions it tells.',
+)
 @click.option('--json', 'as_json', is_flag=True, help='One JSON list.')
 def structure(
     model: str, size: str, models_config: Path | None, classes: int, as_json: bool
@@ -119,8 +162,14 @@ def structure(
 @all_of(_run_option, _size_option, _models_config_option, _weights_option, _own_models_option)
 @click.option('--json', 'as_json', is_flag=True, help='One JSON list.')
 def grid(
-    model: str, run: Path, size: str, models_config: Path | None, xception_weights: Path | None,
-    own_models: Path | None, as_json: bool, **of_set: Any,
+    model: str,
+    run: Path,
+    size: str,
+    models_config: Path | None,
+    xception_weights: Path | None,
+    own_models: Path | None,
+    as_json: bool,
+    **of_set: Any,
 ) -> None:
     """Search MODEL's learning rate, hidden units and dropout over seed 004's grid."""
     video = opened(**of_set)
@@ -130,23 +179,36 @@ def grid(
 
     catalog = Catalog.load(models_config)
     place = Place(
-        run / 'models', catalog, video.classes, size, video.rate, xception_weights, own_models,
+        run / 'models',
+        catalog,
+        video.classes,
+        size,
+        video.rate,
+        xception_weights,
+        own_models,
         not as_json,
     )
     split = Split(video.classes, video.tracks['train'], video.tracks['validation'])
-    results = search(
-        catalog.entry(model, size), catalog.grid(size), place, split, run / 'grid'
-    )
+    results = search(catalog.entry(model, size), catalog.grid(size), place, split, run / 'grid')
     if as_json:
         click.echo(json.dumps(results))
         return
     head = [*results[0]['settings'], 'accuracy', 'macro-F1', 'loss', 'epoch']
-    click.echo(text_table(head, [
-        [*one['settings'].values(),
-         *(one.get(key, one.get('failed', '-')) for key in ('accuracy', 'macro_f1', 'loss',
-                                                            'epoch'))]
-        for one in results
-    ]))
+    click.echo(
+        text_table(
+            head,
+            [
+                [
+                    *one['settings'].values(),
+                    *(
+                        one.get(key, one.get('failed', '-'))
+                        for key in ('accuracy', 'macro_f1', 'loss', 'epoch')
+                    ),
+                ]
+                for one in results
+            ],
+        )
+    )
 
 
 @click.command()

@@ -36,44 +36,103 @@ def shares(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[f
 
 #: Which clips, and which part of them is for what.
 set_options: Callable[[Any], Any] = all_of(
-    click.option('--data', required=True, type=_THERE,
-                 help='CSV with the columns clip, label, subject, and maybe start, end (seconds) '
-                      'and split; or a folder with clips.csv.'),
-    click.option('--clips', type=_THERE, default=None,
-                 help='Folder of the clips (videos, or folders of frames); where the CSV is.'),
-    click.option('--labels', default='identity', show_default=True,
-                 help='Name of a label map in --config.'),
+    click.option(
+        '--data',
+        required=True,
+        type=_THERE,
+        help='CSV with the columns clip, label, subject, and maybe start, end (seconds) '
+        'and split; or a folder with clips.csv.',
+    ),
+    click.option(
+        '--clips',
+        type=_THERE,
+        default=None,
+        help='Folder of the clips (videos, or folders of frames); where the CSV is.',
+    ),
+    click.option(
+        '--labels', default='identity', show_default=True, help='Name of a label map in --config.'
+    ),
     click.option('--config', type=_PATH, default=None, help='Label maps; the shipped zoo.yaml.'),
-    click.option('--shares', default='50/20/30', show_default=True, callback=shares,
-                 help='Of training, validation and test.'),
-    click.option('--by', type=click.Choice(['subject', 'clip']), default='subject',
-                 show_default=True, help='What is not torn apart by the split.'),
+    click.option(
+        '--shares',
+        default='50/20/30',
+        show_default=True,
+        callback=shares,
+        help='Of training, validation and test.',
+    ),
+    click.option(
+        '--by',
+        type=click.Choice(['subject', 'clip']),
+        default='subject',
+        show_default=True,
+        help='What is not torn apart by the split.',
+    ),
     seed_option,
 )
 
 #: How frames become faces.
 frame_options: Callable[[Any], Any] = all_of(
-    click.option('--rate', type=click.FloatRange(0, 1000), default=0.0, show_default=True,
-                 help='Frames per second; 0 takes all there are.'),
-    click.option('--folder-rate', type=click.FloatRange(0.1, 1000), default=30.0,
-                 show_default=True, help='Frames per second of folders of frames.'),
-    click.option('--side', type=click.IntRange(16, 1024), default=96, show_default=True,
-                 help='Pixels of a face crop.'),
-    click.option('--faces', 'max_faces', type=click.IntRange(1), default=3, show_default=True,
-                 help='Most faces looked for in a frame; the central one is taken.'),
-    click.option('--source', type=click.Choice(['auto', 'face_landmarker', 'face_mesh']),
-                 default='auto', show_default=True, help='Landmark source.'),
-    click.option('--face-landmarker', default='',
-                 help='face_landmarker.task, for that source; the one in your cache.'),
-    click.option('--cache', type=_PATH, default=Path('data/cache/zoo'), show_default=True,
-                 help='Folder for the faces found.'),
+    click.option(
+        '--rate',
+        type=click.FloatRange(0, 1000),
+        default=0.0,
+        show_default=True,
+        help='Frames per second; 0 takes all there are.',
+    ),
+    click.option(
+        '--folder-rate',
+        type=click.FloatRange(0.1, 1000),
+        default=30.0,
+        show_default=True,
+        help='Frames per second of folders of frames.',
+    ),
+    click.option(
+        '--side',
+        type=click.IntRange(16, 1024),
+        default=96,
+        show_default=True,
+        help='Pixels of a face crop.',
+    ),
+    click.option(
+        '--faces',
+        'max_faces',
+        type=click.IntRange(1),
+        default=3,
+        show_default=True,
+        help='Most faces looked for in a frame; the central one is taken.',
+    ),
+    click.option(
+        '--source',
+        type=click.Choice(['auto', 'face_landmarker', 'face_mesh']),
+        default='auto',
+        show_default=True,
+        help='Landmark source.',
+    ),
+    click.option(
+        '--face-landmarker',
+        default='',
+        help='face_landmarker.task, for that source; the one in your cache.',
+    ),
+    click.option(
+        '--cache',
+        type=_PATH,
+        default=Path('data/cache/zoo'),
+        show_default=True,
+        help='Folder for the faces found.',
+    ),
     processes_option,
 )
 
 
 def choice(
-    data: Path, clips: Path | None, labels: str, config: Path | None, shares: tuple[float, ...],
-    by: str, seed: int, frames: FrameSettings | None = None,
+    data: Path,
+    clips: Path | None,
+    labels: str,
+    config: Path | None,
+    shares: tuple[float, ...],
+    by: str,
+    seed: int,
+    frames: FrameSettings | None = None,
 ) -> SetChoice:
     """Return what ``set_options`` say."""
     from emotion_estimator_training.zoo.data.video_set import SetChoice
@@ -83,8 +142,15 @@ def choice(
 
 
 def opened(
-    rate: float, side: int, max_faces: int, folder_rate: float, source: str, face_landmarker: str,
-    cache: Path, processes: int | None, **of_set: Any,
+    rate: float,
+    side: int,
+    max_faces: int,
+    folder_rate: float,
+    source: str,
+    face_landmarker: str,
+    cache: Path,
+    processes: int | None,
+    **of_set: Any,
 ) -> VideoSet:
     """Open what ``set_options`` and ``frame_options`` say; say what was left out."""
     from emotion_estimator_training.zoo.data.frames import FrameSettings
@@ -98,6 +164,8 @@ def opened(
 
 def say(problems: Sequence[str], warnings: Sequence[str]) -> None:
     """Write problems and warnings to standard error."""
-    for line in (*(f'left out: {line}' for line in problems),
-                 *(f'warning: {line}' for line in warnings)):
+    for line in (
+        *(f'left out: {line}' for line in problems),
+        *(f'warning: {line}' for line in warnings),
+    ):
         click.echo(line, err=True)

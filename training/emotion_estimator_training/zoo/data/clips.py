@@ -150,7 +150,10 @@ COLUMNS, OPTIONAL = ('clip', 'label', 'subject'), ('start', 'end', 'split')
 #: Parts of a set, and what tables call them.
 PARTS = ('train', 'validation', 'test')
 _PART_NAMES = {
-    **{part: part for part in PARTS}, 'training': 'train', 'val': 'validation', 'testing': 'test',
+    **{part: part for part in PARTS},
+    'training': 'train',
+    'val': 'validation',
+    'testing': 'test',
 }
 
 
@@ -200,9 +203,7 @@ class ClipSet:
     warnings: tuple[str, ...] = ()
 
 
-def load_clips(
-    table: Path, folder: Path | None = None, labels: LabelMap | None = None
-) -> ClipSet:
+def load_clips(table: Path, folder: Path | None = None, labels: LabelMap | None = None) -> ClipSet:
     """Read a table of labelled clips.
 
     :param table: CSV with the columns clip, label, subject and, where it likes, start and end in

@@ -202,8 +202,13 @@ def _see(frames: Iterable[Frame], landmarker: Landmarker, side: int) -> dict[str
     while seen['found'] and not seen['found'][-1]:
         for values in seen.values():
             values.pop()
-    shapes = {'times': (), 'crops': (side, side, 3), 'landmarks': (478, 3), 'blendshapes': (52,),
-              'found': ()}
+    shapes = {
+        'times': (),
+        'crops': (side, side, 3),
+        'landmarks': (478, 3),
+        'blendshapes': (52,),
+        'found': (),
+    }
     types = {'times': np.float64, 'crops': np.uint8, 'found': bool}
     return {
         name: np.array(values, types.get(name, np.float32)).reshape(len(values), *shapes[name])
@@ -226,6 +231,7 @@ def _write(path: Path, arrays: dict[str, NDArray]) -> None:
 
 def central(faces: Sequence[FaceLandmarks], width: int, height: int) -> FaceLandmarks | None:
     """Return the face nearest to the frame's middle, or None where there is none."""
+
     def distance(face: FaceLandmarks) -> float:
         box = face.roi
         return math.hypot(box.x + box.width / 2 - width / 2, box.y + box.height / 2 - height / 2)
@@ -324,8 +330,9 @@ def face_tracks(
                 track = _read(clip, target)
                 if track is not None:
                     read[clip] = track
-        left = [target for clip, target in targets.items()
-                if clip not in read and clip not in problems]
+        left = [
+            target for clip, target in targets.items() if clip not in read and clip not in problems
+        ]
         if not left:
             break
     else:
@@ -339,19 +346,28 @@ def face_tracks(
 
 
 def _look(
-    targets: Mapping[Clip, Path], known: Mapping[Clip, Problem], settings: FrameSettings,
-    choice: Choice, processes: int | Runner | None,
+    targets: Mapping[Clip, Path],
+    known: Mapping[Clip, Problem],
+    settings: FrameSettings,
+    choice: Choice,
+    processes: int | Runner | None,
 ) -> dict[Clip, Problem]:
     """Look at the clips without a file, but those whose problem is known; return new problems."""
-    missing = [clip for clip, target in targets.items()
-               if clip not in known and not _is_whole(target)]
+    missing = [
+        clip for clip, target in targets.items() if clip not in known and not _is_whole(target)
+    ]
     tasks = [
         Task(tuple(group), tuple(targets[clip] for clip in group), settings, choice)
         for group in disjoint(missing)
     ]
     problems = {}
-    with tqdm(total=len(targets), initial=len(targets) - len(missing), unit='clip', desc='faces',
-              disable=not tasks) as bar:
+    with tqdm(
+        total=len(targets),
+        initial=len(targets) - len(missing),
+        unit='clip',
+        desc='faces',
+        disable=not tasks,
+    ) as bar:
         for index, why in runner_of(processes)(look, tasks):
             for clip in tasks[index].clips:
                 if why is not None and not _is_whole(targets[clip]):
@@ -391,7 +407,8 @@ def _too_little(track: FaceTrack) -> Problem | None:
         return Problem('no face', clip.name, clip.title)
     if count < LEAST_FRAMES:
         return Problem(
-            'short', clip.name,
+            'short',
+            clip.name,
             f'{clip.title} shows a face in {count} frames, of at least {LEAST_FRAMES}',
         )
     return None

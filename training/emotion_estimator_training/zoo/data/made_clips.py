@@ -43,7 +43,16 @@ TABLE, STRENGTH, SETTINGS = 'clips.csv', 'strength.csv', 'made.json'
 #: Means of faces are milder than single faces.
 _EXAGGERATION = 1.4
 _COLUMNS = (
-    'clip', 'label', 'subject', 'kind', 'speaks', 'hidden', 'onset', 'apex', 'offset', 'end_of_it'
+    'clip',
+    'label',
+    'subject',
+    'kind',
+    'speaks',
+    'hidden',
+    'onset',
+    'apex',
+    'offset',
+    'end_of_it',
 )
 
 
@@ -66,8 +75,12 @@ class MadeSettings:
     seed: int = 11
 
     def __post_init__(self) -> None:
-        if not (self.people >= 3 and 0.5 <= self.seconds <= 60 and 1 <= self.rate <= 60
-                and 96 <= self.size <= 1024):
+        if not (
+            self.people >= 3
+            and 0.5 <= self.seconds <= 60
+            and 1 <= self.rate <= 60
+            and 96 <= self.size <= 1024
+        ):
             raise InputError(
                 f'{self.people} people in clips of {self.seconds:g} s at {self.rate:g} frames per '
                 f'second and {self.size} pixels cannot be made; give 3 people or more, 0.5 to '
@@ -106,8 +119,15 @@ class _Made:
         # What stays to the end has no offset.
         last = course.times[-1]
         phases = [f'{at:.2f}' if at < last else '' for at in course.phases] or [''] * 4
-        return [self.name, self.label, self.who, kind, int(course.speaks), f'{course.hidden:.2f}',
-                *phases]
+        return [
+            self.name,
+            self.label,
+            self.who,
+            kind,
+            int(course.speaks),
+            f'{course.hidden:.2f}',
+            *phases,
+        ]
 
 
 def make_set(
@@ -134,8 +154,12 @@ def make_set(
     :raises InputError: the folder holds another made set or cannot be written, or the stills are
         too few.
     """
-    said = {'version': _VERSION, **asdict(settings), 'stills': len(stills),
-            'landmarks': 'face_mesh' if teacher is None else 'face_landmarker'}
+    said = {
+        'version': _VERSION,
+        **asdict(settings),
+        'stills': len(stills),
+        'landmarks': 'face_mesh' if teacher is None else 'face_landmarker',
+    }
     _begin(folder, said)
     people, shapes = choose_people(
         stills, settings.people, settings.seed, teacher, cache, processes
@@ -147,10 +171,15 @@ def make_set(
             made[index] = clips
             bar.update()
     clips = [clip for index in sorted(made) for clip in made[index]]
-    _write(folder / STRENGTH, ('clip', 'time', 'strength'), [
-        [clip.name, f'{time:.4f}', f'{strength:.3f}']
-        for clip in clips for time, strength in zip(clip.course.times, clip.course.intensity)
-    ])
+    _write(
+        folder / STRENGTH,
+        ('clip', 'time', 'strength'),
+        [
+            [clip.name, f'{time:.4f}', f'{strength:.3f}']
+            for clip in clips
+            for time, strength in zip(clip.course.times, clip.course.intensity)
+        ],
+    )
     return _write(folder / TABLE, _COLUMNS, [clip.row for clip in clips])
 
 
@@ -217,9 +246,7 @@ def _number(person: Person | None) -> int:
     return 0 if person is None else person.row + 1
 
 
-def _actor(
-    task: _Task, label: str, face: MadeFace | None, rng: np.random.Generator
-) -> Face:
+def _actor(task: _Task, label: str, face: MadeFace | None, rng: np.random.Generator) -> Face:
     person, size = task.person, task.settings.size
     if person is None:
         assert face is not None

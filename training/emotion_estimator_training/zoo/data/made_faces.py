@@ -120,7 +120,24 @@ _STILL = 0.8
 
 _RIGHT_CHEEK, _LEFT_CHEEK = 234, 454
 _LOWER_LIP = (
-    146, 91, 181, 84, 17, 314, 405, 321, 375, 95, 88, 178, 87, 14, 317, 402, 318, 324,
+    146,
+    91,
+    181,
+    84,
+    17,
+    314,
+    405,
+    321,
+    375,
+    95,
+    88,
+    178,
+    87,
+    14,
+    317,
+    402,
+    318,
+    324,
 )
 _CHIN = (152, 148, 377, 176, 400, 175, 199, 200, 18, 83, 313, 171, 396, 208, 428, 201, 421)
 _CORNERS = (61, 291)
@@ -129,7 +146,26 @@ _UPPER = (159, 158, 157, 160, 161, 173, 246, 386, 385, 384, 387, 388, 398, 466)
 _LOWER = (145, 153, 154, 144, 163, 155, 7, 374, 380, 381, 373, 390, 382, 249)
 #: The lips' inner edge, around.
 _MOUTH = (
-    78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95,
+    78,
+    191,
+    80,
+    81,
+    82,
+    13,
+    312,
+    311,
+    310,
+    415,
+    308,
+    324,
+    318,
+    402,
+    317,
+    14,
+    87,
+    178,
+    88,
+    95,
 )
 _TOP, _BOTTOM = 13, 14
 
@@ -163,10 +199,12 @@ class StillFace:
         self._own = own
         self._shifts = [scale * movement, *self._own_shifts()]
         spreads = (_EXPRESSION, _SPEECH, _LIDS, _TURN, _TURN)
-        self._fields = np.stack([
-            self._field(shift, spread * self._width)
-            for shift, spread in zip(self._shifts, spreads)
-        ])
+        self._fields = np.stack(
+            [
+                self._field(shift, spread * self._width)
+                for shift, spread in zip(self._shifts, spreads)
+            ]
+        )
         rows, columns = np.mgrid[:size, :size].astype(np.float32)
         self._identity = np.dstack([columns, rows])
         self._gape = self._opening(self._points[:, :2])
@@ -174,18 +212,28 @@ class StillFace:
     def __call__(self, course: Course, i: int) -> Image:
         """Return frame ``i`` of a course: uint8 (size, size, 3)."""
         expression = course.intensity[i] - (1.0 if self._own else 0.0)
-        shares = np.float32([
-            expression, course.speech[i] * self._width, course.lids[i], *course.turn[i],
-        ])
+        shares = np.float32(
+            [
+                expression,
+                course.speech[i] * self._width,
+                course.lids[i],
+                *course.turn[i],
+            ]
+        )
         field = np.tensordot(shares, self._fields, axes=1)
         image = cv2.remap(
-            self._picture, self._identity - field, _NO_MAP, cv2.INTER_LINEAR,
+            self._picture,
+            self._identity - field,
+            _NO_MAP,
+            cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
         points = self._points[:, :2] + np.tensordot(shares, np.stack(self._shifts), axes=1)
         image = self._with_mouth(image, points)
         image = cv2.warpAffine(
-            image, self._pose(course, i), (self._size, self._size),
+            image,
+            self._pose(course, i),
+            (self._size, self._size),
             borderMode=cv2.BORDER_REPLICATE,
         )
         return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
@@ -270,7 +318,9 @@ class PortraitFace:
     def __call__(self, course: Course, i: int) -> NDArray[np.uint8]:
         """Return frame ``i`` of a course: uint8 (size, size, 3), RGB."""
         picture = self._face.picture(
-            self._expression, float(course.intensity[i]), float(course.lids[i]),
+            self._expression,
+            float(course.intensity[i]),
+            float(course.lids[i]),
             float(course.speech[i]) * WIDTH,
         )
         zoom = float(course.zoom[i]) * self.width / (WIDTH * SCALE)
@@ -279,7 +329,10 @@ class PortraitFace:
         aside = (course.shift[i] + _TURN * course.turn[i]) * self.width
         matrix[:, 2] += self.middle - (x, y) + aside
         image = cv2.warpAffine(
-            picture, matrix, (self._size, self._size), flags=cv2.INTER_AREA,
+            picture,
+            matrix,
+            (self._size, self._size),
+            flags=cv2.INTER_AREA,
             borderMode=cv2.BORDER_REPLICATE,
         )
         return np.asarray(image, np.uint8)

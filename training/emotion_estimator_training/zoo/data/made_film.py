@@ -62,9 +62,7 @@ class Course:
         return float(np.isfinite(self.hand[:, 0]).mean())
 
 
-def make_course(
-    neutral: bool, seconds: float, rate: float, rng: np.random.Generator
-) -> Course:
+def make_course(neutral: bool, seconds: float, rate: float, rng: np.random.Generator) -> Course:
     """Return a course.
 
     :param neutral: no expression comes.
@@ -76,11 +74,18 @@ def make_course(
     steady = rng.uniform(0.3, 1.0)
     hand, hand_size = _hand(times, seconds, rng)
     return Course(
-        times, intensity, phases, _speech(times, seconds, rng), _lids(times, rng),
+        times,
+        intensity,
+        phases,
+        _speech(times, seconds, rng),
+        _lids(times, rng),
         np.stack([_sway(times, 0.10 * steady, rng), _sway(times, 0.06 * steady, rng)], axis=1),
-        _sway(times, 0.07 * steady, rng), 1 + _sway(times, 0.04 * steady, rng),
+        _sway(times, 0.07 * steady, rng),
+        1 + _sway(times, 0.04 * steady, rng),
         np.stack([_sway(times, 0.05 * steady, rng), _sway(times, 0.04 * steady, rng)], axis=1),
-        rng.uniform(0.8, 1.15) * (1 + _sway(times, 0.05, rng)), hand, hand_size,
+        rng.uniform(0.8, 1.15) * (1 + _sway(times, 0.05, rng)),
+        hand,
+        hand_size,
     )
 
 
@@ -138,9 +143,7 @@ def _sway(times: Floats, size: float, rng: np.random.Generator) -> Floats:
     return size * (rng.normal() * 0.5 + 0.5 * waves)
 
 
-def _hand(
-    times: Floats, seconds: float, rng: np.random.Generator
-) -> tuple[Floats, float]:
+def _hand(times: Floats, seconds: float, rng: np.random.Generator) -> tuple[Floats, float]:
     """Return where a hand passes, from one side, over a part of the face, and back."""
     place = np.full((len(times), 2), np.nan)
     size = rng.uniform(0.18, 0.34)
@@ -194,9 +197,7 @@ def film(face: Face, course: Course, rng: np.random.Generator) -> list[Image]:
     return frames
 
 
-def _with_hand(
-    image: Image, face: Face, course: Course, i: int, tone: float, tilt: float
-) -> Image:
+def _with_hand(image: Image, face: Face, course: Course, i: int, tone: float, tilt: float) -> Image:
     """Lay an ellipse of about the face's own colour over it, darker at its edge."""
     x, y = face.middle + course.hand[i] * face.width
     height = course.hand_size * face.width

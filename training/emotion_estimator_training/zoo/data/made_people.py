@@ -80,9 +80,9 @@ def choose_people(
         raise InputError(
             'the test splits have no neutral face that is found; give FER2013, or leave --data out'
         )
-    seen = found[len(people_rows):]
+    seen = found[len(people_rows) :]
     labels = [FER_CLASSES[code] for code in stills.emotion[shape_rows][seen]]
-    return people, Shapes.of(landmarks[len(people_rows):][seen], labels)
+    return people, Shapes.of(landmarks[len(people_rows) :][seen], labels)
 
 
 def _wanted(count: int) -> list[int]:
@@ -116,7 +116,10 @@ def _some(
 
 
 def _outlines(
-    stills: Stills, rows: NDArray[np.int64], teacher: Path | None, cache: Path,
+    stills: Stills,
+    rows: NDArray[np.int64],
+    teacher: Path | None,
+    cache: Path,
     processes: int | Runner | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return landmarks (N, 478, 3) in pixels of the stills, and which were found."""

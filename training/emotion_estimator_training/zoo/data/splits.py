@@ -36,8 +36,11 @@ def split(
     :returns: the clips of each of ``PARTS``, in the order given.
     :raises InputError: the shares are none, or there are fewer subjects (clips) than parts.
     """
-    if len(shares) != len(PARTS) or not all(share > 0 for share in shares) \
-            or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
+    if (
+        len(shares) != len(PARTS)
+        or not all(share > 0 for share in shares)
+        or not math.isclose(sum(shares), 1.0, abs_tol=1e-6)
+    ):
         raise InputError(
             f'the shares {", ".join(map(str, shares))} are none; give three over 0 of sum 1, for '
             f'example {", ".join(map(str, SHARES))}'

@@ -70,9 +70,7 @@ class SetChoice:
         return load_clips(self.table, self.clips, load_label_map(self.labels, self.config))
 
 
-def open_set(
-    choice: SetChoice, cache: Path, processes: int | Runner | None = None
-) -> VideoSet:
+def open_set(choice: SetChoice, cache: Path, processes: int | Runner | None = None) -> VideoSet:
     """Look at a set of labelled video, or read what was seen before.
 
     :param cache: as ``processes`` for :func:`face_tracks`.
@@ -132,9 +130,9 @@ def _with_strength(path: Path, tracks: Sequence[FaceTrack]) -> tuple[FaceTrack, 
         return tuple(tracks)
     strengths = _strengths(path)
     return tuple(
-        track if track.clip.name not in strengths else replace(
-            track, strength=_at(track.times, strengths[track.clip.name])
-        )
+        track
+        if track.clip.name not in strengths
+        else replace(track, strength=_at(track.times, strengths[track.clip.name]))
         for track in tracks
     )
 

@@ -87,10 +87,12 @@ class Windows:
         return replace(self, track=self.track[rows], frames=self.frames[rows])
 
     def _gather(self, name: str) -> NDArray[Any]:
-        return np.stack([
-            getattr(self.tracks[track], name)[frames]
-            for track, frames in zip(self.track, self.frames)
-        ])
+        return np.stack(
+            [
+                getattr(self.tracks[track], name)[frames]
+                for track, frames in zip(self.track, self.frames)
+            ]
+        )
 
 
 def windows(
@@ -127,19 +129,22 @@ def windows(
     for index, one in enumerate(tracks):
         count = len(one)
         if count < length and short == 'drop':
-            problems.append(Problem(
-                'window', one.clip.name, f'{one.clip.title} has {count} of {length} frames'
-            ))
+            problems.append(
+                Problem('window', one.clip.name, f'{one.clip.title} has {count} of {length} frames')
+            )
             continue
         every = step or _step(one.clip.label, length, overlap)
         starts = np.arange(0, max(count - length, 0) + 1, every)
         runs = np.minimum(starts[:, None] + np.arange(length), count - 1)
         runs = runs[one.found[runs].mean(axis=1) >= LEAST_SEEN]
         if not len(runs):
-            problems.append(Problem(
-                'window', one.clip.name,
-                f'{one.clip.title} shows the face too rarely in each {length} frames',
-            ))
+            problems.append(
+                Problem(
+                    'window',
+                    one.clip.name,
+                    f'{one.clip.title} shows the face too rarely in each {length} frames',
+                )
+            )
         track += [index] * len(runs)
         frames += list(runs)
     if not track:
@@ -175,15 +180,17 @@ def moments(
         track.append(np.full(len(ends), index, np.int64))
         frames.append(np.maximum(ends[:, None] + back, 0))
     return Windows(
-        tuple(tracks), classes, np.concatenate([np.zeros(0, np.int64), *track]),
+        tuple(tracks),
+        classes,
+        np.concatenate([np.zeros(0, np.int64), *track]),
         np.concatenate([np.zeros((0, window), np.int64), *frames]),
     )
 
 
 def single_frames(windows: Windows, step: int = 1) -> Windows:
     """Return windows of one frame each: every ``step``-th of those that ``windows`` holds, once."""
-    pairs = np.unique(np.stack([
-        np.repeat(windows.track, windows.length), windows.frames.ravel()
-    ], axis=1), axis=0)
+    pairs = np.unique(
+        np.stack([np.repeat(windows.track, windows.length), windows.frames.ravel()], axis=1), axis=0
+    )
     kept = pairs[pairs[:, 1] % step == 0]
     return Windows(windows.tracks, windows.classes, kept[:, 0], kept[:, 1:])

@@ -121,8 +121,9 @@ class Catalog:
         says = str(model.get('says', base))
         if size == 'reduced':
             says = str(model.get('says_reduced', says))
-        return Entry(name, str(model['kind']), says + (f', {variants}' if variants else ''),
-                     settings)
+        return Entry(
+            name, str(model['kind']), says + (f', {variants}' if variants else ''), settings
+        )
 
     def grid(self, size: str) -> dict[str, list[float]]:
         """Return what a grid search tries of each setting.
@@ -130,8 +131,10 @@ class Catalog:
         :raises InputError: the file has none of this size.
         """
         grid = self._grids.get(size)
-        if not isinstance(grid, dict) or not grid or not all(
-            isinstance(values, list) and values for values in grid.values()
+        if (
+            not isinstance(grid, dict)
+            or not grid
+            or not all(isinstance(values, list) and values for values in grid.values())
         ):
             raise InputError(f'{self._path} has no grid {size!r}: settings, and values of each')
         return {str(name): list(values) for name, values in grid.items()}

@@ -37,7 +37,7 @@ class FitSettings:
     """How a network is trained.
 
     :param epochs: most of them; ``patience`` is how many pass without a better ``monitor``.
-    :param class_weights: as in :func:`~emotion_estimator_training.models.training_loop.class_weights`.
+    :param class_weights: as in :func:`~.models.training_loop.class_weights`.
     :param call_epochs: epochs of one call, of which the next one goes on (seed 003 trained four
         times 30); 0 is all.
     """
@@ -78,11 +78,12 @@ def read(kind: type[Settings], raw: Mapping[str, Any], name: str) -> Settings:
         if key not in known:
             raise InputError(f'{name} has no setting {key!r}; it has: {", ".join(known)}')
         # Of windows: a share, a share for each class, or a word.
-        values[key] = value if key == 'overlap' else _fitting(
-            value, known[key].default, f'{name}: {key}'
+        values[key] = (
+            value if key == 'overlap' else _fitting(value, known[key].default, f'{name}: {key}')
         )
     missing = [
-        one.name for one in known.values()
+        one.name
+        for one in known.values()
         if one.name not in values and one.default is MISSING and one.default_factory is MISSING
     ]
     if missing:
@@ -102,9 +103,7 @@ def _fitting(value: Any, default: Any, where: str) -> Any:
     if isinstance(default, float) and type(value) is int:
         return float(value)
     if isinstance(default, (bool, int, float, str)) and type(value) is not type(default):
-        raise InputError(
-            f'{where} must be of type {type(default).__name__}, got {value!r}'
-        )
+        raise InputError(f'{where} must be of type {type(default).__name__}, got {value!r}')
     return value
 
 
@@ -119,9 +118,7 @@ _CARD = 'card.json'
 class _Batches(keras.utils.Sequence):
     """Batches in an order that depends on seed and epoch alone, so that a resumed epoch agrees."""
 
-    def __init__(
-        self, reader: Reader, windows: Windows, settings: FitSettings, epoch: int
-    ) -> None:
+    def __init__(self, reader: Reader, windows: Windows, settings: FitSettings, epoch: int) -> None:
         self._reader, self._windows, self._settings = reader, windows, settings
         self._truth = np.eye(len(windows.classes), dtype=np.float32)[windows.labels]
         self._epoch = epoch - 1
@@ -132,7 +129,7 @@ class _Batches(keras.utils.Sequence):
 
     def __getitem__(self, index: int) -> tuple[Any, Floats]:
         batch = self._settings.batch
-        rows = self._order[index * batch:(index + 1) * batch]
+        rows = self._order[index * batch : (index + 1) * batch]
         return self._reader(self._windows.take(rows)), self._truth[rows]
 
     def on_epoch_end(self) -> None:
@@ -145,8 +142,14 @@ class _Epoch(keras.callbacks.Callback):
     """Measures, saves and shows each epoch, and says when it is enough."""
 
     def __init__(
-        self, reader: Reader, validation: Windows, settings: FitSettings, folder: Path,
-        history: History, state: Any, bar: Any,
+        self,
+        reader: Reader,
+        validation: Windows,
+        settings: FitSettings,
+        folder: Path,
+        history: History,
+        state: Any,
+        bar: Any,
     ) -> None:
         super().__init__()
         self._reader, self._validation, self._settings = reader, validation, settings
@@ -166,8 +169,10 @@ class _Epoch(keras.callbacks.Callback):
         found = probabilities(self.model, self._reader, self._validation)
         figures = classification(found, self._validation.labels, self._validation.classes)
         metrics = {
-            'epoch': epoch + 1, 'train_loss': train_loss,
-            'loss': figures['cross_entropy'], 'accuracy': figures['accuracy'],
+            'epoch': epoch + 1,
+            'train_loss': train_loss,
+            'loss': figures['cross_entropy'],
+            'accuracy': figures['accuracy'],
             'macro_f1': figures['macro_f1'],
         }
         self._history.append(metrics)
@@ -186,8 +191,14 @@ class _Epoch(keras.callbacks.Callback):
 
 
 def fit(
-    model: Any, reader: Reader, train: Windows, validation: Windows, settings: FitSettings,
-    folder: Path, identity: Mapping[str, Any], progress: bool = True,
+    model: Any,
+    reader: Reader,
+    train: Windows,
+    validation: Windows,
+    settings: FitSettings,
+    folder: Path,
+    identity: Mapping[str, Any],
+    progress: bool = True,
 ) -> History:
     """Train a Keras model and leave its best weights in it and in ``folder``.
 
@@ -203,7 +214,8 @@ def fit(
     weights = class_weights(settings.class_weights, train.labels, len(train.classes))
     optimizer = (
         keras.optimizers.SGD(settings.learning_rate, momentum=0.9)
-        if settings.optimizer == 'sgd' else keras.optimizers.Adam(settings.learning_rate)
+        if settings.optimizer == 'sgd'
+        else keras.optimizers.Adam(settings.learning_rate)
     )
     model.compile(optimizer, keras.losses.CategoricalCrossentropy())
     optimizer.build(model.trainable_variables)
@@ -217,12 +229,19 @@ def fit(
     (folder / HISTORY).write_text(''.join(json.dumps(one) + '\n' for one in history))
     if not enough(history, settings):
         with tqdm(
-            total=settings.epochs, initial=done, desc=folder.name, unit='epoch',
+            total=settings.epochs,
+            initial=done,
+            desc=folder.name,
+            unit='epoch',
             disable=not progress,
         ) as bar:
             model.fit(
-                _Batches(reader, train, settings, done), shuffle=False, verbose=0,
-                initial_epoch=done, epochs=settings.epochs, class_weight=weights,
+                _Batches(reader, train, settings, done),
+                shuffle=False,
+                verbose=0,
+                initial_epoch=done,
+                epochs=settings.epochs,
+                class_weight=weights,
                 callbacks=[_Epoch(reader, validation, settings, folder, history, state, bar)],
             )
     load_best(model, folder)
@@ -232,8 +251,11 @@ def fit(
 def probabilities(model: Any, reader: Reader, windows: Windows, batch: int = 64) -> Floats:
     """Return what a model makes of each window: (N, C) probabilities, or (N, E) encodings."""
     found = [
-        np.asarray(model(reader(windows.take(np.arange(at, min(at + batch, len(windows))))),
-                         training=False))
+        np.asarray(
+            model(
+                reader(windows.take(np.arange(at, min(at + batch, len(windows))))), training=False
+            )
+        )
         for at in range(0, len(windows), batch)
     ]
     return np.concatenate([np.zeros((0, int(model.output_shape[-1])), np.float32), *found])

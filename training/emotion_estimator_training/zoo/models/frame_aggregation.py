@@ -56,7 +56,12 @@ class OnFrames(NetworkModel):
     """A model over what the run's model of single frames makes of each."""
 
     def __init__(
-        self, entry: Entry, place: Place, window: int, settings: FitSettings, overlap: Any = 0.0,
+        self,
+        entry: Entry,
+        place: Place,
+        window: int,
+        settings: FitSettings,
+        overlap: Any = 0.0,
         frames: FrameModel | None = None,
     ) -> None:
         self.frames = frames or shared_frame_model(place)
@@ -107,7 +112,10 @@ class OnFrames(NetworkModel):
     def networks(self) -> Networks:
         """Return the network of a frame, and the window's over its encodings."""
         return Networks(
-            self.network, self.inputs, self.frame_network(), self.frames.inputs[0],
+            self.network,
+            self.inputs,
+            self.frame_network(),
+            self.frames.inputs[0],
             self.frames.appearance,
         )
 
@@ -157,9 +165,7 @@ STATISTICS: dict[str, Callable[[Any], Any]] = {
     'variance': lambda values: tf.math.reduce_variance(values, axis=1),
     'minimum': lambda values: tf.reduce_min(values, axis=1),
     'maximum': lambda values: tf.reduce_max(values, axis=1),
-    'all': lambda values: tf.reshape(
-        values, (-1, int(values.shape[1]) * int(values.shape[2]))
-    ),
+    'all': lambda values: tf.reshape(values, (-1, int(values.shape[1]) * int(values.shape[2]))),
 }
 CLASSIFIERS = ('svm', 'mlp')
 
@@ -274,18 +280,25 @@ class StatisticsModel(OnFrames):
             from sklearn.svm import LinearSVC
 
             machine = LinearSVC(
-                C=self.settings.c, class_weight='balanced', random_state=self.settings.seed,
-                dual='auto', max_iter=5000,
+                C=self.settings.c,
+                class_weight='balanced',
+                random_state=self.settings.seed,
+                dual='auto',
+                max_iter=5000,
             ).fit(x, labels)
             return {last: self._whole(machine.coef_.T, machine.intercept_, known)}
         from sklearn.neural_network import MLPClassifier
 
         network = MLPClassifier(
-            (self.settings.hidden,), alpha=1e-2, max_iter=300, random_state=self.settings.seed,
+            (self.settings.hidden,),
+            alpha=1e-2,
+            max_iter=300,
+            random_state=self.settings.seed,
         ).fit(x, labels)
         (first, second), (first_bias, second_bias) = network.coefs_, network.intercepts_
         return {
-            'hidden': [first, first_bias], last: self._whole(second, second_bias, known),
+            'hidden': [first, first_bias],
+            last: self._whole(second, second_bias, known),
         }
 
     def _whole(self, kernel: Floats, bias: Floats, known: Any) -> list[Floats]:

@@ -31,7 +31,9 @@ class InputReader:
     """
 
     def __init__(
-        self, inputs: Sequence[Input], encode: Callable[[FaceTrack, bool], Floats] | None = None,
+        self,
+        inputs: Sequence[Input],
+        encode: Callable[[FaceTrack, bool], Floats] | None = None,
         covered: bool = False,
     ) -> None:
         self._inputs, self._encode, self._covered = tuple(inputs), encode, covered
@@ -44,10 +46,12 @@ class InputReader:
 
     def _gather(self, windows: Windows, one: Input) -> Floats:
         if one.kind == FLOW:
-            return np.stack([
-                self._flow(windows.tracks[track], frames, one)
-                for track, frames in zip(windows.track, windows.frames)
-            ])
+            return np.stack(
+                [
+                    self._flow(windows.tracks[track], frames, one)
+                    for track, frames in zip(windows.track, windows.frames)
+                ]
+            )
         rows = []
         for track, frames in zip(windows.track, windows.frames):
             wanted = frames[-1] if one.last else frames
@@ -69,11 +73,14 @@ class InputReader:
             if self._encode is None:
                 raise InputError('encodings need a network that reads single frames')
             return self._encode(track, self._covered)
-        return np.stack([
-            part_image(self._crop(track, frame), track.landmarks[frame], one.part, one.side,
-                       one.colour)
-            for frame in range(len(track))
-        ])
+        return np.stack(
+            [
+                part_image(
+                    self._crop(track, frame), track.landmarks[frame], one.part, one.side, one.colour
+                )
+                for frame in range(len(track))
+            ]
+        )
 
     def _crop(self, track: FaceTrack, frame: int) -> NDArray[np.uint8]:
         crop = track.crops[frame]

@@ -55,6 +55,7 @@ def unrolled(model: Any) -> Any:
 
     Not for training: there batches come without a number of frames.
     """
+
     def copy(layer: Any) -> Any:
         kind, config = type(layer), layer.get_config()
         if kind is keras.layers.ConvLSTM2D:

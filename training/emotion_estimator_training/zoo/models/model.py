@@ -52,9 +52,9 @@ def layers(model: Any, prefix: str = '') -> tuple[Layer, ...]:
         kind = type(layer).__name__
         if hasattr(layer, 'forward_layer'):
             kind += f' {type(layer.forward_layer).__name__}'
-        found.append(Layer(
-            prefix + layer.name, kind, tuple(output), int(layer.count_params()), tuple(after)
-        ))
+        found.append(
+            Layer(prefix + layer.name, kind, tuple(output), int(layer.count_params()), tuple(after))
+        )
     return tuple(found)
 
 
@@ -212,8 +212,12 @@ class ZooModel(ABC):
     def identity(self, split: Split) -> dict[str, Any]:
         """Return what decides the outcome of learning."""
         return {
-            'model': self.name, 'kind': self.entry.kind, 'settings': dict(self.entry.settings),
-            'classes': list(self.classes), 'rate': self.place.rate, 'data': split.fingerprint(),
+            'model': self.name,
+            'kind': self.entry.kind,
+            'settings': dict(self.entry.settings),
+            'classes': list(self.classes),
+            'rate': self.place.rate,
+            'data': split.fingerprint(),
         }
 
     def windows_of(self, tracks: Tracks, overlap: Any = 0.0) -> Windows:
@@ -224,8 +228,11 @@ class ZooModel(ABC):
         :param overlap: what windows have in common: a share, or a share for each class.
         """
         made, without = windows(tracks, self.classes, self.window, overlap=overlap, short='repeat')
-        short = [Problem('window', track.clip.name, track.clip.title)
-                 for track in tracks if len(track) < self.window]
+        short = [
+            Problem('window', track.clip.name, track.clip.title)
+            for track in tracks
+            if len(track) < self.window
+        ]
         for says, found in (('learns without', without), ('repeats the last frame of', short)):
             for line in summary(found):
                 self.note(f'{self.name} {says} {line}')
@@ -258,8 +265,13 @@ class NetworkModel(ZooModel):
     """A model that is one Keras network over windows."""
 
     def __init__(
-        self, entry: Entry, place: Place, window: int, inputs: Sequence[Input],
-        settings: FitSettings, overlap: Any = 0.0,
+        self,
+        entry: Entry,
+        place: Place,
+        window: int,
+        inputs: Sequence[Input],
+        settings: FitSettings,
+        overlap: Any = 0.0,
     ) -> None:
         super().__init__(entry, place)
         self.window, self.inputs = window, tuple(inputs)
@@ -301,8 +313,14 @@ class NetworkModel(ZooModel):
         train = self.windows_of(split.train, overlap)
         validation = self.windows_of(split.validation, overlap)
         return fit(
-            self.network, self.reader(), train, validation, self.fit_settings, self.folder,
-            self.identity(split), self.place.progress,
+            self.network,
+            self.reader(),
+            train,
+            validation,
+            self.fit_settings,
+            self.folder,
+            self.identity(split),
+            self.place.progress,
         )
 
     def load(self) -> None:

@@ -55,10 +55,12 @@ class Embeddings:
     def __call__(self, track: FaceTrack, covered: bool = False) -> Floats:
         """Return (T, 64); faces that cannot be cut out give noughts."""
         if (track, covered) not in self._known:
-            crops = np.stack([
-                crop(cover(face, points) if covered else face, points)
-                for face, points in zip(track.crops, track.landmarks)
-            ])
+            crops = np.stack(
+                [
+                    crop(cover(face, points) if covered else face, points)
+                    for face, points in zip(track.crops, track.landmarks)
+                ]
+            )
             self._known[track, covered] = self._embed(crops)
         return self._known[track, covered]
 
@@ -106,9 +108,7 @@ class Ours(NetworkModel):
         self.settings = read(OursSettings, entry.settings, entry.name)
         if self.settings.branch not in PRESENT:
             raise InputError(f'{entry.name}: branch is one of {", ".join(PRESENT)}')
-        self._embeddings = (
-            embeddings_of(place) if self.settings.branch != 'blendshapes' else None
-        )
+        self._embeddings = embeddings_of(place) if self.settings.branch != 'blendshapes' else None
         if self.settings.branch == 'appearance' and self._embeddings is None:
             raise InputError(f'{entry.name} needs the appearance network (models/appearance.json)')
         inputs = [Input(SHAPES_INPUT)]
@@ -129,7 +129,8 @@ class Ours(NetworkModel):
         streaming = StreamingSettings(BranchSettings(), self.settings.units)
         width = SHAPES + EMBEDDING + 2
         mean, scale = self._scales or (
-            np.zeros(_NUMBERS, np.float32), np.ones(_NUMBERS, np.float32)
+            np.zeros(_NUMBERS, np.float32),
+            np.ones(_NUMBERS, np.float32),
         )
         network = assemble(mean, scale, streaming).model
         inputs = self.keras_inputs()
@@ -260,7 +261,8 @@ class Shipped(ZooModel):
         )
         embeddings = embeddings_of(self.place)
         return {
-            **super().identity(split), 'emotion_lstm': [card.sha256, card.settings],
+            **super().identity(split),
+            'emotion_lstm': [card.sha256, card.settings],
             'appearance': embeddings.sha256 if embeddings is not None else '',
         }
 
@@ -285,7 +287,8 @@ class Shipped(ZooModel):
             labels = self.recognizer.labels
             steps = np.diff(track.times, prepend=track.times[0] - 1 / self.place.rate)
             rows = (
-                vectors(track, self._embeddings, covered) if self._embeddings is not None
+                vectors(track, self._embeddings, covered)
+                if self._embeddings is not None
                 else track.blendshapes
             )
             found = self.recognizer.sequences(rows[None], steps[None].astype(np.float32))[0]

@@ -78,11 +78,17 @@ class CnnRnn(OnFrames):
     def __init__(self, entry: Entry, place: Place) -> None:
         self.settings = read(IrnnSettings, entry.settings, entry.name)
         of_frames = Entry(
-            f'{entry.name}:frame', 'frame', 'the CNN of single frames',
+            f'{entry.name}:frame',
+            'frame',
+            'the CNN of single frames',
             as_mapping(self.settings.frame),
         )
         super().__init__(
-            entry, place, self.settings.window, self.settings.fit, self.settings.overlap,
+            entry,
+            place,
+            self.settings.window,
+            self.settings.fit,
+            self.settings.overlap,
             FrameModel(of_frames, place),
         )
 
@@ -90,8 +96,11 @@ class CnnRnn(OnFrames):
         """Return the untrained network."""
         [values] = inputs = self.keras_inputs()
         values = keras.layers.SimpleRNN(
-            self.settings.hidden, 'relu', recurrent_initializer=keras.initializers.Identity(),
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), name='irnn',
+            self.settings.hidden,
+            'relu',
+            recurrent_initializer=keras.initializers.Identity(),
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            name='irnn',
         )(values)
         values = Dropout(self.settings.dropout, name='dropout')(values)
         answer = keras.layers.Dense(len(self.classes), 'softmax', name='emotion')(values)

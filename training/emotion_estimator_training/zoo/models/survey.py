@@ -31,7 +31,7 @@ class Pooling3D(keras.layers.MaxPooling3D):
         kept, rows, columns = steps // deep, height // high, width // wide
         whole = tf.reshape(flat, (-1, steps, rows * columns * channels))
         if deep > 1:
-            whole = tf.reshape(whole[:, :kept * deep], (-1, deep, rows * columns * channels))
+            whole = tf.reshape(whole[:, : kept * deep], (-1, deep, rows * columns * channels))
             whole = tf.reduce_max(whole, axis=1)
         return tf.reshape(whole, (-1, kept, rows, columns, channels))
 
@@ -112,16 +112,15 @@ class TwoStream(NetworkModel):
         if chosen.window < 2:
             raise InputError(f'{entry.name}: window {chosen.window}; flow needs two frames or more')
         inputs = [
-            Input(IMAGE, side=chosen.side, last=True), Input(FLOW, side=chosen.side, colour=False)
+            Input(IMAGE, side=chosen.side, last=True),
+            Input(FLOW, side=chosen.side, colour=False),
         ]
         super().__init__(entry, place, chosen.window, inputs, chosen.fit, chosen.overlap)
 
     def build(self) -> Any:
         """Return the untrained network."""
         inputs = self.keras_inputs()
-        ends = [
-            self._stream(one, name) for one, name in zip(inputs, ('spatial', 'temporal'))
-        ]
+        ends = [self._stream(one, name) for one, name in zip(inputs, ('spatial', 'temporal'))]
         return keras.Model(inputs, keras.layers.Average(name='fusion')(ends), name='two_stream')
 
     def _stream(self, values: Any, name: str) -> Any:

@@ -122,9 +122,18 @@ class FrameModel(NetworkModel):
             step = self.settings.frame_step
             train = single_frames(self.windows_of(split.train), step)
             validation = single_frames(self.windows_of(split.validation), step)
-            self._fitted = split, fit(
-                self.network, self.reader(), train, validation, self.settings.fit, self.folder,
-                self.identity(split), self.place.progress,
+            self._fitted = (
+                split,
+                fit(
+                    self.network,
+                    self.reader(),
+                    train,
+                    validation,
+                    self.settings.fit,
+                    self.folder,
+                    self.identity(split),
+                    self.place.progress,
+                ),
             )
         return self._fitted[1]
 
@@ -176,9 +185,7 @@ class FrameModel(NetworkModel):
         key = (track, covered, encoding)
         if key not in self._encodings:
             frames = np.arange(len(track))
-            alone = Windows(
-                (track,), self.classes, np.zeros(len(track), np.int64), frames[:, None]
-            )
+            alone = Windows((track,), self.classes, np.zeros(len(track), np.int64), frames[:, None])
             found = probabilities(model, self.reader(covered), alone)
             self._encodings[key] = found
         return self._encodings[key]
