@@ -206,8 +206,9 @@ test-modern: ## the same on NumPy 2, LiteRT and mediapipe 1.x, with FACE_LANDMAR
 pytest: build $(VENV)/.test-ready
 	@$(WITH_ROS) $(RUN) -P -m pytest $(or $(ARGS),$(TWO_AT_A_TIME))
 
-lint: $(VENV)/.test-ready ## ruff
+lint: $(VENV)/.test-ready ## ruff: rules and format
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
 
 types: $(VENV)/.test-ready ## mypy
 	$(VENV)/bin/mypy
