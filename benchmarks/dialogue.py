@@ -26,7 +26,7 @@ from emotion_estimator.resources import resource_dir
 from emotion_estimator.worker_pool import on_processes
 
 from dialogue_baselines import RETURNED, EachMessage, Majority, Trigger
-from dialogue_noise import Noise, Segment, observe, truth
+from dialogue_noise import CourseSegment, Noise, observe, truth
 from dialogue_scoring import (
     KINDS,
     Episode,
@@ -134,7 +134,7 @@ class Contest:
 
         return decide
 
-    def due(self, segments: Sequence[Segment], rate: float) -> list[Episode]:
+    def due(self, segments: Sequence[CourseSegment], rate: float) -> list[Episode]:
         """Return the episodes that acting on the truth itself answers within a second."""
         exact = run(self.naive(), observe(segments, Noise(), rate, 0))
         answered = {
@@ -164,7 +164,7 @@ def run(decide: Decide, messages: Iterable[Message], changes: bool = False) -> l
 
 
 @dataclass(frozen=True)
-class Measured:
+class PolicyScores:
     """What the three policies did, in all and by what it was about."""
 
     setting: Setting
@@ -173,7 +173,7 @@ class Measured:
     kinds: dict[str, dict[str, Score]]
 
 
-def measure(policy: Path, seconds: float, seed: int, task: tuple[Setting, bool]) -> Measured:
+def measure(policy: Path, seconds: float, seed: int, task: tuple[Setting, bool]) -> PolicyScores:
     """Let the three loose on the same messages."""
     setting, cooldowns = task
     segments = truth(seconds, seed)
@@ -194,7 +194,7 @@ def measure(policy: Path, seconds: float, seed: int, task: tuple[Setting, bool])
         for kind in KINDS
     }  # fmt: skip
     scores = {name: score(did, segments, due) for name, did in made.items()}
-    return Measured(setting, cooldowns, scores, kinds)
+    return PolicyScores(setting, cooldowns, scores, kinds)
 
 
 def _three(scores: dict[str, Score], value: Callable[[Score], float], form: str) -> str:
@@ -237,7 +237,7 @@ def rules_measured(policy: Path) -> Iterator[str]:
     yield ''
 
 
-def report(found: Sequence[Measured], policy: Path, minutes: float, seed: int) -> Iterator[str]:
+def report(found: Sequence[PolicyScores], policy: Path, minutes: float, seed: int) -> Iterator[str]:
     """Yield the lines of the tables."""
     yield (
         f'Each line is {minutes:g} minutes, seed {seed}. Cells are *each message / majority / '
@@ -283,7 +283,7 @@ def report(found: Sequence[Measured], policy: Path, minutes: float, seed: int) -
         )
 
 
-def _aim(found: Sequence[Measured]) -> Iterator[str]:
+def _aim(found: Sequence[PolicyScores]) -> Iterator[str]:
     """Yield a line for each kind of errors: what was aimed at, and whether it is so."""
     quick = {each.setting: each.scores for each in found if not each.cooldowns}
     yield (
@@ -325,7 +325,7 @@ def main() -> int:
     options = parser.parse_args()
     tasks = [(s, kept) for kept in (True, False) for s in (*LABELS, *RATES, *DROPOUTS)]
     work = partial(measure, options.policy, 60 * options.minutes, options.seed)
-    found: dict[int, Measured] = {}
+    found: dict[int, PolicyScores] = {}
     runs = on_processes(options.jobs)(work, tasks)
     for index, measured in tqdm(runs, total=len(tasks), unit='setting', leave=False):
         found[index] = measured

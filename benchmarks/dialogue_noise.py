@@ -27,7 +27,7 @@ _ROI = Roi(0, 0, 100, 100)
 
 
 @dataclass(frozen=True)
-class Segment:
+class CourseSegment:
     """What a face shows for a while.
 
     :param label: one of ``LABELS``, or ``none`` for nobody.
@@ -65,7 +65,7 @@ class Noise:
             raise InputError('noise: burst must be 0 to 60 seconds')
 
 
-def truth(seconds: float, seed: int) -> tuple[Segment, ...]:
+def truth(seconds: float, seed: int) -> tuple[CourseSegment, ...]:
     """Return a course of a conversation, calm most of the time.
 
     Joy lasts 1 to 8 seconds, sadness 1 to 15, absence 1.5 to 12, calm (``unknown``) 4 to 15.
@@ -74,17 +74,17 @@ def truth(seconds: float, seed: int) -> tuple[Segment, ...]:
     :param seed: the same one gives the same course.
     """
     draw = random.Random(seed)
-    segments = [Segment('unknown', 0.0, draw.uniform(*_LASTS['unknown']))]
+    segments = [CourseSegment('unknown', 0.0, draw.uniform(*_LASTS['unknown']))]
     while segments[-1].end < seconds:
         before = segments[-1]
         follows = _FOLLOWS[before.label]
         label = draw.choices(list(follows), list(follows.values()))[0]
-        segments.append(Segment(label, before.end, before.end + draw.uniform(*_LASTS[label])))
+        segments.append(CourseSegment(label, before.end, before.end + draw.uniform(*_LASTS[label])))
     return tuple(segments)
 
 
 def observe(
-    segments: Sequence[Segment], noise: Noise, rate: float, seed: int
+    segments: Sequence[CourseSegment], noise: Noise, rate: float, seed: int
 ) -> Iterator[tuple[float, FaceEmotion | None]]:
     """Yield stamps in seconds, and the face as an estimator sees it; None where it sees none.
 

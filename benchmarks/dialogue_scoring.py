@@ -11,7 +11,7 @@ from itertools import pairwise
 from emotion_estimator.emotion import NONE
 
 from dialogue_baselines import RETURNED
-from dialogue_noise import Segment
+from dialogue_noise import CourseSegment
 
 #: What interventions are about: calm asks for none.
 KINDS: tuple[str, ...] = ('happy', 'sad', NONE, RETURNED)
@@ -44,7 +44,7 @@ class Episode:
     end: float
 
 
-def episodes(segments: Sequence[Segment], worth: float = WORTH) -> tuple[Episode, ...]:
+def episodes(segments: Sequence[CourseSegment], worth: float = WORTH) -> tuple[Episode, ...]:
     """Return what asks for an answer: joy, sadness, absence, and that somebody came back.
 
     :param worth: least seconds of an episode.
@@ -61,7 +61,7 @@ def episodes(segments: Sequence[Segment], worth: float = WORTH) -> tuple[Episode
 class Truth:
     """Answers questions on a course."""
 
-    def __init__(self, segments: Sequence[Segment]) -> None:
+    def __init__(self, segments: Sequence[CourseSegment]) -> None:
         """:param segments: each beginning where the one before it ends."""
         self._segments = segments
         self._begins = [segment.begin for segment in segments]
@@ -117,7 +117,7 @@ class Score:
 
 
 def score(
-    made: Sequence[Intervention], segments: Sequence[Segment], due: Iterable[Episode]
+    made: Sequence[Intervention], segments: Sequence[CourseSegment], due: Iterable[Episode]
 ) -> Score:
     """Compare interventions with the truth.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 
-#: Seed 001's three classes; their numbers (0, 1, 2) are the label column of its CSV files.
+#: Attrah 2025 three classes; their numbers (0, 1, 2) are the label column of its CSV files.
 LABELS: tuple[str, ...] = ('happy', 'unknown', 'sad')
 
 #: The label that says neither, and what is told where no label is likely enough.

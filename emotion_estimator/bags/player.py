@@ -21,7 +21,7 @@ from emotion_estimator.errors import InputError
 TICK = 0.02
 
 
-class Stage(Protocol):
+class PlaybackTarget(Protocol):
     """Where a recording is played."""
 
     def now(self) -> float:
@@ -61,7 +61,7 @@ class Played:
 class _Time:
     """The recording's time, which runs with the stage's but can be held."""
 
-    def __init__(self, stage: Stage, rate: float) -> None:
+    def __init__(self, stage: PlaybackTarget, rate: float) -> None:
         self._stage = stage
         self._rate = rate
         self._since = 0.0
@@ -93,7 +93,7 @@ class _Time:
 
 def play(
     images: Iterable[StampedImage],
-    stage: Stage,
+    stage: PlaybackTarget,
     *,
     rate: float = 1.0,
     lockstep: bool = False,

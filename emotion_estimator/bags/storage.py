@@ -38,7 +38,7 @@ class BagMessage(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Summary:
+class StorageSummary:
     """What a file holds.
 
     :param connections: topics with their types; a topic may have several publishers.
@@ -108,7 +108,7 @@ class StorageFile:
         """Remove what was decompressed; more than once does no harm."""
         self._open.close()
 
-    def _look(self) -> Summary:
+    def _look(self) -> StorageSummary:
         try:
             with Reader(self._file) as reader:
                 counts: Counter[str] = Counter()
@@ -117,13 +117,13 @@ class StorageFile:
                 # Nobody needs the reader itself, which would travel to other processes.
                 connections = tuple(c._replace(owner=None) for c in reader.connections)
                 if not reader.message_count:
-                    return Summary(connections, counts, None, None)
-                return Summary(connections, counts, reader.start_time, reader.end_time - 1)
+                    return StorageSummary(connections, counts, None, None)
+                return StorageSummary(connections, counts, reader.start_time, reader.end_time - 1)
         except Exception as error:
             self._damaged = True
             return self._look_harder(first_line(error))
 
-    def _look_harder(self, reason: str) -> Summary:
+    def _look_harder(self, reason: str) -> StorageSummary:
         """Read a damaged file once, to know what it holds."""
         found: dict[int, Connection] = {}
         counts: Counter[str] = Counter()
@@ -140,7 +140,7 @@ class StorageFile:
                 f'({self._damage or reason})'
             )
         self._note(reason)
-        return Summary(tuple(found.values()), counts, first, last)
+        return StorageSummary(tuple(found.values()), counts, first, last)
 
     def _note(self, reason: str) -> None:
         self._damage = self._damage or reason.rstrip('.')

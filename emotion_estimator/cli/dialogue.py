@@ -14,7 +14,14 @@ from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.cli.keyboard import HELP, QUIT, Held, typed
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.dialogue.script import Script, Verdict, load_script
-from emotion_estimator.dialogue.simulator import Event, Moment, as_json, lines, paced, simulate
+from emotion_estimator.dialogue.simulator import (
+    Event,
+    SimulatedInput,
+    as_json,
+    lines,
+    paced,
+    simulate,
+)
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.replay.course import is_bag, stream_course
@@ -112,7 +119,7 @@ class _Teller:
 def _moments(
     script: Script | None, course: Path | None, topic: str | None, speed: float | None,
     hold: float, quiet: bool,
-) -> Generator[Moment, None, None]:  # fmt: skip
+) -> Generator[SimulatedInput, None, None]:  # fmt: skip
     if script is not None:
         moments = script.moments()
     elif course is not None:
@@ -124,14 +131,14 @@ def _moments(
     return paced(moments, speed) if speed else moments
 
 
-def _recorded(course: Path, topic: str | None) -> Generator[Moment, None, None]:
+def _recorded(course: Path, topic: str | None) -> Generator[SimulatedInput, None, None]:
     path = Path('/dev/stdin') if str(course) == '-' else course
     if is_bag(path):
         need_rosbags()
     empty = True
     for frame in stream_course(path, topic):
         empty = False
-        yield Moment(frame.stamp, primary(frame.faces))
+        yield SimulatedInput(frame.stamp, primary(frame.faces))
     if empty:
         raise InputError(f'{course} holds no frames')
 
@@ -146,7 +153,7 @@ def _characters() -> Iterator[str]:
         raise InputError(f'standard input is no text ({first_line(error)})') from error
 
 
-def _live(speed: float, quiet: bool) -> Generator[Moment, None, None]:
+def _live(speed: float, quiet: bool) -> Generator[SimulatedInput, None, None]:
     # Only where there are terminals.
     from emotion_estimator.cli.keyboard import pressed, ticks
 
@@ -165,5 +172,5 @@ def _live(speed: float, quiet: bool) -> Generator[Moment, None, None]:
                     click.echo(str(error), err=True)
                     continue
                 if asked:
-                    yield Moment(stamp, heard=False, asked=asked)
+                    yield SimulatedInput(stamp, heard=False, asked=asked)
             yield held.moment(stamp)

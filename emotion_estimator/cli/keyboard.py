@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from emotion_estimator.dialogue.script import shown
-from emotion_estimator.dialogue.simulator import Moment
+from emotion_estimator.dialogue.simulator import SimulatedInput
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
 
@@ -65,12 +65,12 @@ class Held:
             raise InputError(f'{key!r} stands for nothing; {HELP}')
         return SERVICES.get(key, '')
 
-    def moment(self, stamp: float) -> Moment:
+    def moment(self, stamp: float) -> SimulatedInput:
         """Return the message of this time."""
-        return Moment(stamp, shown(self.label), speaking=self.speaking)
+        return SimulatedInput(stamp, shown(self.label), speaking=self.speaking)
 
 
-def typed(keys: Iterable[str], hold: float, rate: float) -> Generator[Moment, None, None]:
+def typed(keys: Iterable[str], hold: float, rate: float) -> Generator[SimulatedInput, None, None]:
     """Yield the moments of keys that each hold for a while, without a clock.
 
     Spaces, services and the ends of lines take no time.
@@ -92,7 +92,7 @@ def typed(keys: Iterable[str], hold: float, rate: float) -> Generator[Moment, No
         except InputError as error:
             raise InputError(f'key {number}: {error}') from error
         if asked:
-            yield Moment(end, heard=False, asked=asked)
+            yield SimulatedInput(end, heard=False, asked=asked)
         if key in EMOTIONS:
             end += hold
             while (stamp := count / rate) < end - 1e-9:

@@ -26,7 +26,7 @@ from emotion_estimator.demo.run import (
     run_course,
     stop_requests,
 )
-from emotion_estimator.demo.state import Course, DemoState
+from emotion_estimator.demo.state import DemoHistory, DemoState
 from emotion_estimator.demo.summary import draw_timeline, summarize
 from emotion_estimator.demo.view import LiveView, PlainView
 from emotion_estimator.errors import EmotionEstimatorError, InputError
@@ -150,7 +150,7 @@ def clear_results(output: Path) -> None:
             ) from error
 
 
-def _write_results(course: Course, output: Path) -> list[str]:
+def _write_results(course: DemoHistory, output: Path) -> list[str]:
     if not course.readings:
         return []
     picture, numbers = output / _PICTURE, output / _NUMBERS
@@ -162,7 +162,7 @@ def _write_results(course: Course, output: Path) -> list[str]:
     return [str(picture), str(numbers)]
 
 
-def _results(course: Course, recorder: Recorder, written: Sequence[str]) -> list[str]:
+def _results(course: DemoHistory, recorder: Recorder, written: Sequence[str]) -> list[str]:
     if not course.readings:
         return []
     lines = ['', *summarize(course).lines(), f'written    {", ".join(written)}']

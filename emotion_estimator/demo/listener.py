@@ -14,7 +14,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
-from emotion_estimator.demo.state import DemoState, Reading, Shot
+from emotion_estimator.demo.state import DemoState, EmotionReading, Shot
 from emotion_estimator.msg import DialogueAction, Emotion
 from emotion_estimator.nodes.conversion import (
     action_from_message,
@@ -54,7 +54,7 @@ class Listener(Node):
     def _on_emotion(self, message: Emotion) -> None:
         face = face_from_message(message)
         self._state.add_reading(
-            Reading(
+            EmotionReading(
                 stamp=seconds(message.header.stamp),
                 label=message.label,
                 confidence=float(message.confidence),

@@ -19,7 +19,7 @@ WAITING = 64
 
 
 @dataclass(frozen=True)
-class Reading:
+class EmotionReading:
     """One message of the topic ``emotion``.
 
     :param stamp: of the image, in seconds.
@@ -45,7 +45,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Course:
+class DemoHistory:
     """Everything that happened, in order of arrival.
 
     :param truth: (stamp, label) where the source knows.
@@ -54,7 +54,7 @@ class Course:
     :param unfilmed: frames that the film left out because encoding could not keep up.
     """
 
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[EmotionReading, ...] = ()
     truth: tuple[tuple[float, str], ...] = ()
     actions: tuple[DialogueAction, ...] = ()
     health: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -63,13 +63,13 @@ class Course:
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class LiveSnapshot:
     """What a live view shows.
 
     :param recent: readings of the last seconds, the newest last.
     """
 
-    recent: tuple[Reading, ...]
+    recent: tuple[EmotionReading, ...]
     truth: str | None
     actions: tuple[DialogueAction, ...]
     health: Mapping[str, Mapping[str, str]]
@@ -87,7 +87,7 @@ class DemoState:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._readings: deque[Reading] = deque(maxlen=KEPT)
+        self._readings: deque[EmotionReading] = deque(maxlen=KEPT)
         self._truth: deque[tuple[float, str]] = deque(maxlen=KEPT)
         self._actions: deque[DialogueAction] = deque(maxlen=1000)
         self._health: dict[str, dict[str, str]] = {}
@@ -97,7 +97,7 @@ class DemoState:
         self._unfilmed = 0
         self._heard = time.monotonic()
 
-    def add_reading(self, reading: Reading) -> None:
+    def add_reading(self, reading: EmotionReading) -> None:
         """Take a message of the topic ``emotion``."""
         with self._lock:
             self._readings.append(reading)
@@ -153,15 +153,15 @@ class DemoState:
         with self._lock:
             return time.monotonic() - self._heard
 
-    def moment(self, seconds: float = 3.0) -> Moment:
+    def moment(self, seconds: float = 3.0) -> LiveSnapshot:
         """Return what a live view shows; ``recent`` covers the last ``seconds`` of stamps."""
         with self._lock:
-            recent: list[Reading] = []
+            recent: list[EmotionReading] = []
             for reading in reversed(self._readings):
                 if reading.stamp < self._readings[-1].stamp - seconds or len(recent) > 1000:
                     break
                 recent.append(reading)
-            return Moment(
+            return LiveSnapshot(
                 recent=tuple(reversed(recent)),
                 truth=self._truth[-1][1] if self._truth else None,
                 actions=tuple(self._actions)[-6:],
@@ -170,10 +170,10 @@ class DemoState:
                 received=self._received,
             )
 
-    def course(self) -> Course:
+    def course(self) -> DemoHistory:
         """Return everything heard so far."""
         with self._lock:
-            return Course(
+            return DemoHistory(
                 readings=tuple(self._readings),
                 truth=tuple(self._truth),
                 actions=tuple(self._actions),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from emotion_estimator.demo.state import Course
+from emotion_estimator.demo.state import DemoHistory
 from emotion_estimator.emotion import NEUTRAL, UNKNOWN
 from emotion_estimator.replay.comparison import MARGIN, Agreement, Tally, agreement
 from emotion_estimator.timeline import (
@@ -22,7 +22,7 @@ from emotion_estimator.timeline import (
 )
 
 
-def draw_timeline(course: Course, path: Path) -> bool:
+def draw_timeline(course: DemoHistory, path: Path) -> bool:
     """Draw the course as PNG; return False where there is nothing to draw.
 
     :raises OSError: the file cannot be written.
@@ -60,7 +60,7 @@ _AT_REST = {NEUTRAL: UNKNOWN}
 
 
 @dataclass(frozen=True)
-class Summary:
+class DemoSummary:
     """The run in numbers.
 
     :param frames: messages received on ``emotion``.
@@ -177,7 +177,7 @@ def _count(values: Mapping[str, str], key: str) -> int | None:
         return None
 
 
-def summarize(course: Course) -> Summary:
+def summarize(course: DemoHistory) -> DemoSummary:
     """Count a course."""
     readings = course.readings
     latency = None
@@ -188,7 +188,7 @@ def summarize(course: Course) -> Summary:
     for action in course.actions:
         actions[action.action] = actions.get(action.action, 0) + 1
     camera, estimator = course.health.get('camera', {}), course.health.get('estimator', {})
-    return Summary(
+    return DemoSummary(
         frames=course.received,
         seconds=readings[-1].stamp - readings[0].stamp if readings else 0.0,
         latency_ms=latency,

@@ -18,13 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from emotion_estimator.annotation import label_colour
-from emotion_estimator.demo.state import Moment, Shot
+from emotion_estimator.demo.state import LiveSnapshot, Shot
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
 from emotion_estimator.frame import RgbImage
 
 
-def rate(moment: Moment) -> float:
+def rate(moment: LiveSnapshot) -> float:
     """Return readings per second over the recent ones."""
     if len(moment.recent) < 2:
         return 0.0
@@ -32,7 +32,7 @@ def rate(moment: Moment) -> float:
     return (len(moment.recent) - 1) / span if span > 0 else 0.0
 
 
-def latencies(moment: Moment) -> tuple[float, float]:
+def latencies(moment: LiveSnapshot) -> tuple[float, float]:
     """Return the percentiles 50 and 95 of the recent latencies in milliseconds."""
     if not moment.recent:
         return 0.0, 0.0
@@ -74,7 +74,7 @@ def _around(image: RgbImage, roi: Roi | None) -> RgbImage:
     return cut if cut.size else image
 
 
-def screen(moment: Moment, title: str, columns: int, rows: int) -> RenderableType:
+def screen(moment: LiveSnapshot, title: str, columns: int, rows: int) -> RenderableType:
     """Return the whole screen.
 
     :param columns: of the terminal.
@@ -91,7 +91,7 @@ def screen(moment: Moment, title: str, columns: int, rows: int) -> RenderableTyp
     return layout
 
 
-def _picture(moment: Moment, columns: int, rows: int) -> Panel:
+def _picture(moment: LiveSnapshot, columns: int, rows: int) -> Panel:
     colour = _css(moment.label)
     if moment.shot is None:
         return Panel(Text('waiting for the first image', style='dim'), border_style=colour)
@@ -99,7 +99,7 @@ def _picture(moment: Moment, columns: int, rows: int) -> Panel:
     return Panel(thumbnail(moment.shot, roi, columns, rows), border_style=colour)
 
 
-def _label(moment: Moment) -> Text:
+def _label(moment: LiveSnapshot) -> Text:
     label = 'nobody there' if moment.label == NONE else moment.label
     text = Text(f' {label} ', style=f'bold black on {_css(moment.label)}')
     if moment.recent and moment.label != NONE:
@@ -111,7 +111,7 @@ def _label(moment: Moment) -> Text:
     return text
 
 
-def _bars(moment: Moment) -> Table:
+def _bars(moment: LiveSnapshot) -> Table:
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(width=8)
     table.add_column(ratio=1)
@@ -124,7 +124,7 @@ def _bars(moment: Moment) -> Table:
     return table
 
 
-def _numbers(moment: Moment) -> Table:
+def _numbers(moment: LiveSnapshot) -> Table:
     p50, p95 = latencies(moment)
     estimator, camera = moment.health.get('estimator', {}), moment.health.get('camera', {})
     table = Table.grid(padding=(0, 2))
@@ -140,7 +140,7 @@ def _numbers(moment: Moment) -> Table:
     return table
 
 
-def _dialogue(moment: Moment) -> Panel:
+def _dialogue(moment: LiveSnapshot) -> Panel:
     table = Table.grid(padding=(0, 2))
     now = moment.recent[-1].stamp if moment.recent else 0.0
     for action in reversed(moment.actions):
@@ -168,7 +168,7 @@ class View(Protocol):
         trace: TracebackType | None,
     ) -> None: ...
 
-    def show(self, moment: Moment) -> None:
+    def show(self, moment: LiveSnapshot) -> None:
         """Show the newest state."""
         ...
 
@@ -193,7 +193,7 @@ class LiveView:
     ) -> None:
         self._live.stop()
 
-    def show(self, moment: Moment) -> None:
+    def show(self, moment: LiveSnapshot) -> None:
         """Draw the screen."""
         width, height = self._console.size
         self._live.update(screen(moment, self._title, width, height), refresh=True)
@@ -220,7 +220,7 @@ class PlainView:
     ) -> None:
         return None
 
-    def show(self, moment: Moment) -> None:
+    def show(self, moment: LiveSnapshot) -> None:
         """Write the lines that are due."""
         if not moment.recent:
             return
@@ -234,7 +234,7 @@ class PlainView:
             self._write(action.stamp, f'{action.action}: {action.utterance} ({action.reason})')
             self._told = action
 
-    def _reading(self, moment: Moment) -> str:
+    def _reading(self, moment: LiveSnapshot) -> str:
         last = moment.recent[-1]
         p50, p95 = latencies(moment)
         scores = ' '.join(f'{label} {value:.2f}' for label, value in last.probabilities.items())

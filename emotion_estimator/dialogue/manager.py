@@ -11,7 +11,7 @@ from emotion_estimator.dialogue.context import EmotionalCourse
 from emotion_estimator.dialogue.conversation import Conversation
 from emotion_estimator.dialogue.conversation_file import ConversationFile, load_conversation
 from emotion_estimator.dialogue.observation import number
-from emotion_estimator.dialogue.policy import Decider, Decision, Place
+from emotion_estimator.dialogue.policy import ConversationPlace, Decider, Decision
 from emotion_estimator.dialogue.rules import FACE, FACE_LOST, FACE_RETURNED, PolicyRules, load_rules
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
@@ -132,7 +132,7 @@ class DialogueManager:
         """
         stamp = number(stamp)
         at = self._conversation
-        place = Place(at.mode, at.asked, at.topic, at.approach)
+        place = ConversationPlace(at.mode, at.asked, at.topic, at.approach)
         self._course.see(face, stamp)
         decision = self._decider(face, stamp, place)
         return None if decision is None else self._act(decision, stamp)

@@ -117,7 +117,7 @@ class Presence:
 
 
 @dataclass(frozen=True)
-class Place:
+class ConversationPlace:
     """Where the conversation is.
 
     :param mode: waiting (for the first face), running, paused or ended.
@@ -154,7 +154,7 @@ class Watch:
                 # The longer one: what it knows beyond a window's length is forgotten there.
                 window.take_over(past.restless)
 
-    def enter(self, place: Place, since: float) -> None:
+    def enter(self, place: ConversationPlace, since: float) -> None:
         """Take where the conversation has been since ``since`` seconds.
 
         Where the rule applies now and did not before, only what is seen from there on counts.
@@ -197,7 +197,7 @@ class Watch:
         return self.window.holds and evidence.held >= self.rule.share * evidence.span - TOLERANCE
 
 
-def elsewhere(rule: Rule, place: Place) -> str:
+def elsewhere(rule: Rule, place: ConversationPlace) -> str:
     """Return in words why a rule does not apply here, nothing where it does."""
     if rule.topics and place.topic not in rule.topics:
         return 'not in this topic'
@@ -270,7 +270,9 @@ class Decider:
         """Take note of an action that no rule decided: the rate limit counts from it."""
         self._last_action = self._clock.at(stamp, self.rules.max_step)
 
-    def __call__(self, face: FaceEmotion | None, stamp: float, place: Place) -> Decision | None:
+    def __call__(
+        self, face: FaceEmotion | None, stamp: float, place: ConversationPlace
+    ) -> Decision | None:
         """Take a message and return which rule acts, mostly none.
 
         :param stamp: seconds; one that is not finite is passed over.
@@ -316,7 +318,7 @@ class Decider:
                 window.observe(sure or event, confidence, seen.face_id, self._person)
         self._seen = seen
 
-    def _decide(self, now: float, place: Place, flickers: bool) -> Decision | None:
+    def _decide(self, now: float, place: ConversationPlace, flickers: bool) -> Decision | None:
         chosen: Watch | None = None
         suppressed: list[Suppressed] = []
         complete: list[Watch] = []
@@ -344,7 +346,7 @@ class Decider:
                 watch.answer(self._clock.now, self._seen.face_id)
         return Decision(chosen.rule, chosen.evidence(flickers), self._seen, self.suppressed)
 
-    def _why_not(self, watch: Watch, now: float, place: Place) -> str | None:
+    def _why_not(self, watch: Watch, now: float, place: ConversationPlace) -> str | None:
         """Return what keeps a rule with complete evidence from acting, None where nothing does."""
         rule = watch.rule
         if place.mode not in _MODES.get(rule.action, ('running',)):

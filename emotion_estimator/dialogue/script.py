@@ -11,7 +11,7 @@ import numpy as np
 
 from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
-from emotion_estimator.dialogue.simulator import Event, Moment
+from emotion_estimator.dialogue.simulator import Event, SimulatedInput
 from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 
@@ -100,7 +100,7 @@ class Script:
     policy: Path | None = None
     conversation: Path | None = None
 
-    def moments(self) -> Generator[Moment, None, None]:
+    def moments(self) -> Generator[SimulatedInput, None, None]:
         """Yield the messages and what else happens, in the order of their stamps.
 
         Stamps are seconds from the script's beginning.
@@ -109,10 +109,10 @@ class Script:
         for step in self.steps:
             asked, choose = step.ask, step.choose_topic
             if asked or choose:
-                yield Moment(step.begin, heard=False, asked=asked, choose_topic=choose)
+                yield SimulatedInput(step.begin, heard=False, asked=asked, choose_topic=choose)
             while (stamp := count / self.rate) < step.end - ROUNDING:
                 count += 1
-                yield Moment(
+                yield SimulatedInput(
                     stamp, shown(step.shows, step.confidence, step.face),
                     heard=step.shows != SILENCE, speaking=step.speaking,
                 )  # fmt: skip

@@ -18,7 +18,7 @@ _LONGEST = 10.0
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class SimulatedInput:
     """Something that the dialogue manager is told of.
 
     :param stamp: seconds.
@@ -55,7 +55,7 @@ class Event:
     refused: str = ''
 
 
-def simulate(manager: DialogueManager, moments: Iterable[Moment]) -> Iterator[Event]:
+def simulate(manager: DialogueManager, moments: Iterable[SimulatedInput]) -> Iterator[Event]:
     """Yield what comes of each moment, at once; nothing is kept.
 
     :param manager: whose conversation goes on.
@@ -84,7 +84,7 @@ def simulate(manager: DialogueManager, moments: Iterable[Moment]) -> Iterator[Ev
             yield Event(moment.stamp, action=action)
 
 
-def _ask(manager: DialogueManager, moment: Moment) -> Event:
+def _ask(manager: DialogueManager, moment: SimulatedInput) -> Event:
     services: dict[str, Callable[[float], DialogueAction]] = {
         'start': manager.start,
         'pause': manager.pause,
@@ -102,11 +102,11 @@ def _ask(manager: DialogueManager, moment: Moment) -> Event:
 
 
 def paced(
-    moments: Iterable[Moment],
+    moments: Iterable[SimulatedInput],
     speed: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Generator[Moment, None, None]:
+) -> Generator[SimulatedInput, None, None]:
     """Yield each moment when its time has come.
 
     Where stamps jump, back or by more than ten seconds, nothing is waited for.

@@ -92,7 +92,7 @@ def _steps(tensor: dict[str, Any]) -> tuple[float, int]:
     return float(scale), int(zero)
 
 
-class Seen(NamedTuple):
+class FaceInput(NamedTuple):
     """What is known of a face in a frame; at least one of both.
 
     :param blendshapes: (52,), 0 to 1; None where the picture is read instead.
@@ -151,7 +151,9 @@ class Branches:
             return 'blendshapes'
         return 'appearance' if self._alone else 'fused'
 
-    def __call__(self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray) -> Seen:
+    def __call__(
+        self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray
+    ) -> FaceInput:
         """Return what the classifier is to read of one face.
 
         A face of which the image shows too little has no picture; its blendshapes stand in.
@@ -160,8 +162,8 @@ class Branches:
         :param landmarks: (478, 3) and ``blendshapes`` (52,), as in ``FaceLandmarks``.
         """
         if self._appearance is None:
-            return Seen(blendshapes, None)
+            return FaceInput(blendshapes, None)
         picture = visible_crop(image, landmarks)
         if picture is None:
-            return Seen(blendshapes, None)
-        return Seen(None if self._alone else blendshapes, self._appearance(picture))
+            return FaceInput(blendshapes, None)
+        return FaceInput(None if self._alone else blendshapes, self._appearance(picture))

@@ -1,4 +1,4 @@
-"""Cuts faces out in colour, and their parts: what the papers' other models look at (seed 003).
+"""Cuts faces out in colour, and their parts: what the papers' other models look at (Pua et al.).
 
 The same functions feed training and the robot, so that both see the same pixels.
 """
@@ -23,7 +23,7 @@ FACE_SIDE = 96
 #: The name of the whole face among the parts.
 FACE = 'face'
 
-#: Mesh points around each of seed 003's MicroX components; left and right are the person's.
+#: Mesh points around each of Pua et al.'s MicroX components; left and right are the person's.
 PARTS: dict[str, tuple[int, ...]] = {
     'left_eyebrow': (276, 283, 282, 295, 285, 300, 293, 334, 296, 336),
     'right_eyebrow': (46, 53, 52, 65, 55, 70, 63, 105, 66, 107),
@@ -93,7 +93,9 @@ _MASK_COLOUR = (172, 201, 214)
 def aligned_face(
     image: RgbImage, landmarks: FloatArray, side: int = FACE_SIDE
 ) -> tuple[RgbImage, FloatArray]:
-    """Return a face upright, centred and of one size (an affine transform, seed 004 chapter 2.2).
+    """Return a face upright, centred and of one size (an affine transform).
+
+    Terbouche and Chaoui, chapter 2.2.
 
     :param image: uint8 (H, W, 3), RGB; beyond its border its edge goes on.
     :param landmarks: (478, 2 or 3), of the face, in pixels of the image.
@@ -154,7 +156,7 @@ def part_image(
 
 
 def cover(face: RgbImage, landmarks: FloatArray) -> RgbImage:
-    """Return an aligned face with mouth, nose and jaw behind a face mask (seed 003, chapter V.F).
+    """Return an aligned face with mouth, nose and jaw behind a face mask (Pua et al., chapter V.F).
 
     :param face: uint8 (S, S, 3), with its ``landmarks`` (478, 2 or more).
     """

@@ -56,7 +56,7 @@ class Expectation:
 
 
 @dataclass(frozen=True)
-class ExpectedAction:
+class ExpectedDecision:
     """Something that the dialogue manager should decide, once at least.
 
     :param action: one of ``emotion_estimator.dialogue.rules.ACTIONS``.
@@ -82,14 +82,14 @@ class Expectations:
     """All that a recording should show."""
 
     labels: tuple[Expectation, ...]
-    actions: tuple[ExpectedAction, ...]
+    actions: tuple[ExpectedDecision, ...]
 
 
 def check(
     results: Sequence[FrameResult],
     actions: Sequence[DialogueAction],
     expectations: Sequence[Expectation] = (),
-    expected_actions: Sequence[ExpectedAction] = (),
+    expected_actions: Sequence[ExpectedDecision] = (),
 ) -> list[str]:
     """Return one line for each expectation that is not met; none is good.
 
@@ -140,11 +140,11 @@ def _labels(raw: object, where: str) -> list[Expectation]:
     return made
 
 
-def _actions(raw: object, where: str) -> list[ExpectedAction]:
+def _actions(raw: object, where: str) -> list[ExpectedDecision]:
     made = []
     for table, place in _tables(raw, where):
         action, (begin, end) = table.take('action', strict_yaml.choice(ACTIONS)), _span(table)
-        made.append(_made(place, table, ExpectedAction, action, begin, end))
+        made.append(_made(place, table, ExpectedDecision, action, begin, end))
     return made
 
 
@@ -230,7 +230,7 @@ def _hole(results: Sequence[FrameResult], expected: Expectation) -> tuple[float,
 
 
 def _action_line(
-    actions: Sequence[DialogueAction], expected: ExpectedAction, first: float, last: float
+    actions: Sequence[DialogueAction], expected: ExpectedDecision, first: float, last: float
 ) -> str:
     for action in actions:
         since = action.stamp - first

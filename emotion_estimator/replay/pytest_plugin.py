@@ -75,11 +75,11 @@ def emotion_replay(request: pytest.FixtureRequest, _emotion_replays: Replays) ->
     then ``bag.expect(label, begin, end, share)``, ``bag.expect_action(action, between)``,
     ``bag.expect_file(yaml)``, ``bag.expect_like(results, limits)``.
     """
-    from emotion_estimator.replay.replayed_bag import EmotionReplay, Place
+    from emotion_estimator.replay.replayed_bag import EmotionReplay, TestLocation
 
     # Where a test module named this plugin, that was too late for options.
     folder = request.config.getoption('emotion_figures', default=None)
-    place = Place(
+    place = TestLocation(
         folder=Path(request.module.__file__).parent,
         figure=Path(folder).absolute() / _figure_name(request.node.nodeid) if folder else None,
     )

@@ -20,7 +20,7 @@ from emotion_estimator.replay.expectations import (
     SHARE,
     Expectation,
     Expectations,
-    ExpectedAction,
+    ExpectedDecision,
     check,
     load_expectations,
 )
@@ -31,7 +31,7 @@ from emotion_estimator.settings import EstimatorSettings, load_parameters, make_
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ReplayAnswers:
     """What a replay gave.
 
     :param results: of each frame, as ``replay --json`` writes them: without landmarks.
@@ -47,7 +47,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Place:
+class TestLocation:
     """Where a test stands.
 
     :param folder: that paths are relative to.
@@ -64,7 +64,7 @@ class ReplayedBag:
     Times are seconds since the bag's first image. Paths are relative to the test's folder.
     """
 
-    def __init__(self, name: str, answers: Answers, place: Place) -> None:
+    def __init__(self, name: str, answers: ReplayAnswers, place: TestLocation) -> None:
         """:param name: what to call the bag."""
         self.name = name
         self.results = answers.results
@@ -88,7 +88,7 @@ class ReplayedBag:
         :raises AssertionError: it does not within these two times.
         """
         __tracebackhide__ = True
-        self._expect(lambda: Expectations((), (ExpectedAction(action, *between),)))
+        self._expect(lambda: Expectations((), (ExpectedDecision(action, *between),)))
 
     def expect_file(self, path: str | Path) -> None:
         """Expect all that a YAML file names, see :func:`.expectations.load_expectations`.
@@ -180,9 +180,9 @@ class Replays:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._done: dict[ReplayJob, Answers] = {}
+        self._done: dict[ReplayJob, ReplayAnswers] = {}
 
-    def answers(self, job: ReplayJob) -> Answers:
+    def answers(self, job: ReplayJob) -> ReplayAnswers:
         """Replay a bag, or return what that gave before.
 
         :raises EmotionEstimatorError: the bag, a model or the policy cannot be used.
@@ -190,7 +190,7 @@ class Replays:
         if job not in self._done:
             file = self._folder / f'{len(self._done)}_{job.bag.stem}' / RESULTS
             summary = run_job(replace(job, results=file))
-            self._done[job] = Answers(
+            self._done[job] = ReplayAnswers(
                 tuple(read_results(file)), summary.actions, summary.problems, file
             )
         return self._done[job]
@@ -199,7 +199,7 @@ class Replays:
 class EmotionReplay:
     """Replays bags, each only once for the same settings."""
 
-    def __init__(self, place: Place, replays: Replays) -> None:
+    def __init__(self, place: TestLocation, replays: Replays) -> None:
         self._place = place
         self._replays = replays
 

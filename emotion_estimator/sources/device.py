@@ -17,7 +17,7 @@ from emotion_estimator.sources.base import DEFAULT_FPS, SourceLost, bgr_to_rgb, 
 _PATIENCE = 30
 
 
-class Capture(Protocol):
+class DeviceCapture(Protocol):
     """What of ``cv2.VideoCapture`` a device needs."""
 
     def isOpened(self) -> bool: ...  # noqa: N802, D102  OpenCV's own names
@@ -33,7 +33,7 @@ class Capture(Protocol):
     def release(self) -> None: ...  # noqa: D102
 
 
-def _open_capture(device: int | str) -> Capture:
+def _open_capture(device: int | str) -> DeviceCapture:
     backend = cv2.CAP_V4L2 if isinstance(device, str) else cv2.CAP_ANY
     return cv2.VideoCapture(device, backend)
 
@@ -59,7 +59,7 @@ class Device:
         width: int | None = None,
         height: int | None = None,
         clock: Callable[[], float] = time.time,
-        open_capture: Callable[[int | str], Capture] = _open_capture,
+        open_capture: Callable[[int | str], DeviceCapture] = _open_capture,
     ) -> None:
         silence_opencv()
         self.name = f'camera {device}'

@@ -74,7 +74,7 @@ def _decode(data: NDArray[np.uint8], flags: int) -> NDArray[Any] | None:
         return None
 
 
-class Stills:
+class StillImages:
     """Images, each repeated for a while: stamps from 0 in steps of ``1 / fps``.
 
     :param paths: image files in the order shown, at least one.

@@ -11,7 +11,7 @@ import cv2
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.sources.base import DEFAULT_FPS, Source
 from emotion_estimator.sources.device import Device
-from emotion_estimator.sources.images import IMAGE_SUFFIXES, Stills, images_in
+from emotion_estimator.sources.images import IMAGE_SUFFIXES, StillImages, images_in
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
 
@@ -61,13 +61,15 @@ def open_source(
             f'source {spec!r} cannot be looked at ({first_line(error)}); accepted are {ACCEPTED}'
         ) from error
     if is_folder:
-        return Stills(
+        return StillImages(
             images_in(path), spec, hold=hold, fps=rate, loop=loop, width=width, height=height
         )
     if not is_file:
         raise InputError(f'source {spec!r} is no such file or folder; accepted are {ACCEPTED}')
     if _is_image(path):
-        return Stills([path], spec, hold=duration, fps=rate, loop=loop, width=width, height=height)
+        return StillImages(
+            [path], spec, hold=duration, fps=rate, loop=loop, width=width, height=height
+        )
     return VideoFile(path, loop=loop, width=width, height=height)
 
 

@@ -24,7 +24,7 @@ SLIDE = 0.4
 
 
 @dataclass(frozen=True)
-class Segment:
+class PortraitSegment:
     """A stretch of the script.
 
     :param seconds: its length.
@@ -45,16 +45,16 @@ class Segment:
 
 
 #: The absence is two stretches, so that the face changes while nobody sees it.
-SCRIPT: tuple[Segment, ...] = (
-    Segment(3.0, 'neutral'),
-    Segment(4.0, 'happy'),
-    Segment(3.0, 'neutral'),
-    Segment(5.0, 'sad'),
-    Segment(3.0, 'neutral'),
-    Segment(1.5, 'neutral', present=False),
-    Segment(1.5, 'happy', present=False),
-    Segment(3.0, 'happy'),
-    Segment(2.0, 'neutral'),
+SCRIPT: tuple[PortraitSegment, ...] = (
+    PortraitSegment(3.0, 'neutral'),
+    PortraitSegment(4.0, 'happy'),
+    PortraitSegment(3.0, 'neutral'),
+    PortraitSegment(5.0, 'sad'),
+    PortraitSegment(3.0, 'neutral'),
+    PortraitSegment(1.5, 'neutral', present=False),
+    PortraitSegment(1.5, 'happy', present=False),
+    PortraitSegment(3.0, 'happy'),
+    PortraitSegment(2.0, 'neutral'),
 )
 
 
@@ -67,7 +67,7 @@ def smoothstep(x: float) -> float:
 class Timeline:
     """A script read at any time; times in seconds from 0, the script repeats after its end."""
 
-    def __init__(self, script: tuple[Segment, ...] = SCRIPT) -> None:
+    def __init__(self, script: tuple[PortraitSegment, ...] = SCRIPT) -> None:
         self._script = script
         ends: list[float] = []
         for segment in script:
@@ -109,7 +109,7 @@ class Timeline:
         within = t % self.duration
         return next((i for i, end in enumerate(self._ends) if within < end), 0)
 
-    def _blend(self, t: float, width: float) -> tuple[Segment, Segment, float]:
+    def _blend(self, t: float, width: float) -> tuple[PortraitSegment, PortraitSegment, float]:
         """Return the segments on both sides of the nearest change and the later one's share."""
         i = self._index(t)
         within = t % self.duration

@@ -11,12 +11,12 @@ from emotion_estimator.emotion import LABELS, NONE
 from emotion_estimator.errors import InputError
 
 from dialogue_baselines import RETURNED, EachMessage, Majority, Trigger
-from dialogue_noise import Noise, Segment, observe, truth
+from dialogue_noise import CourseSegment, Noise, observe, truth
 from dialogue_scoring import Episode, Intervention, Truth, episodes, score
 
 HOUR = 3600
-CALM = (Segment('unknown', 0.0, 2 * HOUR),)
-EMPTY = (Segment(NONE, 0.0, HOUR),)
+CALM = (CourseSegment('unknown', 0.0, 2 * HOUR),)
+EMPTY = (CourseSegment(NONE, 0.0, HOUR),)
 
 
 def labels(segments, noise, rate=10.0, seed=1):
@@ -104,12 +104,12 @@ def test_noise_out_of_range_is_refused(wrong):
 
 
 COURSE = (
-    Segment('unknown', 0, 10),
-    Segment('happy', 10, 15),
-    Segment('unknown', 15, 20),
-    Segment(NONE, 20, 26),
-    Segment('sad', 26, 28),
-    Segment('unknown', 28, 40),
+    CourseSegment('unknown', 0, 10),
+    CourseSegment('happy', 10, 15),
+    CourseSegment('unknown', 15, 20),
+    CourseSegment(NONE, 20, 26),
+    CourseSegment('sad', 26, 28),
+    CourseSegment('unknown', 28, 40),
 )
 
 

@@ -23,7 +23,7 @@ from emotion_estimator.demo.programs import (
     parameters,
     ros_environment,
 )
-from emotion_estimator.demo.state import DemoState, Reading
+from emotion_estimator.demo.state import DemoState, EmotionReading
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 
 WAITS = 'import signal\nprint("waiting", flush=True)\nsignal.pause()\n'
@@ -59,7 +59,7 @@ def course(tmp_path, monkeypatch):
         settings = DemoSettings(output=tmp_path / 'out', **given.pop('settings', {}))
         state, view = given.pop('state', DemoState()), NoView()
         if heard:
-            state.add_reading(Reading(1.0, 'happy'))
+            state.add_reading(EmotionReading(1.0, 'happy'))
         logs = tmp_path / 'out' / 'log'
 
         def ready() -> bool:
@@ -226,7 +226,7 @@ def test_results_of_a_run_before_are_removed_and_nothing_else(tmp_path):
 def test_only_the_listener_needs_ros():
     code = (
         'import sys; sys.modules["rclpy"] = None\n'
-        'from emotion_estimator.demo import __main__, filming, run, view\n'
+        'from emotion_estimator.demo import __main__, film, run, view\n'
         'from emotion_estimator.dialogue import policy\n'
     )
     subprocess.run([sys.executable, '-c', code], check=True, timeout=60)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from emotion_estimator.demo.state import WAITING, Course, DemoState, Reading, Shot
+from emotion_estimator.demo.state import WAITING, DemoHistory, DemoState, EmotionReading, Shot
 from emotion_estimator.demo.summary import draw_timeline, summarize
 from emotion_estimator.demo.view import LiveView, PlainView, latencies, rate, screen, thumbnail
 from emotion_estimator.dialogue.action import DialogueAction
@@ -18,11 +18,11 @@ from emotion_estimator.emotion import NONE, Roi
 from emotion_estimator.timeline import stretches
 
 
-def reading(stamp: float, label: str = 'happy', latency: float = 0.01) -> Reading:
+def reading(stamp: float, label: str = 'happy', latency: float = 0.01) -> EmotionReading:
     if label == NONE:
-        return Reading(stamp, label, latency=latency)
+        return EmotionReading(stamp, label, latency=latency)
     scores = {'happy': 0.1, 'unknown': 0.1, 'sad': 0.1, label: 0.8}
-    return Reading(stamp, label, 0.8, scores, latency, Roi(40, 30, 60, 70), 'lstm-1')
+    return EmotionReading(stamp, label, 0.8, scores, latency, Roi(40, 30, 60, 70), 'lstm-1')
 
 
 def action(stamp: float, name: str = 'continue', words: str = 'Lovely.') -> DialogueAction:
@@ -170,9 +170,9 @@ def test_a_face_at_rest_is_right_in_both_vocabularies():
 
 
 def test_the_summary_of_nothing_and_without_truth():
-    assert summarize(Course()).as_dict()['agreement'] is None
-    assert summarize(Course()).rate == 0
-    assert any('not measured' in line for line in summarize(Course()).lines())
+    assert summarize(DemoHistory()).as_dict()['agreement'] is None
+    assert summarize(DemoHistory()).rate == 0
+    assert any('not measured' in line for line in summarize(DemoHistory()).lines())
 
 
 def test_stretches_join_equal_labels_and_break_at_gaps():
@@ -188,5 +188,5 @@ def test_the_picture_has_the_labels_colours(tmp_path):
     image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     sad, happy = ((image == colour).all(axis=2).sum() for colour in ((86, 180, 233), (230, 159, 0)))
     assert happy > 1.5 * sad > 1000
-    assert not draw_timeline(Course(), tmp_path / 'none.png')
+    assert not draw_timeline(DemoHistory(), tmp_path / 'none.png')
     assert not (tmp_path / 'none.png').exists()

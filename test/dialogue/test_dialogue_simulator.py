@@ -12,7 +12,14 @@ from emotion_estimator.cli.keyboard import EMOTIONS, typed
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.dialogue.script import ExpectedAction, Script, Step, Verdict, shown
-from emotion_estimator.dialogue.simulator import Event, Moment, as_json, lines, paced, simulate
+from emotion_estimator.dialogue.simulator import (
+    Event,
+    SimulatedInput,
+    as_json,
+    lines,
+    paced,
+    simulate,
+)
 from emotion_estimator.errors import InputError
 
 RULES = {
@@ -32,8 +39,11 @@ def manager(tmp_path):
     return DialogueManager.load(path)
 
 
-def course(label: str, begin: float, end: float, **more) -> list[Moment]:
-    return [Moment(k / 10, shown(label), **more) for k in range(round(begin * 10), round(end * 10))]
+def course(label: str, begin: float, end: float, **more) -> list[SimulatedInput]:
+    return [
+        SimulatedInput(k / 10, shown(label), **more)
+        for k in range(round(begin * 10), round(end * 10))
+    ]
 
 
 def test_changes_of_what_is_seen_and_actions_are_events(manager):
@@ -67,10 +77,10 @@ def test_services_are_asked_and_may_refuse(manager):
         manager,
         [
             *course('unknown', 0, 0.2),
-            Moment(1.0, heard=False, asked='pause'),
-            Moment(2.0, heard=False, asked='pause'),
-            Moment(3.0, heard=False, asked='resume'),
-            Moment(4.0, heard=False, choose_topic='no such'),
+            SimulatedInput(1.0, heard=False, asked='pause'),
+            SimulatedInput(2.0, heard=False, asked='pause'),
+            SimulatedInput(3.0, heard=False, asked='resume'),
+            SimulatedInput(4.0, heard=False, choose_topic='no such'),
         ],
     )
     _, pause, again, resume, topic = events
@@ -89,7 +99,7 @@ def test_moments_come_when_their_time_has_come():
         now[0] += seconds
 
     stamps = [7.0, 8.0, 8.5, 100.0, 101.0, 3.0, 4.0, float('nan'), 5.0, float('inf')]
-    moments = [Moment(stamp) for stamp in stamps]
+    moments = [SimulatedInput(stamp) for stamp in stamps]
     came = list(paced(moments, 2.0, clock=lambda: now[0], sleep=sleep))
     assert [id(moment) for moment in came] == [id(moment) for moment in moments]
     # Neither what was not recorded for long is waited for, nor a jump back.

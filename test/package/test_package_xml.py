@@ -133,7 +133,7 @@ def test_pip_installs_what_training_imports(monkeypatch):
     given = tomllib.loads((TRAINING.parent / 'pyproject.toml').read_text())['project']
     wanted = {module_of(name) for name in given['dependencies']} - {'dask'}
     robot = {module_of(name) for name in setup_arguments(monkeypatch)['install_requires']}
-    files = [*sources(TRAINING), ROOT / PACKAGE / 'engine.py']
+    files = [*sources(TRAINING), ROOT / PACKAGE / 'worker_pool.py']
     found = imported(files)
     assert found - {PACKAGE} <= wanted | {'distributed'}
     # Of what the robot's package installs too, all that training imports itself is named again.

@@ -14,7 +14,7 @@ from emotion_estimator.frame import FrameResult
 from emotion_estimator.replay.expectations import (
     Expectation,
     Expectations,
-    ExpectedAction,
+    ExpectedDecision,
     check,
     load_expectations,
 )
@@ -145,9 +145,9 @@ def test_simulated_time_needs_no_stamp_beside_the_seconds():
 
 def test_actions():
     actions = [decision('continue', LONG_AGO + 1.5), decision('celebrate', LONG_AGO + 2.0)]
-    assert check(VISIT, actions, (), [ExpectedAction('celebrate', 2.0, 2.0)]) == []
-    assert check(VISIT, actions, (), [ExpectedAction('celebrate', 1.0, 5.0)]) == []
-    wanted = [ExpectedAction('celebrate', 2.1, 3.0), ExpectedAction('end', 0.0, 9.0)]
+    assert check(VISIT, actions, (), [ExpectedDecision('celebrate', 2.0, 2.0)]) == []
+    assert check(VISIT, actions, (), [ExpectedDecision('celebrate', 1.0, 5.0)]) == []
+    wanted = [ExpectedDecision('celebrate', 2.1, 3.0), ExpectedDecision('end', 0.0, 9.0)]
     assert check(VISIT, actions, (), wanted) == [
         'action celebrate from 2.10 to 3.00 s: there is none; decided in the 2.90 s of the '
         'recording: continue at 1.50 s, celebrate at 2.00 s',
@@ -159,7 +159,7 @@ def test_actions():
 
 def test_each_expectation_that_is_not_met_has_its_line():
     wrong = [Expectation('sad', 1.0, 1.3), Expectation('happy', 1.0, 1.3), Expectation('sad', 0, 1)]
-    lines = check(VISIT, (), wrong, [ExpectedAction('end', 0, 1)])
+    lines = check(VISIT, (), wrong, [ExpectedDecision('end', 0, 1)])
     assert [line.split(':')[0] for line in lines] == [
         'sad from 1.00 to 1.30 s', 'sad from 0.00 to 1.00 s', 'action end from 0.00 to 1.00 s',
     ]  # fmt: skip
@@ -204,8 +204,8 @@ def test_the_share_decides(labels, label, share, one, other):
         (lambda: Expectation('happy', 0.0, 1.0, 0.0), 'share must be a number'),
         (lambda: Expectation('happy', 0.0, 1.0, 80), 'share must be a number'),
         (lambda: Expectation('', 0.0, 1.0), 'label must be text'),
-        (lambda: ExpectedAction('dance', 0.0, 1.0), 'must be one of continue, '),
-        (lambda: ExpectedAction('end', 2.0, 1.0), 'ends at 1 s, before it begins'),
+        (lambda: ExpectedDecision('dance', 0.0, 1.0), 'must be one of continue, '),
+        (lambda: ExpectedDecision('end', 2.0, 1.0), 'ends at 1 s, before it begins'),
     ],
 )
 def test_what_can_never_be_met_is_refused(make, said):
@@ -225,7 +225,7 @@ def test_a_file_says_the_same(tmp_path):
     )
     assert load_expectations(path) == Expectations(
         (Expectation('happy', 2.0, 8.5, 0.9), Expectation('none', 9.0, 10.0, 0.8)),
-        (ExpectedAction('celebrate', 5.0, 9.0),),
+        (ExpectedDecision('celebrate', 5.0, 9.0),),
     )
 
 

@@ -18,7 +18,7 @@ from made_bag import make_bag
 
 import emotion_estimator
 from emotion_estimator.frame import FrameResult
-from emotion_estimator.replay.replayed_bag import Answers, Place, ReplayedBag
+from emotion_estimator.replay.replayed_bag import ReplayAnswers, ReplayedBag, TestLocation
 
 PLUGIN = 'emotion_estimator.replay.pytest_plugin'
 
@@ -241,7 +241,9 @@ def test_what_is_not_says_so_and_shows_nothing_of_the_insides(visited, test, lin
 def test_what_is_wrong_with_the_bag_is_told_with_it(tmp_path):
     nobody = tuple(FrameResult(k / 10, ()) for k in range(20))
     problem = 'topic /image: 8 images do not decode, first at 3.000000 s: no JPEG'
-    bag = ReplayedBag('torn', Answers(nobody, (), (problem,), tmp_path), Place(tmp_path))
+    bag = ReplayedBag(
+        'torn', ReplayAnswers(nobody, (), (problem,), tmp_path), TestLocation(tmp_path)
+    )
     bag.expect('none', 0.0, 1.9)
     (tmp_path / 'expected.jsonl').write_text(''.join(NOBODY.format(k / 5) for k in range(50)))
     for expectation in (

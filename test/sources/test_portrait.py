@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError
-from emotion_estimator.sources.portrait import Portrait, Segment, Timeline
+from emotion_estimator.sources.portrait import Portrait, PortraitSegment, Timeline
 
 #: Seconds around a change of the truth that agreement leaves out.
 MARGIN = 0.3
@@ -67,7 +67,7 @@ def test_shares_of_expressions_sum_to_one_and_fit_the_truth(t):
 
 
 def test_a_script_whose_ends_differ_changes_at_its_seam():
-    timeline = Timeline((Segment(2.0, 'happy'), Segment(1.0, 'sad')))
+    timeline = Timeline((PortraitSegment(2.0, 'happy'), PortraitSegment(1.0, 'sad')))
     assert timeline.changes() == (0.0, 2.0)
     assert timeline.truth_at(3.5) == 'happy'
 

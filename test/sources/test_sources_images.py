@@ -9,7 +9,7 @@ import pytest
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.base import fit, to_uint8
-from emotion_estimator.sources.images import Stills, images_in, read_image
+from emotion_estimator.sources.images import StillImages, images_in, read_image
 
 
 def ramp(height=24, width=40) -> np.ndarray:
@@ -101,7 +101,7 @@ def test_a_missing_image_is_named(tmp_path):
 
 def test_one_image_is_held_for_a_while(tmp_path):
     save(tmp_path / 'a.png', ramp())
-    source = Stills([tmp_path / 'a.png'], 'a', hold=2.0, fps=5)
+    source = StillImages([tmp_path / 'a.png'], 'a', hold=2.0, fps=5)
     frames = list(source.frames())
     assert [f.stamp for f in frames] == [i / 5 for i in range(10)]
     frames[0].image[:] = 0
@@ -115,19 +115,19 @@ def test_a_folder_is_shown_by_name_and_bad_files_are_counted(tmp_path):
     (tmp_path / 'notes.txt').write_text('no image')
     paths = images_in(tmp_path)
     assert [p.name for p in paths] == ['a.PNG', 'b.jpg', 'bad.png', 'c.png']
-    source = Stills(paths, 'folder', hold=1.0, fps=2)
+    source = StillImages(paths, 'folder', hold=1.0, fps=2)
     frames = list(source.frames())
     assert [int(f.image[0, 0, 0]) for f in frames] == [10, 10, 20, 20, 30, 30]
     assert [f.stamp for f in frames] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
     assert source.skipped == 1
-    looped = Stills(paths, 'folder', hold=0.5, fps=2, loop=True)
+    looped = StillImages(paths, 'folder', hold=0.5, fps=2, loop=True)
     assert [int(f.image[0, 0, 0]) for f in islice(looped.frames(), 5)] == [10, 20, 30, 10, 20]
     assert looped.skipped == 1
 
 
 def test_a_looped_folder_that_vanishes_ends_in_an_error(tmp_path):
     save(tmp_path / 'a.png', ramp())
-    frames = Stills(images_in(tmp_path), 'folder', hold=0.1, fps=10, loop=True).frames()
+    frames = StillImages(images_in(tmp_path), 'folder', hold=0.1, fps=10, loop=True).frames()
     next(frames)
     (tmp_path / 'a.png').unlink()
     with pytest.raises(InputError, match='decodes any more'):
@@ -140,7 +140,7 @@ def test_a_folder_without_a_good_image_is_refused(tmp_path):
     for name in ('a.png', 'b.png'):
         (tmp_path / name).write_bytes(b'broken')
     with pytest.raises(InputError, match=r'none of the 2 images in F decodes; first: .*a\.png'):
-        Stills(images_in(tmp_path), 'F', hold=1.0)
+        StillImages(images_in(tmp_path), 'F', hold=1.0)
 
 
 @pytest.mark.parametrize(

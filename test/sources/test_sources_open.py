@@ -8,7 +8,7 @@ import pytest
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources import open_source as door
-from emotion_estimator.sources.images import Stills
+from emotion_estimator.sources.images import StillImages
 from emotion_estimator.sources.open_source import is_device, open_source
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
@@ -49,7 +49,7 @@ def test_numbers_and_paths_of_devices(devices):
 def test_an_image_by_name_or_by_content(tmp_path):
     for name in ('a.png', 'without_suffix'):
         source = open_source(image(tmp_path / name), fps=4, duration=2.0)
-        assert isinstance(source, Stills)
+        assert isinstance(source, StillImages)
         assert len(list(source.frames())) == 8
 
 
@@ -57,7 +57,7 @@ def test_a_folder(tmp_path):
     image(tmp_path / 'a.png')
     image(tmp_path / 'b.png')
     source = open_source(str(tmp_path), fps=4, hold=0.5)
-    assert isinstance(source, Stills)
+    assert isinstance(source, StillImages)
     assert len(list(source.frames())) == 4
 
 

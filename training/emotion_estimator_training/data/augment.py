@@ -157,7 +157,7 @@ def vary(still: Image, landmarks: Points | None, rng: np.random.Generator) -> Im
 def rotate_and_flip(still: Image, rng: np.random.Generator) -> Image:
     """Return the still enlarged, turned by up to 36 degrees (0.2 x 180), flipped by chance.
 
-    The augmentation of seeds 001 (section 3.2.4) and 002 (4.5).
+    The augmentation of Attrah 2025 (section 3.2.4) and of Attrah's report (4.5).
 
     :param still: uint8 (48, 48).
     :param rng: the only source of chance.

@@ -1,4 +1,4 @@
-"""Images in which a landmark source finds no face: seed 001, section 3.2.2."""
+"""Images in which a landmark source finds no face: Attrah 2025, section 3.2.2."""
 
 from __future__ import annotations
 

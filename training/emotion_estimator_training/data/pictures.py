@@ -26,7 +26,7 @@ def undetected_figure(
 ) -> Path:
     """Draw up to 16 images of Training, chosen by chance, in which each source finds no face.
 
-    After seed 001's Figure 3; each image bears its number and class.
+    After Attrah 2025 Figure 3; each image bears its number and class.
     """
     figure = Figure(figsize=(1.25 * _ACROSS, 3.3 * len(found)), layout='constrained')
     parts = np.atleast_1d(figure.subfigures(len(found), 1))

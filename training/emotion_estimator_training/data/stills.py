@@ -27,7 +27,7 @@ TRAINING, PUBLIC_TEST, PRIVATE_TEST = range(3)
 #: Side of a still in pixels.
 SIDE = 48
 
-#: Seed 001, Table 1: images of each class in each of ``SPLITS``.
+#: Attrah 2025, Table 1: images of each class in each of ``SPLITS``.
 PAPER_IMAGES = {
     'angry': (3995, 467, 491),
     'disgust': (436, 56, 55),
@@ -37,7 +37,7 @@ PAPER_IMAGES = {
     'surprise': (3171, 415, 416),
     'neutral': (4965, 607, 626),
 }
-#: Seed 001, Table 2: images of each class chosen from Training; of disgust "maximum possible".
+#: Attrah 2025, Table 2: images of each class chosen from Training; of disgust "maximum possible".
 PAPER_CHOSEN = {
     'angry': 1500,
     'fear': 1500,
@@ -46,7 +46,7 @@ PAPER_CHOSEN = {
     'surprise': 1500,
     'neutral': 1500,
 }
-#: Seed 001, Table 3: images of Training in which MediaPipe found no face.
+#: Attrah 2025, Table 3: images of Training in which MediaPipe found no face.
 PAPER_UNDETECTED = {
     'angry': 597,
     'disgust': 72,
@@ -227,7 +227,7 @@ __all__ = [
     'load_stills',
 ]
 
-#: FER2013's code to the index in ``LABELS`` (seed 001's grouping).
+#: FER2013's code to the index in ``LABELS`` (Attrah 2025 grouping).
 TO_LABEL = np.array(
     [LABELS.index(name if name in LABELS else 'unknown') for name in FER_CLASSES], np.int64
 )

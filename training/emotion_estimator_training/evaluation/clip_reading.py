@@ -29,7 +29,7 @@ SHOWN = {
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class ClipReading:
     """One clip in the frames in which tracking finds the face and looking at each alone does too.
 
     :param strips: by way to look (``video``, ``stills``), branch and vocabulary, each frame's
@@ -40,7 +40,7 @@ class Reading:
     strips: Mapping[tuple[str, str, str], tuple[str, ...]]
 
 
-def read(networks: RobotNetworks, tracked: Track, stills: Track) -> Reading | None:
+def read(networks: RobotNetworks, tracked: Track, stills: Track) -> ClipReading | None:
     """Ask each branch about a clip, from frame to frame and of each frame by itself.
 
     :param tracked: of the landmark source in video mode; ``stills`` the same frames, each looked
@@ -65,7 +65,7 @@ def read(networks: RobotNetworks, tracked: Track, stills: Track) -> Reading | No
                 strips[way, branch, vocabulary] = tuple(
                     labels[code] for code in told.argmax(axis=1)
                 )
-    return Reading(_frames(seen, one), strips)
+    return ClipReading(_frames(seen, one), strips)
 
 
 def _showing(track: Track) -> Track:
@@ -97,7 +97,7 @@ def _with_embeddings(networks: RobotNetworks, track: Track) -> Track:
     )
 
 
-def reading_figures(reading: Reading) -> list[Figures]:
+def reading_figures(reading: ClipReading) -> list[Figures]:
     """Return what a clip shows of each branch and vocabulary.
 
     :returns: rows with ``video``, ``source``, ``frames``, ``seconds``, ``branch``, ``vocabulary``;

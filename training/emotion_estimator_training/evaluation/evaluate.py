@@ -17,7 +17,7 @@ from emotion_estimator_training.evaluation.recognizers import Recognizer, Stream
 from emotion_estimator_training.evaluation.scores import classification
 from emotion_estimator_training.evaluation.stability import held_flips, onset_delay
 from emotion_estimator_training.features.feature_set import FeatureSet
-from emotion_estimator_training.features.features import Seen
+from emotion_estimator_training.features.features import SourceFindings
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.bool_]
@@ -132,7 +132,7 @@ def time_figures(
 def evaluate(
     classifier: EmotionClassifier,
     stills: Stills | None,
-    sources: Mapping[str, Seen | FeatureSet],
+    sources: Mapping[str, SourceFindings | FeatureSet],
     public_only: bool = False,
     faces: int = 200,
     pairs: int = 300,
@@ -168,7 +168,7 @@ def evaluate(
     return figures
 
 
-def _features(name: str, seen: Seen, stills: Stills | None) -> FeatureSet:
+def _features(name: str, seen: SourceFindings, stills: Stills | None) -> FeatureSet:
     if stills is None:
         raise ValueError('what is seen belongs to stills')
     found = seen.found

@@ -16,7 +16,7 @@ from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.evaluation.recognizers import Recognizer
 from emotion_estimator_training.features.clips import Track
 from emotion_estimator_training.features.feature_set import FeatureSet
-from emotion_estimator_training.sequences.constructed import Course, course
+from emotion_estimator_training.sequences.constructed import ConstructedSequences, course
 
 Floats = NDArray[np.float32]
 
@@ -87,7 +87,9 @@ def can_follow(recognizer: Recognizer, changes: Changes) -> NDArray[np.bool_]:
     return (second == changes.label) & (first != changes.label)
 
 
-def changing_faces(changes: Changes, rate: float = 30.0, seed: int = MOVEMENT_SEED) -> Course:
+def changing_faces(
+    changes: Changes, rate: float = 30.0, seed: int = MOVEMENT_SEED
+) -> ConstructedSequences:
     """Let each pair's first face rest, become the second within 0.2 s, and stay for 2 s."""
     return course(
         [changes.before, changes.after],
@@ -101,7 +103,9 @@ def changing_faces(changes: Changes, rate: float = 30.0, seed: int = MOVEMENT_SE
     )
 
 
-def delays(recognizer: Recognizer, changes: Changes, moving: Course) -> NDArray[np.float64]:
+def delays(
+    recognizer: Recognizer, changes: Changes, moving: ConstructedSequences
+) -> NDArray[np.float64]:
     """Return the seconds (P,) from the first movement to the right label; infinite if never.
 
     The right label has come in the first frame from which on it stays for 0.3 s.
@@ -226,7 +230,7 @@ def held_faces(
     faces: int = 200,
     seed: int = HELD_SEED,
     strength: float = 1.0,
-) -> Course:
+) -> ConstructedSequences:
     """Let faces hold their expressions for ``seconds``, after a second to settle.
 
     :param features: faces of one source and of a test split, of which ``faces`` are taken at
@@ -249,7 +253,7 @@ def held_faces(
 
 
 def held_figures(
-    recognizer: Recognizer, held: Course, label: NDArray[np.int64]
+    recognizer: Recognizer, held: ConstructedSequences, label: NDArray[np.int64]
 ) -> dict[str, float]:
     """Return what a recognizer says of held faces, once a second has passed.
 

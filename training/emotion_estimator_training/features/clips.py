@@ -22,7 +22,7 @@ from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
 from emotion_estimator_training.evaluation.scores import Floats, correlations, moving
 from emotion_estimator_training.features.feature_set import SHAPES, face_vectors
-from emotion_estimator_training.sequences.constructed import Course
+from emotion_estimator_training.sequences.constructed import ConstructedSequences
 
 
 def agreement(guess: Floats, truth: Floats) -> dict[str, Any]:
@@ -106,10 +106,10 @@ class Track:
         return vectors
 
     @property
-    def course(self) -> Course:
+    def course(self) -> ConstructedSequences:
         """Return the track as a batch of one; the first frame counts as a thirtieth of a second."""
         steps = np.diff(self.times, prepend=self.times[0] - 1 / 30)
-        return Course(self.vectors[None], steps[None].astype(np.float32))
+        return ConstructedSequences(self.vectors[None], steps[None].astype(np.float32))
 
 
 def clip_paths(folder: Path) -> list[Path]:

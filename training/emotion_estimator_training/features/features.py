@@ -56,7 +56,7 @@ class Places:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class SourceFindings:
     """What one landmark source sees in all stills.
 
     :param blendshapes: float32 (N, 52).
@@ -160,13 +160,15 @@ def _look(
     )
 
 
-def _seen_in(extracted: Extracted, places: Places, sources: Sequence[str]) -> dict[str, Seen]:
+def _seen_in(
+    extracted: Extracted, places: Places, sources: Sequence[str]
+) -> dict[str, SourceFindings]:
     seen = {}
     if LANDMARKER in sources:
-        seen[LANDMARKER] = Seen(extracted.teacher, extracted.teacher_found)
+        seen[LANDMARKER] = SourceFindings(extracted.teacher, extracted.teacher_found)
     if MESH in sources:
         head = BlendshapeHead.load(places.models / 'blendshape_head.json')
-        seen[MESH] = Seen(head_scores(extracted, head), extracted.mesh_found)
+        seen[MESH] = SourceFindings(head_scores(extracted, head), extracted.mesh_found)
     return seen
 
 
@@ -209,7 +211,7 @@ def seen_by_both(
     places: Places,
     processes: Processes = None,
     sources: Sequence[str] = SOURCES,
-) -> dict[str, Seen]:
+) -> dict[str, SourceFindings]:
     """Return what each landmark source sees in the stills, by the source's name.
 
     :param places: without a ``teacher`` the Face Landmarker is left out.
@@ -232,7 +234,7 @@ def feature_sets(
     """Return blendshapes and crop of every face that each landmark source finds, by its name.
 
     First the images as they are, of all splits; then ``augment`` passes over those of Training,
-    each image turned and flipped at random before the source looks at it (seed 001, 3.2.4); these
+    each image turned and flipped at random before the source sees it (Attrah 2025, 3.2.4); these
     have crops of zeros, since crops are varied by :mod:`~.features.crops`.
 
     :param places: without a ``teacher`` the Face Landmarker is left out.
@@ -260,18 +262,18 @@ def feature_sets(
     }
 
 
-def _asked_for(seen: dict[str, Seen], wanted: Rows | None) -> dict[str, Seen]:
+def _asked_for(seen: dict[str, SourceFindings], wanted: Rows | None) -> dict[str, SourceFindings]:
     """Return what is seen in the stills that are wanted: chunks hold their neighbours too."""
     if wanted is None:
         return seen
-    return {name: Seen(one.blendshapes, one.found & wanted) for name, one in seen.items()}
+    return {name: SourceFindings(one.blendshapes, one.found & wanted) for name, one in seen.items()}
 
 
 def _gather(
     name: str,
     stills: Stills,
     rows: Sequence[NDArray[np.int64]],
-    passes: Sequence[Seen],
+    passes: Sequence[SourceFindings],
     where: Outlines,
 ) -> FeatureSet:
     found = [part[seen.found] for part, seen in zip(rows, passes)]

@@ -1,4 +1,4 @@
-"""Which blendshapes tell anything: seed 001, section 4.1."""
+"""Which blendshapes tell anything: Attrah 2025, section 4.1."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from emotion_estimator_training.features.feature_set import FeatureSet
 
 #: The paper's choice: above 0.4 in more than 100 images.
 THRESHOLD, LEAST = 0.4, 100
-#: How many blendshapes that left the paper (seed 001, 4.1); it does not list them.
+#: How many blendshapes that left the paper (Attrah 2025, 4.1); it does not list them.
 PAPER_COUNT = 27
-#: Those that seed 002 (4.3) names as close to zero throughout.
+#: Those that Attrah's report (4.3) names as close to zero throughout.
 PAPER_IRRELEVANT = (6, 7, 8)
 
 
@@ -64,7 +64,7 @@ def report(
     :returns: ``source``, ``threshold``, ``least``, ``images`` looked at, ``relevant`` (names),
         ``indices``, ``counts`` (by name, all 52), ``paper_count``, ``least_for_paper_count``: the
         greatest ``least`` that leaves as many as the paper has, and ``paper_irrelevant``: by
-        name, whether those that seed 002 calls irrelevant are so here too. The papers list no
+        name, whether those that Attrah's report calls irrelevant are so here. The papers list no
         others.
     """
     counts = counts_above(features, threshold)

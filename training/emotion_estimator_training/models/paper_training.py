@@ -29,13 +29,13 @@ from emotion_estimator_training.features.feature_set import FeatureSet, load_fea
 from emotion_estimator_training.features.relevant import chosen_blendshapes
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.models.paper_networks import (
-    Layer,
-    StillSettings,
+    PaperLayer,
     build,
     compiled,
     probabilities,
     structure,
 )
+from emotion_estimator_training.models.paper_settings import StillSettings
 from emotion_estimator_training.models.training_loop import (
     SCORE,
     Checkpoint,
@@ -98,7 +98,7 @@ def still_data(
     """Choose and relabel the rows of a feature set.
 
     At most ``counts`` images of each class are drawn from Training as they are; each brings its
-    augmented copies along (seed 001, 3.2.1 and 3.2.4).
+    augmented copies along (Attrah 2025, 3.2.1 and 3.2.4).
 
     :raises InputError: Training or PublicTest holds no face.
     """
@@ -312,7 +312,7 @@ class StillRecognizer:
         """Return how many numbers were trained."""
         return int(self.model.count_params())
 
-    def structure(self) -> list[Layer]:
+    def structure(self) -> list[PaperLayer]:
         """Return the network's layers in order, as data."""
         return structure(self.model)
 

@@ -28,7 +28,7 @@ _SMALL = 0.05
 
 
 @dataclass(frozen=True)
-class FitSettings:
+class StreamingFitSettings:
     """How the network is trained.
 
     :param epochs: over the stills, for the layers that read a frame.
@@ -70,7 +70,7 @@ def steady_frames(sequences: Sequences, settling: float) -> Floats:
 
 
 def pretrain(
-    network: StreamingNetwork, pool: Floats, targets: Floats, settings: FitSettings
+    network: StreamingNetwork, pool: Floats, targets: Floats, settings: StreamingFitSettings
 ) -> None:
     """Train the first layers on single frames, which is quick, in place.
 
@@ -130,7 +130,7 @@ def fit(
     targets: Floats,
     grouping: Floats,
     validate: Callable[[StreamingNetwork], float],
-    settings: FitSettings,
+    settings: StreamingFitSettings,
     checkpoints: Path | None = None,
 ) -> list[dict[str, float]]:
     """Train the LSTM of ``network`` in place; it ends with the weights that validated best.
@@ -182,7 +182,7 @@ def fit(
     return state.history
 
 
-def _ahead(maker: SequenceMaker, settings: FitSettings, start: int) -> Iterator[Sequences]:
+def _ahead(maker: SequenceMaker, settings: StreamingFitSettings, start: int) -> Iterator[Sequences]:
     """Make each batch while the one before is trained on."""
     with ThreadPoolExecutor(1) as thread:
         made = thread.submit(maker, settings.batch, [settings.seed, start])
@@ -192,7 +192,9 @@ def _ahead(maker: SequenceMaker, settings: FitSettings, start: int) -> Iterator[
             made = following
 
 
-def _training_step(model: Any, optimizer: Any, grouping: Floats, settings: FitSettings) -> Any:
+def _training_step(
+    model: Any, optimizer: Any, grouping: Floats, settings: StreamingFitSettings
+) -> Any:
     @tf.function(reduce_retracing=True)
     def step(vectors: Any, dt: Any, target: Any, weight: Any, steady: Any) -> Any:
         with tf.GradientTape() as tape:

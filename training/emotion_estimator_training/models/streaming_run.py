@@ -39,7 +39,7 @@ from emotion_estimator_training.models.operating_point import (
     operating_point,
     softmax,
 )
-from emotion_estimator_training.models.streaming_fit import FitSettings, fit, pretrain
+from emotion_estimator_training.models.streaming_fit import StreamingFitSettings, fit, pretrain
 from emotion_estimator_training.models.streaming_network import (
     StreamingNetwork,
     StreamingSettings,
@@ -122,7 +122,7 @@ class _Data:
 def run_streaming(
     run: Path,
     settings: StreamingSettings,
-    training: FitSettings,
+    training: StreamingFitSettings,
     shape: SequenceSettings,
     config: Path | None = None,
     grouping: str = SHIPPED_GROUPING,
@@ -284,7 +284,7 @@ def _pool(
 
 
 def _first_stage(
-    network: StreamingNetwork, pool: _Pool, training: FitSettings, folder: Path
+    network: StreamingNetwork, pool: _Pool, training: StreamingFitSettings, folder: Path
 ) -> Floats:
     """Train the first layers, or read them; return what each plain still is to be called (N, 7)."""
     labels = np.eye(len(FER_CLASSES), dtype=np.float32)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError, ModelError
 
-#: Categorical cross-entropy (seed 001, equation 2), mean squared error (1), which the papers
+#: Categorical cross-entropy (Attrah 2025, equation 2), mean squared error (1), which the papers
 #: began with, and the categorical focal loss (3), which they suggest: Keras' own.
 LOSSES = {
     'cce': 'CategoricalCrossentropy',

@@ -1,4 +1,4 @@
-"""Random search over the papers' ranges (seed 002, 5.3) with Keras Tuner."""
+"""Random search over the papers' ranges (Attrah's report, 5.3) with Keras Tuner."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emotion_estimator_training.models import legacy_keras  # noqa: F401
 # isort: split
 import keras_tuner
 
-from emotion_estimator_training.models.paper_networks import StillSettings
+from emotion_estimator_training.models.paper_settings import StillSettings
 from emotion_estimator_training.models.paper_training import StillData, fit_still
 from emotion_estimator_training.models.training_loop import SCORE, best
 

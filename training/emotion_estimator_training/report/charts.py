@@ -95,7 +95,7 @@ def reliability_chart(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
 
 
 def blendshape_chart(scores: Floats, title: str) -> bytes:
-    """Draw the 52 blendshapes of a face as bars: Figure 2 of seed 001.
+    """Draw the 52 blendshapes of a face as bars: Figure 2 of Attrah 2025.
 
     :param scores: (52,), 0 to 1.
     """

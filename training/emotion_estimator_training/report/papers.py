@@ -10,7 +10,7 @@ import numpy as np
 from emotion_estimator.emotion import LABELS
 from emotion_estimator_training.tables import markdown_table
 
-#: Seed 001, section 5 and Table 4: happy, unknown, sad; rows are the truth. 1,646 images of a
+#: Attrah 2025, section 5 and Table 4: happy, unknown, sad; rows are the truth. 1,646 images of a
 #: test file of its own, of which it says no more.
 PAPER_CONFUSION = np.array([[251, 35, 5], [110, 850, 150], [21, 140, 84]])
 PAPER: dict[str, Any] = {

@@ -87,7 +87,7 @@ def _errors(
 
 
 def draw_landmarks(image: RgbImage, landmarks: NDArray[np.float32]) -> RgbImage:
-    """Return a copy of an image with all landmarks as dots: Figure 1 of seed 001.
+    """Return a copy of an image with all landmarks as dots: Figure 1 of Attrah 2025.
 
     :param image: uint8 (H, W, 3), RGB.
     :param landmarks: (478, 2 or more), in pixels.
@@ -171,7 +171,7 @@ def split_answers(question: Question, material: Material, name: str, source: str
 
 
 def portrait_pictures(question: Question) -> dict[str, bytes]:
-    """Draw Figures 1 and 2 of seed 001 with the astronaut's portrait, which all may see."""
+    """Draw Figures 1 and 2 of Attrah 2025 with the astronaut's portrait, which all may see."""
     landmarker = _open(question, None)
     frame = Portrait(size=(1024, 1024)).frame_at(_SMILING)
     faces = landmarker(Frame(frame.image, 0.0))

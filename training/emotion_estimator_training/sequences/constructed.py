@@ -42,7 +42,7 @@ _SWAYING, _SLOWER = Jitter(white=0.0, tremor=1.0, drift=0.0), 4
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class ConstructedSequences:
     """What a tracker tells of B faces in T frames.
 
     :param vectors: float32 (B, T, 118), see ``face_vector``.
@@ -75,7 +75,7 @@ def course(
     onset: float = 0.2,
     strength: float = 1.0,
     moves: Sequence[Floats | None] = (),
-) -> Course:
+) -> ConstructedSequences:
     """Let faces hold an expression before a camera, and turn smoothly to the next at times.
 
     :param stations: of each expression its faces (B, 52 or 118), a still's for each face.
@@ -102,7 +102,7 @@ def course(
     resting[..., :SHAPES] = _live(resting[..., :SHAPES], source, times, seed, strength)
     resting[..., SHAPES:-2] = np.maximum(resting[..., SHAPES:-2] + moved, 0)
     steps = np.full(resting.shape[:2], 1 / rate, np.float32)
-    return Course(resting, steps)
+    return ConstructedSequences(resting, steps)
 
 
 def _seen_otherwise(

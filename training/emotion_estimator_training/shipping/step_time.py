@@ -54,7 +54,7 @@ class Files:
 
 
 @dataclass
-class Measured:
+class StepTimes:
     """What was measured.
 
     :param parity: by network and runtime; ``failures``, why one cannot run in the other.
@@ -70,7 +70,7 @@ class Measured:
     notes: list[str] = field(default_factory=list)
 
 
-def measured_apart(files: Files) -> Measured:
+def measured_apart(files: Files) -> StepTimes:
     """Measure in a new process, which holds no TensorFlow.
 
     :raises ModelError: no runtime runs the baseline, or one ended the process.
@@ -85,12 +85,12 @@ def measured_apart(files: Files) -> Measured:
         ) from error
 
 
-def measure(files: Files) -> Measured:
+def measure(files: Files) -> StepTimes:
     """Ask every network about every frame, in every runtime, and time steps; see :class:`Files`.
 
     :raises ModelError: no runtime runs the baseline.
     """
-    found = Measured()
+    found = StepTimes()
     runs: dict[tuple[str, str, str], tuple[Callable[[], Any], int]] = {}
     for runtime in runtimes():
         try:
@@ -196,7 +196,7 @@ def _interleaved(
     return taken
 
 
-def against_paper(measured: Measured, name: str, papers: Mapping[str, Any]) -> dict[str, float]:
+def against_paper(measured: StepTimes, name: str, papers: Mapping[str, Any]) -> dict[str, float]:
     """Return the share of the paper's time that ours takes, in the runtime where it is greatest.
 
     :param papers: names of the forms of the paper's network.

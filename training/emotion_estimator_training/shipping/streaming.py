@@ -23,7 +23,8 @@ from emotion_estimator_training.features.feature_set import (
     load_sources,
 )
 from emotion_estimator_training.models.legacy_keras import keras, tf
-from emotion_estimator_training.models.paper_networks import build, still_settings
+from emotion_estimator_training.models.paper_networks import build
+from emotion_estimator_training.models.paper_settings import still_settings
 from emotion_estimator_training.models.paper_training import CARD, StillRecognizer
 from emotion_estimator_training.models.streaming_network import step_function
 from emotion_estimator_training.models.streaming_run import appearance_card
@@ -49,7 +50,7 @@ from emotion_estimator_training.shipping.quantize import (
 )
 from emotion_estimator_training.shipping.step_time import (
     Files,
-    Measured,
+    StepTimes,
     against_paper,
     measured_apart,
 )
@@ -250,7 +251,7 @@ def _written(papers: Mapping[str, bytes], folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _candidate(way: str, content: bytes, measured: Measured) -> Candidate:
+def _candidate(way: str, content: bytes, measured: StepTimes) -> Candidate:
     return Candidate(
         way,
         len(content),

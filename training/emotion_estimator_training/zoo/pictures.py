@@ -29,7 +29,7 @@ _FAMILIES = (
     ('frame aggregation', ('decision', 'statistics'), '#0072B2'),
     ('sequence', ('sequence',), '#009E73'),
     ('ours', ('ours', 'shipped'), '#D55E00'),
-    ("seed 004's survey", (), '#999999'),
+    ("Terbouche and Chaoui's survey", (), '#999999'),
 )
 #: Room for values behind the longest bar, in its lengths; of a logarithmic axis in decades.
 _ROOM, _DECADES = 1.45, 1.1
@@ -71,7 +71,7 @@ def comparison_chart(results: Sequence[Result], title: str, chance: float | None
 
 
 def confusions_chart(result: Result, classes: Sequence[str]) -> bytes:
-    """Draw a model's confusions (seed 003, figure 10; seed 004, figures 22 to 25)."""
+    """Draw a model's confusions (Pua et al., figure 10; Terbouche and Chaoui, figures 22 to 25)."""
     return confusion_chart({result['model']: result['confusion_matrix']}, classes)
 
 

@@ -14,7 +14,7 @@ from emotion_estimator_training.zoo.data.windows import Windows
 
 Result = dict[str, Any]
 
-#: Models of each level that the paper puts in order (seed 004, 3.3).
+#: Models of each level that the paper puts in order (Terbouche and Chaoui, 3.3).
 ORDER = (
     ('per frame', ('frame',)),
     ('aggregation', ('mean', 'weighted', 'statistics', 'statistics:mlp')),
@@ -75,7 +75,10 @@ def in_words(order: Mapping[str, Any]) -> str:
         if order['chosen_on'] == 'validation'
         else 'picked on the test clips themselves, which flatters levels of several models'
     )
-    text = f"Seed 004's ordering {says}; macro-F1 of each level's best model, {chosen}: {levels}."
+    text = (
+        f"Terbouche and Chaoui's ordering {says}; "
+        f"macro-F1 of each level's best model, {chosen}: {levels}."
+    )
     for one in order['steps']:
         sure = one['low'] > 0 or one['high'] < 0
         text += (
@@ -135,7 +138,7 @@ def measures(found: Floats, truth: Ints, classes: Sequence[str]) -> Result:
 
 
 def one_against_rest(matrix: Ints, classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return each class's own 2 x 2 confusions (seed 003, figures 11 to 14).
+    """Return each class's own 2 x 2 confusions (Pua et al., figures 11 to 14).
 
     :param matrix: (C, C), rows truth, columns said.
     """
@@ -155,7 +158,7 @@ def one_against_rest(matrix: Ints, classes: Sequence[str]) -> dict[str, dict[str
 
 
 def second_most_likely(found: Floats, classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return how often each class is second where another is first (seed 003, figure 15)."""
+    """Return how often each class is second where another is first (Pua et al., figure 15)."""
     order = np.argsort(-found, axis=1, kind='stable')[:, :2]
     return {
         said: {
@@ -248,11 +251,11 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return '\n'.join(lines)
 
 
-#: Comparisons of seed 003 (tables 4 to 6): title, and what each row is called.
+#: Comparisons of Pua et al. (tables 4 to 6): title, and what each row is called.
 _MICROX = (
-    ('Colour against grey (seed 003, table 4)', {'microx': 'colour', 'microx:grey': 'grey'}),
+    ('Colour against grey (Pua et al., table 4)', {'microx': 'colour', 'microx:grey': 'grey'}),
     (
-        'Full face against parts (seed 003, table 5)',
+        'Full face against parts (Pua et al., table 5)',
         {
             'microx:face': 'full face',
             'microx:parts': 'parts',
@@ -260,7 +263,7 @@ _MICROX = (
         },
     ),
     (
-        'Accuracy of each part alone (seed 003, table 6)',
+        'Accuracy of each part alone (Pua et al., table 6)',
         {
             f'microx:{part}': part.replace('_', ' ')
             for part in ('left_eyebrow', 'right_eyebrow', 'left_eye', 'right_eye', 'nose', 'mouth')
@@ -270,7 +273,7 @@ _MICROX = (
 
 
 def comparisons(results: Mapping[str, Result]) -> list[tuple[str, list[str], list[list[str]]]]:
-    """Return seed 003's comparisons, as far as their models were run: title, head, rows.
+    """Return Pua et al.'s comparisons, as far as their models were run: title, head, rows.
 
     :param results: by model.
     """
@@ -296,7 +299,7 @@ def comparisons(results: Mapping[str, Result]) -> list[tuple[str, list[str], lis
     if covered:
         found.append(
             (
-                'Mouth covered against uncovered (seed 003, table 3)',
+                'Mouth covered against uncovered (Pua et al., table 3)',
                 ['model', 'uncovered', 'covered', 'difference'],
                 covered,
             )

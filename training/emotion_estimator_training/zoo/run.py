@@ -27,11 +27,14 @@ from emotion_estimator_training.zoo.export import (
 )
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
 from emotion_estimator_training.zoo.models.fitting import best_epoch
-from emotion_estimator_training.zoo.models.frame_aggregation import Decision, StatisticsModel
+from emotion_estimator_training.zoo.models.frame_aggregation import (
+    DecisionAggregation,
+    StatisticsModel,
+)
 from emotion_estimator_training.zoo.models.microx import MicroX
 from emotion_estimator_training.zoo.models.model import (
     NetworkModel,
-    Place,
+    RunContext,
     Split,
     ZooModel,
     in_print,
@@ -63,10 +66,10 @@ FAILURES = (
 )
 
 
-KINDS: dict[str, Callable[[Entry, Place], ZooModel]] = {
+KINDS: dict[str, Callable[[Entry, RunContext], ZooModel]] = {
     'microx': MicroX,
     'frame': FrameModel,
-    'decision': Decision,
+    'decision': DecisionAggregation,
     'statistics': StatisticsModel,
     'sequence': SequenceModel,
     'stcnn': Stcnn,
@@ -78,7 +81,7 @@ KINDS: dict[str, Callable[[Entry, Place], ZooModel]] = {
 }
 
 
-def build(entry: Entry, place: Place) -> ZooModel:
+def build(entry: Entry, place: RunContext) -> ZooModel:
     """Return the untrained model.
 
     :raises InputError: there is no such kind, or a setting is wrong.
@@ -96,7 +99,7 @@ _OF_FIT = ('learning_rate', 'batch', 'epochs', 'patience')
 
 
 def search(
-    entry: Entry, grid: Mapping[str, Sequence[Any]], place: Place, split: Split, folder: Path
+    entry: Entry, grid: Mapping[str, Sequence[Any]], place: RunContext, split: Split, folder: Path
 ) -> list[dict[str, Any]]:
     """Train a model with every combination; return them, the best on the validation part first.
 
@@ -133,7 +136,9 @@ def search(
     return results
 
 
-def _model(entry: Entry, settings: Mapping[str, Any], place: Place, folder: Path) -> NetworkModel:
+def _model(
+    entry: Entry, settings: Mapping[str, Any], place: RunContext, folder: Path
+) -> NetworkModel:
     of_fit = {name: value for name, value in settings.items() if name in _OF_FIT}
     others = {name: value for name, value in settings.items() if name not in _OF_FIT}
     words = ','.join(f'{name}={value}' for name, value in settings.items())
@@ -221,7 +226,7 @@ def run(
     """
     settings = settings or RunSettings()
     entries = catalog.chosen(names, settings.size)
-    place = Place(
+    place = RunContext(
         folder / 'models',
         catalog,
         video.classes,
@@ -256,7 +261,11 @@ def run(
 
 
 def write_report(
-    results: Sequence[Result], video: VideoSet, place: Place, settings: RunSettings, folder: Path
+    results: Sequence[Result],
+    video: VideoSet,
+    place: RunContext,
+    settings: RunSettings,
+    folder: Path,
 ) -> None:
     """Write the table as Markdown and JSON, and the pictures."""
     done = [one for one in results if 'accuracy' in one]
@@ -299,7 +308,12 @@ def write_report(
 
 
 def _result(
-    entry: Entry, place: Place, video: VideoSet, split: Split, settings: RunSettings, folder: Path
+    entry: Entry,
+    place: RunContext,
+    video: VideoSet,
+    split: Split,
+    settings: RunSettings,
+    folder: Path,
 ) -> Result:
     """Return a model's result, the one on disk where nothing has changed."""
     model = build(entry, place)

@@ -59,7 +59,7 @@ sys.exit(main())
         (['all', '--quick', '--run', 'run'], 'matplotlib'),
         (['data', '--data', 'x.npz'], 'matplotlib'),
         (['features', '--data', 'x.npz'], 'matplotlib'),
-        (['tune'], 'matplotlib'),
+        (['tune'], 'tensorflow'),
         (['quantize'], 'tensorflow'),
         (['evaluate', '--data', 'x.npz'], 'matplotlib'),
         (['stability', '--data', 'x.npz'], 'matplotlib'),

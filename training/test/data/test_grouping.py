@@ -38,7 +38,7 @@ def test_the_shipped_grouping_is_the_one_that_robots_run() -> None:
 def test_the_other_groupings_are_configuration(name: str, labels: tuple[str, ...]) -> None:
     grouping = load_grouping(name)
     assert grouping.labels == labels
-    # Seed 002, chapter 7: disgust, angry, fear and sad against happy, surprise and neutral.
+    # Attrah's report, chapter 7: disgust, angry, fear and sad against happy, surprise and neutral.
     if name == 'positive-negative':
         assert grouping.to_label.tolist() == [1, 1, 1, 0, 1, 0, 0]
 

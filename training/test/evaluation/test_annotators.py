@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from test_training_accuracy import ANGRY, FEAR, HAPPY, NEUTRAL, SAD, stills
+from test_accuracy import ANGRY, FEAR, HAPPY, NEUTRAL, SAD, stills
 
 from emotion_estimator_training.data.stills import PUBLIC_TEST, TRAINING
 from emotion_estimator_training.evaluation.accuracy import FITTED, MOST, ask_annotators, figures

@@ -10,7 +10,7 @@ from emotion_estimator.emotion import LABELS
 from emotion_estimator_training.data.stills import FER_CLASSES, Stills
 from emotion_estimator_training.evaluation.evaluate import evaluate
 from emotion_estimator_training.features.clips import agreement
-from emotion_estimator_training.features.features import Seen
+from emotion_estimator_training.features.features import SourceFindings
 from emotion_estimator_training.shipping.cards import (
     blendshape_table,
     emotion_table,
@@ -62,7 +62,9 @@ def test_stills_that_no_source_sees_lower_coverage_not_accuracy() -> None:
     found = np.ones(60, bool)
     found[1:11] = False
     figures = {
-        'a': evaluate(Late(0), stills, {'a': Seen(blendshapes, found)}, faces=5, pairs=6)['a']
+        'a': evaluate(Late(0), stills, {'a': SourceFindings(blendshapes, found)}, faces=5, pairs=6)[
+            'a'
+        ]
     }
     test = figures['a']['private_test']
     assert (test['accuracy'], test['n'], test['coverage']) == (1.0, 25, round(25 / 30, 4))
@@ -80,7 +82,7 @@ def test_public_only_leaves_private_test_alone() -> None:
         np.zeros((60, 48, 48), np.uint8), emotion, usage, np.arange(60), np.zeros(60, bool)
     )
     blendshapes[usage == 2] = 0.0
-    seen = {'a': Seen(blendshapes, np.ones(60, bool))}
+    seen = {'a': SourceFindings(blendshapes, np.ones(60, bool))}
     figures = evaluate(Late(0), stills, seen, public_only=True, faces=5, pairs=6)['a']
     assert [name for name in figures if name.endswith('test')] == ['public_test']
     assert figures['public_test']['accuracy'] == 1.0

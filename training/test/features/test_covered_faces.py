@@ -14,7 +14,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator_training.data.hard_stills import covered_by_chance
 from emotion_estimator_training.data.stills import PUBLIC_TEST, TRAINING, Stills
-from emotion_estimator_training.features import features
+from emotion_estimator_training.features import features as covered_faces
 from emotion_estimator_training.features.extract import Outlines
 from emotion_estimator_training.features.feature_set import FeatureSet, save_features
 from emotion_estimator_training.features.features import Places
@@ -47,17 +47,19 @@ def looked(monkeypatch):
     given_to = []
     found = np.arange(COUNT) % 4 > 0
     monkeypatch.setattr(
-        features,
+        covered_faces,
         'outlines',
         lambda *_: {'face_landmarker': None, 'face_mesh': made_outlines(found)},
     )
-    monkeypatch.setattr(features, 'feature_sets', lambda stills, *_: given_to.append(stills) or {})
+    monkeypatch.setattr(
+        covered_faces, 'feature_sets', lambda stills, *_: given_to.append(stills) or {}
+    )
     return given_to
 
 
 def test_faces_of_training_alone_are_covered(looked) -> None:
     stills = made_stills()
-    features.covered_sets(stills, PLACES, 100, 3)
+    covered_faces.covered_sets(stills, PLACES, 100, 3)
     rows = looked[0].image_id - 500
     np.testing.assert_array_equal(rows, [row for row in range(COUNT) if row % 4 and row % 3 != 2])
     assert (looked[0].usage == TRAINING).all()
@@ -70,7 +72,7 @@ def test_faces_of_training_alone_are_covered(looked) -> None:
 def test_the_seed_alone_decides_which_and_how(looked) -> None:
     stills = made_stills()
     for seed in (3, 3, 4):
-        features.covered_sets(stills, PLACES, 6, seed)
+        covered_faces.covered_sets(stills, PLACES, 6, seed)
     one, same, other = looked
     assert len(one.image_id) == 6
     np.testing.assert_array_equal(one.pixels, same.pixels)
@@ -80,7 +82,7 @@ def test_the_seed_alone_decides_which_and_how(looked) -> None:
 def test_without_a_face_of_training_that_is_said(looked) -> None:
     alone = replace(made_stills(), usage=np.full(COUNT, PUBLIC_TEST))
     with pytest.raises(InputError, match='no face to cover'):
-        features.covered_sets(alone, PLACES, 6, 3)
+        covered_faces.covered_sets(alone, PLACES, 6, 3)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -117,9 +119,9 @@ def test_covered_faces_are_learned_from_with_their_crops(tmp_path) -> None:
     def embed(crops, name=''):
         return np.repeat(crops.mean(axis=(1, 2))[:, None], 64, axis=1).astype(np.float32)
 
-    assert features.load_covered(tmp_path, 'face_mesh') is None
-    save_features(features(4, 200), features.covered_folder(tmp_path) / 'face_mesh.npz')
-    covered = features.load_covered(tmp_path, 'face_mesh')
+    assert covered_faces.load_covered(tmp_path, 'face_mesh') is None
+    save_features(features(4, 200), covered_faces.covered_folder(tmp_path) / 'face_mesh.npz')
+    covered = covered_faces.load_covered(tmp_path, 'face_mesh')
     assert covered is not None
     pool = streaming_run._pool([features(10, 90)], [covered], embed, tmp_path)
     assert len(pool.plain) == len(pool.moves) == 14

@@ -1,4 +1,4 @@
-"""Blendshapes that are above a threshold often enough (seed 001, 4.1)."""
+"""Blendshapes that are above a threshold often enough (Attrah 2025, 4.1)."""
 
 from __future__ import annotations
 

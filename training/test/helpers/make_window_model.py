@@ -22,7 +22,7 @@ from emotion_estimator_training.zoo.data.frames import FaceTrack
 from emotion_estimator_training.zoo.export import export
 from emotion_estimator_training.zoo.models.catalog import Catalog
 from emotion_estimator_training.zoo.models.microx import MicroX
-from emotion_estimator_training.zoo.models.model import Place, Split
+from emotion_estimator_training.zoo.models.model import RunContext, Split
 
 FOLDER = Path(__file__).parents[3] / 'test' / 'helpers' / 'window_model'
 CLASSES = ('happy', 'pensive', 'sad')
@@ -66,7 +66,7 @@ def main() -> None:
     catalog = Catalog({'models': {'portrait': {'kind': 'microx', 'paper': SETTINGS}}}, FOLDER)
     seen = tracks()
     with tempfile.TemporaryDirectory() as folder:
-        place = Place(Path(folder), catalog, CLASSES, 'paper', RATE)
+        place = RunContext(Path(folder), catalog, CLASSES, 'paper', RATE)
         model = MicroX(catalog.entry('portrait', 'paper'), place)
         print(model.fit(Split(CLASSES, seen, seen))[-1])
         print(export(model, FOLDER, FACE_SIDE))

@@ -7,7 +7,7 @@ from copy import deepcopy
 from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator_training.zoo.models.catalog import Catalog
-from emotion_estimator_training.zoo.models.model import Place, Split, ZooModel
+from emotion_estimator_training.zoo.models.model import RunContext, Split, ZooModel
 from emotion_estimator_training.zoo.run import build
 
 FRAME = {
@@ -106,9 +106,9 @@ def tiny_catalog(path='tiny') -> Catalog:
     return Catalog({'models': models, 'grids': {'reduced': {'hidden': [2, 3]}}}, path)
 
 
-def tiny_place(folder, classes=CLASSES) -> Place:
+def tiny_place(folder, classes=CLASSES) -> RunContext:
     """Return a place to train tiny models in."""
-    return Place(folder, tiny_catalog(), classes, 'reduced', 10.0, progress=False)
+    return RunContext(folder, tiny_catalog(), classes, 'reduced', 10.0, progress=False)
 
 
 def tiny_split(classes=CLASSES, count: int = 2) -> Split:
@@ -116,6 +116,6 @@ def tiny_split(classes=CLASSES, count: int = 2) -> Split:
     return Split(classes, made_tracks(count, 12, classes), made_tracks(1, 12, classes, first=50))
 
 
-def tiny_model(name: str, place: Place, **changes) -> ZooModel:
+def tiny_model(name: str, place: RunContext, **changes) -> ZooModel:
     """Return an untrained tiny model."""
     return build(place.catalog.entry(name, 'reduced').changed(**changes), place)

@@ -17,12 +17,8 @@ from emotion_estimator.runtimes import open_interpreter, runtimes
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.features.feature_set import save_features
 from emotion_estimator_training.models import paper_training
-from emotion_estimator_training.models.paper_networks import (
-    StillSettings,
-    build,
-    still_settings,
-    structure,
-)
+from emotion_estimator_training.models.paper_networks import build, structure
+from emotion_estimator_training.models.paper_settings import StillSettings, still_settings
 from emotion_estimator_training.models.paper_training import (
     DataChoice,
     StillRecognizer,

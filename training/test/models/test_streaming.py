@@ -20,7 +20,7 @@ from emotion_estimator_training.features.feature_set import PRESENT, face_vector
 from emotion_estimator_training.models.branches import BranchSettings
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.streaming_fit import (
-    FitSettings,
+    StreamingFitSettings,
     fit,
     pretrain,
     steady_frames,
@@ -58,7 +58,7 @@ SMALL = StreamingSettings(
 )
 WIDER = replace(SMALL.branches, embedding=16, blendshapes=16, joined=16)
 SHAPE = SequenceSettings(steps=12)
-TRAINING = FitSettings(epochs=1, steps=6, batch=8, report_every=2)
+TRAINING = StreamingFitSettings(epochs=1, steps=6, batch=8, report_every=2)
 BIAS = np.array([0, 0, 0, 0.2, 0.5, 0, 0], np.float32)
 
 

@@ -12,7 +12,8 @@ for module in ('tensorflow', 'tf_keras', 'keras_tuner'):
     pytest.importorskip(module, reason=f'tuning needs {module} (requirements/training.in)')
 
 from emotion_estimator_training.models import tuning
-from emotion_estimator_training.models.paper_networks import build, still_settings
+from emotion_estimator_training.models.paper_networks import build
+from emotion_estimator_training.models.paper_settings import still_settings
 from emotion_estimator_training.models.paper_training import StillData
 from emotion_estimator_training.models.tuning import ACTIVATIONS, space, tune, write_results
 

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from test_training_stability import Flickers, Smiles, faces
+from smiling_recognizers import Flickers, Smiles, faces
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError

@@ -17,7 +17,7 @@ from emotion_estimator.runtimes import runtimes
 from emotion_estimator_training.features.feature_set import face_vectors
 from emotion_estimator_training.shipping.step_time import (
     Files,
-    Measured,
+    StepTimes,
     against_paper,
     measure,
     measured_apart,
@@ -116,12 +116,12 @@ def test_shares_are_of_the_runtime_and_the_form_that_suit_the_paper_best():
         'loops': {'a': {**row, 'step_median': 1000.0}, 'b': {**row, 'step_median': 1500.0}},
         'unrolled': {'a': {**row, 'step_median': 500.0}, 'b': {**row, 'step_median': 2000.0}},
     }
-    shares = against_paper(Measured(times=times), 'ours', ('loops', 'unrolled'))
+    shares = against_paper(StepTimes(times=times), 'ours', ('loops', 'unrolled'))
     assert shares == {'loops': 0.02, 'unrolled': 0.02, 'fastest form': 0.02}
     times['ours']['a']['step_median'] = 20.0
-    shares = against_paper(Measured(times=times), 'ours', ('loops', 'unrolled'))
+    shares = against_paper(StepTimes(times=times), 'ours', ('loops', 'unrolled'))
     assert shares == {'loops': 0.02, 'unrolled': 0.04, 'fastest form': 0.04}
-    assert against_paper(Measured(times=times), 'ours', ()) == {}
+    assert against_paper(StepTimes(times=times), 'ours', ()) == {}
     head, rows = time_table({'networks': times})
     assert len(rows) == 6
     assert rows[0] == ['ours', 'a', 20.0, 1.0, 1.0, 1.0]

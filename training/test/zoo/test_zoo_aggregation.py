@@ -1,4 +1,4 @@
-"""Single frames, and what puts them together without their order (seed 004)."""
+"""Single frames, and what puts them together without their order (Terbouche and Chaoui)."""
 
 from __future__ import annotations
 

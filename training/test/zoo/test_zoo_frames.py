@@ -20,7 +20,7 @@ from emotion_estimator.sources.video import VideoFile
 from emotion_estimator_training.zoo.data import frames
 from emotion_estimator_training.zoo.data.clips import PARTS, Clip
 from emotion_estimator_training.zoo.data.frames import (
-    FrameSettings,
+    ClipFrameSettings,
     _sampled,
     central,
     disjoint,
@@ -30,7 +30,7 @@ from emotion_estimator_training.zoo.data.frames import (
 from emotion_estimator_training.zoo.data.made_film import write_video
 from emotion_estimator_training.zoo.data.video_set import SetChoice, counts, open_set
 
-SETTINGS = FrameSettings(rate=0, side=24, source='face_mesh')
+SETTINGS = ClipFrameSettings(rate=0, side=24, source='face_mesh')
 #: Landmarks of a face 40 pixels wide about (0, 0).
 SHAPE = np.random.default_rng(3).uniform(-20, 20, (478, 3)).astype(np.float32)
 
@@ -182,7 +182,7 @@ def test_what_changed_or_was_cut_off_is_looked_at_again(tmp_path, landmarker):
     video(tmp_path, 'one', *[100] * 11)
     (track,), _ = face_tracks([clip], SETTINGS, cache, here)
     assert len(track) == 11
-    face_tracks([clip], FrameSettings(rate=5, side=24, source='face_mesh'), cache, here)
+    face_tracks([clip], ClipFrameSettings(rate=5, side=24, source='face_mesh'), cache, here)
     assert landmarker.seen == 31 + 6
 
 
@@ -310,12 +310,12 @@ def test_the_face_nearest_to_the_middle_is_taken():
 )
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(InputError, match='cannot be'):
-        FrameSettings(**wrong)
+        ClipFrameSettings(**wrong)
 
 
 def test_a_landmark_model_that_is_not_there_is_named(tmp_path):
     clip = video(tmp_path, 'one', *[100] * 10)
-    chosen = FrameSettings(source='face_landmarker', model=str(tmp_path / 'no.task'))
+    chosen = ClipFrameSettings(source='face_landmarker', model=str(tmp_path / 'no.task'))
     with pytest.raises(ModelError, match=r'no\.task'):
         face_tracks([clip], chosen, tmp_path / 'cache', here)
 

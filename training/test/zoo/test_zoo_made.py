@@ -19,7 +19,7 @@ from emotion_estimator_training.data import made_set
 from emotion_estimator_training.data.stills import FER_CLASSES, TRAINING, Stills
 from emotion_estimator_training.zoo.data import made_clips, made_people
 from emotion_estimator_training.zoo.data.clips import load_clips
-from emotion_estimator_training.zoo.data.frames import FrameSettings
+from emotion_estimator_training.zoo.data.frames import ClipFrameSettings
 from emotion_estimator_training.zoo.data.made_clips import MadeSettings
 from emotion_estimator_training.zoo.data.made_faces import Shapes, StillFace, in_picture, own_frame
 from emotion_estimator_training.zoo.data.made_film import film, make_course
@@ -283,7 +283,7 @@ def test_a_landmark_source_finds_the_made_faces_and_what_they_express(tmp_path, 
     chosen = SetChoice(
         tmp_path / 'set',
         by='clip',
-        frames=FrameSettings(rate=0, side=32, max_faces=1, source='face_mesh'),
+        frames=ClipFrameSettings(rate=0, side=32, max_faces=1, source='face_mesh'),
     )
     found = open_set(chosen, tmp_path, here)
     tracks = [track for part in found.tracks.values() for track in part]

@@ -1,4 +1,4 @@
-"""MicroX (seed 003): its published structure, training in several calls, parts alone."""
+"""MicroX (Pua et al.): its published structure, training in several calls, parts alone."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from emotion_estimator_training.zoo.data.windows import moments
 from emotion_estimator_training.zoo.models.catalog import Catalog
 from emotion_estimator_training.zoo.models.fitting import (
     BEST,
-    FitSettings,
+    ZooFitSettings,
     _Epoch,
     _open,
     best_epoch,
     enough,
 )
-from emotion_estimator_training.zoo.models.model import Place
+from emotion_estimator_training.zoo.models.model import RunContext
 from emotion_estimator_training.zoo.run import build
 
 SEVEN = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
@@ -36,7 +36,9 @@ def test_published_structure(tmp_path):
     entry = catalog.entry('microx', 'paper')
     assert entry.settings['parts'] == ['left_eye', 'right_eye', 'nose', 'mouth', 'face']
     # Two of the five, which are alike: all are 65 million numbers.
-    model = build(entry.changed(parts=['mouth', 'face']), Place(tmp_path, catalog, SEVEN, 'paper'))
+    model = build(
+        entry.changed(parts=['mouth', 'face']), RunContext(tmp_path, catalog, SEVEN, 'paper')
+    )
     layers = {layer.name: layer for layer in model.structure()}
     assert model.window == 10
     assert layers['mouth_input'].output == (None, 10, 30, 30, 3)
@@ -147,7 +149,7 @@ def test_windows_to_learn_from_and_to_choose_by_overlap_as_told(tmp_path, monkey
 
 
 def test_a_loss_that_is_no_number_ends_the_training():
-    epoch = _Epoch(None, None, FitSettings(learning_rate=9.0), Path('lstm'), [], None, None)
+    epoch = _Epoch(None, None, ZooFitSettings(learning_rate=9.0), Path('lstm'), [], None, None)
     with pytest.raises(InputError, match=r'lstm: the loss is no number after epoch 1; .*\(9\)'):
         epoch.on_epoch_end(0, {'loss': float('nan')})
 
@@ -187,10 +189,10 @@ def test_when_it_is_enough():
         {'epoch': 3, 'accuracy': 0.7, 'loss': 0.5},
     ]
     assert best_epoch(history, 'accuracy') == 2 and best_epoch(history, 'loss') == 1
-    assert enough(history, FitSettings(epochs=9, patience=2, monitor='loss'))
-    assert not enough(history, FitSettings(epochs=9, patience=2, monitor='accuracy'))
-    assert enough(history, FitSettings(epochs=3, patience=9))
-    assert not enough([], FitSettings())
+    assert enough(history, ZooFitSettings(epochs=9, patience=2, monitor='loss'))
+    assert not enough(history, ZooFitSettings(epochs=9, patience=2, monitor='accuracy'))
+    assert enough(history, ZooFitSettings(epochs=3, patience=9))
+    assert not enough([], ZooFitSettings())
 
 
 def test_history_ends_with_its_first_broken_line(tmp_path):

@@ -1,4 +1,4 @@
-"""LSTMs and the IRNN over encodings of frames (seed 004, figures 5 and 18 to 20), and the grid."""
+"""LSTMs and the IRNN over encodings (Terbouche and Chaoui, figures 5, 18 to 20), the grid."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from zoo_models import tiny_model, tiny_place, tiny_split
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.zoo import run
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
-from emotion_estimator_training.zoo.models.fitting import FitSettings, read
-from emotion_estimator_training.zoo.models.model import NetworkModel, Place
+from emotion_estimator_training.zoo.models.fitting import ZooFitSettings, read
+from emotion_estimator_training.zoo.models.model import NetworkModel, RunContext
 from emotion_estimator_training.zoo.run import build, search
 
 THREE = ('neutral', 'happy', 'pensive')
@@ -37,7 +37,7 @@ def place(tmp_path_factory):
 )
 def test_published_structure(tmp_path, name, kinds, hidden):
     catalog = Catalog.load()
-    place = Place(tmp_path, catalog, THREE, 'paper')
+    place = RunContext(tmp_path, catalog, THREE, 'paper')
     # The encoder is not built for this: Xception takes its time.
     model = build(catalog.entry(name, 'paper'), place)
     assert model.window == 16 and model.inputs[0].shape(16) == (16, 512)
@@ -89,7 +89,7 @@ def test_grid_tries_again_what_is_trained_otherwise(place, tmp_path, monkeypatch
 
     class Model(NetworkModel):
         def __init__(self, entry, place):
-            super().__init__(entry, place, 4, [], read(FitSettings, entry.settings['fit'], 'x'))
+            super().__init__(entry, place, 4, [], read(ZooFitSettings, entry.settings['fit'], 'x'))
 
         def build(self):
             raise AssertionError

@@ -1,4 +1,4 @@
-"""The survey's baselines (seed 004, 1.4), and ours among them."""
+"""The survey's baselines (Terbouche and Chaoui, 1.4), and ours among them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.zoo.data.windows import moments
 from emotion_estimator_training.zoo.models.catalog import Catalog
-from emotion_estimator_training.zoo.models.model import Place
+from emotion_estimator_training.zoo.models.model import RunContext
 from emotion_estimator_training.zoo.models.ours import Shipped
 from emotion_estimator_training.zoo.models.survey import Pooling3D
 from emotion_estimator_training.zoo.run import build
@@ -31,7 +31,7 @@ def test_pooling_is_that_of_keras(size):
 
 def of_paper(name: str, tmp_path):
     catalog = Catalog.load()
-    model = build(catalog.entry(name, 'paper'), Place(tmp_path, catalog, CLASSES, 'paper'))
+    model = build(catalog.entry(name, 'paper'), RunContext(tmp_path, catalog, CLASSES, 'paper'))
     return model, {layer.name: layer for layer in model.structure()}
 
 
@@ -74,14 +74,14 @@ def test_ours_tells_the_expression_in_the_blendshapes(tmp_path):
 
 def test_shipped_refuses_classes_that_it_does_not_tell(tmp_path):
     catalog = Catalog.load()
-    place = Place(tmp_path, catalog, ('happy', 'pensive'), 'reduced')
+    place = RunContext(tmp_path, catalog, ('happy', 'pensive'), 'reduced')
     with pytest.raises(InputError, match='pensive'):
         Shipped(catalog.entry('shipped', 'reduced'), place).fit(tiny_split())
 
 
 def test_shipped_is_asked_frame_by_frame(tmp_path):
     catalog = Catalog.load()
-    place = Place(tmp_path, catalog, CLASSES, 'reduced', 10.0)
+    place = RunContext(tmp_path, catalog, CLASSES, 'reduced', 10.0)
     model = Shipped(catalog.entry('shipped', 'reduced'), place)
     found = model.predict(ASKED)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)

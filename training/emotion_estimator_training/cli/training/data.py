@@ -22,6 +22,7 @@ from emotion_estimator_training.cli.training.options import (
 )
 from emotion_estimator_training.data import cleaning, made_set
 from emotion_estimator_training.data.grouping import load_counts, load_grouping
+from emotion_estimator_training.data.grouping import report as count_report
 from emotion_estimator_training.data.pictures import undetected_figure
 from emotion_estimator_training.data.stills import PAPER_UNDETECTED, SPLITS, load_stills
 from emotion_estimator_training.features.features import Places, seen_by_both
@@ -51,7 +52,7 @@ def data(
 ) -> None:
     """Count the images of each class and split, beside the paper's tables 1 and 2."""
     chosen, labels = load_counts(choice, config), load_grouping(grouping, config)
-    report = grouping.report(load_stills(data), chosen, labels, seed)
+    report = count_report(load_stills(data), chosen, labels, seed)
     write_json(report, run / 'tables' / 'counts.json')
     if as_json:
         click.echo(json.dumps(report))

@@ -193,7 +193,7 @@ def relevant(
     least: int,
     as_json: bool,
 ) -> None:
-    """List the blendshapes that tell anything, of what "features" wrote (seed 001, 4.1)."""
+    """List the blendshapes that tell anything, of what "features" wrote (Attrah 2025, 4.1)."""
     names = (
         [source]
         if source != 'all'

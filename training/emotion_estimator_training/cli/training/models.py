@@ -22,13 +22,7 @@ from emotion_estimator_training.cli.training.options import (
     written_models_option,
 )
 from emotion_estimator_training.features.features import SOURCES, Places
-from emotion_estimator_training.models.paper_networks import SCHEDULES, STILL_MODELS, still_settings
-from emotion_estimator_training.models.paper_training import (
-    DataChoice,
-    chosen_data,
-    in_words,
-    run_still,
-)
+from emotion_estimator_training.models.paper_settings import SCHEDULES, STILL_MODELS, still_settings
 from emotion_estimator_training.models.training_loop import LOSSES
 from emotion_estimator_training.tables import text_table
 
@@ -248,6 +242,8 @@ def fit(
     first), and heeds --run, --config, --grouping, --seed, --epochs (over the stills, at first) and
     --steps alone.
     """
+    from emotion_estimator_training.models.paper_training import DataChoice, in_words, run_still
+
     if model == 'streaming':
         _fit_streaming(run, config, grouping, {'epochs': epochs, 'steps': steps, 'seed': seed})
         return
@@ -260,12 +256,14 @@ def fit(
 
 
 def _fit_streaming(run: Path, config: Path | None, grouping: str, changes: dict[str, Any]) -> None:
-    from emotion_estimator_training.models.streaming_fit import FitSettings
+    from emotion_estimator_training.models.streaming_fit import StreamingFitSettings
     from emotion_estimator_training.models.streaming_network import StreamingSettings
     from emotion_estimator_training.models.streaming_run import run_streaming
     from emotion_estimator_training.sequences.sequences import SequenceSettings
 
-    training = FitSettings(**{name: one for name, one in changes.items() if one is not None})
+    training = StreamingFitSettings(
+        **{name: one for name, one in changes.items() if one is not None}
+    )
     table = run_streaming(run, StreamingSettings(), training, SequenceSettings(), config, grouping)
     rows = [
         [vocabulary, source, branch, *(f'{figures[name]:.3f}' for name in _REACHED)]
@@ -312,7 +310,9 @@ def tune(
     rows: int | None,
     as_json: bool,
 ) -> None:
-    """Search MODEL's settings at random in the papers' ranges with Keras Tuner (seed 002, 5.3)."""
+    """Search MODEL's settings at random with Keras Tuner (ranges: Attrah's report, 5.3)."""
+    from emotion_estimator_training.models.paper_training import DataChoice, chosen_data
+
     data = chosen_data(run, model, DataChoice(source, grouping, counts, config), seed)
     base = still_settings(
         model, 'published', epochs=epochs, loss=loss, class_weights=class_weights, seed=seed

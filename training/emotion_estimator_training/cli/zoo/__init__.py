@@ -11,7 +11,7 @@ VERBS = {
     'make-set': ('data', 'Make a set of clips of faces in motion.'),
     'run': ('models', 'Train and compare models on the same split of a set.'),
     'structure': ('models', "Print a model's layers."),
-    'grid': ('models', "Search a sequence model's settings, as seed 004 did."),
+    'grid': ('models', "Search a sequence model's settings, as Terbouche and Chaoui did."),
     'export': ('models', 'Write a trained model as TFLite, for the estimator node.'),
 }
 

@@ -142,14 +142,14 @@ def structure(
             variants = f' (variants: {row[2]})' if row[2] else ''
             click.echo(f'{row[0]}: {row[1]}{variants}')
         return
-    from emotion_estimator_training.zoo.models.model import Place, in_print
+    from emotion_estimator_training.zoo.models.model import RunContext, in_print
     from emotion_estimator_training.zoo.run import build
 
     names = tuple(f'emotion_{number}' for number in range(1, classes + 1))
     entry = catalog.entry(model, size)
     if entry.kind == 'frame' and entry.settings.get('encoder') == 'xception':
         entry = entry.changed(weights='random')
-    found = build(entry, Place(Path(), catalog, names, size)).structure()
+    found = build(entry, RunContext(Path(), catalog, names, size)).structure()
     if as_json:
         click.echo(json.dumps([one._asdict() for one in found]))
     else:
@@ -171,14 +171,14 @@ def grid(
     as_json: bool,
     **of_set: Any,
 ) -> None:
-    """Search MODEL's learning rate, hidden units and dropout over seed 004's grid."""
+    """Search MODEL's learning rate, hidden units and dropout over Terbouche and Chaoui's grid."""
     video = opened(**of_set)
     from emotion_estimator_training.zoo.models.catalog import Catalog
-    from emotion_estimator_training.zoo.models.model import Place, Split
+    from emotion_estimator_training.zoo.models.model import RunContext, Split
     from emotion_estimator_training.zoo.run import search
 
     catalog = Catalog.load(models_config)
-    place = Place(
+    place = RunContext(
         run / 'models',
         catalog,
         video.classes,

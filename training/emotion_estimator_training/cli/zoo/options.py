@@ -12,7 +12,7 @@ import click
 from emotion_estimator_training.cli.training.options import all_of, processes_option, seed_option
 
 if TYPE_CHECKING:
-    from emotion_estimator_training.zoo.data.frames import FrameSettings
+    from emotion_estimator_training.zoo.data.frames import ClipFrameSettings
     from emotion_estimator_training.zoo.data.video_set import SetChoice, VideoSet
 
 _PATH = click.Path(path_type=Path)
@@ -132,7 +132,7 @@ def choice(
     shares: tuple[float, ...],
     by: str,
     seed: int,
-    frames: FrameSettings | None = None,
+    frames: ClipFrameSettings | None = None,
 ) -> SetChoice:
     """Return what ``set_options`` say."""
     from emotion_estimator_training.zoo.data.video_set import SetChoice
@@ -153,10 +153,10 @@ def opened(
     **of_set: Any,
 ) -> VideoSet:
     """Open what ``set_options`` and ``frame_options`` say; say what was left out."""
-    from emotion_estimator_training.zoo.data.frames import FrameSettings
+    from emotion_estimator_training.zoo.data.frames import ClipFrameSettings
     from emotion_estimator_training.zoo.data.video_set import open_set
 
-    frames = FrameSettings(rate, side, max_faces, folder_rate, source, face_landmarker)
+    frames = ClipFrameSettings(rate, side, max_faces, folder_rate, source, face_landmarker)
     video = open_set(choice(**of_set, frames=frames), cache, processes)
     say(video.problems, video.warnings)
     return video

@@ -159,7 +159,7 @@ _PART_NAMES = {
 
 @dataclass(frozen=True)
 class Clip:
-    """A video, or the part of it that one label describes (a *segment*, seed 004).
+    """A video, or the part of it that one label describes (a *segment*, Terbouche and Chaoui).
 
     :param name: as the table has it.
     :param path: a video file, or a folder of frames.

@@ -32,7 +32,7 @@ from emotion_estimator_training.zoo.data.clips import Clip, Problem
 
 
 @dataclass(frozen=True)
-class FrameSettings:
+class ClipFrameSettings:
     """How clips become faces.
 
     :param rate: frames per second, see ``frame_source``; 0 takes all.
@@ -161,7 +161,7 @@ class Task:
 
     clips: tuple[Clip, ...]
     targets: tuple[Path, ...]
-    settings: FrameSettings
+    settings: ClipFrameSettings
     choice: Choice
 
 
@@ -247,13 +247,13 @@ def _landmarker(choice: Choice, max_faces: int) -> Landmarker:
     return _opened.landmarker
 
 
-__all__ = ['LEAST_FRAMES', 'FaceTrack', 'FrameSettings', 'face_tracks']
+__all__ = ['LEAST_FRAMES', 'FaceTrack', 'ClipFrameSettings', 'face_tracks']
 
 _LOG = logging.getLogger(__name__)
 
 #: Raise it when faces are cut otherwise, so that old files are not reused.
 _VERSION = 1
-#: Segments with fewer frames are noise of annotation (seed 004, section 2.1).
+#: Segments with fewer frames are noise of annotation (Terbouche and Chaoui, section 2.1).
 LEAST_FRAMES = 8
 
 
@@ -287,7 +287,7 @@ class FaceTrack:
 
 def face_tracks(
     clips: Sequence[Clip],
-    settings: FrameSettings,
+    settings: ClipFrameSettings,
     cache: Path,
     processes: int | Runner | None = None,
 ) -> tuple[tuple[FaceTrack, ...], tuple[Problem, ...]]:
@@ -348,7 +348,7 @@ def face_tracks(
 def _look(
     targets: Mapping[Clip, Path],
     known: Mapping[Clip, Problem],
-    settings: FrameSettings,
+    settings: ClipFrameSettings,
     choice: Choice,
     processes: int | Runner | None,
 ) -> dict[Clip, Problem]:
@@ -419,7 +419,7 @@ def _is_whole(path: Path) -> bool:
     return path.is_file() and zipfile.is_zipfile(path)
 
 
-def _identity(settings: FrameSettings, choice: Choice) -> str:
+def _identity(settings: ClipFrameSettings, choice: Choice) -> str:
     """Return what the files depend on beside the clips, as a short hash."""
     said = {**asdict(settings), 'source': choice.name, 'model': '', 'version': _VERSION}
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())

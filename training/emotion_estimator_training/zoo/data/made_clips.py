@@ -27,8 +27,8 @@ from emotion_estimator_training.zoo.data.made_faces import (
     in_picture,
 )
 from emotion_estimator_training.zoo.data.made_film import (
-    Course,
     Face,
+    FilmCourse,
     film,
     make_course,
     write_video,
@@ -109,7 +109,7 @@ class _Made:
     label: str
     who: str
     person: Person | None
-    course: Course
+    course: FilmCourse
 
     @property
     def row(self) -> list[object]:

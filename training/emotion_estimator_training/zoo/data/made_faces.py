@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.face_crop import rigid_frame
 from emotion_estimator_training.data.made_set import MIDDLE, SCALE, WIDTH, MadeFace
-from emotion_estimator_training.zoo.data.made_film import Course
+from emotion_estimator_training.zoo.data.made_film import FilmCourse
 
 Points = NDArray[np.float32]
 
@@ -209,7 +209,7 @@ class StillFace:
         self._identity = np.dstack([columns, rows])
         self._gape = self._opening(self._points[:, :2])
 
-    def __call__(self, course: Course, i: int) -> Image:
+    def __call__(self, course: FilmCourse, i: int) -> Image:
         """Return frame ``i`` of a course: uint8 (size, size, 3)."""
         expression = course.intensity[i] - (1.0 if self._own else 0.0)
         shares = np.float32(
@@ -289,7 +289,7 @@ class StillFace:
         lips = cv2.mean(image, mask)[0]
         return np.asarray(image + soft * (0.4 * lips - image), np.uint8)
 
-    def _pose(self, course: Course, i: int) -> NDArray[np.float64]:
+    def _pose(self, course: FilmCourse, i: int) -> NDArray[np.float64]:
         """Return the matrix (2, 3) of head roll, nearness and place about the face's middle."""
         x, y = (float(value) for value in self.middle)
         matrix = cv2.getRotationMatrix2D(
@@ -315,7 +315,7 @@ class PortraitFace:
         self._face, self._expression, self._size = face, expression, size
         self.width = _FACE * size
 
-    def __call__(self, course: Course, i: int) -> NDArray[np.uint8]:
+    def __call__(self, course: FilmCourse, i: int) -> NDArray[np.uint8]:
         """Return frame ``i`` of a course: uint8 (size, size, 3), RGB."""
         picture = self._face.picture(
             self._expression,

@@ -20,7 +20,7 @@ _SPEAKS, _HIDDEN, _STAYS = 0.4, 0.25, 0.3
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class FilmCourse:
     """T frames; lengths in face widths.
 
     :param times: (T,), seconds.
@@ -62,7 +62,7 @@ class Course:
         return float(np.isfinite(self.hand[:, 0]).mean())
 
 
-def make_course(neutral: bool, seconds: float, rate: float, rng: np.random.Generator) -> Course:
+def make_course(neutral: bool, seconds: float, rate: float, rng: np.random.Generator) -> FilmCourse:
     """Return a course.
 
     :param neutral: no expression comes.
@@ -73,7 +73,7 @@ def make_course(neutral: bool, seconds: float, rate: float, rng: np.random.Gener
     intensity, phases = (np.zeros_like(times), ()) if neutral else _expression(times, seconds, rng)
     steady = rng.uniform(0.3, 1.0)
     hand, hand_size = _hand(times, seconds, rng)
-    return Course(
+    return FilmCourse(
         times,
         intensity,
         phases,
@@ -174,12 +174,12 @@ class Face(Protocol):
         """How wide it is."""
         ...
 
-    def __call__(self, course: Course, i: int) -> Image:
+    def __call__(self, course: FilmCourse, i: int) -> Image:
         """Return frame ``i`` of a course, uint8 (H, W, 3), RGB."""
         ...
 
 
-def film(face: Face, course: Course, rng: np.random.Generator) -> list[Image]:
+def film(face: Face, course: FilmCourse, rng: np.random.Generator) -> list[Image]:
     """Return a clip's frames, uint8 (H, W, 3), RGB.
 
     :param rng: decides the noise and what the hand looks like.
@@ -197,7 +197,9 @@ def film(face: Face, course: Course, rng: np.random.Generator) -> list[Image]:
     return frames
 
 
-def _with_hand(image: Image, face: Face, course: Course, i: int, tone: float, tilt: float) -> Image:
+def _with_hand(
+    image: Image, face: Face, course: FilmCourse, i: int, tone: float, tilt: float
+) -> Image:
     """Lay an ellipse of about the face's own colour over it, darker at its edge."""
     x, y = face.middle + course.hand[i] * face.width
     height = course.hand_size * face.width

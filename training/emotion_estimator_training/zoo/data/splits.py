@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.zoo.data.clips import PARTS, Clip
 
-#: Seed 004's shares, section 3.1.
+#: Terbouche and Chaoui's shares, section 3.1.
 SHARES = (0.5, 0.2, 0.3)
 #: What is kept together: all clips of a subject, or each clip by itself.
 BY = ('subject', 'clip')

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.worker_pool import Runner
 from emotion_estimator_training.zoo.data.clips import ClipSet, load_clips, load_label_map, summary
-from emotion_estimator_training.zoo.data.frames import FaceTrack, FrameSettings, face_tracks
+from emotion_estimator_training.zoo.data.frames import ClipFrameSettings, FaceTrack, face_tracks
 from emotion_estimator_training.zoo.data.made_clips import STRENGTH, TABLE
 from emotion_estimator_training.zoo.data.splits import PARTS, SHARES, split, split_warnings
 
@@ -55,7 +55,7 @@ class SetChoice:
     shares: Sequence[float] = SHARES
     by: str = 'subject'
     seed: int = 11
-    frames: FrameSettings = field(default=FrameSettings(rate=0.0))
+    frames: ClipFrameSettings = field(default=ClipFrameSettings(rate=0.0))
 
     @property
     def table(self) -> Path:

@@ -13,7 +13,8 @@ from emotion_estimator.errors import InputError
 from emotion_estimator_training.zoo.data.clips import Problem
 from emotion_estimator_training.zoo.data.frames import FaceTrack
 
-#: Seed 003: a segment of 10 frames; seed 004: sequences of 16, and the overlap of rare classes in
+#: Pua et al.: a segment of 10 frames; Terbouche and Chaoui: sequences of 16, and the
+#: overlap of rare classes in
 #: training and validation (section 3.1).
 MICROX_LENGTH, SEQUENCE_LENGTH = 10, 16
 SEQUENCE_OVERLAP = {'happy': 0.5, 'pensive': 0.3}
@@ -111,11 +112,11 @@ def windows(
     :param classes: in output order; every track's label is one of them.
     :param length: frames of a window, at least 1.
     :param overlap: share of a window that the next one has too, 0 up to but not 1: of all classes,
-        or by class (others 0). More windows of rare classes balance a set (seed 004).
+        or by class (others 0). More windows of rare classes balance a set (Terbouche and Chaoui).
     :param step: frames from one window's begin to the next one's, instead of ``overlap``; 1 is a
         window for every frame that has enough before it.
     :param short: tracks with fewer frames than a window are dropped, or made longer by repeating
-        their last frame (both named in seed 003, VII).
+        their last frame (both named in Pua et al., VII).
     :returns: the windows, and the tracks that are shorter, if they are dropped, or show the face
         too rarely.
     :raises InputError: a length, an overlap or a step that cannot be, or no window is left.

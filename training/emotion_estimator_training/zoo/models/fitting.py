@@ -28,17 +28,18 @@ from emotion_estimator_training.zoo.models.layers import reseed_dropout
 Settings = TypeVar('Settings')
 
 OPTIMIZERS = ('adam', 'sgd')
-#: What is best on the validation part: the greatest accuracy (seed 003) or the least loss (004).
+#: What is best on the validation part: the greatest accuracy (Pua et al.) or the least loss
+#: (Terbouche and Chaoui).
 MONITORS = ('accuracy', 'loss')
 
 
 @dataclass(frozen=True)
-class FitSettings:
+class ZooFitSettings:
     """How a network is trained.
 
     :param epochs: most of them; ``patience`` is how many pass without a better ``monitor``.
     :param class_weights: as in :func:`~.models.training_loop.class_weights`.
-    :param call_epochs: epochs of one call, of which the next one goes on (seed 003 trained four
+    :param call_epochs: epochs of one call, of which the next one goes on (Pua et al. trained four
         times 30); 0 is all.
     """
 
@@ -92,10 +93,10 @@ def read(kind: type[Settings], raw: Mapping[str, Any], name: str) -> Settings:
 
 
 def _fitting(value: Any, default: Any, where: str) -> Any:
-    if isinstance(default, FitSettings):
+    if isinstance(default, ZooFitSettings):
         if not isinstance(value, Mapping):
             raise InputError(f'{where} must be settings by name')
-        return read(FitSettings, value, where)
+        return read(ZooFitSettings, value, where)
     if isinstance(default, tuple):
         if not isinstance(value, (list, tuple)) or not value:
             raise InputError(f'{where} must be a list, got {value!r}')
@@ -118,7 +119,9 @@ _CARD = 'card.json'
 class _Batches(keras.utils.Sequence):
     """Batches in an order that depends on seed and epoch alone, so that a resumed epoch agrees."""
 
-    def __init__(self, reader: Reader, windows: Windows, settings: FitSettings, epoch: int) -> None:
+    def __init__(
+        self, reader: Reader, windows: Windows, settings: ZooFitSettings, epoch: int
+    ) -> None:
         self._reader, self._windows, self._settings = reader, windows, settings
         self._truth = np.eye(len(windows.classes), dtype=np.float32)[windows.labels]
         self._epoch = epoch - 1
@@ -145,7 +148,7 @@ class _Epoch(keras.callbacks.Callback):
         self,
         reader: Reader,
         validation: Windows,
-        settings: FitSettings,
+        settings: ZooFitSettings,
         folder: Path,
         history: History,
         state: Any,
@@ -195,7 +198,7 @@ def fit(
     reader: Reader,
     train: Windows,
     validation: Windows,
-    settings: FitSettings,
+    settings: ZooFitSettings,
     folder: Path,
     identity: Mapping[str, Any],
     progress: bool = True,
@@ -283,7 +286,7 @@ def best_epoch(history: History, monitor: str) -> int:
     return int(max(history, key=lambda one: (sign * one[monitor], -one['epoch']))['epoch'])
 
 
-def enough(history: History, settings: FitSettings) -> bool:
+def enough(history: History, settings: ZooFitSettings) -> bool:
     """Say whether training is over: all epochs done, or none better for ``patience`` epochs."""
     if not history:
         return False

@@ -1,4 +1,4 @@
-"""Frame aggregation: what single frames say, put together without their order (seed 004, 1.4.1)."""
+"""Aggregation of single frames without their order (Terbouche and Chaoui, 1.4.1)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,20 @@ from emotion_estimator_training.zoo.data.frames import FaceTrack
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import (
     BEST,
-    FitSettings,
     Floats,
+    ZooFitSettings,
     load_best,
     probabilities,
     read,
 )
 from emotion_estimator_training.zoo.models.inputs import ENCODING, Input
-from emotion_estimator_training.zoo.models.model import Layer, NetworkModel, Networks, Place, Split
+from emotion_estimator_training.zoo.models.model import (
+    LayerSummary,
+    NetworkModel,
+    Networks,
+    RunContext,
+    Split,
+)
 from emotion_estimator_training.zoo.models.xception import FrameModel, shared_frame_model
 
 HOW = ('mean', 'weighted')
@@ -58,9 +64,9 @@ class OnFrames(NetworkModel):
     def __init__(
         self,
         entry: Entry,
-        place: Place,
+        place: RunContext,
         window: int,
-        settings: FitSettings,
+        settings: ZooFitSettings,
         overlap: Any = 0.0,
         frames: FrameModel | None = None,
     ) -> None:
@@ -103,7 +109,7 @@ class OnFrames(NetworkModel):
         self.frames.load()
         super().load()
 
-    def structure(self) -> tuple[Layer, ...]:
+    def structure(self) -> tuple[LayerSummary, ...]:
         """Return the frame's layers, then the window's."""
         from emotion_estimator_training.zoo.models.model import layers
 
@@ -120,14 +126,14 @@ class OnFrames(NetworkModel):
         )
 
 
-class Decision(OnFrames):
+class DecisionAggregation(OnFrames):
     """Decision level: probabilities put together. It learns nothing beyond single frames."""
 
-    def __init__(self, entry: Entry, place: Place) -> None:
+    def __init__(self, entry: Entry, place: RunContext) -> None:
         self.settings = read(DecisionSettings, entry.settings, entry.name)
         if self.settings.how not in HOW:
             raise InputError(f'{entry.name}: how {self.settings.how!r}; choose of {HOW}')
-        super().__init__(entry, place, self.settings.window, FitSettings())
+        super().__init__(entry, place, self.settings.window, ZooFitSettings())
 
     def encoding_size(self) -> int:
         """Return C: a frame's encoding is what its network says."""
@@ -203,7 +209,7 @@ class Standardize(keras.layers.Layer):
 
 @dataclass(frozen=True)
 class StatisticsSettings:
-    """Feature-level aggregation (seed 004, figure 2).
+    """Feature-level aggregation (Terbouche and Chaoui, figure 2).
 
     :param statistics: of ``STATISTICS``, concatenated.
     :param classifier: ``svm``, a linear support vector machine for each class against the rest
@@ -224,7 +230,7 @@ class StatisticsSettings:
 class StatisticsModel(OnFrames):
     """Feature level: scikit-learn learns, a Keras network of the same weights answers."""
 
-    def __init__(self, entry: Entry, place: Place) -> None:
+    def __init__(self, entry: Entry, place: RunContext) -> None:
         self.settings = read(StatisticsSettings, entry.settings, entry.name)
         unknown = set(self.settings.statistics) - set(STATISTICS)
         if unknown or self.settings.classifier not in CLASSIFIERS:
@@ -232,7 +238,9 @@ class StatisticsModel(OnFrames):
                 f'{entry.name}: statistics are {", ".join(STATISTICS)}, classifiers '
                 f'{", ".join(CLASSIFIERS)}'
             )
-        super().__init__(entry, place, self.settings.window, FitSettings(), self.settings.overlap)
+        super().__init__(
+            entry, place, self.settings.window, ZooFitSettings(), self.settings.overlap
+        )
 
     def build(self) -> Any:
         """Return the network that scikit-learn's weights are put into."""

@@ -1,4 +1,4 @@
-"""MicroX: a ConvLSTM block for each part of the face, joined at the end (seed 003)."""
+"""MicroX: a ConvLSTM block for each part of the face, joined at the end (Pua et al.)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.zoo.models.catalog import Entry
-from emotion_estimator_training.zoo.models.fitting import FitSettings, read
+from emotion_estimator_training.zoo.models.fitting import ZooFitSettings, read
 from emotion_estimator_training.zoo.models.inputs import IMAGE, Input
 from emotion_estimator_training.zoo.models.layers import Dropout, unrolled
-from emotion_estimator_training.zoo.models.model import NetworkModel, Networks, Place
+from emotion_estimator_training.zoo.models.model import NetworkModel, Networks, RunContext
 
 
 @dataclass(frozen=True)
 class MicroXSettings:
-    """Seed 003's figures 4 to 6; the defaults are what it publishes.
+    """Pua et al.'s figures 4 to 6; the defaults are what it publishes.
 
     :param parts: of the face, or ``face`` itself; one alone is not joined to anything.
     :param side: of each part, in pixels. Chapter III resizes to 30; chapter IV.C prints 60.
@@ -33,13 +33,13 @@ class MicroXSettings:
     dropout: float = 0.2
     dense: int = 256
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())
+    fit: ZooFitSettings = field(default=ZooFitSettings())
 
 
 class MicroX(NetworkModel):
-    """The network of seed 003."""
+    """The network of Pua et al.."""
 
-    def __init__(self, entry: Entry, place: Place) -> None:
+    def __init__(self, entry: Entry, place: RunContext) -> None:
         self.settings = read(MicroXSettings, entry.settings, entry.name)
         if len(set(self.settings.parts)) < len(self.settings.parts):
             raise InputError(f'{entry.name} names a part twice')

@@ -21,11 +21,16 @@ from emotion_estimator_training.zoo.data.clips import Problem, summary
 from emotion_estimator_training.zoo.data.frames import FaceTrack
 from emotion_estimator_training.zoo.data.windows import Windows, windows
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
-from emotion_estimator_training.zoo.models.fitting import FitSettings, fit, load_best, probabilities
+from emotion_estimator_training.zoo.models.fitting import (
+    ZooFitSettings,
+    fit,
+    load_best,
+    probabilities,
+)
 from emotion_estimator_training.zoo.models.inputs import Input, InputReader
 
 
-class Layer(NamedTuple):
+class LayerSummary(NamedTuple):
     """One layer; of an output's shape the first is the batch."""
 
     name: str
@@ -35,9 +40,9 @@ class Layer(NamedTuple):
     after: tuple[str, ...]
 
 
-def layers(model: Any, prefix: str = '') -> tuple[Layer, ...]:
+def layers(model: Any, prefix: str = '') -> tuple[LayerSummary, ...]:
     """Return a Keras model's layers, those of models inside it too, in order."""
-    found: list[Layer] = []
+    found: list[LayerSummary] = []
     for layer in model.layers:
         if hasattr(layer, 'layers'):
             found += layers(layer, f'{prefix}{layer.name}/')
@@ -53,12 +58,14 @@ def layers(model: Any, prefix: str = '') -> tuple[Layer, ...]:
         if hasattr(layer, 'forward_layer'):
             kind += f' {type(layer.forward_layer).__name__}'
         found.append(
-            Layer(prefix + layer.name, kind, tuple(output), int(layer.count_params()), tuple(after))
+            LayerSummary(
+                prefix + layer.name, kind, tuple(output), int(layer.count_params()), tuple(after)
+            )
         )
     return tuple(found)
 
 
-def in_print(found: tuple[Layer, ...]) -> str:
+def in_print(found: tuple[LayerSummary, ...]) -> str:
     """Return the layers as a table: what each is, what it gives, and what it follows."""
     rows = [
         [one.name, one.kind, _shape(one.output), f'{one.parameters:,}', ', '.join(one.after)]
@@ -109,7 +116,7 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class RunContext:
     """Where and with what the models of a run work.
 
     :param folder: of the trained models, one folder each.
@@ -162,7 +169,7 @@ class ZooModel(ABC):
     #: Why faces with a covered mouth tell nothing of it; empty where they do.
     cover_unseen = ''
 
-    def __init__(self, entry: Entry, place: Place) -> None:
+    def __init__(self, entry: Entry, place: RunContext) -> None:
         self.entry, self.place = entry, place
         self.name, self.classes = entry.name, place.classes
         self._notes: list[str] = []
@@ -194,7 +201,7 @@ class ZooModel(ABC):
         """
 
     @abstractmethod
-    def structure(self) -> tuple[Layer, ...]:
+    def structure(self) -> tuple[LayerSummary, ...]:
         """Return the layers, in order."""
 
     @abstractmethod
@@ -251,7 +258,10 @@ class ZooModel(ABC):
 
 
 def balanced_overlap(tracks: Tracks) -> dict[str, float]:
-    """Return the more overlap, up to 0.75, the fewer frames a class has (seed 004, figure 21)."""
+    """Return the more overlap, up to 0.75, the fewer frames a class has.
+
+    Terbouche and Chaoui, figure 21.
+    """
     frames: Counter[str] = Counter()
     for track in tracks:
         frames[track.clip.label] += len(track)
@@ -267,10 +277,10 @@ class NetworkModel(ZooModel):
     def __init__(
         self,
         entry: Entry,
-        place: Place,
+        place: RunContext,
         window: int,
         inputs: Sequence[Input],
-        settings: FitSettings,
+        settings: ZooFitSettings,
         overlap: Any = 0.0,
     ) -> None:
         super().__init__(entry, place)
@@ -308,7 +318,7 @@ class NetworkModel(ZooModel):
 
     def fit(self, split: Split) -> list[dict[str, Any]]:
         """Learn; see :meth:`ZooModel.fit`."""
-        # Seed 004 has windows overlap in training and validation.
+        # Terbouche and Chaoui has windows overlap in training and validation.
         overlap = self.overlap_on(split.train)
         train = self.windows_of(split.train, overlap)
         validation = self.windows_of(split.validation, overlap)
@@ -331,7 +341,7 @@ class NetworkModel(ZooModel):
         """Return the probabilities (N, C)."""
         return probabilities(self.network, self.reader(covered), asked)
 
-    def structure(self) -> tuple[Layer, ...]:
+    def structure(self) -> tuple[LayerSummary, ...]:
         """Return the layers, in order."""
         return layers(self.network)
 

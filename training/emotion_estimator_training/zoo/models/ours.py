@@ -26,15 +26,15 @@ from emotion_estimator_training.models.streaming_network import (
 from emotion_estimator_training.zoo.data.frames import FaceTrack
 from emotion_estimator_training.zoo.data.windows import Windows
 from emotion_estimator_training.zoo.models.catalog import Entry
-from emotion_estimator_training.zoo.models.fitting import FitSettings, Floats, read
+from emotion_estimator_training.zoo.models.fitting import Floats, ZooFitSettings, read
 from emotion_estimator_training.zoo.models.inputs import EMBEDDING as EMBEDDING_INPUT
 from emotion_estimator_training.zoo.models.inputs import SHAPES as SHAPES_INPUT
 from emotion_estimator_training.zoo.models.inputs import Input
 from emotion_estimator_training.zoo.models.model import (
-    Layer,
+    LayerSummary,
     NetworkModel,
     Networks,
-    Place,
+    RunContext,
     Split,
     ZooModel,
 )
@@ -65,7 +65,7 @@ class Embeddings:
         return self._known[track, covered]
 
 
-def embeddings_of(place: Place) -> Embeddings | None:
+def embeddings_of(place: RunContext) -> Embeddings | None:
     """Return what embeds faces, once for a run; None where no appearance network is there."""
     if 'embeddings' not in place.shared:
         try:
@@ -96,7 +96,7 @@ class OursSettings:
     units: int = 32
     branch: str = 'fused'
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())
+    fit: ZooFitSettings = field(default=ZooFitSettings())
 
 
 class Ours(NetworkModel):
@@ -104,7 +104,7 @@ class Ours(NetworkModel):
 
     cover_unseen = _COVER
 
-    def __init__(self, entry: Entry, place: Place) -> None:
+    def __init__(self, entry: Entry, place: RunContext) -> None:
         self.settings = read(OursSettings, entry.settings, entry.name)
         if self.settings.branch not in PRESENT:
             raise InputError(f'{entry.name}: branch is one of {", ".join(PRESENT)}')
@@ -220,7 +220,7 @@ class Shipped(ZooModel):
 
     cover_unseen = _COVER
 
-    def __init__(self, entry: Entry, place: Place) -> None:
+    def __init__(self, entry: Entry, place: RunContext) -> None:
         super().__init__(entry, place)
         self._known: dict[tuple[FaceTrack, bool], Floats] = {}
         self._recognizer: StreamingRecognizer | None = None
@@ -266,7 +266,7 @@ class Shipped(ZooModel):
             'appearance': embeddings.sha256 if embeddings is not None else '',
         }
 
-    def structure(self) -> tuple[Layer, ...]:
+    def structure(self) -> tuple[LayerSummary, ...]:
         """Return the network's layers as training builds them."""
         from emotion_estimator_training.zoo.models.model import layers
 
@@ -300,7 +300,7 @@ class Shipped(ZooModel):
         return self._known[track, covered]
 
 
-def _classifier(place: Place, classes: tuple[str, ...]) -> EmotionClassifier:
+def _classifier(place: RunContext, classes: tuple[str, ...]) -> EmotionClassifier:
     card = place.models / 'emotion_lstm.json' if place.models else None
     told: list[tuple[str, ...]] = []
     for vocabulary in ('three', 'seven'):

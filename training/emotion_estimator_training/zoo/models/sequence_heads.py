@@ -1,4 +1,4 @@
-"""Recurrent networks over encodings of frames (seed 004, 2.4.2; Kahou et al. 2015)."""
+"""Recurrent networks over encodings of frames (Terbouche and Chaoui, 2.4.2; Kahou et al. 2015)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.zoo.models.catalog import Entry
-from emotion_estimator_training.zoo.models.fitting import FitSettings, read
+from emotion_estimator_training.zoo.models.fitting import ZooFitSettings, read
 from emotion_estimator_training.zoo.models.frame_aggregation import OnFrames
 from emotion_estimator_training.zoo.models.layers import Dropout, unrolled
-from emotion_estimator_training.zoo.models.model import Networks, Place, as_mapping
+from emotion_estimator_training.zoo.models.model import Networks, RunContext, as_mapping
 from emotion_estimator_training.zoo.models.xception import FrameModel
 
 
 @dataclass(frozen=True)
-class SequenceSettings:
-    """Seed 004's figures 18 to 20; the defaults are the best of its grid.
+class SequenceHeadSettings:
+    """Terbouche and Chaoui's figures 18 to 20; the defaults are the best of its grid.
 
     :param hidden: units of each LSTM.
     :param layers: LSTMs one over the other; two are its deep one.
@@ -29,14 +29,14 @@ class SequenceSettings:
     bidirectional: bool = False
     dropout: float = 0.4
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())
+    fit: ZooFitSettings = field(default=ZooFitSettings())
 
 
 class SequenceModel(OnFrames):
     """LSTMs, many to one."""
 
-    def __init__(self, entry: Entry, place: Place) -> None:
-        self.settings = read(SequenceSettings, entry.settings, entry.name)
+    def __init__(self, entry: Entry, place: RunContext) -> None:
+        self.settings = read(SequenceHeadSettings, entry.settings, entry.name)
         super().__init__(
             entry, place, self.settings.window, self.settings.fit, self.settings.overlap
         )
@@ -59,7 +59,7 @@ class SequenceModel(OnFrames):
 
 @dataclass(frozen=True)
 class IrnnSettings:
-    """Kahou et al. 2015 as seed 004 (1.4.3) tells it.
+    """Kahou et al. 2015 as Terbouche and Chaoui (1.4.3) tells it.
 
     :param frame: settings of the CNN that learns single frames.
     """
@@ -69,13 +69,13 @@ class IrnnSettings:
     dropout: float = 0.5
     frame: Any = None
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())
+    fit: ZooFitSettings = field(default=ZooFitSettings())
 
 
 class CnnRnn(OnFrames):
     """An RNN of rectified units that begins as the identity, over a CNN of its own."""
 
-    def __init__(self, entry: Entry, place: Place) -> None:
+    def __init__(self, entry: Entry, place: RunContext) -> None:
         self.settings = read(IrnnSettings, entry.settings, entry.name)
         of_frames = Entry(
             f'{entry.name}:frame',

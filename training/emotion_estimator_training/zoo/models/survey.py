@@ -1,4 +1,4 @@
-"""Baselines of seed 004's survey (1.4): 3D convolutions, two streams, nested LSTMs."""
+"""Baselines of Terbouche and Chaoui's survey (1.4): 3D convolutions, two streams, nested LSTMs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.zoo.models.catalog import Entry
-from emotion_estimator_training.zoo.models.fitting import FitSettings, read
+from emotion_estimator_training.zoo.models.fitting import ZooFitSettings, read
 from emotion_estimator_training.zoo.models.inputs import FLOW, IMAGE, Input
 from emotion_estimator_training.zoo.models.layers import Dropout
-from emotion_estimator_training.zoo.models.model import NetworkModel, Place
+from emotion_estimator_training.zoo.models.model import NetworkModel, RunContext
 
 
 class Pooling3D(keras.layers.MaxPooling3D):
@@ -52,13 +52,13 @@ class StcnnSettings:
     dropout: float = 0.5
     parts: tuple[str, ...] = ('face',)
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())
+    fit: ZooFitSettings = field(default=ZooFitSettings())
 
 
 class Stcnn(NetworkModel):
     """One 3D convolution for each part, pooled; fused before the dense layers."""
 
-    def __init__(self, entry: Entry, place: Place) -> None:
+    def __init__(self, entry: Entry, place: RunContext) -> None:
         self.settings = chosen = read(StcnnSettings, entry.settings, entry.name)
         if chosen.window < chosen.depth + 2:
             raise InputError(
@@ -89,7 +89,7 @@ class Stcnn(NetworkModel):
 
 @dataclass(frozen=True)
 class TwoStreamSettings:
-    """Simonyan and Zisserman 2014, as seed 004 (1.4.5) tells it.
+    """Simonyan and Zisserman 2014, as Terbouche and Chaoui (1.4.5) tells it.
 
     :param window: frames; one less flows are stacked.
     :param filters: of each stream's convolutions.
@@ -101,13 +101,13 @@ class TwoStreamSettings:
     dense: int = 512
     dropout: float = 0.5
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())
+    fit: ZooFitSettings = field(default=ZooFitSettings())
 
 
 class TwoStream(NetworkModel):
     """A spatial stream over the last frame, a temporal one over the flows; their mean."""
 
-    def __init__(self, entry: Entry, place: Place) -> None:
+    def __init__(self, entry: Entry, place: RunContext) -> None:
         self.settings = chosen = read(TwoStreamSettings, entry.settings, entry.name)
         if chosen.window < 2:
             raise InputError(f'{entry.name}: window {chosen.window}; flow needs two frames or more')
@@ -140,7 +140,7 @@ class TwoStream(NetworkModel):
 
 @dataclass(frozen=True)
 class NestedSettings:
-    """Yu et al. 2018, as seed 004 (1.4.4, figure 6) tells it.
+    """Yu et al. 2018, as Terbouche and Chaoui (1.4.4, figure 6) tells it.
 
     :param filters: of each level of the 3D CNN, whose features an LSTM reads over time.
     :param hidden: units of every LSTM.
@@ -152,13 +152,13 @@ class NestedSettings:
     hidden: int = 256
     dropout: float = 0.5
     overlap: Any = 0.0
-    fit: FitSettings = field(default=FitSettings())
+    fit: ZooFitSettings = field(default=ZooFitSettings())
 
 
 class StcNlstm(NetworkModel):
     """Spatio-temporal convolutions; a T-LSTM for each level; a C-LSTM over the levels."""
 
-    def __init__(self, entry: Entry, place: Place) -> None:
+    def __init__(self, entry: Entry, place: RunContext) -> None:
         self.settings = chosen = read(NestedSettings, entry.settings, entry.name)
         if chosen.side >> len(chosen.filters) < 1:
             raise InputError(

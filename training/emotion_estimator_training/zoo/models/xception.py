@@ -1,4 +1,4 @@
-"""Networks that read single frames, Xception first, and the encodings they give (seed 004, 2.3)."""
+"""Networks of single frames, Xception first, and their encodings (Terbouche and Chaoui, 2.3)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from emotion_estimator_training.zoo.data.frames import FaceTrack
 from emotion_estimator_training.zoo.data.windows import Windows, single_frames
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import (
-    FitSettings,
     Floats,
+    ZooFitSettings,
     fit,
     probabilities,
     read,
 )
 from emotion_estimator_training.zoo.models.inputs import EMBEDDING, IMAGE, Input, InputReader
 from emotion_estimator_training.zoo.models.layers import Dropout
-from emotion_estimator_training.zoo.models.model import NetworkModel, Networks, Place, Split
+from emotion_estimator_training.zoo.models.model import NetworkModel, Networks, RunContext, Split
 from emotion_estimator_training.zoo.models.ours import Embeddings, embeddings_of
 
 _LOG = logging.getLogger(__name__)
@@ -46,8 +46,8 @@ _LEAST_SIDE = 71
 
 
 @dataclass(frozen=True)
-class FrameSettings:
-    """Seed 004's figure 16; the defaults are what it publishes.
+class XceptionSettings:
+    """Terbouche and Chaoui's figure 16; the defaults are what it publishes.
 
     :param encoder: ``xception``; ``small``, four separable convolutions; ``kahou`` or
         ``kahou-small``, three convolutions (Kahou et al. 2015); ``appearance``, the shipped
@@ -65,14 +65,14 @@ class FrameSettings:
     units: tuple[int, ...] = (1024, 512, 256)
     dropout: float = 0.0
     frame_step: int = 5
-    fit: FitSettings = field(default=FitSettings())
+    fit: ZooFitSettings = field(default=ZooFitSettings())
 
 
 class FrameModel(NetworkModel):
     """A network that reads single frames."""
 
-    def __init__(self, entry: Entry, place: Place) -> None:
-        self.settings = read(FrameSettings, entry.settings, entry.name)
+    def __init__(self, entry: Entry, place: RunContext) -> None:
+        self.settings = read(XceptionSettings, entry.settings, entry.name)
         face = Input(IMAGE, side=self.settings.side, last=True)
         self._embeddings: Embeddings | None = None
         if self.settings.encoder == APPEARANCE:
@@ -304,7 +304,7 @@ _ENCODERS: dict[str, Any] = {
 }
 
 
-def shared_frame_model(place: Place) -> FrameModel:
+def shared_frame_model(place: RunContext) -> FrameModel:
     """Return the run's one model of single frames, the catalog's ``frame``."""
     if 'frame' not in place.shared:
         place.shared['frame'] = FrameModel(place.catalog.entry('frame', place.size), place)
