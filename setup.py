@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 # Not imported: the package's dependencies are not there yet.
-VERSION = runpy.run_path(str(HERE / 'emotion_estimator' / 'version.py'))['__version__']
+VERSION = runpy.run_path(str(HERE / 'emotion_estimator' / '__init__.py'))['__version__']
 
 setup(
     name='emotion-estimator',

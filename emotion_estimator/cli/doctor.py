@@ -14,11 +14,11 @@ from pathlib import Path
 
 import click
 
+from emotion_estimator import __version__
 from emotion_estimator.errors import EmotionEstimatorError, first_line
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.landmarks.source import open_first
 from emotion_estimator.runtimes import open_interpreter
-from emotion_estimator.version import __version__
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 
 import click
 
+from emotion_estimator import __version__
 from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.errors import EmotionEstimatorError, InputError
-from emotion_estimator.version import __version__
 
 
 class LazyVerbs(click.Group):

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from available import LANDMARK_SOURCE, TASK, needs_face_mesh, needs_task
 
+from emotion_estimator import __version__
 from emotion_estimator.cli import main as cli
 from emotion_estimator.cli.main import VERBS, group
 from emotion_estimator.emotion import EXPRESSIONS, LABELS
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.portrait import Portrait
-from emotion_estimator.version import __version__
 
 FACES = Path(__file__).parents[3] / 'shared' / 'data' / 'faces'
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from emotion_estimator import __version__
 from emotion_estimator.resources import resource_dir
-from emotion_estimator.version import __version__
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = 'emotion_estimator'

@@ -11,9 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from emotion_estimator import __version__
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
-from emotion_estimator.version import __version__
 from emotion_estimator_training.data.grouping import Grouping
 from emotion_estimator_training.data.stills import TRAINING, Stills, load_stills
 from emotion_estimator_training.evaluation.evaluate import (

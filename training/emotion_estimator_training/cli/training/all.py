@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from emotion_estimator import __version__
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import ModelCard, models_dir
-from emotion_estimator.version import __version__
 from emotion_estimator_training.cli.training.data import clean, data
 from emotion_estimator_training.cli.training.features import covered, features, relevant
 from emotion_estimator_training.cli.training.models import (
