@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
+from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.resources import resource_dir
@@ -99,7 +100,7 @@ class Contest:
     """The three policies by the same rules, with the same cooldowns or without any."""
 
     def __init__(self, policy: Path, cooldowns: bool) -> None:
-        raw = yaml.safe_load(policy.read_text(encoding='utf-8'))
+        raw = strict_yaml.read_yaml(policy)
         self.rules = first_rules(raw)
         if not cooldowns:
             raw['min_gap'] = 0.0

@@ -122,14 +122,14 @@ def test_keys_from_a_pipe(run):
 @pytest.mark.parametrize(
     ('arguments', 'keys', 'says'),
     [
-        (['--script', 'gone.yaml'], b'', 'gone.yaml: cannot be read'),
+        (['--script', 'gone.yaml'], b'', 'gone.yaml cannot be read'),
         (['--script', 'policy.yaml'], b'', 'policy.yaml: steps is missing'),
         (['--from', 'gone.jsonl'], b'', 'gone.jsonl cannot be read'),
         (['--from', 'policy.yaml'], b'', 'policy.yaml, line 2 is no frame'),
         (['--from', '/dev/null'], b'', '/dev/null holds no frames'),
         (['--from', 'a', '--script', 'b'], b'', 'give one of them'),
         (['--topic', '/emotion'], b'u', '--topic is for --from'),
-        (['--policy', 'gone.yaml'], b'u', 'gone.yaml: cannot be read'),
+        (['--policy', 'gone.yaml'], b'u', 'gone.yaml cannot be read'),
         (['--conversation', 'policy.yaml'], b'u', 'policy.yaml: '),
         (['--speed', '0'], b'u', '--speed'),
         (['--speed', 'nan'], b'u', '--speed'),

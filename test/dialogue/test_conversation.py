@@ -184,7 +184,7 @@ OPENING = (*TEA, 'openings', 'neutral', 1)
         (broken(('topics', 7), {'name': 'x'}), ['topics: name must be text, not 7']),
         (broken(('topics', ' tea'), {'name': 'x'}), ["topics: 'tea' stands there twice"]),
         (broken((*TEA, 'name'), ...), ["topic 'tea': name is missing"]),
-        (broken((*TEA, 'opening'), 'x'), ["topic 'tea': opening is no known field"]),
+        (broken((*TEA, 'opening'), 'x'), ["topic 'tea': unknown field opening"]),
         (broken((*TEA, 'openings'), ['x']), ["topic 'tea': openings must hold sentences by appr"]),
         (broken((*TEA, 'openings', 'rude'), ['x']), ["topic 'tea': openings: 'rude' is none of"]),
         (broken((*TEA, 'openings', 'neutral'), 'x'), ["topic 'tea': openings: neutral must be a"]),
@@ -196,7 +196,7 @@ OPENING = (*TEA, 'openings', 'neutral', 1)
         (broken((*TEA, 'fallback'), 'golf'), ["topic 'tea': fallback", "'golf'"]),
         (broken(('fallback',), 'golf'), ['fallback must be one of tea, music, cats']),
         (broken(('start',), 'golf'), ['start must be one of tea']),
-        (broken(('approaches',), ['a', 'a']), ['approaches', 'twice']),
+        (broken(('approaches',), ['a', 'a']), ['approaches', 'duplicate']),
         (broken(('say',), 'no'), ['say must be true or false']),
         (broken(('language',), 3), ['language must be text']),
         (broken(('lines', 'greet'), {'neutral': ['x']}), ["'greet' is no known kind", 'start']),
@@ -205,7 +205,7 @@ OPENING = (*TEA, 'openings', 'neutral', 1)
         (broken(('lines', 'end'), {'warm': ['{topic!r}']}), ['lines: end: warm[1]']),
         (broken(('lines', 'end'), {'warm': ['{topic:>9}']}), ['lines: end: warm[1]']),
         (broken(('lines', 'end'), {'warm': ['{opening} {follow_up}']}), ['takes one of them']),
-        (broken(('topic',), {}), ['topic is no known field']),
+        (broken(('topic',), {}), ['unknown field topic']),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(tmp_path, raw, words):

@@ -85,7 +85,7 @@ def test_a_face_has_probabilities_of_one_vocabulary(label):
 @pytest.mark.parametrize(
     ('text', 'says'),
     [
-        ('[1', 'not YAML in line 1'),
+        ('[1', 'invalid YAML in line 1'),
         ('hello', 'must be a mapping of fields'),
         ('about: x', 'steps is missing'),
         ('steps: []', 'steps must be a list of steps'),
@@ -100,16 +100,16 @@ def test_a_face_has_probabilities_of_one_vocabulary(label):
         ('steps: [{shows: sad, for: 1, speaking: loudly}]', 'step 1: speaking must be'),
         ('steps: [{shows: sad, for: 1, ask: jump}]', 'step 1: ask must be one of start, pause'),
         ('steps: [{shows: sad, for: 1, ask: end, choose_topic: tea}]', 'ask and choose_topic'),
-        ('steps: [{shows: sad, for: 1, mood: x}]', 'step 1: mood is no known field'),
+        ('steps: [{shows: sad, for: 1, mood: x}]', 'step 1: unknown field mood'),
         ('steps: [{shows: sad, for: 1, expect: []}]', 'step 1: expect must be a list of actions'),
         ('steps: [{shows: sad, for: 1, expect: pause}]', 'or the word nothing'),
         ('steps: [{shows: sad, for: 1, expect: [{action: sing}]}]', 'expect, entry 1: action'),
         ('steps: [{shows: sad, for: 1, expect: [{to: 1}]}]', 'entry 1: action is missing'),
         ('steps: [{shows: sad, for: 1, expect: [{action: end, to: 2}]}]', 'that lasts 1 s'),
         ('steps: [{shows: sad, for: 1, expect: [{action: end, from: 0.5, to: 0.1}]}]', 'correct'),
-        ('steps: [{shows: sad, for: 1, expect: [{action: end, x: 1}]}]', 'x is no known field'),
+        ('steps: [{shows: sad, for: 1, expect: [{action: end, x: 1}]}]', 'unknown field x'),
         ('{rate: 0, steps: [{shows: sad, for: 1}]}', 'rate must be a number'),
-        ('{speed: 1, steps: [{shows: sad, for: 1}]}', 'speed is no known field'),
+        ('{speed: 1, steps: [{shows: sad, for: 1}]}', 'unknown field speed'),
     ],
 )
 def test_a_broken_script_is_refused_in_one_line(write, text, says):
