@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.dialogue.action import DialogueAction
-from emotion_estimator.dialogue.context import ABOUT, EmotionalCourse, LabelShares
+from emotion_estimator.dialogue.context import ABOUT, EmotionHistory, LabelShares
 from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE, FaceEmotion, Roi
 
 STATE = {'mode': 'running', 'topic': 'the garden', 'approach': 'careful'}
@@ -48,9 +48,9 @@ def face(label: str, confidence: float = 0.8) -> FaceEmotion | None:
     return FaceEmotion('face_1', label, confidence, labels, probabilities, Roi(0, 0, 9, 9))
 
 
-def play(course, rate: float = 30.0, start: float = 1000.0, into=None) -> EmotionalCourse:
+def play(course, rate: float = 30.0, start: float = 1000.0, into=None) -> EmotionHistory:
     """Feed a course of (seconds, label) and one frame more."""
-    into = into or EmotionalCourse()
+    into = into or EmotionHistory()
     frame = 0
     end = 0.0
     for seconds, label in course:
@@ -138,7 +138,7 @@ def test_what_is_there_now_in_words(course, later, words):
 
 
 def test_before_anything_was_seen():
-    told = EmotionalCourse().describe(math.nan, **STATE)
+    told = EmotionHistory().describe(math.nan, **STATE)
     check(told, SCHEMA)
     assert told['age'] is None and told['stamp'] == 0.0
     assert told['summary'].startswith('No face has been looked for yet.')
@@ -196,7 +196,7 @@ ODD = st.one_of(st.none(), st.floats(), st.text(max_size=60), st.lists(st.floats
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(ODD, ODD, ODD, ODD), max_size=15), ODD, st.floats())
 def test_nothing_raises_and_all_is_json(seen, stamp, acted):
-    course = EmotionalCourse()
+    course = EmotionHistory()
     for label, confidence, face_id, at in seen:
         course.see(FaceEmotion(face_id, label, confidence, LABELS, confidence, Roi(0, 0, 1, 1)), at)
     course.act(action(acted))
@@ -207,7 +207,7 @@ def test_nothing_raises_and_all_is_json(seen, stamp, acted):
 
 def test_memory_is_bounded():
     """Two hours in which every frame says something else, and much is done."""
-    course = EmotionalCourse()
+    course = EmotionHistory()
     labels = (*LABELS, NONE)
     for index in range(7200 * 5):
         course.see(face(labels[index * 7 % 4]), index / 5)
@@ -220,7 +220,7 @@ def test_memory_is_bounded():
 
 
 def test_long_garbage_does_not_fill_the_prompt():
-    course = EmotionalCourse()
+    course = EmotionHistory()
     for index in range(300):
         label = f'{index} ' * 1000
         course.see(FaceEmotion(label, label, 0.9, (), np.zeros(0), Roi(0, 0, 1, 1)), index / 30)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.dialogue.conversation import Conversation
 from emotion_estimator.dialogue.conversation_file import (
-    KINDS,
+    LINE_KINDS,
     ConversationFile,
     load_conversation,
     parse_conversation,
@@ -117,7 +117,7 @@ def test_a_rule_leaves_a_topic_that_it_would_lead_to():
     conversation.apply('change_topic', topic='tea')
     assert conversation.topic == 'tea'
     # Who asks for it wants to hear of it.
-    conversation.apply('change_topic', topic='tea', kind='choose_topic', asked=True)
+    conversation.apply('change_topic', topic='tea', kind='choose_topic', by_service=True)
     assert conversation.topic == 'tea'
 
 
@@ -182,16 +182,22 @@ OPENING = (*TEA, 'openings', 'neutral', 1)
         (broken(('topics',), {}), ['topics must be a mapping']),
         (broken(('topics',), [1]), ['topics must be a mapping']),
         (broken(('topics', 7), {'name': 'x'}), ['topics: name must be text, not 7']),
-        (broken(('topics', ' tea'), {'name': 'x'}), ["topics: 'tea' stands there twice"]),
+        (broken(('topics', ' tea'), {'name': 'x'}), ["topics: 'tea' occurs twice"]),
         (broken((*TEA, 'name'), ...), ["topic 'tea': name is missing"]),
         (broken((*TEA, 'opening'), 'x'), ["topic 'tea': unknown field opening"]),
-        (broken((*TEA, 'openings'), ['x']), ["topic 'tea': openings must hold sentences by appr"]),
-        (broken((*TEA, 'openings', 'rude'), ['x']), ["topic 'tea': openings: 'rude' is none of"]),
+        (broken((*TEA, 'openings'), ['x']), ["topic 'tea': openings must be a mapping of appr"]),
+        (
+            broken((*TEA, 'openings', 'rude'), ['x']),
+            ["topic 'tea': openings: 'rude' is not one of"],
+        ),
         (broken((*TEA, 'openings', 'neutral'), 'x'), ["topic 'tea': openings: neutral must be a"]),
         (broken(OPENING, 3), ["topic 'tea': openings: neutral[2] must be text"]),
         (broken(OPENING, ''), ["topic 'tea': openings: neutral[2] must be text"]),
-        (broken(OPENING, '{opening}'), ["topic 'tea': openings: neutral[2] has 'opening' in br"]),
-        (broken(OPENING, 'a } b'), ["topic 'tea': openings: neutral[2] has a stray brace"]),
+        (
+            broken(OPENING, '{opening}'),
+            ["topic 'tea': openings: neutral[2] has the unknown placeholder 'opening"],
+        ),
+        (broken(OPENING, 'a } b'), ["topic 'tea': openings: neutral[2] has an unmatched brace"]),
         (broken((*TEA, 'leads_to'), ['golf']), ["topic 'tea': leads_to", 'music', "'golf'"]),
         (broken((*TEA, 'fallback'), 'golf'), ["topic 'tea': fallback", "'golf'"]),
         (broken(('fallback',), 'golf'), ['fallback must be one of tea, music, cats']),
@@ -199,12 +205,15 @@ OPENING = (*TEA, 'openings', 'neutral', 1)
         (broken(('approaches',), ['a', 'a']), ['approaches', 'duplicate']),
         (broken(('say',), 'no'), ['say must be true or false']),
         (broken(('language',), 3), ['language must be text']),
-        (broken(('lines', 'greet'), {'neutral': ['x']}), ["'greet' is no known kind", 'start']),
-        (broken(('lines', 'end'), ['x']), ['lines: end must hold sentences by approach']),
-        (broken(('lines', 'end'), {'warm': ['{name}']}), ["lines: end: warm[1] has 'name' in br"]),
+        (broken(('lines', 'greet'), {'neutral': ['x']}), ["unknown kind of line 'greet'", 'start']),
+        (broken(('lines', 'end'), ['x']), ['lines: end must be a mapping of approaches']),
+        (
+            broken(('lines', 'end'), {'warm': ['{name}']}),
+            ["lines: end: warm[1] has the unknown placeholder 'name"],
+        ),
         (broken(('lines', 'end'), {'warm': ['{topic!r}']}), ['lines: end: warm[1]']),
         (broken(('lines', 'end'), {'warm': ['{topic:>9}']}), ['lines: end: warm[1]']),
-        (broken(('lines', 'end'), {'warm': ['{opening} {follow_up}']}), ['takes one of them']),
+        (broken(('lines', 'end'), {'warm': ['{opening} {follow_up}']}), ['has both']),
         (broken(('topic',), {}), ['unknown field topic']),
     ],
 )
@@ -238,7 +247,7 @@ def test_the_companion_has_enough_to_say_in_every_tone(file):
         for approach in file.approaches:
             assert len(topic.openings[approach]) >= 1
             assert len(topic.follow_ups[approach]) >= 3
-    for kind in (*ACTIONS, *KINDS):
+    for kind in (*ACTIONS, *LINE_KINDS):
         assert set(file.lines[kind]) == set(file.approaches)
     assert [text for text, n in Counter(sentences(file)).items() if n > 1] == []
 

@@ -77,7 +77,7 @@ def test_the_times_are_the_callers():
 
 @pytest.mark.parametrize('value', [-1.0, math.nan, math.inf])
 def test_a_time_that_is_none_is_refused_by_name(value):
-    with pytest.raises(InputError, match='sad must be a time'):
+    with pytest.raises(InputError, match='sad must be 0 or more'):
         DebouncedEmotion({'sad': value})
 
 

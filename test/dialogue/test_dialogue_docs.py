@@ -12,7 +12,7 @@ from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.dialogue.conversation_file import parse_conversation
 from emotion_estimator.dialogue.debounce import BELIEVE, BELIEVE_OTHERS
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.rules import parse_rules
+from emotion_estimator.dialogue.policy_file import parse_policy
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / 'docs' / 'dialogue.md').read_text()
@@ -29,13 +29,13 @@ def documents() -> list[dict]:
 def test_the_rules_shown_load_with_the_shipped_conversation():
     shown = next(document for document in documents() if 'rules' in document)
     shipped = yaml.safe_load((ROOT / 'config' / 'conversation_en.yaml').read_text())
-    DialogueManager(parse_rules(shown, 'docs'), parse_conversation(shipped, 'shipped'))
+    DialogueManager(parse_policy(shown, 'docs'), parse_conversation(shipped, 'shipped'))
 
 
 def test_the_conversation_shown_is_one():
     shown = next(document for document in documents() if 'lines' in document)
     rules = {'rules': [{'name': 'gloom', 'emotion': 'sad', 'action': 'change_topic'}]}
-    manager = DialogueManager(parse_rules(rules, 'test'), parse_conversation(shown, 'docs'))
+    manager = DialogueManager(parse_policy(rules, 'test'), parse_conversation(shown, 'docs'))
     said = [
         manager.start(0.0).utterance,
         manager.choose_topic('garden', 10.0).utterance,

@@ -52,9 +52,9 @@ def test_services_lead_through_the_conversation():
 @pytest.mark.parametrize(
     ('before', 'asked', 'says'),
     [
-        (['start'], 'start', 'is running; end it before starting anew'),
+        (['start'], 'start', 'is running; end it before starting again'),
         (['pause'], 'start', 'is paused; resume it'),
-        (['pause'], 'pause', 'pause makes no sense now: the conversation is paused, not running'),
+        (['pause'], 'pause', 'cannot pause: the conversation is paused, not running'),
         ([], 'resume', 'is running, not paused'),
         (['end'], 'end', 'is ended, not running or paused'),
         (['end'], 'resume', 'is ended, not paused'),
@@ -178,7 +178,7 @@ def test_reloading_keeps_where_the_conversation_is(tmp_path):
     policy.write_text(yaml.safe_dump(RULES | {'min_gap': 0.5}))
     decide.reload(policy, words)
     assert (decide.mode, decide.topic, decide.approach) == ('running', 'music', 'warm')
-    assert decide.rules.min_gap == 0.5
+    assert decide.policy.min_gap == 0.5
     # The smile of 102.2 goes on, and so does its cooldown of 6 s.
     (smile,) = play(decide, [('happy', 6)], start=102.7)
     assert smile.stamp == pytest.approx(108.2, abs=0.05)
@@ -235,13 +235,13 @@ def test_who_is_gone_can_come_back_by_other_rules(tmp_path):
 
 def test_a_wrong_file_changes_nothing(tmp_path):
     decide = DialogueManager.load()
-    before = decide.rules
+    before = decide.policy
     bad = tmp_path / 'bad.yaml'
     bad.write_text('rules: []')
     for policy, words in ((bad, None), (None, bad)):
         with pytest.raises(InputError, match=r'bad\.yaml: '):
             decide.reload(policy, words)
-        assert decide.rules is before
+        assert decide.policy is before
         assert decide.topic == 'weather'
 
 

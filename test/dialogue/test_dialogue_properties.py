@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.dialogue.conversation_file import parse_conversation
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.rules import parse_rules
+from emotion_estimator.dialogue.policy_file import parse_policy
 from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 
@@ -27,7 +27,7 @@ SHIPPED = {
     for name in ('dialogue', 'conversation_en', 'conversation_de')
 }
 LOADED = (
-    parse_rules(SHIPPED['dialogue'], 'policy'),
+    parse_policy(SHIPPED['dialogue'], 'policy'),
     parse_conversation(SHIPPED['conversation_en'], 'talk'),
 )
 
@@ -227,14 +227,14 @@ def loads_or_says_why(parse, raw):
 @settings(max_examples=100, deadline=None)
 @given(documents)
 def test_any_document_is_refused_with_a_reason_or_loads(raw):
-    loads_or_says_why(parse_rules, raw)
+    loads_or_says_why(parse_policy, raw)
     loads_or_says_why(parse_conversation, raw)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.one_of(mutations(RULES), mutations(SHIPPED['dialogue'])))
 def test_a_policy_that_loads_works(raw):
-    policy = loads_or_says_why(parse_rules, raw)
+    policy = loads_or_says_why(parse_policy, raw)
     if policy is None:
         return
     try:

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion_estimator.dialogue.script import SEVEN, load_script, shown
+from emotion_estimator.dialogue.script import SEVEN, load_script, simulated_face
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
 
@@ -42,17 +42,17 @@ def write(tmp_path):
 def test_a_script_is_a_course_of_messages(write):
     script = load_script(write(SCRIPT))
     assert (script.about, script.rate, script.policy) == ('A smile that is answered.', 10, None)
-    moments = list(script.moments())
-    heard = [moment for moment in moments if moment.heard]
-    assert [round(moment.stamp, 6) for moment in heard] == [
+    inputs = list(script.inputs())
+    frames = [given for given in inputs if given.has_frame]
+    assert [round(given.stamp, 6) for given in frames] == [
         *(i / 10 for i in range(15)), 3.5, 3.6, 3.7
     ]  # fmt: skip
-    assert [m.face.label for m in heard[:15]] == ['unknown'] * 5 + ['happy'] * 10
-    assert [m.face for m in heard[15:]] == [None] * 3
-    assert (heard[5].face.face_id, heard[5].face.confidence) == ('b', 0.7)
-    assert [m.speaking for m in heard] == [False] * 5 + [True] * 10 + [False] * 3
-    assert [(m.stamp, m.asked) for m in moments if m.asked] == [(3.5, 'pause')]
-    stamps = [moment.stamp for moment in moments]
+    assert [m.face.label for m in frames[:15]] == ['unknown'] * 5 + ['happy'] * 10
+    assert [m.face for m in frames[15:]] == [None] * 3
+    assert (frames[5].face.face_id, frames[5].face.confidence) == ('b', 0.7)
+    assert [m.speaking for m in frames] == [False] * 5 + [True] * 10 + [False] * 3
+    assert [(m.stamp, m.service) for m in inputs if m.service] == [(3.5, 'pause')]
+    stamps = [given.stamp for given in inputs]
     assert stamps == sorted(stamps)
 
 
@@ -62,7 +62,7 @@ def test_what_is_expected(write):
     assert second.expect is None
     pause, end = last.expect
     assert (pause.action, pause.begin, pause.end, pause.rule) == ('pause', 0, 0, 'service pause')
-    assert (end.begin, end.end, end.topic, end.approach, end.says) == (
+    assert (end.begin, end.end, end.topic, end.approach, end.utterance) == (
         0.1, 0.2, 'tea', 'warm', 'Bye'
     )  # fmt: skip
 
@@ -76,7 +76,7 @@ def test_files_of_its_own_lie_beside_it(write):
 
 @pytest.mark.parametrize('label', [*LABELS, *SEVEN])
 def test_a_face_has_probabilities_of_one_vocabulary(label):
-    face = shown(label, 0.6)
+    face = simulated_face(label, 0.6)
     assert face.labels in (LABELS, SEVEN)
     assert face.probabilities.sum() == pytest.approx(1)
     assert face.labels[face.probabilities.argmax()] == label
@@ -150,4 +150,4 @@ def test_any_document_is_read_or_refused_with_a_reason(place, document):
         assert len(str(error).splitlines()) == 1
     else:
         assert script.steps[-1].end > 0
-        assert next(script.moments())
+        assert next(script.inputs())

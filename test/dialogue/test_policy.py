@@ -38,7 +38,7 @@ def test_the_shipped_policy_ends_when_nobody_comes_back_and_greets_who_does():
 
 
 def test_the_shipped_policy_knows_every_action():
-    found = {each.action for each in DialogueManager.load(EXAMPLE).rules.rules}
+    found = {each.action for each in DialogueManager.load(EXAMPLE).policy.rules}
     assert found == set(ACTIONS)
 
 
@@ -263,6 +263,6 @@ def test_window_agrees_with_a_sum_over_frames(course):
         for (begin, matched), end in zip(frames, edges[1:])
         if matched
     )
-    assert found.held == pytest.approx(held, abs=1e-6)
+    assert found.seconds == pytest.approx(held, abs=1e-6)
     if held > 1e-3:
         assert found.confidence == pytest.approx(0.5, abs=1e-3)

@@ -23,7 +23,7 @@ from std_msgs.msg import Header, String
 
 from emotion_estimator.demo.programs import choose_domain
 from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
-from emotion_estimator.dialogue.context import ABOUT, EmotionalCourse
+from emotion_estimator.dialogue.context import ABOUT, EmotionHistory
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
 from emotion_estimator.msg import DialogueAction as ActionMessage
 from emotion_estimator.msg import Emotion
@@ -132,7 +132,7 @@ def test_a_language_models_prompt_has_the_course_and_the_task(graph):
     said.publish(String(data='Hello?'))
     graph.wait_until(lambda: example.lines, START_TIMEOUT, 'it says what is missing')
     assert 'no /dialogue/context yet' in example.lines[0]
-    course = EmotionalCourse()
+    course = EmotionHistory()
     sad = FaceEmotion('face_1', 'sad', 0.8, LABELS, np.array([0.1, 0.1, 0.8]), Roi(0, 0, 9, 9))
     for index in range(50):
         course.see(sad, 100 + index / 10)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from dialogue_play import RULES
 
-from emotion_estimator.dialogue.rules import EMOTIONS, load_rules, parse_rules
+from emotion_estimator.dialogue.policy_file import EMOTIONS, load_policy, parse_policy
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
 
@@ -28,7 +28,7 @@ def test_every_field_is_read():
         'min_gap': 3.0, 'max_step': 4.0, 'hold': 0.3, 'after_speaking': 1.5,
         'speaking_timeout': 9.0, 'lost_after': 2.5, 'returned_for': 6.0, 'begin': 'waiting',
     }  # fmt: skip
-    policy = parse_rules({'rules': [full], **timing}, 'here')
+    policy = parse_policy({'rules': [full], **timing}, 'here')
     (rule,) = policy.rules
     wanted = {name: tuple(v) if isinstance(v, list) else v for name, v in full.items()}
     assert vars(rule) == wanted
@@ -37,7 +37,7 @@ def test_every_field_is_read():
 
 
 def test_what_is_left_out_has_its_documented_default():
-    (rule,) = parse_rules(
+    (rule,) = parse_policy(
         {'rules': [{'name': 'a', 'emotion': 'happy', 'action': 'continue', 'share': 0.4,
                     'held_for': 3.0}]}, 'x'
     ).rules  # fmt: skip
@@ -48,11 +48,11 @@ def test_what_is_left_out_has_its_documented_default():
 def test_labels_of_another_model_are_named_beside_the_rules():
     raw = {'rules': [{'name': 'a', 'emotion': ['pensive', 'sad'], 'action': 'check_in'}]}
     with pytest.raises(InputError, match="'pensive'"):
-        parse_rules(raw, 'x')
-    (rule,) = parse_rules({'labels': ['pensive'], **raw}, 'x').rules
+        parse_policy(raw, 'x')
+    (rule,) = parse_policy({'labels': ['pensive'], **raw}, 'x').rules
     assert rule.emotion == ('pensive', 'sad')
     with pytest.raises(InputError, match='x: labels must be a list of names'):
-        parse_rules({'labels': 'pensive', **raw}, 'x')
+        parse_policy({'labels': 'pensive', **raw}, 'x')
 
 
 def test_labels_of_both_vocabularies_and_events_may_stand_in_a_rule():
@@ -81,7 +81,7 @@ def broken(path: tuple, value) -> dict:
         (broken(('rules',), []), ['rules must be a list']),
         (broken(('rules', 0), 'smile'), ['rules[1] must be a mapping']),
         (broken(('rules', 0, 'name'), ...), ['rules[1]: name is missing']),
-        (broken(('rules', 0, 'name'), 'sad'), ["rule 'sad' stands there twice"]),
+        (broken(('rules', 0, 'name'), 'sad'), ["rule 'sad' occurs twice"]),
         (broken(('rules', 0, 'emotion'), 'angr'), ["rule 'smile': emotion", 'happy', "'angr'"]),
         (broken(('rules', 0, 'emotion'), ['sad', 'sad']), ["rule 'smile': emotion", 'distinct']),
         (broken(('rules', 0, 'emotion'), []), ["rule 'smile': emotion"]),
@@ -113,7 +113,7 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path, raw, words):
     path = tmp_path / 'dialogue.yaml'
     path.write_text(yaml.safe_dump(raw))
     with pytest.raises(InputError) as caught:
-        load_rules(path)
+        load_policy(path)
     message = str(caught.value)
     assert '\n' not in message
     assert message.startswith(str(path))
@@ -122,14 +122,14 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path, raw, words):
 
 def test_files_that_cannot_be_read_as_yaml(tmp_path):
     with pytest.raises(InputError, match=re.escape(f'{tmp_path / "no.yaml"} cannot be read')):
-        load_rules(tmp_path / 'no.yaml')
+        load_policy(tmp_path / 'no.yaml')
     path = tmp_path / 'bad.yaml'
     path.write_text('rules:\n  - {name: a\n')
     with pytest.raises(InputError, match='invalid YAML in line'):
-        load_rules(path)
+        load_policy(path)
     path.write_bytes(b'\xff\xfe\x00bad\xc3')
     with pytest.raises(InputError, match='invalid YAML'):
-        load_rules(path)
+        load_policy(path)
 
 
 RULE = 'rules: [{name: a, emotion: happy, action: continue}]\n'
@@ -156,7 +156,7 @@ def test_odd_content_is_refused_in_one_line(tmp_path, text, says):
     path = tmp_path / 'odd.yaml'
     path.write_text(text)
     with pytest.raises(InputError) as caught:
-        load_rules(path)
+        load_policy(path)
     message = str(caught.value)
     assert '\n' not in message
     assert message.startswith(str(path))
@@ -165,6 +165,6 @@ def test_odd_content_is_refused_in_one_line(tmp_path, text, says):
 
 def test_the_shipped_policy_names_every_field_that_there_is():
     text = (CONFIG / 'dialogue.yaml').read_text()
-    policy = load_rules(CONFIG / 'dialogue.yaml')
+    policy = load_policy(CONFIG / 'dialogue.yaml')
     fields = {*vars(policy), *vars(policy.rules[0])} - {'origin'}
     assert [name for name in fields if not re.search(rf'\b{name}\b', text)] == []
