@@ -1,4 +1,4 @@
-"""The measurement of the dialogue policy: a fair contest, and a document of the shipped rules."""
+"""The benchmark of the dialogue policy: a fair comparison that documents the shipped rules."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_single_errors_mislead_who_acts_on_each_message(bench):
 
 
 def test_without_cooldowns_all_may_act_at_once(bench):
-    with_them, without = bench.Contest(POLICY, True), bench.Contest(POLICY, False)
+    with_them, without = bench.PolicyComparison(POLICY, True), bench.PolicyComparison(POLICY, False)
     assert list(with_them.rules) == list(without.rules) == list(KINDS)
     assert all(rule['cooldown'] > 0 for rule in with_them.rules.values())
     assert all(rule['cooldown'] == 0 for rule in without.rules.values())

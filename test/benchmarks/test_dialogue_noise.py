@@ -1,4 +1,4 @@
-"""Courses whose truth is known, the noise on them, and what interventions are worth."""
+"""The ground truth of conversations, the noise added to it, and the scores of interventions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from emotion_estimator.emotion import LABELS, NONE
 from emotion_estimator.errors import InputError
 
 from dialogue_baselines import RETURNED, EachMessage, Majority, Trigger
-from dialogue_noise import CourseSegment, Noise, observe, truth
-from dialogue_scoring import Episode, Intervention, Truth, episodes, score
+from dialogue_noise import Noise, Segment, ground_truth, observe
+from dialogue_scoring import Episode, GroundTruth, Intervention, episodes, score
 
 HOUR = 3600
-CALM = (CourseSegment('unknown', 0.0, 2 * HOUR),)
-EMPTY = (CourseSegment(NONE, 0.0, HOUR),)
+CALM = (Segment('unknown', 0.0, 2 * HOUR),)
+EMPTY = (Segment(NONE, 0.0, HOUR),)
 
 
 def labels(segments, noise, rate=10.0, seed=1):
@@ -24,8 +24,8 @@ def labels(segments, noise, rate=10.0, seed=1):
 
 
 def test_a_course_is_whole_and_always_the_same():
-    course = truth(HOUR, 3)
-    assert course == truth(HOUR, 3) != truth(HOUR, 4)
+    course = ground_truth(HOUR, 3)
+    assert course == ground_truth(HOUR, 3) != ground_truth(HOUR, 4)
     assert course[0].begin == 0
     assert course[-1].end >= HOUR
     assert all(a.end == b.begin and a.label != b.label for a, b in pairwise(course))
@@ -37,10 +37,10 @@ def test_a_course_is_whole_and_always_the_same():
 
 @pytest.mark.parametrize('rate', [5.0, 60.0])
 def test_without_noise_the_truth_is_seen_at_any_rate(rate):
-    course = truth(60, 1)
+    course = ground_truth(60, 1)
     seen = list(observe(course, Noise(), rate, 1))
     assert len(seen) == math.ceil(course[-1].end * rate)
-    shows = Truth(course)
+    shows = GroundTruth(course)
     assert all(shows.shows(f.label if f else NONE, stamp, grace=0) for stamp, f in seen)
 
 
@@ -64,8 +64,8 @@ def test_errors_last_as_long_as_asked_for(burst, mean):
 
 
 def test_errors_are_errors_after_the_truth_has_changed():
-    course = truth(HOUR, 5)
-    shows = Truth(course)
+    course = ground_truth(HOUR, 5)
+    shows = GroundTruth(course)
     seen = list(observe(course, Noise(labels=0.3, burst=3.0), 10.0, 5))
     there = [(stamp, face) for stamp, face in seen if face is not None]
     wrong = [1 for stamp, face in there if not shows.shows(face.label, stamp, grace=0)]
@@ -104,12 +104,12 @@ def test_noise_out_of_range_is_refused(wrong):
 
 
 COURSE = (
-    CourseSegment('unknown', 0, 10),
-    CourseSegment('happy', 10, 15),
-    CourseSegment('unknown', 15, 20),
-    CourseSegment(NONE, 20, 26),
-    CourseSegment('sad', 26, 28),
-    CourseSegment('unknown', 28, 40),
+    Segment('unknown', 0, 10),
+    Segment('happy', 10, 15),
+    Segment('unknown', 15, 20),
+    Segment(NONE, 20, 26),
+    Segment('sad', 26, 28),
+    Segment('unknown', 28, 40),
 )
 
 
@@ -117,7 +117,7 @@ def test_episodes_are_what_lasts():
     assert episodes(COURSE) == (
         Episode('happy', 10, 15), Episode(NONE, 20, 26), Episode(RETURNED, 26, 40)
     )  # fmt: skip
-    assert Episode('sad', 26, 28) in episodes(COURSE, worth=2)
+    assert Episode('sad', 26, 28) in episodes(COURSE, shortest=2)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_episodes_are_what_lasts():
     ],
 )  # fmt: skip
 def test_what_was_true_a_second_ago_is_not_yet_wrong(kind, stamp, shown):
-    assert Truth(COURSE).shows(kind, stamp) is shown
+    assert GroundTruth(COURSE).shows(kind, stamp) is shown
 
 
 def test_interventions_are_counted_once_each():
