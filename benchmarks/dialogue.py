@@ -229,9 +229,10 @@ def rules_measured(policy: Path) -> Iterator[str]:
     yield '| about | rule | window, s | while the label flickers, s | share | cooldown, s |'
     yield '|---|---|---|---|---|---|'
     for kind, rule in PolicyComparison(policy, True).rules.items():
-        held = rule.get('held_for', 1.0)
+        window = rule.get('held_for', 1.0)
         yield (
-            f'| {KIND_NAMES[kind]} | {rule["name"]} | {held:g} | {rule.get("restless_for", held):g} | '
+            f'| {KIND_NAMES[kind]} | {rule["name"]} | '
+            f'{window:g} | {rule.get("restless_for", window):g} | '
             f'{rule.get("share", 0.65):g} | {rule.get("cooldown", 10):g} |'
         )
     yield ''
