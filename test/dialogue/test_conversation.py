@@ -1,4 +1,4 @@
-"""The conversation: where it goes, what is said, what is never said, and which files it refuses."""
+"""The conversation: topics, words, what is never said, and which files are refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_lines_are_filled_in_and_follow_the_approach():
     assert says(conversation, 'continue') == ['Go on. In a warm cup?']
 
 
-def test_what_was_said_least_comes_next_and_nothing_twice_running():
+def test_the_sentence_said_least_comes_next_and_none_twice_in_a_row():
     conversation = Conversation(talk(topics={'tea': {'name': 'tea'}}, lines={
         'continue': {'neutral': ['one', 'two', 'three']}, 'pause': {'neutral': ['Wait.']},
     }))  # fmt: skip
@@ -51,7 +51,7 @@ def test_what_was_said_least_comes_next_and_nothing_twice_running():
     assert says(conversation, 'celebrate') == ['']
 
 
-def test_a_topic_about_which_all_was_said_is_left():
+def test_an_exhausted_topic_is_left():
     conversation = Conversation(talk(lines={
         'continue': {'neutral': ['{follow_up}']},
         'move_on': {'neutral': ['Enough of {previous}, now {topic}. {opening}']},
@@ -63,7 +63,7 @@ def test_a_topic_about_which_all_was_said_is_left():
     assert move.note == 'all has been said about tea'
 
 
-def test_topics_follow_one_another_by_what_leads_where_and_then_by_what_is_new():
+def test_topics_follow_leads_to_first_and_then_new_ones():
     conversation = Conversation(talk(fallback='cats'))
     visited = [conversation.topic]
     for _ in range(5):
@@ -75,7 +75,7 @@ def test_topics_follow_one_another_by_what_leads_where_and_then_by_what_is_new()
     assert conversation.topic == 'tea'
 
 
-def test_a_topic_has_a_fallback_of_its_own():
+def test_a_topic_may_have_its_own_fallback():
     topics = copy.deepcopy(TALK['topics'])
     topics['dogs'] = {'name': 'dogs', 'openings': {'neutral': ['Dogs?']}}
     topics['tea'] |= {'leads_to': [], 'fallback': 'dogs'}
@@ -90,7 +90,7 @@ def test_the_only_topic_stays():
     assert says(conversation, 'continue', 9)[-1] != ''
 
 
-def test_after_the_end_it_begins_anew_with_another_topic():
+def test_after_the_end_it_begins_again_with_another_topic():
     conversation = Conversation(talk())
     conversation.apply('end')
     assert conversation.mode == 'ended'
@@ -102,7 +102,7 @@ def test_after_the_end_it_begins_anew_with_another_topic():
     assert (waiting.mode, waiting.topic) == ('running', 'tea')
 
 
-def test_who_has_only_been_waited_for_hears_the_first_words():
+def test_a_person_waited_for_hears_the_greeting():
     conversation = Conversation(talk())
     assert says(conversation, 'pause') == ['I wait.']
     assert says(conversation, 'resume') == ['Hello. Tea?']
@@ -110,7 +110,7 @@ def test_who_has_only_been_waited_for_hears_the_first_words():
     assert says(conversation, 'resume') == ['Back to a cup of tea.']
 
 
-def test_a_rule_leaves_a_topic_that_it_would_lead_to():
+def test_a_rule_that_leads_to_the_current_topic_leaves_it():
     conversation = Conversation(talk())
     conversation.apply('change_topic', topic='tea')
     assert conversation.topic == 'music'
@@ -121,7 +121,7 @@ def test_a_rule_leaves_a_topic_that_it_would_lead_to():
     assert conversation.topic == 'tea'
 
 
-def test_without_words_the_conversation_moves_all_the_same():
+def test_without_words_topics_still_change():
     silent = Conversation(talk(say=False))
     moves = [silent.apply('change_topic', approach='careful') for _ in range(3)]
     assert [move.utterance for move in moves] == ['', '', '']
@@ -132,7 +132,7 @@ def test_without_words_the_conversation_moves_all_the_same():
     assert says(bare, 'change_topic') == ['']
 
 
-def test_another_file_keeps_what_it_knows_of_the_conversation():
+def test_a_reload_keeps_topic_and_approach():
     conversation = Conversation(talk())
     conversation.apply('change_topic', approach='warm')
     conversation.apply('pause')
@@ -253,7 +253,7 @@ def test_the_companion_has_enough_to_say_in_every_tone(file):
 
 
 @pytest.mark.parametrize('file', [ENGLISH, GERMAN], ids=['en', 'de'])
-def test_every_topic_is_reached_by_what_leads_where(file):
+def test_every_topic_is_reachable(file):
     reached, ahead = set(), [file.start]
     while ahead:
         topic = ahead.pop()
@@ -280,7 +280,7 @@ def test_the_translation_has_the_same_structure_and_other_words():
 
 
 @pytest.mark.parametrize('file', [ENGLISH, GERMAN], ids=['en', 'de'])
-def test_the_companion_neither_tells_people_what_they_feel_nor_what_it_cannot_do(file):
+def test_the_companion_claims_neither_feelings_nor_abilities(file):
     told = re.compile(
         r'\byou (are|feel|seem|must be) (sad|unhappy|lonely|depressed|angry|happy)\b'
         r'|\bI (will|can) (call|fetch|bring|get|help)\b|\bI (promise|feel|love you)\b'
@@ -320,7 +320,7 @@ def test_the_companion_never_repeats_a_line_before_it_must(steps, file):
 
 
 @pytest.mark.parametrize('file', [ENGLISH, GERMAN], ids=['en', 'de'])
-def test_when_all_questions_were_asked_the_words_around_them_change_first(file):
+def test_when_all_follow_ups_were_said_the_lines_around_them_change_first(file):
     # Two ways to say it, and four questions.
     conversation = Conversation(file)
     said = [conversation.apply('change_approach').utterance for _ in range(8)]

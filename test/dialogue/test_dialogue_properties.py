@@ -1,4 +1,4 @@
-"""What holds of the dialogue manager whatever it is told, at whatever rate, by whatever file."""
+"""Properties of the dialogue manager for any messages, at any rate, with any file."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_cooldowns_and_rate_limit_are_never_broken(course):
 
 @settings(max_examples=30, deadline=None)
 @given(observations, st.floats(-50, 50))
-def test_the_same_course_gives_the_same_actions_and_says_nothing_twice_running(course, start):
+def test_the_same_messages_give_the_same_actions_and_no_sentence_twice_in_a_row(course, start):
     one, two = observe(manager(), course, start), observe(manager(), course, start)
     assert one == two
     assert all(action.action in ACTIONS and action.reason for _, action in one)
@@ -100,7 +100,7 @@ def test_the_rate_of_the_messages_changes_nothing(course, shipped):
 
 @settings(max_examples=30, deadline=None)
 @given(grid, st.floats(0.01, 100))
-def test_time_that_goes_back_voids_the_evidence(course, back):
+def test_stamps_that_go_backwards_discard_the_evidence(course, back):
     decide = manager(rules=[rule | {'cooldown': 0.0} for rule in RULES['rules']], min_gap=0.0)
     play(decide, course)
     begin = 100.0 + sum(seconds for _, seconds in course) - back
@@ -111,7 +111,7 @@ def test_time_that_goes_back_voids_the_evidence(course, back):
 
 @settings(max_examples=30, deadline=None)
 @given(grid.filter(lambda course: all(label != NONE for label, _ in course)))
-def test_no_label_below_its_least_confidence_decides(course):
+def test_no_label_below_the_minimum_confidence_decides(course):
     only = [rule for rule in RULES['rules'] if rule['action'] != 'resume']
     assert play(manager(rules=only), course, fps=10, confidence=0.49) == []
 

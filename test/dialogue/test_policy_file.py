@@ -1,4 +1,4 @@
-"""The policy file: what is read of it, and which files are refused in one line."""
+"""The policy file: fields, defaults, and which files are refused in one line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_every_field_is_read():
     assert policy.origin == 'here'
 
 
-def test_what_is_left_out_has_its_documented_default():
+def test_omitted_fields_have_their_documented_defaults():
     (rule,) = parse_policy(
         {'rules': [{'name': 'a', 'emotion': 'happy', 'action': 'continue', 'share': 0.4,
                     'held_for': 3.0}]}, 'x'
@@ -55,7 +55,7 @@ def test_labels_of_another_model_are_named_beside_the_rules():
         parse_policy({'labels': 'pensive', **raw}, 'x')
 
 
-def test_labels_of_both_vocabularies_and_events_may_stand_in_a_rule():
+def test_a_rule_may_mix_labels_of_both_vocabularies_and_events():
     seven = {'angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral'}
     assert set(EMOTIONS) == {*LABELS, *seven, 'none', 'face', 'face_lost', 'face_returned'}
 
@@ -163,7 +163,7 @@ def test_odd_content_is_refused_in_one_line(tmp_path, text, says):
     assert says in message
 
 
-def test_the_shipped_policy_names_every_field_that_there_is():
+def test_the_shipped_policy_documents_every_field():
     text = (CONFIG / 'dialogue.yaml').read_text()
     policy = load_policy(CONFIG / 'dialogue.yaml')
     fields = {*vars(policy), *vars(policy.rules[0])} - {'origin'}

@@ -1,4 +1,4 @@
-"""The example conversations: what each script expects is what the shipped rules do."""
+"""The example scripts: the shipped rules do what each script expects."""
 
 from __future__ import annotations
 

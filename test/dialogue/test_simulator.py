@@ -1,4 +1,4 @@
-"""The simulator: what goes in, what comes out, whether it is as expected, and how it is told."""
+"""The simulator: events, real time, checks of a script, text and JSON, keys."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def course(label: str, begin: float, end: float, **more) -> list[SimulatedInput]
     ]
 
 
-def test_changes_of_what_is_seen_and_actions_are_events(manager):
+def test_changes_of_the_label_and_actions_are_events(manager):
     events = list(
         simulate(manager, course('unknown', 0, 1) + course('happy', 1, 3) + course('none', 3, 4))
     )
@@ -64,7 +64,7 @@ def test_changes_of_what_is_seen_and_actions_are_events(manager):
     assert acted.stamp == acted.action.stamp == pytest.approx(1.5, abs=0.11)
 
 
-def test_what_the_person_says_reaches_the_manager(manager):
+def test_speech_reaches_the_manager(manager):
     inputs = course('happy', 0, 2, speaking=True) + course('happy', 2, 4)
     events = list(simulate(manager, inputs))
     assert [(e.stamp, e.speaking) for e in events if e.speaking is not None] == [
@@ -74,11 +74,11 @@ def test_what_the_person_says_reaches_the_manager(manager):
     assert acted.stamp >= 2
 
 
-def test_what_no_message_says_is_not_seen(manager):
+def test_inputs_without_a_frame_are_not_seen(manager):
     assert list(simulate(manager, course('happy', 0, 5, has_frame=False))) == []
 
 
-def test_services_are_asked_and_may_refuse(manager):
+def test_services_are_called_and_may_refuse(manager):
     events = simulate(
         manager,
         [
@@ -97,7 +97,7 @@ def test_services_are_asked_and_may_refuse(manager):
     assert 'no such' in topic.refused
 
 
-def test_inputs_come_when_their_time_has_come():
+def test_inputs_come_when_they_are_due():
     now, slept = [50.0], []
 
     def sleep(seconds: float) -> None:
@@ -156,7 +156,7 @@ def test_an_action_that_differs_is_named_with_its_step(expect, says):
     assert missing.endswith('did not come')
 
 
-def test_what_is_not_expected_and_what_is_refused():
+def test_unexpected_and_refused_actions_fail():
     judge = verdict()
     assert judge(Event(2.5, action=ACTION)) is False
     assert judge(Event(3.0, refused='it is paused')) is False
@@ -165,7 +165,7 @@ def test_what_is_not_expected_and_what_is_refused():
     assert 'refused at 3.00 s: it is paused' in refused
 
 
-def test_actions_come_in_the_expected_order_and_no_further_one():
+def test_actions_must_come_in_order_and_no_others():
     judge = verdict(WANTED, replace(WANTED, action='end', end=2.0))
     assert judge(Event(2.5, action=replace(ACTION, action='end'))) is False
     assert judge(Event(2.6, action=replace(ACTION, stamp=2.6))) is True
@@ -174,7 +174,7 @@ def test_actions_come_in_the_expected_order_and_no_further_one():
     assert len(judge.finish()) == 2
 
 
-def test_where_nothing_is_said_of_a_step_anything_goes():
+def test_a_step_without_expectations_accepts_anything():
     judge = ScriptChecker(Script('s.yaml', (Step('happy', 0, 4),)))
     assert judge(Event(2.5, action=ACTION)) is None
     assert judge.finish() == []
@@ -206,7 +206,7 @@ def test_an_event_as_json():
     }  # fmt: skip
 
 
-def test_keys_hold_for_a_while():
+def test_each_key_counts_for_a_while():
     inputs = list(keys_as_inputs('hu\nPn q?', hold=0.5, rate=10))
     frames = [given for given in inputs if given.has_frame]
     assert [m.stamp for m in frames] == pytest.approx([k / 10 for k in range(15)])
@@ -216,7 +216,7 @@ def test_keys_hold_for_a_while():
     assert [(m.stamp, m.service) for m in inputs if m.service] == [(1.0, 'pause')]
 
 
-def test_a_space_begins_and_ends_what_the_person_says():
+def test_a_space_starts_and_stops_the_speech():
     assert [m.speaking for m in keys_as_inputs('h s h', hold=1, rate=1)] == [False, True, False]
 
 

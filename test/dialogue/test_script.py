@@ -1,4 +1,4 @@
-"""Scripts of emotions over time: what they say, and which files are refused with a reason."""
+"""Scripts: the inputs they yield, and which files are refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def write(tmp_path):
     return write
 
 
-def test_a_script_is_a_course_of_messages(write):
+def test_a_script_yields_messages_and_service_calls(write):
     script = load_script(write(SCRIPT))
     assert (script.about, script.rate, script.policy) == ('A smile that is answered.', 10, None)
     inputs = list(script.inputs())
@@ -56,7 +56,7 @@ def test_a_script_is_a_course_of_messages(write):
     assert stamps == sorted(stamps)
 
 
-def test_what_is_expected(write):
+def test_expectations_are_read(write):
     first, second, _, last = load_script(write(SCRIPT)).steps
     assert first.expect == ()
     assert second.expect is None
@@ -67,7 +67,7 @@ def test_what_is_expected(write):
     )  # fmt: skip
 
 
-def test_files_of_its_own_lie_beside_it(write):
+def test_its_files_are_relative_to_its_folder(write):
     path = write('{policy: mine.yaml, conversation: a/b.yaml, steps: [{shows: sad, for: 1}]}')
     script = load_script(path)
     assert script.policy == path.parent / 'mine.yaml'
