@@ -29,7 +29,7 @@ class Attentive(Node):
         elif change.old == Emotion.LABEL_NONE:
             plan = 'greet'
         else:
-            plan = {'happy': 'go on', 'sad': 'ask how they are'}.get(change.new, 'listen')
+            plan = {'happy': 'keep talking', 'sad': 'ask how they are'}.get(change.new, 'listen')
         self.get_logger().info(f'{change.old} -> {change.new}: {plan} ({change.reason})')
 
 
