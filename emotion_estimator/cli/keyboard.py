@@ -18,7 +18,7 @@ from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
 
 #: Keys that change the expression.
-EMOTIONS = {
+EMOTION_KEYS = {
     'h': 'happy',
     'u': 'unknown',
     's': 'sad',
@@ -31,7 +31,7 @@ EMOTIONS = {
 }
 
 #: Keys that call services of the dialogue manager.
-SERVICES = {'B': 'start', 'P': 'pause', 'R': 'resume', 'E': 'end'}
+SERVICE_KEYS = {'B': 'start', 'P': 'pause', 'R': 'resume', 'E': 'end'}
 
 #: Key that starts or stops the person's speech.
 SPEAK = ' '
@@ -57,13 +57,13 @@ class KeyState:
 
         :raises InputError: the key is unknown; the message lists the keys.
         """
-        if key in EMOTIONS:
-            self.label = EMOTIONS[key]
+        if key in EMOTION_KEYS:
+            self.label = EMOTION_KEYS[key]
         elif key == SPEAK:
             self.speaking = not self.speaking
-        elif key not in SERVICES:
+        elif key not in SERVICE_KEYS:
             raise InputError(f'unknown key {key!r}; {HELP}')
-        return SERVICES.get(key, '')
+        return SERVICE_KEYS.get(key, '')
 
     def input(self, stamp: float) -> SimulatedInput:
         """Return the message for a stamp in seconds."""
@@ -95,7 +95,7 @@ def keys_as_inputs(
             raise InputError(f'key {number}: {error}') from error
         if service:
             yield SimulatedInput(end, has_frame=False, service=service)
-        if key in EMOTIONS:
+        if key in EMOTION_KEYS:
             end += hold
             while (stamp := count / rate) < end - 1e-9:
                 count += 1

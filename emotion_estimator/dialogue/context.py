@@ -71,7 +71,6 @@ class EmotionHistory:
         self._actions: deque[tuple[float, DialogueAction]] = deque(maxlen=_ACTIONS)
         self._stamp: float | None = None
         self._label = NONE
-        self._present = False
         self._present_since = self._face_at = -math.inf
 
     def see(self, face: FaceEmotion | None, stamp: float) -> None:

@@ -125,7 +125,7 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
             for other in ids:
                 if other is not None and other not in topics:
                     raise InputError(
-                        f'{origin}: topic {topic_id!r}: {field} must list topics of this file '
+                        f'{origin}: topic {topic_id!r}: {field} must name topics of this file '
                         f'({", ".join(topics)}), not {strict_yaml.describe(other)}'
                     )
     return ConversationFile(language, say, approaches, topics, start, fallback, lines, origin)
@@ -216,8 +216,8 @@ def _sentence(value: object, where: str, placeholders: tuple[str, ...]) -> str:
         if name not in placeholders or spec or conversion:
             known = ', '.join(f'{{{each}}}' for each in placeholders)
             raise InputError(
-                f'{where} has the unknown placeholder {strict_yaml.describe(name)}; '
-                f'known are {known}'
+                f'{where} has {strict_yaml.describe(name)} in braces; '
+                f'use one of {known}, without formatting'
             )
     if {'opening', 'follow_up'} <= {name for _, name, _, _ in parts}:
         raise InputError(f'{where} has both {{opening}} and {{follow_up}}; keep one')

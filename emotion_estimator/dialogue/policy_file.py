@@ -11,7 +11,7 @@ from typing import Any
 
 from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.action import ACTIONS
-from emotion_estimator.emotion import LABELS, NONE
+from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE
 from emotion_estimator.errors import InputError
 
 #: In a rule's ``emotion``: somebody is in view, whatever the expression.
@@ -21,11 +21,10 @@ FACE_LOST = 'face_lost'
 #: Somebody is in view again after the last person left.
 FACE_RETURNED = 'face_returned'
 
-#: Labels of models with other vocabularies.
-_OTHER_LABELS = ('angry', 'disgust', 'fear', 'surprise', 'neutral')
-
 #: What a rule may watch for, besides the ``labels`` that the policy file adds.
-EMOTIONS: tuple[str, ...] = (*LABELS, *_OTHER_LABELS, NONE, FACE, FACE_LOST, FACE_RETURNED)
+EMOTIONS: tuple[str, ...] = tuple(
+    dict.fromkeys((*LABELS, *EXPRESSIONS, NONE, FACE, FACE_LOST, FACE_RETURNED))
+)
 
 #: How a conversation begins: at once, or when the first face is seen.
 BEGINNINGS: tuple[str, ...] = ('running', 'waiting')

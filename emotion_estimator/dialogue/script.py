@@ -12,17 +12,14 @@ import numpy as np
 from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
 from emotion_estimator.dialogue.simulator import Event, SimulatedInput
-from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
+from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 
 #: A step without any messages: a node or the network is down.
 SILENCE = 'silence'
 
-#: Labels of models that distinguish seven emotions.
-SEVEN: tuple[str, ...] = ('angry', 'disgust', 'fear', 'happy', 'neutral', 'sad', 'surprise')
-
-#: What a step may show.
-SHOWN: tuple[str, ...] = (*LABELS, *(each for each in SEVEN if each not in LABELS), NONE, SILENCE)
+#: What a step may show: the labels of both vocabularies, nobody, or no messages.
+SHOWN: tuple[str, ...] = tuple(dict.fromkeys((*LABELS, *EXPRESSIONS, NONE, SILENCE)))
 
 #: Services of the dialogue manager that a step may call.
 SERVICES: tuple[str, ...] = ('start', 'pause', 'resume', 'end')
@@ -31,7 +28,7 @@ SERVICES: tuple[str, ...] = ('start', 'pause', 'resume', 'end')
 ROUNDING = 1e-9
 
 _ROI = Roi(0, 0, 100, 100)
-_seconds = strict_yaml.number(0, 86400)
+_SECONDS = strict_yaml.number(0, 86400)
 
 
 @dataclass(frozen=True)
@@ -130,7 +127,7 @@ def simulated_face(
     """
     if label in (NONE, SILENCE):
         return None
-    labels = LABELS if label in LABELS else SEVEN
+    labels = LABELS if label in LABELS else EXPRESSIONS
     rest = (1 - confidence) / (len(labels) - 1)
     values = np.array([confidence if each == label else rest for each in labels], np.float32)
     return FaceEmotion(face_id, label, confidence, labels, values, _ROI)
@@ -210,8 +207,8 @@ def _action(raw: object, where: str, lasts: float) -> ExpectedAction:
     table = strict_yaml.Table(raw, where)
     expected = ExpectedAction(
         action=table.take('action', strict_yaml.choice(ACTIONS)),
-        begin=table.take('from', _seconds, default=0.0),
-        end=table.take('to', _seconds, default=lasts),
+        begin=table.take('from', _SECONDS, default=0.0),
+        end=table.take('to', _SECONDS, default=lasts),
         rule=table.take('rule', strict_yaml.text, default=None),
         topic=table.take('topic', strict_yaml.text, default=None),
         approach=table.take('approach', strict_yaml.text, default=None),

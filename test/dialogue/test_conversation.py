@@ -195,7 +195,7 @@ OPENING = (*TEA, 'openings', 'neutral', 1)
         (broken(OPENING, ''), ["topic 'tea': openings: neutral[2] must be text"]),
         (
             broken(OPENING, '{opening}'),
-            ["topic 'tea': openings: neutral[2] has the unknown placeholder 'opening"],
+            ["topic 'tea': openings: neutral[2] has 'opening' in braces"],
         ),
         (broken(OPENING, 'a } b'), ["topic 'tea': openings: neutral[2] has an unmatched brace"]),
         (broken((*TEA, 'leads_to'), ['golf']), ["topic 'tea': leads_to", 'music', "'golf'"]),
@@ -209,7 +209,7 @@ OPENING = (*TEA, 'openings', 'neutral', 1)
         (broken(('lines', 'end'), ['x']), ['lines: end must be a mapping of approaches']),
         (
             broken(('lines', 'end'), {'warm': ['{name}']}),
-            ["lines: end: warm[1] has the unknown placeholder 'name"],
+            ["lines: end: warm[1] has 'name' in braces"],
         ),
         (broken(('lines', 'end'), {'warm': ['{topic!r}']}), ['lines: end: warm[1]']),
         (broken(('lines', 'end'), {'warm': ['{topic:>9}']}), ['lines: end: warm[1]']),

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion_estimator.dialogue.script import SEVEN, load_script, simulated_face
-from emotion_estimator.emotion import LABELS
+from emotion_estimator.dialogue.script import load_script, simulated_face
+from emotion_estimator.emotion import EXPRESSIONS, LABELS
 from emotion_estimator.errors import InputError
 
 SCRIPT = """
@@ -74,10 +74,10 @@ def test_its_files_are_relative_to_its_folder(write):
     assert script.conversation == path.parent / 'a' / 'b.yaml'
 
 
-@pytest.mark.parametrize('label', [*LABELS, *SEVEN])
+@pytest.mark.parametrize('label', [*LABELS, *EXPRESSIONS])
 def test_a_face_has_probabilities_of_one_vocabulary(label):
     face = simulated_face(label, 0.6)
-    assert face.labels in (LABELS, SEVEN)
+    assert face.labels in (LABELS, EXPRESSIONS)
     assert face.probabilities.sum() == pytest.approx(1)
     assert face.labels[face.probabilities.argmax()] == label
 

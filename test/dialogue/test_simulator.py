@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from emotion_estimator.cli.keyboard import EMOTIONS, keys_as_inputs
+from emotion_estimator.cli.keyboard import EMOTION_KEYS, keys_as_inputs
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.dialogue.script import (
@@ -221,9 +221,9 @@ def test_a_space_starts_and_stops_the_speech():
 
 
 def test_each_emotion_has_a_key():
-    inputs = keys_as_inputs(''.join(EMOTIONS), hold=1, rate=1)
+    inputs = keys_as_inputs(''.join(EMOTION_KEYS), hold=1, rate=1)
     shows = [m.face.label if m.face else 'none' for m in inputs]
-    assert shows == list(EMOTIONS.values())
+    assert shows == list(EMOTION_KEYS.values())
 
 
 @pytest.mark.parametrize(('keys', 'says'), [('hx', "key 2: unknown key 'x'"), ('', 'no keys')])
