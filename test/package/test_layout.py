@@ -110,8 +110,8 @@ def check_installed(installed: Path) -> None:
         assert file.read_text().startswith('#!/usr/bin/env python3\n')
     share = installed / 'share' / PACKAGE
     for folder in ('config', 'launch', 'models'):
-        sources = {f.name for f in (ROOT / folder).iterdir() if f.is_file()}
-        assert {f.name for f in (share / folder).iterdir() if f.is_file()} == sources
+        files = {f'{folder}/{f.name}' for f in (share / folder).iterdir() if f.is_file()}
+        assert files == sources(folder)
     for name in ('Emotion', 'EmotionArray', 'DialogueAction'):
         assert (share / 'msg' / f'{name}.msg').is_file()
     assert (share / 'srv' / 'ChooseTopic.srv').is_file()
