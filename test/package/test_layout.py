@@ -53,6 +53,9 @@ def test_one_version_everywhere():
     )
     assert setup.stdout.split()[-1] == version
     assert re.search(rf'^{re.escape(version)} ', (ROOT / 'CHANGELOG.rst').read_text(), re.M)
+    training = (ROOT / 'training' / 'pyproject.toml').read_text()
+    assert f'\nversion = "{version}"\n' in training
+    assert f'"emotion-estimator=={version.rpartition(".")[0]}.*"' in training
 
 
 def test_only_the_rooms_on_ros_import_the_generated_messages():
