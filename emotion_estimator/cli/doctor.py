@@ -1,4 +1,4 @@
-"""``emotion-estimator doctor``: one screen to paste into a bug report."""
+"""``emotion-estimator doctor``: check the installation, on one screen for a bug report."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from emotion_estimator.runtimes import open_interpreter
 class Finding:
     """One line of the report.
 
-    :param good: found and working.
-    :param needed: False where the package works without it.
+    :param good: it was found and works.
+    :param needed: False if the package works without it.
     """
 
     subject: str
@@ -36,7 +36,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything; nothing is changed and no network is used but DDS on this machine."""
+    """Check everything; changes nothing, and uses no network but DDS on this machine."""
     return [
         Finding('system', f'{platform.platform()}, {os.cpu_count()} cores', True),
         Finding('python', f'{platform.python_version()} at {sys.executable}', True),
@@ -80,7 +80,7 @@ def _attempt(subject: str, work: Callable[[], str], needed: bool = True) -> Find
     except EmotionEstimatorError as error:
         return Finding(subject, str(error), False, needed)
     except Exception as error:
-        # Whatever a broken package raises is what the report is for.
+        # A broken package may raise anything; reporting it is what this verb is for.
         return Finding(subject, f'{type(error).__name__}: {first_line(error)}', False, needed)
 
 
@@ -101,7 +101,7 @@ def _model(kind: str) -> str:
     return f'{card.title} at {card.path}'
 
 
-#: Runs in a process of its own: rclpy may be absent, broken, or of another distribution.
+#: Runs in its own process: rclpy may be missing, broken, or from another distribution.
 _TALK = """
 import rclpy
 from rclpy.qos import QoSProfile
@@ -130,7 +130,7 @@ def _ros_settings() -> Iterator[Finding]:
 
 def _nodes_talk() -> str:
     try:
-        # Not from this folder: in a checkout it would hide the built package.
+        # Not in the current folder: a checkout would hide the built package.
         talk = subprocess.run(
             [sys.executable, '-c', _TALK],
             capture_output=True,
@@ -156,9 +156,9 @@ def _nodes_talk() -> str:
 @click.command()
 @click.pass_context
 def doctor(context: click.Context) -> None:
-    """Say what is installed, which models run, and whether nodes can talk.
+    """Check the installation, the models, and communication between nodes.
 
-    Exit status 1 when emotions cannot be read here, 0 otherwise.
+    The exit status is 1 if emotions cannot be read on this machine, 0 otherwise.
     """
     findings = examine()
     for finding in findings:
