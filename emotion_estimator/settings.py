@@ -1,7 +1,7 @@
 """Settings of the nodes: each one is declared here once, with its description and range.
 
-ROS parameters, the parameter files in config/, the README's table and the command line's options are
-all made from these declarations.
+ROS parameters, the parameter files in config/, the README's table and options of the command line
+are all made from these declarations.
 """
 
 from __future__ import annotations

@@ -45,7 +45,9 @@ def read_blendshape_table(path: Path) -> tuple[FloatArray, Labels]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f'blendshape table {path} cannot be read: {error}') from error
     if not scores:
-        raise InputError(f'blendshape table {path} has no rows; write 52 scores and a label per line')
+        raise InputError(
+            f'blendshape table {path} has no rows; write 52 scores and a label per line'
+        )
     return np.array(scores, np.float32), np.array(labels, np.int64)
 
 

@@ -55,7 +55,10 @@ _TERMINATED = 128 + signal.SIGTERM
 #: A module is imported only to run its verb, so that the other verbs work without its libraries.
 VERBS = {
     'compare': ('compare_verb', 'Compare two results of the same recording, frame by frame.'),
-    'demo': ('demo', 'Run camera, estimator and dialogue manager, and record a video (needs ROS 2).'),
+    'demo': (
+        'demo',
+        'Run camera, estimator and dialogue manager, and record a video (needs ROS 2).',
+    ),
     'dialogue': ('dialogue', 'Simulate a conversation without camera and ROS.'),
     'doctor': ('doctor', 'Check the installation, the models, and communication between nodes.'),
     'evaluate': ('evaluate', 'Measure the shipped model on labelled blendshapes.'),
@@ -102,7 +105,7 @@ def _research_verb(name: str) -> click.Command:
 @click.group(cls=_Verbs, context_settings={'help_option_names': ['-h', '--help']})
 @click.version_option(__version__, prog_name='emotion-estimator')
 def group() -> None:
-    """Read facial expressions: happy, sad, unknown, or nobody there."""
+    """Read facial expressions from images, videos and recordings, and try out dialogues."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -119,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _interrupted_by_sigterm() -> Iterator[Callable[[], bool]]:
-    """Treat SIGTERM like Ctrl-C, so that cleanup runs; yields a function: did one arrive?"""
+    """Treat SIGTERM like Ctrl-C, so that cleanup runs; yields whether one has arrived."""
     came = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -141,7 +144,9 @@ def _interrupted_by_sigterm() -> Iterator[Callable[[], bool]]:
 
 def _run(arguments: list[str]) -> int:
     try:
-        status = group.main(args=arguments or ['--help'], standalone_mode=False)
+        status = group.main(
+            args=arguments or ['--help'], prog_name='emotion-estimator', standalone_mode=False
+        )
     except EmotionEstimatorError as error:
         click.echo(f'emotion-estimator: {error}', err=True)
         return BAD_INPUT

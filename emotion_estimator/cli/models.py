@@ -39,7 +39,9 @@ def list_models() -> None:
 
 
 @models.command('fetch')
-@click.option('--url', default=FACE_LANDMARKER_URL, show_default=True, help='Where to download it from.')
+@click.option(
+    '--url', default=FACE_LANDMARKER_URL, show_default=True, help='Where to download it from.'
+)
 @click.option('--timeout', default=20.0, show_default=True, help='Seconds to wait for the server.')
 def fetch_models(url: str, timeout: float) -> None:
     """Download MediaPipe's face_landmarker.task into the user's cache and verify its checksum."""
