@@ -240,10 +240,10 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             for step in steps:
                 step()
         except EmotionEstimatorError as error:
-            self._log_problem(str(error))
+            self._record_problem(str(error))
             return FAILURE
         except Exception as error:
-            self._log_problem(f'{type(error).__name__}: {first_line(error)}')
+            self._record_problem(f'{type(error).__name__}: {first_line(error)}')
             return ERROR
         return SUCCESS
 
@@ -256,7 +256,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self._quietly(self.deactivate)
         self._quietly(self.clean_up)
 
-    def _log_problem(self, problem: str) -> None:
+    def _record_problem(self, problem: str) -> None:
         self._problem = problem
         # bring_up() raises it.
         if not self._starting:
@@ -268,7 +268,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         if time.monotonic() - self._active_since > _RETRY_MAX:
             self._backoff.reset()
         self._broken = True
-        self._log_problem(problem)
+        self._record_problem(problem)
         self.trigger_deactivate()
         if try_again and self.settings.autostart:
             self._try_again_later()
