@@ -49,7 +49,7 @@ def examine() -> list[Finding]:
         _attempt('appearance', lambda: _model('appearance')),
         _attempt('emotion model', lambda: _model('emotion_lstm')),
         *_ros_settings(),
-        _attempt('nodes talk', _nodes_talk, needed=False),
+        _attempt('node communication', _communication, needed=False),
     ]
 
 
@@ -102,22 +102,22 @@ def _model(kind: str) -> str:
 
 
 #: Runs in its own process: rclpy may be missing, broken, or from another distribution.
-_TALK = """
+_ECHO = """
 import rclpy
 from rclpy.qos import QoSProfile
 from emotion_estimator.msg import Emotion
 rclpy.init()
-here, there = rclpy.create_node('doctor_here'), rclpy.create_node('doctor_there')
-heard = []
+sender, receiver = rclpy.create_node('doctor_sender'), rclpy.create_node('doctor_receiver')
+received = []
 qos = QoSProfile(depth=1)
-there.create_subscription(Emotion, 'emotion_estimator_doctor', heard.append, qos)
-publisher = here.create_publisher(Emotion, 'emotion_estimator_doctor', qos)
+receiver.create_subscription(Emotion, 'emotion_estimator_doctor', received.append, qos)
+publisher = sender.create_publisher(Emotion, 'emotion_estimator_doctor', qos)
 for _ in range(100):
     publisher.publish(Emotion(label='none'))
-    rclpy.spin_once(there, timeout_sec=0.1)
-    if heard:
+    rclpy.spin_once(receiver, timeout_sec=0.1)
+    if received:
         break
-print(rclpy.get_rmw_implementation_identifier(), 'heard' if heard else 'silent')
+print(rclpy.get_rmw_implementation_identifier(), 'received' if received else 'lost')
 """
 
 
@@ -128,11 +128,11 @@ def _ros_settings() -> Iterator[Finding]:
     yield Finding('ROS_DOMAIN_ID', domain, True, needed=False)
 
 
-def _nodes_talk() -> str:
+def _communication() -> str:
     try:
         # Not in the current folder: a checkout would hide the built package.
-        talk = subprocess.run(
-            [sys.executable, '-c', _TALK],
+        echo = subprocess.run(
+            [sys.executable, '-c', _ECHO],
             capture_output=True,
             text=True,
             errors='replace',
@@ -142,15 +142,15 @@ def _nodes_talk() -> str:
         )
     except subprocess.TimeoutExpired as error:
         raise EmotionEstimatorError('no answer within 30 s') from error
-    if talk.returncode != 0:
-        reason = talk.stderr.strip().splitlines()[-1:] or ['no output']
+    if echo.returncode != 0:
+        reason = echo.stderr.strip().splitlines()[-1:] or ['no output']
         raise EmotionEstimatorError(
             f'{reason[0]} (source ROS 2 and this package: `. install/local_setup.sh`)'
         )
-    rmw, _, result = talk.stdout.strip().rpartition(' ')
-    if result != 'heard':
-        raise EmotionEstimatorError(f'{result} over {rmw}')
-    return f'{result} over {rmw}'
+    rmw, _, result = echo.stdout.strip().rpartition(' ')
+    if result != 'received':
+        raise EmotionEstimatorError(f'no message received over {rmw}')
+    return f'message received over {rmw}'
 
 
 @click.command()

@@ -67,7 +67,7 @@ class ChildProcess:
             raise EmotionEstimatorError(f'{self.name} cannot be started: {error}') from error
 
     def status(self) -> int | None:
-        """Return the exit status (minus the signal's number after a signal); None while it runs."""
+        """Return the exit status, or -N if signal N ended the program; None while it runs."""
         if self._popen is None or self._collected is not None:
             return self._collected
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT

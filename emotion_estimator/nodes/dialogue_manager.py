@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.lifecycle import LifecyclePublisher
 from rclpy.service import Service
@@ -29,6 +29,9 @@ from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import DialogueSettings
 from emotion_estimator.srv import ChooseTopic
 from emotion_estimator.timing import RateLimit, Watchdog
+
+if TYPE_CHECKING:
+    from rclpy.type_support import MsgT
 
 #: Contexts published per second of the emotions' stamps, in addition to one with each action.
 _CONTEXT_RATE = 1.0
@@ -135,7 +138,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
             warning=self._watchdog.problem(),
         )
 
-    def _publisher(self, kind: type[Any], topic: str) -> LifecyclePublisher[Any]:
+    def _publisher(self, kind: type[MsgT], topic: str) -> LifecyclePublisher[MsgT]:
         publisher = self.create_lifecycle_publisher(kind, topic, qos.RESULTS)
         self._topics.append(publisher)
         return publisher

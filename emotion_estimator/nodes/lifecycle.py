@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Generic
 
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -223,7 +224,9 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         service = self._service_change_state
         change = service.callback
 
-        def change_state(request: Any, response: Any) -> Any:
+        def change_state(
+            request: ChangeState.Request, response: ChangeState.Response
+        ) -> ChangeState.Response:
             try:
                 return change(request, response)
             except RuntimeError as error:
@@ -233,7 +236,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
         service.callback = change_state
 
-    def _try(self, *steps: Callable[[], Any]) -> TransitionCallbackReturn:
+    def _try(self, *steps: Callable[[], object]) -> TransitionCallbackReturn:
         if not self._broken:
             self._problem = ''
         try:
@@ -247,7 +250,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             return ERROR
         return SUCCESS
 
-    def _quietly(self, step: Callable[[], Any]) -> None:
+    def _quietly(self, step: Callable[[], object]) -> None:
         """Run a cleanup step, ignoring its errors: the cause has been reported."""
         with contextlib.suppress(Exception):
             step()

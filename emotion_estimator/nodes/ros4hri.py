@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -30,6 +30,9 @@ try:
     from rclpy.event_handler import PublisherEventCallbacks
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks
+
+if TYPE_CHECKING:
+    from rclpy.type_support import MsgT
 
 _FACES = '/humans/faces'
 #: Seconds for which a face that is not detected stays in the list of tracked faces. Subscribers
@@ -143,7 +146,7 @@ class Ros4hri:
             for face_id in list(self._topics):
                 self._drop(face_id)
 
-    def _publisher(self, kind: Any, name: str) -> Publisher[Any]:
+    def _publisher(self, kind: type[MsgT], name: str) -> Publisher[MsgT]:
         # Without event callbacks: the executor, in another thread, must not wait for its events.
         quiet = PublisherEventCallbacks(use_default_callbacks=False)
         return self._node.create_publisher(kind, f'{_FACES}/{name}', RESULTS, event_callbacks=quiet)

@@ -288,7 +288,7 @@ def test_doctor_fits_a_screen_and_finds_what_is_needed():
         'runtime',
         'appearance',
         'emotion model',
-        'nodes talk',
+        'node communication',
     ):
         assert any(line[4:].startswith(subject) for line in lines)
     assert not [line for line in lines if line.startswith('NO')]
