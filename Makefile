@@ -99,7 +99,7 @@ face-landmarker:
 
 
 demo: build ## run the three nodes on SOURCE (portrait, a device number, a video, an image, a folder)
-	@$(WITH_ROS) exec $(RUN) -P -m emotion_estimator.demo --source '$(SOURCE)' \
+	@$(WITH_ROS) exec $(VENV)/bin/emotion-estimator demo --source '$(SOURCE)' \
 	  --landmarks $(LANDMARKS) $(if $(MODEL),--model '$(MODEL)') --fps $(FPS) --output out $(ARGS)
 
 echo: build ## print /emotion of a running demo: make echo DOMAIN=the number it printed

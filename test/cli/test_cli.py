@@ -129,7 +129,7 @@ def test_a_video_gives_one_line_a_frame(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'says'),
+    ('arguments', 'expected'),
     [
         (['image'], "Missing argument 'FILES...'"),
         (['image', 'x.png', '--landmarks', 'dlib'], "'dlib' is not one of"),
@@ -154,21 +154,21 @@ def test_a_video_gives_one_line_a_frame(tmp_path):
         (['evaluate'], "Missing option '--blendshapes'"),
     ],
 )  # fmt: skip
-def test_bad_usage_and_input_give_one_line_and_status_2(tmp_path, arguments, says):
+def test_bad_usage_and_input_give_one_line_and_status_2(tmp_path, arguments, expected):
     (tmp_path / 'text.mp4').write_text('not a film')
     (tmp_path / 'long.csv').write_text('1' * 200_000)
     result = run(*arguments, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path))
     assert result.returncode == 2
     assert len(errors(result)) == 1
-    assert says in errors(result)[0]
+    assert expected in errors(result)[0]
     assert 'Traceback' not in result.stderr
     assert result.stdout == ''
 
 
 @pytest.mark.parametrize('verb', ['training', 'zoo'])
-def test_without_the_research_package_its_verbs_say_how_to_get_it(monkeypatch, verb):
+def test_without_the_research_package_its_verbs_give_the_remedy(monkeypatch, verb):
     monkeypatch.setattr(cli, 'entry_points', lambda **_: ())
-    with pytest.raises(InputError, match=f'{verb} is in the research package.*pip install ./train'):
+    with pytest.raises(InputError, match=f'{verb} needs the research package.*pip install ./train'):
         cli.group.main([verb, 'data'], standalone_mode=False)
 
 
@@ -204,7 +204,7 @@ def test_without_rosbags_what_needs_no_bag_works(tmp_path, verb):
     'arguments',
     [['replay', 'a.mcap'], ['record', 'portrait', '--bag', 'bag'], ['compare', 'a.mcap', 'b.db3']],
 )
-def test_without_rosbags_what_needs_it_says_how_to_get_it(arguments):
+def test_without_rosbags_the_verbs_that_need_it_give_the_remedy(arguments):
     result = run_without_rosbags(*arguments)
     assert result.returncode == 2
     (line,) = errors(result)
@@ -213,7 +213,7 @@ def test_without_rosbags_what_needs_it_says_how_to_get_it(arguments):
 
 
 @pytest.mark.parametrize('verb', VERBS)
-def test_the_list_of_verbs_says_what_the_verb_says(verb):
+def test_the_list_of_verbs_has_the_summary_of_each_verb(verb):
     command = group.get_command(click.Context(group), verb)
     assert command.name == verb
     assert command.get_short_help_str(limit=1000).startswith(VERBS[verb][1].rstrip('.'))
@@ -286,7 +286,7 @@ def test_doctor_fits_a_screen_and_finds_what_is_needed():
         'runtime',
         'appearance',
         'emotion model',
-        'nodes talk',
+        'node communication',
     ):
         assert any(line[4:].startswith(subject) for line in lines)
     assert not [line for line in lines if line.startswith('NO')]

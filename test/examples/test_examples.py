@@ -21,7 +21,7 @@ from rclpy.node import Node
 from ros_graph import RosGraph
 from std_msgs.msg import Header, String
 
-from emotion_estimator.demo.programs import choose_domain
+from emotion_estimator.demo.nodes import choose_domain
 from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
 from emotion_estimator.dialogue.context import ABOUT, EmotionHistory
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi

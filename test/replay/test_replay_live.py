@@ -26,7 +26,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage
 
 from emotion_estimator.bags.reader import open_bag
-from emotion_estimator.demo.programs import find_prefix
+from emotion_estimator.demo.nodes import find_prefix
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.msg import DialogueAction, EmotionArray
@@ -260,10 +260,10 @@ def test_without_lockstep_images_come_at_the_rate_with_the_time_before_them(grap
 @pytest.mark.parametrize(
     ('options', 'said'),
     [
-        (['--wait', '0.5'], 'nobody listens to /image_raw/compressed: start the estimator'),
+        (['--wait', '0.5'], 'no node subscribes to /image_raw/compressed; start the estimator'),
         (
             ['--wait', '0.5', '--lockstep', '--ros-args', '-r', '__ns:=/robot'],
-            'nobody listens to /image_raw/compressed, or answers on /robot/emotion: start',
+            'no node subscribes to /image_raw/compressed and answers on /robot/emotion; start',
         ),
         (['--topic', '/other'], 'has no topic /other; choose /image_raw/compressed'),
         (['--rate', '0'], '--rate'),

@@ -72,7 +72,10 @@ def folder(tmp_path_factory) -> Path:
                 break
         _, said = run.communicate()
     assert run.returncode == 130, said[-4000:]
-    assert said.splitlines()[-1] == 'emotion-estimator: interrupted; the same command continues'
+    assert (
+        said.splitlines()[-1]
+        == 'emotion-estimator: interrupted; run the same command again to continue'
+    )
     assert 'Traceback' not in said
     shown = finished(whole)
     assert '11/14 fit paper-relevant: done before, in ' in shown
