@@ -266,7 +266,7 @@ def test_bad_images_are_told_of_and_left_out(monkeypatch, capfd, tmp_path):
         (['{short}', '{short}', '--output', 'x'], 'two bags are named'),
         (['{short}', '--write-bag', '{short2}'], 'exists'),
         (['{short}', '--output', '/proc/nope'], '/proc/nope'),
-        (['{short}', '--begin', '100'], 'no image from 100 s after the first on'),
+        (['{short}', '--begin', '100'], 'no image later than 100 s after the first'),
         (['{short}', '--report', '{short2}'], 'is a bag'),
     ],
 )

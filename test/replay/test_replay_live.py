@@ -37,8 +37,8 @@ from emotion_estimator.nodes.conversion import (
 )
 from emotion_estimator.perception.image import rgb_from_compressed
 from emotion_estimator.perception.pipeline import EmotionEstimator
+from emotion_estimator.replay.alignment import split_laps
 from emotion_estimator.replay.comparison import compare
-from emotion_estimator.replay.course import laps
 from emotion_estimator.replay.run import replay
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import EstimatorSettings
@@ -155,7 +155,7 @@ def assert_same(expected, actual):
 
 def first_laps(frames, count):
     """Return the frames of the first times round, however many of them were lost."""
-    return [frame for lap in laps(frames)[:count] for frame in lap]
+    return [frame for lap in split_laps(frames)[:count] for frame in lap]
 
 
 def test_a_lost_image_does_not_let_another_lap_in():
@@ -228,7 +228,7 @@ def test_the_real_ros2_bag_play_and_its_loop(graph, bag):
     player.send(signal.SIGINT)
     graph.wait_until(lambda: player.status() is not None, PLAY_TIMEOUT, 'the player ends')
     looped, _ = live.take()
-    first, second, *_ = laps(looped)
+    first, second, *_ = split_laps(looped)
     assert len(first) >= 0.9 * len(frames)
     for lap in (first, second):
         assert len(differing(frames, lap)) <= 0.02 * len(frames)

@@ -99,7 +99,7 @@ def test_images_that_cannot_be_used_are_left_out_and_those_refused_told_of():
         replay(
             images(5, at_1='no picture'),
             ScriptedEstimator(refuses={0.375}),
-            refused=lambda image, problem: told.append((image.stamp, problem)),
+            on_skip=lambda image, problem: told.append((image.stamp, problem)),
         )
     )
     assert [f.result.stamp for f in frames] == [0.0, 0.25, 0.5]
@@ -138,7 +138,7 @@ def test_an_error_of_the_reader_comes_out_after_what_was_read():
 def test_a_landmark_source_that_fails_is_started_anew():
     told = []
     estimator = ScriptedEstimator(refuses={0.125}, error=RuntimeError('graph error\nmore'))
-    frames = list(replay(images(3), estimator, refused=lambda image, problem: told.append(problem)))
+    frames = list(replay(images(3), estimator, on_skip=lambda image, problem: told.append(problem)))
     assert [f.result.stamp for f in frames] == [0.0, 0.25]
-    assert told == ['landmark source failed, started anew: graph error']
+    assert told == ['landmark source failed and was restarted: graph error']
     assert estimator.resets == 1
