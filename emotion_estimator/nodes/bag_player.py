@@ -67,7 +67,7 @@ class BagPlayerNode(Node):
                     f'nobody listens to {self._images.topic_name}{answers}: start the estimator '
                     'with its topics and image_transport as the bag has them'
                 )
-            self.tell_time(first)
+            self.publish_time(first)
             self.wait(self.now() + POLL, self._heard)
         self.wait(self.now() + BEFOREHAND, lambda: False)
 
@@ -82,7 +82,7 @@ class BagPlayerNode(Node):
             if not self.context.ok():
                 raise ExternalShutdownException
 
-    def tell_time(self, nanoseconds: int) -> None:
+    def publish_time(self, nanoseconds: int) -> None:
         """Publish the time."""
         self._clock_topic.publish(Clock(clock=Time(nanoseconds=nanoseconds).to_msg()))
 

@@ -91,7 +91,7 @@ def test_with_damaged_metadata_likewise(tmp_path, text):
     with open_bag(folder) as bag:
         assert stamps_and_frames(bag) == EXPECTED
         assert len(bag.problems) == 1
-        assert 'no metadata of a rosbag2' in bag.problems[0]
+        assert 'not valid rosbag2 metadata' in bag.problems[0]
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
@@ -166,7 +166,7 @@ def test_images_come_by_stamp_not_by_time_of_recording(tmp_path):
     ]
     with open_bag(write_bag(tmp_path / 'bag', messages)) as bag:
         assert [image.stamp for image in bag.images()] == [1.0, 1.1, 1.2, 1.3]
-        expected = ['topic /image: stamps do not increase: 1 late, put in order']
+        expected = ['topic /image: stamps do not increase: 1 late, sorted in']
         assert bag.problems == expected
         # Counted anew, not twice.
         assert len(list(bag.images())) == 4
@@ -328,7 +328,7 @@ def ros1_bag(path: Path) -> Path:
 
 def test_a_bag_of_ros_1(tmp_path):
     bag = ros1_bag(tmp_path / 'old.bag')
-    assert 'is of ROS 1; `rosbags-convert --src' in refusal(bag)
+    assert 'is of ROS 1; convert it with `rosbags-convert --src' in refusal(bag)
     shutil.copy(bag, tmp_path / 'named.mcap')
     assert 'is of ROS 1' in refusal(tmp_path / 'named.mcap')
     (tmp_path / 'named.mcap').unlink()
@@ -523,7 +523,7 @@ def test_emotions_of_before_valence_and_arousal_say_what_to_do(tmp_path, kind):
         message = emotions_message([face()], header, '')
     # Two float32, the last fields of all.
     folder = write_bag(tmp_path / 'bag', [('/emotion', kind, SECOND, serialize(message)[:-8])])
-    says = r'another version of this package recorded it, make its results anew .*replay`$'
+    says = r'another version of this package recorded it, recompute its results .*replay`$'
     with pytest.raises(InputError, match=says) as caught:
         list(read_emotions(folder))
     assert '\n' not in str(caught.value)
@@ -538,5 +538,5 @@ def test_a_bag_without_emotions(tmp_path):
 
 def test_emotions_of_another_definition(tmp_path):
     folder = write_bag(tmp_path / 'bag', [('/emotion', EMOTION, SECOND, image_bytes(1, SECOND))])
-    with pytest.raises(InputError, match=r'topic /emotion: .* are no .*/msg/Emotion'):
+    with pytest.raises(InputError, match=r'topic /emotion: .* are not a valid .*/msg/Emotion'):
         list(read_emotions(folder))

@@ -201,7 +201,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 
 def test_sqlite_takes_no_name_that_its_addresses_cannot_hold(tmp_path):
-    with pytest.raises(InputError, match='choose mcap instead'):
+    with pytest.raises(InputError, match='choose mcap'):
         BagWriter(tmp_path / 'run #2', 'sqlite3')
     assert write_all(tmp_path / 'run #2').is_dir()
 

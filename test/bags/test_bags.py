@@ -61,7 +61,10 @@ def test_a_folder_that_is_no_bag(tmp_path):
 @pytest.mark.parametrize('text', ['', 'a: b', '{', 'rosbag2_bagfile_information: 3', '\xff'])
 def test_metadata_that_is_none(tmp_path, text):
     (tmp_path / 'metadata.yaml').write_text(text, encoding='latin-1')
-    assert 'no metadata of a rosbag2' in refusal(tmp_path)
+    line = refusal(tmp_path)
+    assert (
+        'metadata.yaml is not valid rosbag2 metadata' in line or 'metadata.yaml: not YAML' in line
+    )
 
 
 def test_another_topic_is_told_which_there_are(tmp_path):
@@ -84,7 +87,7 @@ def test_files_that_the_metadata_does_not_name_are_told_of(tmp_path):
         (tmp_path / name).touch()
     assert storage_files(tmp_path) == (
         [tmp_path / 'bag_0.mcap', tmp_path / 'bag_1.mcap.zstd'],
-        [f'bag {tmp_path}: its metadata.yaml does not name bag_2.mcap, which is not read'],
+        [f'bag {tmp_path}: bag_2.mcap is not read, metadata.yaml does not name it'],
     )
 
 
@@ -96,7 +99,7 @@ def test_lockstep_reads_what_ros2_bag_play_does_not(tmp_path):
     assert 'ros2 bag reindex' in refusal(tmp_path)
     check_bag(tmp_path, ('/image_raw',), lockstep=True)
     (tmp_path / 'metadata.yaml').write_text('{')
-    assert 'no metadata of a rosbag2' in refusal(tmp_path)
+    assert 'metadata.yaml: not YAML' in refusal(tmp_path)
     check_bag(tmp_path, ('/image_raw',), lockstep=True)
 
 

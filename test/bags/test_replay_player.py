@@ -59,7 +59,7 @@ class FakeStage:
         while not done() and self.at < until:
             self.at = min(until, self.at + 0.001)
 
-    def tell_time(self, nanoseconds):
+    def publish_time(self, nanoseconds):
         self.times.append((self.at, nanoseconds))
 
     def show(self, image, message):

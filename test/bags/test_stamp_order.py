@@ -35,7 +35,7 @@ def test_what_is_in_order_stays_and_is_not_talked_of():
 def test_what_comes_late_is_put_where_it_belongs():
     stamps, disorder = ordered(0, 100, 66, 200, 133, 300)
     assert stamps == [0, 66, 100, 133, 200, 300]
-    assert str(disorder) == 'stamps do not increase: 2 late, put in order'
+    assert str(disorder) == 'stamps do not increase: 2 late, sorted in'
 
 
 def test_a_loop_is_kept_as_a_jump():

@@ -88,14 +88,14 @@ def test_pixels_as_they_are(tmp_path):
 def test_what_is_no_topic_is_refused(tmp_path, topic):
     result = run('portrait', '--bag', tmp_path / 'bag', '--duration', 0.2, '--topic', topic)
     assert result.exit_code == 2
-    assert f'{topic!r} is no topic' in result.output
+    assert f'{topic!r} is not a topic name' in result.output
     assert not (tmp_path / 'bag').exists()
 
 
 def test_the_topic_of_the_jpegs_is_not_to_be_given(tmp_path):
     result = run('portrait', '--bag', tmp_path / 'bag', '--topic', '/front/compressed')
     assert result.exit_code == 2
-    assert 'give /front; JPEGs go to its /compressed by themselves' in result.output
+    assert 'give /front; /compressed is appended for JPEG images' in result.output
     assert not (tmp_path / 'bag').exists()
 
 
@@ -170,7 +170,7 @@ def test_a_camera_keeps_the_time_at_which_its_images_were_taken(tmp_path, monkey
     monkeypatch.setattr(verb, 'open_source', lambda *_, **__: camera)
     result = run('0', '--bag', tmp_path / 'bag')
     assert result.exit_code == 0, result.output
-    assert '20 images in 1.9 s, 3 that do not decode left out' in result.output
+    assert '20 images in 1.9 s, 3 undecodable ones skipped' in result.output
     _, images = contents(tmp_path / 'bag')
     assert [stamp for stamp, _ in images] == pytest.approx([EPOCH + n / 10 for n in range(20)])
     assert camera.closed
@@ -181,7 +181,7 @@ def test_a_camera_that_is_lost_leaves_what_came_before(tmp_path, monkeypatch):
     monkeypatch.setattr(verb, 'open_source', lambda *_, **__: camera)
     result = run('0', '--bag', tmp_path / 'bag')
     assert isinstance(result.exception, InputError)
-    assert str(result.exception).endswith(f'its cable; what came before is in {tmp_path / "bag"}')
+    assert str(result.exception).endswith(f'its cable; earlier frames are in {tmp_path / "bag"}')
     assert len(contents(tmp_path / 'bag')[1]) == 20
     assert camera.closed
 
@@ -200,7 +200,7 @@ def test_a_bad_source_leaves_no_bag(tmp_path, monkeypatch):
     assert 'is no such file or folder' in str(result.exception)
     monkeypatch.setattr(verb, 'open_source', lambda *_, **__: Camera(count=0))
     result = run('0', '--bag', tmp_path / 'bag')
-    assert 'nothing was recorded' in str(result.exception)
+    assert 'gave no frame' in str(result.exception)
     assert not (tmp_path / 'bag').exists()
 
 

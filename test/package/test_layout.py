@@ -92,7 +92,7 @@ def test_pip_installs_what_the_code_reads_beside_itself(tmp_path):
     for folder in ('config', 'models'):
         wanted = {file.name for file in (ROOT / folder).iterdir() if file.is_file()}
         assert wanted <= {file.name for file in (package / folder).iterdir()}
-    for name in ('sources/data/astronaut.jpg', 'py.typed'):
+    for name in ('sources/data/astronaut.jpg', 'replay/report.html.j2', 'py.typed'):
         assert (package / name).is_file()
 
 
