@@ -212,7 +212,7 @@ def test_no_message_no_folder(tmp_path):
     assert not (tmp_path / 'bag').exists()
 
 
-def test_an_error_leaves_a_whole_bag(tmp_path, kind):
+def test_an_error_leaves_a_complete_bag(tmp_path, kind):
     with pytest.raises(KeyError), BagWriter(tmp_path / 'bag', *kind) as writer:
         writer.truth('happy', HEADER)
         raise KeyError

@@ -51,7 +51,7 @@ def test_an_image_recorded_twice_is_read_once():
     assert disorder.repeated == 2
 
 
-def test_different_images_of_one_stamp_are_all_read_and_told_of():
+def test_different_images_of_one_stamp_are_all_read_and_reported():
     stamps, disorder = ordered(0, 33, 33, 66, 66, 66)
     assert stamps == [0, 33, 33, 66, 66, 66]
     assert (disorder.shared, disorder.repeated) == (3, 0)

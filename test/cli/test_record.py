@@ -212,7 +212,7 @@ def test_without_the_library_one_line_says_how_to_get_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_ctrl_c_leaves_a_whole_bag(tmp_path, storage):
+def test_ctrl_c_leaves_a_complete_bag(tmp_path, storage):
     process = subprocess.Popen(
         [sys.executable, '-m', 'emotion_estimator.cli.main', 'record', 'portrait',
          '--bag', str(tmp_path / 'bag'), '--storage', storage],
@@ -266,20 +266,20 @@ def test_asked_twice_it_stops_at_once(ctrl_c_interrupts):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_each_image_is_told_of(tmp_path):
-    told = []
+def test_each_image_is_reported(tmp_path):
+    reported = []
     with BagWriter(tmp_path / 'bag') as writer:
         recorded = record(
             Camera(), writer, topic='/image/', quality=None, frame_id='eye', written=lambda:
-            told.append(1), stop=lambda: len(told) == 5,
+            reported.append(1), stop=lambda: len(reported) == 5,
         )  # fmt: skip
-    assert (len(told), recorded.images, recorded.seconds) == (5, 5, pytest.approx(0.4))
+    assert (len(reported), recorded.images, recorded.seconds) == (5, 5, pytest.approx(0.4))
     with open_bag(tmp_path / 'bag') as bag:
         assert {image.frame_id for image in bag.images()} == {'eye'}
         assert bag.topic == '/image'
 
 
-def test_the_made_bag_is_small_and_whole():
+def test_the_made_bag_is_small_and_complete():
     folder = made_bag()
     assert made_bag() is folder
     assert sum(file.stat().st_size for file in folder.iterdir()) < 2e6

@@ -193,15 +193,15 @@ def test_a_planted_probability_is_found_at_its_stamp(at, by):
 @given(labels.filter(lambda these: len(these) > 1), st.data())
 def test_a_lost_frame_is_missing_and_extra_the_other_way_round(these, data):
     at = data.draw(st.integers(0, len(these) - 1))
-    whole = course(these)
-    found = compare(whole, [*whole[:at], *whole[at + 1 :]])
-    assert [each.stamp for each in found.missing] == [whole[at].stamp]
+    complete = course(these)
+    found = compare(complete, [*complete[:at], *complete[at + 1 :]])
+    assert [each.stamp for each in found.missing] == [complete[at].stamp]
     assert not found.extra
     assert found.overall.share == 1
-    assert f'first missing at {whole[at].stamp:.3f}' in '\n'.join(table(found))
-    assert [each.stamp for each in compare([*whole[:at], *whole[at + 1 :]], whole).extra] == [
-        whole[at].stamp
-    ]
+    assert f'first missing at {complete[at].stamp:.3f}' in '\n'.join(table(found))
+    assert [
+        each.stamp for each in compare([*complete[:at], *complete[at + 1 :]], complete).extra
+    ] == [complete[at].stamp]
 
 
 # --- changes of the label
@@ -238,7 +238,7 @@ def test_a_label_that_comes_after_the_expected_one_left_answers_nothing():
     found = compare(expected, actual)
     assert found.onsets[0] == Onset(Change(0, pytest.approx(0.5), 'happy'), None)
     assert found.onsets[1].shift == pytest.approx(0.4)
-    # Late by as much as it held is still an answer.
+    # Late by its own duration is still a match.
     late = compare(expected, course(['unknown'] * 7 + ['happy'] * 2 + ['unknown'] * 8))
     assert [each.shift for each in late.onsets] == [pytest.approx(0.2)] * 2
 

@@ -43,8 +43,8 @@ def test_the_shipped_file_names_every_limit_and_is_kept_by_the_same_course():
     frames = course(['happy', 'sad', NONE, 'unknown'] * 5)
     assert broken_limits(compare(frames, frames), limits) == []
     # What is commented out is a limit, too: it is no example that would be refused.
-    whole = text.replace('# max_prob', 'max_prob')
-    assert parse_limits(yaml.safe_load(whole), 'x').max_probability_difference == 0.3
+    complete = text.replace('# max_prob', 'max_prob')
+    assert parse_limits(yaml.safe_load(complete), 'x').max_probability_difference == 0.3
 
 
 def test_limits_of_single_labels():

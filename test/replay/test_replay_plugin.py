@@ -238,7 +238,7 @@ def test_what_is_not_says_so_and_shows_nothing_of_the_insides(visited, test, lin
     assert 'replay(emotion_replay' in text or 'emotion_replay(' in text
 
 
-def test_what_is_wrong_with_the_bag_is_told_with_it(tmp_path):
+def test_problems_of_the_bag_are_reported_too(tmp_path):
     nobody = tuple(FrameResult(k / 10, ()) for k in range(20))
     problem = 'topic /image: 8 images do not decode, first at 3.000000 s: no JPEG'
     bag = ReplayedBag(
