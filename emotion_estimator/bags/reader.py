@@ -111,7 +111,7 @@ def _of_type(types: Types, *kinds: str) -> list[str]:
 
 
 def _advice(topics: list[str]) -> str:
-    return f'choose {_in_words(topics)}' if topics else 'it has none of this type'
+    return f'choose {_in_words(topics)}' if topics else 'no topic of this type has messages'
 
 
 def _named(bag: Path, types: Types, wanted: str, choice: list[str], kinds: tuple[str, ...]) -> str:
