@@ -24,7 +24,7 @@ from emotion_estimator.dialogue.simulator import (
 )
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError, first_line
-from emotion_estimator.replay.course import is_bag, stream_course
+from emotion_estimator.replay.results import is_bag, stream_results
 
 #: Exit status when the robot does not do what its script expects.
 NOT_AS_EXPECTED = 1
@@ -146,7 +146,7 @@ def _recorded(recording: Path, topic: str | None) -> Generator[SimulatedInput, N
     if is_bag(path):
         need_rosbags()
     empty = True
-    for frame in stream_course(path, topic):
+    for frame in stream_results(path, topic):
         empty = False
         yield SimulatedInput(frame.stamp, primary(frame.faces))
     if empty:

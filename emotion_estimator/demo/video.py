@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import threading
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 
 from emotion_estimator.annotation import Colour, caption_strip, label_colour
+from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.demo.state import AnnotatedFrame, DemoState
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import EmotionEstimatorError
@@ -97,8 +99,7 @@ class DemoVideo:
         self.codec = ''
         self.frames = 0
         self._fps = Fraction(fps).limit_denominator(1001)
-        # With the same suffix, by which OpenCV chooses the container.
-        self._partial = path.with_name(f'.{path.stem}.partial{path.suffix}')
+        self._complete = ExitStack()
         self._encoder: _Encoder | None = None
         self._size = (0, 0)
         self._begin = 0.0
@@ -122,7 +123,8 @@ class DemoVideo:
             # Even numbers: H.264's chroma planes have half the size.
             self._size = (image.shape[1] + image.shape[1] % 2, image.shape[0] + image.shape[0] % 2)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._encoder = _encoder(self._partial, self._fps, self._size)
+            partial = self._complete.enter_context(atomic_write(self.path))
+            self._encoder = _encoder(partial, self._fps, self._size)
             self.codec = self._encoder.codec
             self._begin = self._last_stamp = stamp
         if stamp < self._last_stamp:
@@ -144,13 +146,13 @@ class DemoVideo:
 
         :raises EmotionEstimatorError: the file cannot be written.
         """
-        if self._encoder is None:
-            return False
         try:
-            if self._last is not None:
-                self._write(self._last)
-            self._encoder.close()
-            self._partial.replace(self.path)
+            with self._complete:
+                if self._encoder is None:
+                    return False
+                if self._last is not None:
+                    self._write(self._last)
+                self._encoder.close()
         except OSError as error:
             raise EmotionEstimatorError(f'{self.path} cannot be written: {error}') from error
         finally:

@@ -70,7 +70,7 @@ class BagPlayerNode(Node):
                     f'no node subscribes to {self._images.topic_name}{answers}; start the '
                     "estimator with the bag's topics and image_transport"
                 )
-            self.tell_time(first)
+            self.publish_time(first)
             self.wait(self.now() + _POLL, self._connected)
         self.wait(self.now() + _DISCOVERY, lambda: False)
 
@@ -85,7 +85,7 @@ class BagPlayerNode(Node):
             if not self.context.ok():
                 raise ExternalShutdownException
 
-    def tell_time(self, nanoseconds: int) -> None:
+    def publish_time(self, nanoseconds: int) -> None:
         """Publish the time on ``/clock``."""
         self._clock_topic.publish(Clock(clock=Time(nanoseconds=nanoseconds).to_msg()))
 

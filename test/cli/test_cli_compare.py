@@ -85,7 +85,7 @@ def test_limits_of_ones_own_and_none(run):
     status, out, lines = run('expected.jsonl', 'late.jsonl', '--limits', 'none')
     assert (status, lines) == (0, [])
     assert 'first          difference at 1700000002.000' in out
-    assert out.endswith('limits         not looked at\n')
+    assert out.endswith('limits         not checked\n')
 
 
 def test_json_is_one_object_and_the_status_the_same(run):

@@ -477,7 +477,7 @@ def test_a_player_that_fails_is_no_end_of_the_bag(graph, tmp_path, lockstep):
         lockstep=lockstep, landmark_source=LANDMARK_SOURCE,
     ) as launch:  # fmt: skip
         launch.wait(launch.ended, 'the launch ends', 90)
-    assert 'the bag player ended with status 2; its lines above say why' in launch.text
+    assert 'the bag player exited with status 2; see its log above' in launch.text
     assert 'the bag ended' not in launch.text
     if lockstep == 'true':
         assert 'has no topic /other; choose /image_raw/compressed' in launch.text
