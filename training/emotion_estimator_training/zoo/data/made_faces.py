@@ -300,7 +300,7 @@ class StillFace:
 
 
 #: Share of the frame's side that the face is wide, and how far a turn moves it, in its widths.
-_FACE, _TURN = 0.48, 0.15
+_FACE, _ASIDE = 0.48, 0.15
 
 
 class PortraitFace:
@@ -326,7 +326,7 @@ class PortraitFace:
         zoom = float(course.zoom[i]) * self.width / (WIDTH * SCALE)
         x, y = ((value + 0.5) * SCALE - 0.5 for value in MIDDLE)
         matrix = cv2.getRotationMatrix2D((x, y), float(np.degrees(course.roll[i])), zoom)
-        aside = (course.shift[i] + _TURN * course.turn[i]) * self.width
+        aside = (course.shift[i] + _ASIDE * course.turn[i]) * self.width
         matrix[:, 2] += self.middle - (x, y) + aside
         image = cv2.warpAffine(
             picture,
