@@ -18,7 +18,7 @@ from emotion_estimator.perception.face_parts import FACE_SIDE, aligned_face
 from emotion_estimator.perception.landmarks.source import open_first
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator_training.zoo.data.clips import Clip
-from emotion_estimator_training.zoo.data.frames import FaceTrack
+from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
 from emotion_estimator_training.zoo.export import export
 from emotion_estimator_training.zoo.models.catalog import Catalog
 from emotion_estimator_training.zoo.models.microx import MicroX
@@ -66,8 +66,8 @@ def main() -> None:
     catalog = Catalog({'models': {'portrait': {'kind': 'microx', 'paper': SETTINGS}}}, FOLDER)
     seen = tracks()
     with tempfile.TemporaryDirectory() as folder:
-        place = RunContext(Path(folder), catalog, CLASSES, 'paper', RATE)
-        model = MicroX(catalog.entry('portrait', 'paper'), place)
+        context = RunContext(Path(folder), catalog, CLASSES, 'paper', RATE)
+        model = MicroX(catalog.entry('portrait', 'paper'), context)
         print(model.fit(Split(CLASSES, seen, seen))[-1])
         print(export(model, FOLDER, FACE_SIDE))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from emotion_estimator.perception.face_parts import PARTS
 from emotion_estimator_training.zoo.data.clips import Clip
-from emotion_estimator_training.zoo.data.frames import FaceTrack
+from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
 
 CLASSES = ('happy', 'sad')
 SIDE = 32

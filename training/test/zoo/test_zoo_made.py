@@ -19,10 +19,10 @@ from emotion_estimator_training.data import made_set
 from emotion_estimator_training.data.stills import FER_CLASSES, TRAINING, Stills
 from emotion_estimator_training.zoo.data import made_clips, made_people
 from emotion_estimator_training.zoo.data.clips import load_clips
-from emotion_estimator_training.zoo.data.frames import ClipFrameSettings
+from emotion_estimator_training.zoo.data.face_tracks import ClipFrameSettings
 from emotion_estimator_training.zoo.data.made_clips import MadeSettings
 from emotion_estimator_training.zoo.data.made_faces import Shapes, StillFace, in_picture, own_frame
-from emotion_estimator_training.zoo.data.made_film import film, make_course
+from emotion_estimator_training.zoo.data.made_video import film, make_course
 from emotion_estimator_training.zoo.data.video_set import SetChoice, open_set
 
 LANDMARK_SOURCE = made_people._outlines
@@ -140,7 +140,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, made_once):
             )
 
     shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
-    refused('holds a set that was made otherwise', replace(SMALL, people=9))
+    refused('holds a set with other settings', replace(SMALL, people=9))
     (tmp_path / 'made.json').write_text('{')
     refused('is damaged')
     (tmp_path / 'made.json').unlink()
@@ -150,7 +150,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, made_once):
 def test_stills_without_a_neutral_face_are_refused(tmp_path):
     stills = made_stills()
     stills.usage[stills.emotion == FER_CLASSES.index('neutral')] = TRAINING
-    with pytest.raises(InputError, match='no neutral face that is found'):
+    with pytest.raises(InputError, match='no neutral face is found'):
         made_clips.make_set(stills, tmp_path / 'set', SMALL, tmp_path, processes=here)
 
 
@@ -270,8 +270,8 @@ def test_a_hand_hides_only_where_it_is(tmp_path):
         {'size': 2000},
     ],
 )
-def test_settings_that_cannot_be_are_refused(wrong):
-    with pytest.raises(InputError, match='cannot be made'):
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError, match='out of range'):
         MadeSettings(**wrong)
 
 
