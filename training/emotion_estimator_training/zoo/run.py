@@ -89,11 +89,11 @@ def run(
         folder / 'models',
         catalog,
         video.classes,
-        settings.size,
-        video.rate,
-        settings.weights,
-        settings.own_models,
-        settings.progress,
+        size=settings.size,
+        rate=video.rate,
+        weights=settings.weights,
+        own_models=settings.own_models,
+        progress=settings.progress,
     )
     split = Split(video.classes, tuple(video.tracks['train']), tuple(video.tracks['validation']))
     folder.mkdir(parents=True, exist_ok=True)

@@ -107,12 +107,12 @@ def tiny_catalog(path='tiny') -> Catalog:
 
 
 def tiny_context(folder, classes=CLASSES) -> RunContext:
-    """Return a place to train tiny models in."""
+    """Return a run context for tiny models."""
     return RunContext(folder, tiny_catalog(), classes, 'reduced', 10.0, progress=False)
 
 
 def tiny_split(classes=CLASSES, count: int = 2) -> Split:
-    """Return made faces to learn from, ``count`` of each class."""
+    """Return made tracks for training, ``count`` of each class, and for validation."""
     return Split(classes, made_tracks(count, 12, classes), made_tracks(1, 12, classes, first=50))
 
 

@@ -102,7 +102,7 @@ def test_svm_answers_as_scikit_learn_does(context, split):
     assert (model.predict(ASKED).argmax(axis=1) == said).all()
 
 
-def test_a_class_without_training_windows_is_never_said(tmp_path):
+def test_a_class_without_training_windows_is_never_predicted(tmp_path):
     classes = ('happy', 'sad', 'neutral')
     split = tiny_split(classes)
     train = tuple(track for track in split.train if track.clip.label != 'sad')
@@ -126,7 +126,7 @@ def test_rare_classes_overlap_more():
     assert balanced_overlap(tracks) == {'happy': 0.75, 'sad': 0.0}
 
 
-def test_xception_is_the_published_one_and_its_random_weights_are_said(tmp_path, monkeypatch):
+def test_xception_is_the_published_one_and_its_random_weights_are_noted(tmp_path, monkeypatch):
     from emotion_estimator_training.zoo.models import frame_model
 
     monkeypatch.setattr(frame_model, '_KERAS_FOLDER', tmp_path)
@@ -194,7 +194,7 @@ def test_weights_that_are_given_are_not_downloaded(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'name, changes, says',
+    'name, changes, message',
     [
         ('frame', {'encoder': 'alexnet'}, 'no encoder'),
         ('mean', {'how': 'median'}, 'median'),
@@ -202,6 +202,6 @@ def test_weights_that_are_given_are_not_downloaded(tmp_path):
         ('statistics', {'classifier': 'tree'}, 'a classifier from'),
     ],
 )
-def test_settings_that_cannot_be(tmp_path, name, changes, says):
-    with pytest.raises(InputError, match=says):
+def test_invalid_settings_are_refused(tmp_path, name, changes, message):
+    with pytest.raises(InputError, match=message):
         tiny_model(name, tiny_context(tmp_path), **changes).structure()

@@ -92,10 +92,10 @@ def test_each_bad_line_is_named_and_the_others_are_read(folder):
         ('twice', 'a.mp4 (line 10) is listed before as happy of s1'),
         ('row', "line 11: end 'inf' is not a time in seconds"),
     ]
-    says = summary(found.problems)
-    assert says[0].startswith('6 table lines that cannot be read: line 5: no subject; ')
-    assert says[0].endswith('; and 3 more')
-    assert '1 missing clips: gone' in says
+    lines = summary(found.problems)
+    assert lines[0].startswith('6 table lines that cannot be read: line 5: no subject; ')
+    assert lines[0].endswith('; and 3 more')
+    assert '1 missing clips: gone' in lines
 
 
 def test_segments_of_one_video_are_clips_of_their_own(folder):
@@ -179,7 +179,7 @@ def test_the_table_may_say_what_is_for_what(folder):
 
 
 @pytest.mark.parametrize(
-    ('lines', 'header', 'says'),
+    ('lines', 'header', 'message'),
     [
         (['a,happy'], 'clip,label', 'no column subject'),
         (['a,happy,s', 'b,happy,s'], 'clip,label,subject', r'one class only \(happy\)'),
@@ -188,8 +188,8 @@ def test_the_table_may_say_what_is_for_what(folder):
         (['"a,happy,s\0'], 'clip,label,subject', 'labels.csv'),
     ],
 )
-def test_a_table_that_leaves_no_two_classes_is_refused(folder, lines, header, says):
-    with pytest.raises(InputError, match=says) as error:
+def test_a_table_that_leaves_no_two_classes_is_refused(folder, lines, header, message):
+    with pytest.raises(InputError, match=message) as error:
         load_clips(table(folder, *lines, header=header))
     assert '\n' not in str(error.value)
 
@@ -230,7 +230,7 @@ def test_emmpathic_keeps_three():
 
 
 @pytest.mark.parametrize(
-    ('text', 'says'),
+    ('text', 'message'),
     [
         ('label_maps: {own: {a: [x], b: [X]}}', "'x' already belongs to a"),
         ('label_maps: {own: {a: [x]}}', 'at least two classes'),
@@ -241,10 +241,10 @@ def test_emmpathic_keeps_three():
         ('label_maps: {own: {a: [x], a: [y]}}', 'stands there twice'),
     ],
 )
-def test_a_label_map_that_is_none_is_refused(tmp_path, text, says):
+def test_an_invalid_label_map_is_refused(tmp_path, text, message):
     config = tmp_path / 'zoo.yaml'
     config.write_text(text)
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         load_label_map('own', config)
 
 
@@ -288,15 +288,15 @@ def test_the_verb_counts_clips_by_class_and_part(folder):
 
 
 @pytest.mark.parametrize(
-    ('options', 'says'),
+    ('options', 'message'),
     [
         (('--shares', '50/50'), '50/50'),
         (('--shares', '1/2/x'), '1/2/x'),
         (('--labels', 'nothing'), "no label map 'nothing'"),
     ],
 )
-def test_the_verb_refuses_what_cannot_be(folder, options, says):
+def test_the_verb_refuses_invalid_options(folder, options, message):
     table(folder, 'a,happy,s1', 'b,sad,s2', 'c,sad,s3')
     result = verb('--data', folder, *options)
     assert result.exit_code != 0
-    assert says in result.output + str(result.exception)
+    assert message in result.output + str(result.exception)

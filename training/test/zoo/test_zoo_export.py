@@ -100,7 +100,7 @@ def test_learns_and_says_the_same_as_tflite(made, name):
     assert len(memory.seen) <= model.window + 1
 
 
-#: Reads a track and cards; writes what each runtime says of the last frame.
+#: Reads a track and cards; prints each runtime's probabilities for the last frame.
 ELSEWHERE = """
 import json, sys
 from pathlib import Path
@@ -174,7 +174,7 @@ def test_quicker_and_slower_cameras_fill_the_same_window(made):
     for step in (1, 3):
         memory = classifier.initial_state()
         for number in range(7 * step + 1):
-            # Held for `step` frames: three times as many frames of the same film.
+            # Each frame is repeated `step` times: a faster camera films the same face.
             frame = -(-number // step)
             answer = classifier.step(values(classifier, frame), memory, 1 / (10 * step))
             memory = answer.state
@@ -182,15 +182,15 @@ def test_quicker_and_slower_cameras_fill_the_same_window(made):
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
 
 
-def test_a_still_is_a_face_that_is_held(made):
+def test_a_still_is_a_face_that_does_not_move(made):
     model, card = made('bi-lstm')
     classifier = WindowClassifier.load(card)
     face = values(classifier, 3)
-    held, memory = classifier.still(face), classifier.initial_state()
+    still, memory = classifier.still(face), classifier.initial_state()
     for _ in range(model.window + 1):
         answer = classifier.step(face, memory, 0.1)
         memory = answer.state
-    np.testing.assert_allclose(held.probabilities, answer.probabilities, atol=1e-6)
+    np.testing.assert_allclose(still.probabilities, answer.probabilities, atol=1e-6)
 
 
 def test_landmarks_that_are_no_face_repeat_the_last_one(made):

@@ -191,7 +191,7 @@ def damaged_method(raw: bytes) -> bytes:
 
 
 def damaged_flag(raw: bytes) -> bytes:
-    # Encrypted, says the directory, which no array is.
+    # The directory marks the entry as encrypted, which no array is.
     at = raw.index(b'PK\x01\x02')
     return raw[: at + 8] + b'\x01\x00' + raw[at + 10 :]
 

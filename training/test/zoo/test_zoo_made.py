@@ -133,8 +133,8 @@ def test_the_seed_decides_everything_and_an_interrupted_set_continues(tmp_path, 
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path, made_once):
-    def refused(says: str, settings: MadeSettings = SMALL) -> None:
-        with pytest.raises(InputError, match=says):
+    def refused(message: str, settings: MadeSettings = SMALL) -> None:
+        with pytest.raises(InputError, match=message):
             made_clips.make_set(
                 made_stills(), tmp_path, settings, tmp_path / 'cache', processes=here
             )

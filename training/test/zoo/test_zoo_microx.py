@@ -63,7 +63,7 @@ def test_variants_are_other_parts_and_colours(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'changes, says',
+    'changes, message',
     [
         ({'parts': ['mouth', 'mouth']}, 'twice'),
         ({'parts': ['chin']}, 'no part'),
@@ -73,8 +73,8 @@ def test_variants_are_other_parts_and_colours(tmp_path):
         ({'overlap': 'much'}, 'overlap must be'),
     ],
 )
-def test_settings_that_cannot_be(tmp_path, changes, says):
-    with pytest.raises(InputError, match=says):
+def test_invalid_settings_are_refused(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
         tiny_model('microx', tiny_context(tmp_path), **changes).fit(tiny_split())
 
 
@@ -101,7 +101,7 @@ def test_trains_resumes_and_is_read_back(tmp_path):
     assert np.abs(read.predict(asked, covered=True) - found).max() > 1e-4
 
 
-def test_tells_what_is_in_the_mouth(tmp_path):
+def test_recognizes_what_is_in_the_mouth(tmp_path):
     model = tiny_model(
         'microx:mouth',
         tiny_context(tmp_path),
@@ -114,7 +114,7 @@ def test_tells_what_is_in_the_mouth(tmp_path):
     assert (model.predict(asked).argmax(axis=1) == asked.labels).mean() > 0.7
 
 
-def test_rare_classes_count_more_and_what_gets_no_better_ends(tmp_path):
+def test_rare_classes_count_more_and_training_ends_without_improvement(tmp_path):
     # It hardly moves, so that its losses are those of its first weights.
     model = tiny_model(
         'microx:mouth',

@@ -140,7 +140,7 @@ def test_single_frames_are_taken_once():
     assert alone.frames[alone.track == 0, 0].tolist() == [0, 2, 4, 6, 8]
 
 
-def test_inputs_that_cannot_be():
+def test_invalid_inputs_are_refused():
     with pytest.raises(InputError, match='chin'):
         WindowInput(IMAGE, 'chin', SIDE)
     with pytest.raises(InputError, match='too small'):

@@ -195,9 +195,9 @@ def test_names_and_groups():
 
 def test_catalogs_that_cannot_be_read(tmp_path):
     path = tmp_path / 'zoo_models.yaml'
-    for content, says in (('a: [', 'not YAML'), ('models: {x: {}}', 'without a kind')):
+    for content, message in (('a: [', 'not YAML'), ('models: {x: {}}', 'without a kind')):
         path.write_text(content)
-        with pytest.raises(InputError, match=says):
+        with pytest.raises(InputError, match=message):
             Catalog.load(path)
     with pytest.raises(InputError, match='cannot be read'):
         Catalog.load(tmp_path / 'none.yaml')

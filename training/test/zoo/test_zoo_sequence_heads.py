@@ -53,7 +53,7 @@ def test_published_structure(tmp_path, name, kinds, hidden):
     assert (settings.fit.monitor, settings.fit.patience) == ('loss', 10)
 
 
-def test_structure_tells_the_frame_and_the_window(context):
+def test_structure_has_the_frame_and_the_window(context):
     names = [layer.name for layer in tiny_model('lstm', context).structure()]
     assert names[0] == 'frame/face_input' and names[-1] == 'emotion'
     # What follows the encoding in the frame's own classifier is not read.
@@ -79,7 +79,7 @@ def test_grid_tries_all_once_and_sorts(context, tmp_path):
     assert (tmp_path / 'stcnn.jsonl').read_text() == lines
 
 
-def test_grid_names_what_cannot_be(context, tmp_path):
+def test_grid_names_what_fails(context, tmp_path):
     with pytest.raises(InputError, match=r'no combination.*has no setting'):
         grid_search(
             context.catalog.entry('lstm', 'reduced'),

@@ -65,21 +65,21 @@ def test_nested_lstms_read_each_level(tmp_path):
     assert layers['c_lstm'].after == ('levels',)
 
 
-def test_ours_tells_the_expression_in_the_blendshapes(tmp_path):
+def test_ours_learns_the_expression_from_the_blendshapes(tmp_path):
     model = tiny_model('ours', tiny_context(tmp_path), fit={'batch': 4, 'epochs': 8, 'patience': 8})
     model.fit(tiny_split(count=4))
     asked = query_windows(ASKED.tracks, CLASSES, model.window, 4)
     assert (model.predict(asked).argmax(axis=1) == asked.labels).mean() > 0.8
 
 
-def test_shipped_refuses_classes_that_it_does_not_tell(tmp_path):
+def test_shipped_refuses_unknown_classes(tmp_path):
     catalog = Catalog.load()
     context = RunContext(tmp_path, catalog, ('happy', 'pensive'), 'reduced')
     with pytest.raises(InputError, match='pensive'):
         Shipped(catalog.entry('shipped', 'reduced'), context).fit(tiny_split())
 
 
-def test_shipped_is_asked_frame_by_frame(tmp_path):
+def test_shipped_is_queried_frame_by_frame(tmp_path):
     catalog = Catalog.load()
     context = RunContext(tmp_path, catalog, CLASSES, 'reduced', 10.0)
     model = Shipped(catalog.entry('shipped', 'reduced'), context)
@@ -91,7 +91,7 @@ def test_shipped_is_asked_frame_by_frame(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'name, changes, says',
+    'name, changes, message',
     [
         ('stcnn', {'window': 4}, 'window 4'),
         ('two-stream', {'window': 1}, 'two frames'),
@@ -99,6 +99,6 @@ def test_shipped_is_asked_frame_by_frame(tmp_path):
         ('ours', {'branch': 'none'}, 'branch'),
     ],
 )
-def test_settings_that_cannot_be(tmp_path, name, changes, says):
-    with pytest.raises(InputError, match=says):
+def test_invalid_settings_are_refused(tmp_path, name, changes, message):
+    with pytest.raises(InputError, match=message):
         tiny_model(name, tiny_context(tmp_path), **changes)

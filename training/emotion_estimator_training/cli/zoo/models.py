@@ -101,7 +101,14 @@ def run(
     from emotion_estimator_training.zoo.run import run as run_all
 
     settings = RunSettings(
-        size, hop, covered, timed, xception_weights, own_models, not as_json, of_set['data'].name
+        size=size,
+        hop=hop,
+        covered=covered,
+        timed=timed,
+        weights=xception_weights,
+        own_models=own_models,
+        progress=not as_json,
+        name=of_set['data'].name,
     )
     run.mkdir(parents=True, exist_ok=True)
     results = run_all(video, Catalog.load(models_config), models, run, settings)
@@ -177,11 +184,11 @@ def grid(
         run / 'models',
         catalog,
         video.classes,
-        size,
-        video.rate,
-        xception_weights,
-        own_models,
-        not as_json,
+        size=size,
+        rate=video.rate,
+        weights=xception_weights,
+        own_models=own_models,
+        progress=not as_json,
     )
     split = Split(video.classes, video.tracks['train'], video.tracks['validation'])
     results = grid_search(
