@@ -15,6 +15,9 @@ from emotion_estimator_training import CONFIG
 
 #: File name suffixes of videos.
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv', '.flv', '.gif')
+#: Default name of the table, and of a file next to it that has the strength of the expression at
+#: each time (columns clip, time, strength), as made sets do.
+TABLE, STRENGTH = 'clips.csv', 'strength.csv'
 #: Required and optional columns of the table.
 COLUMNS, OPTIONAL = ('clip', 'label', 'subject'), ('start', 'end', 'split')
 #: Parts of a split.

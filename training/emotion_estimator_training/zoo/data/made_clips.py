@@ -21,6 +21,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.worker_pool import Runner, runner_of
 from emotion_estimator_training.data.made_set import MadeFace
 from emotion_estimator_training.data.stills import FER_CLASSES, Stills
+from emotion_estimator_training.zoo.data.clips import STRENGTH, TABLE
 from emotion_estimator_training.zoo.data.made_faces import (
     PortraitFace,
     Shapes,
@@ -36,7 +37,8 @@ from emotion_estimator_training.zoo.data.made_video import (
     write_video,
 )
 
-TABLE, STRENGTH, SETTINGS = 'clips.csv', 'strength.csv', 'made.json'
+#: File of the settings of a set.
+SETTINGS = 'made.json'
 #: Increase it when the same settings make other clips.
 _VERSION = 1
 #: Clips of a person whose still shows an expression, and of each expression of the portrait.

@@ -24,6 +24,9 @@ _SIMILAR = 6
 #: Landmarks that expressions hardly move: eye corners, nose, temples, forehead, sides.
 _STEADY = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 127, 356, 234, 454, 10, 93, 323, 21, 251)
 
+#: Factors on x and y that mirror a face.
+_MIRRORED = np.array((-1, 1), np.float32)
+
 # Landmarks by their place in the face.
 _RIGHT_CHEEK, _LEFT_CHEEK = 234, 454
 # fmt: off
@@ -88,7 +91,7 @@ class Shapes:
         one = points[rng.integers(len(points))]
         nearest = np.square(points - one).sum(axis=(1, 2)).argsort()[:_SIMILAR]
         shift = self._expressed(points[nearest].mean(axis=0))
-        other = shift[self._mirror()] * _flip()
+        other = shift[self._mirror()] * _MIRRORED
         return np.asarray((shift + other) / 2, np.float32)
 
     def own_movement(self, landmarks: Points) -> Points:
@@ -114,12 +117,8 @@ class Shapes:
         """Return the index of each point's counterpart on the other side."""
         mean = self._neutral()[:, :2]
         mean = mean - np.array((mean[:, 0].mean(), 0), np.float32)
-        flipped = mean * _flip()
+        flipped = mean * _MIRRORED
         return np.asarray(np.square(flipped[:, None] - mean[None]).sum(axis=-1).argmin(axis=1))
-
-
-def _flip() -> Points:
-    return np.array((-1, 1), np.float32)
 
 
 def own_frame(landmarks: Points) -> Points:

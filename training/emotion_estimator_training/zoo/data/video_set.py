@@ -15,6 +15,8 @@ from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.worker_pool import Runner
 from emotion_estimator_training.zoo.data.clips import (
     PARTS,
+    STRENGTH,
+    TABLE,
     ClipSet,
     load_clips,
     load_label_map,
@@ -25,7 +27,6 @@ from emotion_estimator_training.zoo.data.face_tracks import (
     FaceTrack,
     face_tracks,
 )
-from emotion_estimator_training.zoo.data.made_clips import STRENGTH, TABLE
 from emotion_estimator_training.zoo.data.splits import SHARES, split, split_warnings
 
 

@@ -189,7 +189,7 @@ class StcNlstm(NetworkModel):
             values = Pooling3D((1, 2, 2), name=f'pool_{number}')(values)
             _, steps, rows, columns, channels = values.shape
             pooled = use.Reshape((steps, rows * columns, channels), name=f'places_{number}')(values)
-            pooled = MeanOverPixels(name=f'level_{number}')(pooled)
+            pooled = MeanOverPlaces(name=f'level_{number}')(pooled)
             pooled = use.LSTM(chosen.hidden, name=f't_lstm_{number}')(pooled)
             levels.append(use.Reshape((1, chosen.hidden), name=f'step_{number}')(pooled))
         nested = use.Concatenate(axis=1, name='levels')(levels) if len(levels) > 1 else levels[0]
@@ -199,8 +199,8 @@ class StcNlstm(NetworkModel):
         return keras.Model(inputs, answer, name='stc_nlstm')
 
 
-class MeanOverPixels(keras.layers.Layer):  # type: ignore[misc]
-    """The mean over the pixels P of (N, L, P, C): (N, L, C)."""
+class MeanOverPlaces(keras.layers.Layer):  # type: ignore[misc]
+    """The mean over the places P of (N, L, P, C): (N, L, C)."""
 
     def call(self, inputs: Any) -> Any:
         """Return (N, L, C)."""
