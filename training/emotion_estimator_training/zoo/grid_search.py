@@ -74,7 +74,7 @@ def _build_trial(
     others = {name: value for name, value in settings.items() if name not in _FIT_SETTINGS}
     suffix = ','.join(f'{name}={value}' for name, value in settings.items())
     changed = replace(entry.changed(**others, fit=fit), name=f'{entry.name}-{suffix}')
-    # Trained once, in the folder of the run, before the trials get a folder of their own.
+    # The frame model stays in the run's folder, so that all trials share it.
     shared_frame_model(context)
     model = build(changed, replace(context, folder=folder / 'trials', progress=False))
     if not isinstance(model, NetworkModel):

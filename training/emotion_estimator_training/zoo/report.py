@@ -102,7 +102,7 @@ def _introduction(video: VideoSet, facts: ReportFacts) -> list[str]:
         "the test clips, with a window that ends there; the clip's label is the truth. "
         'Milliseconds are the median processor time for cutting the inputs of one more frame and '
         'running the TFLite file, without landmark detection. The shipped networks take one step '
-        'for it, the others run their whole window. For models that read embeddings of the '
+        'for it, the others run their complete window. For models that read embeddings of the '
         'shipped appearance network, size and time include that network; parameters do not.',
     ]
 

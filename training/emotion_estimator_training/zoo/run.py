@@ -44,9 +44,9 @@ _STRONG = 0.5
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Which models a run trains, and what it measures.
+    """What a run trains and measures.
 
-    :param size: ``paper`` or ``reduced``.
+    :param size: of the models: ``paper`` or ``reduced``.
     :param hop: query models at every so many frames of the test clips.
     :param covered: also query them with a face mask over mouth and nose.
     :param timed: export models to TFLite, for their size and time.

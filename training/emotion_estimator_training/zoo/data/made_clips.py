@@ -67,7 +67,7 @@ class MadeSettings:
     :param seconds: duration of a clip, 0.5 to 60.
     :param rate: frames per second, 1 to 60.
     :param size: side of the frames in pixels, 96 to 1024.
-    :param seed: determines the whole set.
+    :param seed: determines the entire set.
     :raises InputError: a value is out of range.
     """
 
@@ -116,7 +116,7 @@ class _Made:
 
     @property
     def row(self) -> list[object]:
-        """Row of the table."""
+        """The clip's row in the table."""
         course, person = self.course, self.person
         kind = 'portrait' if person is None else 'moved' if person.label == NEUTRAL else 'shown'
         # An expression that stays until the end has no offset.

@@ -165,7 +165,7 @@ class DecisionAggregation(OnFrames):
         return self.frames.frame_probabilities(track, covered)
 
     def frame_network(self) -> Any:
-        """Return the whole frame network."""
+        """Return the complete frame network."""
         return self.frames.network
 
     def build(self) -> Any:

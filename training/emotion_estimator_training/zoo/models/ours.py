@@ -220,7 +220,7 @@ class Interval(keras.layers.Layer):  # type: ignore[misc]
 
 
 class Shipped(ZooModel):
-    """The shipped classifier, run step by step over whole tracks."""
+    """The shipped classifier, run frame by frame over each track."""
 
     no_covered_reason = _NO_COVERED_REASON
 
