@@ -248,6 +248,13 @@ def test_a_still_is_itself_without_movement_and_moves_with_it():
     assert (shown(course, 0) != shown(course, last)).mean() > 0.02
 
 
+def test_pixels_follow_a_turn_less_far_than_the_portrait_shifts():
+    face = still_face(False)
+    for number in (3, 4):
+        expected = face._field(face._shifts[number], 0.12 * face.width)
+        np.testing.assert_array_equal(face._fields[number], expected)
+
+
 def test_a_hand_hides_only_where_it_is(tmp_path):
     course = make_course(True, 2.0, 10.0, np.random.default_rng(0))
     hand = np.full((len(course.times), 2), np.nan)
