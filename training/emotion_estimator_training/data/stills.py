@@ -19,6 +19,19 @@ from emotion_estimator.errors import InputError, first_line
 
 #: FER2013's own codes, 0 to 6.
 FER_CLASSES = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
+#: What FER+'s ten annotators vote for, in its order (Barsoum et al. 2016).
+FERPLUS_CLASSES = (
+    'neutral',
+    'happy',
+    'surprise',
+    'sad',
+    'angry',
+    'disgust',
+    'fear',
+    'contempt',
+    'unknown',
+    'no face',
+)
 
 #: The splits, as FER2013's column ``Usage`` names them; used as training, validation and test set.
 SPLITS = ('Training', 'PublicTest', 'PrivateTest')
