@@ -23,7 +23,7 @@ from emotion_estimator.errors import ModelError
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.runtimes import open_interpreter, runtimes
-from emotion_estimator_training.evaluation.recognizers import StreamingRecognizer, known
+from emotion_estimator_training.evaluation.recognizers import StreamingRecognizer, split_vector
 from emotion_estimator_training.features.feature_set import EMBEDDING, SHAPES
 from emotion_estimator_training.shipping.parity import Parity, parity
 
@@ -133,7 +133,7 @@ def _reason(error: ModelError) -> str:
 
 def _steps(classifier: EmotionClassifier, files: Files) -> Callable[[], None]:
     """Return a function that gives the classifier the next frame at each call."""
-    faces = [known(row) for row in files.vectors.reshape(-1, files.vectors.shape[-1])]
+    faces = [split_vector(row) for row in files.vectors.reshape(-1, files.vectors.shape[-1])]
     dt = files.dt.reshape(-1).tolist()
     state, at = classifier.initial_state(), 0
 

@@ -52,11 +52,11 @@ def _config(tmp_path: Path, groupings: str, counts: str = '{}') -> Path:
 @pytest.mark.parametrize(
     ('groupings', 'message'),
     [
-        ('{a: [happy]}', 'needs two labels'),
+        ('{a: [happy]}', 'needs at least two labels'),
         ('{a: [happy], b: [sad]}', 'gives angry, disgust, fear, surprise, neutral no label'),
         ('{a: [happy], b: [happy]}', 'gives happy two labels'),
         ('{a: [happy], b: [bored]}', "'bored' is none of angry"),
-        ('{a: happy, b: [sad]}', 'label a: give a list of classes'),
+        ('{a: happy, b: [sad]}', 'label a: list its classes'),
     ],
 )
 def test_a_bad_grouping_is_named(tmp_path, groupings: str, message: str) -> None:
@@ -73,7 +73,7 @@ def test_a_bad_count_is_named(tmp_path, counts: str) -> None:
 def test_what_is_not_there_is_named_with_what_is(tmp_path) -> None:
     with pytest.raises(InputError, match="no groupings named 'six'; it has: happy-unknown-sad"):
         load_grouping('six')
-    with pytest.raises(InputError, match=r'none\.yaml cannot be read'):
+    with pytest.raises(InputError, match=r'none\.yaml: cannot be read'):
         load_counts('all', tmp_path / 'none.yaml')
 
 

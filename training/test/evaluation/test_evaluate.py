@@ -8,8 +8,8 @@ import pytest
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import LABELS
 from emotion_estimator_training.data.stills import FER_CLASSES, Stills
+from emotion_estimator_training.evaluation.agreement import agreement
 from emotion_estimator_training.evaluation.evaluate import evaluate
-from emotion_estimator_training.features.clips import agreement
 from emotion_estimator_training.features.features import SourceFindings
 from emotion_estimator_training.shipping.cards import (
     blendshape_table,

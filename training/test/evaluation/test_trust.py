@@ -1,4 +1,4 @@
-"""Covered and changed stills, measured on the same faces by networks whose answers are known."""
+"""Calibration, abstention and hard stills, with networks whose answers are known."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from robot_stub import STEP, stub_networks, written
 
 from emotion_estimator.model_card import models_dir
 from emotion_estimator_training.data.hard_stills import CONDITIONS
 from emotion_estimator_training.data.stills import FER_CLASSES, Stills
 from emotion_estimator_training.evaluation import trust
+from emotion_estimator_training.evaluation.trust import (
+    at_thresholds,
+    falls,
+    lost,
+    mean_risk,
+    risk_coverage,
+)
 from emotion_estimator_training.features.extract import Outlines
 from emotion_estimator_training.features.features import Places
+from emotion_estimator_training.report.tables import occlusion_table
 
 HAPPY, SAD = FER_CLASSES.index('happy'), FER_CLASSES.index('sad')
 PLACES = Places(Path('none'), None, Path('none'), models_dir())
@@ -61,7 +71,7 @@ def test_what_a_cover_costs_is_told_of_the_faces_found_in_both(monkeypatch, stil
     monkeypatch.setattr(trust, 'feature_sets', look)
     plain = {'face_mesh': written(stills.emotion, stills.image_id)}
     rows = np.arange(6)
-    found = trust.occlusion_figures(stub_networks(), stills, rows, outlines(), plain, PLACES)[
+    found = trust.occlusion_metrics(stub_networks(), stills, rows, outlines(), plain, PLACES)[
         'face_mesh'
     ]
     assert [len(made) for made in looked] == [6, 6]
@@ -81,7 +91,7 @@ def test_conditions_begin_with_the_unchanged_and_count_lost_faces(monkeypatch, s
         return {'face_mesh': written(made.emotion[some], made.image_id[some])}
 
     monkeypatch.setattr(trust, 'feature_sets', look)
-    table = trust.condition_figures(
+    table = trust.condition_metrics(
         stub_networks(), stills, np.arange(4), written(stills.emotion, stills.image_id), PLACES
     )
     assert len(table) == 1 + sum(map(len, CONDITIONS.values()))
@@ -92,7 +102,7 @@ def test_conditions_begin_with_the_unchanged_and_count_lost_faces(monkeypatch, s
 
 def test_a_condition_in_which_nobody_is_found_claims_nothing(monkeypatch, stills) -> None:
     monkeypatch.setattr(trust, 'feature_sets', lambda made, *_: {'face_mesh': written([], [])})
-    table = trust.condition_figures(
+    table = trust.condition_metrics(
         stub_networks(), stills, np.arange(4), written(stills.emotion, stills.image_id), PLACES
     )
     assert table[1]['found'] == 0.0
@@ -106,7 +116,7 @@ def test_turned_away_faces_are_measured_by_themselves(stills) -> None:
     found.landmarks[:, 263, 0] = found.landmarks[:, 152, 1] = 50
     # Images 0 and 1 turn by 45 degrees.
     found.landmarks[:2, 263, 2] = 50
-    rows = trust.yaw_figures(stub_networks(), stills, found, plain)
+    rows = trust.yaw_metrics(stub_networks(), stills, found, plain)
     assert [(row['how_much'], row['images']) for row in rows] == [
         ('0 to 10 degrees', 8),
         ('over 30 degrees', 2),
@@ -114,3 +124,73 @@ def test_turned_away_faces_are_measured_by_themselves(stills) -> None:
     assert rows[0]['appearance']['accuracy'] == 0.5
     assert rows[0]['blendshapes']['accuracy'] == 1.0
     assert plain.crops[0, 0, 0] == SAD * STEP + 1
+
+
+def test_falls_are_of_the_same_faces() -> None:
+    one = {
+        'n': 4,
+        'accuracy': 0.6,
+        'macro_f1': 0.5,
+        'lost': np.array([1, 0, 0, 0]),
+        'uncovered': {'accuracy': 0.75, 'macro_f1': 0.48},
+    }
+    other = {**one, 'lost': np.array([1, 1, 0, 0])}
+    fused, crop = falls({'mouth': {'fused': one, 'appearance': other}})
+    assert (fused['fall'], fused['macro_f1_fall']) == (0.15, -0.02)
+    assert (
+        '| mouth | fused | 4 | 0.600 | 0.750 | 0.150 |  | 0.500 | 0.480 | -0.020 |'
+        in occlusion_table([fused])
+    )
+    # One face of four more: 1.96 standard errors of (0, 1, 0, 0).
+    assert (crop['more_than_fused'], crop['margin']) == (0.25, 0.4244)
+    assert '| 0.150 | +0.250 ± 0.424 | 0.500 |' in occlusion_table([crop])
+
+
+def test_a_face_that_a_cover_helps_counts_against_one_that_it_costs() -> None:
+    before, after = np.array([True, True, False, False]), np.array([True, False, True, False])
+    assert lost(before, after).tolist() == [0, 1, -1, 0]
+
+
+def certain(sure, right):
+    """Return probabilities (N, 2) of the first label, which is ``right`` or not, and the truth."""
+    sure = np.asarray(sure, np.float32)
+    return np.column_stack([sure, 1 - sure]), np.where(right, 0, 1)
+
+
+def test_a_threshold_withholds_the_unsure() -> None:
+    told, truth = certain([0.95, 0.85, 0.7, 0.6], [True, True, False, False])
+    rows = {row['abstain_below']: row for row in at_thresholds(told, truth)}
+    assert (rows[0.0]['answered'], rows[0.0]['accuracy']) == (1.0, 0.5)
+    assert (rows[0.8]['answered'], rows[0.8]['accuracy']) == (0.5, 1.0)
+    assert (rows[0.9]['answered'], rows[0.9]['accuracy']) == (0.25, 1.0)
+
+
+def test_where_nothing_is_answered_nothing_is_claimed() -> None:
+    told, truth = certain([0.6], [True])
+    (row,) = at_thresholds(told, truth, (0.9,))
+    assert row == {'abstain_below': 0.9, 'answered': 0.0, 'accuracy': None, 'macro_f1': None}
+
+
+def test_risk_grows_where_the_unsure_are_wrong() -> None:
+    coverage, risk = risk_coverage(*certain([0.6, 0.95, 0.7, 0.85], [False, True, False, True]))
+    np.testing.assert_allclose(coverage, [0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(risk, [0, 0, 1 / 3, 0.5], atol=1e-6)
+    assert mean_risk(*certain([0.9, 0.8], [True, True])) == 0.0
+
+
+def test_no_threshold_parts_what_is_equally_sure() -> None:
+    _, risk = risk_coverage(*certain([0.8, 0.8, 0.8, 0.8], [True, True, False, False]))
+    np.testing.assert_allclose(risk, 0.5)
+
+
+@given(st.lists(st.tuples(st.floats(0.5, 1, width=32), st.booleans()), min_size=1, max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_the_curve_ends_at_the_error_of_all(faces) -> None:
+    told, truth = certain(*zip(*faces))
+    # Exact halves are either label's.
+    wrong = float((told.argmax(axis=1) != truth).mean())
+    coverage, risk = risk_coverage(told, truth)
+    assert coverage[-1] == 1.0
+    assert risk[-1] == pytest.approx(wrong, abs=1e-6)
+    assert ((risk >= 0) & (risk <= 1)).all()
+    assert (np.diff(coverage) > 0).all()

@@ -299,10 +299,10 @@ def test_features_are_read_back(tmp_path, table: FeatureSet) -> None:
     [
         ({'usage': None}, 'has no array usage'),
         ({'blendshapes': np.zeros((8, 51), np.float32)}, r'blendshapes is \(8, 51\) instead'),
-        ({'blendshapes': np.full((8, 52), 1.5, np.float32)}, 'not in 0 to 1'),
-        ({'blendshapes': np.full((8, 52), np.nan, np.float32)}, 'not in 0 to 1'),
+        ({'blendshapes': np.full((8, 52), 1.5, np.float32)}, 'outside 0 to 1'),
+        ({'blendshapes': np.full((8, 52), np.nan, np.float32)}, 'outside 0 to 1'),
         ({'image_id': np.zeros(7, int)}, r'image_id is \(7,\) instead'),
-        ({'emotion': np.full(8, 7)}, 'emotion is not always 0 to 6'),
+        ({'emotion': np.full(8, 7)}, 'emotion is outside 0 to 6'),
         ({'crops': None}, 'has no array crops'),
         ({'crops': np.zeros((8, 48, 47), np.uint8)}, r'crops is \(8, 48, 47\) instead'),
         ({'crops': np.zeros((8, 48, 48), np.float32)}, 'crops are float32 instead of uint8'),

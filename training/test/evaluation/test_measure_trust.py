@@ -10,16 +10,16 @@ import pytest
 from robot_stub import stub_networks, written
 
 from emotion_estimator.model_card import models_dir
-from emotion_estimator.perception.landmarks.base import FaceLandmarks
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.data.stills import FER_CLASSES, Stills
-from emotion_estimator_training.evaluation.frame_cost import pace
+from emotion_estimator_training.evaluation import trust
+from emotion_estimator_training.evaluation.compared_models import ComparedModels, OneBranch
+from emotion_estimator_training.evaluation.measuring import Material, MeasurementPlan
 from emotion_estimator_training.features.clips import Track
 from emotion_estimator_training.features.extract import Outlines
 from emotion_estimator_training.features.features import Places
-from emotion_estimator_training.report import trust_report
-from emotion_estimator_training.report.measuring import Material, Question
-from emotion_estimator_training.report.models import Models, OneBranch
+from emotion_estimator_training.report.pictures import trust_charts
+from emotion_estimator_training.report.tables import trust_tables
 
 HAPPY, SAD, NEUTRAL = (FER_CLASSES.index(name) for name in ('happy', 'sad', 'neutral'))
 
@@ -73,59 +73,57 @@ def material(networks) -> Material:
     return Material(
         stills,
         {'face_mesh': features},
-        Models(),
+        ComparedModels(),
         [clip],
         networks=networks,
         tracks_of_stills=[clip],
     )
 
 
-def question(tmp_path, **more) -> Question:
+def plan(tmp_path, **more) -> MeasurementPlan:
     places = Places(tmp_path / 'made.npz', None, tmp_path / 'cache', models_dir())
-    return Question(places, tmp_path, load_grouping(), **{'pairs': 9, 'hard': 0, **more})
+    return MeasurementPlan(places, tmp_path, load_grouping(), **{'pairs': 9, 'hard': 0, **more})
 
 
 @pytest.fixture
 def measured(tmp_path, networks, monkeypatch):
     monkeypatch.setattr(
-        trust_report, '_pace', lambda *_: {'fused': {'median_ms': 0.5, 'p95_ms': 0.7}}
+        trust, '_face_times', lambda *_: {'fused': {'median_ms': 0.5, 'p95_ms': 0.7}}
     )
-    return trust_report.measure_trust(
-        question(tmp_path, public_only=True), material(networks), networks
-    )
+    return trust.measure_trust(plan(tmp_path, public_only=True), material(networks), networks)
 
 
 def test_only_the_public_test_is_looked_at_where_that_is_asked(measured) -> None:
-    fused = [row for row in measured['side_by_side'] if row['model'] == 'fused']
+    fused = [row for row in measured.metrics['side_by_side'] if row['model'] == 'fused']
     assert {row['n'] for row in fused} == {14, 15}
     assert all(row['accuracy'] == 1.0 for row in fused), 'the private test would be wrong'
-    assert measured['split'] == 'public_test'
+    assert measured.metrics['split'] == 'public_test'
 
 
 def test_answers_of_nine_tenths_that_are_always_right_are_a_tenth_too_modest(measured) -> None:
-    fused = measured['sure']['face_mesh']['branches']['fused']
+    fused = measured.metrics['sure']['face_mesh']['branches']['fused']
     assert fused['ece'] == pytest.approx(0.1, abs=1e-3)
     assert fused['aurc'] == 0.0
     assert fused['thresholds'][-1]['answered'] == 1.0
 
 
 def test_what_was_not_asked_for_is_left_out_and_groups_are_said(measured) -> None:
-    assert measured['occlusion'] == measured['conditions'] == {}
-    assert 'no such labels' in measured['groups']
-    tables = trust_report.tables(measured)
+    assert measured.metrics['occlusion'] == measured.metrics['conditions'] == {}
+    assert 'no such labels' in measured.metrics['groups']
+    tables = trust_tables(measured.metrics)
     assert not any('Covered' in title for title in tables)
     assert '| generated_sadness | face_mesh | fused | 15 |' in tables['Clips, vocabulary three']
     assert '| fused | 0.500 | 0.700 |' in next(
         table for title, table in tables.items() if title.startswith('Milliseconds')
     )
-    pictures = measured.pop('pictures')
+    pictures = trust_charts(measured)
     assert set(pictures) == {
         'risk face_mesh',
         'calibration face_mesh',
         'clip generated_sadness, face_mesh',
     }
     assert all(content.startswith(b'\x89PNG') for content in pictures.values())
-    json.dumps(measured)
+    json.dumps(measured.metrics)
 
 
 def test_hard_stills_are_of_the_split_and_of_faces_that_are_known(
@@ -141,17 +139,16 @@ def test_hard_stills_are_of_the_split_and_of_faces_that_are_known(
         asked['rows'] = rows
         return {}
 
-    monkeypatch.setattr(trust_report, 'outlines', outlines)
-    monkeypatch.setattr(trust_report, 'occlusion_figures', covers)
-    monkeypatch.setattr(trust_report, 'condition_figures', lambda *_: [])
-    monkeypatch.setattr(trust_report, 'yaw_figures', lambda *_: [])
-    monkeypatch.setattr(trust_report, 'condition_chart', lambda *_: b'')
-    monkeypatch.setattr(trust_report, '_pace', lambda *_: {})
-    made = trust_report.measure_trust(
-        question(tmp_path, public_only=True, hard=100), material(networks), networks
+    monkeypatch.setattr(trust, 'outlines', outlines)
+    monkeypatch.setattr(trust, 'occlusion_metrics', covers)
+    monkeypatch.setattr(trust, 'condition_metrics', lambda *_: [])
+    monkeypatch.setattr(trust, 'yaw_metrics', lambda *_: [])
+    monkeypatch.setattr(trust, '_face_times', lambda *_: {})
+    made = trust.measure_trust(
+        plan(tmp_path, public_only=True, hard=100), material(networks), networks
     )
     assert asked['rows'].tolist() == [row for row in range(15) if row != 3]
-    assert made['hard_images'] == 14
+    assert made.metrics['hard_images'] == 14
 
 
 def test_one_branch_hides_the_other() -> None:
@@ -166,16 +163,3 @@ def test_one_branch_hides_the_other() -> None:
     both = np.ones((1, 118), np.float32)
     assert OneBranch(Remembers(), 'blendshapes').stills(both).tolist() == [[0, 1]]
     assert OneBranch(Remembers(), 'appearance').stills(both).tolist() == [[1, 0]]
-
-
-def test_the_time_of_a_face_is_measured_for_each(networks) -> None:
-    class Everywhere:
-        def __call__(self, frame):
-            points = np.random.default_rng(1).uniform(60, 260, (478, 3)).astype(np.float32)
-            return (FaceLandmarks(points, np.zeros(52, np.float32), None),)
-
-    stills = np.full((20, 48, 48), 90, np.uint8)
-    found = pace(networks, None, Everywhere(), stills, 20)
-    assert list(found) == ['appearance', 'blendshapes', 'fused']
-    assert all(0 < one['median_ms'] <= one['p95_ms'] for one in found.values())
-    assert found['appearance']['median_ms'] > found['blendshapes']['median_ms']
