@@ -75,8 +75,8 @@ def folder(tmp_path_factory) -> Path:
     assert said.splitlines()[-1] == 'emotion-estimator: interrupted; the same command continues'
     assert 'Traceback' not in said
     shown = finished(whole)
-    assert '11/14 fit paper-relevant: done before, in ' in shown
-    assert '12/14 fit streaming (says' in shown
+    assert '11/14 fit paper-relevant: already done, in ' in shown
+    assert '12/14 fit streaming (log' in shown
     return folder
 
 
@@ -188,4 +188,4 @@ def test_a_second_run_with_the_same_seed_ends_as_the_first(folder: Path) -> None
 
 def test_called_again_nothing_is_left_to_do(folder: Path) -> None:
     shown = finished(quick(folder, 'one', '--models', folder / 'shipped'))
-    assert shown.count(': done before, in ') == 14
+    assert shown.count(': already done, in ') == 14
