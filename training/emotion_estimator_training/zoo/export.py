@@ -6,10 +6,9 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.model_card import models_dir
@@ -18,6 +17,7 @@ from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.face_crop import crop
 from emotion_estimator.perception.face_parts import CUT
 from emotion_estimator.perception.window_classifier import KIND, WindowClassifier
+from emotion_estimator_training.evaluation.timing import MILLISECONDS, Stopwatch
 from emotion_estimator_training.models.legacy_keras import tf
 from emotion_estimator_training.shipping.quantize import FLOAT, converted
 from emotion_estimator_training.zoo.data.frames import FaceTrack
@@ -76,16 +76,14 @@ def shipped_bytes(models: Path) -> int:
 
 
 def _median(step: Callable[[int], object]) -> float:
-    taken: list[float] = []
+    # Processor time: what else the machine does is not the model's cost.
+    watch = Stopwatch(time.process_time_ns)
     begun = time.perf_counter()
     for number in range(_BEFORE + _FRAMES):
-        # Not the clock on the wall: what else the machine does is not the model's cost.
-        before = time.process_time()
-        step(number)
-        taken.append(time.process_time() - before)
+        watch.run('step', partial(step, number), keep=number >= _BEFORE)
         if time.perf_counter() - begun > _ENOUGH and number > _BEFORE:
             break
-    return float(np.median(taken[_BEFORE:]) * 1000)
+    return watch.median('step', MILLISECONDS)
 
 
 def export(
