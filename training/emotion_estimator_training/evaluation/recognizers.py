@@ -14,6 +14,7 @@ from emotion_estimator.perception.appearance import AppearanceNetwork
 from emotion_estimator.perception.classifier import VOCABULARIES, EmotionClassifier
 from emotion_estimator_training.features.feature_set import (
     EMBEDDING,
+    PRESENT,
     SHAPES,
     FeatureSet,
     only_branch,
@@ -22,7 +23,7 @@ from emotion_estimator_training.features.feature_set import (
 Floats = NDArray[np.float32]
 
 #: Inputs that a network may use, in the order of tables.
-BRANCHES = ('blendshapes', 'appearance', 'fused')
+BRANCHES = tuple(reversed(PRESENT))
 _FILES = {
     'blendshapes': ('emotion_lstm',),
     'appearance': ('appearance', 'emotion_lstm'),

@@ -21,7 +21,7 @@ SHAPES = len(BLENDSHAPE_NAMES)
 EMBEDDING = 64
 WIDTH = SHAPES + EMBEDDING + 2
 
-#: By branch, the last two columns of a face's vector: whether embedding and blendshapes are known.
+#: By branch, the flags at the end of a face's vector: embedding known, blendshapes known.
 PRESENT = {'fused': (1.0, 1.0), 'appearance': (1.0, 0.0), 'blendshapes': (0.0, 1.0)}
 #: Fields of :class:`FeatureSet` that files do not have.
 _NOT_SAVED = ('embeddings', 'moves')

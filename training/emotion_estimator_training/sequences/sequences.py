@@ -142,8 +142,8 @@ class SequenceMaker:
     def _known(self, known: Floats, rng: np.random.Generator) -> Floats:
         """Return the flags of what is known (B, T, 2), some of the pool's cleared."""
         settings = self._settings
-        kinds = np.array([PRESENT[name] for name in ('fused', 'appearance', 'blendshapes')])
-        drawn = kinds[rng.choice(3, len(known), p=settings.branches)][:, None]
+        kinds = np.array(list(PRESENT.values()))
+        drawn = kinds[rng.choice(len(kinds), len(known), p=settings.branches)][:, None]
         left = known * drawn
         unseen = (rng.random(known.shape[:2]) < settings.unseen) & (left[..., 1] > 0)
         left[..., 0] *= ~unseen

@@ -1,4 +1,4 @@
-"""Training's plain numpy parts: varying stills, figures of merit."""
+"""Enlarged and varied stills."""
 
 from __future__ import annotations
 

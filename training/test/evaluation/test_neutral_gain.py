@@ -69,7 +69,7 @@ def test_who_looks_sad_at_rest_is_helped() -> None:
     assert found[REST_FIRST, BASELINE_S]['recall']['sad'] == 1.0
 
 
-def test_a_weak_expression_held_from_the_first_frame_is_lost() -> None:
+def test_a_weak_expression_from_the_first_frame_is_lost() -> None:
     found = rows(faces(own_frown=0.0))
     assert found[EXPRESSION_FIRST, 0.0]['accuracy'] == 1.0
     assert found[EXPRESSION_FIRST, BASELINE_S]['recall']['sad'] == 0.0

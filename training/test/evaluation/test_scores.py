@@ -22,20 +22,20 @@ def answers_of(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.eye(len(matrix), dtype=np.float32)[said], truth
 
 
-def test_the_papers_matrix_gives_the_papers_figures() -> None:
-    figures = classification(*answers_of(PAPER_CONFUSION))
-    assert figures['accuracy'] == PAPER['accuracy']
+def test_the_papers_matrix_gives_the_papers_metrics() -> None:
+    metrics = classification(*answers_of(PAPER_CONFUSION))
+    assert metrics['accuracy'] == PAPER['accuracy']
     # The paper's F1 was reported by Keras during evaluation; its matrix gives nearly the same.
-    assert figures['macro_f1'] == pytest.approx(PAPER['macro_f1'], abs=0.01)
-    assert figures['recall']['sad'] == pytest.approx(0.3429, abs=1e-4)
-    assert figures['precision']['sad'] == pytest.approx(84 / 239, abs=1e-4)
+    assert metrics['macro_f1'] == pytest.approx(PAPER['macro_f1'], abs=0.01)
+    assert metrics['recall']['sad'] == pytest.approx(0.3429, abs=1e-4)
+    assert metrics['precision']['sad'] == pytest.approx(84 / 239, abs=1e-4)
 
 
 def test_precision_and_recall_are_not_mixed_up() -> None:
-    figures = classification(*answers_of(np.array([[3, 1], [0, 4]])), ('a', 'b'))
-    assert figures['precision'] == {'a': 1.0, 'b': 0.8}
-    assert figures['recall'] == {'a': 0.75, 'b': 1.0}
-    assert figures['f1'] == {'a': round(6 / 7, 4), 'b': round(8 / 9, 4)}
+    metrics = classification(*answers_of(np.array([[3, 1], [0, 4]])), ('a', 'b'))
+    assert metrics['precision'] == {'a': 1.0, 'b': 0.8}
+    assert metrics['recall'] == {'a': 0.75, 'b': 1.0}
+    assert metrics['f1'] == {'a': round(6 / 7, 4), 'b': round(8 / 9, 4)}
 
 
 def test_cross_entropy_of_known_probabilities() -> None:
@@ -58,19 +58,19 @@ def test_reliability_adds_up_to_the_calibration_error() -> None:
 
 
 def test_an_empty_split_is_no_error() -> None:
-    figures = classification(np.zeros((0, 3), np.float32), np.zeros(0, np.int64))
-    assert (figures['n'], figures['accuracy'], figures['ece']) == (0, 0.0, 0.0)
+    metrics = classification(np.zeros((0, 3), np.float32), np.zeros(0, np.int64))
+    assert (metrics['n'], metrics['accuracy'], metrics['ece']) == (0, 0.0, 0.0)
 
 
-def test_figures_of_a_known_case() -> None:
+def test_metrics_of_a_known_case() -> None:
     truth = np.array([0, 0, 1, 1, 2, 2])
     answers = np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 1, 2]]
-    figures = classification(answers, truth)
-    assert figures['accuracy'] == pytest.approx(5 / 6, abs=1e-4)
-    assert figures['recall'] == {'happy': 1.0, 'unknown': 1.0, 'sad': 0.5}
-    assert figures['macro_f1'] == pytest.approx((1 + 0.8 + 2 / 3) / 3, abs=1e-4)
-    assert figures['confusion_matrix'] == [[2, 0, 0], [0, 2, 0], [0, 1, 1]]
-    assert figures['ece'] == pytest.approx(1 / 6, abs=1e-4)
+    metrics = classification(answers, truth)
+    assert metrics['accuracy'] == pytest.approx(5 / 6, abs=1e-4)
+    assert metrics['recall'] == {'happy': 1.0, 'unknown': 1.0, 'sad': 0.5}
+    assert metrics['macro_f1'] == pytest.approx((1 + 0.8 + 2 / 3) / 3, abs=1e-4)
+    assert metrics['confusion_matrix'] == [[2, 0, 0], [0, 2, 0], [0, 1, 1]]
+    assert metrics['ece'] == pytest.approx(1 / 6, abs=1e-4)
 
 
 def test_calibrated_answers_have_no_calibration_error() -> None:

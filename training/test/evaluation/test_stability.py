@@ -57,12 +57,15 @@ def test_clear_faces_do_not_flip_and_doubtful_ones_do() -> None:
     assert steady_flips(Smiles(), faces(smile=0.5), seconds=2, faces=60, strength=0.0) == 0.0
 
 
-def test_steadiness_is_held_against_being_right() -> None:
-    held, truth = steady_faces(faces(), 30, faces=60), np.zeros(60, np.int64)
-    assert steady_metrics(Smiles(), held, truth) == {'flips_per_s': 0.0, 'right_while_held': 1 / 3}
+def test_steady_faces_are_also_checked_for_being_right() -> None:
+    steady, truth = steady_faces(faces(), 30, faces=60), np.zeros(60, np.int64)
+    assert steady_metrics(Smiles(), steady, truth) == {
+        'flips_per_s': 0.0,
+        'right_while_held': 1 / 3,
+    }
 
 
-def test_holding_no_faces_is_refused() -> None:
+def test_no_faces_are_refused() -> None:
     with pytest.raises(InputError, match='no faces to measure flips'):
         steady_flips(Smiles(), faces().where(np.zeros(60, bool)))
 
@@ -70,16 +73,16 @@ def test_holding_no_faces_is_refused() -> None:
 @pytest.mark.parametrize('late', [0, 6, 15])
 @pytest.mark.parametrize('rate', [10, 30, 60])
 def test_delay_counts_from_the_first_movement(late: int, rate: int) -> None:
-    figures = onset_delay(Smiles(late), faces(), rate, pairs=20)
+    metrics = onset_delay(Smiles(late), faces(), rate, pairs=20)
     # Half of the smile is there in the middle of the change, 0.1 s after its begin.
-    assert figures['median_s'] == pytest.approx(0.1 + late / rate, abs=1.1 / rate)
-    assert figures['changes'] == 20
-    assert figures['never'] == 0.0
+    assert metrics['median_s'] == pytest.approx(0.1 + late / rate, abs=1.1 / rate)
+    assert metrics['changes'] == 20
+    assert metrics['never'] == 0.0
 
 
 def test_a_label_that_never_comes_is_later_than_all_others() -> None:
-    figures = onset_delay(Smiles(late=1000), faces(), pairs=20)
-    assert (figures['median_s'], figures['never']) == (None, 1.0)
+    metrics = onset_delay(Smiles(late=1000), faces(), pairs=20)
+    assert (metrics['median_s'], metrics['never']) == (None, 1.0)
     mixed = summary(np.array([0.1] * 18 + [np.inf] * 2))
     assert (mixed['median_s'], mixed['p95_s'], mixed['never']) == (0.1, None, 0.1)
 
@@ -101,7 +104,7 @@ def test_changes_need_neutral_faces() -> None:
 
 @given(seed=st.integers(0, 50), source=st.sampled_from(sorted(MEASURED)))
 @settings(max_examples=8, deadline=None)
-def test_courses_are_scores_and_their_seeds_own(seed: int, source: str) -> None:
+def test_sequences_are_scores_and_the_same_for_the_same_seed(seed: int, source: str) -> None:
     a, b = (
         construct_sequences([faces().blendshapes[:3]] * 2, [1.0], source, 30, 2.0, seed)
         for _ in range(2)
@@ -131,7 +134,7 @@ def test_measured_movement_is_what_was_drawn() -> None:
     assert got.drift == pytest.approx(0.15, rel=0.25)
 
 
-def test_a_face_that_moves_is_not_held() -> None:
+def test_a_face_that_moves_is_not_steady() -> None:
     times = np.arange(90) / 30
     scores = np.zeros((90, 52), np.float32)
     scores[45:, SMILE] = 0.9
@@ -148,7 +151,7 @@ def test_comparison_holds_flips_against_delay_on_the_same_faces() -> None:
         recognizers, faces(smile=0.6), load_grouping(), (30,), faces=60, pairs=20
     )
     assert list(recognizers)[2:] == [f'dense, mean of {s} s' for s in ('0.25', '0.5', '1', '2')]
-    models = {name: figures['30_fps'] for name, figures in compared['models'].items()}
+    models = {name: metrics['30_fps'] for name, metrics in compared['models'].items()}
     assert models['late']['median_s'] == pytest.approx(models['dense']['median_s'] + 0.2, abs=0.04)
     assert models['dense']['flips_to_dense'] == 1.0
     longer = [models[f'dense, mean of {s} s'] for s in ('0.25', '1')]
@@ -201,11 +204,11 @@ def test_a_dropped_frame_leaves_its_time_to_the_next():
     kept = [0, 1, 3, 4, 5]
     sparse = dt[:, kept].copy()
     sparse[0, 2] = 0.2
-    whole = MovingAverage(Copy(), 0.3).sequences(values, dt)
+    complete = MovingAverage(Copy(), 0.3).sequences(values, dt)
     less = MovingAverage(Copy(), 0.3).sequences(values[:, kept], sparse)
     # Frame 2 was as frame 1; the frame after it stands for its time now.
-    assert less[0, 2, 1] == pytest.approx(whole[0, 2, 1] + 2 / 3, abs=1e-5)
-    assert less[0, 4] == pytest.approx(whole[0, 5], abs=1e-5)
+    assert less[0, 2, 1] == pytest.approx(complete[0, 2, 1] + 2 / 3, abs=1e-5)
+    assert less[0, 4] == pytest.approx(complete[0, 5], abs=1e-5)
 
 
 def test_a_face_that_was_away_begins_anew():

@@ -11,7 +11,7 @@ from emotion_estimator_training.evaluation.timing import MICROSECONDS, MILLISECO
 
 
 class Clock:
-    """Time that passes only when told to; nanoseconds."""
+    """A clock in nanoseconds that advances on request."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -19,17 +19,17 @@ class Clock:
     def __call__(self) -> int:
         return self.now
 
-    def passes(self, milliseconds: float) -> None:
+    def advance(self, milliseconds: float) -> None:
         self.now += round(milliseconds * MILLISECONDS)
 
 
 def test_median_and_percentile_of_what_was_kept() -> None:
     clock = Clock()
     watch = Stopwatch(clock)
-    watch.run('a', lambda: clock.passes(1000), keep=False)
+    watch.run('a', lambda: clock.advance(1000), keep=False)
     for milliseconds in (1, 2, 9):
-        watch.run('a', lambda taken=milliseconds: clock.passes(taken))
-    watch.run('b', lambda: clock.passes(4), repeats=3)
+        watch.run('a', lambda taken=milliseconds: clock.advance(taken))
+    watch.run('b', lambda: clock.advance(4), repeats=3)
     assert watch.names == ['a', 'b']
     assert watch.median('a', MILLISECONDS) == 2
     assert watch.percentile('a', 100, MILLISECONDS) == 9

@@ -57,7 +57,7 @@ def test_a_sample_is_of_its_split_and_always_the_same() -> None:
     assert len(trust.sampled(split, 1000)) == 50
 
 
-def test_what_a_cover_costs_is_told_of_the_faces_found_in_both(monkeypatch, stills) -> None:
+def test_what_a_cover_costs_is_measured_on_the_faces_found_in_both(monkeypatch, stills) -> None:
     looked = []
 
     def look(made, places, augment, processes, sources):
@@ -158,16 +158,16 @@ def certain(sure, right):
 
 
 def test_a_threshold_withholds_the_unsure() -> None:
-    told, truth = certain([0.95, 0.85, 0.7, 0.6], [True, True, False, False])
-    rows = {row['abstain_below']: row for row in at_thresholds(told, truth)}
+    probabilities, truth = certain([0.95, 0.85, 0.7, 0.6], [True, True, False, False])
+    rows = {row['abstain_below']: row for row in at_thresholds(probabilities, truth)}
     assert (rows[0.0]['answered'], rows[0.0]['accuracy']) == (1.0, 0.5)
     assert (rows[0.8]['answered'], rows[0.8]['accuracy']) == (0.5, 1.0)
     assert (rows[0.9]['answered'], rows[0.9]['accuracy']) == (0.25, 1.0)
 
 
 def test_where_nothing_is_answered_nothing_is_claimed() -> None:
-    told, truth = certain([0.6], [True])
-    (row,) = at_thresholds(told, truth, (0.9,))
+    probabilities, truth = certain([0.6], [True])
+    (row,) = at_thresholds(probabilities, truth, (0.9,))
     assert row == {'abstain_below': 0.9, 'answered': 0.0, 'accuracy': None, 'macro_f1': None}
 
 
@@ -186,10 +186,10 @@ def test_no_threshold_parts_what_is_equally_sure() -> None:
 @given(st.lists(st.tuples(st.floats(0.5, 1, width=32), st.booleans()), min_size=1, max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_the_curve_ends_at_the_error_of_all(faces) -> None:
-    told, truth = certain(*zip(*faces))
+    probabilities, truth = certain(*zip(*faces))
     # Exact halves are either label's.
-    wrong = float((told.argmax(axis=1) != truth).mean())
-    coverage, risk = risk_coverage(told, truth)
+    wrong = float((probabilities.argmax(axis=1) != truth).mean())
+    coverage, risk = risk_coverage(probabilities, truth)
     assert coverage[-1] == 1.0
     assert risk[-1] == pytest.approx(wrong, abs=1e-6)
     assert ((risk >= 0) & (risk <= 1)).all()

@@ -95,7 +95,7 @@ def test_blendshapes_alone_say_that_there_is_no_embedding() -> None:
         assert embedding is None
 
 
-def test_whole_rows_stay_as_they_are() -> None:
+def test_complete_rows_stay_as_they_are() -> None:
     rows = face_vectors(SCORES, EMBEDDINGS)
     assert complete_vectors(rows) is rows
 

@@ -104,7 +104,7 @@ def _places(cache: Path, teacher: Path | None) -> Places:
 
 def test_an_interrupted_pass_continues_where_it_was(tmp_path, teacher: Path) -> None:
     stills, rows = _stills([0] * 600), np.arange(600)
-    whole = extract(stills, rows, teacher, tmp_path / 'whole', processes=_Runner())
+    complete = extract(stills, rows, teacher, tmp_path / 'complete', processes=_Runner())
     first, second, third = _Runner(stop=2), _Runner(), _Runner()
     with pytest.raises(KeyboardInterrupt):
         extract(stills, rows, teacher, tmp_path / 'cut', processes=first)
@@ -112,10 +112,10 @@ def test_an_interrupted_pass_continues_where_it_was(tmp_path, teacher: Path) -> 
     assert [len(task.rows) for task in first.tasks] == [CHUNK, CHUNK]
     assert [len(task.rows) for task in second.tasks] == [600 - 2 * CHUNK]
     np.testing.assert_array_equal(continued.row, rows)
-    np.testing.assert_array_equal(continued.mesh, whole.mesh)
+    np.testing.assert_array_equal(continued.mesh, complete.mesh)
     again = extract(stills, rows, teacher, tmp_path / 'cut', processes=third)
     assert not third.tasks, 'everything is there'
-    np.testing.assert_array_equal(again.teacher, whole.teacher)
+    np.testing.assert_array_equal(again.teacher, complete.teacher)
 
 
 def _written(cache: Path) -> set[str]:
@@ -226,9 +226,9 @@ def test_only_chunks_with_wanted_stills_are_looked_at(tmp_path, teacher: Path) -
     for table in sets.values():
         assert (table.usage == 1).all()
         assert len(table) == 80
-    whole, again = feature_sets(stills, places, 0, _Runner()), _Runner()
+    complete, again = feature_sets(stills, places, 0, _Runner()), _Runner()
     np.testing.assert_array_equal(
-        whole['face_mesh'].where(whole['face_mesh'].usage == 1).crops, sets['face_mesh'].crops
+        complete['face_mesh'].where(complete['face_mesh'].usage == 1).crops, sets['face_mesh'].crops
     )
     feature_sets(stills, places, 0, again, wanted=stills.usage == 1)
     assert not again.tasks, 'the chunks are those of all stills'
