@@ -1,4 +1,7 @@
-"""MediaPipe's Face Landmarker: its file, and landmarks and blendshapes from it."""
+"""MediaPipe's Face Landmarker: its file, and landmarks and blendshapes from it.
+
+MediaPipe: Lugaresi et al. 2019; its blendshapes: Grishchenko et al. 2023.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import pytest
 
 for module in ('tensorflow', 'tf_keras', 'jinja2', 'matplotlib'):
     if find_spec(module) is None:
-        pytest.skip(f'training needs {module} (requirements/training.in)', allow_module_level=True)
+        pytest.skip(f'training needs {module} (pip install ./training)', allow_module_level=True)
 import mediapipe
 
 if not hasattr(mediapipe, 'solutions'):

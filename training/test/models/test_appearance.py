@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from emotion_estimator_training.data.stills import votes_of
 
 for module in ('tensorflow', 'tf_keras', 'ai_edge_litert'):
-    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+    pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
 from tiny_appearance import (
     FIT,

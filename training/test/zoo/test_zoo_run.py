@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 for module in ('tensorflow', 'tf_keras', 'sklearn'):
-    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+    pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
 from click.testing import CliRunner
 from zoo_models import tiny_catalog, tiny_model, tiny_place, tiny_split
