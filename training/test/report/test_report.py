@@ -15,7 +15,7 @@ from emotion_estimator.model_card import models_dir
 from emotion_estimator.runtimes import import_mediapipe
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.data.stills import Stills
-from emotion_estimator_training.evaluation.compared_models import ComparedModels, gather_models
+from emotion_estimator_training.evaluation.compared_models import ComparedModels
 from emotion_estimator_training.evaluation.evaluate import Predictions
 from emotion_estimator_training.evaluation.measuring import Material, MeasurementPlan, measure
 from emotion_estimator_training.features.clips import Track
@@ -96,20 +96,6 @@ def test_private_test_comes_with_and_without_duplicates(tmp_path) -> None:
     counts = {split: each['n'] for split, each in report['stills']['dense']['face_mesh'].items()}
     assert counts == {'public_test': 29, 'private_test': 30, 'private_test_without_duplicates': 29}
     assert report['split'] == 'private_test'
-
-
-def test_missing_networks_are_said_and_do_not_fail(tmp_path) -> None:
-    models = gather_models(tmp_path, models_dir(), load_grouping())
-    assert list(models.recognizers) == [
-        'streaming, blendshapes',
-        'streaming, appearance',
-        'streaming',
-    ]
-    assert any('training fit paper' in note for note in models.notes)
-    assert len(models.files['streaming']['sha256']) == 64
-    other = gather_models(tmp_path, models_dir(), load_grouping('positive-negative'))
-    assert not other.recognizers
-    assert any('left out' in note for note in other.notes)
 
 
 def test_worst_errors_are_the_surest_and_the_most_missed() -> None:

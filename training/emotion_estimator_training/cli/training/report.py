@@ -23,7 +23,7 @@ from emotion_estimator_training.cli.training.options import (
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.evaluation.measuring import MeasurementPlan
 from emotion_estimator_training.features.features import Places
-from emotion_estimator_training.tables import text_table
+from emotion_estimator_training.tables import text_table, write_json
 
 _plan_options = all_of(
     data_option,
@@ -102,7 +102,6 @@ def stability(**options: Any) -> None:
     from emotion_estimator_training.evaluation.measuring import gather, measure_time
     from emotion_estimator_training.report.charts import flips_against_delay_chart
     from emotion_estimator_training.report.tables import TIME_HEADER, time_rows, video_table
-    from emotion_estimator_training.tables import write_json
 
     plan = _plan(**options)
     measured = measure_time(plan, gather(plan))
