@@ -7,9 +7,8 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
-
-from emotion_estimator.errors import InputError, first_line
+from emotion_estimator import strict_yaml
+from emotion_estimator.errors import InputError
 
 #: When a changed value counts: never once the node runs; from the next `configure` on, and so only
 #: while the node is unconfigured; from the next frame or message on.
@@ -278,12 +277,7 @@ def load_parameters(path: Path, node: str, kind: type[Settings]) -> Settings:
     :raises InputError: the file cannot be read, is no parameter file, holds nothing for the node,
         names it in several namespaces, or holds a value that does not fit; the line names the file.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise InputError(f'{path} cannot be read ({error.strerror})') from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f'{path} is no YAML ({first_line(error)})') from error
+    document = strict_yaml.read_yaml(path)
     if not isinstance(document, dict) or _PARAMETERS in document:
         raise InputError(f'{path} is no parameter file: it begins with the name of a node')
     entries = list(_entries('', document))

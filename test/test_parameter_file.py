@@ -86,7 +86,7 @@ def test_later_entries_win(tmp_path):
             'has parameters for /robot1/estimator and /robot2/estimator; leave one of them',
         ),
         ('- a list', 'is no parameter file'),
-        ('a: [1', 'is no YAML'),
+        ('a: [1', 'invalid YAML'),
         ('', 'is no parameter file'),
     ],
 )

@@ -7,8 +7,7 @@ import re
 from pathlib import Path, PurePath
 from typing import Any
 
-import yaml
-
+from emotion_estimator import strict_yaml
 from emotion_estimator.errors import InputError
 
 #: Storage files: MCAP and SQLite.
@@ -103,10 +102,8 @@ def _types(bag: Path) -> dict[str, str]:
 def _metadata(bag: Path) -> Any:
     path = bag / 'metadata.yaml'
     try:
-        return yaml.safe_load(path.read_text())['rosbag2_bagfile_information']
-    except OSError as error:
-        raise InputError(f'{path} cannot be read ({error.strerror})') from error
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+        return strict_yaml.read_yaml(path)['rosbag2_bagfile_information']
+    except (KeyError, TypeError) as error:
         raise InputError(f'{path} is no metadata of a rosbag2') from error
 
 

@@ -59,7 +59,7 @@ class Expectation:
 class ExpectedDecision:
     """Something that the dialogue manager should decide, once at least.
 
-    :param action: one of ``emotion_estimator.dialogue.rules.ACTIONS``.
+    :param action: one of ``emotion_estimator.dialogue.action.ACTIONS``.
     :param begin: seconds since the first image.
     :param end: the same; both ends belong to the span.
     :raises InputError: there is no such action, or the span is empty.

@@ -61,7 +61,7 @@ def test_a_folder_that_is_no_bag(tmp_path):
 @pytest.mark.parametrize('text', ['', 'a: b', '{', 'rosbag2_bagfile_information: 3', '\xff'])
 def test_metadata_that_is_none(tmp_path, text):
     (tmp_path / 'metadata.yaml').write_text(text, encoding='latin-1')
-    assert 'no metadata of a rosbag2' in refusal(tmp_path)
+    assert str(tmp_path / 'metadata.yaml') in refusal(tmp_path)
 
 
 def test_another_topic_is_told_which_there_are(tmp_path):
@@ -96,7 +96,7 @@ def test_lockstep_reads_what_ros2_bag_play_does_not(tmp_path):
     assert 'ros2 bag reindex' in refusal(tmp_path)
     check_bag(tmp_path, ('/image_raw',), lockstep=True)
     (tmp_path / 'metadata.yaml').write_text('{')
-    assert 'no metadata of a rosbag2' in refusal(tmp_path)
+    assert 'metadata.yaml: invalid YAML' in refusal(tmp_path)
     check_bag(tmp_path, ('/image_raw',), lockstep=True)
 
 

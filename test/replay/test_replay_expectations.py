@@ -234,16 +234,16 @@ def test_a_file_says_the_same(tmp_path):
     [
         ('labels: [{label: happy, from: 1, to: x}]', 'labels, entry 1: to must be a number'),
         ('labels: [{label: happy, to: 2}]', 'labels, entry 1: from is missing'),
-        ('labels: [{label: happy, from: 1, to: 2, min: 1}]', 'entry 1: min is no known field'),
+        ('labels: [{label: happy, from: 1, to: 2, min: 1}]', 'entry 1: unknown field min'),
         (
             'labels: [{label: happy, from: 1, to: 2}, {label: sad, from: 3, to: 2}]',
             'labels, entry 2: expectation of sad ends at 2 s',
         ),
         ('actions: [{action: dance, from: 1, to: 2}]', 'actions, entry 1: action must be one of'),
         ('actions: {action: end}', 'actions must be a list'),
-        ('label: []', 'label is no known field; known are labels, actions'),
+        ('label: []', 'unknown field label; known are labels, actions'),
         ('{}', 'expects nothing'),
-        ('[', 'not YAML'),
+        ('[', 'invalid YAML'),
         ('happy', 'must be a mapping'),
     ],
 )

@@ -64,14 +64,14 @@ def test_limits_of_single_labels():
         ('min_agreement: true', 'min_agreement must be a number'),
         ('min_agreement: 0.9\nmax_onset_shift: -1', 'max_onset_shift must be a number from 0 to'),
         ('max_missing:', 'max_missing must be a number from 0 to 1, not nothing'),
-        ('min_agrement: 0.9', 'min_agrement is no known field; known are min_agreement, '),
+        ('min_agrement: 0.9', 'unknown field min_agrement; known are min_agreement, '),
         ('min_agreement_per_label: {sad: 2}', 'per_label: sad must be a number from 0 to 1'),
         ('min_agreement_per_label: {1: 0.5}', 'per_label: a label must be text, not 1'),
         ('- 0.9', 'limits.yaml must be a mapping of fields'),
         ('', 'limits.yaml must be a mapping of fields, not nothing'),
         ('{}', 'limits.yaml names no limit'),
         ('margin: 0.3', 'limits.yaml names no limit'),
-        ('a: [', 'limits.yaml: not YAML in line 1'),
+        ('a: [', 'limits.yaml: invalid YAML in line 1'),
     ],
 )
 def test_a_wrong_file_is_one_line_that_names_file_and_field(tmp_path, text, says):
@@ -85,7 +85,7 @@ def test_a_wrong_file_is_one_line_that_names_file_and_field(tmp_path, text, says
 
 
 def test_a_missing_file_and_wrong_values_in_code(tmp_path):
-    with pytest.raises(InputError, match=r'gone.yaml: cannot be read'):
+    with pytest.raises(InputError, match=r'gone.yaml cannot be read'):
         load_limits(tmp_path / 'gone.yaml')
     with pytest.raises(InputError, match='limits: min_agreement must be a number from 0 to 1'):
         Limits(min_agreement=1.5)

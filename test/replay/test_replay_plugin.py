@@ -220,7 +220,7 @@ def test_what_is_as_expected_passes(visited):
                        '(0.000 s after the first frame): expected none, actual unknown',
                        'results.jsonl']),
         ('test_missing_bag', ['bags/nobody does not exist']),
-        ('test_missing_limits', ['none.yaml: cannot be read']),
+        ('test_missing_limits', ['none.yaml cannot be read']),
         ('test_setting', ["unknown setting 'max_face'"]),
         ('test_parameters_of_the_robot', ['is no longer than the time between two images']),
         ('test_span', ['ends at 4 s, before it begins at 6.5 s']),

@@ -191,7 +191,11 @@ def test_names_and_groups():
 
 def test_catalogs_that_cannot_be_read(tmp_path):
     path = tmp_path / 'zoo_models.yaml'
-    for content, says in (('a: [', 'not YAML'), ('models: {x: {}}', 'without a kind')):
+    for content, says in (
+        ('a: [', 'invalid YAML'),
+        ('models: {}\nmodels: {}', "line 2 .key 'models' occurs twice"),
+        ('models: {x: {}}', 'without a kind'),
+    ):
         path.write_text(content)
         with pytest.raises(InputError, match=says):
             Catalog.load(path)
