@@ -6,10 +6,9 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.model_card import models_dir
@@ -18,6 +17,7 @@ from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.face_crop import crop
 from emotion_estimator.perception.face_parts import CUT
 from emotion_estimator.perception.window_classifier import KIND, WindowClassifier, WindowInput
+from emotion_estimator_training.evaluation.timing import MILLISECONDS, Stopwatch
 from emotion_estimator_training.models.legacy_keras import tf
 from emotion_estimator_training.shipping.quantize import FLOAT, converted
 from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
@@ -164,13 +164,11 @@ def shipped_time(models: Path, track: FaceTrack, rate: float) -> float:
 
 
 def _median_ms(step: Callable[[int], object]) -> float:
-    taken: list[float] = []
+    # Processor time: other processes on the machine do not count.
+    watch = Stopwatch(time.process_time_ns)
     begun = time.perf_counter()
     for number in range(_WARM_UP + _FRAMES):
-        # Processor time: other processes on the machine do not count.
-        before = time.process_time()
-        step(number)
-        taken.append(time.process_time() - before)
+        watch.run('step', partial(step, number), keep=number >= _WARM_UP)
         if time.perf_counter() - begun > _TIMEOUT and number > _WARM_UP:
             break
-    return float(np.median(taken[_WARM_UP:]) * 1000)
+    return watch.median('step', MILLISECONDS)

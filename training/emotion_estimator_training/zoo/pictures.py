@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from emotion_estimator_training.report.charts import _new, confusion_chart, png
+from emotion_estimator_training.report.charts import confusion_chart, new_figure, png
 from emotion_estimator_training.zoo.metrics import Result
 
 #: Key of a result, title of its panel, number format, and whether the axis is logarithmic (which
@@ -41,7 +41,7 @@ def comparison_chart(results: Sequence[Result], title: str, chance: float | None
     :param chance: accuracy of guessing, drawn as a line.
     """
     names = [one['model'] for one in results]
-    figure = _new(13.0, 1.7 + 0.27 * len(names))
+    figure = new_figure(13.0, 1.7 + 0.27 * len(names))
     axes = figure.subplots(1, len(_PANELS), sharey=True, squeeze=False)[0]
     for axis, (key, label, form, logarithmic) in zip(axes, _PANELS):
         values = [_value(one, key) for one in results]
