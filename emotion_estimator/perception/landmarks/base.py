@@ -65,7 +65,7 @@ def bounding_roi(landmarks: FloatArray, width: int, height: int) -> Roi | None:
     return Roi(x=left, y=top, width=right - left, height=bottom - top)
 
 
-_FACE = Path(__file__).resolve().parents[1] / 'sources' / 'data' / 'astronaut.jpg'
+_FACE = Path(__file__).resolve().parents[2] / 'sources' / 'data' / 'astronaut.jpg'
 
 
 @cache
