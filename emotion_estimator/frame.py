@@ -52,7 +52,7 @@ class FrameResult:
 
     def as_json(self) -> str:
         """Return the frame as one line: ``{"stamp": seconds, "faces": [...]}``."""
-        faces = [face.as_dict() for face in self.faces]
+        faces = [face.to_dict() for face in self.faces]
         return json.dumps({'stamp': round(self.stamp, 6), 'faces': faces})
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
+from emotion_estimator.emotion import BRANCHES, VOCABULARIES
 from emotion_estimator.errors import InputError, first_line
 
 #: When a changed value counts: never once the node runs; from the next `configure` on, and so only
@@ -136,13 +137,13 @@ class EstimatorSettings:
         'fused',
         'What is read of a face: its blendshapes, its appearance (a network on its picture), or '
         'both, fused',
-        choices=('fused', 'blendshapes', 'appearance'),
+        choices=BRANCHES,
     )
     vocabulary: str = setting(
         'three',
         'Labels: three (happy, unknown, sad), or seven (angry, disgust, fear, happy, sad, '
         'surprise, neutral)',
-        choices=('three', 'seven'),
+        choices=tuple(VOCABULARIES),
     )
     model: str = setting(
         '',

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from emotion_estimator.emotion import FaceEmotion
+from emotion_estimator.emotion import BRANCHES, VOCABULARIES, FaceEmotion
+from emotion_estimator.perception.pipeline import STILL_MAX_FACES
 
 Command = TypeVar('Command', bound=Callable[..., Any])
 
@@ -18,7 +19,7 @@ def perception_options(command: Command) -> Command:
         click.option('--json', 'as_json', is_flag=True, help='One JSON object a line.'),
         click.option(
             '--max-faces',
-            default=8,
+            default=STILL_MAX_FACES,
             type=click.IntRange(1, 16),
             show_default=True,
             help='Most faces looked for in an image.',
@@ -34,14 +35,14 @@ def perception_options(command: Command) -> Command:
             '--vocabulary',
             default='three',
             show_default=True,
-            type=click.Choice(['three', 'seven']),
+            type=click.Choice(tuple(VOCABULARIES)),
             help='Labels: happy, unknown, sad; or the seven basic expressions.',
         ),
         click.option(
             '--branches',
             default='fused',
             show_default=True,
-            type=click.Choice(['fused', 'blendshapes', 'appearance']),
+            type=click.Choice(BRANCHES),
             help='What is read of a face.',
         ),
         click.option(

@@ -64,7 +64,7 @@ class NeutralFace:
         corrected: FloatArray = np.clip(blendshapes - self._own, 0.0, 1.0)
         return corrected
 
-    def gather(
+    def observe(
         self,
         blendshapes: FloatArray,
         dt: float,

@@ -18,7 +18,8 @@ from emotion_estimator.emotion import NONE, FloatArray
 from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.model_card import ModelCard
-from emotion_estimator.perception.appearance import AppearanceNetwork
+from emotion_estimator.perception.appearance import AppearanceNetwork, FaceInput
+from emotion_estimator.perception.classifier import Answer
 from emotion_estimator.perception.face_crop import crop as grey_crop
 from emotion_estimator.perception.face_parts import (
     CUT,
@@ -141,7 +142,7 @@ def read_settings(card: ModelCard) -> WindowSettings:
     found = card.settings
     if found.get('cut') != CUT:
         raise _wrong(card, f"'cut' {found.get('cut')!r}, but this version cuts {CUT!r}")
-    window, side = card.whole('window'), card.whole('face_side')
+    window, side = card.count('window'), card.count('face_side')
     if side > _MOST_SIDE:
         raise _wrong(card, f"'face_side' {side}, over {_MOST_SIDE} pixels")
     rate = found.get('rate')
@@ -276,39 +277,16 @@ class Memory(NamedTuple):
     seen: tuple[tuple[float, Values], ...] = ()
 
 
-class WindowSeen(NamedTuple):
-    """What is known of a face in a frame, in the fields of the shipped classifier's ``Seen``.
-
-    :param blendshapes: all that the model reads; None where the landmarks are no face.
-    :param embedding: nothing.
-    """
-
-    blendshapes: Values | None
-    embedding: None = None
-
-
-class WindowAnswer(NamedTuple):
-    """What the model says of a frame, as the shipped classifier's answer has it.
-
-    :param probabilities: (C,) over ``labels``; ``expressions`` alike.
-    :param state: the face's new memory.
-    """
-
-    probabilities: FloatArray
-    expressions: FloatArray
-    state: Memory
-
-
 class WindowClassifier:
     """Frames of a face in, probabilities out; the memory is the caller's, one per face.
 
     It stands for the shipped classifier and for its branches: it reads faces itself.
     """
 
-    #: What the setting ``branches`` would call it.
+    #: Reported where the shipped classifier reports its branches.
     name = 'window'
-    #: A usual face at rest is not known.
-    neutral = None
+    #: Blendshapes of an average face at rest: these models have none.
+    neutral: FloatArray | None = None
 
     def __init__(self, card: ModelCard, runtime: str | None = None) -> None:
         """Open the weights of ``card``; see :meth:`load`."""
@@ -350,7 +328,7 @@ class WindowClassifier:
             path = Path(card).expanduser()
         except RuntimeError as error:
             raise ModelError(
-                f'model card {str(card)!r} cannot be looked at ({first_line(error)}); give the '
+                f'model card {str(card)!r} cannot be opened ({first_line(error)}); give the '
                 'path of a JSON card'
             ) from error
         return cls(ModelCard.load(path, KIND), runtime)
@@ -378,41 +356,44 @@ class WindowClassifier:
 
     def __call__(
         self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray
-    ) -> WindowSeen:
-        """Return :meth:`values`, or None for them where the landmarks are no face.
+    ) -> FaceInput[Values]:
+        """Return :meth:`values`, or nothing if the landmarks do not form a face.
 
-        Landmarks or blendshapes that are not finite are none: they would spoil a whole window.
+        Values that are not finite are left out as well: they would spoil a window's worth of
+        answers.
         """
         if not (np.isfinite(landmarks).all() and np.isfinite(blendshapes).all()):
-            return WindowSeen(None)
+            return FaceInput(None)
         try:
-            return WindowSeen(self.values(image, landmarks, blendshapes))
+            return FaceInput(self.values(image, landmarks, blendshapes))
         except InputError:
-            return WindowSeen(None)
+            return FaceInput(None)
 
     def step(
-        self, values: Values | None, memory: Memory, dt: float, embedding: None = None
-    ) -> WindowAnswer:
-        """Take one frame of one face.
+        self, values: Values | None, memory: Memory, dt: float, embedding: FloatArray | None = None
+    ) -> Answer[Memory]:
+        """Classify one frame of a face.
 
-        The window holds the frames nearest to now, one step of the model's rate before, two steps,
-        and so on, whatever the camera's rate is; before the first frame it is repeated.
+        The window holds the frames nearest to now, to one step of the model's rate before, to two
+        steps, and so on, whatever the camera's rate is. Before the first frame, it is repeated.
 
-        :param values: of :meth:`values`; None repeats the face's last ones.
-        :param dt: seconds since the face's frame before, over 0.
+        :param values: from :meth:`values`; None repeats the face's last ones.
+        :param memory: from :meth:`initial_state` or the face's previous step.
+        :param dt: seconds since the face's previous frame, above 0.
+        :param embedding: not used; ``values`` holds everything.
         """
         now = memory.now + dt
         if values is None:
             if not memory.seen:
                 unknown = np.full(len(self.labels), 1 / len(self.labels), np.float32)
-                return WindowAnswer(unknown, unknown, Memory(now))
+                return Answer(unknown, unknown, Memory(now))
             values = memory.seen[-1][1]
         seen = self._kept(memory.seen, now, values)
         probabilities = self._answer(seen, now)
-        return WindowAnswer(probabilities, probabilities, Memory(now, seen))
+        return Answer(probabilities, probabilities, Memory(now, seen))
 
-    def still(self, values: Values | None, embedding: None = None) -> WindowAnswer:
-        """Return what the model says of a face of which there is only one image: held, unmoved."""
+    def still(self, values: Values | None, embedding: FloatArray | None = None) -> Answer[Memory]:
+        """Classify a face of which there is a single image, as if it did not move."""
         return self.step(values, self.initial_state(), 1 / self.rate)
 
     def _value(

@@ -11,7 +11,13 @@ import cv2
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
-from emotion_estimator.sources.base import DEFAULT_FPS, SourceLost, bgr_to_rgb, silence_opencv
+from emotion_estimator.sources.base import (
+    DEFAULT_FPS,
+    Source,
+    SourceLost,
+    bgr_to_rgb,
+    silence_opencv,
+)
 
 #: Images in a row that may arrive damaged before the device counts as lost.
 _PATIENCE = 30
@@ -38,7 +44,7 @@ def _open_capture(device: int | str) -> DeviceCapture:
     return cv2.VideoCapture(device, backend)
 
 
-class Device:
+class Device(Source):
     """A camera; each frame is stamped right after it was grabbed.
 
     The size and rate asked for are wishes: the device answers with the nearest it has.

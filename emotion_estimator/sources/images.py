@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.sources.base import bgr_to_rgb, fit, silence_opencv
+from emotion_estimator.sources.base import Source, bgr_to_rgb, fit, silence_opencv
 
 #: Names that count as images in a folder; other files there are passed over.
 IMAGE_SUFFIXES = frozenset(
@@ -47,9 +47,11 @@ def read_image(path: Path) -> RgbImage:
     silence_opencv()
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # ValueError: the name contains a null byte.
+        reason = getattr(error, 'strerror', None) or first_line(error)
         raise InputError(
-            f'image {path} cannot be read ({error.strerror}); give the path of a readable image'
+            f'image {path} cannot be read ({reason}); give the path of a readable image'
         ) from error
     image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image is None:
@@ -74,7 +76,7 @@ def _decode(data: NDArray[np.uint8], flags: int) -> NDArray[Any] | None:
         return None
 
 
-class StillImages:
+class StillImages(Source):
     """Images, each repeated for a while: stamps from 0 in steps of ``1 / fps``.
 
     :param paths: image files in the order shown, at least one.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
+from emotion_estimator.sources.base import Source
 from emotion_estimator.sources.portrait_face import SAD
 from emotion_estimator.sources.portrait_warp import FaceWarp
 
@@ -138,7 +139,7 @@ _BLINK_EVERY = 3.7
 _BLINK = (0.08, 0.05, 0.14)
 
 
-class Portrait:
+class Portrait(Source):
     """The animated portrait: a pure function of time, from stamp 0, one course unless looped.
 
     :param fps: frames per second, above 0.

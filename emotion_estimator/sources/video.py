@@ -10,7 +10,7 @@ import cv2
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
-from emotion_estimator.sources.base import DEFAULT_FPS, bgr_to_rgb, fit, silence_opencv
+from emotion_estimator.sources.base import DEFAULT_FPS, Source, bgr_to_rgb, fit, silence_opencv
 
 #: A container that says more does not know.
 _MOST_FPS = 1000.0
@@ -19,7 +19,7 @@ _MOST_FPS = 1000.0
 _PATIENCE = 30
 
 
-class VideoFile:
+class VideoFile(Source):
     """Frames of a file with the container's stamps, counted from the first frame.
 
     Rotation noted in the file is applied. Stamps that the container lacks or that do not increase

@@ -104,7 +104,7 @@ class MeanGrey:
 @pytest.fixture
 def made():
     landmarker, classifier = ScriptedLandmarker(LEFT), CountingClassifier()
-    estimator = EmotionEstimator(landmarker, classifier)
+    estimator = EmotionEstimator.from_parts(landmarker, classifier)
     return estimator, landmarker, classifier
 
 
@@ -191,11 +191,11 @@ def test_faces_that_come_and_go_all_the_time_leave_nothing_behind(made):
             for n in range(rng.randrange(5))
         )
         assert len(estimator(Frame(IMAGE, k / 30))) == len(landmarker.rois)
-        assert len(estimator._states) <= 64
+        assert len(estimator._memories) <= 64
     landmarker.rois = ()
     run(estimator, [100.0 + k for k in range(11)])
     assert estimator.resets == 0
-    assert estimator._states == {}
+    assert estimator._memories == {}
 
 
 def test_a_landmarker_that_finds_more_than_asked_for_is_believed(made):
@@ -321,7 +321,7 @@ def test_closing_frees_the_landmark_source(made):
 def test_a_face_as_json_has_the_contracts_fields(made):
     estimator, *_ = made
     ((face,),) = run(estimator, [0.0])
-    assert face.as_dict() == {
+    assert face.to_dict() == {
         'face_id': 'face_1',
         'label': 'unknown',
         'confidence': 0.9,
@@ -335,7 +335,7 @@ def test_a_face_as_json_has_the_contracts_fields(made):
 def given(branches, landmarks_of, image=PICTURE):
     """Return what the classifier was given of one face in a frame, and in a still if found."""
     landmarker, classifier = ScriptedLandmarker(RIGHT), CountingClassifier()
-    estimator = EmotionEstimator(landmarker, classifier, branches=branches)
+    estimator = EmotionEstimator.from_parts(landmarker, classifier, reader=branches)
     assert estimator.branches == branches.name
     landmarker.landmarks_of = landmarks_of
     assert len(estimator(Frame(image, 0.0))) == 1

@@ -1,4 +1,4 @@
-"""The estimating thread, with an estimator that does as it is told."""
+"""The estimating thread, with a scripted estimator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.perception.worker import EstimatorWorker, Picture
+from emotion_estimator.perception.worker import EstimatorWorker, PendingImage
 from emotion_estimator.settings import EstimatorSettings
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
@@ -71,7 +71,7 @@ class Bench:
         self.something.release()
 
     def offer(self, stamp, decode=lambda: IMAGE):
-        self.worker.offer(Picture(stamp, f'header {stamp}', decode))
+        self.worker.offer(PendingImage(stamp, f'header {stamp}', decode))
 
     def work_on(self, stamp, decode=lambda: IMAGE):
         """Offer a picture and wait until it was answered, rejected, or broke the worker."""
@@ -145,22 +145,24 @@ def test_a_bad_picture_is_rejected_and_the_next_one_answered(bench):
     assert len(bench.answers) == 1
 
 
-def test_a_landmark_source_that_fails_is_started_anew(bench):
+def test_a_landmark_source_that_fails_is_restarted(bench):
     bench.estimator.errors[1.0] = RuntimeError('graph error\nwith details')
     resets = bench.estimator.resets
     bench.work_on(1.0)
     bench.work_on(2.0)
-    assert bench.rejections == [('header 1.0', 'landmark source failed, started anew: graph error')]
+    assert bench.rejections == [
+        ('header 1.0', 'landmark source failed and was restarted: graph error')
+    ]
     assert bench.estimator.resets == resets + 1
     assert len(bench.answers) == 1
 
 
-def test_one_that_cannot_be_started_anew_ends_the_work(bench):
+def test_one_that_cannot_be_restarted_ends_the_work(bench):
     bench.estimator.errors[1.0] = RuntimeError('graph error')
     bench.estimator.errors['reset'] = RuntimeError('no memory')
     bench.work_on(1.0)
     assert bench.something.acquire(timeout=PATIENCE)
-    assert bench.failures == ['the estimator cannot go on: no memory']
+    assert bench.failures == ['the estimator cannot continue: no memory']
 
 
 def test_what_is_offered_between_stop_and_start_is_not_worked_on(bench):

@@ -175,7 +175,7 @@ def _look_for(path: str) -> tuple[Path, bool]:
     except (OSError, RuntimeError) as error:
         # A name too long, a folder one may not enter, ~somebody who is not known here.
         raise ModelError(
-            f'face landmarker model {path!r} cannot be looked at ({first_line(error)}); '
+            f'face landmarker model {path!r} cannot be opened ({first_line(error)}); '
             'correct or empty the path'
         ) from error
 

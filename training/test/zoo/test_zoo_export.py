@@ -235,8 +235,8 @@ def test_estimator_runs_the_model_in_place_of_the_shipped_one(made):
             pass
 
     model, card = made('microx')
-    classifier, branches = _open_model(EstimatorSettings(model=str(card)))
-    estimator = EmotionEstimator(Landmarks(), classifier, branches=branches)
+    classifier, reader = _open_model(EstimatorSettings(model=str(card)))
+    estimator = EmotionEstimator.from_parts(Landmarks(), classifier, reader=reader)
     expected = model.predict(moments([aligned(TRACK)], CLASSES, model.window))
     assert (estimator.labels, estimator.model) == (CLASSES, 'zoo_microx-1.0.0')
     for frame in range(len(TRACK)):
