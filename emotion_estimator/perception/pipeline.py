@@ -262,7 +262,7 @@ class EmotionEstimator:
                 return self._next(pixels, time.monotonic() if stamp is None else stamp)
             if stamp is not None or bgr:
                 raise InputError(
-                    'stamp and bgr are for arrays: a Frame has a stamp, and files and frames are RGB'
+                    'stamp and bgr are for arrays: a Frame has a stamp, frames and files are RGB'
                 )
             if isinstance(image, Frame):
                 return self._next(_pixels(image), image.stamp)
