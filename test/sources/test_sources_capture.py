@@ -121,9 +121,9 @@ def test_a_lost_device_is_found_again(monkeypatch):
     assert bench.capture.stop()
     assert bench.stamps == [1.0, 2.0, 3.0]
     assert bench.lines == [
-        'camera 0 cannot be opened; trying again in 0.05 s',
-        'camera 0 is gone; trying again in 0.05 s',
-        '0: driver; trying again in 0.05 s',
+        'camera 0 cannot be opened; retrying in 0.05 s',
+        'camera 0 is gone; retrying in 0.05 s',
+        '0: driver; retrying in 0.05 s',
     ]
     assert bench.capture.lost == 1
     assert all(source.closed for source in bench.sources[1:])

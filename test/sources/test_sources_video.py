@@ -167,5 +167,5 @@ def test_stamps_increase_strictly_whatever_the_container_says(stamps):
 
 
 def test_a_video_without_frames_is_refused(monkeypatch):
-    with pytest.raises(InputError, match='no frame that decodes'):
+    with pytest.raises(InputError, match='no frame that can be decoded'):
         fake(monkeypatch, [])
