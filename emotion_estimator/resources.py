@@ -28,7 +28,7 @@ def resource_dir(name: str) -> Path:
         if candidate.is_dir():
             return candidate
     raise EmotionEstimatorError(
-        f'the installation at {_PACKAGE} lacks its {name} folder; reinstall it'
+        f'the installation at {_PACKAGE} has no {name} folder; reinstall it'
     )
 
 

@@ -126,5 +126,5 @@ def test_mirroring_twice_is_the_identity():
 
 
 def test_an_installation_without_its_folders_says_so():
-    with pytest.raises(EmotionEstimatorError, match='lacks its no_such_room folder; reinstall'):
+    with pytest.raises(EmotionEstimatorError, match='has no no_such_room folder; reinstall'):
         resource_dir('no_such_room')

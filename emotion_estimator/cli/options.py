@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from emotion_estimator.emotion import BRANCHES, VOCABULARIES, FaceEmotion
-from emotion_estimator.perception.pipeline import STILL_MAX_FACES
+from emotion_estimator.emotion import FaceEmotion
 
 Command = TypeVar('Command', bound=Callable[..., Any])
 
@@ -19,7 +18,7 @@ def perception_options(command: Command) -> Command:
         click.option('--json', 'as_json', is_flag=True, help='One JSON object a line.'),
         click.option(
             '--max-faces',
-            default=STILL_MAX_FACES,
+            default=8,
             type=click.IntRange(1, 16),
             show_default=True,
             help='Most faces looked for in an image.',
@@ -35,14 +34,14 @@ def perception_options(command: Command) -> Command:
             '--vocabulary',
             default='three',
             show_default=True,
-            type=click.Choice(tuple(VOCABULARIES)),
+            type=click.Choice(['three', 'seven']),
             help='Labels: happy, unknown, sad; or the seven basic expressions.',
         ),
         click.option(
             '--branches',
             default='fused',
             show_default=True,
-            type=click.Choice(BRANCHES),
+            type=click.Choice(['fused', 'blendshapes', 'appearance']),
             help='What is read of a face.',
         ),
         click.option(

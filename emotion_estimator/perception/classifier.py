@@ -74,7 +74,7 @@ class FaceClassifier(Protocol[Features, State]):
         ...
 
     def still(self, features: Features | None, embedding: FloatArray | None, /) -> Answer[State]:
-        """Classify a face of which there is a single image."""
+        """Classify a single image of a face."""
         ...
 
 
@@ -199,7 +199,7 @@ class EmotionClassifier:
     def classify_still(
         self, blendshapes: FloatArray | None, embedding: FloatArray | None = None
     ) -> FloatArray:
-        """Return the probabilities (L,) for a face of which there is a single image.
+        """Return the probabilities (L,) for a single image of a face.
 
         :param blendshapes: (52,), repeated for as many steps as the card has; so is ``embedding``.
         :raises InputError: as for one step.
@@ -209,7 +209,7 @@ class EmotionClassifier:
     def still(
         self, blendshapes: FloatArray | None, embedding: FloatArray | None = None
     ) -> Answer[FloatArray]:
-        """Return the complete answer for a face of which there is a single image."""
+        """Return the complete answer for a single image of a face."""
         answer = self.step(blendshapes, self.initial_state(), self._still_dt, embedding)
         for _ in range(self._still_steps - 1):
             answer = self.step(blendshapes, answer.state, self._still_dt, embedding)

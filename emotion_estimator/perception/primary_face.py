@@ -1,4 +1,4 @@
-"""Choose the primary face, whom the robot talks to; measure how long each face looks at it."""
+"""Choose the primary face, which the robot talks to; measure how long each face looks at it."""
 
 from __future__ import annotations
 

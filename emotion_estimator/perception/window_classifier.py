@@ -402,7 +402,7 @@ class WindowClassifier:
         return Answer(probabilities, probabilities, Memory(now, seen))
 
     def still(self, values: Values | None, embedding: FloatArray | None = None) -> Answer[Memory]:
-        """Classify a face of which there is a single image, as if it did not move."""
+        """Classify a single image of a face, as if it did not move."""
         return self.step(values, self.initial_state(), 1 / self.rate)
 
     def _value(

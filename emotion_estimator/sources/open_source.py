@@ -73,7 +73,7 @@ def open_source(
             images_in(path), spec, hold=hold, fps=rate, loop=loop, width=width, height=height
         )
     if not is_file:
-        raise InputError(f'source {spec!r} is no file or folder; accepted are {ACCEPTED}')
+        raise InputError(f'source {spec!r} is not a file or folder; accepted are {ACCEPTED}')
     if _is_image(path):
         return StillImages(
             [path], spec, hold=duration, fps=rate, loop=loop, width=width, height=height

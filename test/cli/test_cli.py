@@ -138,7 +138,7 @@ def test_a_video_gives_one_line_a_frame(tmp_path):
         (['image', 'x.png', '--branches', 'all'], "'all' is not one of 'fused'"),
         (['video', 'x.mp4', '--abstain-below', '1.5'], 'is not in the range'),
         (['fly'], "No such command 'fly'"),
-        (['video', 'gone.mp4'], "source 'gone.mp4' is no file"),
+        (['video', 'gone.mp4'], "source 'gone.mp4' is not a file"),
         (['video', 'text.mp4'], 'text.mp4'),
         (['video', '99'], 'camera 99 cannot be opened'),
         (['video', '99999999999'], 'is not a device number'),

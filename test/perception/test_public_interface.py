@@ -22,6 +22,7 @@ import emotion_estimator
 from emotion_estimator import EmotionEstimator, FaceEmotion, Frame, open_source
 from emotion_estimator.cli.main import group
 from emotion_estimator.errors import EmotionEstimatorError, InputError
+from emotion_estimator.perception.pipeline import STILL_MAX_FACES
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.sources.images import read_image
 from emotion_estimator.sources.portrait import Portrait
@@ -368,3 +369,8 @@ def test_what_pip_installs_imports_lazily(tmp_path):
     assert run.returncode == 0, run.stderr
     where = tmp_path / 'target' / 'emotion_estimator' / '__init__.py'
     assert run.stdout.splitlines() == [f'{where} []', 'False', '1']
+
+
+def test_a_path_and_the_command_line_search_for_as_many_faces():
+    options = {option.name: option.default for option in group.get_command(None, 'image').params}
+    assert options['max_faces'] == STILL_MAX_FACES

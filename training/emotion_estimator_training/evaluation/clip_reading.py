@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator.emotion import VOCABULARIES
-from emotion_estimator_training.evaluation.recognizers import BRANCHES, RobotNetworks
+from emotion_estimator_training.evaluation.recognizers import (
+    BRANCHES,
+    VOCABULARIES,
+    RobotNetworks,
+)
 from emotion_estimator_training.evaluation.stability import flips
 from emotion_estimator_training.features.clips import Track
 from emotion_estimator_training.tables import markdown_table

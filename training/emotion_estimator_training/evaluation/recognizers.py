@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from emotion_estimator.emotion import VOCABULARIES
 from emotion_estimator.perception.appearance import AppearanceNetwork
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator_training.features.feature_set import EMBEDDING, SHAPES, FeatureSet, only
@@ -76,6 +75,8 @@ def known(row: Floats) -> tuple[Floats | None, Floats | None]:
 
 #: What reads a face, in the order of tables.
 BRANCHES = ('blendshapes', 'appearance', 'fused')
+#: Sets of labels, as the classifier's ``vocabulary`` names them.
+VOCABULARIES = ('three', 'seven')
 _FILES = {
     'blendshapes': ('emotion_lstm',),
     'appearance': ('appearance', 'emotion_lstm'),
