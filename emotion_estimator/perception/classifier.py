@@ -17,7 +17,7 @@ from emotion_estimator.runtimes import open_interpreter
 
 _COUNT = len(BLENDSHAPE_NAMES)
 
-Features = TypeVar('Features', contravariant=True)
+Features_contra = TypeVar('Features_contra', contravariant=True)
 State = TypeVar('State')
 
 
@@ -35,7 +35,7 @@ class Answer(Generic[State]):
     state: State
 
 
-class FaceClassifier(Protocol[Features, State]):
+class FaceClassifier(Protocol[Features_contra, State]):
     """What the pipeline needs of a classifier; the state is the caller's, one per face."""
 
     @property
@@ -68,12 +68,19 @@ class FaceClassifier(Protocol[Features, State]):
         ...
 
     def step(
-        self, features: Features | None, state: State, dt: float, embedding: FloatArray | None, /
+        self,
+        features: Features_contra | None,
+        state: State,
+        dt: float,
+        embedding: FloatArray | None,
+        /,
     ) -> Answer[State]:
         """Classify one frame of a face, ``dt`` seconds after its previous one."""
         ...
 
-    def still(self, features: Features | None, embedding: FloatArray | None, /) -> Answer[State]:
+    def still(
+        self, features: Features_contra | None, embedding: FloatArray | None, /
+    ) -> Answer[State]:
         """Classify a single image of a face."""
         ...
 

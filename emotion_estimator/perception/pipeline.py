@@ -202,8 +202,9 @@ class EmotionEstimator:
         These are ``face_timeout``, ``reset_gap``, ``primary_face``, ``abstain_below`` and
         ``neutral_baseline``. No face is lost. The others select what is opened.
 
-        :raises InputError: unknown rule for the primary face.
+        :raises InputError: a value is out of range; nothing changes.
         """
+        settings = _check_settings(settings, {})
         with self._in_use():
             self._primary.use(settings.primary_face)
             self._tracker.timeout = settings.face_timeout

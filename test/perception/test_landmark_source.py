@@ -95,7 +95,7 @@ def test_without_the_mesh_a_cached_file_that_does_not_open_is_the_error(cache, m
 
 
 @pytest.mark.parametrize('path', ['x' * 300, '~nobody-here/x.task'])
-def test_a_path_that_cannot_be_looked_at_is_named(path):
+def test_a_path_that_cannot_be_opened_is_named(path):
     with pytest.raises(ModelError, match='cannot be opened'):
         choose('auto', path)
 

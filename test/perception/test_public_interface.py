@@ -177,6 +177,11 @@ def test_an_image_in_place_of_settings_is_explained():
         EmotionEstimator('portrait.jpg')
 
 
+def test_settings_applied_later_are_checked_too(estimator):
+    with pytest.raises(InputError, match=r'abstain_below must lie in 0.0 to 1.0, got 2.0'):
+        estimator.apply(EstimatorSettings(abstain_below=2.0))
+
+
 def test_keywords_change_given_settings():
     settings = EstimatorSettings(landmark_source=LANDMARK_SOURCE, vocabulary='seven')
     with EmotionEstimator(settings, branches='blendshapes') as estimator:

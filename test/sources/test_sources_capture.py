@@ -1,4 +1,4 @@
-"""The capturing thread, with sources that do as they are told."""
+"""The capturing thread, with scripted sources."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_stopping_does_not_wait_for_a_listener(monkeypatch):
     assert bench.ends == []
 
 
-def test_a_device_that_hangs_is_told_of_and_given_back_late(monkeypatch):
+def test_a_device_that_hangs_is_reported_and_released_late(monkeypatch):
     hold = threading.Event()
     source = ScriptedSource(1.0, hold, live=True)
     bench = Bench(monkeypatch, source, settings=DEVICE)

@@ -99,7 +99,7 @@ def test_a_missing_image_is_named(tmp_path):
         read_image(tmp_path / 'gone.png')
 
 
-def test_one_image_is_held_for_a_while(tmp_path):
+def test_one_image_is_repeated_for_a_while(tmp_path):
     save(tmp_path / 'a.png', ramp())
     source = StillImages([tmp_path / 'a.png'], 'a', hold=2.0, fps=5)
     frames = list(source.frames())

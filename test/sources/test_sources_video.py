@@ -100,7 +100,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 class FakeCapture:
-    """A file whose reads fail and whose stamps are as told: None is a broken frame."""
+    """A file with scripted stamps and failing reads: None is a broken frame."""
 
     def __init__(self, stamps, declared=None, fps=10.0) -> None:
         self._stamps = list(stamps)
