@@ -13,6 +13,9 @@ _PACKAGE = Path(__file__).resolve().parent
 #: ROS generates for the messages.
 _RENAMED = {'msg': 'message_definitions'}
 
+#: Distributions whose Fast DDS (2.x) knows only the variable's old name; newer ones deprecate it.
+_OLD_NAME = ('humble', 'iron', 'jazzy')
+
 
 def resource_dir(name: str) -> Path:
     """Return the shipped folder ``name`` (``models``, ``config`` or ``msg``).
@@ -30,10 +33,6 @@ def resource_dir(name: str) -> Path:
     raise EmotionEstimatorError(
         f'the installation at {_PACKAGE} has no {name} folder; reinstall it'
     )
-
-
-#: Distributions whose Fast DDS (2.x) knows only the variable's old name; newer ones deprecate it.
-_OLD_NAME = ('humble', 'iron', 'jazzy')
 
 
 def profile_variable(environment: Mapping[str, str]) -> str:

@@ -16,6 +16,14 @@ from emotion_estimator.errors import ModelError, first_line
 
 _STDERR = 2
 
+#: Packages whose ``interpreter`` holds an ``Interpreter``, in order of preference. TensorFlow is
+#: not one of them: running the estimator never imports it.
+_RUNTIMES = ('ai_edge_litert', 'tflite_runtime')
+
+#: What a runtime raises that does not work on this machine, whatever the file: tflite-runtime
+#: 2.14, for instance, was compiled against NumPy 1 and fails with NumPy 2.
+_RUNTIME_ERRORS = (ImportError, AttributeError, SystemError)
+
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
@@ -53,15 +61,6 @@ def import_mediapipe() -> Any:
             f'mediapipe cannot be imported ({first_line(error)}); '
             'install it with "pip install mediapipe"'
         ) from error
-
-
-#: Packages whose ``interpreter`` holds an ``Interpreter``, in order of preference. TensorFlow is
-#: not one of them: running the estimator never imports it.
-_RUNTIMES = ('ai_edge_litert', 'tflite_runtime')
-
-#: What a runtime raises that does not work on this machine, whatever the file: tflite-runtime
-#: 2.14, for instance, was compiled against NumPy 1 and fails with NumPy 2.
-_RUNTIME_ERRORS = (ImportError, AttributeError, SystemError)
 
 
 def runtimes() -> tuple[str, ...]:

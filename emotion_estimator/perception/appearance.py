@@ -15,6 +15,8 @@ from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.face_crop import CROP, SIDE, visible_crop
 from emotion_estimator.runtimes import open_interpreter
 
+Features_co = TypeVar('Features_co', covariant=True)
+
 
 class AppearanceNetwork:
     """Computes the embedding of a face's crop."""
@@ -91,9 +93,6 @@ def _steps(tensor: dict[str, Any]) -> tuple[float, int]:
     """Return a quantized tensor's scale and zero point."""
     scale, zero = tensor['quantization']
     return float(scale), int(zero)
-
-
-Features_co = TypeVar('Features_co', covariant=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,13 @@ _COUNT = len(BLENDSHAPE_NAMES)
 Features_contra = TypeVar('Features_contra', contravariant=True)
 State = TypeVar('State')
 
+#: Which of embedding and blendshapes are known, as the network reads it.
+_PRESENT = {
+    (picture, scores): np.array([[picture, scores]], np.float32)
+    for picture in (False, True)
+    for scores in (False, True)
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Answer(Generic[State]):
@@ -243,14 +250,6 @@ class EmotionClassifier:
                 f"{values.shape}; give one face's, from the appearance network it was trained with"
             )
         return values[None]
-
-
-#: Which of embedding and blendshapes are known, as the network reads it.
-_PRESENT = {
-    (picture, scores): np.array([[picture, scores]], np.float32)
-    for picture in (False, True)
-    for scores in (False, True)
-}
 
 
 def _finite(values: FloatArray) -> bool:

@@ -35,6 +35,30 @@ _RIGID = np.array([33, 133, 362, 263, 168, 6, 197, 127, 356, 234, 454, 10])
 #: Outer eye corners of the person's right and left eye.
 _RIGHT_EYE, _LEFT_EYE = 33, 263
 
+#: Name of this crop; model cards with another one are refused.
+CROP = 'rigid-48-even-v1'
+
+#: Side of a crop in pixels.
+SIDE = 48
+
+#: Side of the crop, and how far its centre lies below the centre of the rigid points, in units of
+#: their root mean square distance from it: from the forehead to the chin of an open mouth.
+_EXTENT, _BELOW = 3.7, 0.4
+
+#: Mean and standard deviation that grey values are normalized to, and the least deviation of a
+#: usable crop.
+_MEAN, _DEVIATION, _LEAST_DEVIATION = 128.0, 56.0, 4.0
+
+#: Beyond any image, in pixels.
+_FARTHEST = 1e6
+
+#: Points of a crop sampled for how much of it lies in the image, and how much must.
+_SAMPLES = tuple((x * SIDE / 4 + 5.5, y * SIDE / 4 + 5.5) for x in range(4) for y in range(4))
+_LEAST_SHOWN = 0.5
+
+_GREYS = np.arange(256, dtype=np.float64)
+_CORNERS = ((-1, -1), (SIDE, -1), (SIDE, SIDE), (-1, SIDE))
+
 
 def align(landmarks: FloatArray) -> FloatArray:
     """Return the blendshape head's input points, centred, rotated level and scaled.
@@ -74,31 +98,6 @@ def rigid_frame(points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]
     across = across / np.maximum(length, 1e-6)
     size: FloatArray = np.sqrt(mean)
     return centre[..., 0, :], size, across
-
-
-#: Name of this crop; model cards with another one are refused.
-CROP = 'rigid-48-even-v1'
-
-#: Side of a crop in pixels.
-SIDE = 48
-
-#: Side of the crop, and how far its centre lies below the centre of the rigid points, in units of
-#: their root mean square distance from it: from the forehead to the chin of an open mouth.
-_EXTENT, _BELOW = 3.7, 0.4
-
-#: Mean and standard deviation that grey values are normalized to, and the least deviation of a
-#: usable crop.
-_MEAN, _DEVIATION, _LEAST_DEVIATION = 128.0, 56.0, 4.0
-
-#: Beyond any image, in pixels.
-_FARTHEST = 1e6
-
-#: Points of a crop sampled for how much of it lies in the image, and how much must.
-_SAMPLES = tuple((x * SIDE / 4 + 5.5, y * SIDE / 4 + 5.5) for x in range(4) for y in range(4))
-_LEAST_SHOWN = 0.5
-
-_GREYS = np.arange(256, dtype=np.float64)
-_CORNERS = ((-1, -1), (SIDE, -1), (SIDE, SIDE), (-1, SIDE))
 
 
 def crop_matrix(landmarks: FloatArray) -> FloatArray:

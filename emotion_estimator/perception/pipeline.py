@@ -97,12 +97,14 @@ class EmotionEstimator:
     ) -> None:
         """Open the landmark source and the networks.
 
-        :param settings: None takes the defaults.
-        :param static: only still images will come; saves opening a landmark source twice.
+        :param settings: None is the defaults.
+        :param static: only still images will follow; avoids opening two landmark sources.
         :param changes: fields of :class:`~emotion_estimator.settings.EstimatorSettings` that
-            differ from ``settings``, as ``max_faces=1``. Those for messages and topics, and
-            ``max_rate_hz``, are the node's and have no effect here.
-        :raises InputError: an unknown setting, or a value that is out of range; names both.
+            differ from ``settings``, such as ``max_faces=1``. ``max_rate_hz`` and the settings of
+            topics and messages affect only the node. For still images, ``max_faces`` is 8 unless
+            ``settings`` or ``max_faces`` is given.
+        :raises InputError: unknown setting, or a value out of range; the message names the
+            setting, its range and the value.
         :raises ModelError: a model file is missing, corrupt or does not match the code.
         """
         checked = _check_settings(settings, changes)

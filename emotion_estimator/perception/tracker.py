@@ -8,6 +8,29 @@ from dataclasses import dataclass
 
 from emotion_estimator.emotion import Roi
 
+#: Seconds over which position and velocity are averaged: boxes jitter by about one per cent of the
+#: face, and when two faces cross, one wrong match must not reverse both velocities.
+_PLACE_TIME = 0.03
+_VELOCITY_TIME = 0.2
+#: An unseen face slows down and moves no farther than in so many seconds at its velocity: people
+#: stop, and an error in the velocity must not grow.
+_COASTING_TIME = 1.0
+#: How far from its expected position a face may be, in face sizes: at once, and more per second
+#: unseen, up to one second. Between two frames of a slow camera, somebody who starts walking moves
+#: by half a face; neighbours' faces are about two apart.
+_REACH = 0.7
+_REACH_GROWTH = 0.5
+#: From frame to frame, a face grows or shrinks by less than this factor.
+_GROWTH = 2.0
+#: Cost of a second unseen, up to one: a box that matches two faces belongs to the one just seen,
+#: not to the one hidden behind it.
+_UNSEEN = 0.25
+#: A pair that costs more is not the same face.
+_LIMIT = 1.0
+#: Maximum number of faces remembered; those unseen for longest go first. With a long timeout, a
+#: flickering detector must not fill the memory.
+_MAX_TRACKS = 64
+
 
 def assign(costs: Sequence[Sequence[float]], alone: float) -> list[int | None]:
     """Return each row's column, None for a row that stays alone, at the least total cost.
@@ -74,30 +97,6 @@ def _augment(
         giver = before[free]
         owner[free] = start if giver is None else owner[giver]
         free = giver
-
-
-#: Seconds over which position and velocity are averaged: boxes jitter by about one per cent of the
-#: face, and when two faces cross, one wrong match must not reverse both velocities.
-_PLACE_TIME = 0.03
-_VELOCITY_TIME = 0.2
-#: An unseen face slows down and moves no farther than in so many seconds at its velocity: people
-#: stop, and an error in the velocity must not grow.
-_COASTING_TIME = 1.0
-#: How far from its expected position a face may be, in face sizes: at once, and more per second
-#: unseen, up to one second. Between two frames of a slow camera, somebody who starts walking moves
-#: by half a face; neighbours' faces are about two apart.
-_REACH = 0.7
-_REACH_GROWTH = 0.5
-#: From frame to frame, a face grows or shrinks by less than this factor.
-_GROWTH = 2.0
-#: Cost of a second unseen, up to one: a box that matches two faces belongs to the one just seen,
-#: not to the one hidden behind it.
-_UNSEEN = 0.25
-#: A pair that costs more is not the same face.
-_LIMIT = 1.0
-#: Maximum number of faces remembered; those unseen for longest go first. With a long timeout, a
-#: flickering detector must not fill the memory.
-_MAX_TRACKS = 64
 
 
 @dataclass

@@ -47,6 +47,13 @@ IMAGE, FLOW, SHAPES, ENCODING, EMBEDDING = KINDS = (
 #: Minimum side of an image and maximum side of an aligned face, in pixels.
 _LEAST_SIDE, _MOST_SIDE = 8, 1024
 
+#: Frames kept per frame that the model reads: those of faster cameras are thinned, which bounds the
+#: memory while the window stays full.
+_KEPT = 4
+
+#: The value of each input in one frame.
+Values = tuple[Any, ...]
+
 
 @dataclass(frozen=True)
 class WindowInput:
@@ -263,15 +270,6 @@ def _words(shapes: Mapping[str, tuple[int, ...]]) -> str:
     return ', '.join(
         f'{name} {"x".join(map(str, shape))}' for name, shape in sorted(shapes.items())
     )
-
-
-#: Frames kept per frame that the model reads: those of faster cameras are thinned, which bounds the
-#: memory while the window stays full.
-_KEPT = 4
-
-
-#: The value of each input in one frame.
-Values = tuple[Any, ...]
 
 
 class Memory(NamedTuple):

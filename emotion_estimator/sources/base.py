@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame, RgbImage
 
+#: Frames per second if neither the user nor the source gives a rate.
+DEFAULT_FPS = 30.0
+
 
 def silence_opencv() -> None:
     """Keep OpenCV and its FFmpeg from writing to standard error: the sources raise errors."""
@@ -64,10 +67,6 @@ def fit(image: RgbImage, width: int | None, height: int | None) -> RgbImage:
     size = (max(round(old_width * scale), 1), max(round(old_height * scale), 1))
     method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
-
-
-#: Frames per second if neither the user nor the source gives a rate.
-DEFAULT_FPS = 30.0
 
 
 class SourceLost(InputError):  # noqa: N818  an event, named as users would name it

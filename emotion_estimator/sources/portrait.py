@@ -23,6 +23,23 @@ from emotion_estimator.sources.portrait_warp import FaceWarp
 CHANGE = 0.3
 SLIDE = 0.4
 
+_DATA = Path(__file__).resolve().parent / 'data'
+
+#: Magnification at which the face is warped, and height of a frame in pixels of the picture.
+_SCALE = 2
+_VIEW = 284.0
+#: Point of the picture at the centre of the frame, and the pivot of the swaying body.
+_CENTRE = (228.0, 148.0)
+_PIVOT = (225.0, 250.0)
+#: How far the person steps aside to be out of view, beyond half a frame, in pixels of the picture.
+_REACH = 165.0
+#: Seconds between blinks, and how long lids close, stay closed and open.
+_BLINK_EVERY = 3.7
+_BLINK = (0.08, 0.05, 0.14)
+
+#: How much larger than a frame the noise is, in pixels.
+_NOISE_MARGIN = 61
+
 
 @dataclass(frozen=True)
 class PortraitSegment:
@@ -124,21 +141,6 @@ class Timeline:
         return before, after, smoothstep(since / width + 0.5)
 
 
-_DATA = Path(__file__).resolve().parent / 'data'
-
-#: Magnification at which the face is warped, and height of a frame in pixels of the picture.
-_SCALE = 2
-_VIEW = 284.0
-#: Point of the picture at the centre of the frame, and the pivot of the swaying body.
-_CENTRE = (228.0, 148.0)
-_PIVOT = (225.0, 250.0)
-#: How far the person steps aside to be out of view, beyond half a frame, in pixels of the picture.
-_REACH = 165.0
-#: Seconds between blinks, and how long lids close, stay closed and open.
-_BLINK_EVERY = 3.7
-_BLINK = (0.08, 0.05, 0.14)
-
-
 class Portrait(Source):
     """The animated portrait: a pure function of time, from stamp 0, one pass unless looped.
 
@@ -236,9 +238,6 @@ class Portrait(Source):
         y, x = place % _NOISE_MARGIN, (place >> 16) % _NOISE_MARGIN
         lighter, darker = (n[y : y + height, x : x + width] for n in self._noise)
         return np.asarray(cv2.subtract(cv2.add(image, lighter), darker), np.uint8)
-
-
-_NOISE_MARGIN = 61
 
 
 def _lids(t: float) -> float:

@@ -18,6 +18,14 @@ from emotion_estimator.sources.portrait_face import (
     openings,
 )
 
+#: Spacing of the mesh's free vertices, and their least distance to a control point, in pixels.
+_PITCH = 4.0
+_CLEAR = 2.0
+
+#: The second map of ``cv2.remap``, unused if the first has both coordinates. OpenCV 5 would use an
+#: empty array as a map.
+_NO_MAP: Any = None
+
 
 def thin_plate(points: Points, displacements: Points, at: Points) -> Points:
     """Interpolate displacements with a thin-plate spline (Bookstein, 1989).
@@ -89,15 +97,6 @@ def offset_field(
     coefficients = affine[owner]
     offset = coefficients[..., 0] * x[..., None] + coefficients[..., 1] * y[..., None]
     return np.asarray(offset + coefficients[..., 2], np.float32)
-
-
-#: Spacing of the mesh's free vertices, and their least distance to a control point, in pixels.
-_PITCH = 4.0
-_CLEAR = 2.0
-
-#: The second map of ``cv2.remap``, unused if the first has both coordinates. OpenCV 5 would use an
-#: empty array as a map.
-_NO_MAP: Any = None
 
 
 class FaceWarp:

@@ -15,6 +15,8 @@ from emotion_estimator.emotion import FloatArray, Roi
 from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.runtimes import quiet
 
+_FACE = Path(__file__).resolve().parents[2] / 'sources' / 'data' / 'astronaut.jpg'
+
 
 @dataclass(frozen=True, eq=False)
 class FaceLandmarks:
@@ -64,9 +66,6 @@ def bounding_roi(landmarks: FloatArray, width: int, height: int) -> Roi | None:
     if right <= left or bottom <= top:
         return None
     return Roi(x=left, y=top, width=right - left, height=bottom - top)
-
-
-_FACE = Path(__file__).resolve().parents[2] / 'sources' / 'data' / 'astronaut.jpg'
 
 
 @cache

@@ -33,6 +33,8 @@ _BORDER = 0.33
 _TILES = ((0.6, 320), (0.4, 640))
 _SAME_FACE = 0.3
 
+_LOG = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class _View:
@@ -103,9 +105,6 @@ def find_faces(landmarker: Landmarker, image: RgbImage) -> tuple[FaceLandmarks, 
         if all(overlap(face.roi, other.roi) < _SAME_FACE for other in kept):
             kept.append(face)
     return tuple(sorted(kept, key=lambda face: -face.roi.area))
-
-
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
