@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 
-#: The three classes of Attrah (2025); the label column of its CSV files holds their indices.
+#: The three classes of Attrah 2025; the label column of its CSV files holds their indices.
 LABELS: tuple[str, ...] = ('happy', 'unknown', 'sad')
 
 #: Neither happy nor sad; also published when no label is probable enough.

@@ -23,7 +23,7 @@ def models_dir() -> Path:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """The description of a weights file.
+    """The description of a weights file (Mitchell et al. 2019).
 
     :param path: the ``.tflite`` file.
     :param kind: ``blendshape_head``, ``appearance``, ``emotion_lstm`` or ``window_classifier``.

@@ -26,9 +26,8 @@ def choose_label(
     """Return the most probable label, or ``unknown`` if its probability is below a threshold.
 
     Abstaining makes the remaining answers more reliable: selective classification by the highest
-    probability, for which the risk-coverage curve gives the share of answers a threshold costs
-    (C. K. Chow, "On optimum recognition error and reject tradeoff", IEEE Trans. Inf. Theory 16
-    (1970) 41-46; R. El-Yaniv and Y. Wiener, JMLR 11 (2010) 1605-1641).
+    probability (Chow 1970; El-Yaniv and Wiener 2010), for which the risk-coverage curve gives the
+    share of answers a threshold costs.
 
     :param labels: L names.
     :param probabilities: float32 (L,), 0 to 1, in the order of ``labels``.

@@ -32,7 +32,7 @@ PARTS: dict[str, tuple[int, ...]] = {
     'nose': (168, 6, 197, 195, 5, 4, 1, 19, 94, 2, 98, 327, 48, 278, 64, 294),
     'mouth': (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40,
               185),
-    # The fused network of Reddy et al. (2019) reads both eyes as one region.
+    # The fused network of Reddy et al. 2019 reads both eyes as one region.
     'eyes': (46, 53, 70, 33, 133, 145, 276, 283, 300, 263, 362, 374),
 }  # fmt: skip
 
@@ -125,7 +125,7 @@ def cover(face: RgbImage, landmarks: FloatArray) -> RgbImage:
 
 
 def motion(before: RgbImage, after: RgbImage) -> FloatArray:
-    """Return the optical flow between two grey images (Farneback, 2003), scaled for networks.
+    """Return the optical flow between two grey images (Farnebäck 2003), scaled for networks.
 
     :param before: uint8 (S, S) or (S, S, 1).
     :param after: likewise.

@@ -36,9 +36,9 @@ def assign(costs: Sequence[Sequence[float]], alone: float) -> list[int | None]:
     """Return each row's column, None for a row that stays alone, at the least total cost.
 
     A greedy assignment is not enough: when a camera pans, a face's old position can be nearer to
-    its neighbour's new one than to its own. Shortest augmenting paths (Jonker and Volgenant,
-    Computing 38, 1987). With 16 rows the worst case takes a few milliseconds; rows that do not
-    compete for a column take one pass each.
+    its neighbour's new one than to its own. Shortest augmenting paths (Jonker and Volgenant 1987).
+    With 16 rows the worst case takes a few milliseconds; rows that do not compete for a column
+    take one pass each.
 
     :param costs: cost of each column, for each row; infinite if a pair is impossible.
     :param alone: cost of a row without a column, finite.

@@ -96,7 +96,7 @@ _MOUTH = np.array([223.2, 139.8])
 class Expression:
     """One expression; lengths in pixels of the picture, y down.
 
-    The action units (AU) are those of FACS (Ekman and Friesen, 1978).
+    The action units (AU) are those of FACS (Ekman and Friesen 1978).
 
     :param mouth: the closed mouth; None keeps the smile.
     :param brow_inner: displacement (towards the nose, down) of the brows' inner ends; AU 1 and 4.

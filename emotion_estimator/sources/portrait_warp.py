@@ -28,7 +28,7 @@ _NO_MAP: Any = None
 
 
 def thin_plate(points: Points, displacements: Points, at: Points) -> Points:
-    """Interpolate displacements with a thin-plate spline (Bookstein, 1989).
+    """Interpolate displacements with a thin-plate spline (Bookstein 1989).
 
     :param points: (n, 2), distinct, not on one line.
     :param displacements: (n, 2) at ``points``, reproduced exactly.
@@ -165,6 +165,7 @@ class FaceWarp:
         for fold in face.FOLDS:
             line = np.rint(self._own(fold)).astype(np.int32)
             cv2.polylines(mask, [line], False, (255,), 4 * self._scale)
+        # Telea 2004.
         filled = cv2.inpaint(patch, mask, 3.0 * self._scale, cv2.INPAINT_TELEA)
         filled = cv2.GaussianBlur(filled, (0, 0), 1.2 * self._scale)
         share = cv2.GaussianBlur(mask, (0, 0), 1.2 * self._scale)[..., None] / 255.0 * 0.8

@@ -153,10 +153,10 @@ def test_stamp_and_bgr_are_for_arrays(estimator):
     [
         ({'branches': 'x'}, "branches must be one of fused, blendshapes, appearance, got 'x'"),
         ({'vocabulary': 'x'}, "vocabulary must be one of three, seven, got 'x'"),
-        ({'max_faces': 0}, 'max_faces must lie in 1 to 16, got 0'),
+        ({'max_faces': 0}, 'max_faces must be from 1 to 16, got 0'),
         ({'max_faces': 1.5}, 'max_faces must be of type int, got 1.5'),
-        ({'min_face_confidence': 7}, 'min_face_confidence must lie in 0.0 to 1.0, got 7.0'),
-        ({'abstain_below': float('nan')}, 'abstain_below must lie in 0.0 to 1.0, got nan'),
+        ({'min_face_confidence': 7}, 'min_face_confidence must be from 0.0 to 1.0, got 7.0'),
+        ({'abstain_below': float('nan')}, 'abstain_below must be from 0.0 to 1.0, got nan'),
         ({'max_face': 1}, "unknown setting 'max_face'; the nearest is 'max_faces'"),
         ({'confidence': 1}, "unknown setting 'confidence'; the nearest is 'min_face_confidence'"),
     ],
@@ -178,7 +178,7 @@ def test_an_image_in_place_of_settings_is_explained():
 
 
 def test_settings_applied_later_are_checked_too(estimator):
-    with pytest.raises(InputError, match=r'abstain_below must lie in 0.0 to 1.0, got 2.0'):
+    with pytest.raises(InputError, match=r'abstain_below must be from 0.0 to 1.0, got 2.0'):
         estimator.apply(EstimatorSettings(abstain_below=2.0))
 
 

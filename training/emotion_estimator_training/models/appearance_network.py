@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES, MIRROR
 from emotion_estimator.perception.face_crop import SIDE
 from emotion_estimator_training.data.stills import FER_CLASSES
@@ -229,9 +230,8 @@ def fit(
         history.append(line)
         bar.set_postfix({name: value for name, value in line.items() if name != 'epoch'})
         manager.save(checkpoint_number=epoch + 1)
-        partial = folder / 'partial.json'
-        partial.write_text(json.dumps(history, indent=1))
-        partial.replace(note)
+        with atomic_write(note) as partial:
+            partial.write_text(json.dumps(history, indent=1))
     bar.close()
     for average, one in zip(averages, (network, heads)):
         one.set_weights(average.get_weights())

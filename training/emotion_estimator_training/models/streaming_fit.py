@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator_training.features.feature_set import SHAPES
 from emotion_estimator_training.models.legacy_keras import keras, tf
@@ -251,9 +252,8 @@ class _State:
         if score > self.best:
             self.best, self.best_weights = score, self._model.get_weights()
         if self._folder is not None:
-            np.savez(self._folder / 'partial.npz', *self.best_weights)
-            (self._folder / 'partial.npz').replace(self._folder / 'best.npz')
+            with atomic_write(self._folder / 'best.npz') as partial:
+                np.savez(partial, *self.best_weights)
             self._manager.save(checkpoint_number=number)
-            partial = self._folder / 'partial.json'
-            partial.write_text(json.dumps(self.history, indent=1))
-            partial.replace(self._folder / 'history.json')
+            with atomic_write(self._folder / 'history.json') as partial:
+                partial.write_text(json.dumps(self.history, indent=1))

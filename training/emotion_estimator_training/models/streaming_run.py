@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
+from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator_training.data.grouping import SHIPPED_GROUPING, Grouping, load_grouping
@@ -29,7 +30,7 @@ from emotion_estimator_training.features.feature_set import (
     FeatureSet,
     face_vectors,
     load_sources,
-    only,
+    only_branch,
 )
 from emotion_estimator_training.features.features import load_covered
 from emotion_estimator_training.models.legacy_keras import keras
@@ -181,7 +182,7 @@ def run_streaming(
                 np.arange(len(rows)), each.emotion
             ]
             for each in held
-            for rows in (each.vectors, only(each.vectors, 'blendshapes'))
+            for rows in (each.vectors, only_branch(each.vectors, 'blendshapes'))
         ]
         return -float(np.mean([-np.log(np.maximum(one, 1e-9)).mean() for one in right]))
 
@@ -277,9 +278,8 @@ def _pool(
     made = _Pool(
         *(np.concatenate(parts) for parts in (plain, emotion, shown, shown_emotion, moves))
     )
-    partial = path.with_name('partial-pool.npz')
-    np.savez(partial, **{field.name: getattr(made, field.name) for field in fields(_Pool)})
-    partial.replace(path)
+    with atomic_write(path) as partial:
+        np.savez(partial, **{field.name: getattr(made, field.name) for field in fields(_Pool)})
     return made
 
 
@@ -293,10 +293,8 @@ def _first_stage(
         network.frame_model.load_weights(weights)
     else:
         pretrain(network, pool.shown, labels[pool.shown_emotion], training)
-        # Whole or not at all: an interrupted write would be read by the next call.
-        partial = folder / 'partial.weights.h5'
-        network.frame_model.save_weights(partial)
-        partial.replace(weights)
+        with atomic_write(weights) as partial:
+            network.frame_model.save_weights(partial)
     round_weights(network, ('front',))
     own = softmax(network.frame_logits(pool.plain))
     return (1 - training.own) * labels[pool.emotion] + training.own * own
@@ -348,7 +346,7 @@ def _report(
             vocabulary: {
                 each.source: {
                     branch: classification(
-                        fitted.stills(only(each.vectors, branch), vocabulary),
+                        fitted.stills(only_branch(each.vectors, branch), vocabulary),
                         to_label[each.emotion],
                         names,
                     )

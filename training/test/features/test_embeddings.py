@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 for module in ('tensorflow', 'tf_keras', 'ai_edge_litert'):
-    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+    pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
 from still_features import made_features
 from tiny_appearance import SETTINGS
@@ -125,7 +125,7 @@ def test_a_network_that_is_not_there_is_named(tmp_path) -> None:
         Embedder(tmp_path / 'appearance.json')
 
 
-def test_faces_without_a_crop_get_noughts(embed) -> None:
+def test_faces_without_a_crop_get_zeros(embed) -> None:
     features = with_embeddings(FEATURES, embed)
     cropped = FEATURES.crops.any(axis=(1, 2))
     assert 0 < cropped.sum() < len(cropped)

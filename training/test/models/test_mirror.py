@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip('scipy', reason='training needs scipy (requirements/training.in)')
+pytest.importorskip('scipy', reason='training needs scipy (pip install ./training)')
 
 from emotion_estimator_training.models.blendshape_head import mirror_partners
 

@@ -1,4 +1,4 @@
-"""Options that the verbs of training share."""
+"""Options shared by the training verbs."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ teacher_option = click.option(
     '--teacher',
     type=_PATH,
     default=None,
-    help='face_landmarker.task; without it only the bundled face mesh looks at the images.',
+    help='face_landmarker.task; without it only the bundled face mesh is used.',
 )
 cache_option = click.option(
     '--cache',
     type=_PATH,
     default=Path('data/cache'),
     show_default=True,
-    help='Folder for what is computed on the way.',
+    help='Folder for intermediate results.',
 )
-# Eager: where models lie depends on it.
+# Eager: the default of --models depends on it.
 run_option = click.option(
     '--run',
     type=_PATH,
@@ -46,16 +46,19 @@ models_option = click.option(
     '--models',
     type=_PATH,
     callback=lambda ctx, _, models: models or own_models(ctx.params['run']),
-    help="Folder of the models to use; the run's, or the shipped ones where it has none yet.",
+    help="Folder of the models to use; default: the run's, or the shipped ones if it has none.",
 )
 written_models_option = click.option(
     '--models',
     type=_PATH,
     callback=lambda ctx, _, models: models or ctx.params['run'] / 'models',
-    help='Folder to write the model to; "models" in the folder of the run.',
+    help='Folder to write the model to; default: "models" in the run folder.',
 )
 config_option = click.option(
-    '--config', type=_PATH, default=None, help='Groupings and counts; the shipped training.yaml.'
+    '--config',
+    type=_PATH,
+    default=None,
+    help='Groupings and counts; default: the shipped training.yaml.',
 )
 grouping_option = click.option(
     '--grouping',
@@ -64,7 +67,10 @@ grouping_option = click.option(
     help='Name of a grouping of the classes in --config.',
 )
 processes_option = click.option(
-    '--processes', type=click.IntRange(1), default=None, help='Worker processes; all cores.'
+    '--processes',
+    type=click.IntRange(1),
+    default=None,
+    help='Worker processes; default: one per core.',
 )
 # What NumPy and Keras take.
 seed_option = click.option(
@@ -73,7 +79,7 @@ seed_option = click.option(
 
 
 def all_of(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Return a decorator that adds ``options`` in this order."""
+    """Return a decorator that adds ``options`` to a command, in this order."""
 
     def add(command: Command) -> Command:
         for option in reversed(options):

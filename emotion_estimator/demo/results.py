@@ -1,0 +1,263 @@
+"""Results of a demo: the text on the terminal, ``summary.json``, and the chart ``demo.png``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emotion_estimator.demo.state import DemoHistory
+from emotion_estimator.demo.video import DemoVideo
+from emotion_estimator.emotion import NEUTRAL, UNKNOWN
+from emotion_estimator.errors import EmotionEstimatorError, InputError
+from emotion_estimator.replay.comparison import MARGIN, Agreement, Tally, agreement
+from emotion_estimator.timeline import (
+    action_words,
+    draw_actions,
+    draw_bands,
+    draw_probabilities,
+    new_figure,
+    save,
+)
+
+#: Files of a run in its output folder; the logs are in the folder ``log``.
+VIDEO, _CHART, _SUMMARY = 'demo.mp4', 'demo.png', 'summary.json'
+
+
+def clear_results(output: Path) -> None:
+    """Remove the results of an earlier run, which could be mistaken for this one's.
+
+    :raises InputError: one of them cannot be removed.
+    """
+    for name in (VIDEO, _CHART, _SUMMARY):
+        try:
+            (output / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(
+                f'{output / name} cannot be replaced ({error.strerror}); choose another --output'
+            ) from error
+
+
+def write_results(history: DemoHistory, output: Path) -> list[str]:
+    """Write chart and summary; return their paths, none if nothing was received.
+
+    :raises EmotionEstimatorError: they cannot be written.
+    """
+    if not history.readings:
+        return []
+    chart, summary = output / _CHART, output / _SUMMARY
+    try:
+        draw_timeline(history, chart)
+        summary.write_text(json.dumps(summarize(history).as_dict(), indent=2) + '\n')
+    except OSError as error:
+        raise EmotionEstimatorError(f'{output} cannot be written: {error}') from error
+    return [str(chart), str(summary)]
+
+
+def describe_results(history: DemoHistory, video: DemoVideo, written: Sequence[str]) -> list[str]:
+    """Return the lines for the terminal at the end of a run, none if nothing was received.
+
+    :param written: paths of the files that were written.
+    """
+    if not history.readings:
+        return []
+    lines = ['', *summarize(history).lines(), f'written    {", ".join(written)}']
+    if video.codec:
+        lines.append(f'video      {video.frames} frames, {video.codec}')
+    if history.video_dropped:
+        lines[-1] += f'; {history.video_dropped} left out because encoding was too slow'
+    return lines
+
+
+def draw_timeline(history: DemoHistory, path: Path) -> bool:
+    """Draw the history as a PNG; return False if there is nothing to draw.
+
+    :raises OSError: the file cannot be written.
+    """
+    if not history.readings:
+        return False
+    begin = history.readings[0].stamp
+    end = max(history.readings[-1].stamp - begin, 0.1)
+    figure, (curves, bands, speech) = new_figure((4, 1.1, 1.6), 7.6)
+    draw_probabilities(
+        curves, [(reading.stamp - begin, reading.probabilities) for reading in history.readings]
+    )
+    rows = [('label', [(reading.stamp - begin, reading.label) for reading in history.readings])]
+    if history.truth:
+        rows.append(('truth', [(stamp - begin, label) for stamp, label in history.truth]))
+    draw_bands(bands, rows)
+    draw_actions(
+        speech,
+        (curves, bands),
+        [
+            (action.stamp - begin, action_words(action.action, action.utterance), action.emotion)
+            for action in history.actions
+        ],
+        end,
+    )
+    speech.set_xlim(0, end)
+    speech.set_xlabel('seconds')
+    figure.suptitle('Facial expression over time and what the dialogue manager decided')
+    save(figure, path)
+    return True
+
+
+#: The portrait labels a face at rest `unknown`; models with seven labels predict `neutral`.
+_AT_REST = {NEUTRAL: UNKNOWN}
+
+
+@dataclass(frozen=True)
+class DemoSummary:
+    """Metrics of a run.
+
+    :param frames: messages received on ``emotion``.
+    :param seconds: from the first image's stamp to the last one's.
+    :param latency_ms: 50th and 95th percentile, from stamp to publication; None without frames.
+    :param published: frames that the camera published; None, as below, if it did not report it.
+    :param skipped: frames that the camera skipped because the machine was too busy.
+    :param dropped: frames that the estimator dropped in favour of newer ones.
+    :param bad: images that the estimator could not read.
+    :param actions: how often each dialogue action was taken.
+    :param agreement: with the truth; None if the source does not know it.
+    """
+
+    frames: int
+    seconds: float
+    latency_ms: tuple[float, float] | None
+    published: int | None
+    skipped: int | None
+    dropped: int | None
+    bad: int | None
+    actions: Mapping[str, int]
+    landmark_source: str
+    model: str
+    agreement: Agreement | None
+
+    @property
+    def rate(self) -> float:
+        """Messages per second."""
+        return (self.frames - 1) / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def lost(self) -> int | None:
+        """Published frames without any result; None if a node did not report its counts."""
+        if self.published is None or self.dropped is None or self.bad is None:
+            return None
+        return max(self.published - self.frames - self.dropped - self.bad, 0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content of ``summary.json``."""
+        p50, p95 = self.latency_ms or (None, None)
+        found = self.agreement
+        return {
+            'frames': self.frames,
+            'frames_published': self.published,
+            'frames_skipped': self.skipped,
+            'frames_dropped': self.dropped,
+            'frames_bad': self.bad,
+            'frames_lost': self.lost,
+            'seconds': round(self.seconds, 3),
+            'fps': round(self.rate, 2),
+            'latency_p50_ms': p50,
+            'latency_p95_ms': p95,
+            'landmark_source': self.landmark_source,
+            'model': self.model,
+            'actions': dict(self.actions),
+            'agreement': None
+            if found is None
+            else {
+                'margin_s': MARGIN,
+                'overall': _tally(found.overall),
+                'settled': _tally(found.settled),
+                'per_label': {label: _tally(t) for label, t in found.per_label.items()},
+            },
+        }
+
+    def lines(self) -> list[str]:
+        """Return the lines for the terminal."""
+        lines = [f'frames     {self.frames} in {self.seconds:.1f} s ({self.rate:.1f} per second)']
+        counts = {
+            'published': self.published,
+            'skipped by the camera': self.skipped,
+            'dropped': self.dropped,
+            'bad': self.bad,
+            'lost between the nodes': self.lost or None,
+        }
+        known = [f'{count} {name}' for name, count in counts.items() if count is not None]
+        if known:
+            lines[0] += ', ' + ', '.join(known)
+        if self.latency_ms:
+            p50, p95 = self.latency_ms
+            lines.append(
+                f'latency    p50 {p50:.1f} ms, p95 {p95:.1f} ms from image stamp to emotion'
+            )
+        lines.append(f'landmarks  {self.landmark_source or "unknown"}')
+        lines.append(f'model      {self.model or "unknown"}')
+        decided = ', '.join(f'{name} {count}' for name, count in self.actions.items())
+        lines.append(f'dialogue   {decided or "no action"}')
+        lines.extend(self._agreement_lines())
+        return lines
+
+    def _agreement_lines(self) -> list[str]:
+        found = self.agreement
+        if found is None:
+            return ['agreement  not measured: this source has no ground truth']
+        lines = [
+            f'agreement  {_words(found.settled)} with the truth, excluding {MARGIN:g} s around '
+            'each change',
+            f'           {_words(found.overall)} in all frames',
+        ]
+        lines += [
+            f'           {_words(t)} where the truth is {n}' for n, t in found.per_label.items()
+        ]
+        return lines
+
+
+def _tally(tally: Tally) -> dict[str, Any]:
+    share = None if tally.share is None else round(tally.share, 4)
+    return {'frames': tally.frames, 'agreed': tally.agreed, 'share': share}
+
+
+def _words(tally: Tally) -> str:
+    if tally.share is None:
+        return 'no frame'
+    return f'{tally.share:.3f} ({tally.agreed} of {tally.frames} frames)'
+
+
+def _count(values: Mapping[str, str], key: str) -> int | None:
+    try:
+        return int(values[key])
+    except (KeyError, ValueError):
+        return None
+
+
+def summarize(history: DemoHistory) -> DemoSummary:
+    """Return the metrics of a run."""
+    readings = history.readings
+    latency = None
+    if readings:
+        p50, p95 = np.percentile([1e3 * reading.latency for reading in readings], (50, 95))
+        latency = round(float(p50), 2), round(float(p95), 2)
+    actions: dict[str, int] = {}
+    for action in history.actions:
+        actions[action.action] = actions.get(action.action, 0) + 1
+    camera, estimator = history.health.get('camera', {}), history.health.get('estimator', {})
+    return DemoSummary(
+        frames=history.received,
+        seconds=readings[-1].stamp - readings[0].stamp if readings else 0.0,
+        latency_ms=latency,
+        published=_count(camera, 'frames_published'),
+        skipped=_count(camera, 'frames_skipped'),
+        dropped=_count(estimator, 'frames_dropped'),
+        bad=_count(estimator, 'frames_bad'),
+        actions=actions,
+        landmark_source=estimator.get('landmark_source', ''),
+        model=next((reading.model for reading in reversed(readings) if reading.model), ''),
+        agreement=agreement(
+            history.truth, [(r.stamp, _AT_REST.get(r.label, r.label)) for r in readings]
+        ),
+    )

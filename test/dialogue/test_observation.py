@@ -1,0 +1,49 @@
+"""Odd values in an emotion are recognized and named."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from emotion_estimator.dialogue.observation import oddity
+from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
+
+FACE = FaceEmotion(
+    'face_1', 'sad', 0.7, LABELS, np.array([0.1, 0.2, 0.7], np.float32), Roi(0, 0, 9, 9)
+)
+
+
+@pytest.mark.parametrize(
+    'face',
+    [
+        None,
+        FACE,
+        # As some publish it: the label and no more; and what rounding does.
+        replace(FACE, labels=(), probabilities=np.zeros(0, np.float32)),
+        replace(FACE, confidence=1.0000001),
+        # A model of other labels, none of which is likely enough.
+        replace(FACE, label='unknown', labels=('angry', 'neutral', 'sad'), confidence=0.4),
+    ],
+)
+def test_valid_faces_are_not_odd(face):
+    assert oddity(face) == ''
+
+
+@pytest.mark.parametrize(
+    ('changes', 'says'),
+    [
+        ({'label': ''}, 'the label is empty'),
+        ({'confidence': math.nan}, 'confidence nan is not in 0 to 1'),
+        ({'confidence': -0.1}, 'confidence -0.1 is not in 0 to 1'),
+        ({'labels': ('sad',)}, '1 labels have 3 probabilities'),
+        ({'probabilities': np.array([0.1, math.inf, 0.2])}, 'a probability is not in 0 to 1'),
+        ({'probabilities': np.array([0.1, math.nan, 0.2])}, 'a probability is not in 0 to 1'),
+        ({'probabilities': np.array([0.1, -0.5, 0.2])}, 'a probability is not in 0 to 1'),
+        ({'label': 'x' * 5000}, f"'{'x' * 40}' is none of the labels"),
+    ],
+)
+def test_odd_values_are_named(changes, says):
+    assert oddity(replace(FACE, **changes)) == says
