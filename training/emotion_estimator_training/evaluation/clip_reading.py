@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator.perception.classifier import VOCABULARIES
+from emotion_estimator.emotion import VOCABULARIES
 from emotion_estimator_training.evaluation.recognizers import BRANCHES, RobotNetworks
 from emotion_estimator_training.features.clips import Track
 

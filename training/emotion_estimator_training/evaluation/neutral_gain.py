@@ -96,7 +96,7 @@ def _last(
             answer = classifier.step(shown, state, dt, embedding)
             state = answer.state
             if baseline and blendshapes is not None:
-                own.gather(
+                own.observe(
                     blendshapes,
                     dt,
                     zip(classifier.expressions, answer.expressions.tolist()),

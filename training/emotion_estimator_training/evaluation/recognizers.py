@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from emotion_estimator.emotion import VOCABULARIES
 from emotion_estimator.perception.appearance import AppearanceNetwork
-from emotion_estimator.perception.classifier import VOCABULARIES, EmotionClassifier
+from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator_training.features.feature_set import (
     EMBEDDING,
     PRESENT,

@@ -197,7 +197,7 @@ def test_landmarks_that_are_no_face_repeat_the_last_one(made):
     _, card = made('microx')
     classifier = WindowClassifier.load(card)
     nothing = classifier(TRACK.crops[0], np.zeros((478, 3), np.float32), TRACK.blendshapes[0])
-    assert nothing == (None, None)
+    assert (nothing.features, nothing.embedding) == (None, None)
     first = classifier.step(None, classifier.initial_state(), 0.1)
     np.testing.assert_allclose(first.probabilities, [0.5, 0.5])
     seen = classifier.step(values(classifier, 0), first.state, 0.1)
@@ -235,8 +235,8 @@ def test_estimator_runs_the_model_in_place_of_the_shipped_one(made):
             pass
 
     model, card = made('microx')
-    classifier, branches = _open_model(EstimatorSettings(model=str(card)))
-    estimator = EmotionEstimator(Landmarks(), classifier, branches=branches)
+    classifier, reader = _open_model(EstimatorSettings(model=str(card)))
+    estimator = EmotionEstimator.from_parts(Landmarks(), classifier, reader=reader)
     expected = model.predict(query_windows([aligned(TRACK)], CLASSES, model.window))
     assert (estimator.labels, estimator.model) == (CLASSES, 'zoo_microx-1.0.0')
     for frame in range(len(TRACK)):

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from emotion_estimator.emotion import VOCABULARIES
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception import window_classifier
-from emotion_estimator.perception.classifier import VOCABULARIES, EmotionClassifier
+from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.face_crop import crop
 from emotion_estimator.perception.face_parts import cover
 from emotion_estimator.perception.window_classifier import WindowInput
