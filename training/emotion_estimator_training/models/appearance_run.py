@@ -32,7 +32,7 @@ from emotion_estimator_training.models.appearance_network import (
 from emotion_estimator_training.models.branches import spread
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.operating_point import softmax
-from emotion_estimator_training.models.training_loop import checksum, same_run
+from emotion_estimator_training.models.training_loop import checksum, claim_folder
 from emotion_estimator_training.tables import write_json
 
 Crops = NDArray[np.uint8]
@@ -205,13 +205,6 @@ _WEIGHTS = 'appearance.weights.h5'
 _NO_FACE = 9
 
 
-@dataclass(frozen=True)
-class _Data:
-    """What is learned from: another run folder's weights are not gone on with."""
-
-    fingerprint: str
-
-
 def appearance_folder(run: Path, part: str = 'last') -> Path:
     """Return where a run folder keeps the appearance network that a part of the plan trains."""
     return run / 'checkpoints' / 'appearance' / part
@@ -253,21 +246,22 @@ def run_appearance(
         for other in (part.begins_with, *part.taught_by)
         if other
     }
-    same_run(
+    data_checksum = checksum(
+        stills.pixels[learned],
+        stills.emotion[learned],
+        matrices[learned],
+        scores[learned],
+        known[learned],
+    )
+    claim_folder(
         folder,
-        settings,
-        training,
-        part.variation,
-        _Data(
-            checksum(
-                stills.pixels[learned],
-                stills.emotion[learned],
-                matrices[learned],
-                scores[learned],
-                known[learned],
-            )
-        ),
-        *(one.known() for one in origins.values()),
+        [
+            asdict(settings),
+            asdict(training),
+            asdict(part.variation),
+            {'fingerprint': data_checksum},
+            *(asdict(one.known()) for one in origins.values()),
+        ],
     )
     # Before the first weights are drawn.
     keras.utils.set_random_seed(training.seed)

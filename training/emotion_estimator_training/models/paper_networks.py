@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator_training.models.legacy_keras import keras, tf
+from emotion_estimator_training.models.losses import loss_named
 from emotion_estimator_training.models.paper_settings import StillSettings
-from emotion_estimator_training.models.training_loop import loss_named
 
 Floats = NDArray[np.float32]
 

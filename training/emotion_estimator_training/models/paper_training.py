@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError, ModelError
@@ -27,7 +26,8 @@ from emotion_estimator_training.data.stills import PUBLIC_TEST, TRAINING
 from emotion_estimator_training.evaluation.scores import classification
 from emotion_estimator_training.features.feature_set import FeatureSet, load_features
 from emotion_estimator_training.features.relevant import chosen_blendshapes
-from emotion_estimator_training.models.legacy_keras import keras, tf
+from emotion_estimator_training.models.legacy_keras import keras
+from emotion_estimator_training.models.losses import class_weights
 from emotion_estimator_training.models.paper_networks import (
     PaperLayer,
     build,
@@ -38,14 +38,16 @@ from emotion_estimator_training.models.paper_networks import (
 from emotion_estimator_training.models.paper_settings import StillSettings
 from emotion_estimator_training.models.training_loop import (
     SCORE,
-    Checkpoint,
     History,
-    best,
-    class_weights,
-    clean,
-    enough,
-    forget_after,
-    record,
+    LoopPlan,
+    Metrics,
+    best_checkpoint,
+    claim_folder,
+    clean_checkpoints,
+    describe_checkpoint,
+    fit_epoch,
+    shuffled_batches,
+    train_epochs,
     weights_path,
 )
 from emotion_estimator_training.report.training_curves import draw_history
@@ -61,8 +63,8 @@ class StillData:
 
     :param labels: in output order.
     :param inputs: K indices of the blendshapes that the network reads.
-    :param x: float32 (N, K), Training; ``label`` (N,), index into ``labels``.
-    :param held: float32 (M, K), PublicTest; ``held_label`` (M,).
+    :param x: float32 (N, K), blendshapes of Training; ``label`` (N,), indices into ``labels``.
+    :param public_test: float32 (M, K), those of PublicTest; ``public_test_label`` (M,).
     """
 
     source: str
@@ -70,8 +72,8 @@ class StillData:
     inputs: tuple[int, ...]
     x: Floats
     label: Ints
-    held: Floats
-    held_label: Ints
+    public_test: Floats
+    public_test_label: Ints
 
     def sample(self, rows: int, seed: int) -> StillData:
         """Return at most so many rows of Training, drawn at random, and all of PublicTest."""
@@ -81,7 +83,7 @@ class StillData:
 
     def fingerprint(self) -> str:
         """Return a checksum of all of it."""
-        parts = (self.x, self.label, self.held, self.held_label)
+        parts = (self.x, self.label, self.public_test, self.public_test_label)
         digest = hashlib.sha256(repr((self.source, self.labels, self.inputs)).encode())
         for part in parts:
             digest.update(np.ascontiguousarray(part))
@@ -118,8 +120,8 @@ def still_data(
         inputs=inputs,
         x=features.blendshapes[rows][:, columns],
         label=grouping.to_label[features.emotion[rows]],
-        held=features.blendshapes[held][:, columns],
-        held_label=grouping.to_label[features.emotion[held]],
+        public_test=features.blendshapes[held][:, columns],
+        public_test_label=grouping.to_label[features.emotion[held]],
     )
 
 
@@ -127,139 +129,61 @@ def still_data(
 CARD = 'still.json'
 
 
-class _Shuffled(keras.utils.Sequence):
-    """Batches in an order that depends on seed and epoch alone, so that a resumed epoch agrees."""
-
-    def __init__(self, x: Floats, y: Floats, batch: int, seed: int, epoch: int) -> None:
-        self._x, self._y, self._batch, self._seed, self._epoch = x, y, batch, seed, epoch
-        self._shuffle()
-
-    def __len__(self) -> int:
-        return -(-len(self._x) // self._batch)
-
-    def __getitem__(self, index: int) -> tuple[Floats, Floats]:
-        rows = self._order[index * self._batch : (index + 1) * self._batch]
-        return self._x[rows], self._y[rows]
-
-    def on_epoch_end(self) -> None:
-        self._epoch += 1
-        self._shuffle()
-
-    def _shuffle(self) -> None:
-        rng = np.random.default_rng([self._seed, self._epoch])
-        self._order = rng.permutation(len(self._x))
-
-
-class CheckpointCleaner(keras.callbacks.Callback):
-    """Keeps the best checkpoints of a folder, after every epoch."""
-
-    def __init__(self, folder: Path, keep: int = 2) -> None:
-        super().__init__()
-        self._folder, self._keep = folder, keep
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Clean the folder."""
-        clean(self._folder, self._keep)
-
-
-class _Epoch(keras.callbacks.Callback):
-    """Measures, saves and shows each epoch, and says when it is enough."""
-
-    def __init__(
-        self,
-        data: StillData,
-        settings: StillSettings,
-        folder: Path,
-        history: History,
-        state: Any,
-        bar: Any,
-    ) -> None:
-        super().__init__()
-        self._data, self._settings, self._folder = data, settings, folder
-        self._history, self._state, self._bar = history, state, bar
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        found = probabilities(self.model, self._data.held)
-        metrics = {
-            'epoch': epoch + 1,
-            'loss': round(float((logs or {})['loss']), 5),
-            **classification(found, self._data.held_label, self._data.labels),
-        }
-        self.model.save_weights(weights_path(self._folder, epoch + 1))
-        record(self._folder, metrics)
-        self._history.append(metrics)
-        # Last: what it does not know of is forgotten when training goes on.
-        self._state.save(epoch + 1)
-        self._bar.set_postfix(loss=metrics['loss'], **{SCORE: metrics[SCORE]})
-        self._bar.update()
-        if enough(self._history, self._settings.epochs, self._settings.patience):
-            self.model.stop_training = True
-
-
 def fit_still(
     data: StillData, settings: StillSettings, folder: Path, progress: bool = True
 ) -> History:
-    """Train a network and keep its two best epochs in ``folder``; return all epochs' metrics.
+    """Train a network; keep its two best epochs in ``folder`` and return all epochs' metrics.
 
-    The same call goes on after an interruption, optimizer and order of the rows included, and
-    does nothing more once training is over. Other settings or other data begin anew.
+    The same call continues an interrupted training, optimizer and row order included, and does
+    nothing once training is over. Other settings or other data start from the beginning.
 
     :param folder: ``<run>/checkpoints/<model>``.
-    :raises InputError: the settings name a loss or class weights that do not exist.
+    :raises InputError: the settings name an unknown loss or invalid class weights.
     """
     weights = class_weights(settings.class_weights, data.label, len(data.labels))
     steps = -(-len(data.x) // settings.batch)
     keras.backend.clear_session()
     keras.utils.set_random_seed(settings.seed)
-    network = build(settings, len(data.inputs), len(data.labels))
-    model = compiled(network, settings, steps)
-    _open(folder, data, settings)
-    state = tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model, optimizer=model.optimizer), str(folder / 'state'), 1
-    )
-    latest = state.restore_or_initialize()
-    done = int(latest.rsplit('-', 1)[1]) if latest else 0
-    history = forget_after(folder, done)
-    if enough(history, settings.epochs, settings.patience):
-        return history
+    model = compiled(build(settings, len(data.inputs), len(data.labels)), settings, steps)
+    claim_folder(folder, _card(data, settings), CARD)
     x = data.x[..., None] if settings.kind == 'lstm' else data.x
     y = np.eye(len(data.labels), dtype=np.float32)[data.label]
-    with tqdm(
-        total=settings.epochs, initial=done, desc=folder.name, unit='epoch', disable=not progress
-    ) as bar:
-        model.fit(
-            _Shuffled(x, y, settings.batch, settings.seed, done),
-            shuffle=False,
-            verbose=0,
-            initial_epoch=done,
-            epochs=settings.epochs,
-            class_weight=weights,
-            callbacks=[
-                _Epoch(data, settings, folder, history, state, bar),
-                CheckpointCleaner(folder),
-            ],
-        )
-    return history
+
+    def run_epoch(number: int, _: Callable[[], None]) -> Metrics:
+        batches = shuffled_batches(len(x), settings.batch, [settings.seed, number])
+        loss = fit_epoch(model, ((x[rows], y[rows]) for rows in batches), steps, number, weights)
+        return {
+            'epoch': number + 1,
+            'loss': round(loss, 5),
+            **classification(
+                probabilities(model, data.public_test), data.public_test_label, data.labels
+            ),
+        }
+
+    def keep(metrics: Metrics, is_best: bool) -> None:
+        model.save_weights(weights_path(folder, metrics['epoch']))
+        describe_checkpoint(folder, metrics)
+        clean_checkpoints(folder)
+
+    plan = LoopPlan(
+        folder.name,
+        settings.epochs,
+        patience=settings.patience,
+        shown=('loss', SCORE),
+        progress=progress,
+    )
+    tracked = {'model': model, 'optimizer': model.optimizer}
+    return train_epochs(plan, run_epoch, tracked, folder, keep)
 
 
-def _open(folder: Path, data: StillData, settings: StillSettings) -> None:
-    """Make the folder ready for these settings and data; empty it where it holds others."""
-    card = {
+def _card(data: StillData, settings: StillSettings) -> dict[str, Any]:
+    return {
         'settings': settings.identity(),
         'data': data.fingerprint(),
         'source': data.source,
         'labels': list(data.labels),
         'inputs': list(data.inputs),
     }
-    path = folder / CARD
-    try:
-        known = json.loads(path.read_text())
-    except (OSError, ValueError):
-        known = None
-    if known != card:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        path.write_text(json.dumps(card, indent=1) + '\n')
 
 
 class StillRecognizer:
@@ -282,7 +206,7 @@ class StillRecognizer:
 
         :raises ModelError: nothing was fitted there, or its files do not fit each other.
         """
-        checkpoint: Checkpoint = best(folder)
+        checkpoint = best_checkpoint(folder)
         path = folder / CARD
         try:
             card = json.loads(path.read_text())
@@ -370,6 +294,7 @@ def run_still(
     folder = run / 'checkpoints' / model
     started = time.monotonic()
     history = fit_still(data, settings, folder, progress)
+    best_epoch = best_checkpoint(folder).epoch
     recognizer = StillRecognizer.load(folder)
     table = {
         'model': model,
@@ -378,7 +303,7 @@ def run_still(
             **asdict(choice),
             'config': str(choice.config) if choice.config else None,
             'training_rows': len(data.x),
-            'public_test_rows': len(data.held),
+            'public_test_rows': len(data.public_test),
             'labels': list(data.labels),
             'inputs': [BLENDSHAPE_NAMES[i] for i in data.inputs],
         },
@@ -387,18 +312,14 @@ def run_still(
             {**one._asdict(), 'output': list(one.output)} for one in recognizer.structure()
         ],
         'epochs_run': history[-1]['epoch'],
-        'best_epoch': best(folder).epoch,
+        'best_epoch': best_epoch,
         'seconds_of_this_call': round(time.monotonic() - started, 1),
-        'public_test': _best_metrics(history, best(folder).epoch),
+        'public_test': history[best_epoch - 1],
         'history': history,
     }
     write_json(table, run / 'tables' / f'{model}.json')
-    draw_history(model, history, best(folder).epoch, run / 'figures' / f'{model}-history.png')
+    draw_history(model, history, best_epoch, run / 'figures' / f'{model}-history.png')
     return table
-
-
-def _best_metrics(history: History, epoch: int) -> dict[str, Any]:
-    return next(one for one in history if one['epoch'] == epoch)
 
 
 def in_words(table: dict[str, Any]) -> str:

@@ -55,7 +55,7 @@ from emotion_estimator_training.models.streaming_store import (
     save_streaming,
     streaming_folder,
 )
-from emotion_estimator_training.models.training_loop import checksum, same_run
+from emotion_estimator_training.models.training_loop import checksum, claim_folder
 from emotion_estimator_training.sequences.sequences import SequenceMaker, SequenceSettings
 from emotion_estimator_training.tables import write_json
 
@@ -159,7 +159,7 @@ def run_streaming(
         labels.labels,
         embed.sha256,
     )
-    same_run(folder, settings, training, shape, data)
+    claim_folder(folder, [asdict(one) for one in (settings, training, shape, data)])
     pool = _pool(learned, covered, embed, folder)
     # Before minutes of training.
     try:

@@ -17,7 +17,7 @@ import keras_tuner
 
 from emotion_estimator_training.models.paper_settings import StillSettings
 from emotion_estimator_training.models.paper_training import StillData, fit_still
-from emotion_estimator_training.models.training_loop import SCORE, best
+from emotion_estimator_training.models.training_loop import SCORE, best_checkpoint
 
 #: The papers' ranges; units go up to 32 in steps of 4 from 10, hence to 30.
 LEARNING_RATE, L2, WEIGHT_DECAY = (1e-6, 1e-3), (1e-10, 1e-5), (1e-10, 9e-4)
@@ -74,7 +74,7 @@ class _Search(keras_tuner.RandomSearch):
         settings = settings_of(trial.hyperparameters.values, self._base)
         folder = self.checkpoints(trial)
         history = fit_still(self._data, settings, folder, progress=False)
-        top = best(folder).epoch
+        top = best_checkpoint(folder).epoch
         metrics = next(one for one in history if one['epoch'] == top)
         return {name: metrics[name] for name in _METRICS}
 

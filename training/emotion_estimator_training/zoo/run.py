@@ -16,6 +16,7 @@ from tqdm import tqdm
 from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
 from emotion_estimator.model_card import models_dir
 from emotion_estimator_training.models.legacy_keras import tf
+from emotion_estimator_training.models.training_loop import best_index
 from emotion_estimator_training.zoo.data.video_set import VideoSet, counts
 from emotion_estimator_training.zoo.data.windows import moments
 from emotion_estimator_training.zoo.export import (
@@ -26,7 +27,6 @@ from emotion_estimator_training.zoo.export import (
     shipped_time,
 )
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
-from emotion_estimator_training.zoo.models.fitting import best_epoch
 from emotion_estimator_training.zoo.models.frame_aggregation import (
     DecisionAggregation,
     StatisticsModel,
@@ -158,7 +158,7 @@ def _model(
 def _trained(model: NetworkModel, split: Split) -> dict[str, Any]:
     """Return what the best epoch of a combination reaches on the validation part."""
     history = model.fit(split)
-    best = history[best_epoch(history, model.fit_settings.monitor) - 1]
+    best = history[best_index(history, model.fit_settings.score)]
     return {name: best[name] for name in ('accuracy', 'macro_f1', 'loss', 'epoch')}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ from emotion_estimator_training.models.appearance_run import (
     votes_of,
 )
 from emotion_estimator_training.models.legacy_keras import keras
-from emotion_estimator_training.models.training_loop import same_run
+from emotion_estimator_training.models.training_loop import claim_folder
 from emotion_estimator_training.report.training_curves import draw_trainings
 from emotion_estimator_training.shipping import appearance
 from emotion_estimator_training.shipping.appearance import int8_network
@@ -205,12 +205,12 @@ def test_an_interrupted_training_continues_to_the_same_end(tmp_path) -> None:
 
 def test_other_settings_begin_anew(tmp_path) -> None:
     folder = tmp_path / 'run'
-    same_run(folder, FIT)
+    claim_folder(folder, asdict(FIT))
     (folder / 'calm').mkdir()
     (folder / 'calm' / 'weights').write_text('')
-    same_run(folder, FIT)
+    claim_folder(folder, asdict(FIT))
     assert (folder / 'calm' / 'weights').exists()
-    same_run(folder, replace(FIT, epochs=9))
+    claim_folder(folder, asdict(replace(FIT, epochs=9)))
     assert [path.name for path in folder.iterdir()] == ['settings.json']
 
 

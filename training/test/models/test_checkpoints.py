@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from emotion_estimator.errors import ModelError
 from emotion_estimator_training.models.training_loop import (
-    best,
-    clean,
-    enough,
+    best_checkpoint,
+    clean_checkpoints,
+    describe_checkpoint,
     forget_after,
-    listed,
+    is_finished,
+    list_checkpoints,
     read_history,
     record,
     weights_path,
@@ -23,14 +24,15 @@ from emotion_estimator_training.models.training_loop import (
 
 def save(folder, epoch, score):
     weights_path(folder, epoch).write_bytes(b'weights')
+    describe_checkpoint(folder, {'epoch': epoch, 'macro_f1': score})
     record(folder, {'epoch': epoch, 'macro_f1': score})
 
 
 def test_cleaner_keeps_the_two_best(tmp_path):
     for epoch, score in enumerate([0.3, 0.6, 0.5, 0.7, 0.4], start=1):
         save(tmp_path, epoch, score)
-    clean(tmp_path)
-    assert [one.epoch for one in listed(tmp_path)] == [4, 2]
+    clean_checkpoints(tmp_path)
+    assert [one.epoch for one in list_checkpoints(tmp_path)] == [4, 2]
     assert {path.name for path in tmp_path.glob('epoch-*')} == {
         'epoch-0002.json',
         'epoch-0002.weights.h5',
@@ -45,11 +47,11 @@ def test_cleaning_after_each_epoch_keeps_what_cleaning_once_keeps(tmp_path_facto
     often, once = (tmp_path_factory.mktemp(name) for name in ('often', 'once'))
     for epoch, score in enumerate(scores, start=1):
         save(often, epoch, score)
-        clean(often, keep)
+        clean_checkpoints(often, keep)
         save(once, epoch, score)
-    clean(once, keep)
-    kept = [(one.epoch, one.score) for one in listed(often)]
-    assert kept == [(one.epoch, one.score) for one in listed(once)]
+    clean_checkpoints(once, keep)
+    kept = [(one.epoch, one.score) for one in list_checkpoints(often)]
+    assert kept == [(one.epoch, one.score) for one in list_checkpoints(once)]
     assert len(kept) == min(keep, len(scores))
     assert kept[0][1] == max(scores)
 
@@ -59,7 +61,7 @@ def test_cleaner_spares_weights_on_their_way_and_removes_abandoned_ones(tmp_path
     weights_path(tmp_path, 1).write_bytes(b'half')
     weights_path(tmp_path, 3).write_bytes(b'not yet described')
     (tmp_path / 'notes.txt').write_text('mine')
-    assert clean(tmp_path) == [weights_path(tmp_path, 1)]
+    assert clean_checkpoints(tmp_path) == [weights_path(tmp_path, 1)]
     assert weights_path(tmp_path, 3).exists()
     assert (tmp_path / 'notes.txt').exists()
 
@@ -68,12 +70,12 @@ def test_half_written_sidecars_are_no_checkpoints(tmp_path):
     save(tmp_path, 1, 0.5)
     (tmp_path / 'epoch-0002.json').write_text('{"epoch": 2, "macro')
     (tmp_path / 'epoch-0003.json').write_text(json.dumps({'epoch': 3, 'macro_f1': 0.9}))
-    assert best(tmp_path).epoch == 1
+    assert best_checkpoint(tmp_path).epoch == 1
 
 
 def test_no_weights_is_said_in_one_line(tmp_path):
     with pytest.raises(ModelError, match='training fit'):
-        best(tmp_path)
+        best_checkpoint(tmp_path)
 
 
 def test_epochs_that_training_did_not_survive_are_forgotten(tmp_path):
@@ -83,12 +85,12 @@ def test_epochs_that_training_did_not_survive_are_forgotten(tmp_path):
         lines.write('{"epoch": 4, "mac')
     assert [one['epoch'] for one in forget_after(tmp_path, 2)] == [1, 2]
     assert [one['epoch'] for one in read_history(tmp_path)] == [1, 2]
-    assert [one.epoch for one in listed(tmp_path)] == [2, 1]
+    assert [one.epoch for one in list_checkpoints(tmp_path)] == [2, 1]
 
 
 def test_training_stops_at_the_last_epoch_or_without_progress():
     history = [{'epoch': i + 1, 'macro_f1': s} for i, s in enumerate([0.1, 0.5, 0.4, 0.5, 0.3])]
-    assert not enough(history, epochs=9, patience=4)
-    assert enough(history, epochs=9, patience=3)
-    assert enough(history, epochs=5, patience=9)
-    assert not enough([], epochs=5, patience=9)
+    assert not is_finished(history, epochs=9, patience=4)
+    assert is_finished(history, epochs=9, patience=3)
+    assert is_finished(history, epochs=5, patience=9)
+    assert not is_finished([], epochs=5, patience=9)

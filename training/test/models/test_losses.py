@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from emotion_estimator.errors import InputError
+from emotion_estimator_training.models.losses import class_weights, loss_named
 from emotion_estimator_training.models.paper_settings import STILL_MODELS, still_settings
-from emotion_estimator_training.models.training_loop import class_weights, loss_named
 
 LABEL = np.array([0] * 6 + [1] * 3 + [2])
 

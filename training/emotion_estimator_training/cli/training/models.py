@@ -22,8 +22,8 @@ from emotion_estimator_training.cli.training.options import (
     written_models_option,
 )
 from emotion_estimator_training.features.features import SOURCES, Places
+from emotion_estimator_training.models.losses import LOSSES
 from emotion_estimator_training.models.paper_settings import SCHEDULES, STILL_MODELS, still_settings
-from emotion_estimator_training.models.training_loop import LOSSES
 from emotion_estimator_training.tables import text_table
 
 
