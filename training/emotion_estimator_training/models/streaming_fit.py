@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,14 @@ from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator_training.features.feature_set import SHAPES
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.models.streaming_network import StreamingNetwork
+from emotion_estimator_training.models.training_loop import (
+    BestWeights,
+    History,
+    LoopPlan,
+    Metrics,
+    prefetched,
+    train_epochs,
+)
 from emotion_estimator_training.sequences.sequences import SequenceMaker, Sequences
 
 Floats = NDArray[np.float32]
@@ -132,7 +138,7 @@ def fit(
     validate: Callable[[StreamingNetwork], float],
     settings: StreamingFitSettings,
     checkpoints: Path | None = None,
-) -> list[dict[str, float]]:
+) -> History:
     """Train the LSTM of ``network`` in place; it ends with the weights that validated best.
 
     The layers before it stay as :func:`pretrain` left them.
@@ -149,47 +155,43 @@ def fit(
         layer.trainable = layer.name != 'fronts'
     schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps, 0.01)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=1.0)
-    # Else the first call would make its variables, and the step be traced twice.
+    # Otherwise the first call would create its variables, and the step would be traced twice.
     optimizer.build(network.model.trainable_variables)
     step = _training_step(network.model, optimizer, grouping, settings)
-    state = _State(network, optimizer, checkpoints)
-    bar = tqdm(
-        range(state.number, settings.steps),
-        initial=state.number,
-        total=settings.steps,
-        desc='streaming',
-        unit='batch',
-    )
-    losses: list[NDArray[np.float64]] = []
-    for number, batch in zip(bar, _ahead(maker, settings, state.number)):
-        losses.append(
-            np.array(
-                step(
-                    batch.vectors,
-                    batch.dt,
-                    targets[batch.row],
-                    batch.weight,
-                    steady_frames(batch, settings.settling),
-                )
+    best = BestWeights(network.model, checkpoints)
+
+    def make(number: int) -> Sequences:
+        return maker(settings.batch, [settings.seed, number])
+
+    def run_epoch(number: int, advance: Callable[[], None]) -> Metrics:
+        first = number * settings.report_every
+        end = min(first + settings.report_every, settings.steps)
+        losses = []
+        for batch in prefetched(make, range(first, end)):
+            steady = steady_frames(batch, settings.settling)
+            losses.append(
+                np.array(step(batch.vectors, batch.dt, targets[batch.row], batch.weight, steady))
             )
-        )
-        if (number + 1) % settings.report_every == 0 or number + 1 == settings.steps:
-            loss, unrest = np.mean(losses, axis=0)
-            losses.clear()
-            state.keep(number + 1, float(loss), float(unrest), validate(network))
-            bar.set_postfix(loss=f'{loss:.4f}', best=f'{state.best:.4f}')
-    network.model.set_weights(state.best_weights)
-    return state.history
+            advance()
+        loss, unrest = np.mean(losses, axis=0)
+        return {
+            'step': end,
+            'loss': round(float(loss), 4),
+            'unrest': round(float(unrest), 5),
+            'validation': round(validate(network), 4),
+        }
 
-
-def _ahead(maker: SequenceMaker, settings: StreamingFitSettings, start: int) -> Iterator[Sequences]:
-    """Make each batch while the one before is trained on."""
-    with ThreadPoolExecutor(1) as thread:
-        made = thread.submit(maker, settings.batch, [settings.seed, start])
-        for number in range(start + 1, settings.steps + 1):
-            following = thread.submit(maker, settings.batch, [settings.seed, number])
-            yield made.result()
-            made = following
+    plan = LoopPlan(
+        'streaming',
+        -(-settings.steps // settings.report_every),
+        score=lambda metrics: float(metrics['validation']),
+        batches=settings.steps,
+        shown=('loss', 'validation'),
+    )
+    tracked = {'model': network.model, 'optimizer': optimizer}
+    history = train_epochs(plan, run_epoch, tracked, checkpoints, best.keep)
+    best.restore()
+    return history
 
 
 def _training_step(
@@ -212,48 +214,3 @@ def _training_step(
         return loss, unrest
 
     return step
-
-
-class _State:
-    """Where training is: weights, optimizer, the best weights and what was reported."""
-
-    def __init__(self, network: StreamingNetwork, optimizer: Any, folder: Path | None) -> None:
-        self.number, self.best = 0, -np.inf
-        self.history: list[dict[str, float]] = []
-        self._model, self._folder = network.model, folder
-        self.best_weights = self._model.get_weights()
-        if folder is None:
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        self._manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=self._model, optimizer=optimizer), folder, max_to_keep=1
-        )
-        note = folder / 'history.json'
-        if self._manager.latest_checkpoint and note.exists():
-            restored = self._manager.checkpoint.restore(self._manager.latest_checkpoint)
-            restored.expect_partial()
-            self.history = json.loads(note.read_text())
-            self.number = int(self.history[-1]['step'])
-            self.best = max(line['validation'] for line in self.history)
-            with np.load(folder / 'best.npz') as weights:
-                self.best_weights = [weights[name] for name in weights.files]
-
-    def keep(self, number: int, loss: float, unrest: float, score: float) -> None:
-        """Note a report, and write everything where a folder was given."""
-        self.history.append(
-            {
-                'step': number,
-                'loss': round(loss, 4),
-                'unrest': round(unrest, 5),
-                'validation': round(score, 4),
-            }
-        )
-        if score > self.best:
-            self.best, self.best_weights = score, self._model.get_weights()
-        if self._folder is not None:
-            np.savez(self._folder / 'partial.npz', *self.best_weights)
-            (self._folder / 'partial.npz').replace(self._folder / 'best.npz')
-            self._manager.save(checkpoint_number=number)
-            partial = self._folder / 'partial.json'
-            partial.write_text(json.dumps(self.history, indent=1))
-            partial.replace(self._folder / 'history.json')

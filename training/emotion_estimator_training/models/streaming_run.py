@@ -112,13 +112,6 @@ _FOR_FRAMES = CropVariation(
 )
 
 
-@dataclass(frozen=True)
-class _Data:
-    fingerprint: str
-    labels: tuple[str, ...]
-    appearance: str
-
-
 def run_streaming(
     run: Path,
     settings: StreamingSettings,
@@ -148,18 +141,24 @@ def run_streaming(
         raise InputError(f'{run}/features has no faces of Training or of PublicTest; both are used')
     folder = streaming_folder(run)
     covered = [one for one in (load_covered(run, each.source) for each in sources) if one]
-    data = _Data(
-        checksum(
-            *(
-                array
-                for each in (*learned, *covered)
-                for array in (each.blendshapes, each.emotion, each.crops)
-            )
-        ),
-        labels.labels,
-        embed.sha256,
+    data_checksum = checksum(
+        *(
+            array
+            for each in (*learned, *covered)
+            for array in (each.blendshapes, each.emotion, each.crops)
+        )
     )
-    claim_folder(folder, [asdict(one) for one in (settings, training, shape, data)])
+    claim_folder(
+        folder,
+        {
+            'settings': asdict(settings),
+            'training': asdict(training),
+            'sequences': asdict(shape),
+            'data': data_checksum,
+            'labels': labels.labels,
+            'appearance': embed.sha256,
+        },
+    )
     pool = _pool(learned, covered, embed, folder)
     # Before minutes of training.
     try:

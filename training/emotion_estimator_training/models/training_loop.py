@@ -77,6 +77,8 @@ def train_epochs(
         save weights.
     :returns: the metrics of all epochs, those of earlier calls included.
     """
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
     state = _State(folder, tracked) if folder else None
     done = state.restore() if state else 0
     history = forget_after(folder, done) if folder else []

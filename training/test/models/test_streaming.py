@@ -39,6 +39,7 @@ from emotion_estimator_training.models.streaming_store import (
     save_streaming,
     streaming_folder,
 )
+from emotion_estimator_training.models.training_loop import read_history
 from emotion_estimator_training.sequences.sequences import (
     SequenceMaker,
     Sequences,
@@ -191,7 +192,7 @@ def test_an_interrupted_fit_continues_to_the_same_end(tmp_path) -> None:
     cut = tmp_path / 'cut'
     with pytest.raises(KeyboardInterrupt):
         train(cut, stop_at=3)
-    assert [line['step'] for line in json.loads((cut / 'history.json').read_text())] == [2, 4]
+    assert [line['step'] for line in read_history(cut)] == [2, 4]
     weights, continued = train(cut)
     assert [line['step'] for line in continued] == [2, 4, 6]
     assert continued[2]['loss'] == pytest.approx(history[2]['loss'], abs=2e-4)
