@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES, MIRROR
 from emotion_estimator.perception.face_crop import SIDE
@@ -20,6 +17,14 @@ from emotion_estimator_training.features.crops import CropMaker
 from emotion_estimator_training.features.feature_set import EMBEDDING
 from emotion_estimator_training.models.branches import BranchSettings, front, normalized, spread
 from emotion_estimator_training.models.legacy_keras import keras, tf
+from emotion_estimator_training.models.training_loop import (
+    History,
+    LoopPlan,
+    Metrics,
+    prefetched,
+    shuffled_batches,
+    train_epochs,
+)
 
 Floats = NDArray[np.float32]
 layers = keras.layers
@@ -180,7 +185,7 @@ def fit(
     settings: AppearanceFit,
     validate: Callable[[Any, Any], dict[str, float]],
     folder: Path,
-) -> list[dict[str, float]]:
+) -> History:
     """Train ``network`` and ``heads`` in place; they end with the averaged weights.
 
     :param validate: measures both on images held back; its figures go into the history.
@@ -199,40 +204,31 @@ def fit(
     # Else the first call would make its variables, and the step be traced twice.
     optimizer.build(network.trainable_variables + heads.trainable_variables)
     step = _training_step(network, heads, averages, optimizer, settings)
-    manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(
-            network=network,
-            heads=heads,
-            network_average=averages[0],
-            heads_average=averages[1],
-            optimizer=optimizer,
-        ),
-        folder,
-        max_to_keep=1,
-    )
-    note = folder / 'history.json'
-    history: list[dict[str, float]] = []
-    if manager.latest_checkpoint and note.exists():
-        manager.checkpoint.restore(manager.latest_checkpoint).expect_partial()
-        # A checkpoint is written before its line: what lies between the two is done again.
-        done = int(manager.latest_checkpoint.rpartition('-')[2])
-        history = json.loads(note.read_text())[:done]
-    bar = tqdm(
-        total=settings.epochs * steps, initial=len(history) * steps, desc='appearance', unit='batch'
-    )
-    for epoch in range(len(history), settings.epochs):
+
+    def run_epoch(number: int, advance: Callable[[], None]) -> Metrics:
         losses = []
-        for batch in _batches(data, settings, epoch):
+        for batch in _batches(data, settings, number):
             losses.append(float(step(*batch)))
-            bar.update()
-        line = {'epoch': epoch + 1, 'loss': round(float(np.mean(losses)), 4), **validate(*averages)}
-        history.append(line)
-        bar.set_postfix({name: value for name, value in line.items() if name != 'epoch'})
-        manager.save(checkpoint_number=epoch + 1)
-        partial = folder / 'partial.json'
-        partial.write_text(json.dumps(history, indent=1))
-        partial.replace(note)
-    bar.close()
+            advance()
+        loss = round(float(np.mean(losses)), 4)
+        return {'epoch': number + 1, 'loss': loss, **validate(*averages)}
+
+    plan = LoopPlan(
+        'appearance',
+        settings.epochs,
+        # The averaged weights of the last epoch are kept, whatever it scores.
+        score=lambda metrics: float(metrics['epoch']),
+        batches=settings.epochs * steps,
+        shown=('loss',),
+    )
+    tracked = {
+        'network': network,
+        'heads': heads,
+        'network_average': averages[0],
+        'heads_average': averages[1],
+        'optimizer': optimizer,
+    }
+    history = train_epochs(plan, run_epoch, tracked, folder)
     for average, one in zip(averages, (network, heads)):
         one.set_weights(average.get_weights())
     return history
@@ -241,17 +237,12 @@ def fit(
 def _batches(
     data: AppearanceData, settings: AppearanceFit, epoch: int
 ) -> Iterator[tuple[Floats, ...]]:
-    """Make each batch while the one before is trained on."""
-    order = np.random.default_rng([settings.seed, epoch]).permutation(len(data))
-    parts = [order[at : at + settings.batch] for at in range(0, len(order), settings.batch)]
-    with ThreadPoolExecutor(1) as thread:
-        made = thread.submit(_batch, data, parts[0], settings, [settings.seed, epoch, 0])
-        for number in range(1, len(parts) + 1):
-            ready = made.result()
-            if number < len(parts):
-                seed = [settings.seed, epoch, number]
-                made = thread.submit(_batch, data, parts[number], settings, seed)
-            yield ready
+    rows = shuffled_batches(len(data), settings.batch, [settings.seed, epoch])
+
+    def make(number: int) -> tuple[Floats, ...]:
+        return _batch(data, rows[number], settings, [settings.seed, epoch, number])
+
+    return prefetched(make, range(len(rows)))
 
 
 def _batch(

@@ -42,14 +42,6 @@ _BATCH = 256
 
 
 @dataclass(frozen=True)
-class Known:
-    """What tells one origin from another: changes when it is trained again."""
-
-    name: str
-    sha256: str
-
-
-@dataclass(frozen=True)
 class Origin:
     """A finished training.
 
@@ -60,8 +52,8 @@ class Origin:
     settings: AppearanceSettings
     folder: Path
 
-    def known(self) -> Known:
-        """Return its identity.
+    def checksum(self) -> str:
+        """Return the SHA-256 of its weights.
 
         :raises InputError: it is not finished.
         """
@@ -71,7 +63,7 @@ class Origin:
             if not path.is_file():
                 raise InputError(f'{path} is missing; train the part {self.name!r} first')
             digest.update(path.read_bytes())
-        return Known(self.name, digest.hexdigest())
+        return digest.hexdigest()
 
     def restore(self, network: Any, heads: Any) -> None:
         """Give both the weights that were trained."""
@@ -255,13 +247,11 @@ def run_appearance(
     )
     claim_folder(
         folder,
-        [
-            asdict(settings),
-            asdict(training),
-            asdict(part.variation),
-            {'fingerprint': data_checksum},
-            *(asdict(one.known()) for one in origins.values()),
-        ],
+        {
+            **asdict(part),
+            'data': data_checksum,
+            'origins': {one.name: one.checksum() for one in origins.values()},
+        },
     )
     # Before the first weights are drawn.
     keras.utils.set_random_seed(training.seed)

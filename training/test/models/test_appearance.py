@@ -47,7 +47,7 @@ from emotion_estimator_training.models.appearance_run import (
     votes_of,
 )
 from emotion_estimator_training.models.legacy_keras import keras
-from emotion_estimator_training.models.training_loop import claim_folder
+from emotion_estimator_training.models.training_loop import claim_folder, read_history
 from emotion_estimator_training.report.training_curves import draw_trainings
 from emotion_estimator_training.shipping import appearance
 from emotion_estimator_training.shipping.appearance import int8_network
@@ -188,7 +188,7 @@ def test_an_interrupted_training_continues_to_the_same_end(tmp_path) -> None:
     cut = tmp_path / 'cut'
     with pytest.raises(InterruptedTrainingError):
         fitted(cut, stop_at=3)
-    assert [line['epoch'] for line in json.loads((cut / 'history.json').read_text())] == [1, 2]
+    assert [line['epoch'] for line in read_history(cut)] == [1, 2]
     continued, measured, again = fitted(cut)
     assert measured == 1, 'what was done is not done again'
     for one, other in zip(whole, continued):
