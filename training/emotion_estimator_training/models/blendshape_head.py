@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,15 @@ from emotion_estimator_training.features.features import (
     varied_passes,
 )
 from emotion_estimator_training.models.legacy_keras import keras, tf
+from emotion_estimator_training.models.training_loop import (
+    BestWeights,
+    LoopPlan,
+    Metrics,
+    checksum,
+    claim_folder,
+    shuffled_batches,
+    train_epochs,
+)
 from emotion_estimator_training.shipping.quantize import int8_weights, write_model
 
 
@@ -121,58 +131,85 @@ def fit_head(
     partners: NDArray[np.int64],
     validate: Callable[[Any], float],
     settings: HeadSettings,
+    folder: Path | None = None,
 ) -> Any:
     """Train the head.
 
     :param inputs: (N, 438), aligned landmarks; ``targets`` (N, 52), the teacher's scores.
     :param partners: (146,), each input point's mirror partner.
     :param validate: mean correlation of a model on images held back; the best epoch is kept.
+    :param folder: checkpoints; an interrupted training of these settings and data continues. None
+        keeps nothing.
     :returns: the Keras model (B, 438) -> (B, 52).
     """
     keras.utils.set_random_seed(settings.seed)
+    if folder:
+        data = checksum(inputs, targets, partners)
+        claim_folder(folder, {'settings': asdict(settings), 'data': data})
     mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-3
     usual = np.clip(targets.mean(axis=0), 1e-3, 0.999)
     model = build_head(mean, scale, usual, partners, settings)
     weight = (1 / (targets.var(axis=0) + 1e-4)).astype(np.float32)
-    steps = settings.epochs * (len(inputs) // settings.batch)
+    # Batches that are not full are left out: concordance needs many faces.
+    steps = len(inputs) // settings.batch
     schedule = keras.optimizers.schedules.CosineDecay(
-        1e-5, steps, alpha=0.01, warmup_target=settings.learning_rate, warmup_steps=steps // 20
+        1e-5,
+        settings.epochs * steps,
+        alpha=0.01,
+        warmup_target=settings.learning_rate,
+        warmup_steps=settings.epochs * steps // 20,
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay)
+    optimizer.build(model.trainable_variables)
+    step = _head_step(model, optimizer, weight, settings)
+    best = BestWeights(model, folder)
 
-    @tf.function(jit_compile=False)
+    def run_epoch(number: int, advance: Callable[[], None]) -> Metrics:
+        losses = []
+        for rows in shuffled_batches(len(inputs), settings.batch, [settings.seed, number])[:steps]:
+            losses.append(step(tf.constant(inputs[rows]), tf.constant(targets[rows])))
+            advance()
+        loss = round(float(np.mean(losses)), 5)
+        return {'epoch': number + 1, 'loss': loss, 'correlation': round(validate(model), 6)}
+
+    plan = LoopPlan(
+        'blendshape head',
+        settings.epochs,
+        score=lambda metrics: float(metrics['correlation']),
+        batches=settings.epochs * steps,
+        shown=('loss', 'correlation'),
+    )
+    train_epochs(plan, run_epoch, {'model': model, 'optimizer': optimizer}, folder, best.keep)
+    best.restore()
+    return model
+
+
+def _head_step(model: Any, optimizer: Any, weight: Floats, settings: HeadSettings) -> Any:
     def step(x: Any, y: Any) -> Any:
-        x = x + settings.noise * tf.random.normal(tf.shape(x))
+        # Noise by the number of the step, so that a resumed training draws the same.
+        seed = tf.stack([tf.constant(settings.seed, tf.int64), optimizer.iterations])
+        x = x + settings.noise * tf.random.stateless_normal(tf.shape(x), seed)
         with tf.GradientTape() as tape:
             loss = _discord(model(x, training=True), y, weight)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         return loss
 
-    rng = np.random.default_rng(settings.seed)
-    best, best_weights = -1.0, model.get_weights()
-    for epoch in range(settings.epochs):
-        order = rng.permutation(len(inputs))
-        losses = []
-        for start in range(0, len(order) - settings.batch + 1, settings.batch):
-            part = order[start : start + settings.batch]
-            losses.append(step(tf.constant(inputs[part]), tf.constant(targets[part])))
-        score = validate(model)
-        print(
-            f'epoch {epoch + 1}/{settings.epochs}  loss {np.mean(losses):.5f}  '
-            f'validation correlation {score:.4f}',
-            flush=True,
-        )
-        if score > best:
-            best, best_weights = score, model.get_weights()
-    model.set_weights(best_weights)
-    return model
+    return tf.function(step)
 
 
-def run(
-    places: Places, passes: int, settings: HeadSettings, processes: int | None = None
+def run_head(
+    places: Places,
+    passes: int,
+    settings: HeadSettings,
+    folder: Path,
+    processes: int | None = None,
 ) -> dict[str, Any]:
-    """Train, convert, measure and write the head; return its metrics on the test images."""
+    """Train, convert, measure and write the head; return its metrics on the test images.
+
+    :param passes: varied passes over the stills, on top of the plain one.
+    :param folder: checkpoints, from which an interrupted training continues.
+    """
     stills = load_stills(places.data)
     plain = plain_pass(stills, places, processes)
     varied = varied_passes(stills, plain, places, passes, processes)
@@ -186,7 +223,7 @@ def run(
         return float(correlations(np.asarray(model(held_inputs)), held_targets)[moves].mean())
 
     partners = mirror_partners(inputs.reshape(len(inputs), -1, 3))
-    model = fit_head(inputs, targets, partners, validate, settings)
+    model = fit_head(inputs, targets, partners, validate, settings, folder)
     function = tf.function(
         lambda landmarks: model(landmarks),
         input_signature=[tf.TensorSpec((1, 3 * len(INPUT_POINTS)), tf.float32, 'landmarks')],

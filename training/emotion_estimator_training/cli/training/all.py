@@ -243,7 +243,12 @@ def _stages(shared: dict[str, Any], quick: bool, keep_head: bool) -> list[Stage]
             )
         )
     else:
-        add('blendshapes', blendshapes, models / f'{HEAD}.json')
+        add(
+            'blendshapes',
+            blendshapes,
+            models / f'{HEAD}.json',
+            continues=(run / 'checkpoints' / 'blendshape_head',),
+        )
     add('clean', clean, run / 'tables' / 'undetected.json')
     add('features', features, run / 'features' / f'{source}.npz')
     add('covered', covered, run / 'covered' / f'{source}.npz')

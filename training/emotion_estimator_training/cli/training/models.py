@@ -369,13 +369,16 @@ def blendshapes(
         raise InputError('the blendshape head learns from --teacher face_landmarker.task')
     from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
     from emotion_estimator_training.features.clips import clip_agreement
-    from emotion_estimator_training.models import blendshape_head
-    from emotion_estimator_training.models.blendshape_head import HeadSettings
+    from emotion_estimator_training.models.blendshape_head import HeadSettings, run_head
     from emotion_estimator_training.shipping.cards import write_text
 
     card = models / 'blendshape_head.json'
-    blendshape_head.run(
-        Places(data, teacher, cache, models), passes, HeadSettings(epochs=epochs), processes
+    run_head(
+        Places(data, teacher, cache, models),
+        passes,
+        HeadSettings(epochs=epochs),
+        run / 'checkpoints' / 'blendshape_head',
+        processes,
     )
     if clips:
         raw: dict[str, Any] = json.loads(card.read_text())
