@@ -23,6 +23,7 @@ from emotion_estimator_training.data.stills import (
     write_folder,
     write_npz,
 )
+from emotion_estimator_training.seed import SEED
 
 _PICTURE = Path(sources.__file__).resolve().parent / 'data' / 'astronaut.jpg'
 #: Enlargement at which the face is moved.
@@ -232,7 +233,7 @@ _SPLITS = (0, 0, 0, 1, 2)
 _EMPTY = 0.05
 
 
-def make(faces: int = 420, seed: int = 11) -> Stills:
+def make(faces: int = 420, seed: int = SEED) -> Stills:
     """Return rendered stills, and some (a twentieth) in which there is no face.
 
     Expression strength, place, size, roll, light, blur and noise vary.

@@ -25,6 +25,7 @@ from emotion_estimator_training.models.training_loop import (
     shuffled_batches,
     train_epochs,
 )
+from emotion_estimator_training.seed import SEED
 
 Floats = NDArray[np.float32]
 layers = keras.layers
@@ -154,7 +155,7 @@ class AppearanceFit:
     rare: int = 1
     calm: int = 5
     calm_rate: float = 3e-4
-    seed: int = 7
+    seed: int = SEED
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,6 +33,7 @@ from emotion_estimator_training.models.branches import spread
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.operating_point import softmax
 from emotion_estimator_training.models.training_loop import checksum, claim_folder
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.tables import write_json
 
 Crops = NDArray[np.uint8]
@@ -128,7 +129,7 @@ class Part:
     taught_by: tuple[str, ...] = ()
 
 
-def planned(seed: int = 11, epochs: int | None = None, longer: bool = False) -> dict[str, Part]:
+def planned(seed: int = SEED, epochs: int | None = None, longer: bool = False) -> dict[str, Part]:
     """Return the trainings in their order, by name; the network of the last one ships.
 
     The larger network has four times the weights and multiplications.

@@ -35,6 +35,7 @@ from emotion_estimator_training.models.training_loop import (
     shuffled_batches,
     train_epochs,
 )
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.shipping.quantize import int8_weights, write_model
 
 
@@ -71,7 +72,7 @@ class HeadSettings:
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-5
     noise: float = 0.004
-    seed: int = 7
+    seed: int = SEED
 
 
 def build_head(
@@ -240,6 +241,7 @@ def run_head(
             'alignment': ALIGNMENT,
             'hidden': list(settings.hidden),
             'passes': passes,
+            'seed': settings.seed,
             'training_pairs': len(inputs),
             'mirror_partners': partners.tolist(),
         },

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from emotion_estimator.errors import InputError
+from emotion_estimator_training.seed import SEED
 
 SCHEDULES = ('short', 'published')
 
@@ -49,7 +50,7 @@ class StillSettings:
     patience: int = 500
     loss: str = 'cce'
     class_weights: str = 'none'
-    seed: int = 11
+    seed: int = SEED
 
     def identity(self) -> dict[str, Any]:
         """Return what must be equal for an interrupted run to go on.

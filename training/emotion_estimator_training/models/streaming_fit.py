@@ -23,6 +23,7 @@ from emotion_estimator_training.models.training_loop import (
     prefetched,
     train_epochs,
 )
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.sequences.sequences import SequenceMaker, Sequences
 
 Floats = NDArray[np.float32]
@@ -58,7 +59,7 @@ class StreamingFitSettings:
     steadiness: float = 0.3
     settling: float = 0.7
     report_every: int = 250
-    seed: int = 11
+    seed: int = SEED
 
 
 def steady_frames(sequences: Sequences, settling: float) -> Floats:

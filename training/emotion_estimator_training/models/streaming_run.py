@@ -90,9 +90,6 @@ def draw_course(history: list[dict[str, float]], path: Path) -> Path:
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-_CROPS_SEED = 19
-
-
 #: Varied crops of each face: those that single frames learn from, and those that a face's embedding
 #: moves between in sequences.
 _VARIED, _MOVES = 2, 3
@@ -159,7 +156,7 @@ def run_streaming(
             'appearance': embed.sha256,
         },
     )
-    pool = _pool(learned, covered, embed, folder)
+    pool = _pool(learned, covered, embed, folder, training.seed)
     # Before minutes of training.
     try:
         maker = SequenceMaker(pool.plain, pool.emotion, shape, pool.moves)
@@ -244,18 +241,24 @@ def _neutral(learned: list[FeatureSet]) -> list[float]:
 
 
 def _pool(
-    learned: list[FeatureSet], covered: list[FeatureSet], embed: Embedder, folder: Path
+    learned: list[FeatureSet],
+    covered: list[FeatureSet],
+    embed: Embedder,
+    folder: Path,
+    seed: int,
 ) -> _Pool:
     """Embed all crops, plain and varied; what an earlier call made is read again."""
     path = folder / 'pool.npz'
     if path.exists():
         with np.load(path) as stored:
             return _Pool(*(stored[field.name] for field in fields(_Pool)))
+    # Not the seed of the sequences, which are drawn from these crops.
+    crops_seed = seed + 8
     plain, moves, shown, emotion, shown_emotion = [], [], [], [], []
     for each in [*learned, *covered]:
         still = with_embeddings(each.where(~each.augmented), embed, f'{each.source}, crops')
         varied = varied_embeddings(
-            still, embed, _FOR_FRAMES, _VARIED, [_CROPS_SEED, 0], f'{each.source}, varied crops'
+            still, embed, _FOR_FRAMES, _VARIED, [crops_seed, 0], f'{each.source}, varied crops'
         )
         moves.append(
             varied_embeddings(
@@ -263,7 +266,7 @@ def _pool(
                 embed,
                 FROM_FRAME_TO_FRAME,
                 _MOVES,
-                [_CROPS_SEED, 1],
+                [crops_seed, 1],
                 f'{each.source}, moved crops',
             )
         )

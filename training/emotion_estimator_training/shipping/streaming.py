@@ -93,6 +93,7 @@ def _unrolled(model: Any) -> Any:
 #: Sequences and frames that parity is measured on, 12,000 of PublicTest's faces, and those of
 #: Training that scale int8 activations.
 _PARITY, _SCALING = (100, 120), (24, 48)
+#: Fixed, so that files of different trainings are compared on the same frames.
 _PARITY_SEED, _SCALING_SEED = 41, 42
 
 PAPER_FORMS = ("paper's network", "paper's network, unrolled")

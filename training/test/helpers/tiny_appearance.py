@@ -25,7 +25,7 @@ SETTINGS = AppearanceSettings(
     branches=BranchSettings(embedding=6, blendshapes=8, joined=8, dropout=0.0),
 )
 # As many steps as the means of batch normalization need.
-FIT = AppearanceFit(epochs=15, batch=12, learning_rate=1e-2, average=0.9, calm=2)
+FIT = AppearanceFit(epochs=15, batch=12, learning_rate=1e-2, average=0.9, calm=2, seed=7)
 VARIATION = CropVariation()
 PLAN = {'last': Part(SETTINGS, FIT, VARIATION)}
 

@@ -1,4 +1,4 @@
-"""The blendshape head: symmetric by construction, and trained with resume."""
+"""The blendshape head: which point mirrors which, symmetry by construction, and resume."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from itertools import count
 import numpy as np
 import pytest
 
-for module in ('tensorflow', 'tf_keras'):
+for module in ('tensorflow', 'tf_keras', 'scipy'):
     pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
 
 from emotion_estimator.blendshapes import MIRROR
-from emotion_estimator_training.models.blendshape_head import HeadSettings, fit_head
+from emotion_estimator_training.models.blendshape_head import (
+    HeadSettings,
+    fit_head,
+    mirror_partners,
+)
 from emotion_estimator_training.models.training_loop import read_history
 
 RNG = np.random.default_rng(1)
@@ -20,6 +24,15 @@ PARTNERS = np.arange(146) ^ 1
 INPUTS = RNG.normal(0, 0.3, (70, 438)).astype(np.float32)
 TARGETS = (1 / (1 + np.exp(-INPUTS[:, :52] - INPUTS[:, 60:112]))).astype(np.float32)
 SETTINGS = HeadSettings(hidden=(8,), epochs=3, batch=16, noise=0.05)
+
+
+def test_mirror_partners_of_a_symmetric_cloud() -> None:
+    rng = np.random.default_rng(2)
+    half = rng.uniform(0.2, 1, (20, 3))
+    cloud = np.concatenate([half, half * (-1, 1, 1), [[0, 0, 0], [0, 1, 0]]])
+    faces = cloud + rng.normal(scale=0.01, size=(200, *cloud.shape))
+    partners = mirror_partners(faces.astype(np.float32))
+    assert partners.tolist() == [*range(20, 40), *range(20), 40, 41]
 
 
 def train(folder, stop_at=None):

@@ -337,7 +337,13 @@ def _rounded(row: dict[str, Any]) -> list[Any]:
 
 @click.command()
 @all_of(
-    data_option, teacher_option, cache_option, run_option, written_models_option, processes_option
+    data_option,
+    teacher_option,
+    cache_option,
+    run_option,
+    written_models_option,
+    processes_option,
+    seed_option,
 )
 @click.option(
     '--passes',
@@ -360,6 +366,7 @@ def blendshapes(
     run: Path,
     models: Path,
     processes: int | None,
+    seed: int,
     passes: int,
     epochs: int,
     clips: Path | None,
@@ -376,7 +383,7 @@ def blendshapes(
     run_head(
         Places(data, teacher, cache, models),
         passes,
-        HeadSettings(epochs=epochs),
+        HeadSettings(epochs=epochs, seed=seed),
         run / 'checkpoints' / 'blendshape_head',
         processes,
     )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.shipping.model_folder import own_models
 
 Command = TypeVar('Command', bound=Callable[..., Any])
@@ -68,7 +69,11 @@ processes_option = click.option(
 )
 # What NumPy and Keras take.
 seed_option = click.option(
-    '--seed', type=click.IntRange(0, 2**32 - 1), default=11, show_default=True
+    '--seed',
+    type=click.IntRange(0, 2**32 - 1),
+    default=SEED,
+    show_default=True,
+    help='Seed of everything random.',
 )
 
 

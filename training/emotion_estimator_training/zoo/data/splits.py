@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.zoo.data.clips import PARTS, Clip
 
 #: Terbouche and Chaoui's shares, section 3.1.
@@ -23,7 +24,7 @@ def split(
     clips: Sequence[Clip],
     shares: Sequence[float] = SHARES,
     by: str = 'subject',
-    seed: int = 11,
+    seed: int = SEED,
 ) -> dict[str, tuple[Clip, ...]]:
     """Share clips out, each class in about the same shares.
 

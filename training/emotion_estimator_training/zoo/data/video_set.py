@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.worker_pool import Runner
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.zoo.data.clips import ClipSet, load_clips, load_label_map, summary
 from emotion_estimator_training.zoo.data.frames import ClipFrameSettings, FaceTrack, face_tracks
 from emotion_estimator_training.zoo.data.made_clips import STRENGTH, TABLE
@@ -54,7 +55,7 @@ class SetChoice:
     config: Path | None = None
     shares: Sequence[float] = SHARES
     by: str = 'subject'
-    seed: int = 11
+    seed: int = SEED
     frames: ClipFrameSettings = field(default=ClipFrameSettings(rate=0.0))
 
     @property

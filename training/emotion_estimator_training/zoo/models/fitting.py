@@ -25,6 +25,7 @@ from emotion_estimator_training.models.training_loop import (
     shuffled_batches,
     train_epochs,
 )
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.zoo.data.windows import Windows
 from emotion_estimator_training.zoo.models.layers import reseed_dropout
 
@@ -54,7 +55,7 @@ class ZooFitSettings:
     monitor: str = 'accuracy'
     class_weights: str = 'none'
     call_epochs: int = 0
-    seed: int = 11
+    seed: int = SEED
 
     def __post_init__(self) -> None:
         """Check the ranges.

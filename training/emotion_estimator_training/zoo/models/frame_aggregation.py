@@ -10,6 +10,7 @@ import numpy as np
 
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.models.legacy_keras import keras, tf
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.zoo.data.frames import FaceTrack
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import (
@@ -224,7 +225,7 @@ class StatisticsSettings:
     hidden: int = 128
     c: float = 0.01
     overlap: Any = 0.0
-    seed: int = 11
+    seed: int = SEED
 
 
 class StatisticsModel(OnFrames):
