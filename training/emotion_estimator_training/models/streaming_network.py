@@ -185,12 +185,12 @@ class Vocabulary:
     """One of the sets of labels that a step tells.
 
     :param grouping: (7, L), from classes to labels.
-    :param bias: (7,), added to the logits: the operating point.
+    :param operating_point: (7,), added to the logits.
     :param temperature: divides the logarithms of the labels' probabilities: calibration.
     """
 
     grouping: Floats
-    bias: Floats
+    operating_point: Floats
     temperature: float = 1.0
 
     @property
@@ -238,7 +238,7 @@ def step_function(network: StreamingNetwork, vocabularies: tuple[Vocabulary, ...
         steps = tf.clip_by_value(dt, *INTERVALS)
         told, memory = [], []
         for number, one in enumerate(vocabularies):
-            classes = tf.nn.softmax(logits + one.bias)
+            classes = tf.nn.softmax(logits + one.operating_point)
             # Seven of seven is the classes themselves; no product for that.
             labels = classes if one.size == len(FER_CLASSES) else classes @ one.grouping
             now = tf.nn.softmax(tf.math.log(labels + LEAST) / one.temperature)

@@ -35,8 +35,8 @@ from emotion_estimator_training.features.features import load_covered
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.operating_point import (
     calibrated_temperature,
-    class_biases,
-    operating_point,
+    choose_class_operating_point,
+    choose_operating_point,
     softmax,
 )
 from emotion_estimator_training.models.streaming_fit import StreamingFitSettings, fit, pretrain
@@ -311,19 +311,22 @@ def _fitted(
     sets = [
         (network.still_logits(each.vectors, STILL_STEPS, STILL_DT), each.emotion) for each in held
     ]
-    biases = {THREE: operating_point(sets, grouping), SEVEN: class_biases(sets)}
+    points = {
+        THREE: choose_operating_point(sets, grouping),
+        SEVEN: choose_class_operating_point(sets),
+    }
     temperatures = {
         THREE: calibrated_temperature(
             [
-                (softmax(one + biases[THREE]) @ grouping.matrix, grouping.to_label[emotion])
+                (softmax(one + points[THREE]) @ grouping.matrix, grouping.to_label[emotion])
                 for one, emotion in sets
             ]
         ),
         SEVEN: calibrated_temperature(
-            [(softmax(one + biases[SEVEN]), emotion) for one, emotion in sets]
+            [(softmax(one + points[SEVEN]), emotion) for one, emotion in sets]
         ),
     }
-    return FittedStreaming(network, grouping, biases, temperatures, settings)
+    return FittedStreaming(network, grouping, points, temperatures, settings)
 
 
 def _report(
@@ -339,8 +342,8 @@ def _report(
         'settings': fitted.settings,
         'temperatures': {name: round(one, 3) for name, one in fitted.temperatures.items()},
         'biases': {
-            vocabulary: {name: round(float(one), 3) for name, one in zip(FER_CLASSES, bias)}
-            for vocabulary, bias in fitted.biases.items()
+            vocabulary: {name: round(float(one), 3) for name, one in zip(FER_CLASSES, point)}
+            for vocabulary, point in fitted.operating_points.items()
         },
         'parameters': int(fitted.network.model.count_params()),
         'cross_entropy_that_rounding_weights_cost': round(cost, 5),

@@ -39,16 +39,17 @@ THREE, SEVEN = 'three', 'seven'
 
 @dataclass(frozen=True, eq=False)
 class FittedStreaming:
-    """A trained network with its operating points: the float reference of what is shipped.
+    """A trained network with its operating points: the float reference of the shipped file.
 
-    :param grouping: from the classes to the labels of the first vocabulary.
-    :param biases: (7,) of each vocabulary, added to the logits; ``temperatures`` of each.
+    :param grouping: from the classes to the labels of the vocabulary ``THREE``.
+    :param operating_points: (7,) per vocabulary, added to the logits.
+    :param temperatures: per vocabulary, for calibration.
     :param settings: how it was trained, for the card.
     """
 
     network: StreamingNetwork
     grouping: Grouping
-    biases: dict[str, Floats]
+    operating_points: dict[str, Floats]
     temperatures: dict[str, float]
     settings: dict[str, Any]
 
@@ -57,7 +58,7 @@ class FittedStreaming:
         """Return what a step tells, in order."""
         matrices = {THREE: self.grouping.matrix, SEVEN: np.eye(len(FER_CLASSES), dtype=np.float32)}
         return tuple(
-            Vocabulary(matrix, self.biases[name], self.temperatures[name])
+            Vocabulary(matrix, self.operating_points[name], self.temperatures[name])
             for name, matrix in matrices.items()
         )
 
@@ -69,7 +70,7 @@ class FittedStreaming:
     def of_logits(self, logits: Floats, vocabulary: str = THREE) -> Floats:
         """Return the labels' probabilities (..., L) of raw logits (..., 7), frame by frame."""
         one = self.vocabularies[(THREE, SEVEN).index(vocabulary)]
-        return sharpen(softmax(logits + one.bias) @ one.grouping, one.temperature)
+        return sharpen(softmax(logits + one.operating_point) @ one.grouping, one.temperature)
 
     def probabilities(self, vectors: Floats, dt: Floats, vocabulary: str = THREE) -> Floats:
         """Return how probable each label is, (B, T, L), of faces (B, T, 52 or 118).
@@ -111,8 +112,8 @@ def save_streaming(fitted: FittedStreaming, folder: Path) -> None:
                 'to_label': grouping.to_label.tolist(),
                 'temperatures': fitted.temperatures,
                 'biases': {
-                    name: [round(float(one), 3) for one in bias]
-                    for name, bias in fitted.biases.items()
+                    name: [round(float(one), 3) for one in point]
+                    for name, point in fitted.operating_points.items()
                 },
                 'arrays': len(weights),
                 'settings': fitted.settings,

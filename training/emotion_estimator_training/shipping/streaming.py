@@ -281,7 +281,8 @@ def _card(fitted: FittedStreaming, way: str) -> dict[str, Any]:
             **fitted.settings,
             'temperatures': {name: round(one, 3) for name, one in fitted.temperatures.items()},
             'logit_biases': {
-                name: [round(float(one), 3) for one in bias] for name, bias in fitted.biases.items()
+                name: [round(float(one), 3) for one in point]
+                for name, point in fitted.operating_points.items()
             },
         },
         'metrics': {},

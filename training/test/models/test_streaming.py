@@ -163,10 +163,10 @@ def test_bias_and_temperature_do_what_they_say(vocabulary: str) -> None:
     logits = np.random.default_rng(0).normal(size=(50, 7)).astype(np.float32)
     names = one.grouping.labels if vocabulary == THREE else FER_CLASSES
     sad = names.index('sad')
-    more = one.biases[vocabulary] + np.eye(7, dtype=np.float32)[FER_CLASSES.index('sad')]
+    more = one.operating_points[vocabulary] + np.eye(7, dtype=np.float32)[FER_CLASSES.index('sad')]
     usual = one.of_logits(logits, vocabulary)
     assert usual.shape == (50, len(names))
-    sadder = replace(one, biases={**one.biases, vocabulary: more})
+    sadder = replace(one, operating_points={**one.operating_points, vocabulary: more})
     assert (sadder.of_logits(logits, vocabulary)[:, sad] > usual[:, sad]).all()
     unsure = replace(one, temperatures={**one.temperatures, vocabulary: 2.0})
     assert (unsure.of_logits(logits, vocabulary).max(axis=1) < usual.max(axis=1)).all()

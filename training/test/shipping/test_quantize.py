@@ -199,7 +199,7 @@ def test_a_file_that_says_other_things_is_not_written(run, tmp_path, monkeypatch
     def bent(one, *_):
         # The operating point moved on the way to the file, as a bug would.
         bias = np.array([0, 0, 0, 0, 4, 0, 0], np.float32)
-        moved = replace(one, biases={**one.biases, THREE: bias})
+        moved = replace(one, operating_points={**one.operating_points, THREE: bias})
         return {way: converted(step(moved), way, list) for way in (FLOAT, DYNAMIC_RANGE)}, {}
 
     monkeypatch.setattr(streaming, '_conversions', bent)
