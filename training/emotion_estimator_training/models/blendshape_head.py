@@ -36,7 +36,9 @@ from emotion_estimator_training.models.training_loop import (
     train_epochs,
 )
 from emotion_estimator_training.seed import SEED
-from emotion_estimator_training.shipping.quantize import int8_weights, write_model
+from emotion_estimator_training.shipping.cards import write_model
+from emotion_estimator_training.shipping.identity import LOCAL, ModelIdentity
+from emotion_estimator_training.shipping.quantize import int8_weights
 
 
 def mirror_partners(aligned: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -205,11 +207,13 @@ def run_head(
     settings: HeadSettings,
     folder: Path,
     processes: int | None = None,
+    identity: ModelIdentity = LOCAL,
 ) -> dict[str, Any]:
     """Train, convert, measure and write the head; return its metrics on the test images.
 
     :param passes: varied passes over the stills, on top of the plain one.
     :param folder: checkpoints, from which an interrupted training continues.
+    :param identity: whose the model is.
     """
     stills = load_stills(places.data)
     plain = plain_pass(stills, places, processes)
@@ -231,11 +235,8 @@ def run_head(
     )
     content = int8_weights(function.get_concrete_function())
     card = {
-        'name': 'blendshape_head',
-        'version': '1.0.0',
         'kind': 'blendshape_head',
-        'license': 'Apache-2.0',
-        'trained_on': 'FER2013 Training stills, teacher MediaPipe Face Landmarker '
+        'trained_on': 'the Training stills, teacher MediaPipe Face Landmarker '
         '(face_landmarker.task, Apache-2.0)',
         'settings': {
             'alignment': ALIGNMENT,
@@ -247,7 +248,7 @@ def run_head(
         },
         'metrics': {},
     }
-    path = write_model(content, card, places.models)
+    path = write_model(content, card, places.models, identity)
     head = BlendshapeHead.load(path)
     test = plain.teacher_found & plain.mesh_found & (stills.usage == PRIVATE_TEST)
     scores = head_scores(plain, head)[test]
@@ -259,5 +260,6 @@ def run_head(
     metrics['int8_to_float_max_difference'] = round(
         float(np.abs(head_scores(plain, head)[shown] - floats).max()), 4
     )
-    write_model(content, {**card, 'metrics': {'fer2013_private_test': metrics}}, places.models)
+    complete = {**card, 'metrics': {'fer2013_private_test': metrics}}
+    write_model(content, complete, places.models, identity)
     return metrics

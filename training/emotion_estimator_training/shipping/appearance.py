@@ -29,9 +29,10 @@ from emotion_estimator_training.models.appearance_network import (
 from emotion_estimator_training.models.appearance_run import Part, appearance_folder, held_crops
 from emotion_estimator_training.models.legacy_keras import tf
 from emotion_estimator_training.models.operating_point import softmax
-from emotion_estimator_training.shipping.cards import write_text
+from emotion_estimator_training.shipping.cards import write_markdown, write_model
+from emotion_estimator_training.shipping.identity import LOCAL, ModelIdentity
 from emotion_estimator_training.shipping.parity import LEAST_AGREEMENT, ParityError, parity
-from emotion_estimator_training.shipping.quantize import weights_in_int8, write_model
+from emotion_estimator_training.shipping.quantize import weights_in_int8
 
 
 def int8_network(network: Any) -> bytes:
@@ -46,23 +47,24 @@ def int8_network(network: Any) -> bytes:
     return weights_in_int8(content)
 
 
-def write_appearance(content: bytes, card: dict[str, Any], folder: Path) -> Path:
+def write_appearance(
+    content: bytes, card: dict[str, Any], folder: Path, identity: ModelIdentity = LOCAL
+) -> Path:
     """Write ``appearance.tflite`` and its JSON card into ``folder``; return the card's path.
 
-    :param card: what is known of its making: ``trained_on``, ``settings``, ``metrics``.
+    :param card: ``trained_on``, ``settings`` and ``metrics``.
+    :param identity: whose the model is.
     """
     return write_model(
         content,
         {
-            'name': 'appearance',
-            'version': '1.2.0',
             'kind': 'appearance',
             'labels': [],
-            'license': 'Apache-2.0',
             **card,
             'settings': {'crop': CROP, 'side': SIDE, **card['settings']},
         },
         folder,
+        identity,
     )
 
 
@@ -112,6 +114,7 @@ def ship_appearance(
     models: Path,
     plan: Mapping[str, Part],
     tables: Mapping[str, Mapping[str, Any]],
+    identity: ModelIdentity = LOCAL,
 ) -> Path:
     """Write ``<models>/appearance.tflite``, ``.json`` and ``.md``; return the JSON card's path.
 
@@ -138,7 +141,7 @@ def ship_appearance(
     )
     votes = '' if stills.ferplus_votes is None else ", and FER+'s votes on them"
     card: dict[str, Any] = {
-        'trained_on': f'crops of FER2013 Training stills{votes}',
+        'trained_on': f'crops of the Training stills{votes}',
         'settings': {
             'embedding_size': EMBEDDING,
             **asdict(settings),
@@ -158,9 +161,9 @@ def ship_appearance(
     for runtime, one in figures.items():
         if one['agreement'] < LEAST_AGREEMENT:
             raise ParityError(
-                f"appearance: int8 tells the float network's class of {one['agreement']:.2%} of "
-                f'{one["frames"]} crops in {runtime}, needed are {LEAST_AGREEMENT:.0%}; train '
-                'again'
+                f"appearance: the int8 network has the float network's class in "
+                f'{one["agreement"]:.2%} of {one["frames"]} crops in {runtime}, below '
+                f'{LEAST_AGREEMENT:.0%}; train again'
             )
     card['metrics'] = {
         'parity': figures,
@@ -170,8 +173,8 @@ def ship_appearance(
         },
         'history': list(tables[name]['history']),
     }
-    path = write_appearance(content, card, models)
-    write_text(path)
+    path = write_appearance(content, card, models, identity)
+    write_markdown(path)
     return path
 
 

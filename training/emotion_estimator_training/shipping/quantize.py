@@ -10,16 +10,12 @@ from numpy.typing import NDArray
 
 # First: TensorFlow reads its settings when it is imported.
 from emotion_estimator_training.models.legacy_keras import tf  # isort: skip
-import hashlib
-import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
-from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import ModelError, first_line
 from emotion_estimator.runtimes import quiet
 
@@ -227,23 +223,3 @@ def _but(converter: Any, operators: list[str], representative: Representative) -
         )
         content: bytes = debugger.get_nondebug_quantized_model()
     return content
-
-
-def write_model(content: bytes, card: dict[str, Any], folder: Path) -> Path:
-    """Write ``<kind>.tflite`` and its JSON card into ``folder``; return the card's path.
-
-    :param card: everything but ``file``, ``sha256`` and ``blendshapes``, which are added.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = folder / f'{card["kind"]}.tflite'
-    weights.write_bytes(content)
-    path = weights.with_suffix('.json')
-    whole = {
-        **card,
-        'file': weights.name,
-        'bytes': len(content),
-        'sha256': hashlib.sha256(content).hexdigest(),
-        'blendshapes': list(BLENDSHAPE_NAMES),
-    }
-    path.write_text(json.dumps(whole, indent=1) + '\n')
-    return path

@@ -39,14 +39,14 @@ from emotion_estimator_training.sequences.sequences import (
     Sequences,
     SequenceSettings,
 )
-from emotion_estimator_training.shipping.cards import measure_card
+from emotion_estimator_training.shipping.cards import measure_card, write_model
+from emotion_estimator_training.shipping.identity import LOCAL, ModelIdentity
 from emotion_estimator_training.shipping.parity import LEAST_AGREEMENT, RULE, Candidate, choose
 from emotion_estimator_training.shipping.quantize import (
     FLOAT,
     WAYS,
     converted,
     float_operators,
-    write_model,
 )
 from emotion_estimator_training.shipping.step_time import (
     Files,
@@ -100,7 +100,12 @@ PAPER_FORMS = ("paper's network", "paper's network, unrolled")
 
 
 def quantize_streaming(
-    run: Path, models: Path, with_paper: bool = True, rounds: int = 40, faces: int = 200
+    run: Path,
+    models: Path,
+    with_paper: bool = True,
+    rounds: int = 40,
+    faces: int = 200,
+    identity: ModelIdentity = LOCAL,
 ) -> dict[str, Any]:
     """Convert in every way, compare with the float network, and write what passes and is fastest.
 
@@ -155,7 +160,7 @@ def quantize_streaming(
             'least_agreement': LEAST_AGREEMENT,
             'rule': RULE,
             'candidates': {
-                one.name: {**one.figures(), 'float_operators': float_operators(contents[one.name])}
+                one.name: {**one.summary(), 'float_operators': float_operators(contents[one.name])}
                 for one in candidates
             },
             'not_convertible': failures,
@@ -178,7 +183,7 @@ def quantize_streaming(
         table['time']['share_of_paper'] = against_paper(measured, chosen.name, papers)
     write_json(table, path)
     card = {**_card(fitted, chosen.name), 'metrics': table}
-    written = write_model(contents[chosen.name], card, models)
+    written = write_model(contents[chosen.name], card, models, identity)
     return measure_card(
         written,
         {each.source: each for each in sources},
@@ -264,12 +269,9 @@ def _candidate(way: str, content: bytes, measured: StepTimes) -> Candidate:
 
 def _card(fitted: FittedStreaming, way: str) -> dict[str, Any]:
     return {
-        'name': 'emotion_lstm',
-        'version': '3.3.0',
         'kind': 'emotion_lstm',
         'labels': list(fitted.grouping.labels),
-        'license': 'Apache-2.0',
-        'trained_on': 'sequences made from FER2013 Training stills, blendshapes and crops of '
+        'trained_on': 'sequences made from the Training stills, blendshapes and crops of '
         + ' and '.join(fitted.settings['sources']),
         'settings': {
             'state_size': fitted.state_size,

@@ -408,5 +408,5 @@ def test_a_file_that_says_other_things_is_not_written(trained, tmp_path, monkeyp
     with pytest.raises(ParityError) as caught:
         ship(trained, tmp_path / 'models')
     assert '\n' not in str(caught.value)
-    assert 'needed are 99%' in str(caught.value)
+    assert 'below 99%' in str(caught.value)
     assert not (tmp_path / 'models').exists()

@@ -13,7 +13,7 @@ from still_features import made_features
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.runtimes import runtimes
 from emotion_estimator_training.data.stills import Stills
-from emotion_estimator_training.shipping.cards import measure_card, write_text
+from emotion_estimator_training.shipping.cards import measure_card, write_markdown
 
 pytestmark = pytest.mark.skipif(not runtimes(), reason='no TFLite runtime installed')
 
@@ -100,7 +100,7 @@ def test_the_text_shows_how_the_file_was_chosen_and_timed(card) -> None:
         },
     }
     card.write_text(json.dumps(raw))
-    text = write_text(card).read_text()
+    text = write_markdown(card).read_text()
     for words in (
         '| small | 38448 | log | 0.999 | 0.01 | 0.001 | shipped |',
         'no x',
@@ -120,6 +120,6 @@ def test_the_appearance_networks_card_names_the_command_that_made_it(tmp_path, l
         trained['training long'] = raw['settings']['training last']
     path = tmp_path / 'appearance.json'
     path.write_text(json.dumps({**raw, 'settings': trained}))
-    write_text(path)
+    write_markdown(path)
     command = '`emotion-estimator training appearance' + (' --long`' if longer else '`')
     assert command in path.with_suffix('.md').read_text()

@@ -60,7 +60,7 @@ def test_a_mixture_is_never_nearer_than_it_is(share: float) -> None:
 def test_what_is_no_number_is_refused() -> None:
     answers = probabilities(40)
     answers[0, 0, 0] = np.nan
-    with pytest.raises(ParityError, match='no number'):
+    with pytest.raises(ParityError, match='not finite'):
         parity(answers, probabilities(40))
 
 
@@ -107,9 +107,9 @@ def test_the_table_says_the_worse_figure_and_the_outcome() -> None:
     metrics = {
         'chosen': 'two',
         'candidates': {
-            'one': {**one.figures(), 'float_operators': ['LOG']},
-            'two': {**candidate('two').figures(), 'float_operators': ['FULLY_CONNECTED', 'LOG']},
-            'three': {**candidate('three').figures(), 'float_operators': []},
+            'one': {**one.summary(), 'float_operators': ['LOG']},
+            'two': {**candidate('two').summary(), 'float_operators': ['FULLY_CONNECTED', 'LOG']},
+            'three': {**candidate('three').summary(), 'float_operators': []},
         },
     }
     head, rows = parity_table(metrics)

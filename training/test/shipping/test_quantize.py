@@ -46,6 +46,7 @@ from emotion_estimator_training.models.streaming_store import (
 )
 from emotion_estimator_training.shipping import streaming
 from emotion_estimator_training.shipping.appearance import int8_network, write_appearance
+from emotion_estimator_training.shipping.cards import write_model
 from emotion_estimator_training.shipping.parity import ParityError
 from emotion_estimator_training.shipping.quantize import (
     DYNAMIC_RANGE,
@@ -56,7 +57,6 @@ from emotion_estimator_training.shipping.quantize import (
     float_operators,
     int8_weights,
     lean,
-    write_model,
 )
 from emotion_estimator_training.shipping.streaming import quantize_streaming
 
@@ -166,7 +166,8 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
     )
     assert done.exit_code == 0
     card = json.loads((tmp_path / 'emotion_lstm.json').read_text())
-    assert card['version'] == '3.3.0'
+    assert card['version'] == f'3.3.0+local.{card["sha256"][:8]}'
+    assert card['data_licence'] == 'not stated'
     assert card['settings']['state_size'] == fitted().state_size == 28
     assert card['settings']['expressions'] == list(FER_CLASSES)
     metrics = card['metrics']
@@ -181,7 +182,7 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
     for row in times.values():
         assert 0 < row['invoke_median'] < row['step_median'] <= row['step_p95']
     text = (tmp_path / 'emotion_lstm.md').read_text()
-    assert 'held to the float network over 12000 frames' in text
+    assert 'compared with the float network over 12000 frames' in text
     assert 'emotion_lstm.json' in done.output
     # It is what the estimator takes, and answers as the float network does.
     for vocabulary in (THREE, SEVEN):
@@ -206,7 +207,7 @@ def test_a_file_that_says_other_things_is_not_written(run, tmp_path, monkeypatch
     with pytest.raises(ParityError) as caught:
         quantize_streaming(run, tmp_path / 'models', with_paper=False, rounds=1)
     assert '\n' not in str(caught.value)
-    assert 'needed are 99%' in str(caught.value)
+    assert 'below 99%' in str(caught.value)
     assert not (tmp_path / 'models').exists()
     table = json.loads((run / 'tables' / 'quantization.json').read_text())
     assert table['quantization']['candidates'][DYNAMIC_RANGE]['refused']

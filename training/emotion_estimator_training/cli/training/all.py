@@ -26,9 +26,11 @@ from emotion_estimator_training.cli.training.options import (
     all_of,
     config_option,
     grouping_option,
+    identity_parameters,
     processes_option,
     run_option,
     seed_option,
+    stated_identity,
     teacher_option,
 )
 from emotion_estimator_training.cli.training.report import evaluate
@@ -88,7 +90,9 @@ _QUICK: dict[str, dict[str, Any]] = {
     help='Folder to copy the models to once all stages have passed ("models" in this '
     'repository ships them). They always lie in "models" in the folder of the run.',
 )
-@all_of(config_option, grouping_option, processes_option, seed_option, long_option)
+@all_of(
+    config_option, grouping_option, processes_option, seed_option, long_option, *identity_parameters
+)
 @click.option(
     '--clips',
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -144,6 +148,7 @@ def all(  # noqa: A001 -- the verb's name
     for module in ('tensorflow', 'tf_keras', 'jinja2'):
         if find_spec(module) is None:
             raise InputError(f'training needs {module}; pip install ./training')
+    stated_identity({**shared})
     labels = load_grouping(shared['grouping'], shared['config']).labels
     if sorted(labels) != sorted(LABELS):
         raise InputError(
@@ -248,6 +253,7 @@ def _stages(shared: dict[str, Any], quick: bool, keep_head: bool) -> list[Stage]
             blendshapes,
             models / f'{HEAD}.json',
             continues=(run / 'checkpoints' / 'blendshape_head',),
+            model_name='',
         )
     add('clean', clean, run / 'tables' / 'undetected.json')
     add('features', features, run / 'features' / f'{source}.npz')
@@ -257,6 +263,8 @@ def _stages(shared: dict[str, Any], quick: bool, keep_head: bool) -> list[Stage]
         appearance,
         models / f'{APPEARANCE}.json',
         continues=(run / 'checkpoints' / 'appearance',),
+        # --model-name names the classifier, the one whose name is published.
+        model_name='',
     )
     add('relevant', relevant, run / 'tables' / 'relevant.json')
     add('sequences', sequences, run / 'figures' / 'sequences.png')

@@ -15,6 +15,7 @@ from emotion_estimator_training.cli.training.options import (
     config_option,
     data_option,
     grouping_option,
+    identity_options,
     processes_option,
     run_option,
     seed_option,
@@ -24,6 +25,7 @@ from emotion_estimator_training.cli.training.options import (
 from emotion_estimator_training.features.features import SOURCES, Places
 from emotion_estimator_training.models.losses import LOSSES
 from emotion_estimator_training.models.paper_settings import SCHEDULES, STILL_MODELS, still_settings
+from emotion_estimator_training.shipping.identity import ModelIdentity
 from emotion_estimator_training.tables import text_table
 
 
@@ -59,7 +61,10 @@ def sequences(run: Path, config: Path | None, grouping: str, seed: int) -> None:
     show_default=True,
     help='Faces held for counting flips; as many changes and a half are timed.',
 )
-def quantize(run: Path, models: Path, paper: bool, rounds: int, faces: int) -> None:
+@identity_options
+def quantize(
+    run: Path, models: Path, paper: bool, rounds: int, faces: int, identity: ModelIdentity
+) -> None:
     """Write what "fit streaming" trained as TFLite, if it still says the same, and its card.
 
     Of int8, dynamic-range and mixed conversions the fastest is taken whose label is the float
@@ -69,7 +74,7 @@ def quantize(run: Path, models: Path, paper: bool, rounds: int, faces: int) -> N
     from emotion_estimator_training.shipping.step_time import time_table
     from emotion_estimator_training.shipping.streaming import quantize_streaming
 
-    metrics = quantize_streaming(run, models, paper, rounds, faces)
+    metrics = quantize_streaming(run, models, paper, rounds, faces, identity)
     head, rows = parity_table(metrics['quantization'])
     # Without the two long columns.
     click.echo(
@@ -112,6 +117,7 @@ long_option = click.option(
 @click.option(
     '--epochs', type=click.IntRange(1), default=None, help='Of each part, to see that it runs.'
 )
+@identity_options
 def appearance(
     data: Path,
     teacher: Path | None,
@@ -124,6 +130,7 @@ def appearance(
     seed: int,
     longer: bool,
     epochs: int | None,
+    identity: ModelIdentity,
 ) -> None:
     """Train the network that reads face crops, after "features"; write it as int8 TFLite.
 
@@ -157,7 +164,7 @@ def appearance(
             f'appearance, {name} of its trainings, {table["parameters"]:,} parameters',
         )
     draw_trainings(tables, run / 'figures' / 'appearance-trainings.png')
-    card = ship_appearance(run, stills, matrices, seen.found, models, plan, tables)
+    card = ship_appearance(run, stills, matrices, seen.found, models, plan, tables, identity)
     for name, table in tables.items():
         last = table['history'][-1]
         click.echo(
@@ -359,6 +366,7 @@ def _rounded(row: dict[str, Any]) -> list[Any]:
     default=None,
     help='Folder of videos to compare the sources on.',
 )
+@identity_options
 def blendshapes(
     data: Path,
     teacher: Path | None,
@@ -370,6 +378,7 @@ def blendshapes(
     passes: int,
     epochs: int,
     clips: Path | None,
+    identity: ModelIdentity,
 ) -> None:
     """Distil the bundled face mesh's blendshape head from the Face Landmarker; write its cards."""
     if teacher is None:
@@ -377,7 +386,7 @@ def blendshapes(
     from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
     from emotion_estimator_training.features.clips import clip_agreement
     from emotion_estimator_training.models.blendshape_head import HeadSettings, run_head
-    from emotion_estimator_training.shipping.cards import write_text
+    from emotion_estimator_training.shipping.cards import write_markdown
 
     card = models / 'blendshape_head.json'
     run_head(
@@ -386,9 +395,10 @@ def blendshapes(
         HeadSettings(epochs=epochs, seed=seed),
         run / 'checkpoints' / 'blendshape_head',
         processes,
+        identity,
     )
     if clips:
         raw: dict[str, Any] = json.loads(card.read_text())
         raw['metrics']['clips'] = clip_agreement(clips, teacher, BlendshapeHead.load(card))
         card.write_text(json.dumps(raw, indent=1) + '\n')
-    click.echo(write_text(card).read_text())
+    click.echo(write_markdown(card).read_text())

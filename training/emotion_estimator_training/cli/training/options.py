@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from emotion_estimator_training.seed import SEED
+from emotion_estimator_training.shipping.identity import ModelIdentity
 from emotion_estimator_training.shipping.model_folder import own_models
 
 Command = TypeVar('Command', bound=Callable[..., Any])
@@ -75,6 +77,48 @@ seed_option = click.option(
     show_default=True,
     help='Seed of everything random.',
 )
+
+
+#: Whose the models are that a verb writes.
+identity_parameters = (
+    click.option('--model-name', default='', help="Name in the model's card; its kind."),
+    click.option(
+        '--model-version',
+        default='',
+        help="Version in the model's card; the release's, with "
+        '"+local." and the start of the file\'s SHA-256.',
+    ),
+    click.option('--trained-on', default='', help="Training data, for the model's card."),
+    click.option('--licence', default='', help="Licence of the weights, for the model's card."),
+    click.option('--data-licence', default='', help="Licence of the data, for the model's card."),
+    click.option(
+        '--release',
+        is_flag=True,
+        help="Describe the models as this project's release (config/releases.yaml).",
+    ),
+)
+
+
+def stated_identity(given: dict[str, Any]) -> ModelIdentity:
+    """Take the values of ``identity_parameters`` out of a command's; return what they state.
+
+    :raises InputError: a release states something of its own.
+    """
+    return ModelIdentity(
+        name=given.pop('model_name'),
+        version=given.pop('model_version'),
+        **{name: given.pop(name) for name in ('trained_on', 'licence', 'data_licence', 'release')},
+    )
+
+
+def identity_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of ``identity_parameters``; the command gets them as one ``identity``."""
+
+    @wraps(command)
+    def with_identity(**given: Any) -> Any:
+        return command(identity=stated_identity(given), **given)
+
+    return all_of(*identity_parameters)(with_identity)
 
 
 def all_of(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
