@@ -72,8 +72,9 @@ def test_training_all_gives_its_seed_to_every_stage(stages) -> None:
 def test_verbs_give_their_seed_to_what_they_train(tmp_path, monkeypatch) -> None:
     pytest.importorskip('tf_keras', reason='training needs tf_keras; pip install ./training')
     from emotion_estimator_training.cli.training import training
-    from emotion_estimator_training.models import blendshape_head, paper_training, streaming_run
+    from emotion_estimator_training.models import paper_training, streaming_run
     from emotion_estimator_training.models.appearance_run import planned
+    from emotion_estimator_training.shipping import blendshape_head
 
     seen = []
 
@@ -82,7 +83,7 @@ def test_verbs_give_their_seed_to_what_they_train(tmp_path, monkeypatch) -> None
         raise KeyboardInterrupt
 
     for module, name in (
-        (blendshape_head, 'run_head'),
+        (blendshape_head, 'ship_head'),
         (paper_training, 'run_still'),
         (streaming_run, 'run_streaming'),
     ):

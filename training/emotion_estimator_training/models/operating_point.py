@@ -23,7 +23,8 @@ LEAST = 1e-6
 def softmax(logits: Floats) -> Floats:
     """Return probabilities along the last axis."""
     powers: Floats = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def sharpen(probabilities: Floats, temperature: float) -> Floats:
@@ -127,4 +128,5 @@ def choose_class_operating_point(sets: list[tuple[Floats, Ints]]) -> Floats:
             near = np.convolve(np.pad(worth, 1, mode='edge'), np.full(3, 1 / 3), mode='valid')
             point[code] = steps[near.argmax()]
     # Only differences matter: neutral's is zero.
-    return (point - point[FER_CLASSES.index('neutral')]).astype(np.float32)
+    point -= point[FER_CLASSES.index('neutral')]
+    return point

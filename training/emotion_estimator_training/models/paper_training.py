@@ -1,11 +1,10 @@
-"""Trains and measures the papers' networks of single frames; an interrupted training continues."""
+"""Trains and measures the papers' networks of single frames."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from emotion_estimator_training.models.paper_networks import (
 from emotion_estimator_training.models.paper_settings import StillSettings
 from emotion_estimator_training.models.training_loop import (
     SCORE,
+    Advance,
     History,
     LoopPlan,
     Metrics,
@@ -62,7 +62,7 @@ class StillData:
     """Training and PublicTest rows of one landmark source, as one network reads them.
 
     :param labels: in output order.
-    :param inputs: K indices of the blendshapes that the network reads.
+    :param inputs: indices of the K blendshapes that the network reads.
     :param x: float32 (N, K), blendshapes of Training; ``label`` (N,), indices into ``labels``.
     :param public_test: float32 (M, K), those of PublicTest; ``public_test_label`` (M,).
     """
@@ -76,17 +76,17 @@ class StillData:
     public_test_label: Ints
 
     def sample(self, rows: int, seed: int) -> StillData:
-        """Return at most so many rows of Training, drawn at random, and all of PublicTest."""
+        """Return a random sample of at most ``rows`` rows of Training, with all of PublicTest."""
         count = min(rows, len(self.x))
         drawn = np.random.default_rng(seed).choice(len(self.x), count, replace=False)
         return replace(self, x=self.x[drawn], label=self.label[drawn])
 
     def fingerprint(self) -> str:
-        """Return a checksum of all of it."""
+        """Return a checksum of the data."""
         parts = (self.x, self.label, self.public_test, self.public_test_label)
         digest = hashlib.sha256(repr((self.source, self.labels, self.inputs)).encode())
         for part in parts:
-            digest.update(np.ascontiguousarray(part))
+            digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
 
@@ -99,14 +99,14 @@ def still_data(
 ) -> StillData:
     """Choose and relabel the rows of a feature set.
 
-    At most ``counts`` images of each class are drawn from Training as they are; each brings its
-    augmented copies along (Attrah 2025, 3.2.1 and 3.2.4).
+    At most ``counts`` images of each class are drawn from Training, together with their augmented
+    copies (Attrah 2025, 3.2.1 and 3.2.4).
 
-    :raises InputError: Training or PublicTest holds no face.
+    :raises InputError: there is no face in Training or none in PublicTest.
     """
-    training, held = features.usage == TRAINING, features.usage == PUBLIC_TEST
+    training, public_test = features.usage == TRAINING, features.usage == PUBLIC_TEST
     plain = np.flatnonzero(training & ~features.augmented)
-    if not len(plain) or not held.any():
+    if not len(plain) or not public_test.any():
         raise InputError(
             f'the {features.source} found no face in Training or none in PublicTest; '
             'training needs both'
@@ -120,12 +120,12 @@ def still_data(
         inputs=inputs,
         x=features.blendshapes[rows][:, columns],
         label=grouping.to_label[features.emotion[rows]],
-        public_test=features.blendshapes[held][:, columns],
-        public_test_label=grouping.to_label[features.emotion[held]],
+        public_test=features.blendshapes[public_test][:, columns],
+        public_test_label=grouping.to_label[features.emotion[public_test]],
     )
 
 
-#: What a run folder's models are found by: ``checkpoints/<model>/still.json``.
+#: Settings and data that a network was trained with: ``checkpoints/<model>/still.json``.
 CARD = 'still.json'
 
 
@@ -149,7 +149,7 @@ def fit_still(
     x = data.x[..., None] if settings.kind == 'lstm' else data.x
     y = np.eye(len(data.labels), dtype=np.float32)[data.label]
 
-    def run_epoch(number: int, _: Callable[[], None]) -> Metrics:
+    def run_epoch(number: int, _: Advance) -> Metrics:
         batches = shuffled_batches(len(x), settings.batch, [settings.seed, number])
         loss = fit_epoch(model, ((x[rows], y[rows]) for rows in batches), steps, number, weights)
         return {
@@ -187,12 +187,12 @@ def _card(data: StillData, settings: StillSettings) -> dict[str, Any]:
 
 
 class StillRecognizer:
-    """A network without memory: every frame is read for itself.
+    """A network without memory, which reads each frame by itself.
 
-    :param name: what tables call it.
+    :param name: for tables.
     :param labels: in output order.
     :param inputs: indices of the blendshapes that the network reads.
-    :param model: Keras model of the network.
+    :param model: the Keras model.
     """
 
     def __init__(
@@ -204,7 +204,7 @@ class StillRecognizer:
     def load(cls, folder: Path) -> StillRecognizer:
         """Load the best checkpoint of ``<run>/checkpoints/<model>``.
 
-        :raises ModelError: nothing was fitted there, or its files do not fit each other.
+        :raises ModelError: there is none, or its files do not match.
         """
         checkpoint = best_checkpoint(folder)
         path = folder / CARD
@@ -217,34 +217,34 @@ class StillRecognizer:
             model.load_weights(checkpoint.weights)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(
-                f'{path} does not fit the weights beside it; remove {folder} and fit again'
+                f'{path} does not match the weights beside it; remove {folder} and fit again'
             ) from error
         return cls(folder.name, labels, inputs, model)
 
     def stills(self, vectors: Floats) -> Floats:
-        """Return the probabilities (N, L) over ``labels`` of faces (N, 52 or 118)."""
-        # Blendshapes come first, and are all that the papers' networks read.
+        """Return the probabilities (N, L) of ``labels`` for faces (N, 52 or 118)."""
+        # Blendshapes come first, and the papers' networks read nothing else.
         return probabilities(self.model, vectors[:, list(self.inputs)])
 
     def sequences(self, vectors: Floats, dt: Floats) -> Floats:
-        """Return the probabilities (B, T, L) of faces (B, T, 52 or 118), frame by frame."""
+        """Return the probabilities (B, T, L) for faces (B, T, 52 or 118), frame by frame."""
         batch, steps, width = vectors.shape
         return self.stills(vectors.reshape(-1, width)).reshape(batch, steps, -1)
 
     @property
     def parameters(self) -> int:
-        """Return how many numbers were trained."""
+        """Return the number of trained parameters."""
         return int(self.model.count_params())
 
     def structure(self) -> list[PaperLayer]:
-        """Return the network's layers in order, as data."""
+        """Return the network's layers in order."""
         return structure(self.model)
 
 
 def load_recognizers(run: Path) -> dict[str, StillRecognizer]:
-    """Return the fitted networks of single frames of a run folder, by name.
+    """Return a run folder's fitted networks of single frames, by name.
 
-    :raises ModelError: one's files do not fit each other.
+    :raises ModelError: the files of one do not match.
     """
     cards = sorted((run / 'checkpoints').glob(f'*/{CARD}'))
     return {card.parent.name: StillRecognizer.load(card.parent) for card in cards}
@@ -252,11 +252,12 @@ def load_recognizers(run: Path) -> dict[str, StillRecognizer]:
 
 @dataclass(frozen=True)
 class DataChoice:
-    """Which rows are learned from.
+    """Which rows are trained on.
 
     :param source: ``face_landmarker`` or ``face_mesh``.
-    :param grouping: its name in ``config``; ``counts`` alike.
-    :param config: a YAML file like ``config/training.yaml``; None takes that.
+    :param grouping: its name in ``config``.
+    :param counts: their name in ``config``: the most images per class.
+    :param config: a YAML file like ``config/training.yaml``, the default.
     """
 
     source: str = 'face_landmarker'
@@ -266,10 +267,10 @@ class DataChoice:
 
 
 def chosen_data(run: Path, model: str, choice: DataChoice, seed: int) -> StillData:
-    """Read the rows for a model from a run folder's ``features``.
+    """Read a model's rows from a run folder's ``features``.
 
-    :raises InputError: the features, the grouping or the counts are missing, or no face or no
-        blendshape is left.
+    :raises InputError: features, grouping or counts are missing, or no face or no blendshape is
+        left.
     """
     grouping = load_grouping(choice.grouping, choice.config)
     counts = load_counts(choice.counts, choice.config)
@@ -284,13 +285,12 @@ def run_still(
 ) -> dict[str, Any]:
     """Fit a model and write ``tables/<model>.json`` and ``figures/<model>-history.png``.
 
-    PrivateTest is not looked at.
+    PrivateTest is not used.
 
-    :param run: the run folder, which holds ``features/<source>.npz``.
-    :returns: what the table says.
+    :param run: the run folder, with ``features/<source>.npz``.
+    :returns: the content of the table.
     """
     data = chosen_data(run, model, choice, settings.seed)
-
     folder = run / 'checkpoints' / model
     started = time.monotonic()
     history = fit_still(data, settings, folder, progress)
@@ -323,12 +323,15 @@ def run_still(
 
 
 def in_words(table: dict[str, Any]) -> str:
-    """Return a fit's outcome in one line."""
-    figures = table['public_test']
-    recall = ', '.join(f'{label} {one:.2f}' for label, one in figures['recall'].items())
+    """Return a fit's outcome in one line.
+
+    :param table: of :func:`run_still`.
+    """
+    metrics = table['public_test']
+    recall = ', '.join(f'{label} {one:.2f}' for label, one in metrics['recall'].items())
     return (
         f'{table["model"]}: {table["parameters"]} parameters, epoch {table["best_epoch"]} of '
-        f'{table["epochs_run"]}; PublicTest accuracy {figures["accuracy"]:.3f}, '
-        f'macro-F1 {figures["macro_f1"]:.3f}, recall {recall}, '
-        f'calibration error {figures["ece"]:.3f}'
+        f'{table["epochs_run"]}; PublicTest accuracy {metrics["accuracy"]:.3f}, '
+        f'macro-F1 {metrics["macro_f1"]:.3f}, recall {recall}, '
+        f'calibration error {metrics["ece"]:.3f}'
     )

@@ -1,4 +1,4 @@
-"""``fit streaming``: from both sources' features to a trained and calibrated float network."""
+"""``fit streaming``: from the sources' features to a trained and calibrated float network."""
 
 from __future__ import annotations
 
@@ -55,45 +55,20 @@ from emotion_estimator_training.models.streaming_store import (
     save_streaming,
     streaming_folder,
 )
-from emotion_estimator_training.models.training_loop import checksum, claim_folder
+from emotion_estimator_training.models.training_loop import History, checksum, claim_folder
 from emotion_estimator_training.sequences.sequences import SequenceMaker, SequenceSettings
 from emotion_estimator_training.tables import write_json
 
 matplotlib.use('Agg')
 
 
-def draw_course(history: list[dict[str, float]], path: Path) -> Path:
-    """Draw loss, cross-entropy on PublicTest and restlessness over the batches; return ``path``."""
-    steps = [line['step'] for line in history]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
-    left.plot(steps, [line['loss'] for line in history], 'o-', label='loss on sequences')
-    left.plot(
-        steps,
-        [-line['validation'] for line in history],
-        'o-',
-        label='cross-entropy on stills of PublicTest',
-    )
-    left.set_ylabel('nats, seven classes')
-    right.plot(steps, [line['unrest'] for line in history], 'o-')
-    right.set_ylabel('change of probabilities per frame while held')
-    for axes in (left, right):
-        axes.set_xlabel('batch')
-        axes.grid(alpha=0.3)
-    left.legend(fontsize='small')
-    figure.suptitle('Training of streaming')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-    return path
-
-
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-#: Varied crops of each face: those that single frames learn from, and those that a face's embedding
-#: moves between in sequences.
+#: Varied crops of each face: those used as single frames, and those between which a face's
+#: embedding moves in sequences.
 _VARIED, _MOVES = 2, 3
-#: How crops are varied for single frames: less than where the appearance network learns.
+#: How crops are varied for single frames: less than for training the appearance network.
 _FOR_FRAMES = CropVariation(
     roll=4.0,
     size=0.06,
@@ -120,13 +95,13 @@ def run_streaming(
 ) -> dict[str, Any]:
     """Train on all sources of ``<run>/features``, and write ``<run>/checkpoints/streaming``.
 
-    Where there is ``<run>/covered``, also on the covered faces in it.
-    Chosen on PublicTest: the best of the reported states, temperatures and operating point.
-    PrivateTest is not looked at. Interrupted, the same call continues.
+    Covered faces in ``<run>/covered``, if there are any, are used too. The best weights, the
+    temperatures and the operating points are chosen on PublicTest; PrivateTest is not used. The
+    same call continues an interrupted training.
 
     :param models: folder of the appearance network; None takes the run's, or the shipped one.
-    :returns: what ``tables/streaming.json`` says.
-    :raises InputError: no features, or Training or PublicTest holds no face.
+    :returns: the content of ``tables/streaming.json``.
+    :raises InputError: there are no features, or none of Training or of PublicTest.
     :raises ModelError: there is no appearance network.
     """
     started = time.monotonic()
@@ -135,7 +110,9 @@ def run_streaming(
     sources = load_sources(run)
     learned = [each.where(each.usage == TRAINING) for each in sources]
     if not sum(map(len, learned)) or not all((each.usage == PUBLIC_TEST).any() for each in sources):
-        raise InputError(f'{run}/features has no faces of Training or of PublicTest; both are used')
+        raise InputError(
+            f'{run}/features has no faces of Training or of PublicTest; training needs both'
+        )
     folder = streaming_folder(run)
     covered = [one for one in (load_covered(run, each.source) for each in sources) if one]
     data_checksum = checksum(
@@ -157,12 +134,12 @@ def run_streaming(
         },
     )
     pool = _pool(learned, covered, embed, folder, training.seed)
-    # Before minutes of training.
+    # Fails here rather than after minutes of training.
     try:
         maker = SequenceMaker(pool.plain, pool.emotion, shape, pool.moves)
     except ValueError as error:
         raise InputError(f'{run}/features: {error} in Training') from error
-    held = [
+    public_test = [
         with_embeddings(each.where(each.usage == PUBLIC_TEST), embed, f'{each.source}, PublicTest')
         for each in sources
     ]
@@ -176,7 +153,7 @@ def run_streaming(
             softmax(network.still_logits(rows, STILL_STEPS, STILL_DT))[
                 np.arange(len(rows)), each.emotion
             ]
-            for each in held
+            for each in public_test
             for rows in (each.vectors, only(each.vectors, 'blendshapes'))
         ]
         return -float(np.mean([-np.log(np.maximum(one, 1e-9)).mean() for one in right]))
@@ -188,7 +165,7 @@ def run_streaming(
     fitted = _fitted(
         network,
         labels,
-        held,
+        public_test,
         {
             **asdict(settings),
             'seed': training.seed,
@@ -197,16 +174,16 @@ def run_streaming(
             'sources': [each.source for each in sources],
             'grouping': labels.name,
             'appearance_sha256': embed.sha256,
-            # What a face shows at rest: what a robot may hold a face's own neutral against.
+            # A robot may compare a face's own neutral expression with it.
             'neutral_blendshapes': _neutral(learned),
         },
     )
     save_streaming(fitted, folder)
-    return _report(run, fitted, held, history, cost, time.monotonic() - started)
+    return _report(run, fitted, public_test, history, cost, time.monotonic() - started)
 
 
 def appearance_card(run: Path, models: Path | None = None) -> Path:
-    """Return the card of the appearance network that a run uses: its own, or the shipped one."""
+    """Return the card of a run's appearance network: its own, or the shipped one."""
     folders = [models] if models else [run / 'models', models_dir()]
     cards = [folder / 'appearance.json' for folder in folders]
     return next((card for card in cards if card.is_file()), cards[-1])
@@ -216,10 +193,10 @@ def appearance_card(run: Path, models: Path | None = None) -> Path:
 class _Pool:
     """Faces of Training, of all sources.
 
-    :param plain: (N, 118), as the stills have them; ``emotion`` (N,).
-    :param shown: (M, 118), what single frames learn from: these, seen otherwise, and turned copies
-        without a crop; ``shown_emotion`` (M,).
-    :param moves: (N, K, 64), of varied crops.
+    :param plain: (N, 118), of the stills as they are; ``emotion`` (N,), their classes.
+    :param shown: (M, 118), for training on single frames: the plain faces, the same with varied
+        crops, and rotated copies without a crop; ``shown_emotion`` (M,), their classes.
+    :param moves: (N, K, 64), differences of varied crops' embeddings from the plain ones.
     """
 
     plain: Floats
@@ -230,7 +207,7 @@ class _Pool:
 
 
 def _neutral(learned: list[FeatureSet]) -> list[float]:
-    """Return the mean blendshapes (52) of neutral faces, plain and open."""
+    """Return the mean blendshapes (52) of neutral faces that are neither augmented nor covered."""
     shown = np.concatenate(
         [
             each.blendshapes[~each.augmented & (each.emotion == FER_CLASSES.index('neutral'))]
@@ -247,11 +224,11 @@ def _pool(
     folder: Path,
     seed: int,
 ) -> _Pool:
-    """Embed all crops, plain and varied; what an earlier call made is read again."""
+    """Embed all crops, plain and varied, or read what an earlier call embedded."""
     path = folder / 'pool.npz'
     if path.exists():
         with np.load(path) as stored:
-            return _Pool(*(stored[field.name] for field in fields(_Pool)))
+            return _Pool(**{field.name: stored[field.name] for field in fields(_Pool)})
     # Not the seed of the sequences, which are drawn from these crops.
     crops_seed = seed + 8
     plain, moves, shown, emotion, shown_emotion = [], [], [], [], []
@@ -277,7 +254,11 @@ def _pool(
         shown += [still.vectors, *otherwise, face_vectors(copies.blendshapes)]
         shown_emotion += [still.emotion] * (1 + _VARIED) + [copies.emotion]
     made = _Pool(
-        *(np.concatenate(parts) for parts in (plain, emotion, shown, shown_emotion, moves))
+        plain=np.concatenate(plain),
+        emotion=np.concatenate(emotion),
+        shown=np.concatenate(shown),
+        shown_emotion=np.concatenate(shown_emotion),
+        moves=np.concatenate(moves),
     )
     partial = path.with_name('partial-pool.npz')
     np.savez(partial, **{field.name: getattr(made, field.name) for field in fields(_Pool)})
@@ -288,14 +269,14 @@ def _pool(
 def _first_stage(
     network: StreamingNetwork, pool: _Pool, training: StreamingFitSettings, folder: Path
 ) -> Floats:
-    """Train the first layers, or read them; return what each plain still is to be called (N, 7)."""
+    """Train the first layers, or load them; return each plain still's target (N, 7)."""
     labels = np.eye(len(FER_CLASSES), dtype=np.float32)
     weights = folder / 'frame.weights.h5'
     if weights.exists():
         network.frame_model.load_weights(weights)
     else:
         pretrain(network, pool.shown, labels[pool.shown_emotion], training)
-        # Whole or not at all: an interrupted write would be read by the next call.
+        # Atomically: the next call would read half-written weights.
         partial = folder / 'partial.weights.h5'
         network.frame_model.save_weights(partial)
         partial.replace(weights)
@@ -305,11 +286,15 @@ def _first_stage(
 
 
 def _fitted(
-    network: StreamingNetwork, grouping: Grouping, held: list[FeatureSet], settings: dict[str, Any]
+    network: StreamingNetwork,
+    grouping: Grouping,
+    public_test: list[FeatureSet],
+    settings: dict[str, Any],
 ) -> FittedStreaming:
-    """Choose operating point and temperatures, for what is known of faces by default."""
+    """Choose operating points and temperatures on PublicTest, with both branches known."""
     sets = [
-        (network.still_logits(each.vectors, STILL_STEPS, STILL_DT), each.emotion) for each in held
+        (network.still_logits(each.vectors, STILL_STEPS, STILL_DT), each.emotion)
+        for each in public_test
     ]
     points = {
         THREE: choose_operating_point(sets, grouping),
@@ -332,7 +317,7 @@ def _fitted(
 def _report(
     run: Path,
     fitted: FittedStreaming,
-    held: list[FeatureSet],
+    public_test: list[FeatureSet],
     history: list[dict[str, float]],
     cost: float,
     seconds: float,
@@ -359,7 +344,7 @@ def _report(
                     )
                     for branch in PRESENT
                 }
-                for each in held
+                for each in public_test
             }
             for vocabulary, to_label, names in (
                 (THREE, fitted.grouping.to_label, fitted.grouping.labels),
@@ -368,5 +353,29 @@ def _report(
         },
     }
     write_json(table, run / 'tables' / 'streaming.json')
-    draw_course(history, run / 'figures' / 'streaming-history.png')
+    _draw_training(history, run / 'figures' / 'streaming-history.png')
     return table
+
+
+def _draw_training(history: History, path: Path) -> None:
+    """Draw loss, cross-entropy on PublicTest and unrest over the batches."""
+    steps = [line['step'] for line in history]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
+    left.plot(steps, [line['loss'] for line in history], 'o-', label='loss on sequences')
+    left.plot(
+        steps,
+        [-line['validation'] for line in history],
+        'o-',
+        label='cross-entropy on stills of PublicTest',
+    )
+    left.set_ylabel('nats, seven classes')
+    right.plot(steps, [line['unrest'] for line in history], 'o-')
+    right.set_ylabel('change of probabilities per frame while steady')
+    for axes in (left, right):
+        axes.set_xlabel('batch')
+        axes.grid(alpha=0.3)
+    left.legend(fontsize='small')
+    figure.suptitle('Training of streaming')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

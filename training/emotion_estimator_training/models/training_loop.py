@@ -26,6 +26,8 @@ from emotion_estimator.errors import ModelError
 Made = TypeVar('Made')
 Metrics = dict[str, Any]
 History = list[Metrics]
+#: Moves the progress bar by a batch.
+Advance = Callable[[], object]
 
 #: The metric that ranks the epochs of the papers' networks, measured on PublicTest; more is better.
 SCORE = 'macro_f1'
@@ -58,7 +60,7 @@ class LoopPlan:
 
 def train_epochs(
     plan: LoopPlan,
-    run_epoch: Callable[[int, Callable[[], None]], Metrics],
+    run_epoch: Callable[[int, Advance], Metrics],
     tracked: Mapping[str, Any],
     folder: Path | None,
     keep: Callable[[Metrics, bool], None] = lambda metrics, is_best: None,
@@ -69,7 +71,7 @@ def train_epochs(
     random numbers depend on seed and epoch alone. A finished one is not trained further.
 
     :param run_epoch: trains one epoch and returns its metrics. It gets the epoch's number, from 0,
-        and a function that moves the progress bar by a batch.
+        and a function to call after each batch if the bar counts batches.
     :param tracked: Keras models and the optimizer by name: the state that is saved and restored.
     :param folder: for state and history; claim it with :func:`claim_folder` first. None keeps
         nothing and always trains from the beginning.

@@ -47,7 +47,7 @@ def test_help_needs_no_tensorflow():
         (fit, ['dense', '--counts', 'some'], 'all, paper'),
     ],
 )
-def test_what_is_missing_is_said_in_one_line(tmp_path, verb, arguments, words):
+def test_what_is_missing_is_named_in_one_line(tmp_path, verb, arguments, words):
     with pytest.raises(InputError) as caught:
         RUN.invoke(
             verb,
@@ -108,7 +108,7 @@ def test_a_damaged_streaming_network_is_named(tmp_path):
 
 
 @pytest.mark.skipif(find_spec('tensorflow') is not None, reason='TensorFlow is installed')
-def test_without_tensorflow_fit_says_what_to_install(tmp_path):
+def test_without_tensorflow_fit_names_what_to_install(tmp_path):
     save_features(made_features(), tmp_path / 'features' / 'face_landmarker.npz')
     with pytest.raises(InputError, match=r'training needs tensorflow; pip install'):
         RUN.invoke(
@@ -116,7 +116,7 @@ def test_without_tensorflow_fit_says_what_to_install(tmp_path):
         )
 
 
-def test_streaming_says_that_features_come_first(tmp_path):
+def test_streaming_needs_features_first(tmp_path):
     needs_tensorflow()
     with pytest.raises(InputError, match='training features'):
         RUN.invoke(
@@ -127,7 +127,7 @@ def test_streaming_says_that_features_come_first(tmp_path):
         )
 
 
-def test_fit_and_tune_say_what_they_reached(tmp_path):
+def test_fit_and_tune_report_their_metrics(tmp_path):
     needs_tensorflow()
     save_features(made_features(), tmp_path / 'features' / 'face_mesh.npz')
     common = ['dense', '--run', str(tmp_path), '--source', 'face_mesh']
@@ -158,10 +158,9 @@ WHOSE = {
 
 
 @pytest.mark.parametrize('verb', ['quantize', 'blendshapes'])
-def test_verbs_that_write_a_model_say_whose_it_is(tmp_path, monkeypatch, verb):
+def test_verbs_that_write_a_model_take_its_identity(tmp_path, monkeypatch, verb):
     needs_tensorflow()
-    from emotion_estimator_training.models import blendshape_head
-    from emotion_estimator_training.shipping import streaming
+    from emotion_estimator_training.shipping import blendshape_head, streaming
     from emotion_estimator_training.shipping.identity import ModelIdentity
 
     seen = []
@@ -171,7 +170,7 @@ def test_verbs_that_write_a_model_say_whose_it_is(tmp_path, monkeypatch, verb):
         raise ModelError('enough')
 
     monkeypatch.setattr(streaming, 'quantize_streaming', stop)
-    monkeypatch.setattr(blendshape_head, 'run_head', stop)
+    monkeypatch.setattr(blendshape_head, 'ship_head', stop)
     more = ['--data', 'x.npz', '--teacher', 'x.task'] if verb == 'blendshapes' else []
     common = [verb, '--run', str(tmp_path), *more]
     stated = [one for pair in WHOSE.items() for one in pair]
@@ -193,7 +192,7 @@ def test_a_release_is_not_described_by_hand(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_training_all_says_whose_its_models_are(tmp_path, monkeypatch):
+def test_training_all_gives_models_their_identity(tmp_path, monkeypatch):
     needs_tensorflow()
     from emotion_estimator_training.cli.training import all as verb
 

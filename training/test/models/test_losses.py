@@ -59,9 +59,9 @@ def test_only_a_constant_rate_can_be_trained_for_longer():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(InputError, match="no model 'papre'"):
+    with pytest.raises(InputError, match="unknown model 'papre'"):
         still_settings('papre')
-    with pytest.raises(InputError, match="no schedule 'long'"):
+    with pytest.raises(InputError, match="unknown schedule 'long'"):
         still_settings('paper', 'long')
 
 

@@ -25,7 +25,7 @@ DISGUST, HAPPY, SAD, NEUTRAL = (
 
 
 def shy_of_sadness(count: int = 3000, shy: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of a network that says "sad" too seldom, and what the faces are."""
+    """Logits of a network that predicts "sad" too rarely, and the true classes."""
     rng = np.random.default_rng(1)
     emotion = rng.choice([HAPPY, SAD, NEUTRAL], count, p=[0.3, 0.2, 0.5])
     logits = rng.normal(0, 1, (count, 7)).astype(np.float32)
@@ -56,7 +56,7 @@ def test_accuracy_counts_as_much_as_asked() -> None:
     by_f1, by_accuracy = (
         choose_operating_point(sets, GROUPING, counts, 0.0) for counts in (0.0, 100.0)
     )
-    # Rare labels are said more often for macro-F1 than accuracy can bear.
+    # Macro-F1 wants rare labels more often than accuracy does.
     assert by_f1[SAD] > by_accuracy[SAD]
     assert (
         figures(sets[0][0] + by_accuracy, sets[0][1])[0]
@@ -77,7 +77,7 @@ def test_the_least_recall_counts_as_much_as_asked() -> None:
         for point in (plain, fair)
     ]
     assert least[1] > least[0] + 0.02
-    assert fair[SAD] > plain[SAD], 'sad is the rarest, and said too seldom'
+    assert fair[SAD] > plain[SAD], 'sad is the rarest, and predicted too rarely'
 
 
 def test_both_sources_count() -> None:
@@ -87,7 +87,7 @@ def test_both_sources_count() -> None:
 
 
 def shy_of_disgust(shy: float, count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of a network that says a rare class too seldom, and what the faces are."""
+    """Logits of a network that predicts a rare class too rarely, and the true classes."""
     rng = np.random.default_rng(3)
     emotion = rng.choice(7, count, p=[0.15, 0.05, 0.15, 0.2, 0.15, 0.1, 0.2])
     logits = rng.normal(0, 1, (count, 7)).astype(np.float32)
@@ -101,7 +101,7 @@ def seven(logits: np.ndarray, emotion: np.ndarray) -> float:
     return float(np.diag(matrix).sum() / matrix.sum()) + macro_f1(matrix)
 
 
-def test_a_class_that_is_told_too_seldom_is_helped() -> None:
+def test_a_class_that_is_predicted_too_rarely_is_helped() -> None:
     even, shy = shy_of_disgust(0.0), shy_of_disgust(1.2)
     point = choose_class_operating_point([shy])
     assert point.shape == (7,)

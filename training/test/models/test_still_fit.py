@@ -79,8 +79,8 @@ def test_dense_learns_and_its_best_epoch_reads_stills_and_sequences(tmp_path):
     history = fit_still(data, DENSE, folder, progress=False)
     recognizer = load_recognizers(tmp_path)['dense']
     features = made_features()
-    held = features.blendshapes[features.usage == 1]
-    found = recognizer.stills(held)
+    public_test = features.blendshapes[features.usage == 1]
+    found = recognizer.stills(public_test)
     assert found.shape == (60, 3)
     assert found.sum(axis=1) == pytest.approx(np.ones(60), abs=1e-5)
     assert (found.argmax(axis=1) == data.public_test_label).mean() > 0.95
@@ -90,7 +90,9 @@ def test_dense_learns_and_its_best_epoch_reads_stills_and_sequences(tmp_path):
     assert kept[0].score == max(one['macro_f1'] for one in history)
     noted = next(one['accuracy'] for one in history if one['epoch'] == kept[0].epoch)
     assert (found.argmax(axis=1) == data.public_test_label).mean() == pytest.approx(noted, abs=1e-4)
-    moving = recognizer.sequences(held.reshape(6, 10, 52), np.full((6, 10), 1 / 30, np.float32))
+    moving = recognizer.sequences(
+        public_test.reshape(6, 10, 52), np.full((6, 10), 1 / 30, np.float32)
+    )
     assert np.allclose(moving.reshape(-1, 3), found, atol=1e-6)
     assert recognizer.parameters == 3 * 8 + 8 + 8 * 3 + 3
     assert recognizer.labels == ('happy', 'unknown', 'sad')
@@ -100,7 +102,7 @@ def test_dense_learns_and_its_best_epoch_reads_stills_and_sequences(tmp_path):
 def test_interrupted_fit_ends_as_the_uninterrupted(tmp_path, monkeypatch, kind):
     settings = replace(DENSE, kind=kind, units=(5,) if kind == 'lstm' else (6, 4), epochs=3)
     data = made_data((44, 30))
-    whole = fit_still(data, settings, tmp_path / 'whole', progress=False)
+    complete = fit_still(data, settings, tmp_path / 'complete', progress=False)
 
     def stopped(folder, metrics, record=training_loop.record):
         record(folder, metrics)
@@ -113,10 +115,10 @@ def test_interrupted_fit_ends_as_the_uninterrupted(tmp_path, monkeypatch, kind):
     monkeypatch.undo()
     parts = fit_still(data, settings, tmp_path / 'parts', progress=False)
     assert [one['epoch'] for one in parts] == [1, 2, 3]
-    for one, other in zip(whole, parts):
+    for one, other in zip(complete, parts):
         assert one['loss'] == pytest.approx(other['loss'], abs=2e-5)
     found = [
-        StillRecognizer.load(tmp_path / name).model.get_weights() for name in ('whole', 'parts')
+        StillRecognizer.load(tmp_path / name).model.get_weights() for name in ('complete', 'parts')
     ]
     for one, other in zip(*found):
         assert one == pytest.approx(other, abs=1e-5)
@@ -154,7 +156,7 @@ def test_class_weights_move_the_answers(tmp_path):
 
 
 @pytest.mark.parametrize(('kind', 'unrolled'), [('dense', False), ('lstm', False), ('lstm', True)])
-def test_tflite_says_what_keras_says(tmp_path, kind, unrolled):
+def test_tflite_agrees_with_keras(tmp_path, kind, unrolled):
     settings = replace(DENSE, kind=kind, units=(6, 4), activation='selu')
     recognizer = StillRecognizer('one', ('a', 'b'), (1, 5, 9), build(settings, 3, 2))
     path = tmp_path / 'one.tflite'

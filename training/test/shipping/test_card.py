@@ -1,4 +1,4 @@
-"""The shipped classifier's card: figures written into it, once for choosing and once for good."""
+"""The classifier's card: metrics written into it, for choosing and for reporting."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def test_for_choosing_private_test_is_left_alone(card) -> None:
 def test_in_the_end_private_test_and_coverage_are_written(card) -> None:
     features, stills = seen()
     measure_card(card, {'face_mesh': features}, False, stills, **FEW)
-    whole = json.loads(card.read_text())['metrics']['fer2013']['face_mesh']
-    assert whole['private_test']['n'] == 29
-    assert whole['private_test']['coverage'] == round(29 / 30, 4)
-    assert min(whole['coverage_by_class'].values()) == 0.9
+    measured = json.loads(card.read_text())['metrics']['fer2013']['face_mesh']
+    assert measured['private_test']['n'] == 29
+    assert measured['private_test']['coverage'] == round(29 / 30, 4)
+    assert min(measured['coverage_by_class'].values()) == 0.9
     assert '| face_mesh | private_test | 29 | 0.9667 |' in card.with_suffix('.md').read_text()
 
 

@@ -33,7 +33,7 @@ def written(kind, folder, identity=LOCAL):
 
 
 @pytest.mark.parametrize('kind', MODELS)
-def test_a_local_model_is_told_from_the_released_one(tmp_path, kind) -> None:
+def test_a_local_model_differs_from_the_released_one(tmp_path, kind) -> None:
     card, path = written(kind, tmp_path)
     version = f'{load_release(kind).version}+local.{SHA256[:8]}'
     assert (card['name'], card['version']) == (kind, version)
@@ -46,7 +46,7 @@ def test_a_local_model_is_told_from_the_released_one(tmp_path, kind) -> None:
     assert '| licence of the data | not stated |' in text
 
 
-def test_a_trainer_says_whose_it_is(tmp_path) -> None:
+def test_a_trainer_states_whose_it_is(tmp_path) -> None:
     stated = ModelIdentity('smiles', '0.2', 'our ward, 2026', 'CC-BY-4.0', 'not to be passed on')
     card, path = written('emotion_lstm', tmp_path, stated)
     assert ModelCard.load(path, 'emotion_lstm').title == 'smiles-0.2'

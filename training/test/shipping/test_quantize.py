@@ -127,21 +127,21 @@ def one_face_in_order():
 
 def test_float_stays_float_and_int8_products_are_the_only_integers() -> None:
     function, inputs = step(fitted()), one_face_in_order()
-    whole = float_operators(converted(function, FLOAT, lambda: inputs))
+    complete = float_operators(converted(function, FLOAT, lambda: inputs))
     products = float_operators(converted(function, INT8_PRODUCTS, lambda: inputs))
-    assert 'FULLY_CONNECTED' in whole
-    assert set(whole) - set(products) == {'FULLY_CONNECTED'}
+    assert 'FULLY_CONNECTED' in complete
+    assert set(complete) - set(products) == {'FULLY_CONNECTED'}
     # For a division there is no int8 kernel.
     assert float_operators(converted(function, INT8, lambda: inputs)) == ['DIV']
 
 
-def test_the_lean_file_answers_as_the_whole_one_does(tmp_path) -> None:
+def test_the_lean_file_answers_as_the_complete_one_does(tmp_path) -> None:
     one = fitted()
     content = int8_weights(step(one))
     short = lean(content)
     assert len(short) < 0.95 * len(content)
     answers = []
-    for name, each in (('whole', content), ('short', short)):
+    for name, each in (('complete', content), ('short', short)):
         card = write_model(each, streaming._card(one, DYNAMIC_RANGE), tmp_path / name)
         recognizer = StreamingRecognizer(EmotionClassifier.load(card))
         answers.append(recognizer.sequences(FACES[None, :40], np.full((1, 40), 1 / 30, np.float32)))
@@ -196,7 +196,7 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
             )
 
 
-def test_a_file_that_says_other_things_is_not_written(run, tmp_path, monkeypatch) -> None:
+def test_a_file_that_differs_is_not_written(run, tmp_path, monkeypatch) -> None:
     def bent(one, *_):
         # The operating point moved on the way to the file, as a bug would.
         bias = np.array([0, 0, 0, 0, 4, 0, 0], np.float32)

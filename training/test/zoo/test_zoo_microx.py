@@ -179,7 +179,7 @@ def test_without_weights_or_windows(tmp_path):
         model.fit(type(split)(split.classes, (), split.validation))
     model.folder.mkdir(parents=True, exist_ok=True)
     (model.folder / BEST).write_bytes(b'no weights')
-    with pytest.raises(ModelError, match='does not fit'):
+    with pytest.raises(ModelError, match='does not match'):
         model.load()
 
 

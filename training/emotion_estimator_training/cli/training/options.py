@@ -1,4 +1,4 @@
-"""Options that the verbs of training share."""
+"""Options shared by the verbs of training."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ teacher_option = click.option(
     '--teacher',
     type=_PATH,
     default=None,
-    help='face_landmarker.task; without it only the bundled face mesh looks at the images.',
+    help='face_landmarker.task; without it only the bundled face mesh reads the images.',
 )
 cache_option = click.option(
     '--cache',
     type=_PATH,
     default=Path('data/cache'),
     show_default=True,
-    help='Folder for what is computed on the way.',
+    help='Folder for intermediate results.',
 )
-# Eager: where models lie depends on it.
+# Eager, since the default of --models depends on it.
 run_option = click.option(
     '--run',
     type=_PATH,
@@ -49,16 +49,19 @@ models_option = click.option(
     '--models',
     type=_PATH,
     callback=lambda ctx, _, models: models or own_models(ctx.params['run']),
-    help="Folder of the models to use; the run's, or the shipped ones where it has none yet.",
+    help="Folder of the models to use; by default the run's, or the shipped ones if it has none.",
 )
 written_models_option = click.option(
     '--models',
     type=_PATH,
     callback=lambda ctx, _, models: models or ctx.params['run'] / 'models',
-    help='Folder to write the model to; "models" in the folder of the run.',
+    help='Folder to write the model to; by default "models" in the folder of the run.',
 )
 config_option = click.option(
-    '--config', type=_PATH, default=None, help='Groupings and counts; the shipped training.yaml.'
+    '--config',
+    type=_PATH,
+    default=None,
+    help='Groupings and counts; by default the shipped training.yaml.',
 )
 grouping_option = click.option(
     '--grouping',
@@ -67,9 +70,12 @@ grouping_option = click.option(
     help='Name of a grouping of the classes in --config.',
 )
 processes_option = click.option(
-    '--processes', type=click.IntRange(1), default=None, help='Worker processes; all cores.'
+    '--processes',
+    type=click.IntRange(1),
+    default=None,
+    help='Worker processes; by default one per core.',
 )
-# What NumPy and Keras take.
+# The range that NumPy and Keras accept.
 seed_option = click.option(
     '--seed',
     type=click.IntRange(0, 2**32 - 1),

@@ -1,4 +1,4 @@
-"""Trains the zoo's networks from checked settings; an interrupted training continues."""
+"""Trains the zoo's networks, from checked settings; an interrupted training continues."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.losses import class_weights
 from emotion_estimator_training.models.training_loop import (
     BEST,
+    Advance,
     BestWeights,
     History,
     LoopPlan,
@@ -30,21 +31,27 @@ from emotion_estimator_training.zoo.data.windows import Windows
 from emotion_estimator_training.zoo.models.layers import reseed_dropout
 
 Settings = TypeVar('Settings')
+Floats = NDArray[np.float32]
+#: Makes a model's inputs from windows.
+Reader = Callable[[Windows], list[Floats]]
 
 OPTIMIZERS = ('adam', 'sgd')
-#: What is best on the validation part: the greatest accuracy (Pua et al.) or the least loss
+#: Ranks epochs on the validation part: the greatest accuracy (Pua et al.) or the lowest loss
 #: (Terbouche and Chaoui).
 MONITORS = ('accuracy', 'loss')
+#: Settings and data that a folder's network was trained with.
+CARD = 'card.json'
 
 
 @dataclass(frozen=True)
 class ZooFitSettings:
     """How a network is trained.
 
-    :param epochs: most of them; ``patience`` is how many pass without a better ``monitor``.
+    :param epochs: the most epochs to train.
+    :param patience: epochs without a better ``monitor`` before training stops.
     :param class_weights: as in :func:`~.models.losses.class_weights`.
-    :param call_epochs: epochs of one call, of which the next one goes on (Pua et al. trained four
-        times 30); 0 is all.
+    :param call_epochs: epochs of one call, which the next call continues (Pua et al. trained four
+        times 30); 0 trains all.
     """
 
     batch: int = 8
@@ -60,12 +67,16 @@ class ZooFitSettings:
     def __post_init__(self) -> None:
         """Check the ranges.
 
-        :raises InputError: one is left.
+        :raises InputError: a setting is out of its range.
         """
         if self.optimizer not in OPTIMIZERS:
-            raise InputError(f'optimizer {self.optimizer!r}; choose of {", ".join(OPTIMIZERS)}')
+            raise InputError(
+                f'unknown optimizer {self.optimizer!r}; choose one of {", ".join(OPTIMIZERS)}'
+            )
         if self.monitor not in MONITORS:
-            raise InputError(f'monitor {self.monitor!r}; choose of {", ".join(MONITORS)}')
+            raise InputError(
+                f'unknown monitor {self.monitor!r}; choose one of {", ".join(MONITORS)}'
+            )
         for name in ('batch', 'epochs', 'patience', 'learning_rate'):
             if not getattr(self, name) > 0:
                 raise InputError(f'{name} must be over 0, got {getattr(self, name)}')
@@ -78,6 +89,8 @@ class ZooFitSettings:
 def read(kind: type[Settings], raw: Mapping[str, Any], name: str) -> Settings:
     """Build a dataclass of settings from configuration.
 
+    :param kind: the dataclass.
+    :param raw: settings by name.
     :param name: of the model, for messages.
     :raises InputError: a setting is unknown, missing, or of another type than its default.
     """
@@ -86,7 +99,7 @@ def read(kind: type[Settings], raw: Mapping[str, Any], name: str) -> Settings:
     for key, value in raw.items():
         if key not in known:
             raise InputError(f'{name} has no setting {key!r}; it has: {", ".join(known)}')
-        # Of windows: a share, a share for each class, or a word.
+        # The overlap of windows has several forms: a share, shares by class, or a word.
         values[key] = (
             value if key == 'overlap' else _fitting(value, known[key].default, f'{name}: {key}')
         )
@@ -114,14 +127,6 @@ def _fitting(value: Any, default: Any, where: str) -> Any:
     if isinstance(default, (bool, int, float, str)) and type(value) is not type(default):
         raise InputError(f'{where} must be of type {type(default).__name__}, got {value!r}')
     return value
-
-
-Floats = NDArray[np.float32]
-#: Makes a model's inputs of windows.
-Reader = Callable[[Windows], list[Floats]]
-
-#: Settings and data that a folder's network was trained with.
-CARD = 'card.json'
 
 
 def fit(
@@ -157,7 +162,7 @@ def fit(
     truth = np.eye(len(train.classes), dtype=np.float32)[train.labels]
     best = BestWeights(model, folder)
 
-    def run_epoch(number: int, _: Callable[[], None]) -> Metrics:
+    def run_epoch(number: int, _: Advance) -> Metrics:
         reseed_dropout(model, settings.seed, number)
         rows = shuffled_batches(len(train), settings.batch, [settings.seed, number])
         batches = ((reader(train.take(few)), truth[few]) for few in rows)
@@ -195,7 +200,7 @@ def fit(
 
 
 def probabilities(model: Any, reader: Reader, windows: Windows, batch: int = 64) -> Floats:
-    """Return what a model makes of each window: (N, C) probabilities, or (N, E) encodings."""
+    """Return a model's output for each window: probabilities (N, C) or encodings (N, E)."""
     found = [
         np.asarray(
             model(
@@ -208,16 +213,16 @@ def probabilities(model: Any, reader: Reader, windows: Windows, batch: int = 64)
 
 
 def load_best(model: Any, folder: Path) -> None:
-    """Give a model the best weights of its folder.
+    """Load the best weights of a folder into a model.
 
     :raises ModelError: there are none, or they are another network's.
     """
     path = folder / BEST
     if not path.is_file():
-        raise ModelError(f'{folder} holds no trained weights; call "emotion-estimator zoo run"')
+        raise ModelError(f'{folder} holds no trained weights; run "emotion-estimator zoo run"')
     try:
         model.load_weights(path)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f'{path} does not fit {folder.name}; remove {folder} and train again'
+            f'{path} does not match {folder.name}; remove {folder} and train again'
         ) from error

@@ -1,23 +1,29 @@
-"""Checkpoints, their cleaner, and when training is enough."""
+"""The training loop: history, best epochs, patience, resume, and checkpoints."""
 
 from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion_estimator.errors import ModelError
 from emotion_estimator_training.models.training_loop import (
+    LoopPlan,
     best_checkpoint,
+    claim_folder,
     clean_checkpoints,
     describe_checkpoint,
     forget_after,
     is_finished,
     list_checkpoints,
+    prefetched,
     read_history,
     record,
+    shuffled_batches,
+    train_epochs,
     weights_path,
 )
 
@@ -94,3 +100,73 @@ def test_training_stops_at_the_last_epoch_or_without_progress():
     assert is_finished(history, epochs=9, patience=3)
     assert is_finished(history, epochs=5, patience=9)
     assert not is_finished([], epochs=5, patience=9)
+
+
+def rising(number, advance):
+    """Train nothing; the third epoch is the best."""
+    advance()
+    return {'epoch': number + 1, 'macro_f1': [0.1, 0.2, 0.5, 0.4, 0.3, 0.2][number]}
+
+
+def test_the_loop_stops_after_its_patience_and_keeps_the_best():
+    kept = []
+    history = train_epochs(
+        LoopPlan('loop', 6, patience=2, progress=False),
+        rising,
+        {},
+        None,
+        lambda metrics, is_best: kept.append((metrics['epoch'], is_best)),
+    )
+    assert [one['epoch'] for one in history] == [1, 2, 3, 4, 5]
+    assert kept == [(1, True), (2, True), (3, True), (4, False), (5, False)]
+
+
+def test_one_call_may_train_some_epochs_only():
+    plan = LoopPlan('loop', 6, call_epochs=2, batches=6, shown=('macro_f1',), progress=False)
+    assert [one['epoch'] for one in train_epochs(plan, rising, {}, None)] == [1, 2]
+
+
+def test_a_state_without_its_history_is_not_continued(tmp_path):
+    tf = pytest.importorskip('tensorflow', reason='training needs tensorflow')
+    plan = LoopPlan('loop', 2, progress=False)
+    count = tf.Variable(0)
+
+    def counted(number, advance):
+        count.assign_add(1)
+        return rising(number, advance)
+
+    first = train_epochs(plan, counted, {'count': count}, tmp_path)
+    assert train_epochs(plan, counted, {'count': count}, tmp_path) == first
+    assert int(count) == 2
+    (tmp_path / 'history.jsonl').unlink()
+    assert train_epochs(plan, counted, {'count': count}, tmp_path) == first
+    assert int(count) == 4
+
+
+def test_a_folder_of_another_training_is_emptied(tmp_path):
+    folder = tmp_path / 'run'
+    for seed, kept in ((1, False), (1, True), (2, False)):
+        claim_folder(folder, {'seed': seed, 'path': tmp_path})
+        assert (folder / 'weights').exists() == kept
+        (folder / 'weights').touch()
+
+
+def test_what_is_made_ahead_comes_in_order_and_once():
+    made = []
+
+    def make(number):
+        made.append(number)
+        return number * 10
+
+    assert list(prefetched(make, range(4))) == [0, 10, 20, 30]
+    assert made == [0, 1, 2, 3]
+    assert list(prefetched(make, range(0))) == []
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 99))
+def test_an_epochs_batches_hold_every_row_once(rows, batch, epoch):
+    batches = shuffled_batches(rows, batch, [3, epoch])
+    assert sorted(np.concatenate(batches)) == list(range(rows))
+    assert {len(one) for one in batches[:-1]} <= {batch}
+    again = shuffled_batches(rows, batch, [3, epoch])
+    assert all((one == other).all() for one, other in zip(batches, again))
