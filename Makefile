@@ -99,7 +99,7 @@ face-landmarker:
 
 
 demo: build ## run the three nodes on SOURCE (portrait, a device number, a video, an image, a folder)
-	@$(WITH_ROS) exec $(RUN) -P -m emotion_estimator.demo --source '$(SOURCE)' \
+	@$(WITH_ROS) exec $(VENV)/bin/emotion-estimator demo --source '$(SOURCE)' \
 	  --landmarks $(LANDMARKS) $(if $(MODEL),--model '$(MODEL)') --fps $(FPS) --output out $(ARGS)
 
 echo: build ## print /emotion of a running demo: make echo DOMAIN=the number it printed
@@ -206,9 +206,10 @@ test-modern: ## the same on NumPy 2, LiteRT and mediapipe 1.x, with FACE_LANDMAR
 pytest: build $(VENV)/.test-ready
 	@$(WITH_ROS) $(RUN) -P -m pytest $(or $(ARGS),$(TWO_AT_A_TIME))
 
-lint: $(VENV)/.test-ready ## ruff: rules and format
+lint: $(VENV)/.test-ready ## ruff (rules, format) and import-linter (direction of imports)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	PYTHONPATH=training $(VENV)/bin/lint-imports --no-cache --no-logo
 
 types: $(VENV)/.test-ready ## mypy
 	$(VENV)/bin/mypy

@@ -1,8 +1,7 @@
-"""How often the dialogue manager intervenes wrongly, and how late, on noisy courses.
+"""Measure how often the dialogue manager intervenes wrongly, and how late, on noisy labels.
 
-Against acting on each message at once, and against the majority of the last ten seconds, on the
-same messages and by the same rules. docs/dialogue_benchmark.md says how, and has the tables that
---write puts there.
+Compared with acting on each message at once and on the majority of the last ten seconds, given the
+same messages and rules. docs/dialogue_benchmark.md describes the method and holds the results.
 """
 
 from __future__ import annotations
@@ -20,13 +19,14 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
+from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.worker_pool import on_processes
 
 from dialogue_baselines import RETURNED, EachMessage, Majority, Trigger
-from dialogue_noise import CourseSegment, Noise, observe, truth
+from dialogue_noise import Noise, Segment, ground_truth, observe
 from dialogue_scoring import (
     KINDS,
     Episode,
@@ -40,10 +40,10 @@ DOCUMENT = Path(__file__).parents[1] / 'docs' / 'dialogue_benchmark.md'
 BEGIN, END = '<!-- written by make bench-dialogue -->', '<!-- end of what is written -->'
 
 POLICIES = ('naive', 'majority', 'manager')
-#: Messages per second, where a table does not vary them.
+#: Messages per second in tables that do not vary the rate.
 RATE = 15.0
-#: What an intervention is about, in the tables' words.
-ABOUT = {'happy': 'joy', 'sad': 'sadness', NONE: 'leaving', RETURNED: 'return'}
+#: What interventions are about, as the tables name it.
+KIND_NAMES = {'happy': 'joy', 'sad': 'sadness', NONE: 'leaving', RETURNED: 'return'}
 
 Message = tuple[float, 'FaceEmotion | None']
 Decide = Callable[['FaceEmotion | None', float], 'str | None']
@@ -51,14 +51,14 @@ Decide = Callable[['FaceEmotion | None', float], 'str | None']
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured at once: a line of a table."""
+    """The conditions of one measurement: a row of a table."""
 
     noise: Noise
     rate: float = RATE
 
     @property
     def errors(self) -> str:
-        """Return in words how errors come."""
+        """Return in words how long errors last."""
         if not self.noise.labels:
             return ''
         return f'{self.noise.burst:g} s' if self.noise.burst else 'single'
@@ -74,12 +74,12 @@ DROPOUTS = [
     for burst in (0.0, 0.4)
     for undetected, lost in ((0.05, 0.0), (0.0, 0.2), (0.05, 0.2), (0.1, 0.4))
 ]
-#: At which the aim is looked at, and each kind of intervention by itself.
+#: Settings for which the tables show the aim and each kind of intervention.
 AIM = [setting for setting in LABELS if setting.noise.labels == 0.2]
 
 
-def about(rule: dict[str, Any]) -> str | None:
-    """Return what a rule's interventions are about; None where it is none that we look at."""
+def rule_kind(rule: dict[str, Any]) -> str | None:
+    """Return what a rule's interventions are about; None for rules that are not measured."""
     labels = rule['emotion'] if isinstance(rule['emotion'], list) else [rule['emotion']]
     if rule['action'] == 'resume':
         return RETURNED
@@ -89,17 +89,17 @@ def about(rule: dict[str, Any]) -> str | None:
 
 
 def first_rules(policy: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the rule that answers first of each kind; the others answer what lasts longer."""
+    """Return the first rule to act of each kind; the others act on what lasts longer."""
     ranked = sorted(policy['rules'], key=lambda rule: -rule.get('held_for', 1.0))
-    found = {kind: rule for rule in ranked if (kind := about(rule))}
+    found = {kind: rule for rule in ranked if (kind := rule_kind(rule))}
     return {kind: found[kind] for kind in KINDS}
 
 
-class Contest:
-    """The three policies by the same rules, with the same cooldowns or without any."""
+class PolicyComparison:
+    """The three policies with the same rules, with the same cooldowns or without any."""
 
     def __init__(self, policy: Path, cooldowns: bool) -> None:
-        raw = yaml.safe_load(policy.read_text(encoding='utf-8'))
+        raw = strict_yaml.read_yaml(policy)
         self.rules = first_rules(raw)
         if not cooldowns:
             raw['min_gap'] = 0.0
@@ -113,15 +113,15 @@ class Contest:
         }
 
     def naive(self) -> Decide:
-        """Return what acts on each message."""
+        """Return a policy that acts on each message."""
         return _by_label(EachMessage(self._triggers, self._gap))
 
     def majority(self) -> Decide:
-        """Return what acts on the majority of ten seconds."""
+        """Return a policy that acts on the majority of the last ten seconds."""
         return _by_label(Majority(EachMessage(self._triggers, self._gap)))
 
     def manager(self) -> Decide:
-        """Return what acts as the dialogue manager does."""
+        """Return the dialogue manager as a policy."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / 'policy.yaml'
             path.write_text(yaml.safe_dump(self._policy), encoding='utf-8')
@@ -134,8 +134,8 @@ class Contest:
 
         return decide
 
-    def due(self, segments: Sequence[CourseSegment], rate: float) -> list[Episode]:
-        """Return the episodes that acting on the truth itself answers within a second."""
+    def due(self, segments: Sequence[Segment], rate: float) -> list[Episode]:
+        """Return the episodes that acting on the ground truth answers within a second."""
         exact = run(self.naive(), observe(segments, Noise(), rate, 0))
         answered = {
             episode
@@ -150,9 +150,9 @@ def _by_label(decide: Callable[[str, float], str | None]) -> Decide:
 
 
 def run(decide: Decide, messages: Iterable[Message], changes: bool = False) -> list[Intervention]:
-    """Return what a policy does.
+    """Return the interventions of a policy.
 
-    :param changes: what goes on from one message to the next counts once.
+    :param changes: count an intervention that repeats with the next message once.
     """
     made, before = [], None
     for stamp, face in messages:
@@ -165,7 +165,7 @@ def run(decide: Decide, messages: Iterable[Message], changes: bool = False) -> l
 
 @dataclass(frozen=True)
 class PolicyScores:
-    """What the three policies did, in all and by what it was about."""
+    """The scores of the three policies, in total and by kind of intervention."""
 
     setting: Setting
     cooldowns: bool
@@ -174,14 +174,14 @@ class PolicyScores:
 
 
 def measure(policy: Path, seconds: float, seed: int, task: tuple[Setting, bool]) -> PolicyScores:
-    """Let the three loose on the same messages."""
+    """Score the three policies on the same messages."""
     setting, cooldowns = task
-    segments = truth(seconds, seed)
+    segments = ground_truth(seconds, seed)
     messages = list(observe(segments, setting.noise, setting.rate, seed + 1))
-    contest = Contest(policy, cooldowns)
-    due = contest.due(segments, setting.rate)
+    comparison = PolicyComparison(policy, cooldowns)
+    due = comparison.due(segments, setting.rate)
     made = {
-        name: run(getattr(contest, name)(), messages, changes=not cooldowns) for name in POLICIES
+        name: run(getattr(comparison, name)(), messages, changes=not cooldowns) for name in POLICIES
     }
     kinds = {
         kind: {
@@ -225,20 +225,21 @@ def _table(first: str, rows: Iterable[str]) -> Iterator[str]:
 
 
 def rules_measured(policy: Path) -> Iterator[str]:
-    """Yield the lines of a table of the rules by which all three act."""
+    """Yield the lines of a table of the rules that all three use."""
     yield '| about | rule | window, s | while the label flickers, s | share | cooldown, s |'
     yield '|---|---|---|---|---|---|'
-    for kind, rule in Contest(policy, True).rules.items():
-        held = rule.get('held_for', 1.0)
+    for kind, rule in PolicyComparison(policy, True).rules.items():
+        window = rule.get('held_for', 1.0)
         yield (
-            f'| {ABOUT[kind]} | {rule["name"]} | {held:g} | {rule.get("restless_for", held):g} | '
+            f'| {KIND_NAMES[kind]} | {rule["name"]} | '
+            f'{window:g} | {rule.get("restless_for", window):g} | '
             f'{rule.get("share", 0.65):g} | {rule.get("cooldown", 10):g} |'
         )
     yield ''
 
 
 def report(found: Sequence[PolicyScores], policy: Path, minutes: float, seed: int) -> Iterator[str]:
-    """Yield the lines of the tables."""
+    """Yield the lines of all tables."""
     yield (
         f'Each line is {minutes:g} minutes, seed {seed}. Cells are *each message / majority / '
         'dialogue manager*; - is never.'
@@ -276,7 +277,7 @@ def report(found: Sequence[PolicyScores], policy: Path, minutes: float, seed: in
         yield from _table(
             'about | errors last',
             (
-                f'| {ABOUT[kind]} | {s.errors} | {_cells(here[s].kinds[kind])} |'
+                f'| {KIND_NAMES[kind]} | {s.errors} | {_cells(here[s].kinds[kind])} |'
                 for s in AIM
                 for kind in KINDS
             ),
@@ -284,7 +285,7 @@ def report(found: Sequence[PolicyScores], policy: Path, minutes: float, seed: in
 
 
 def _aim(found: Sequence[PolicyScores]) -> Iterator[str]:
-    """Yield a line for each kind of errors: what was aimed at, and whether it is so."""
+    """Yield a table of whether the aim is met, a row for each kind of error."""
     quick = {each.setting: each.scores for each in found if not each.cooldowns}
     yield (
         '| at 20 %, errors last | cooldowns | wrong, of what each message does wrong | '
@@ -295,7 +296,7 @@ def _aim(found: Sequence[PolicyScores]) -> Iterator[str]:
         if each.setting not in AIM:
             continue
         share = each.scores['manager'].wrong / max(1, each.scores['naive'].wrong)
-        # Its best: with cooldowns it is often not ready when it should be.
+        # Compared with its best delay: with cooldowns it is often not ready in time.
         naive = quick[each.setting]['naive'].delay(0.5)
         later = each.scores['manager'].delay(0.5) - naive
         met = 'met' if share <= 0.1 and later <= 1.5 else 'not met'
@@ -305,7 +306,7 @@ def _aim(found: Sequence[PolicyScores]) -> Iterator[str]:
 
 
 def write(lines: Sequence[str]) -> None:
-    """Put lines between the marks in the document, in place of those that are there."""
+    """Replace the lines between the marks in the document."""
     before, _, rest = DOCUMENT.read_text(encoding='utf-8').partition(BEGIN)
     after = rest.partition(END)[2]
     text = '\n'.join([f'{before}{BEGIN}', *lines, f'{END}{after}'])
@@ -316,12 +317,12 @@ def main() -> int:
     """Print or write the tables; return 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--policy', type=Path, default=resource_dir('config') / 'dialogue.yaml')
-    parser.add_argument('--minutes', type=float, default=60.0, help='of each course')
+    parser.add_argument('--minutes', type=float, default=60.0, help='length of each conversation')
     parser.add_argument(
-        '--seed', type=int, default=1000, help='below 1000 are for choosing rules by'
+        '--seed', type=int, default=1000, help='seeds below 1000 are for tuning rules'
     )
     parser.add_argument('--jobs', type=int, default=os.cpu_count())
-    parser.add_argument('--write', action='store_true', help=f'put the tables into {DOCUMENT.name}')
+    parser.add_argument('--write', action='store_true', help=f'write the tables to {DOCUMENT.name}')
     options = parser.parse_args()
     tasks = [(s, kept) for kept in (True, False) for s in (*LABELS, *RATES, *DROPOUTS)]
     work = partial(measure, options.policy, 60 * options.minutes, options.seed)

@@ -1,4 +1,4 @@
-"""What the dialogue policy is measured against: the same rules on less evidence."""
+"""Baselines for the dialogue policy: the same rules without its evidence over time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from emotion_estimator.emotion import NONE
 
-#: What an intervention is about, beside the labels of a face: somebody who came back.
+#: What an intervention is about, besides the labels: somebody came back.
 RETURNED = 'returned'
 
 
@@ -18,7 +18,7 @@ class Trigger:
     """When a label may cause an intervention.
 
     :param priority: of several, the highest acts.
-    :param cooldown: seconds before the same may act again.
+    :param cooldown: minimum seconds between two interventions of this trigger.
     """
 
     priority: int
@@ -26,16 +26,16 @@ class Trigger:
 
 
 class EachMessage:
-    """Acts on each message at once, where cooldown and rate limit allow it.
+    """Acts on each message at once, within cooldown and rate limit.
 
-    Nobody there pauses the conversation, and whoever is seen then resumes it; in between nothing
-    else happens, as with the dialogue manager.
+    Like the dialogue manager, it pauses when nobody is in view and does nothing else until it
+    resumes with the next face.
     """
 
     def __init__(self, triggers: Mapping[str, Trigger], min_gap: float) -> None:
-        """:param triggers: of labels (``none`` for nobody) and of ``returned``.
+        """:param triggers: by label (``none`` for nobody), and ``returned``.
 
-        :param min_gap: seconds between any two interventions.
+        :param min_gap: minimum seconds between any two interventions.
         """
         self._ranked = sorted(triggers.items(), key=lambda item: -item[1].priority)
         self._min_gap = min_gap
@@ -44,7 +44,7 @@ class EachMessage:
         self._paused = False
 
     def __call__(self, label: str, stamp: float) -> str | None:
-        """Take a message's label; return what to act upon, mostly nothing."""
+        """Take a message's label; return what to act on, usually None."""
         if stamp < self._last + self._min_gap - 1e-4:
             return None
         for kind, trigger in self._ranked:
@@ -61,17 +61,17 @@ class EachMessage:
 
 
 class Majority:
-    """Believes the label that most messages of the last seconds had."""
+    """Acts on the most frequent label of the last seconds."""
 
     def __init__(self, decide: Callable[[str, float], str | None], span: float = 10.0) -> None:
-        """:param decide: takes what is believed. :param span: seconds."""
+        """:param decide: takes that label and the stamp. :param span: seconds."""
         self._decide = decide
         self._span = span
         self._seen: deque[tuple[float, str]] = deque()
         self._counts: Counter[str] = Counter()
 
     def __call__(self, label: str, stamp: float) -> str | None:
-        """Take a message's label; return what to act upon, mostly nothing."""
+        """Take a message's label; return what to act on, usually None."""
         self._seen.append((stamp, label))
         self._counts[label] += 1
         while self._seen[0][0] <= stamp - self._span:

@@ -1,4 +1,4 @@
-"""How good interventions were, on a course whose truth is known."""
+"""Scores of interventions against the ground truth."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from itertools import pairwise
 from emotion_estimator.emotion import NONE
 
 from dialogue_baselines import RETURNED
-from dialogue_noise import CourseSegment
+from dialogue_noise import Segment
 
-#: What interventions are about: calm asks for none.
+#: What interventions are about; calm requires none.
 KINDS: tuple[str, ...] = ('happy', 'sad', NONE, RETURNED)
 
-#: Seconds after the truth has changed in which acting on what was is not yet wrong.
+#: Seconds after a change during which acting on the previous label is not yet wrong.
 GRACE = 1.0
 
-#: Seconds that something must last for an answer to it to be due.
-WORTH = 3.0
+#: Minimum seconds of an episode for an answer to be due.
+MIN_EPISODE = 3.0
 
 
 @dataclass(frozen=True)
 class Intervention:
-    """Something that was done.
+    """An action of a policy.
 
     :param stamp: seconds.
-    :param kind: one of ``KINDS``, what it was about.
+    :param kind: what it was about, one of ``KINDS``.
     """
 
     stamp: float
@@ -37,17 +37,17 @@ class Intervention:
 
 @dataclass(frozen=True)
 class Episode:
-    """A stretch of the truth that asks for an intervention between ``begin`` and ``end``."""
+    """A period, in seconds, in which the ground truth calls for an intervention."""
 
     kind: str
     begin: float
     end: float
 
 
-def episodes(segments: Sequence[CourseSegment], worth: float = WORTH) -> tuple[Episode, ...]:
-    """Return what asks for an answer: joy, sadness, absence, and that somebody came back.
+def episodes(segments: Sequence[Segment], shortest: float = MIN_EPISODE) -> tuple[Episode, ...]:
+    """Return what calls for an answer: joy, sadness, absence, and somebody's return.
 
-    :param worth: least seconds of an episode.
+    :param shortest: minimum seconds of an episode.
     """
     found = [Episode(s.label, s.begin, s.end) for s in segments if s.label in KINDS]
     absent = [s for s in segments if s.label == NONE]
@@ -55,21 +55,21 @@ def episodes(segments: Sequence[CourseSegment], worth: float = WORTH) -> tuple[E
         end = following.begin if following else segments[-1].end
         if gone is not None and end > gone.end:
             found.append(Episode(RETURNED, gone.end, end))
-    return tuple(sorted((e for e in found if e.end - e.begin >= worth), key=lambda e: e.begin))
+    return tuple(sorted((e for e in found if e.end - e.begin >= shortest), key=lambda e: e.begin))
 
 
-class Truth:
-    """Answers questions on a course."""
+class GroundTruth:
+    """Looks up what the ground truth shows."""
 
-    def __init__(self, segments: Sequence[CourseSegment]) -> None:
-        """:param segments: each beginning where the one before it ends."""
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        """:param segments: each beginning where the previous one ends."""
         self._segments = segments
         self._begins = [segment.begin for segment in segments]
 
     def shows(self, kind: str, stamp: float, grace: float = GRACE) -> bool:
-        """Whether the truth shows ``kind`` now, or did not longer than ``grace`` seconds ago.
+        """Return whether ``kind`` is true now, or was within the last ``grace`` seconds.
 
-        Somebody returned where any face is there.
+        ``returned`` is true whenever a face is in view.
         """
         first = max(0, bisect_right(self._begins, stamp - grace) - 1)
         last = bisect_right(self._begins, stamp)
@@ -79,13 +79,13 @@ class Truth:
 
 @dataclass(frozen=True)
 class Score:
-    """What a policy did.
+    """How well a policy did.
 
-    :param minutes: length of the course.
-    :param made: interventions.
-    :param wrong: those among them about what the truth did not show.
-    :param due: episodes that asked for an intervention.
-    :param delays: seconds from the beginning of each that got one, in their order.
+    :param minutes: length of the conversation.
+    :param made: number of interventions.
+    :param wrong: number of interventions about something that was not true.
+    :param due: number of episodes that called for an intervention.
+    :param delays: seconds from the beginning of each answered episode to its answer.
     """
 
     minutes: float
@@ -107,7 +107,7 @@ class Score:
     def delay(self, share: float) -> float:
         """Return the delay in seconds within which ``share`` of *all* due episodes were answered.
 
-        :return: infinity where more than the rest was missed; 0 where nothing was due.
+        :return: infinity when too many were missed; 0 when nothing was due.
         """
         if not self.due:
             return 0.0
@@ -117,27 +117,28 @@ class Score:
 
 
 def score(
-    made: Sequence[Intervention], segments: Sequence[CourseSegment], due: Iterable[Episode]
+    made: Sequence[Intervention], segments: Sequence[Segment], due: Iterable[Episode]
 ) -> Score:
-    """Compare interventions with the truth.
+    """Compare interventions with the ground truth.
 
     :param made: in the order of their stamps.
-    :param due: episodes that are to be answered, see :func:`episodes`.
+    :param segments: the ground truth.
+    :param due: episodes that call for an answer, see :func:`episodes`.
     """
-    truth = Truth(segments)
-    asked = tuple(due)
-    answers = (answer(episode, made) for episode in asked)
+    truth = GroundTruth(segments)
+    awaited = tuple(due)
+    answers = (answer_delay(episode, made) for episode in awaited)
     return Score(
         minutes=segments[-1].end / 60,
         made=len(made),
         wrong=sum(not truth.shows(each.kind, each.stamp) for each in made),
-        due=len(asked),
+        due=len(awaited),
         delays=tuple(delay for delay in answers if delay is not None),
     )
 
 
-def answer(episode: Episode, made: Sequence[Intervention]) -> float | None:
-    """Return seconds from an episode's beginning to its first intervention; None without."""
+def answer_delay(episode: Episode, made: Sequence[Intervention]) -> float | None:
+    """Return the seconds from an episode's beginning to its first intervention, or None."""
     at = bisect_left(made, episode.begin - 1e-9, key=lambda each: each.stamp)
     while at < len(made) and made[at].stamp <= episode.end + GRACE:
         if made[at].kind == episode.kind:

@@ -1,8 +1,8 @@
-"""Time and memory of perception, side by side in one run: each step, each added face, the tracker.
+"""Time and memory of perception: of each step, of each additional face, and of the tracker.
 
-Frames of the animated portrait. What is compared takes turns frame by frame, so that a busy machine
-disturbs all alike. Everything runs in this one process; memory is the growth at opening, CPU the
-time of all its threads, which other processes lengthen least.
+The input is the animated portrait. What is compared takes turns frame by frame in this process, so
+that other load affects all alike. Memory is the growth on loading; CPU is the time of all threads,
+which other processes affect least.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.sources.portrait import Portrait
 
 SOURCES = ('face_mesh', 'face_landmarker')
-MOST_FACES = 4
+MAX_FACES = 4
 FPS = 30.0
 
 Times = dict[Any, list[float]]
 
 
 def resident_megabytes() -> float:
-    """Return this process's resident memory (Linux)."""
+    """Return this process's resident memory in MB (Linux)."""
     for line in Path('/proc/self/status').read_text().splitlines():
         if line.startswith('VmRSS'):
             return int(line.split()[1]) / 1024
@@ -56,15 +56,15 @@ def resident_megabytes() -> float:
 
 
 def timed(times: Times, name: Any, call: Callable[..., Any], *arguments: Any) -> Any:
-    """Call, and note the milliseconds it took under ``name``."""
-    begun = time.perf_counter()
+    """Call ``call``, record the milliseconds it took under ``name``, and return its result."""
+    start = time.perf_counter()
     result = call(*arguments)
-    times[name].append(1e3 * (time.perf_counter() - begun))
+    times[name].append(1e3 * (time.perf_counter() - start))
     return result
 
 
-def filmed(seconds: float, what: str) -> Iterator[Frame]:
-    """Yield the portrait's first seconds behind a progress bar."""
+def portrait_frames(seconds: float, what: str) -> Iterator[Frame]:
+    """Yield the frames of the portrait's first seconds, with a progress bar."""
     bar = tqdm(Portrait(FPS).frames(), what, total=round(FPS * seconds), disable=None, leave=False)
     with bar:
         for frame in bar:
@@ -74,7 +74,7 @@ def filmed(seconds: float, what: str) -> Iterator[Frame]:
 
 
 def opened(open_source: Callable[[str], Any]) -> dict[str, Any]:
-    """Return what opens of both landmark sources; say what does not."""
+    """Open both landmark sources; print which one is not available."""
     found = {}
     for source in SOURCES:
         try:
@@ -85,7 +85,7 @@ def opened(open_source: Callable[[str], Any]) -> dict[str, Any]:
 
 
 def print_table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print rows of text, the first column to the left, the others to the right."""
+    """Print a table; the first column is aligned left, the others right."""
     table = Table(title=title, title_justify='left')
     for n, head in enumerate(heads):
         table.add_column(head, justify='right' if n else 'left')
@@ -114,7 +114,7 @@ def bench_steps(path: str, seconds: float) -> None:
     landmarkers = opened(open_one)
     head, classifier = BlendshapeHead.load(), EmotionClassifier.load()
     state = classifier.initial_state()
-    for frame in filmed(seconds, 'steps'):
+    for frame in portrait_frames(seconds, 'steps'):
         faces: tuple[Any, ...] = ()
         for source, landmarker in landmarkers.items():
             faces = timed(times, source, landmarker, frame)
@@ -143,7 +143,7 @@ def bench_steps(path: str, seconds: float) -> None:
 
 
 def bench_branches(path: str, seconds: float) -> None:
-    """Measure what each branch adds to landmarks and blendshapes, per face, in each runtime."""
+    """Measure what each branch costs per face, besides the landmarks, in each runtime."""
     times: Times = defaultdict(list)
     landmarker = open_first('auto', path)[0]
     networks = {name: AppearanceNetwork.load(runtime=name) for name in runtimes()}
@@ -154,13 +154,13 @@ def bench_branches(path: str, seconds: float) -> None:
     }
     classifiers = {one: EmotionClassifier.load(runtime=one[0]) for one in branches}
     states = {one: each.initial_state() for one, each in classifiers.items()}
-    for frame in filmed(seconds, 'branches'):
+    for frame in portrait_frames(seconds, 'branches'):
         for face in landmarker(frame)[:1]:
             picture = timed(times, 'crop', crop, frame.image, face.landmarks)
             for runtime, network in networks.items():
                 timed(times, (runtime, 'network'), network, picture)
             for one, branch in branches.items():
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 seen = branch(frame.image, face.landmarks, face.blendshapes)
                 step = timed(
                     times,
@@ -171,7 +171,7 @@ def bench_branches(path: str, seconds: float) -> None:
                     1 / FPS,
                     seen.embedding,
                 )
-                times[one].append(1e3 * (time.perf_counter() - begun))
+                times[one].append(1e3 * (time.perf_counter() - start))
                 states[one] = step.state
     landmarker.close()
     rows = []
@@ -188,45 +188,45 @@ def bench_branches(path: str, seconds: float) -> None:
             )
         )
     print_table(
-        'what the classifier adds, ms per face and frame (512x512)',
+        'classifier, ms per face and frame (512x512)',
         ('branches', 'runtime', 'crop', 'network', 'step', 'together p50', 'p95'),
         rows,
     )
 
 
 def crowd(image: RgbImage, faces: int) -> RgbImage:
-    """Return a 640x640 image with the portrait's face in so many of its quarters."""
+    """Return a 640x640 image with the portrait's face in ``faces`` of its four quarters."""
     face = cv2.resize(image[80:340, 130:370], (290, 314))
-    whole = np.full((640, 640, 3), 128, np.uint8)
+    canvas = np.full((640, 640, 3), 128, np.uint8)
     for n in range(faces):
         top, left = 3 + 320 * (n // 2), 15 + 320 * (n % 2)
-        whole[top : top + 314, left : left + 290] = face
-    return whole
+        canvas[top : top + 314, left : left + 290] = face
+    return canvas
 
 
 def bench_faces(path: str, seconds: float) -> None:
-    """Measure the whole of perception on one to four faces, an estimator for each number."""
+    """Measure all of perception on one to four faces, with one estimator per number of faces."""
     times: Times = defaultdict(list)
     cpu: Times = defaultdict(list)
-    numbers = range(1, MOST_FACES + 1)
+    numbers = range(1, MAX_FACES + 1)
 
     def open_all(source: str) -> list[EmotionEstimator]:
         settings = EstimatorSettings(
-            landmark_source=source, face_landmarker_path=path, max_faces=MOST_FACES
+            landmark_source=source, face_landmarker_path=path, max_faces=MAX_FACES
         )
         return [EmotionEstimator.load(settings) for _ in numbers]
 
     estimators = opened(open_all)
     others = 0
-    for frame in filmed(seconds, 'faces'):
+    for frame in portrait_frames(seconds, 'faces'):
         if frame.truth == NONE:
             continue
         for n in numbers:
             picture = Frame(crowd(frame.image, n), frame.stamp)
             for source, each in estimators.items():
-                begun = time.process_time()
+                start = time.process_time()
                 faces = timed(times, (source, n), each[n - 1], picture)
-                cpu[source, n].append(1e3 * (time.process_time() - begun))
+                cpu[source, n].append(1e3 * (time.process_time() - start))
                 if len(faces) != n:
                     times[source, n].pop()
                     cpu[source, n].pop()
@@ -246,16 +246,16 @@ def bench_faces(path: str, seconds: float) -> None:
         for estimator in each:
             estimator.close()
     print_table(
-        f'each added face, ms per frame (640x640, max_faces {MOST_FACES}, all of perception)',
+        f'each additional face, ms per frame (640x640, max_faces {MAX_FACES}, all of perception)',
         ('source', 'faces', 'p50', 'p95', 'added', 'CPU p50', 'added'),
         rows,
     )
     used = sum(map(len, times.values()))
-    print(f'{used} frames; {others} left out, in which another number of faces was found\n')
+    print(f'{used} frames; {others} excluded because another number of faces was found\n')
 
 
 def bench_tracker(calls: int = 2000) -> None:
-    """Measure the tracker alone, on trembling faces that walk through each other."""
+    """Measure the tracker alone, on jittering faces that cross each other."""
     rng = random.Random(0)
     rows = []
     for number in (4, 16):
@@ -280,7 +280,9 @@ def main() -> int:
     """Print the tables; return 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--model-path', default='', help='face_landmarker.task')
-    parser.add_argument('--seconds', type=float, default=10.0, help='of the portrait at 30 fps')
+    parser.add_argument(
+        '--seconds', type=float, default=10.0, help='seconds of the portrait at 30 fps'
+    )
     options = parser.parse_args()
     bench_steps(options.model_path, options.seconds)
     bench_branches(options.model_path, options.seconds)

@@ -1,11 +1,11 @@
-"""How fast recordings are replayed, against one process on one core and against MediaPipe alone.
+"""Measure the speed of replay, relative to one core and to MediaPipe alone.
 
-All in one run on the same bags (VGA, JPEG), the ways taking turns over several rounds:
+All variants run on the same bags (VGA, JPEG), alternating over several rounds:
 
-- one core: one process that is bound to one core, as the measure;
-- one bag: the same without that bond, images decoded ahead;
-- --jobs N: a bag for each core at once;
-- MediaPipe alone: its own time per frame on decoded images, beside a replay's, in one process.
+- one core: one process bound to one core, the baseline;
+- one bag: the same on all cores, with images decoded ahead;
+- --jobs N: one bag per core at the same time;
+- MediaPipe alone: its time per decoded image, alternating with a replay's in one process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PROGRAM = 'import sys; from emotion_estimator.cli.main import main; sys.exit(ma
 
 
 def make_bag(folder: Path) -> int:
-    """Write the portrait as VGA JPEGs; return how many images."""
+    """Record the portrait as VGA JPEG images; return their number."""
     count = 0
     with BagWriter(folder) as writer:
         for frame in Portrait(30.0, (640, 480)).frames():
@@ -49,7 +49,7 @@ def make_bag(folder: Path) -> int:
 
 
 def run(bags: list[Path], source: str, jobs: int, cores: set[int]) -> float:
-    """Replay with the command line; return the seconds it took, start included."""
+    """Replay with the command line; return the duration in seconds, including start-up."""
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, '-c', _PROGRAM, 'replay', *map(str, bags), '--output', output]
         command += ['--landmarks', source, '--jobs', str(jobs)]
@@ -63,14 +63,14 @@ def run(bags: list[Path], source: str, jobs: int, cores: set[int]) -> float:
         return time.perf_counter() - begun
 
 
-def beside_mediapipe(bag: Path, source: str) -> list[tuple[float, float]]:
-    """Return ms per image of a replay, and of MediaPipe alone on the same decoded images.
+def compare_with_mediapipe(bag: Path, source: str) -> list[tuple[float, float]]:
+    """Return the ms per image of a replay and of MediaPipe alone on the same images.
 
-    A pair for every stretch of two seconds, in turn first and second, so that what else the machine
-    does meets both alike.
+    There is one pair per two seconds of the bag. Which of the two runs first alternates, so that
+    other load on the machine affects both equally.
     """
     settings = EstimatorSettings(landmark_source=source)
-    # Looking for as many faces, which costs two milliseconds where there is but one.
+    # The same number of faces: searching for more than one takes two more milliseconds.
     landmarker = open_landmarker(choose(source, ''), max_faces=settings.max_faces)
     estimator = EmotionEstimator.load(settings)
     pairs = []
@@ -102,7 +102,7 @@ def main() -> int:
     parser.add_argument('--landmarks', default='face_mesh')
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
-    rates, beside = defaultdict(list), []
+    rates, pairs = defaultdict(list), []
     with tempfile.TemporaryDirectory() as folder:
         bags = [Path(folder) / f'bag{n}' for n in range(len(cores))]
         counts = [make_bag(bag) for bag in bags]
@@ -114,18 +114,18 @@ def main() -> int:
             rates['one bag'].append(count / run(bags[:1], options.landmarks, 1, set(cores)))
             every = run(bags, options.landmarks, len(cores), set(cores))
             rates[together].append(count * len(bags) / every)
-            beside += beside_mediapipe(bags[0], options.landmarks)
-    table = Table('VGA, JPEG', 'images/s (median)', 'against one core (median of ratios)')
+            pairs += compare_with_mediapipe(bags[0], options.landmarks)
+    table = Table('VGA, JPEG', 'images/s (median)', 'relative to one core (median of ratios)')
     for way, found in rates.items():
         ratio = statistics.median(a / b for a, b in zip(found, rates['one core']))
         table.add_row(way, f'{statistics.median(found):.0f}', f'{ratio:.2f}')
     console = Console(width=100)
     console.print(table)
     table = Table('per image', 'ms (median)')
-    whole, alone = zip(*beside)
-    table.add_row('replay, decoding and LSTM included', f'{statistics.median(whole):.2f}')
+    replayed, alone = zip(*pairs)
+    table.add_row('replay, including decoding and LSTM', f'{statistics.median(replayed):.2f}')
     table.add_row(f'{options.landmarks} alone', f'{statistics.median(alone):.2f}')
-    ratio = statistics.median(w / a for w, a in beside)
+    ratio = statistics.median(r / a for r, a in pairs)
     table.add_row('ratio (median)', f'{ratio:.3f}')
     console.print(table)
     return 0

@@ -20,10 +20,8 @@ class Affect(NamedTuple):
 
 
 #: Mean ratings of the words "angry", "disgusted", "fearful", "happy", "sad" and "surprised"
-#: (pleasure and arousal; dominance is left out): J. A. Russell and A. Mehrabian, "Evidence for a
-#: three-factor theory of emotions", Journal of Research in Personality 11 (1977) 273-294. They lie
-#: in the quadrants that Russell's circumplex ("A circumplex model of affect", J. Pers. Soc.
-#: Psychol. 39 (1980) 1161-1178) gives the words. A neutral face is the origin.
+#: (pleasure and arousal; dominance is left out), from Russell and Mehrabian 1977. They lie in the
+#: quadrants that the circumplex (Russell 1980) gives the words. A neutral face is the origin.
 COORDINATES: Mapping[str, Affect] = MappingProxyType(
     {
         'angry': Affect(-0.51, 0.59),

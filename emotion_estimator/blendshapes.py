@@ -1,4 +1,4 @@
-"""The 52 blendshapes of MediaPipe's Face Landmarker, in its output order."""
+"""The 52 blendshapes of MediaPipe's Face Landmarker (Grishchenko et al. 2023), in its order."""
 
 from __future__ import annotations
 

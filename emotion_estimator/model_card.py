@@ -23,7 +23,7 @@ def models_dir() -> Path:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a weights file declares about itself.
+    """What a weights file declares about itself (Mitchell et al. 2019).
 
     :param path: the ``.tflite`` file.
     :param kind: ``blendshape_head``, ``appearance`` or ``emotion_lstm``.

@@ -1,4 +1,8 @@
-"""The nodes' settings: each declared once, with its range; read from ROS 2 parameter files too."""
+"""Settings of the nodes: each one is declared here once, with its description and range.
+
+ROS parameters, the parameter files in config/, the README's table and options of the command line
+are all made from these declarations.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,11 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
+from emotion_estimator.errors import InputError
+from emotion_estimator.strict_yaml import read_yaml
 
-from emotion_estimator.errors import InputError, first_line
-
-#: When a changed value counts: never once the node runs; from the next `configure` on, and so only
-#: while the node is unconfigured; from the next frame or message on.
+#: When a new value takes effect: `startup` never (read-only once the node runs), `configure` at the
+#: next configure transition (so it can be set only while unconfigured), `runtime` immediately.
 Change = Literal['startup', 'configure', 'runtime']
 
 
@@ -25,7 +28,15 @@ def setting(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """Declare one setting: default, what it does and in which unit, when a change counts, range."""
+    """Declare a dataclass field that is a setting.
+
+    :param default: its type is the setting's type.
+    :param description: one or two sentences for users, with the unit.
+    :param change: when a new value takes effect.
+    :param minimum: smallest allowed number; every number has a minimum and a maximum.
+    :param maximum: largest allowed number.
+    :param choices: allowed texts; empty allows any.
+    """
     metadata = {
         'description': description,
         'change': change,
@@ -39,57 +50,59 @@ def setting(
 def _autostart() -> Any:
     return setting(
         True,
-        'Configure and activate without being told to, and again after an error; false where a '
-        'lifecycle manager does it',
+        'Configure and activate at startup, and again after an error; set to false if a lifecycle '
+        'manager does this.',
         change='startup',
     )
 
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """Where images come from and how they are published."""
+    """Settings of the camera node."""
 
     source: str = setting(
-        '0', 'Device number or /dev path, video file, image file, folder of images, or portrait'
+        '0',
+        'Device number or /dev path, video file, image file, folder of images, or `portrait` (the '
+        'built-in animated face).',
     )
-    fps: float = setting(30.0, 'Frames per second asked for', minimum=1.0, maximum=240.0)
-    width: int = setting(
-        0, 'Image width in pixels, 0 as the source has it', minimum=0, maximum=7680
-    )
+    fps: float = setting(30.0, 'Requested frames per second.', minimum=1.0, maximum=240.0)
+    width: int = setting(0, "Image width in pixels; 0 keeps the source's.", minimum=0, maximum=7680)
     height: int = setting(
-        0, 'Image height in pixels, 0 as the source has it', minimum=0, maximum=4320
+        0, "Image height in pixels; 0 keeps the source's.", minimum=0, maximum=4320
     )
     frame_id: str = setting(
-        'camera_optical_frame', 'frame_id of the images (REP-103 optical frame)', change='runtime'
+        'camera_optical_frame',
+        'TF frame of the images: an optical frame (REP-103).',
+        change='runtime',
     )
     jpeg_quality: int = setting(
         90,
-        'Quality of the compressed images, which are made only while somebody subscribes',
+        'JPEG quality of the compressed images, which are encoded only while someone subscribes.',
         change='runtime',
         minimum=1,
         maximum=100,
     )
-    loop: bool = setting(False, 'Start a source that ends again from its beginning')
-    exit_at_end: bool = setting(False, 'End the process when the source ends', change='runtime')
+    loop: bool = setting(False, 'Start again from the beginning when the source ends.')
+    exit_at_end: bool = setting(False, 'Exit when the source ends.', change='runtime')
     wait_for_subscribers: float = setting(
         0.0,
-        'Seconds to wait at most for somebody to listen before the first frame',
+        'Maximum seconds to wait for subscribers before the first frame; 0 disables.',
         minimum=0.0,
         maximum=600.0,
     )
     retry_min: float = setting(
-        0.5, 'Seconds before the first attempt to reopen a lost device', minimum=0.05, maximum=60.0
+        0.5, 'Seconds before the first attempt to reopen a lost device.', minimum=0.05, maximum=60.0
     )
     retry_max: float = setting(
         10.0,
-        'Greatest seconds between attempts; the wait doubles up to it',
+        'Maximum seconds between attempts to reopen a lost device; the delay doubles up to this.',
         minimum=0.05,
         maximum=600.0,
     )
     autostart: bool = _autostart()
 
     def problem(self) -> str | None:
-        """Return what is wrong between settings, None when they fit."""
+        """Return which settings contradict each other, or None."""
         if self.retry_max < self.retry_min:
             return f'retry_max {self.retry_max} is below retry_min {self.retry_min}'
         return None
@@ -97,134 +110,155 @@ class CameraSettings:
 
 @dataclass(frozen=True)
 class EstimatorSettings:
-    """How emotions are read from images."""
+    """Settings of the estimator node and of :class:`EmotionEstimator`."""
 
     landmark_source: str = setting(
         'auto',
-        'face_landmarker (needs its .task file), face_mesh (bundled), or auto: the first of them '
-        'that works',
+        'Where face landmarks come from: `face_landmarker` (needs its .task file), `face_mesh` '
+        '(bundled with MediaPipe), or `auto` (the first of these that works).',
         choices=('auto', 'face_landmarker', 'face_mesh'),
     )
     face_landmarker_path: str = setting(
         '',
-        'Path of face_landmarker.task; empty looks where `emotion-estimator models fetch` puts it',
+        'Path of face_landmarker.task; empty uses the file that `emotion-estimator models fetch` '
+        'downloads.',
     )
-    max_faces: int = setting(4, 'Most faces looked for in an image', minimum=1, maximum=16)
+    max_faces: int = setting(
+        4, 'Maximum number of faces to detect in an image.', minimum=1, maximum=16
+    )
     min_face_confidence: float = setting(
-        0.5, 'Least confidence of the face detector', minimum=0.0, maximum=1.0
+        0.5, 'Minimum confidence of the face detector.', minimum=0.0, maximum=1.0
     )
     image_transport: str = setting(
         'raw',
-        'raw subscribes to image_raw, compressed to image_raw/compressed',
+        'Images to subscribe to: `raw` on image_raw, or `compressed` on image_raw/compressed.',
         choices=('raw', 'compressed'),
     )
     max_rate_hz: float = setting(
         0.0,
-        'Most images worked on per second of their stamps, others are skipped; 0 is no limit',
+        'Maximum number of images to process per second, by their stamps; 0 disables the limit.',
         change='runtime',
         minimum=0.0,
         maximum=240.0,
     )
     primary_face: str = setting(
         'largest',
-        'Whose emotion goes to the topic emotion: the largest face, the one nearest_centre of the '
-        'image, or the one longest_engaged (longest seen looking towards the camera)',
+        'Face to publish on the topic emotion: the `largest`, the `nearest_centre` of the image, '
+        'or the `longest_engaged` (the one that has looked towards the camera longest).',
         change='runtime',
         choices=('largest', 'nearest_centre', 'longest_engaged'),
     )
     branches: str = setting(
         'fused',
-        'What is read of a face: its blendshapes, its appearance (a network on its picture), or '
-        'both, fused',
+        "Model inputs: a face's `blendshapes`, its `appearance` (an embedding of its image), or "
+        'both (`fused`).',
         choices=('fused', 'blendshapes', 'appearance'),
     )
     vocabulary: str = setting(
         'three',
-        'Labels: three (happy, unknown, sad), or seven (angry, disgust, fear, happy, sad, '
-        'surprise, neutral)',
+        'Labels: `three` (happy, unknown, sad) or `seven` (angry, disgust, fear, happy, sad, '
+        'surprise, neutral).',
         choices=('three', 'seven'),
     )
     model: str = setting(
         '',
-        'JSON card of a model that `emotion-estimator zoo run` exported (docs/zoo.md), to run in '
-        'place of the shipped networks: its labels are told. branches and vocabulary do not count '
-        'then; abstain_below does, and neutral_baseline where it reads blendshapes. Empty is the '
-        'shipped networks',
+        'JSON card of a model exported by `emotion-estimator zoo run` (docs/zoo.md), used instead '
+        'of the shipped networks and with its own labels. It overrides branches and vocabulary; '
+        'neutral_baseline applies only if it reads blendshapes. Empty uses the shipped networks.',
     )
     abstain_below: float = setting(
         0.0,
-        'A label less probable than this is told as unknown; 0 tells it always',
+        'Publish `unknown` when the top probability is below this; 0 disables.',
         change='runtime',
         minimum=0.0,
         maximum=1.0,
     )
     neutral_baseline: float = setting(
         0.0,
-        "Seconds of a face's first frames, those without clear expression, from which its own look "
-        'at rest is learnt and taken out of its blendshapes; 0 is never',
+        "Seconds of near-neutral frames used to learn a face's resting expression, which is "
+        'subtracted from its blendshapes; 0 disables.',
         change='runtime',
         minimum=0.0,
         maximum=60.0,
     )
     face_timeout: float = setting(
         0.5,
-        'Seconds without detection after which a face is lost, its identity and state forgotten',
+        'Seconds without a detection after which a face is lost and its id and state are '
+        'forgotten.',
         change='runtime',
         minimum=0.0,
         maximum=10.0,
     )
     reset_gap: float = setting(
         1.0,
-        'Seconds between two images above which all state is reset',
+        'Reset all state when consecutive images are more than this many seconds apart.',
         change='runtime',
         minimum=0.05,
         maximum=60.0,
     )
     publish_blendshapes: bool = setting(
-        True, 'Fill the 52 blendshapes of each Emotion message', change='runtime'
+        True, 'Include the 52 blendshapes in each Emotion message.', change='runtime'
     )
     debug_image: bool = setting(
-        False, 'Publish the annotated image on the topic debug_image', change='runtime'
+        False, 'Publish the annotated image on the topic debug_image.', change='runtime'
     )
     ros4hri: bool = setting(
-        True, 'Publish on /humans/faces as REP-155 has it, where hri_msgs is installed'
+        True, 'Publish faces on /humans/faces (ROS4HRI, REP-155) if hri_msgs is installed.'
     )
     autostart: bool = _autostart()
 
     def problem(self) -> str | None:
-        """Return what is wrong between settings, None when they fit."""
+        """Return which settings contradict each other, or None."""
         if self.max_rate_hz > 0 and self.reset_gap <= 1.0 / self.max_rate_hz:
             return (
-                f'reset_gap {self.reset_gap} s is no longer than the time between two images at '
-                f'max_rate_hz {self.max_rate_hz}: every image would begin anew; raise one of them'
+                f'reset_gap {self.reset_gap} s is not longer than the time between two images at '
+                f'max_rate_hz {self.max_rate_hz}, so every image would reset all state; raise one '
+                'of them'
             )
         return None
 
 
 @dataclass(frozen=True)
 class DialogueSettings:
-    """How the conversation follows the emotions."""
+    """Settings of the dialogue manager node."""
 
     policy_file: str = setting(
         '',
-        'YAML file of rules: when to do what; empty takes the shipped dialogue.yaml. Setting it, '
-        'to the same value too, reads the file anew',
+        'YAML file of dialogue rules; empty uses the shipped dialogue.yaml. Setting it, even to '
+        'the same value, reloads the file.',
         change='runtime',
     )
     conversation_file: str = setting(
         '',
-        'YAML file of topics and what is said of them; empty takes the shipped '
-        'conversation_en.yaml. Setting it, to the same value too, reads the file anew',
+        'YAML file of topics and utterances; empty uses the shipped conversation_en.yaml. Setting '
+        'it, even to the same value, reloads the file.',
         change='runtime',
     )
     autostart: bool = _autostart()
 
     def problem(self) -> str | None:
-        """Return what is wrong between settings, None when they fit."""
+        """Return which settings contradict each other, or None."""
         return None
 
 
 Settings = TypeVar('Settings', CameraSettings, EstimatorSettings, DialogueSettings)
+
+
+def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """Build settings from ``values``, with defaults for missing names.
+
+    :raises InputError: a name is unknown, a value has the wrong type or is out of range, or two
+        values contradict each other; the message names the setting.
+    """
+    declared = {item.name: item for item in fields(kind)}
+    unknown = sorted(set(values) - set(declared))
+    if unknown:
+        raise InputError(f'unknown setting {unknown[0]!r}; known are {", ".join(declared)}')
+    made = kind(**{name: _checked(declared[name], value) for name, value in values.items()})
+    problem = made.problem()
+    if problem:
+        raise InputError(problem)
+    return made
 
 
 def _checked(declared: Field[Any], value: Any) -> Any:
@@ -241,81 +275,61 @@ def _checked(declared: Field[Any], value: Any) -> Any:
         raise InputError(f'{declared.name} must be one of {", ".join(choices)}, got {value!r}')
     minimum, maximum = declared.metadata['minimum'], declared.metadata['maximum']
     if minimum is not None and not minimum <= value <= maximum:
-        raise InputError(f'{declared.name} must lie in {minimum} to {maximum}, got {value!r}')
+        raise InputError(f'{declared.name} must be from {minimum} to {maximum}, got {value!r}')
     return value
 
 
-def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
-    """Build settings from ``values``, defaults where a name is missing.
-
-    :raises InputError: an unknown name, a wrong type, a value out of range, or values that do not
-        fit each other; the message names the setting.
-    """
-    declared = {item.name: item for item in fields(kind)}
-    unknown = sorted(set(values) - set(declared))
-    if unknown:
-        raise InputError(f'unknown setting {unknown[0]!r}; known are {", ".join(declared)}')
-    made = kind(**{name: _checked(declared[name], value) for name, value in values.items()})
-    problem = made.problem()
-    if problem:
-        raise InputError(problem)
-    return made
-
-
 _PARAMETERS = 'ros__parameters'
-#: What every node has beside its settings.
-_FOREIGN = ('use_sim_time', 'qos_overrides', 'start_type_description_service')
+#: Parameters that every ROS node has in addition to its own.
+_COMMON = ('use_sim_time', 'qos_overrides', 'start_type_description_service')
 _WILDCARDS = ('*', '**')
 
 
 def load_parameters(path: Path, node: str, kind: type[Settings]) -> Settings:
-    """Return the settings that a parameter file gives a node, defaults where it says nothing.
+    """Return the settings that a ROS parameter file gives a node, with defaults for the rest.
 
-    Entries count whose name's last part is the node's or a wildcard, in any namespace: ``node``,
-    ``/robot1/node``, ``robot1:`` with ``node:`` in it, ``/**``, ``/**/node``. Later ones win over
-    earlier ones. ``use_sim_time`` and other parameters of every node are passed over.
+    An entry applies if the last part of its name is the node's or a wildcard, in any namespace:
+    ``node``, ``/robot1/node``, ``robot1:`` with ``node:`` in it, ``/**``, ``/**/node``. Later
+    entries override earlier ones. ``use_sim_time`` and other parameters that every node has are
+    ignored.
 
-    :raises InputError: the file cannot be read, is no parameter file, holds nothing for the node,
-        names it in several namespaces, or holds a value that does not fit; the line names the file.
+    :raises InputError: the file cannot be read, is not a parameter file, has no entry for the node,
+        names it in several namespaces, or has a wrong value; the message names the file.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise InputError(f'{path} cannot be read ({error.strerror})') from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f'{path} is no YAML ({first_line(error)})') from error
+    document = read_yaml(path)
     if not isinstance(document, dict) or _PARAMETERS in document:
-        raise InputError(f'{path} is no parameter file: it begins with the name of a node')
+        raise InputError(f'{path} is not a parameter file: it must begin with the name of a node')
     entries = list(_entries('', document))
     ours = [entry for entry in entries if entry[0].rpartition('/')[2] in (node, *_WILDCARDS)]
     if not ours:
-        others = ', '.join(name for name, _ in entries) or 'nobody'
-        raise InputError(f'{path} has no parameters for {node}, only for {others}')
-    # Wildcards mean any of them; two names are two robots, and nothing says which one is meant.
-    named = {name: None for name, _ in ours if not set(name.split('/')) & set(_WILDCARDS)}
-    if len(named) > 1:
-        raise InputError(f'{path} has parameters for {" and ".join(named)}; leave one of them')
+        others = ', '.join(name for name, _ in entries)
+        only = f', only for {others}' if others else ''
+        raise InputError(f'{path} has no parameters for {node}{only}')
+    # Wildcards match any node; two full names are two robots, and which one is meant is unknown.
+    full_names = dict.fromkeys(n for n, _ in ours if not set(n.split('/')) & set(_WILDCARDS))
+    if len(full_names) > 1:
+        raise InputError(f'{path} has parameters for {" and ".join(full_names)}; remove one')
     values: dict[str, Any] = {}
     for name, parameters in ours:
         if not isinstance(parameters, dict):
             raise InputError(f'{path}: {name} has no {_PARAMETERS}')
         values.update(parameters)
-    mine = {key: v for key, v in values.items() if str(key).partition('.')[0] not in _FOREIGN}
+    own = {key: v for key, v in values.items() if str(key).partition('.')[0] not in _COMMON}
     try:
-        return make_settings(kind, mine)
+        return make_settings(kind, own)
     except InputError as error:
         raise InputError(f'{path}: {error}') from error
 
 
-def _entries(above: str, names: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield each node's full name and parameters, None where it has none.
+def _entries(namespace: str, names: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each node's full name and parameters (None if it has none).
 
-    Names nest, and may hold slashes, as rcl_yaml_param_parser has it.
+    Names nest and may contain slashes, as in rcl_yaml_param_parser.
     """
     for key, entry in names.items():
-        name = f'{above}/{str(key).strip("/")}'
-        below = entry if isinstance(entry, dict) else {}
-        deeper = {k: v for k, v in below.items() if k != _PARAMETERS and isinstance(v, dict)}
-        if _PARAMETERS in below or not deeper:
-            yield name, below.get(_PARAMETERS)
-        yield from _entries(name, deeper)
+        name = f'{namespace}/{str(key).strip("/")}'
+        mapping = entry if isinstance(entry, dict) else {}
+        nested = {k: v for k, v in mapping.items() if k != _PARAMETERS and isinstance(v, dict)}
+        if _PARAMETERS in mapping or not nested:
+            yield name, mapping.get(_PARAMETERS)
+        yield from _entries(name, nested)

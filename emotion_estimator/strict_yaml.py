@@ -1,4 +1,4 @@
-"""Strict YAML: the one reader of YAML files, with errors that say which field is wrong and how."""
+"""Strict YAML: the only reader of YAML files, with one-line errors that name file and field."""
 
 from __future__ import annotations
 
@@ -14,61 +14,64 @@ from emotion_estimator.errors import InputError, first_line
 _T = TypeVar('_T')
 _REQUIRED: Any = object()
 
-#: Looks into a value two levels deep: by anchors, a few lines of YAML can stand for gigabytes.
+#: Looks only two levels into a value: with anchors, a few lines of YAML expand to gigabytes.
 _REPR = reprlib.Repr()
 _REPR.maxlevel = 2
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
 
-#: Turns a raw value into a checked one; the second argument names the field in errors.
+#: Checks and converts a raw value; the second argument names the field in errors.
 Reader = Callable[[object, str], _T]
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping, of which PyYAML drops the first."""
+    """Refuses duplicate keys in a mapping; PyYAML silently keeps the last one."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        # As written: later on, what is merged in by << would stand there too.
+        # Before merge keys (<<) are resolved, since a merged key may be overridden.
         node = super().compose_mapping_node(anchor)
         known = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in known:
-                    twice = f'{describe(key.value)} stands there twice'
+                    twice = f'key {describe(key.value)} occurs twice'
                     raise yaml.composer.ComposerError(None, None, twice, key.start_mark)
                 known.add((key.tag, key.value))
         return node
 
 
 def read_yaml(path: Path) -> Any:
-    """Read a YAML document.
+    """Read a file that holds one YAML document, encoded in UTF-8.
 
-    :raises InputError: the file cannot be read or is not YAML, or a mapping has a key twice; names
-        file and line.
+    :return: what PyYAML's safe loader makes of it; None for an empty file.
+    :raises InputError: the file cannot be read, is not YAML, holds several documents, or has a
+        duplicate key in a mapping; names the file and, where known, the line.
     """
     try:
         return yaml.load(path.read_text(encoding='utf-8'), Loader=_Loader)
     except OSError as error:
         raise InputError(
-            f'{path}: cannot be read ({error.strerror}); pass an existing file'
+            f'{path} cannot be read ({error.strerror}); pass an existing file'
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, 'problem_mark', None)
         where = f' in line {mark.line + 1}' if mark else ''
-        problem = getattr(error, 'problem', None) or 'not text in UTF-8'
-        raise InputError(f'{path}: not YAML{where} ({problem}); correct it') from error
+        problem = getattr(error, 'problem', None) or 'not UTF-8'
+        raise InputError(f'{path}: invalid YAML{where} ({problem}); correct it') from error
     except (ValueError, RecursionError) as error:
-        # PyYAML turns 2024-13-45 into a date, and lists within lists into calls within calls.
+        # PyYAML parses 2024-13-45 as a date, and recurses into nested lists.
         raise InputError(
-            f'{path}: a value cannot be read ({first_line(error)}); correct or quote it'
+            f'{path} holds a value that cannot be read ({first_line(error)}); correct or quote it'
         ) from error
 
 
 class Table:
-    """A mapping whose fields are taken one by one; what is left over at the end is an error."""
+    """A mapping whose fields are taken one by one; fields left over at the end are an error."""
 
     def __init__(self, raw: object, where: str) -> None:
-        """Take ``raw`` from the place in a file that ``where`` names.
+        """Wrap a mapping.
 
+        :param raw: the mapping as read.
+        :param where: names its place in the file in errors.
         :raises InputError: ``raw`` is not a mapping.
         """
         if not isinstance(raw, dict):
@@ -80,7 +83,7 @@ class Table:
     def take(self, name: str, reader: Reader[_T], default: Any = _REQUIRED) -> _T:
         """Return a checked field.
 
-        :param default: for an absent field; without it the field is needed.
+        :param default: value of an absent field; without it the field is required.
         :raises InputError: the field is missing, or ``reader`` refuses it.
         """
         self._known.append(name)
@@ -93,24 +96,24 @@ class Table:
         return reader(self._raw.pop(name), where)
 
     def finish(self) -> None:
-        """Return when every field has been taken.
+        """Check that every field has been taken.
 
-        :raises InputError: fields are left that nobody took.
+        :raises InputError: the mapping has an unknown field.
         """
         for name in self._raw:
             known = ', '.join(self._known)
             shown = name if isinstance(name, str) and name.isprintable() else describe(name)
-            raise InputError(f'{self._where}: {shown} is no known field; known are {known}')
+            raise InputError(f'{self._where}: unknown field {shown}; known are {known}')
 
 
 def describe(value: object) -> str:
-    """Name a wrong value in few words, on one line."""
+    """Describe a wrong value on one line of at most 40 characters."""
     if value is None:
         return 'nothing'
     try:
         words = _REPR.repr(value)
     except ValueError:
-        return 'a number of thousands of digits'
+        return 'a number with thousands of digits'
     return words if len(words) <= 40 else f'{words[:37]}...'
 
 
@@ -122,12 +125,12 @@ def text(value: object, where: str) -> str:
 
 
 def names(value: object, where: str) -> tuple[str, ...]:
-    """Read a list of different, non-empty strings."""
+    """Read a non-empty list of distinct, non-empty strings."""
     if not isinstance(value, list) or not value:
         raise InputError(f'{where} must be a list of names, not {describe(value)}')
     read = tuple(text(item, where) for item in value)
     if len(set(read)) < len(read):
-        raise InputError(f'{where} names something twice; remove one')
+        raise InputError(f'{where} holds a duplicate name; remove one')
     return read
 
 
@@ -139,18 +142,18 @@ def flag(value: object, where: str) -> bool:
 
 
 def integer(value: object, where: str) -> int:
-    """Read a whole number."""
+    """Read an integer."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(f'{where} must be a whole number, not {describe(value)}')
+        raise InputError(f'{where} must be an integer, not {describe(value)}')
     return value
 
 
 def number(low: float, high: float) -> Reader[float]:
-    """Make a reader of numbers from ``low`` to ``high``."""
+    """Return a reader of numbers from ``low`` to ``high``, both included."""
 
     def reader(value: object, where: str) -> float:
         good = isinstance(value, (int, float)) and not isinstance(value, bool)
-        # Not a number fails both comparisons; infinity and the longest integer fail one.
+        # NaN fails both comparisons; infinities and huge integers fail one.
         if not good or not low <= value <= high:  # type: ignore[operator]
             raise InputError(
                 f'{where} must be a number from {low:g} to {high:g}, not {describe(value)}'
@@ -161,7 +164,7 @@ def number(low: float, high: float) -> Reader[float]:
 
 
 def choice(allowed: Sequence[str]) -> Reader[str]:
-    """Make a reader of one of some words."""
+    """Return a reader of one of the ``allowed`` words."""
 
     def reader(value: object, where: str) -> str:
         if not isinstance(value, str) or value not in allowed:
@@ -172,7 +175,7 @@ def choice(allowed: Sequence[str]) -> Reader[str]:
 
 
 def choices(allowed: Sequence[str]) -> Reader[tuple[str, ...]]:
-    """Make a reader of one or several (a list) of some words."""
+    """Return a reader of one ``allowed`` word or a list of distinct ones, as a tuple."""
     one = choice(allowed)
 
     def reader(value: object, where: str) -> tuple[str, ...]:
@@ -180,7 +183,7 @@ def choices(allowed: Sequence[str]) -> Reader[tuple[str, ...]]:
             return (one(value, where),)
         read = tuple(one(item, where) for item in value)
         if not read or len(set(read)) < len(read):
-            raise InputError(f'{where} must name different labels, at least one')
+            raise InputError(f'{where} must list distinct names, at least one')
         return read
 
     return reader

@@ -1,4 +1,4 @@
-"""Pictures of labels, probabilities and actions over time: the parts that several share."""
+"""Draw labels, probabilities and actions over time: the building blocks of several pictures."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from emotion_estimator.annotation import label_colour
+from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.emotion import NONE
 
 #: Seconds without a sample after which curves and bands are interrupted.
 GAP = 0.5
-#: Rows in which the dialogue is written, so that sentences do not run into each other.
+#: Rows for the dialogue, so that sentences do not overlap.
 ROWS = 5
-#: Part of the whole width that a stretch must have for its name to be written into it.
+#: Share of the picture's width from which on a band has room for its label.
 _ROOM = 0.045
 
-#: Labels or probabilities over time: (seconds, value) in order of time.
+#: Labels or probabilities over time: (stamp in seconds, value) in order of time.
 Labels = Sequence[tuple[float, str]]
 Probabilities = Sequence[tuple[float, Mapping[str, float]]]
 
@@ -24,8 +25,7 @@ Probabilities = Sequence[tuple[float, Mapping[str, float]]]
 def stretches(samples: Labels, gap: float = GAP) -> Iterator[tuple[float, float, str]]:
     """Yield (begin, end, label) for each stretch of one label.
 
-    :param samples: (stamp in seconds, label) in order of time.
-    :param gap: a stretch ends where no sample follows within so many seconds.
+    :param gap: a stretch ends if no sample follows within this many seconds.
     """
     if not samples:
         return
@@ -39,18 +39,18 @@ def stretches(samples: Labels, gap: float = GAP) -> Iterator[tuple[float, float,
 
 
 def colour(label: str) -> tuple[float, float, float]:
-    """Return the label's colour as matplotlib has it: RGB, each 0 to 1."""
+    """Return the label's colour for matplotlib: RGB, each 0 to 1."""
     red, green, blue = label_colour(label)
     return red / 255, green / 255, blue / 255
 
 
 def new_figure(heights: Sequence[float], height: float) -> tuple[Any, list[Any]]:
-    """Return a figure and its axes, one below the other over the same time.
+    """Return a figure and its axes, stacked over a shared time axis.
 
-    :param heights: of the axes, relative to each other; at least two.
-    :param height: of the figure in inches; it is 14 wide.
+    :param heights: relative heights of the axes; at least two.
+    :param height: height of the figure in inches; it is 14 wide.
     """
-    # Slow to import, and only needed at the end. Without pyplot no window and no state is made.
+    # Slow to import, and only needed at the end. Without pyplot there is no window and no state.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(14, height), layout='constrained')
@@ -63,16 +63,15 @@ def save(figure: Any, path: Path) -> None:
 
     :raises OSError: the file cannot be written.
     """
-    partial = path.with_name(f'.{path.stem}.partial{path.suffix}')
-    figure.savefig(partial, dpi=110)
-    partial.replace(path)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=110)
 
 
 def draw_probabilities(axes: Any, samples: Probabilities, named: bool = True, **line: Any) -> None:
     """Draw a curve for each label.
 
-    :param named: put the labels into a legend to the right.
-    :param line: how the curves look, as matplotlib's ``plot`` has it.
+    :param named: add a legend to the right.
+    :param line: further arguments of matplotlib's ``plot``.
     """
     for name in {name: None for _, values in samples for name in values}:
         times: list[float] = []
@@ -93,18 +92,19 @@ def draw_probabilities(axes: Any, samples: Probabilities, named: bool = True, **
 
 
 def draw_bands(axes: Any, rows: Sequence[tuple[str, Labels]], width: float | None = None) -> None:
-    """Draw each row's labels as a band, the first row lowest.
+    """Draw each row's labels as bands, the first row at the bottom.
 
-    :param rows: the row's name, and its labels.
-    :param width: of the picture in seconds; None for all of the labels' time.
+    :param rows: name and labels of each row.
+    :param width: width of the picture in seconds; None for the labels' time span.
     """
     times = [time for _, samples in rows for time, _ in samples]
-    whole = max(times, default=0.0) - min(times, default=0.0) if width is None else width
+    if width is None:
+        width = max(times, default=0.0) - min(times, default=0.0)
     for row, (_, samples) in enumerate(rows):
         bands: dict[str, list[tuple[float, float]]] = {}
         for start, end, label in stretches(samples):
             bands.setdefault(label, []).append((start, max(end - start, 0.01)))
-            if end - start > _ROOM * whole:
+            if end - start > _ROOM * width:
                 words = 'nobody' if label == NONE else label
                 middle = (start + end) / 2
                 axes.text(middle, row, words, ha='center', va='center', fontsize=9, clip_on=True)
@@ -118,11 +118,11 @@ def draw_bands(axes: Any, rows: Sequence[tuple[str, Labels]], width: float | Non
 def draw_actions(
     speech: Any, others: Sequence[Any], actions: Sequence[tuple[float, str, str]], end: float
 ) -> None:
-    """Mark each action through all axes; write it beside its mark, in rows that take turns.
+    """Mark each action in all axes and write it next to its mark, cycling through the rows.
 
-    :param speech: the axes that the words are written in.
-    :param actions: seconds, words, and the label that decided.
-    :param end: seconds at which the picture ends.
+    :param speech: the axes for the text.
+    :param actions: time in seconds, text, and the label that led to the decision.
+    :param end: end of the picture in seconds.
     """
     for i, (time, words, label) in enumerate(actions):
         row = -(i % ROWS)
@@ -147,12 +147,12 @@ def draw_actions(
 
 
 def plain(words: str) -> str:
-    """Return words as matplotlib writes them unchanged: dollar signs would begin a formula."""
+    """Escape dollar signs, which begin a formula in matplotlib."""
     return words.replace('$', r'\$')
 
 
 def action_words(action: str, utterance: str) -> str:
-    """Return an action in words, ``change topic: It looks mild outside.``."""
+    """Return an action as text, ``change topic: It looks mild outside.``."""
     name = action.replace('_', ' ')
     return f'{name}: {utterance}' if utterance else name
 

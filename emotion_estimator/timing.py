@@ -1,4 +1,4 @@
-"""Rates, latencies, silences and pauses between attempts, by stamps that the caller gives."""
+"""Rates, latencies, rate limits, retry delays, and a watchdog."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from collections import deque
 
 import numpy as np
 
+#: Tolerance in seconds for sums of float stamps.
+_TOLERANCE = 1e-6
+
 
 class SlidingWindow:
-    """The samples of the last ``length`` seconds; one thread may add while another reads.
+    """Rate and percentiles of the samples of the last ``length`` seconds.
+
+    One thread may add samples while another reads.
 
     >>> window = SlidingWindow(length=2.0)
     >>> for tick in range(5):
@@ -25,7 +30,10 @@ class SlidingWindow:
         self._lock = threading.Lock()
 
     def add(self, stamp: float, value: float = 0.0) -> None:
-        """Add ``value`` at ``stamp`` seconds; a stamp before the last one empties the window."""
+        """Add a sample.
+
+        :param stamp: seconds; if it is before the last one, the window is emptied first.
+        """
         with self._lock:
             if self._samples and stamp < self._samples[-1][0]:
                 self._samples.clear()
@@ -33,15 +41,11 @@ class SlidingWindow:
             while self._samples[0][0] < stamp - self._length:
                 self._samples.popleft()
 
-    def _until(self, now: float | None) -> list[tuple[float, float]]:
-        with self._lock:
-            oldest = float('-inf') if now is None else now - self._length
-            return [sample for sample in self._samples if sample[0] >= oldest]
-
     def rate(self, now: float | None = None) -> float:
-        """Return samples per second from the first to the last; 0 below two samples.
+        """Return the mean number of samples per second; 0 if there are fewer than two.
 
-        :param now: the time, where samples may have ceased to come; None is the last one's.
+        :param now: end of the window in seconds, in case samples have stopped arriving; None takes
+            the last sample's stamp.
         """
         samples = self._until(now)
         if len(samples) < 2:
@@ -59,35 +63,17 @@ class SlidingWindow:
             return 0.0
         return float(np.percentile([value for _, value in samples], percent))
 
-
-class Silence:
-    """Says what has not come for too long, by the monotonic clock."""
-
-    def __init__(self, what: str, patience: float = 3.0) -> None:
-        """Begin to wait for ``what``; after ``patience`` seconds without it there is a problem."""
-        self._what = what
-        self._patience = patience
-        self._last = time.monotonic()
-
-    def end(self) -> None:
-        """Note that it came."""
-        self._last = time.monotonic()
-
-    def problem(self) -> str:
-        """Return a line where it has not come for too long, else an empty text."""
-        silent = time.monotonic() - self._last
-        return f'no {self._what} for {silent:.0f} s' if silent > self._patience else ''
-
-
-#: Slack in seconds for sums of float stamps.
-_TOLERANCE = 1e-6
+    def _until(self, now: float | None) -> list[tuple[float, float]]:
+        with self._lock:
+            oldest = float('-inf') if now is None else now - self._length
+            return [sample for sample in self._samples if sample[0] >= oldest]
 
 
 class RateLimit:
-    """Chooses which items to take so that their mean rate stays at or below a limit.
+    """Selects items so that their mean rate does not exceed a limit.
 
-    Due times advance by whole periods, so that a stream just faster than the limit is not thinned
-    to half of it, and jitter of the stamps does not add up.
+    Due times advance by full periods: a stream slightly above the limit is not halved, and jitter
+    of the stamps does not add up.
 
     >>> limit = RateLimit()
     >>> [tick for tick in range(7) if limit(tick / 30, 15.0)]
@@ -99,10 +85,10 @@ class RateLimit:
         self._last = float('-inf')
 
     def __call__(self, stamp: float, rate: float) -> bool:
-        """Say whether to take the item of ``stamp``.
+        """Return whether to take an item.
 
-        :param stamp: seconds; where it goes backwards, time begins anew.
-        :param rate: most items per second, which may differ from call to call; 0 takes all.
+        :param stamp: the item's time in seconds; going back in time restarts the limit.
+        :param rate: maximum items per second, which may change between calls; 0 takes all.
         """
         backwards = stamp < self._last
         self._last = stamp
@@ -111,7 +97,7 @@ class RateLimit:
             return True
         period = 1.0 / rate
         if backwards or self._due > stamp + period:
-            # Another stream, or the limit was raised: the old due time means nothing.
+            # Another stream, or a raised limit: the old due time is meaningless.
             self._due = stamp
         if stamp < self._due - _TOLERANCE:
             return False
@@ -121,7 +107,7 @@ class RateLimit:
 
 
 class Backoff:
-    """Waits that double from ``minimum`` to ``maximum`` seconds until :meth:`reset`.
+    """Delays that double from ``minimum`` to ``maximum`` seconds until :meth:`reset`.
 
     >>> backoff = Backoff(0.5, 3.0)
     >>> [backoff.next() for _ in range(4)]
@@ -134,11 +120,34 @@ class Backoff:
         self._next = minimum
 
     def next(self) -> float:
-        """Return the seconds to wait this time."""
-        wait = self._next
-        self._next = min(2 * wait, self._maximum)
-        return wait
+        """Return the delay before the next attempt, in seconds."""
+        delay = self._next
+        self._next = min(2 * delay, self._maximum)
+        return delay
 
     def reset(self) -> None:
-        """Begin anew: the device worked."""
+        """Start again from ``minimum``, after a success."""
         self._next = self._minimum
+
+
+class Watchdog:
+    """Reports that something expected has not arrived for too long, by the monotonic clock."""
+
+    def __init__(self, expected: str, timeout: float = 3.0) -> None:
+        """Start waiting.
+
+        :param expected: what should arrive, for the report: "message on /emotion".
+        :param timeout: seconds after which its absence is a problem.
+        """
+        self._expected = expected
+        self._timeout = timeout
+        self._last = time.monotonic()
+
+    def reset(self) -> None:
+        """Note that it has arrived."""
+        self._last = time.monotonic()
+
+    def problem(self) -> str:
+        """Return a line if it has not arrived for too long, otherwise an empty text."""
+        silence = time.monotonic() - self._last
+        return f'no {self._expected} for {silence:.0f} s' if silence > self._timeout else ''

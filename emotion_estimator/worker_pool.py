@@ -1,4 +1,4 @@
-"""Runs independent pieces of work: on this machine's cores, or on a Dask cluster."""
+"""Run independent tasks in processes of this machine or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from emotion_estimator.errors import EmotionEstimatorError, InputError, first_li
 Task = TypeVar('Task')
 Result = TypeVar('Result')
 
-#: Runs a function (one that can be imported by name) on each task and yields each task's index and
-#: result, in the order in which they finish.
+#: Runs a function (importable by name) on each task and yields each task's index and result, in the
+#: order in which they finish.
 Runner = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[int, Any]]]
 
 _DIED = (
-    'a worker process died, perhaps for want of memory; call the verb again with fewer workers: '
-    'it continues where it was'
+    'a worker process died, perhaps out of memory; repeat the command with fewer workers: '
+    'it continues where it stopped'
 )
-#: Tasks that wait at each Dask worker, so that none is idle and few images are under way.
+#: Tasks queued at each Dask worker: enough to keep it busy, few enough to fit into memory.
 _AHEAD = 2
-#: Seconds that a worker may take to clean up when it is ended.
-_CLEANING = 10.0
+#: Seconds that a terminated worker may take to clean up.
+_CLEANUP = 10.0
 
 
 def runner_of(processes: int | Runner | None) -> Runner:
-    """Return what runs tasks: a runner itself, or that many processes (None: one a core)."""
+    """Return a runner as it is, or one on that many processes (None: one per core)."""
     return processes if callable(processes) else on_processes(processes)
 
 
 def on_processes(count: int | None = None) -> Runner:
     """Return a runner on new processes of this machine.
 
-    :param count: how many; None takes one for each core.
+    :param count: number of processes; None starts one per core.
     """
 
     def run(work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
@@ -63,7 +63,7 @@ def on_processes(count: int | None = None) -> Runner:
         except BrokenProcessPool as error:
             raise EmotionEstimatorError(_DIED) from error
         finally:
-            # Cancels what has not begun, so that Ctrl-C need not wait for all.
+            # Cancels tasks that have not begun, so that Ctrl-C need not wait for them.
             executor.shutdown(wait=True, cancel_futures=True)
 
     return run
@@ -72,9 +72,9 @@ def on_processes(count: int | None = None) -> Runner:
 def on_dask(workers: int | None = None, scheduler: str | None = None) -> Runner:
     """Return a runner on a Dask cluster.
 
-    :param workers: processes of a cluster on this machine; None takes one for each core.
-    :param scheduler: address of a running scheduler (``tcp://host:8786``) instead, whose workers
-        have this package installed and the same model files at the same places.
+    :param workers: processes of a cluster on this machine; None starts one per core.
+    :param scheduler: use the running scheduler at this address (``tcp://host:8786``) instead. Its
+        workers need this package and the same model files at the same paths.
     :raises InputError: Dask is not installed.
     """
     try:
@@ -98,7 +98,7 @@ def on_dask(workers: int | None = None, scheduler: str | None = None) -> Runner:
             with client:
                 yield from _through(client, work, tasks)
             return
-        # Dask spawns its processes too; one thread in each, since they are all busy.
+        # Dask spawns its processes, too; one thread in each, since every task uses a core.
         with (
             distributed.LocalCluster(
                 n_workers=min(workers or os.cpu_count() or 1, len(tasks)),
@@ -123,7 +123,7 @@ def _through(
 
     def submit() -> Any:
         index, task = waiting.pop()
-        # Not pure: Dask would hash all images to name the result.
+        # Not pure, or Dask would hash all images to name the result.
         future = client.submit(work, task, pure=False)
         index_of[future.key] = index
         return future
@@ -140,7 +140,7 @@ def _through(
 
 
 class _Worker:
-    """A process that ends by itself, cleaned up, on Ctrl-C, SIGTERM or its parent's death."""
+    """A process that cleans up and ends on Ctrl-C, SIGTERM or its parent's death."""
 
     busy = False
     ended = False
@@ -160,7 +160,7 @@ class _Worker:
         finally:
             cls.busy = False
             if cls.ended:
-                # The executor would begin with the next task.
+                # Otherwise the executor would start the next task.
                 os._exit(1)
 
     @classmethod
@@ -168,11 +168,11 @@ class _Worker:
         if not cls.busy:
             os._exit(1)
         cls.ended = True
-        # A second one, as `timeout` sends it, must not interrupt the cleaning up.
+        # A second signal, as `timeout` sends it, must not interrupt the cleanup.
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
-        # Work that does not let itself be interrupted ends all the same.
-        limit = threading.Timer(_CLEANING, os._exit, (1,))
+        # Ends work that cannot be interrupted.
+        limit = threading.Timer(_CLEANUP, os._exit, (1,))
         limit.daemon = True
         limit.start()
         raise KeyboardInterrupt
@@ -182,7 +182,7 @@ class _Worker:
         parent = multiprocessing.parent_process()
         assert parent is not None
         parent.join()
-        # To the main thread, which may wait in a system call that nothing else ends.
+        # To the main thread, which may be blocked in a system call.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
-        time.sleep(_CLEANING)
+        time.sleep(_CLEANUP)
         os._exit(1)

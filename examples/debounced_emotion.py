@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""A dialogue node that acts when an expression is believed: at once for happy, later for sad.
+"""A dialogue node that acts on stable changes of expression: early for happy, later for sad.
 
-DebouncedEmotion needs no ROS: it takes messages, or faces and stamps, and calls back on change.
+DebouncedEmotion works without ROS, too: it takes messages, or faces with stamps, and calls back on
+each change.
 """
 
 import rclpy
@@ -13,11 +14,11 @@ from emotion_estimator.msg import Emotion
 
 
 class Attentive(Node):
-    """Says what it would do at each change of the stable label."""
+    """Logs what it would do at each change of the stable label."""
 
     def __init__(self) -> None:
         super().__init__('attentive')
-        # Seconds for which a label must prevail; labels left out keep their defaults.
+        # Seconds for which a label must outweigh the others; other labels keep their defaults.
         believe = {'happy': 0.3, 'sad': 2.5, Emotion.LABEL_NONE: 1.5}
         self._emotion = DebouncedEmotion(believe, on_change=self._react)
         self.create_subscription(Emotion, 'emotion', self._emotion.hear, 10)
@@ -28,19 +29,19 @@ class Attentive(Node):
         elif change.old == Emotion.LABEL_NONE:
             plan = 'greet'
         else:
-            plan = {'happy': 'go on', 'sad': 'ask how they are'}.get(change.new, 'listen')
+            plan = {'happy': 'keep talking', 'sad': 'ask how they are'}.get(change.new, 'listen')
         self.get_logger().info(f'{change.old} -> {change.new}: {plan} ({change.reason})')
 
 
 def main() -> None:
-    """Listen until Ctrl-C."""
+    """Run until Ctrl-C."""
     rclpy.init()
     try:
         rclpy.spin(Attentive())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except RuntimeError:
-        # rclpy's, when Ctrl-C comes while it takes a message.
+        # rclpy raises this when Ctrl-C arrives while it takes a message.
         if rclpy.ok():
             raise
     finally:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The least a dialogue node needs: hear /emotion and act when the label changes."""
+"""The minimal dialogue node: subscribe to /emotion and act when the label changes."""
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -9,16 +9,16 @@ from emotion_estimator.msg import Emotion
 
 
 class EmotionListener(Node):
-    """Prints every change of the label, and once a second how many messages came."""
+    """Logs each change of the label and, once a second, the number of messages received."""
 
     def __init__(self) -> None:
         super().__init__('emotion_listener')
         self._label = ''
         self._count = 0
-        self.create_subscription(Emotion, 'emotion', self._hear, 10)
-        self.create_timer(1.0, self._count_up)
+        self.create_subscription(Emotion, 'emotion', self._on_emotion, 10)
+        self.create_timer(1.0, self._report_rate)
 
-    def _hear(self, message: Emotion) -> None:
+    def _on_emotion(self, message: Emotion) -> None:
         self._count += 1
         if message.label == self._label:
             return
@@ -30,20 +30,20 @@ class EmotionListener(Node):
                 f'{message.face_id} looks {message.label} ({message.confidence:.2f})'
             )
 
-    def _count_up(self) -> None:
+    def _report_rate(self) -> None:
         self.get_logger().info(f'{self._count} emotions in the last second')
         self._count = 0
 
 
 def main() -> None:
-    """Listen until Ctrl-C."""
+    """Run until Ctrl-C."""
     rclpy.init()
     try:
         rclpy.spin(EmotionListener())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except RuntimeError:
-        # rclpy's, when Ctrl-C comes while it takes a message.
+        # rclpy raises this when Ctrl-C arrives while it takes a message.
         if rclpy.ok():
             raise
     finally:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Actions as intents with entities, as Rasa and its like take them; printed, nothing is sent.
+"""Turn /dialogue/action into intents with entities for Rasa or similar; prints, sends nothing.
 
-Each line is the body of Rasa's POST /conversations/ID/trigger_intent. There the intents
-(EXTERNAL_check_in, ...) and entities (topic, approach, emotion) are declared in the domain, and
-rules or stories say what follows. Start the dialogue manager with a conversation file that has
-`say: false`, since the words are Rasa's.
+Each line is the body of Rasa's POST /conversations/ID/trigger_intent. In Rasa, declare the intents
+(EXTERNAL_check_in, ...) and entities (topic, approach, emotion, person) in the domain, and define
+in rules or stories what follows. Start the dialogue manager with a conversation file that has
+`say: false`, since Rasa supplies the words.
 """
 
 import json
@@ -17,7 +17,7 @@ from emotion_estimator.msg import DialogueAction
 
 
 def intent(action: DialogueAction) -> dict:
-    """Return the intent of an action, with the entities that it has."""
+    """Return the intent for an action, with the entities that are not empty."""
     entities = {
         'topic': action.topic,
         'approach': action.approach,
@@ -31,25 +31,25 @@ def intent(action: DialogueAction) -> dict:
 
 
 class Intents(Node):
-    """Prints an intent a line."""
+    """Prints one intent per line."""
 
     def __init__(self) -> None:
         super().__init__('intents')
-        self.create_subscription(DialogueAction, 'dialogue/action', self._tell, 10)
+        self.create_subscription(DialogueAction, 'dialogue/action', self._on_action, 10)
 
-    def _tell(self, action: DialogueAction) -> None:
+    def _on_action(self, action: DialogueAction) -> None:
         print(json.dumps(intent(action), ensure_ascii=False), flush=True)
 
 
 def main() -> None:
-    """Tell until Ctrl-C."""
+    """Run until Ctrl-C."""
     rclpy.init()
     try:
         rclpy.spin(Intents())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except RuntimeError:
-        # rclpy's, when Ctrl-C comes while it takes a message.
+        # rclpy raises this when Ctrl-C arrives while it takes a message.
         if rclpy.ok():
             raise
     finally:

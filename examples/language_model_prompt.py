@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What a language model is told, made from /dialogue/context; printed, nothing is sent.
+"""Build a language model's prompt from /dialogue/context; prints it, sends nothing.
 
-Give it what a speech recognizer understood:
+Publish what a speech recognizer understood:
 
     ros2 topic pub --once /user_said std_msgs/msg/String "{data: My sister had a garden.}"
 
-Each line is a list of messages as chat models take them. Start the dialogue manager with a
-conversation file that has `say: false`, since the words are the model's.
+Each line is a list of messages in the format of chat models. Start the dialogue manager with a
+conversation file that has `say: false`, since the model supplies the words.
 """
 
 import json
@@ -23,7 +23,7 @@ A camera estimates the person's facial expression. {about}
 So never tell the person how they feel; where it seems to matter, ask. Never mention the camera
 unless you are asked about it, and then say plainly what it does."""
 
-#: What the manager's latest action asks of the model.
+#: What the dialogue manager's latest action requires of the model.
 TASKS = {
     'continue': 'Stay with the topic and ask something further.',
     'change_topic': 'Move on to the topic gently.',
@@ -35,15 +35,15 @@ TASKS = {
     'end': 'Say goodbye.',
 }
 
-#: An action older than this many seconds was answered before.
+#: Seconds after which an action counts as answered by an earlier prompt.
 RECENT = 10.0
 
 
 def prompt(context: dict, said: str) -> list[dict]:
     """Return the messages for a chat model.
 
-    :param context: as ``docs/dialogue.md`` describes it.
-    :param said: what the person said; empty where the robot should speak by itself.
+    :param context: content of ``/dialogue/context``, see ``docs/dialogue.md``.
+    :param said: what the person said; empty if the robot should speak unprompted.
     """
     conversation = context['conversation']
     lines = [
@@ -61,33 +61,33 @@ def prompt(context: dict, said: str) -> list[dict]:
 
 
 class Prompt(Node):
-    """Prints a prompt whenever the person has said something."""
+    """Prints a prompt each time the person has said something."""
 
     def __init__(self) -> None:
         super().__init__('language_model_prompt')
-        self._course: dict = {}
-        self.create_subscription(String, 'dialogue/context', self._remember, 10)
-        self.create_subscription(String, 'user_said', self._answer, 10)
+        self._latest: dict = {}
+        self.create_subscription(String, 'dialogue/context', self._on_context, 10)
+        self.create_subscription(String, 'user_said', self._on_speech, 10)
 
-    def _remember(self, message: String) -> None:
-        self._course = json.loads(message.data)
+    def _on_context(self, message: String) -> None:
+        self._latest = json.loads(message.data)
 
-    def _answer(self, message: String) -> None:
-        if self._course:
-            print(json.dumps(prompt(self._course, message.data), ensure_ascii=False), flush=True)
+    def _on_speech(self, message: String) -> None:
+        if self._latest:
+            print(json.dumps(prompt(self._latest, message.data), ensure_ascii=False), flush=True)
         else:
             self.get_logger().warning('no /dialogue/context yet; is the dialogue manager active?')
 
 
 def main() -> None:
-    """Listen until Ctrl-C."""
+    """Run until Ctrl-C."""
     rclpy.init()
     try:
         rclpy.spin(Prompt())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except RuntimeError:
-        # rclpy's, when Ctrl-C comes while it takes a message.
+        # rclpy raises this when Ctrl-C arrives while it takes a message.
         if rclpy.ok():
             raise
     finally:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A state chart that is steered by /dialogue/action: actions are its events.
+"""A state chart driven by /dialogue/action: the actions are its events.
 
-For FlexBE, SMACH, YASMIN or SCXML write the same table as transitions.
+In FlexBE, SMACH, YASMIN or SCXML, write the same table as transitions.
 """
 
 import rclpy
@@ -10,7 +10,7 @@ from rclpy.node import Node
 
 from emotion_estimator.msg import DialogueAction
 
-#: Where an event leads from a state; others leave it where it is.
+#: Next state by state and event; any other event leaves the state unchanged.
 TRANSITIONS = {
     ('chatting', 'check_in'): 'comforting',
     ('chatting', 'celebrate'): 'singing',
@@ -26,19 +26,19 @@ TRANSITIONS = {
 
 
 def after(state: str, event: str) -> str:
-    """Return the state that follows upon an event; `end` leads to idle from everywhere."""
+    """Return the state after an event; `end` leads to idle from every state."""
     return 'idle' if event == 'end' else TRANSITIONS.get((state, event), state)
 
 
 class StateChart(Node):
-    """Follows the actions, and tells each state that it enters."""
+    """Follows the actions and logs each state it enters."""
 
     def __init__(self) -> None:
         super().__init__('state_chart')
         self._state = 'chatting'
-        self.create_subscription(DialogueAction, 'dialogue/action', self._follow, 10)
+        self.create_subscription(DialogueAction, 'dialogue/action', self._on_action, 10)
 
-    def _follow(self, action: DialogueAction) -> None:
+    def _on_action(self, action: DialogueAction) -> None:
         state = after(self._state, action.action)
         if state != self._state:
             self._state = state
@@ -47,14 +47,14 @@ class StateChart(Node):
 
 
 def main() -> None:
-    """Follow until Ctrl-C."""
+    """Run until Ctrl-C."""
     rclpy.init()
     try:
         rclpy.spin(StateChart())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except RuntimeError:
-        # rclpy's, when Ctrl-C comes while it takes a message.
+        # rclpy raises this when Ctrl-C arrives while it takes a message.
         if rclpy.ok():
             raise
     finally:

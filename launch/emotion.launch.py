@@ -1,4 +1,4 @@
-"""Camera, estimator and dialogue manager; with `namespace`, once for each camera."""
+"""Start camera, estimator and dialogue manager; with `namespace`, once for each camera."""
 
 from launch.actions import OpaqueFunction
 
@@ -20,7 +20,7 @@ ARGUMENTS = declare(
 
 
 def start(context: LaunchContext) -> Entities:
-    """Make the actions once the arguments are known."""
+    """Return the actions once the arguments are known."""
     given = values(context, ARGUMENTS)
     if given['intra_process'] == 'true':
         return camera_and_estimator(given) + dialogue_manager(given)
@@ -28,5 +28,5 @@ def start(context: LaunchContext) -> Entities:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Describe the launch; `ros2 launch emotion_estimator emotion.launch.py --show-args`."""
+    """Return the launch description; see `ros2 launch ... emotion.launch.py --show-args`."""
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start)])

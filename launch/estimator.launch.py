@@ -1,4 +1,4 @@
-"""The estimator alone, for robots that have their own camera driver."""
+"""Start the estimator alone, for robots that have their own camera driver."""
 
 from launch.actions import OpaqueFunction
 
@@ -14,10 +14,10 @@ ARGUMENTS = declare(
 
 
 def start(context: LaunchContext) -> Entities:
-    """Make the node once the arguments are known."""
+    """Return the actions once the arguments are known."""
     return estimator(values(context, ARGUMENTS))
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Describe the launch; `ros2 launch emotion_estimator estimator.launch.py --show-args`."""
+    """Return the launch description; see `ros2 launch ... estimator.launch.py --show-args`."""
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start)])

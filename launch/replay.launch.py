@@ -1,4 +1,4 @@
-"""Estimator and dialogue manager on the images of a rosbag2, in the bag's time."""
+"""Play a rosbag2's images to the estimator and the dialogue manager, in the bag's time."""
 
 from pathlib import Path
 
@@ -20,12 +20,11 @@ from emotion_estimator.launching.nodes import bag_player, dialogue_manager, esti
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = [
-    DeclareLaunchArgument('bag', description='The bag: a folder, or an .mcap or .db3 file'),
+    DeclareLaunchArgument('bag', description='Bag to play: a folder, or an .mcap or .db3 file'),
     DeclareLaunchArgument(
         'image_topic',
         default_value='/image_raw',
-        description='Topic of the images in the bag; the only one played, with its '
-        '<image_topic>/compressed',
+        description="The bag's image topic; only it and <image_topic>/compressed are played",
     ),
     *declare(
         'rate', 'loop', 'lockstep', 'landmark_source', 'model', 'namespace', 'params_file',
@@ -34,33 +33,31 @@ ARGUMENTS = [
     ),
 ]  # fmt: skip
 
-#: Seconds for player and estimator to find each other.
-BEFOREHAND = 1.0
-#: Seconds for the last images to be worked on.
-AFTERWARDS = 1.0
+#: Seconds for the player and the estimator to discover each other.
+START_DELAY = 1.0
+#: Seconds to process the last images.
+END_DELAY = 1.0
 
 
 def after_player(event: ProcessExited, context: LaunchContext) -> Entities:
-    """End the launch some time after the player; with an error where that had one."""
+    """End the launch shortly after the player, with an error if the player failed."""
     if event.returncode and not context.is_shutdown:
-        # Launch's own status is 1 then, and all else is shut down.
-        raise InputError(
-            f'the bag player ended with status {event.returncode}; its lines above say why'
-        )
-    return [TimerAction(period=AFTERWARDS, actions=[end('the bag ended')])]
+        # Shuts everything down and sets launch's exit status to 1.
+        raise InputError(f'the bag player exited with status {event.returncode}; see its log above')
+    return [TimerAction(period=END_DELAY, actions=[end('the bag ended')])]
 
 
 def start(context: LaunchContext) -> Entities:
-    """Make the actions once the arguments are known."""
+    """Return the actions for the given arguments."""
     given = {**values(context, ARGUMENTS), 'use_sim_time': 'true'}
     topics = (given['image_topic'], f'{given["image_topic"]}/compressed')
     lockstep = given['lockstep'] == 'true'
-    # Where nobody says, the parameter file may; either is played.
+    # If image_transport is not given, the parameter file may set it: play either topic.
     read = {'raw': topics[:1], 'compressed': topics[1:]}.get(given['image_transport'], topics)
     check_bag(Path(given['bag']), read, lockstep=lockstep)
     command = [
         *('ros2', 'bag', 'play', given['bag'], '--clock', '--disable-keyboard-controls'),
-        *('--delay', str(BEFOREHAND), '--rate', given['rate']),
+        *('--delay', str(START_DELAY), '--rate', given['rate']),
         *(['--loop'] if given['loop'] == 'true' else []),
         *('--topics', *topics),
     ]
@@ -72,7 +69,7 @@ def start(context: LaunchContext) -> Entities:
     node, *rest = estimator(given)
     if given['autostart'] == 'true':
         rest.insert(0, end_where_unconfigurable(node))
-    # Not before: the first images would be lost on a node that still loads its models.
+    # Earlier, the first images would be lost while the node loads its models.
     ready = OnStateTransition(
         target_lifecycle_node=node, goal_state='active', entities=[player], handle_once=True
     )
@@ -80,5 +77,5 @@ def start(context: LaunchContext) -> Entities:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Describe the launch; `ros2 launch emotion_estimator replay.launch.py --show-args`."""
+    """Describe the launch; list its arguments with `--show-args`."""
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start)])

@@ -1,7 +1,7 @@
 """Point the ROS 2 wheels' CMake files at this environment's Python.
 
-The wheels export the include folders of the machine that built them; without this, the message
-build stops at a missing Python.h. Prints what it changed; running it twice changes nothing.
+The wheels export the include folders of the machine that built them, so that building messages
+fails for lack of Python.h. Running this again changes nothing.
 """
 
 import re
@@ -18,10 +18,10 @@ NUMPY_INCLUDE = re.compile(
 
 
 def main() -> int:
-    """Repair the wheels of the running environment; return 2 where Python has no headers."""
+    """Repair the wheels of the running environment; return 2 if Python's headers are missing."""
     include = Path(sysconfig.get_paths()['include'])
     if not (include / 'Python.h').is_file():
-        print(f'{include}/Python.h is missing: install the Python headers (apt: python3-dev)')
+        print(f'{include}/Python.h is missing; install the Python headers (apt: python3-dev)')
         return 2
     changed = 0
     for file in Path(sys.prefix, 'share').rglob('*.cmake'):
@@ -31,7 +31,7 @@ def main() -> int:
         if repaired != text:
             file.write_text(repaired)
             changed += 1
-    print(f'{changed} CMake files of the ROS 2 wheels now name this Python')
+    print(f'{changed} CMake files of the ROS 2 wheels changed to this Python')
     return 0
 
 

@@ -1,11 +1,11 @@
-"""Write the tables of docs/accuracy.md anew, from what bench-accuracy and evaluate wrote.
+"""Update the tables of docs/accuracy.md from the output of bench-accuracy and evaluate.
 
     make bench-accuracy ...                               # out/accuracy/public.md
     make bench-accuracy ... ARGS='--split private'        # out/accuracy/private.md
     make evaluate ... ARGS='--hard 1500'                  # out/report/tables.md
     python3 scripts/write_accuracy.py
 
-Tables of files that are not there stay as they are.
+Tables whose file is missing are left unchanged.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / 'docs' / 'accuracy.md'
-#: Where tables come from, by the name of their place in the document.
+#: Placeholders in the document, with the split and the file that their tables come from.
 SIDE_BY_SIDE = {
     'private': ('PrivateTest', 'out/accuracy/private.md'),
     'public': ('PublicTest', 'out/accuracy/public.md'),
 }
-#: How the titles of a place's tables begin in the report.
+#: Placeholders in the document, with the beginning of their tables' titles in the report.
 REPORTED = {
     'sure': 'Calibration',
     'covered': 'Covered',
@@ -28,12 +28,12 @@ REPORTED = {
     'clips': 'Clips',
     'neutral': 'Adaptation',
 }
-#: Sections that are of the machine, and not of the networks.
+#: Sections about the machine rather than the networks.
 _LEFT_OUT = ('Files', 'Milliseconds per face, in turns')
 
 
 def side_by_side(text: str, split: str) -> str:
-    """Return the sections of bench-accuracy's file, one level deeper, of a split."""
+    """Return the sections of bench-accuracy's file for a split, one heading level deeper."""
     titles = re.findall(r'^## (.*)$', text, re.MULTILINE)
     bodies = re.split(r'^## .*$', text, flags=re.MULTILINE)[1:]
     return '\n\n'.join(
@@ -44,7 +44,7 @@ def side_by_side(text: str, split: str) -> str:
 
 
 def reported(text: str, begins: str) -> str:
-    """Return the report's tables whose titles begin so, with these."""
+    """Return the report's tables whose titles begin with ``begins``, with their titles."""
     tables = re.findall(r'^([^\n|]+):\n\n((?:\|.*\n?)+)', text, re.MULTILINE)
     return '\n\n'.join(
         f'{title}:\n\n{table.strip()}' for title, table in tables if title.startswith(begins)
@@ -52,7 +52,7 @@ def reported(text: str, begins: str) -> str:
 
 
 def replaced(document: str, place: str, tables: str) -> str:
-    """Return the document with other tables at a place."""
+    """Return the document with the tables at ``place`` replaced."""
     begin, end = f'<!-- {place} -->', f'<!-- end of {place} -->'
     before, found, rest = document.partition(begin)
     _, closed, after = rest.partition(end)
@@ -62,7 +62,7 @@ def replaced(document: str, place: str, tables: str) -> str:
 
 
 def main() -> None:
-    """Write it, and say what was written."""
+    """Update the document and print which tables changed."""
     document = DOCUMENT.read_text()
     found: dict[str, str] = {}
     for place, (split, name) in SIDE_BY_SIDE.items():
@@ -77,7 +77,7 @@ def main() -> None:
             print(f'{place}: {len(tables.splitlines())} lines')
     for place in (*SIDE_BY_SIDE, *REPORTED):
         if not found.get(place):
-            print(f'{place}: nothing new, left as it was')
+            print(f'{place}: no new file, left unchanged')
     DOCUMENT.write_text(document)
 
 

@@ -1,11 +1,12 @@
-"""Write config/*.yaml and the README's table of parameters from the settings' declarations.
+"""Write config/*.yaml and the README's parameter table from emotion_estimator/settings.py.
 
-Run it after a change of emotion_estimator/settings.py; a test compares what it would write.
+Run this after changing a setting; a test fails while the written files differ.
 """
 
 import textwrap
 from dataclasses import Field, fields
 from pathlib import Path
+from typing import Any
 
 from emotion_estimator.settings import CameraSettings, DialogueSettings, EstimatorSettings
 
@@ -15,33 +16,32 @@ NODES = {
     'estimator': EstimatorSettings,
     'dialogue_manager': DialogueSettings,
 }
-CHANGES = {'startup': 'fixed at start', 'configure': 'at configure', 'runtime': 'at run time'}
+CHANGES = {'startup': 'fixed at startup', 'configure': 'at configure', 'runtime': 'at run time'}
 HEAD = """\
-# Parameters of the node `{node}`; the values are the defaults.
-# In brackets: the range, and when a change counts: never (fixed at start), from the next configure
-# on, for which the node must be unconfigured (at configure), or from the next frame on (at run
-# time).
+# Default parameters of the node `{node}`, written by scripts/write_parameters.py.
+# In brackets: the range, and when a new value takes effect: never (fixed at startup), at the next
+# configure transition (so set it while the node is unconfigured), or immediately (at run time).
 /**/{node}:
   ros__parameters:
 """
 TABLE = """\
-| node | parameter | default | range | change counts | what |
+| node | parameter | default | range | takes effect | description |
 |---|---|---|---|---|---|
 """
 
 
-def _range(declared: Field) -> str:
+def _range(declared: Field[Any]) -> str:
     metadata = declared.metadata
     if metadata['minimum'] is None:
         return ', '.join(metadata['choices'])
     return f'{metadata["minimum"]:g} to {metadata["maximum"]:g}'
 
 
-def _default(declared: Field) -> str:
+def _default(declared: Field[Any]) -> str:
     value = declared.default
     if isinstance(value, bool):
         return str(value).lower()
-    # A number in quotes stays text.
+    # Quoted, so that YAML keeps a number as text.
     return f'"{value}"' if value in ('', '0') else str(value)
 
 
@@ -51,14 +51,14 @@ def parameter_file(node: str) -> str:
     for declared in fields(NODES[node]):
         limits = _range(declared) if declared.metadata['minimum'] is not None else ''
         notes = '; '.join(filter(None, (limits, CHANGES[declared.metadata['change']])))
-        text = f'{declared.metadata["description"]} ({notes})'
+        text = f'{declared.metadata["description"]} [{notes}]'
         lines += [f'    # {line}' for line in textwrap.wrap(text, 94)]
         lines.append(f'    {declared.name}: {_default(declared)}')
     return HEAD.format(node=node) + '\n'.join(lines) + '\n'
 
 
 def readme_table() -> str:
-    """Return the README's table of all parameters."""
+    """Return the README's table of all parameters, in Markdown."""
     rows = []
     for node, kind in NODES.items():
         for declared in fields(kind):
@@ -76,7 +76,7 @@ def readme_table() -> str:
 
 
 def main() -> None:
-    """Write the files."""
+    """Write the parameter files and the README's table."""
     for node in NODES:
         (ROOT / 'config' / f'{node}.yaml').write_text(parameter_file(node))
     readme = ROOT / 'README.md'

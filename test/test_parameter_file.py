@@ -72,28 +72,29 @@ def test_later_entries_win(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('text', 'says'),
+    ('text', 'expected'),
     [
         ('estimator: {ros__parameters: {max_faces: many}}', 'max_faces must be of type int'),
         ('estimator: {ros__parameters: {speed: 1}}', "unknown setting 'speed'"),
         ('estimator: {max_faces: 1}', 'estimator has no ros__parameters'),
         ('estimator:', 'estimator has no ros__parameters'),
-        ('ros__parameters: {max_faces: 1}', 'is no parameter file'),
-        ('{}', 'no parameters for estimator, only for nobody'),
+        ('ros__parameters: {max_faces: 1}', 'is not a parameter file'),
+        ('{}', 'no parameters for estimator'),
         (
             'robot1: {estimator: {ros__parameters: {max_faces: 1}}}\n'
             '/robot2/estimator: {ros__parameters: {max_faces: 2}}\n',
-            'has parameters for /robot1/estimator and /robot2/estimator; leave one of them',
+            'has parameters for /robot1/estimator and /robot2/estimator; remove one',
         ),
-        ('- a list', 'is no parameter file'),
-        ('a: [1', 'is no YAML'),
-        ('', 'is no parameter file'),
+        ('- a list', 'is not a parameter file'),
+        ('a: [1', 'invalid YAML in line 1'),
+        ('estimator: {}\nestimator: {}\n', "invalid YAML in line 2 (key 'estimator' occurs twice)"),
+        ('', 'is not a parameter file'),
     ],
 )
-def test_a_file_that_does_not_fit_is_named(tmp_path, text, says):
+def test_a_file_that_does_not_fit_is_named(tmp_path, text, expected):
     with pytest.raises(InputError, match=r'robot\.yaml') as caught:
         load(tmp_path, text)
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -1,4 +1,4 @@
-"""A rosbag2 on disk: whether it is there, which files it has, and whether it holds the images."""
+"""Find a rosbag2's storage files, and check that it exists and has the topics needed."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ import re
 from pathlib import Path, PurePath
 from typing import Any
 
-import yaml
-
+from emotion_estimator import strict_yaml
 from emotion_estimator.errors import InputError
 
-#: Storage files: MCAP and SQLite.
+#: Suffixes of storage files: MCAP and SQLite.
 STORAGES = ('.mcap', '.db3')
-#: What a file that is compressed as a whole ends in.
+#: Suffix added to a compressed storage file.
 PACKED = '.zstd'
 
 _ROS1_MAGIC = b'#ROSBAG'
 
 
 def check_bag(bag: Path, topics: tuple[str, ...], *, lockstep: bool = False) -> None:
-    """Return when ``bag`` can be played and holds one of ``topics``.
+    """Check that ``bag`` can be played and has one of ``topics``.
 
-    What has no metadata says nothing of its topics without being opened: it is taken as it is.
+    The topics of a bag without metadata are not checked, since the bag is not opened.
 
     :param bag: folder with a ``metadata.yaml``, or an ``.mcap`` or ``.db3`` file.
-    :param lockstep: for ``bag_player_node``, which unlike ``ros2 bag play`` needs no metadata, and
-        reads files that are compressed as a whole.
-    :raises InputError: there is no such bag, or none of the topics in it.
+    :param lockstep: check for ``bag_player_node``, which unlike ``ros2 bag play`` needs no metadata
+        and reads compressed storage files.
+    :raises InputError: the bag does not exist, cannot be played, or has none of the topics.
     """
     if lockstep:
         storage_files(bag)
@@ -43,7 +42,9 @@ def check_bag(bag: Path, topics: tuple[str, ...], *, lockstep: bool = False) -> 
                 raise InputError(f'bag {bag} is neither a folder nor one of {", ".join(STORAGES)}')
             return
         if not (bag / 'metadata.yaml').is_file():
-            raise InputError(f'bag {bag} has no metadata.yaml; `ros2 bag reindex {bag}` makes one')
+            raise InputError(
+                f'bag {bag} has no metadata.yaml; create it with `ros2 bag reindex {bag}`'
+            )
         types = _types(bag)
     if not set(topics) & set(types):
         images = [name for name, kind in types.items() if 'Image' in kind]
@@ -52,11 +53,11 @@ def check_bag(bag: Path, topics: tuple[str, ...], *, lockstep: bool = False) -> 
 
 
 def storage_files(bag: Path) -> tuple[list[Path], list[str]]:
-    """Return the files of a bag in the order of time, and lines on what is wrong with it.
+    """Return a bag's storage files in order of time, and one line for each defect.
 
-    :param bag: a folder, or a single storage file. A folder's ``metadata.yaml`` gives the order;
-        where it is missing or damaged, the files' numbers do.
-    :raises InputError: there is nothing to be read.
+    :param bag: a folder, or a single storage file. A folder's ``metadata.yaml`` gives the order; if
+        it is missing or damaged, the numbers in the file names do.
+    :raises InputError: there is nothing to read.
     """
     if not bag.exists():
         raise InputError(f'bag {bag} does not exist')
@@ -76,38 +77,36 @@ def storage_files(bag: Path) -> tuple[list[Path], list[str]]:
     try:
         named = [bag / PurePath(name).name for name in _metadata(bag)['relative_file_paths']]
     except (InputError, KeyError, TypeError):
-        return there, [f'{bag / "metadata.yaml"} is no metadata of a rosbag2; read without it']
+        return there, [f'{bag / "metadata.yaml"} is not valid rosbag2 metadata; read without it']
     found = [file for name in named for file in (name, Path(f'{name}{PACKED}')) if file in there]
     if not found:
-        return there, [f'bag {bag} has none of the files its metadata.yaml names; read without it']
+        return there, [f'bag {bag} has no file that its metadata.yaml names; read without it']
     lost = sorted({file.name for file in named} - {f.name.removesuffix(PACKED) for f in found}
                   - {file.name for file in found})  # fmt: skip
-    # A file beside its own compressed one is no other: `ros2 bag play` leaves it there.
+    # An uncompressed copy next to a compressed file is left by `ros2 bag play`.
     known = {file.name.removesuffix(PACKED) for file in found}
     unnamed = [file.name for file in there if file.name.removesuffix(PACKED) not in known]
     return found, [
         *(f'bag {bag} lacks its file {name}' for name in lost),
-        *(f'bag {bag}: its metadata.yaml does not name {n}, which is not read' for n in unnamed),
+        *(f'bag {bag}: {name} is not read, metadata.yaml does not name it' for name in unnamed),
     ]
 
 
 def _types(bag: Path) -> dict[str, str]:
-    """Return the types of a bag's topics, as its metadata have them."""
+    """Return the topics of a bag's metadata with their types."""
     try:
-        held = [item['topic_metadata'] for item in _metadata(bag)['topics_with_message_count']]
-        return {str(item['name']): str(item['type']) for item in held}
+        topics = [item['topic_metadata'] for item in _metadata(bag)['topics_with_message_count']]
+        return {str(topic['name']): str(topic['type']) for topic in topics}
     except (KeyError, TypeError) as error:
-        raise InputError(f'{bag / "metadata.yaml"} is no metadata of a rosbag2') from error
+        raise InputError(f'{bag / "metadata.yaml"} is not valid rosbag2 metadata') from error
 
 
 def _metadata(bag: Path) -> Any:
     path = bag / 'metadata.yaml'
     try:
-        return yaml.safe_load(path.read_text())['rosbag2_bagfile_information']
-    except OSError as error:
-        raise InputError(f'{path} cannot be read ({error.strerror})') from error
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise InputError(f'{path} is no metadata of a rosbag2') from error
+        return strict_yaml.read_yaml(path)['rosbag2_bagfile_information']
+    except (KeyError, TypeError) as error:
+        raise InputError(f'{path} is not valid rosbag2 metadata') from error
 
 
 def _is_storage(file: Path) -> bool:
@@ -115,7 +114,7 @@ def _is_storage(file: Path) -> bool:
 
 
 def _by_number(file: Path) -> list[tuple[int, str]]:
-    """Order ``bag_10.mcap`` after ``bag_9.mcap``."""
+    """Sort ``bag_10.mcap`` after ``bag_9.mcap``."""
     parts = re.split(r'(\d+)', file.name)
     return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]
 
@@ -130,18 +129,18 @@ def _is_ros1(file: Path) -> bool:
 
 def _ros1_line(file: Path) -> str:
     return (
-        f'bag {file} is of ROS 1; `rosbags-convert --src {file} --dst {file.with_suffix("")}` '
-        'makes one of ROS 2 of it'
+        f'bag {file} is of ROS 1; convert it with '
+        f'`rosbags-convert --src {file} --dst {file.with_suffix("")}`'
     )
 
 
 def need_rosbags() -> None:
-    """Return when bags can be read and written here.
+    """Check that bags can be read and written.
 
-    :raises InputError: the library is missing; says how to get it.
+    :raises InputError: the library rosbags is missing; says how to install it.
     """
     if importlib.util.find_spec('rosbags') is None:
         raise InputError(
-            'bags need the library rosbags, which no distribution of ROS has: '
+            'bags need the library rosbags, which no ROS distribution includes; '
             "pip install 'rosbags>=0.11,<0.12'"
         )

@@ -1,4 +1,4 @@
-"""The core's values as messages of a bag and back, and the message types, without ROS."""
+"""Convert between the core's values and ROS messages as stored in a bag, without ROS."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ EMOTION = 'emotion_estimator/msg/Emotion'
 EMOTION_ARRAY = 'emotion_estimator/msg/EmotionArray'
 DIALOGUE_ACTION = 'emotion_estimator/msg/DialogueAction'
 
+_SECOND = 10**9
+
 
 @cache
 def typestore() -> Any:
-    """Return rosbags' store of the types of ROS 2 and of this package's ``msg`` folder.
+    """Return rosbags' store with the types of ROS 2 and of this package's ``msg`` folder.
 
-    The types that images and answers are made of are the same in every distribution.
+    The types of images and results are the same in every distribution.
     """
     store = get_typestore(Stores.ROS2_HUMBLE)
     ours: dict[str, Any] = {}
@@ -43,19 +45,19 @@ def typestore() -> Any:
 
 @cache
 def definition(kind: str) -> tuple[str, str]:
-    """Return a type's text, with those it is made of, and its hash (REP-2016)."""
+    """Return a type's definition, with those of its fields' types, and its hash (REP-2016)."""
     store = typestore()
     text, _ = store.generate_msgdef(kind, ros_version=2)
-    # ROS 2 wants constants in quotes, which rosbags takes off.
+    # ROS 2 requires quotes around string constants, which rosbags removes.
     text = re.sub(r'^(string \w+)=([^"\n]*)$', r'\1="\2"', text, flags=re.MULTILINE)
     return text, store.hash_rihs01(kind)
 
 
 def complete_definition(kind: str, text: str) -> tuple[str, str]:
-    """Return the text and hash of a type of another bag.
+    """Return the definition and hash of a type in another bag.
 
-    :param text: as the bag has it; empty in bags of Humble and before, which hold none.
-    :returns: the text, empty where nobody knows it, and a hash of zeros where it is not known.
+    :param text: the bag's definition; empty in bags of Humble and earlier, which have none.
+    :returns: the definition, empty if unknown, and the hash, all zeros if unknown.
     """
     if not text and kind in typestore().fielddefs:
         return definition(kind)
@@ -68,12 +70,12 @@ def complete_definition(kind: str, text: str) -> tuple[str, str]:
 
 
 def make(kind: str, **fields: Any) -> Any:
-    """Return a message of a type, every field of which is given."""
+    """Return a message of a type; every field must be given."""
     return typestore().types[kind](**fields)
 
 
 def serialize(message: Any) -> bytes:
-    """Return a message's CDR bytes, little-endian, as every common machine writes them."""
+    """Return a message's CDR bytes in little-endian order, as all common machines write them."""
     kind = message.__msgtype__
     return bytes(typestore().serialize_cdr(message, kind, little_endian=True))
 
@@ -81,24 +83,21 @@ def serialize(message: Any) -> bytes:
 def deserialize(data: bytes, kind: str) -> Any:
     """Return the message in CDR bytes of either byte order; its arrays are views of ``data``.
 
-    :raises InputError: the bytes are no such message.
+    :raises InputError: the bytes are not a message of this type.
     """
     try:
         return typestore().deserialize_cdr(data, kind)
     except (SerdeError, IndexError, AssertionError, OverflowError, MemoryError) as error:
         raise InputError(
-            f'{len(data)} bytes are no {kind} as it is known here ({first_line(error)})'
+            f'{len(data)} bytes are not a valid {kind} ({first_line(error)})'
         ) from error
-
-
-_SECOND = 10**9
 
 
 @dataclass(frozen=True)
 class Header:
-    """Time and place of an image.
+    """An image's stamp and frame of reference.
 
-    :param nanoseconds: since the epoch, or whatever the clock began with.
+    :param nanoseconds: stamp, since the clock's epoch.
     """
 
     nanoseconds: int
@@ -106,17 +105,17 @@ class Header:
 
     @property
     def stamp(self) -> float:
-        """Return the time in seconds, the very number that the nodes make of it."""
-        whole, rest = divmod(self.nanoseconds, _SECOND)
-        return float(whole) + float(rest) * 1e-9
+        """Return the stamp in seconds, exactly the float that the nodes compute."""
+        seconds, rest = divmod(self.nanoseconds, _SECOND)
+        return float(seconds) + float(rest) * 1e-9
 
 
 def read_header(data: bytes) -> Header:
-    """Return the header that a message begins with, without reading the rest of it.
+    """Return the header at the beginning of a message, without reading the rest.
 
-    :param data: CDR: four bytes, of which the second tells the byte order; then ``std_msgs/Header``
-        (int32 and uint32 of the stamp, the frame's name with its length and a final zero).
-    :raises InputError: there is none.
+    :param data: CDR: four bytes, the second of which gives the byte order; then ``std_msgs/Header``
+        (the stamp as int32 and uint32; the frame's length and name, with a final zero byte).
+    :raises InputError: the bytes do not begin with a header.
     """
     order = '<' if data[1:2] == b'\x01' else '>'
     try:
@@ -128,11 +127,11 @@ def read_header(data: bytes) -> Header:
 
 
 def decode_image(data: bytes, kind: str) -> RgbImage:
-    """Return the pixels of an image message's bytes, as the estimator node reads them.
+    """Decode a serialized image message, as the estimator node does.
 
     :param kind: ``IMAGE`` or ``COMPRESSED_IMAGE``.
     :returns: uint8 (H, W, 3) RGB.
-    :raises InputError: they cannot be decoded; the line says why.
+    :raises InputError: the image cannot be decoded; says why.
     """
     message = deserialize(data, kind)
     return rgb_from_image(message) if kind == IMAGE else rgb_from_compressed(message)
@@ -158,7 +157,7 @@ def image_message(image: RgbImage, header: Header, quality: int | None) -> Any:
 
 
 def emotion_message(face: FaceEmotion | None, header: Header, model: str) -> Any:
-    """Return the message about a face, or about nobody; its latency is 0."""
+    """Return the message for a face, or for nobody; its latency is 0."""
     nobody = FaceEmotion('', NONE, 0.0, (), np.zeros(0, np.float32), Roi(0, 0, 0, 0))
     shown = face or nobody
     x, y, width, height = shown.roi.as_list()
@@ -181,13 +180,13 @@ def emotion_message(face: FaceEmotion | None, header: Header, model: str) -> Any
 
 
 def emotions_message(faces: Sequence[FaceEmotion], header: Header, model: str) -> Any:
-    """Return the message about all faces of an image, the primary one first."""
+    """Return the message for all faces of an image, the primary one first."""
     emotions = [emotion_message(face, header, model) for face in faces]
     return make(EMOTION_ARRAY, header=_header(header), emotions=emotions)
 
 
 def truth_message(label: str, header: Header) -> Any:
-    """Return the message about what an image is known to show, as the camera node publishes it."""
+    """Return the message for an image's ground truth, as the camera node publishes it."""
     truth = FaceEmotion(
         '', label, float(label != NONE), (), np.zeros(0, np.float32), Roi(0, 0, 0, 0)
     )
@@ -195,7 +194,7 @@ def truth_message(label: str, header: Header) -> Any:
 
 
 def action_message(action: DialogueAction, header: Header) -> Any:
-    """Return the message about what the dialogue manager decided on an image."""
+    """Return the message for the dialogue manager's decision on an image."""
     return make(
         DIALOGUE_ACTION,
         header=_header(header),
@@ -215,7 +214,7 @@ def action_message(action: DialogueAction, header: Header) -> Any:
 def read_result(data: bytes, kind: str) -> FrameResult:
     """Return the faces of an ``Emotion`` or ``EmotionArray`` message.
 
-    :raises InputError: the bytes are no such message, as where its definition was another.
+    :raises InputError: the bytes are not such a message, e.g. of another version's definition.
     """
     message = deserialize(data, kind)
     emotions = message.emotions if kind == EMOTION_ARRAY else [message]
@@ -226,7 +225,7 @@ def read_result(data: bytes, kind: str) -> FrameResult:
 def read_action(data: bytes) -> DialogueAction:
     """Return the decision of a ``DialogueAction`` message.
 
-    :raises InputError: the bytes are no such message.
+    :raises InputError: the bytes are not such a message.
     """
     message = deserialize(data, DIALOGUE_ACTION)
     return DialogueAction(
@@ -245,8 +244,8 @@ def read_action(data: bytes) -> DialogueAction:
 
 
 def _header(header: Header) -> Any:
-    whole, rest = divmod(header.nanoseconds, _SECOND)
-    time = make('builtin_interfaces/msg/Time', sec=whole, nanosec=rest)
+    seconds, rest = divmod(header.nanoseconds, _SECOND)
+    time = make('builtin_interfaces/msg/Time', sec=seconds, nanosec=rest)
     return make('std_msgs/msg/Header', stamp=time, frame_id=header.frame_id)
 
 

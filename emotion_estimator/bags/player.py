@@ -1,8 +1,8 @@
-"""A recording's images in their own time, shown to somebody who may have to answer each.
+"""Play a recording's images in its own time, at a rate or in lockstep with the estimator.
 
-Two ways. At a rate, as `ros2 bag play` does: an estimator that cannot follow drops images, as it
-does at a camera, and which ones depends on the machine's load. In lockstep: the recording's time
-stands still until an image is answered, so that live nodes give the same each time on any machine.
+At a rate, as `ros2 bag play` does, an estimator that is too slow drops images as with a camera, and
+which ones depends on the machine's load. In lockstep the recording's time stands still until an
+image is answered, so that live nodes give the same results on any machine.
 """
 
 from __future__ import annotations
@@ -17,131 +17,131 @@ from emotion_estimator.bags.messages import deserialize, read_header
 from emotion_estimator.bags.reader import ImageBag, StampedImage
 from emotion_estimator.errors import InputError
 
-#: Seconds between two tellings of the time.
+#: Seconds between two published times.
 TICK = 0.02
 
 
 class PlaybackTarget(Protocol):
-    """Where a recording is played."""
+    """What a recording is played to."""
 
     def now(self) -> float:
-        """Return seconds of a clock that nobody sets."""
+        """Return the seconds of a monotonic clock."""
 
     def wait(self, until: float, done: Callable[[], bool]) -> None:
-        """Let things happen until that time of :meth:`now`, or until ``done()``."""
+        """Process events until that time of :meth:`now`, or until ``done()``."""
 
-    def tell_time(self, nanoseconds: int) -> None:
-        """Say which time of the recording it is."""
+    def publish_time(self, nanoseconds: int) -> None:
+        """Publish the recording's time."""
 
     def show(self, image: StampedImage, message: bytes) -> None:
-        """Show an image."""
+        """Publish an image."""
 
     def answered(self, nanoseconds: int) -> bool:
-        """Whether the image with this stamp was answered."""
+        """Whether there is a result for the image with this stamp."""
 
     def give_up(self, image: StampedImage) -> None:
-        """Take note of an image that was not answered in time."""
+        """Handle an image that was not answered in time."""
 
     def leave_out(self, image: StampedImage, problem: str) -> None:
-        """Take note of an image that nobody could read, and that is not shown."""
+        """Handle an unreadable image, which is not shown."""
 
 
 @dataclass
 class Played:
-    """What became of the images.
+    """Counts of the images.
 
-    :param shown: all that were shown.
-    :param unanswered: of these, in lockstep, those that time went on without.
+    :param shown: all images shown.
+    :param unanswered: in lockstep, those that were not answered in time.
     """
 
     shown: int = 0
     unanswered: int = 0
 
 
-class _Time:
-    """The recording's time, which runs with the stage's but can be held."""
+class _RecordingTime:
+    """The recording's time, which runs with the target's clock but can be stopped."""
 
-    def __init__(self, stage: PlaybackTarget, rate: float) -> None:
-        self._stage = stage
+    def __init__(self, target: PlaybackTarget, rate: float) -> None:
+        self._target = target
         self._rate = rate
         self._since = 0.0
         self._from: int | None = None
         self._last = 0
 
-    def go_on(self, at: int) -> None:
-        """Run on from ``at``."""
-        self._since, self._from = self._stage.now(), at
-        self._tell(at)
+    def resume(self, at: int) -> None:
+        """Continue from ``at``."""
+        self._since, self._from = self._target.now(), at
+        self._publish(at)
 
     def run_to(self, at: int) -> None:
-        """Let time pass; a recording that goes back is followed at once."""
+        """Let time pass until ``at``; jump back at once if that lies in the past."""
         if self._from is None or at < self._last:
-            self.go_on(at)
+            self.resume(at)
             return
         due = self._since + (at - self._from) * 1e-9 / self._rate
-        while (now := self._stage.now()) < due:
+        while (now := self._target.now()) < due:
             passed = self._from + int((now - self._since) * self._rate * 1e9)
-            # Floats round, and a nanosecond back would be a jump.
-            self._tell(min(max(passed, self._last), at))
-            self._stage.wait(min(due, now + TICK), lambda: False)
-        self._tell(at)
+            # Floats round, and one nanosecond back would be a jump.
+            self._publish(min(max(passed, self._last), at))
+            self._target.wait(min(due, now + TICK), lambda: False)
+        self._publish(at)
 
-    def _tell(self, at: int) -> None:
+    def _publish(self, at: int) -> None:
         self._last = at
-        self._stage.tell_time(at)
+        self._target.publish_time(at)
 
 
 def play(
     images: Iterable[StampedImage],
-    stage: PlaybackTarget,
+    target: PlaybackTarget,
     *,
     rate: float = 1.0,
     lockstep: bool = False,
     answer_timeout: float = 5.0,
 ) -> Played:
-    """Show images at the times their stamps say; return what became of them.
+    """Show images at the times of their stamps.
 
-    :param rate: speed against real time, above 0.
-    :param lockstep: hold the recording's time after each image until it was answered.
-    :param answer_timeout: seconds after which it goes on all the same: the image was lost on the
-        way, or the estimator refused it.
+    :param rate: speed relative to real time, above 0.
+    :param lockstep: stop the recording's time after each image until there is a result for it.
+    :param answer_timeout: seconds after which time continues without a result: the image was lost
+        on the way, or the estimator rejected it.
     """
     played = Played()
-    time = _Time(stage, rate)
+    time = _RecordingTime(target, rate)
     for image in images:
         try:
             message = message_bytes(image)
         except InputError as error:
-            stage.leave_out(image, str(error))
+            target.leave_out(image, str(error))
             continue
         time.run_to(image.nanoseconds)
-        stage.show(image, message)
+        target.show(image, message)
         played.shown += 1
         if lockstep:
-            answered = partial(stage.answered, image.nanoseconds)
-            stage.wait(stage.now() + answer_timeout, answered)
+            answered = partial(target.answered, image.nanoseconds)
+            target.wait(target.now() + answer_timeout, answered)
             if not answered():
                 played.unanswered += 1
-                stage.give_up(image)
-            time.go_on(image.nanoseconds)
+                target.give_up(image)
+            time.resume(image.nanoseconds)
     return played
 
 
 def rounds(bag: ImageBag, loop: bool) -> Iterator[StampedImage]:
-    """Yield a bag's images, again and again where ``loop`` is set."""
+    """Yield a bag's images once, or over and over if ``loop`` is set."""
     while True:
-        anything = False
+        empty = True
         for image in bag.images():
-            anything = True
+            empty = False
             yield image
-        if not loop or not anything:
+        if empty or not loop:
             return
 
 
 def message_bytes(image: StampedImage) -> bytes:
-    """Return an image's CDR with the stamp by which it is known, if it came without one.
+    """Return an image's CDR bytes, with its log time as the stamp if it has none.
 
-    :raises InputError: it is no such message; a node that took it would stumble.
+    :raises InputError: the bytes are not an image message, which would break a subscriber.
     """
     data = image.data
     deserialize(data, image.message.connection.msgtype)

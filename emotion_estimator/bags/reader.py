@@ -1,4 +1,4 @@
-"""Recordings of ROS 2 read without ROS: images in the order of their stamps, and results."""
+"""Read rosbag2 recordings without ROS: images in the order of their stamps, and results."""
 
 from __future__ import annotations
 
@@ -24,31 +24,32 @@ from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult, RgbImage
 
-#: Topics by name with their types; how many messages each has.
+#: Type of each topic; number of messages on each topic.
 Types = Mapping[str, str]
 Counts = Mapping[str, int]
 
-_PACKED = '/compressed'
+#: Suffix of image_transport for the topic of JPEG images.
+_COMPRESSED = '/compressed'
 
 
 def image_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) -> str:
     """Return the topic of the images.
 
-    :param wanted: a name, with or without its slash, of which ``/compressed`` is taken where that
-        alone is there; None finds the one that holds images.
-    :raises InputError: it is not there, holds no images, or several do; the line lists them.
+    :param wanted: the topic's name, with or without its leading slash and ``/compressed``; None
+        finds the only topic with images.
+    :raises InputError: the topic is missing or has no images, or there are several; lists them.
     """
     images = _of_type(types, IMAGE, COMPRESSED_IMAGE)
     with_any = [topic for topic in images if counts[topic]]
     if wanted is not None:
         topic = _named(bag, types, wanted, images, (IMAGE, COMPRESSED_IMAGE))
         if not counts[topic]:
-            raise InputError(f'bag {bag} has no message on its topic {topic}; {_those(with_any)}')
+            raise InputError(f'bag {bag} has no message on its topic {topic}; {_advice(with_any)}')
         return topic
     if not any(counts.values()):
         raise InputError(f'bag {bag} is empty: it has no messages')
     raw = {topic for topic in with_any if types[topic] == IMAGE}
-    separate = [topic for topic in with_any if topic.removesuffix(_PACKED) not in raw - {topic}]
+    separate = [topic for topic in with_any if topic.removesuffix(_COMPRESSED) not in raw - {topic}]
     if len(separate) == 1:
         return separate[0]
     if separate:
@@ -61,11 +62,11 @@ def image_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) -> 
 
 
 def emotions_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) -> str:
-    """Return the topic of the estimator's answers.
+    """Return the topic of the estimator's results.
 
-    :param wanted: its name; None finds the one called ``emotions``, else ``emotion``, else the only
-        one of their types, ground truth aside.
-    :raises InputError: it is not there, or there are several; the line lists them.
+    :param wanted: the topic's name; None finds ``emotions``, else ``emotion``, else the only topic
+        of their types other than the ground truth.
+    :raises InputError: the topic is missing, or there are several; lists them.
     """
     kinds = (EMOTION_ARRAY, EMOTION)
     if wanted is not None:
@@ -86,21 +87,21 @@ def emotions_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) 
 
 
 def actions_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) -> str | None:
-    """Return the topic of the dialogue manager's decisions, None where there is none.
+    """Return the topic of the dialogue manager's decisions; None if there is none.
 
-    :raises InputError: the one that is wanted is not there, or there are several.
+    :raises InputError: the wanted topic is missing, or there are several.
     """
     found = _of_type(types, DIALOGUE_ACTION)
     if wanted is not None:
         return _named(bag, types, wanted, found, (DIALOGUE_ACTION,))
-    held = [topic for topic in found if counts[topic]]
-    if len(held) > 1:
-        raise InputError(f'bag {bag} has actions on several topics, name one: {_in_words(held)}')
-    return held[0] if held else None
+    filled = [topic for topic in found if counts[topic]]
+    if len(filled) > 1:
+        raise InputError(f'bag {bag} has actions on several topics, name one: {_in_words(filled)}')
+    return filled[0] if filled else None
 
 
 def _in_words(topics: Iterable[str]) -> str:
-    # In a damaged bag a name may be anything.
+    # In a damaged bag a name may contain anything.
     line = ', '.join(topics) or 'no topics'
     return ''.join(sign if sign.isprintable() else '?' for sign in line)
 
@@ -109,27 +110,27 @@ def _of_type(types: Types, *kinds: str) -> list[str]:
     return sorted(topic for topic, kind in types.items() if kind in kinds)
 
 
-def _those(topics: list[str]) -> str:
-    return f'choose {_in_words(topics)}' if topics else 'no topic of this kind has any'
+def _advice(topics: list[str]) -> str:
+    return f'choose {_in_words(topics)}' if topics else 'no topic of this type has messages'
 
 
 def _named(bag: Path, types: Types, wanted: str, choice: list[str], kinds: tuple[str, ...]) -> str:
     slashed = f'/{wanted.lstrip("/")}'
-    for topic in (wanted, slashed, f'{slashed}{_PACKED}'):
+    for topic in (wanted, slashed, f'{slashed}{_COMPRESSED}'):
         if topic in choice:
             return topic
     for topic in (wanted, slashed):
         if topic in types:
             raise InputError(
-                f'topic {topic} of bag {bag} is of type {types[topic]}, which is none of '
-                f'{", ".join(kinds)}; {_those(choice)}'
+                f'topic {topic} of bag {bag} is of type {types[topic]}, not '
+                f'{" or ".join(kinds)}; {_advice(choice)}'
             )
-    raise InputError(f'bag {bag} has no topic {slashed}; {_those(choice)}')
+    raise InputError(f'bag {bag} has no topic {slashed}; {_advice(choice)}')
 
 
 @dataclass
 class _Undecodable:
-    """Images that are none: how many, and of the earliest, when and why."""
+    """Number of images that do not decode, and the stamp and reason of the earliest."""
 
     count: int = 0
     first: float = 0.0
@@ -150,8 +151,8 @@ class _Undecodable:
 class StampedImage:
     """An image of a bag, not decoded yet.
 
-    :param header: its stamp (the time of recording where the stamp is 0) and frame.
-    :param message: as it lies in the bag.
+    :param header: its stamp (the log time if the stamp is 0) and frame of reference.
+    :param message: the message in the bag.
     """
 
     header: Header
@@ -179,9 +180,9 @@ class StampedImage:
         return self.message.data
 
     def decode(self) -> RgbImage:
-        """Return the pixels, uint8 (H, W, 3) RGB, by the same code as the estimator node.
+        """Return the pixels, uint8 (H, W, 3) RGB, decoded by the estimator node's code.
 
-        :raises InputError: they cannot be decoded; the bag counts it among its problems.
+        :raises InputError: they do not decode; the bag counts it among its problems.
         """
         try:
             return decode_image(self.data, self.message.connection.msgtype)
@@ -191,13 +192,13 @@ class StampedImage:
 
 
 class ImageBag(Bag):
-    """A bag that holds images.
+    """A bag with images.
 
-    :ivar topic: of the images that are read.
+    :ivar topic: topic of the images.
     """
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
-        """Open it, and find its images; arguments and errors as of :func:`open_bag`."""
+        """Open the bag and find its images; see :func:`open_bag`."""
         super().__init__(path)
         try:
             self.topic = image_topic(path, self.topics, self.counts, topic)
@@ -209,24 +210,24 @@ class ImageBag(Bag):
 
     @property
     def count(self) -> int:
-        """Images on the topic, as the bag says."""
+        """Number of images on the topic, according to the bag."""
         return self.counts[self.topic]
 
     @property
     def problems(self) -> list[str]:
-        """Lines on what is wrong or was left out, as far as it has been read."""
+        """One line for each defect or kind of skipped image found so far."""
         more = (str(self._disorder), str(self._undecodable))
         return [*super().problems, *(f'topic {self.topic}: {line}' for line in more if line)]
 
     def images(
         self, begin: float | None = None, end: float | None = None
     ) -> Iterator[StampedImage]:
-        """Yield the images by their stamps, as :func:`.stamp_order.in_stamp_order` has it.
+        """Yield the images in the order of :func:`.stamp_order.in_stamp_order`.
 
-        Read again, they are counted anew in ``problems``.
+        Each call resets the counts in ``problems``.
 
-        :param begin: stamp in seconds from which on images are wanted; the others are left out.
-        :param end: stamp before which they are wanted.
+        :param begin: skip images before this stamp, in seconds.
+        :param end: skip images at or after this stamp.
         """
         self._disorder, self._undecodable = Disorder(), _Undecodable()
         found = (self._image(message) for message in self.messages(self.topic))
@@ -238,7 +239,7 @@ class ImageBag(Bag):
         try:
             header = read_header(message.data)
         except InputError:
-            # It will not decode either, which is told then.
+            # It will not decode either, and is counted then.
             header = Header(message.log_time)
         if header.nanoseconds == 0:
             header = Header(message.log_time, header.frame_id)
@@ -250,23 +251,22 @@ class ImageBag(Bag):
 
 
 def open_bag(path: Path, topic: str | None = None) -> ImageBag:
-    """Open a recording of ROS 2 that holds images.
+    """Open a rosbag2 with images.
 
-    :param path: a folder with rosbag2's files, or a single ``.mcap`` or ``.db3`` file, compressed
-        or not.
-    :param topic: of ``sensor_msgs/Image`` or ``CompressedImage``; None finds it where there is but
-        one, or one and its ``/compressed``, of which the raw one is read.
-    :raises InputError: nothing in it can be read, or there are no such images; one line says why.
+    :param path: a bag's folder, or a single ``.mcap`` or ``.db3`` file, compressed or not.
+    :param topic: topic of ``sensor_msgs/Image`` or ``CompressedImage``; None finds it if there is
+        only one. A raw topic is preferred over its ``/compressed``.
+    :raises InputError: the bag cannot be read or has no such images; says why in one line.
     """
     return ImageBag(path, topic)
 
 
 def read_emotions(path: Path, topic: str | None = None) -> Iterator[FrameResult]:
-    """Yield what a bag says of each image, in the order of recording.
+    """Yield a bag's results for each image, in the order of recording.
 
-    :param topic: of ``EmotionArray`` or ``Emotion``; None finds ``emotions``, else ``emotion``, in
-        whichever namespace.
-    :raises InputError: there is no such topic, or its messages are of another definition.
+    :param topic: topic of ``EmotionArray`` or ``Emotion``; None finds ``emotions``, else
+        ``emotion``, in any namespace.
+    :raises InputError: there is no such topic, or its messages have another definition.
     """
     with Bag(path) as bag:
         topic = emotions_topic(path, bag.topics, bag.counts, topic)
@@ -278,10 +278,10 @@ def read_emotions(path: Path, topic: str | None = None) -> Iterator[FrameResult]
 
 
 def read_actions(path: Path, topic: str | None = None) -> Iterator[DialogueAction]:
-    """Yield what the dialogue manager decided, in the order of recording; nothing where no topic.
+    """Yield the dialogue manager's decisions in the order of recording; none without a topic.
 
-    :param topic: of ``DialogueAction``; None finds it.
-    :raises InputError: the topic is not there, or its messages are of another definition.
+    :param topic: topic of ``DialogueAction``; None finds it.
+    :raises InputError: the topic is missing, or its messages have another definition.
     """
     with Bag(path) as bag:
         topic = actions_topic(path, bag.topics, bag.counts, topic)
@@ -295,5 +295,5 @@ def read_actions(path: Path, topic: str | None = None) -> Iterator[DialogueActio
 def _unreadable(path: Path, topic: str | None, error: InputError) -> InputError:
     return InputError(
         f'bag {path}, topic {topic}: {error}; if another version of this package recorded it, '
-        'make its results anew from its images with `emotion-estimator replay`'
+        'recompute its results from its images with `emotion-estimator replay`'
     )

@@ -1,4 +1,4 @@
-"""A source's frames into a bag: what the camera node would have published, as fast as it comes."""
+"""Record a source's frames into a bag, as the camera node would publish them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from emotion_estimator.bags.writer import BagWriter
 from emotion_estimator.sources.base import Source
 from emotion_estimator.timing import RateLimit
 
-#: Nanoseconds at which a file or the portrait begins. Fixed, so that recording it again gives the
-#: same bag; not 0, which in ROS says that nobody set the stamp.
+#: Stamp in nanoseconds at which a file or the portrait begins. Fixed, so that recording it twice
+#: gives the same bag; not 0, which in ROS means an unset stamp.
 BEGIN = 10**9
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What came of a recording.
+    """The outcome of a recording.
 
-    :param images: how many were written.
-    :param seconds: from the first to the last.
-    :param skipped: frames that the source could not decode.
+    :param images: number of images written.
+    :param seconds: from the first image to the last.
+    :param skipped: number of frames that the source could not decode.
     """
 
     images: int
@@ -44,17 +44,17 @@ def record(
     written: Callable[[], object] = lambda: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Recorded:
-    """Write a source's frames until its end, and its truth where it knows it.
+    """Write a source's frames until its end, with their ground truth if it is known.
 
     A device's frames keep their stamps; others begin at ``BEGIN``.
 
-    :param topic: of the images; JPEGs go to its ``/compressed``, as image_transport has it.
-    :param quality: of the JPEGs, 1 to 100; None writes the pixels as they are.
-    :param duration: seconds after which it ends.
-    :param fps: most frames per second; of a faster source, some are left out.
+    :param topic: image topic; JPEG images go to its ``/compressed``, as in image_transport.
+    :param quality: JPEG quality, 1 to 100; None writes raw pixels.
+    :param duration: stop after this many seconds.
+    :param fps: largest number of frames per second; surplus frames are skipped.
     :param written: called after each image.
-    :param stop: asked before each image.
-    :raises InputError: the source broke down, or the bag cannot be written.
+    :param stop: called before each image; True ends the recording.
+    :raises InputError: the source failed, or the bag cannot be written.
     """
     topic = f'/{topic.strip("/")}{"" if quality is None else "/compressed"}'
     limit = RateLimit()
@@ -80,9 +80,9 @@ def record(
 
 @contextmanager
 def until_interrupted() -> Iterator[Callable[[], bool]]:
-    """Give what says whether somebody wants to stop (Ctrl-C, SIGTERM), so that no record is torn.
+    """Yield a function that returns True after Ctrl-C or SIGTERM, so that no write is torn.
 
-    Asked a second time, for a device that hangs, Ctrl-C interrupts as always. For the main thread.
+    A second signal interrupts as usual, for a device that hangs. Works in the main thread only.
     """
     asked = False
 

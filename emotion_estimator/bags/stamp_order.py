@@ -1,4 +1,4 @@
-"""Put images into the order of their stamps, without holding a recording in memory."""
+"""Sort images by their stamps while reading, without loading a recording into memory."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-#: Nanoseconds by which an image may come late and still be put where it belongs. Transport mixes
-#: images up by less; what lies further back is another beginning.
+#: Nanoseconds by which an image may come late and still be sorted in. Transport reorders images by
+#: less; a larger step back begins a new lap.
 WINDOW = 250_000_000
 
 
 class Stamped(Protocol):
-    """Something with a time and bytes."""
+    """Something with a stamp and bytes."""
 
     @property
     def nanoseconds(self) -> int:
-        """Return its stamp."""
+        """Return the stamp."""
 
     @property
     def data(self) -> bytes:
-        """Return its bytes."""
+        """Return the bytes."""
 
 
 Item = TypeVar('Item', bound=Stamped)
@@ -29,13 +29,13 @@ Item = TypeVar('Item', bound=Stamped)
 
 @dataclass
 class Disorder:
-    """What was not in order.
+    """Counts of stamps out of order.
 
-    :param late: images put in front of others that came before them.
-    :param repeated: images left out: the same bytes with the same stamp came before.
-    :param shared: images that have the stamp of one before, and are others.
-    :param jumps: times at which the stamps went back for good, as when a loop was recorded.
-    :param first_jump: from and to, in nanoseconds.
+    :param late: images sorted in front of earlier read ones.
+    :param repeated: images skipped because the previous one had the same stamp and bytes.
+    :param shared: images with the previous one's stamp but other bytes.
+    :param jumps: number of times the stamps jumped back, as in a recorded loop.
+    :param first_jump: stamps before and after the first jump, in nanoseconds.
     """
 
     late: int = 0
@@ -45,10 +45,10 @@ class Disorder:
     first_jump: tuple[int, int] = (0, 0)
 
     def __str__(self) -> str:
-        """Return one line, empty when all was in order."""
+        """Return one line, empty if all stamps were in order."""
         parts = []
         if self.late:
-            parts.append(f'{self.late} late, put in order')
+            parts.append(f'{self.late} late, sorted in')
         if self.repeated:
             parts.append(f'{self.repeated} recorded twice, read once')
         if self.shared:
@@ -60,12 +60,12 @@ class Disorder:
 
 
 def in_stamp_order(items: Iterable[Item], disorder: Disorder) -> Iterator[Item]:
-    """Yield items by stamp, those of one stamp as they came.
+    """Yield items by stamp, equal stamps in their original order.
 
-    What comes more than ``WINDOW`` later than it should begins a new course, which is yielded
-    after the one before: time jumps back there, and whoever follows begins anew.
+    An item more than ``WINDOW`` late begins a new lap, which follows the previous one: time jumps
+    back there.
 
-    :param disorder: counts what was found while reading.
+    :param disorder: updated while reading.
     """
     last: Item | None = None
     for item in _ordered(items, disorder):
@@ -79,7 +79,7 @@ def in_stamp_order(items: Iterable[Item], disorder: Disorder) -> Iterator[Item]:
 
 
 def _ordered(items: Iterable[Item], disorder: Disorder) -> Iterator[Item]:
-    held: list[tuple[int, int, Item]] = []
+    buffer: list[tuple[int, int, Item]] = []
     newest: int | None = None
     for number, item in enumerate(items):
         stamp = item.nanoseconds
@@ -88,13 +88,13 @@ def _ordered(items: Iterable[Item], disorder: Disorder) -> Iterator[Item]:
         elif stamp < newest - WINDOW:
             disorder.first_jump = disorder.first_jump if disorder.jumps else (newest, stamp)
             disorder.jumps += 1
-            while held:
-                yield heapq.heappop(held)[2]
+            while buffer:
+                yield heapq.heappop(buffer)[2]
             newest = stamp
         disorder.late += stamp < newest
         newest = max(newest, stamp)
-        heapq.heappush(held, (stamp, number, item))
-        while held[0][0] < newest - WINDOW:
-            yield heapq.heappop(held)[2]
-    while held:
-        yield heapq.heappop(held)[2]
+        heapq.heappush(buffer, (stamp, number, item))
+        while buffer[0][0] < newest - WINDOW:
+            yield heapq.heappop(buffer)[2]
+    while buffer:
+        yield heapq.heappop(buffer)[2]

@@ -1,4 +1,4 @@
-"""A recording of ROS 2 without ROS: its storage files as one, also where one is damaged."""
+"""Read the storage files of a rosbag2 as one bag, without ROS and despite damage."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from emotion_estimator.errors import InputError, first_line
 
 
 class BagMessage(NamedTuple):
-    """A message as it lies in a bag.
+    """A message in a bag.
 
-    :param connection: its topic and type, as rosbags describes them.
+    :param connection: its topic and type, as described by rosbags.
     :param log_time: when it was recorded, in nanoseconds.
-    :param data: CDR.
+    :param data: CDR bytes.
     """
 
     connection: Connection
@@ -33,18 +33,18 @@ class BagMessage(NamedTuple):
 
     @property
     def topic(self) -> str:
-        """Return the name of its topic."""
+        """Return the topic's name."""
         return self.connection.topic
 
 
 @dataclass(frozen=True)
 class StorageSummary:
-    """What a file holds.
+    """The contents of a storage file.
 
     :param connections: topics with their types; a topic may have several publishers.
-    :param counts: messages by topic.
-    :param first: earliest log time in nanoseconds, None without messages.
-    :param last: latest log time.
+    :param counts: number of messages by topic.
+    :param first: earliest log time in nanoseconds; None without messages.
+    :param last: latest log time, likewise.
     """
 
     connections: tuple[Connection, ...]
@@ -54,7 +54,7 @@ class StorageSummary:
 
 
 class StorageFile:
-    """An ``.mcap`` or ``.db3`` file, which may be compressed as a whole.
+    """An ``.mcap`` or ``.db3`` file, which may be compressed (``.zstd``).
 
     :raises InputError: nothing in it can be read.
     """
@@ -69,23 +69,23 @@ class StorageFile:
             self._file = self._readable()
         except OSError as error:
             raise InputError(f'bag file {path} cannot be read ({error.strerror})') from error
-        #: Whether rosbags refused it, so that it is read as far as it goes.
+        #: Whether rosbags refused the file, so that it is salvaged.
         self._damaged = False
         try:
-            self.summary = self._look()
+            self.summary = self._summarize()
         except InputError:
             self.close()
             raise
 
     @property
     def problem(self) -> str:
-        """Return one line on the damage found so far, empty while there is none."""
+        """Return one line on the damage found so far; empty if there is none."""
         if not self._damage:
             return ''
-        return f'bag file {self.path} is damaged ({self._damage}); what could be read was'
+        return f'bag file {self.path} is damaged ({self._damage}); the readable part was read'
 
     def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
-        """Yield the messages of some topics by their log time, as far as they can be read."""
+        """Yield the readable messages of some topics in the order of their log time."""
         last: int | None = None
         if not self._damaged:
             try:
@@ -96,40 +96,40 @@ class StorageFile:
                         last = message.log_time
                         yield message
             except Exception as error:
-                # On damaged data rosbags raises whatever its helpers raise.
-                self._note(first_line(error))
+                # On damaged data rosbags lets any exception of its helpers pass.
+                self._note_damage(first_line(error))
             else:
                 return
-        for connection, time, data in salvage(self._file, self._note):
+        for connection, time, data in salvage(self._file, self._note_damage):
             if connection.topic in topics and (last is None or time > last):
                 yield BagMessage(connection, time, decompress_message(data))
 
     def close(self) -> None:
-        """Remove what was decompressed; more than once does no harm."""
+        """Remove decompressed files; may be called more than once."""
         self._open.close()
 
-    def _look(self) -> StorageSummary:
+    def _summarize(self) -> StorageSummary:
         try:
             with Reader(self._file) as reader:
                 counts: Counter[str] = Counter()
                 for connection in reader.connections:
                     counts[connection.topic] += connection.msgcount
-                # Nobody needs the reader itself, which would travel to other processes.
+                # Without their reader, so that messages can be pickled.
                 connections = tuple(c._replace(owner=None) for c in reader.connections)
                 if not reader.message_count:
                     return StorageSummary(connections, counts, None, None)
                 return StorageSummary(connections, counts, reader.start_time, reader.end_time - 1)
         except Exception as error:
             self._damaged = True
-            return self._look_harder(first_line(error))
+            return self._summarize_damaged(first_line(error))
 
-    def _look_harder(self, reason: str) -> StorageSummary:
-        """Read a damaged file once, to know what it holds."""
+    def _summarize_damaged(self, reason: str) -> StorageSummary:
+        """Read a damaged file once to find its contents."""
         found: dict[int, Connection] = {}
         counts: Counter[str] = Counter()
         first: int | None = None
         last: int | None = None
-        for connection, time, _ in salvage(self._file, self._note):
+        for connection, time, _ in salvage(self._file, self._note_damage):
             found.setdefault(connection.id, connection)
             counts[connection.topic] += 1
             first = time if first is None else min(first, time)
@@ -139,17 +139,17 @@ class StorageFile:
                 f'bag file {self.path} is damaged, nothing in it can be read '
                 f'({self._damage or reason})'
             )
-        self._note(reason)
+        self._note_damage(reason)
         return StorageSummary(tuple(found.values()), counts, first, last)
 
-    def _note(self, reason: str) -> None:
+    def _note_damage(self, reason: str) -> None:
         self._damage = self._damage or reason.rstrip('.')
 
     def _readable(self) -> Path:
-        """Return the file, or a stand-in: decompressed, or of a name that SQLite understands."""
+        """Return the file, decompressed and under a name that SQLite accepts."""
         path = self.path.absolute()
         packed = path.suffix == PACKED
-        # rosbags puts the name into a URI as it is.
+        # rosbags does not escape the name in its URI.
         odd = any(sign in str(path) for sign in '?#%')
         if not packed and not odd:
             return path
@@ -158,15 +158,15 @@ class StorageFile:
         if not packed:
             target.symlink_to(path)
         elif reason := decompress_file(path, target):
-            self._note(reason)
+            self._note_damage(reason)
         return target
 
 
 class Bag:
-    """A bag's files as one.
+    """All files of a bag.
 
-    :param path: a folder with rosbag2's files, or a single one of them.
-    :raises InputError: nothing can be read; one line says why.
+    :param path: a bag's folder, or a single storage file.
+    :raises InputError: nothing can be read; says why in one line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -185,29 +185,29 @@ class Bag:
         if not self._files:
             raise InputError(self._problems[-1])
         summaries = [file.summary for file in self._files]
-        #: Name and type of every topic.
+        #: Type of each topic.
         self.topics = {c.topic: c.msgtype for s in summaries for c in s.connections}
-        #: Messages by topic.
+        #: Number of messages by topic.
         self.counts: Counter[str] = sum((s.counts for s in summaries), Counter())
         self._times = [t for s in summaries for t in (s.first, s.last) if t is not None]
 
     @property
     def duration(self) -> float:
-        """Seconds from the first message recorded to the last, of all topics."""
+        """Seconds from the first recorded message to the last, of all topics."""
         return (max(self._times) - min(self._times)) * 1e-9 if self._times else 0.0
 
     @property
     def problems(self) -> list[str]:
-        """Lines on what is wrong, as far as it has been read."""
+        """One line for each defect found so far."""
         return [*self._problems, *(file.problem for file in self._files if file.problem)]
 
     def messages(self, *topics: str) -> Iterator[BagMessage]:
-        """Yield the messages of some topics, or of all, in the order of recording."""
+        """Yield the messages of some topics, by default of all, in the order of recording."""
         for file in self._files:
             yield from file.messages(topics or self.topics.keys())
 
     def close(self) -> None:
-        """Free the files; more than once does no harm."""
+        """Close the files; may be called more than once."""
         self._open.close()
 
     def __enter__(self) -> Bag:
@@ -220,5 +220,5 @@ class Bag:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close it."""
+        """Close the bag."""
         self.close()

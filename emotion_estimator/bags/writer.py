@@ -1,4 +1,4 @@
-"""Write bags that rosbag2, Foxglove and PlotJuggler read, without ROS."""
+"""Write bags for rosbag2, Foxglove and PlotJuggler, without ROS."""
 
 from __future__ import annotations
 
@@ -44,32 +44,31 @@ _STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 STORAGES = tuple(_STORAGES)
 COMPRESSIONS = ('none', 'zstd')
 
-
-#: As ROS writes a time without end.
-_EVER = QosTime(9223372036, 854775807)
-#: A reliable offer matches every subscriber, and `ros2 bag play` offers what was recorded.
+#: ROS's infinite duration.
+_FOREVER = QosTime(9223372036, 854775807)
+#: A reliable publisher matches every subscriber, and `ros2 bag play` uses the recorded settings.
 _RELIABLE = Qos(
     QosHistory.KEEP_LAST,
     10,
     QosReliability.RELIABLE,
     QosDurability.VOLATILE,
-    deadline=_EVER,
-    lifespan=_EVER,
+    deadline=_FOREVER,
+    lifespan=_FOREVER,
     liveliness=QosLiveliness.AUTOMATIC,
-    liveliness_lease_duration=_EVER,
+    liveliness_lease_duration=_FOREVER,
     avoid_ros_namespace_conventions=False,
 )
 
 
 class BagWriter:
-    """A bag that is being written; the folder is made with the first message.
+    """Writes a bag; the folder is created with the first message.
 
-    Whatever ends it, what was written is a whole bag. The same messages give the same bytes.
+    The bag is valid however writing ends. The same messages give the same bytes.
 
-    :param folder: which must not exist.
+    :param folder: the bag's folder, which must not exist.
     :param storage: ``mcap`` or ``sqlite3``.
-    :param compression: ``none``, or ``zstd``: of chunks in MCAP, of messages in SQLite.
-    :raises InputError: the folder exists, or cannot be made.
+    :param compression: ``none``, or ``zstd`` for chunks in MCAP or messages in SQLite.
+    :raises InputError: the folder exists, or cannot be created.
     """
 
     def __init__(self, folder: Path, storage: str = 'mcap', compression: str = 'none') -> None:
@@ -82,14 +81,14 @@ class BagWriter:
         self._connections: dict[tuple[str, str], Connection] = {}
         if folder.exists() or folder.is_symlink():
             raise InputError(f'{folder} exists; give another folder for the bag, or remove it')
-        # rosbags puts the name into a URI as it is, and SQLite would write elsewhere.
+        # rosbags does not escape the name in its URI, so SQLite would write elsewhere.
         if storage == 'sqlite3' and any(sign in str(folder) for sign in '?#%'):
-            raise InputError(f'{folder}: sqlite3 takes no name with ?, # or %; choose mcap instead')
+            raise InputError(f'{folder}: sqlite3 cannot write to names with ?, # or %; choose mcap')
 
     def copy(self, message: BagMessage) -> bool:
-        """Write a message of another bag as it is, unless new results take its place.
+        """Copy a message of another bag, unless it is a result, which new results replace.
 
-        :returns: False for a message of the topics of results, which is left out.
+        :returns: False for a message on a topic of results, which is skipped.
         """
         if message.topic in (EMOTION_TOPIC, EMOTIONS_TOPIC, ACTION_TOPIC):
             return False
@@ -109,12 +108,12 @@ class BagWriter:
         """Write an image.
 
         :param image: uint8 (H, W, 3), RGB.
-        :param quality: of the JPEG, 1 to 100; None writes the pixels as they are.
+        :param quality: JPEG quality, 1 to 100; None writes raw pixels.
         """
         self._put(topic, image_message(image, header, quality), header)
 
     def truth(self, label: str, header: Header) -> None:
-        """Write what the image of a header is known to show."""
+        """Write the ground truth of the image with this header."""
         self._put(TRUTH_TOPIC, truth_message(label, header), header)
 
     def result(
@@ -122,10 +121,9 @@ class BagWriter:
     ) -> None:
         """Write what the estimator node would publish for an image.
 
-        :param header: of the image.
-        :param model: of the estimator, for frames without a face.
-        :param log_time: when the image was recorded, in nanoseconds, beside which the results then
-            lie; None is its stamp.
+        :param header: the image's header.
+        :param model: the estimator's model, for frames without a face.
+        :param log_time: when the image was recorded, in nanoseconds; None uses its stamp.
         """
         main = primary(result.faces)
         self._put(EMOTION_TOPIC, emotion_message(main, header, model), header, log_time)
@@ -133,20 +131,20 @@ class BagWriter:
         self._put(EMOTIONS_TOPIC, emotions, header, log_time)
 
     def action(self, action: DialogueAction, header: Header, log_time: int | None = None) -> None:
-        """Write what the dialogue manager decided upon an image; arguments as of a result."""
+        """Write the dialogue manager's decision on an image; see :meth:`result`."""
         self._put(ACTION_TOPIC, action_message(action, header), header, log_time)
 
     def close(self) -> None:
-        """Complete the bag; more than once does no harm.
+        """Complete the bag; may be called more than once.
 
-        :raises InputError: the disk is full, or the like.
+        :raises InputError: the bag cannot be written, e.g. because the disk is full.
         """
         writer, self._writer = self._writer, None
         if writer is not None:
             try:
                 writer.close()
             except (OSError, sqlite3.Error) as error:
-                raise self._unwritable(error) from error
+                raise self._write_error(error) from error
 
     def __enter__(self) -> BagWriter:
         """Return the writer."""
@@ -158,7 +156,7 @@ class BagWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Complete the bag, also after an error: what was written is worth keeping."""
+        """Complete the bag, also after an error: earlier messages are worth keeping."""
         self.close()
 
     def _put(self, topic: str, message: Any, header: Header, log_time: int | None = None) -> None:
@@ -171,15 +169,15 @@ class BagWriter:
     def _write(self, connection: Connection, time: int, data: bytes) -> None:
         assert self._writer is not None
         try:
-            # No storage has a time before the epoch.
+            # Storages cannot hold times before the epoch.
             self._writer.write(connection, max(time, 0), data)
         except (OSError, sqlite3.Error) as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
     def _add(
         self, topic: str, kind: str, text: str, digest: str, profiles: list[Qos], wire: str
     ) -> None:
-        self._connections[topic, kind] = self._opened().add_connection(
+        self._connections[topic, kind] = self._open_writer().add_connection(
             topic,
             kind,
             msgdef=text,
@@ -188,10 +186,10 @@ class BagWriter:
             offered_qos_profiles=profiles,
         )
 
-    def _opened(self) -> Writer:
+    def _open_writer(self) -> Writer:
         if self._writer is None:
             try:
-                # Version 8 is one that Humble's rosbag2 reads too; 9 is not.
+                # Humble's rosbag2 reads version 8, but not 9.
                 writer = Writer(self._folder, version=8, storage_plugin=_STORAGES[self._storage])
                 if self._compression == 'zstd':
                     mcap = self._storage == 'mcap'
@@ -199,10 +197,10 @@ class BagWriter:
                     writer.set_compression(mode, CompressionFormat.ZSTD)
                 writer.open()
             except (OSError, sqlite3.Error, WriterError) as error:
-                raise self._unwritable(error) from error
+                raise self._write_error(error) from error
             self._writer = writer
         return self._writer
 
-    def _unwritable(self, error: Exception) -> InputError:
+    def _write_error(self, error: Exception) -> InputError:
         reason = getattr(error, 'strerror', None) or error
         return InputError(f'bag {self._folder} cannot be written ({reason})')

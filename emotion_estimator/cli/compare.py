@@ -1,4 +1,4 @@
-"""``emotion-estimator compare EXPECTED ACTUAL``: whether a version gives the same answers."""
+"""``emotion-estimator compare EXPECTED ACTUAL``: check results against expected ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.errors import InputError
 from emotion_estimator.replay.comparison import TOLERANCE, Comparison, compare
 from emotion_estimator.replay.comparison_report import as_dict, broken_line, table
-from emotion_estimator.replay.course import is_bag, read_course
-from emotion_estimator.replay.limits import Broken, Limits, broken, load_limits, shipped_limits
+from emotion_estimator.replay.limits import (
+    BrokenLimit,
+    Limits,
+    broken_limits,
+    load_limits,
+    shipped_limits,
+)
 from emotion_estimator.replay.pictures import check_figure, draw_comparison
+from emotion_estimator.replay.results import is_bag, load_results
 
-#: Status where a limit is broken, as `diff` has it.
+#: Exit status when a limit is broken, as of `diff`.
 BROKEN = 1
 NO_LIMITS = 'none'
 
@@ -27,8 +33,8 @@ NO_LIMITS = 'none'
     '--limits',
     'limits_file',
     metavar='FILE',
-    help='YAML of how much may differ; none only reports. Without it the shipped limits hold, '
-    'config/replay_limits.yaml.',
+    help='YAML file of allowed differences, or none to only report. '
+    'Default: the shipped config/replay_limits.yaml.',
 )
 @click.option(
     '--tolerance',
@@ -37,17 +43,17 @@ NO_LIMITS = 'none'
     type=click.FloatRange(min=0),
     help='Seconds within which two stamps are the same frame.',
 )
-@click.option('--topic', help="The bags' topic; without it /emotions or /emotion is found.")
+@click.option('--topic', help="The bags' topic. Default: /emotions or /emotion.")
 @click.option(
-    '--figure', type=click.Path(path_type=Path), help='Picture of both: .png, .svg or .pdf.'
+    '--figure', type=click.Path(path_type=Path), help='Draw both into a .png, .svg or .pdf file.'
 )
 @click.option(
     '--window',
     type=(float, float),
     metavar='BEGIN END',
-    help='Seconds after the first frame that the picture shows; without it, all.',
+    help='Time span of the picture, in seconds after the first frame. Default: all.',
 )
-@click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
+@click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
 def compare_verb(
     expected: Path,
     actual: Path,
@@ -60,11 +66,11 @@ def compare_verb(
 ) -> int:
     """Compare two results of the same recording, frame by frame.
 
-    EXPECTED and ACTUAL are JSON lines of `replay --json` or `video --json`, folders of
-    `replay --report`, or bags that hold /emotions or /emotion.
+    EXPECTED and ACTUAL are JSON Lines of `replay --json` or `video --json`, folders of
+    `replay --report`, or bags with /emotions or /emotion.
 
-    Exit status 0 within the limits, 1 where one is broken (standard error names each, and its
-    first place), 2 where the two cannot be compared.
+    Exit status: 0 within the limits; 1 if a limit is broken (standard error names each and the
+    first frame that breaks it); 2 if the two cannot be compared.
     """
     if window is not None and figure is None:
         raise click.UsageError('--window is for --figure')
@@ -74,24 +80,24 @@ def compare_verb(
     if is_bag(expected) or is_bag(actual):
         need_rosbags()
     comparison = compare(
-        read_course(expected, topic),
-        read_course(actual, topic),
+        load_results(expected, topic),
+        load_results(actual, topic),
         tolerance,
         (str(expected), str(actual)),
     )
-    found = broken(comparison, limits)
+    broken = broken_limits(comparison, limits)
     if as_json:
-        click.echo(json.dumps(as_dict(comparison, found)))
+        click.echo(json.dumps(as_dict(comparison, broken)))
     else:
-        kept = f'{len(found)} broken' if found else 'all kept'
-        verdict = 'not looked at' if limits_file == NO_LIMITS else kept
+        outcome = f'{len(broken)} broken' if broken else 'all kept'
+        verdict = 'not checked' if limits_file == NO_LIMITS else outcome
         click.echo('\n'.join([*table(comparison), f'limits         {verdict}']))
-    for each in found:
+    for each in broken:
         click.echo(f'emotion-estimator: {broken_line(comparison, each)}', err=True)
     if figure is not None:
         title = f'expected: {expected}      actual: {actual}'
-        _draw(comparison, found, figure, title, window)
-    return BROKEN if found else 0
+        _draw(comparison, broken, figure, title, window)
+    return BROKEN if broken else 0
 
 
 def _limits(name: str | None) -> Limits:
@@ -102,12 +108,12 @@ def _limits(name: str | None) -> Limits:
 
 def _draw(
     comparison: Comparison,
-    found: list[Broken],
+    broken: list[BrokenLimit],
     path: Path,
     title: str,
     window: tuple[float, float] | None,
 ) -> None:
     try:
-        draw_comparison(comparison, path, title, found, window)
+        draw_comparison(comparison, path, title, broken, window)
     except OSError as error:
         raise InputError(f'figure {path} cannot be written ({error.strerror})') from error

@@ -1,4 +1,4 @@
-"""``emotion-estimator doctor``: one screen to paste into a bug report."""
+"""``emotion-estimator doctor``: check the installation, on one screen for a bug report."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from emotion_estimator.runtimes import open_interpreter
 class Finding:
     """One line of the report.
 
-    :param good: found and working.
-    :param needed: False where the package works without it.
+    :param good: it was found and works.
+    :param needed: False if the package works without it.
     """
 
     subject: str
@@ -36,7 +36,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything; nothing is changed and no network is used but DDS on this machine."""
+    """Check everything; changes nothing, and uses no network but DDS on this machine."""
     return [
         Finding('system', f'{platform.platform()}, {os.cpu_count()} cores', True),
         Finding('python', f'{platform.python_version()} at {sys.executable}', True),
@@ -49,7 +49,7 @@ def examine() -> list[Finding]:
         _attempt('appearance', lambda: _model('appearance')),
         _attempt('emotion model', lambda: _model('emotion_lstm')),
         *_ros_settings(),
-        _attempt('nodes talk', _nodes_talk, needed=False),
+        _attempt('node communication', _communication, needed=False),
     ]
 
 
@@ -80,7 +80,7 @@ def _attempt(subject: str, work: Callable[[], str], needed: bool = True) -> Find
     except EmotionEstimatorError as error:
         return Finding(subject, str(error), False, needed)
     except Exception as error:
-        # Whatever a broken package raises is what the report is for.
+        # A broken package may raise anything; reporting it is what this verb is for.
         return Finding(subject, f'{type(error).__name__}: {first_line(error)}', False, needed)
 
 
@@ -101,23 +101,23 @@ def _model(kind: str) -> str:
     return f'{card.title} at {card.path}'
 
 
-#: Runs in a process of its own: rclpy may be absent, broken, or of another distribution.
-_TALK = """
+#: Runs in its own process: rclpy may be missing, broken, or from another distribution.
+_ECHO = """
 import rclpy
 from rclpy.qos import QoSProfile
 from emotion_estimator.msg import Emotion
 rclpy.init()
-here, there = rclpy.create_node('doctor_here'), rclpy.create_node('doctor_there')
-heard = []
+sender, receiver = rclpy.create_node('doctor_sender'), rclpy.create_node('doctor_receiver')
+received = []
 qos = QoSProfile(depth=1)
-there.create_subscription(Emotion, 'emotion_estimator_doctor', heard.append, qos)
-publisher = here.create_publisher(Emotion, 'emotion_estimator_doctor', qos)
+receiver.create_subscription(Emotion, 'emotion_estimator_doctor', received.append, qos)
+publisher = sender.create_publisher(Emotion, 'emotion_estimator_doctor', qos)
 for _ in range(100):
     publisher.publish(Emotion(label='none'))
-    rclpy.spin_once(there, timeout_sec=0.1)
-    if heard:
+    rclpy.spin_once(receiver, timeout_sec=0.1)
+    if received:
         break
-print(rclpy.get_rmw_implementation_identifier(), 'heard' if heard else 'silent')
+print(rclpy.get_rmw_implementation_identifier(), 'received' if received else 'lost')
 """
 
 
@@ -128,11 +128,11 @@ def _ros_settings() -> Iterator[Finding]:
     yield Finding('ROS_DOMAIN_ID', domain, True, needed=False)
 
 
-def _nodes_talk() -> str:
+def _communication() -> str:
     try:
-        # Not from this folder: in a checkout it would hide the built package.
-        talk = subprocess.run(
-            [sys.executable, '-c', _TALK],
+        # Not in the current folder: a checkout would hide the built package.
+        echo = subprocess.run(
+            [sys.executable, '-c', _ECHO],
             capture_output=True,
             text=True,
             errors='replace',
@@ -142,23 +142,23 @@ def _nodes_talk() -> str:
         )
     except subprocess.TimeoutExpired as error:
         raise EmotionEstimatorError('no answer within 30 s') from error
-    if talk.returncode != 0:
-        reason = talk.stderr.strip().splitlines()[-1:] or ['no output']
+    if echo.returncode != 0:
+        reason = echo.stderr.strip().splitlines()[-1:] or ['no output']
         raise EmotionEstimatorError(
             f'{reason[0]} (source ROS 2 and this package: `. install/local_setup.sh`)'
         )
-    rmw, _, result = talk.stdout.strip().rpartition(' ')
-    if result != 'heard':
-        raise EmotionEstimatorError(f'{result} over {rmw}')
-    return f'{result} over {rmw}'
+    rmw, _, result = echo.stdout.strip().rpartition(' ')
+    if result != 'received':
+        raise EmotionEstimatorError(f'no message received over {rmw}')
+    return f'message received over {rmw}'
 
 
 @click.command()
 @click.pass_context
 def doctor(context: click.Context) -> None:
-    """Say what is installed, which models run, and whether nodes can talk.
+    """Check the installation, the models, and communication between nodes.
 
-    Exit status 1 when emotions cannot be read here, 0 otherwise.
+    The exit status is 1 if emotions cannot be read on this machine, 0 otherwise.
     """
     findings = examine()
     for finding in findings:

@@ -1,4 +1,4 @@
-"""``emotion-estimator evaluate``: the shipped model on a table of blendshapes."""
+"""``emotion-estimator evaluate``: measure the shipped model on a table of blendshapes."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Labels = NDArray[np.int64]
 
 
 def read_blendshape_table(path: Path) -> tuple[FloatArray, Labels]:
-    """Read the papers' CSV form.
+    """Read blendshapes and labels from a CSV file.
 
-    :param path: rows of 52 scores in ``BLENDSHAPE_NAMES`` order, then the label's number (0 happy,
-        1 unknown, 2 sad); a first line without any number
-        among them is a header; it and further columns are passed over.
-    :returns: float32 (N, 52) and int64 (N,).
-    :raises InputError: unreadable, empty, or a row that is none of this; names the line.
+    :param path: rows of 52 scores from 0 to 1 in ``BLENDSHAPE_NAMES`` order, then the label's
+        number (0 happy, 1 unknown, 2 sad). Further columns are ignored, and so is a header: a first
+        line without a number.
+    :returns: the scores, float32 (N, 52), and the labels, int64 (N,).
+    :raises InputError: the file cannot be read, is empty, or has a wrong row; names the line.
     """
     scores: list[list[float]] = []
     labels: list[int] = []
     try:
-        # Spreadsheet programs put a byte order mark first.
+        # Spreadsheet programs begin the file with a byte order mark.
         with path.open(newline='', encoding='utf-8-sig') as file:
             lines = csv.reader(file)
             for index, row in enumerate(lines):
@@ -45,7 +45,9 @@ def read_blendshape_table(path: Path) -> tuple[FloatArray, Labels]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f'blendshape table {path} cannot be read: {error}') from error
     if not scores:
-        raise InputError(f'blendshape table {path} has no rows; write 52 scores and a label a line')
+        raise InputError(
+            f'blendshape table {path} has no rows; write 52 scores and a label per line'
+        )
     return np.array(scores, np.float32), np.array(labels, np.int64)
 
 
@@ -64,25 +66,28 @@ def _is_number(cell: str) -> bool:
 def _parse(row: list[str], where: str) -> tuple[list[float], int]:
     if len(row) <= _COUNT:
         raise InputError(
-            f'{where}: {len(row)} columns; {_COUNT} blendshapes and a label are needed'
+            f'{where}: {len(row)} columns, but {_COUNT} blendshapes and a label are needed'
         )
     try:
         values = [float(cell) for cell in row[:_COUNT]]
     except ValueError as error:
-        raise InputError(f'{where}: {error}; every score is a number') from error
+        raise InputError(f'{where}: {error}; every score must be a number') from error
     label = row[_COUNT]
     if not _is_number(label) or float(label) not in range(len(LABELS)):
         raise InputError(f'{where}: label {label!r}; use 0 happy, 1 unknown or 2 sad')
     if not all(0.0 <= value <= 1.0 for value in values):
-        raise InputError(f'{where}: a score lies outside 0 to 1, or is no number')
+        raise InputError(f'{where}: every score must be a number from 0 to 1')
     return values, int(float(label))
 
 
 def classification_report(truth: Labels, predicted: Labels) -> dict[str, Any]:
-    """Return accuracy, macro-F1, recall per label and the confusion matrix (rows are the truth).
+    """Return accuracy, macro-F1, recall of each label, the confusion matrix and the row count.
 
-    A label that neither occurs nor is predicted is left out of macro-F1, as scikit-learn does;
-    its recall is null.
+    Rows of the matrix are true labels, columns predicted ones. As in scikit-learn, a label that
+    neither occurs nor is predicted does not count in macro-F1; its recall is None.
+
+    :param truth: int64 (N,), numbers of ``LABELS``.
+    :param predicted: int64 (N,), likewise.
     """
     size = len(LABELS)
     matrix = np.zeros((size, size), np.int64)
@@ -106,12 +111,12 @@ def classification_report(truth: Labels, predicted: Labels) -> dict[str, Any]:
 def evaluate_stills(
     scores: FloatArray, labels: Labels, classifier: EmotionClassifier | None = None
 ) -> dict[str, Any]:
-    """Classify each row as a still face and compare.
+    """Classify each row as a still face and compare the results with the labels.
 
-    :param scores: float32 (N, 52).
+    :param scores: float32 (N, 52), each 0 to 1.
     :param labels: int64 (N,), numbers of ``LABELS``.
     :param classifier: None takes the shipped one.
-    :returns: see :func:`classification_report`, and the model's name.
+    :returns: what :func:`classification_report` returns, and the model's title.
     """
     classifier = classifier or EmotionClassifier.load()
     order = [LABELS.index(label) for label in classifier.labels]
@@ -131,11 +136,11 @@ def evaluate_stills(
     'table',
     required=True,
     type=click.Path(path_type=Path),
-    help="CSV: 52 scores in MediaPipe's order, then the label 0 happy, 1 unknown, 2 sad.",
+    help="CSV file: 52 scores in MediaPipe's order, then the label: 0 happy, 1 unknown, 2 sad.",
 )
-@click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
+@click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
 def evaluate(table: Path, as_json: bool) -> None:
-    """Measure the shipped model on rows of blendshapes, each taken as a still face."""
+    """Measure the shipped model on labelled blendshapes, each row taken as a still face."""
     report = evaluate_stills(*read_blendshape_table(table))
     if as_json:
         click.echo(json.dumps(report))

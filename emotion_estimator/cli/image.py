@@ -1,4 +1,4 @@
-"""``emotion-estimator image FILE...``: the faces in still images."""
+"""``emotion-estimator image``: read the faces in still images."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ def image(
     as_json: bool,
     **perception: Any,
 ) -> None:
-    """Say what the faces in images express."""
+    """Read the expression of each face in images.
+
+    The exit status is 2 if a file could not be read; the other files are read nevertheless.
+    """
     estimator = EmotionEstimator.load(EstimatorSettings(**perception), static=True)
     failed = False
     for file in files:
         try:
             faces = estimator.still(read_image(file))
         except InputError as error:
-            # The other files are still worth reading.
             click.echo(f'emotion-estimator: {error}', err=True)
             failed = True
             continue

@@ -1,4 +1,4 @@
-"""Keys that stand for emotions, read from a terminal that is always left as it was found."""
+"""Keys that stand for emotions, read from a terminal whose settings are always restored."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from emotion_estimator.dialogue.script import shown
+from emotion_estimator.dialogue.script import simulated_face
 from emotion_estimator.dialogue.simulator import SimulatedInput
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
 
-#: What the face shows from this key on.
-EMOTIONS = {
+#: Keys that change the expression.
+EMOTION_KEYS = {
     'h': 'happy',
     'u': 'unknown',
     's': 'sad',
@@ -30,10 +30,10 @@ EMOTIONS = {
     'l': 'neutral',
 }
 
-#: What is asked of the dialogue manager, as its services do.
-SERVICES = {'B': 'start', 'P': 'pause', 'R': 'resume', 'E': 'end'}
+#: Keys that call services of the dialogue manager.
+SERVICE_KEYS = {'B': 'start', 'P': 'pause', 'R': 'resume', 'E': 'end'}
 
-#: The person begins or ceases to speak.
+#: Key that starts or stops the person's speech.
 SPEAK = ' '
 
 QUIT = 'q'
@@ -46,67 +46,69 @@ HELP = (
 
 
 @dataclass
-class Held:
-    """What the keys pressed so far stand for."""
+class KeyState:
+    """The expression and speech that the keys pressed so far stand for."""
 
     label: str = 'unknown'
     speaking: bool = False
 
     def press(self, key: str) -> str:
-        """Take a key; return the service it asks for, mostly none.
+        """Take a key; return the service it calls, usually empty.
 
-        :raises InputError: the key stands for nothing; names those that do.
+        :raises InputError: the key is unknown; the message lists the keys.
         """
-        if key in EMOTIONS:
-            self.label = EMOTIONS[key]
+        if key in EMOTION_KEYS:
+            self.label = EMOTION_KEYS[key]
         elif key == SPEAK:
             self.speaking = not self.speaking
-        elif key not in SERVICES:
-            raise InputError(f'{key!r} stands for nothing; {HELP}')
-        return SERVICES.get(key, '')
+        elif key not in SERVICE_KEYS:
+            raise InputError(f'unknown key {key!r}; {HELP}')
+        return SERVICE_KEYS.get(key, '')
 
-    def moment(self, stamp: float) -> SimulatedInput:
-        """Return the message of this time."""
-        return SimulatedInput(stamp, shown(self.label), speaking=self.speaking)
+    def input(self, stamp: float) -> SimulatedInput:
+        """Return the message for a stamp in seconds."""
+        return SimulatedInput(stamp, simulated_face(self.label), speaking=self.speaking)
 
 
-def typed(keys: Iterable[str], hold: float, rate: float) -> Generator[SimulatedInput, None, None]:
-    """Yield the moments of keys that each hold for a while, without a clock.
+def keys_as_inputs(
+    keys: Iterable[str], hold: float, rate: float
+) -> Generator[SimulatedInput, None, None]:
+    """Yield the messages for keys that each count for a while, without waiting.
 
-    Spaces, services and the ends of lines take no time.
+    Spaces, services and line ends take no time.
 
     :param keys: characters; those after ``q`` are not read.
-    :param hold: seconds for which an emotion's key holds.
+    :param hold: seconds for which a key with an emotion counts.
     :param rate: messages per second.
-    :raises InputError: a key stands for nothing, and which it is in the order of keys; or there is
-        none.
+    :raises InputError: a key is unknown, in which case the message gives its position; or there
+        are no keys.
     """
-    held, end, count, number = Held(), 0.0, 0, 0
+    state, end, count, number = KeyState(), 0.0, 0, 0
     for number, key in enumerate(keys, start=1):
         if key in '\r\n':
             continue
         if key == QUIT:
             return
         try:
-            asked = held.press(key)
+            service = state.press(key)
         except InputError as error:
             raise InputError(f'key {number}: {error}') from error
-        if asked:
-            yield SimulatedInput(end, heard=False, asked=asked)
-        if key in EMOTIONS:
+        if service:
+            yield SimulatedInput(end, has_frame=False, service=service)
+        if key in EMOTION_KEYS:
             end += hold
             while (stamp := count / rate) < end - 1e-9:
                 count += 1
-                yield held.moment(stamp)
+                yield state.input(stamp)
     if number == 0:
         raise InputError(f'standard input has no keys; {HELP}')
 
 
 @contextmanager
 def pressed() -> Iterator[Callable[[float], str | None]]:
-    """Give a function that waits for a key for some seconds, unechoed and without Enter.
+    """Provide a function that waits some seconds for a key, without echo and without Enter.
 
-    It returns an empty text where none was pressed, and None where standard input ended.
+    It returns an empty string when no key was pressed, None at the end of standard input.
     """
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
@@ -115,11 +117,11 @@ def pressed() -> Iterator[Callable[[float], str | None]]:
         if not select.select([descriptor], [], [], seconds)[0]:
             return ''
         read = os.read(descriptor, 1)
-        # Ctrl-D is no end of a terminal whose lines are not waited for.
+        # Without line buffering the terminal passes Ctrl-D on as a character.
         return None if read in (b'', b'\x04') else read.decode('ascii', 'replace')
 
     try:
-        # Ctrl-C still interrupts.
+        # cbreak mode, in which Ctrl-C still interrupts.
         tty.setcbreak(descriptor)
         yield key
     finally:
@@ -129,10 +131,11 @@ def pressed() -> Iterator[Callable[[float], str | None]]:
 def ticks(
     key: Callable[[float], str | None], period: float, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[tuple[int, str]]:
-    """Yield each period's number and the keys pressed in it, until the keys end.
+    """Yield the number of each period and the keys pressed in it, until the keys end.
 
-    :param key: as :func:`pressed` gives it.
+    :param key: function that :func:`pressed` provides.
     :param period: seconds.
+    :param clock: returns the current time in seconds.
     """
     begun, count = clock(), 0
     while True:

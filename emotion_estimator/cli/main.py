@@ -1,4 +1,4 @@
-"""``emotion-estimator <verb>``: what the package does without ROS."""
+"""``emotion-estimator <verb>``: the command line. Each verb is a module of this folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import multiprocessing
 import signal
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from types import FrameType
@@ -21,51 +21,55 @@ from emotion_estimator.errors import EmotionEstimatorError, InputError
 
 
 class LazyVerbs(click.Group):
-    """Lists its verbs without importing what they need, which may not be installed."""
+    """A group that lists its verbs without importing them: their libraries may be missing."""
 
-    #: Each verb, where it is, and what the list of verbs says of it.
+    #: Name of each verb: where it is (see :meth:`load`), and its summary in the help.
     verbs: ClassVar[Mapping[str, tuple[str, str]]]
 
     @abstractmethod
     def load(self, name: str, where: str) -> click.Command:
-        """Import a verb."""
+        """Import the verb ``name``."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the verbs' names in the order of the table."""
+        """Return the verbs' names in the order of ``verbs``."""
         return list(self.verbs)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table."""
+        """Write the verbs with their summaries."""
         with formatter.section('Commands'):
-            formatter.write_dl([(name, says) for name, (_, says) in self.verbs.items()])
+            formatter.write_dl([(name, summary) for name, (_, summary) in self.verbs.items()])
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Return a verb, imported now, or one that was added; None for a name that is none."""
+        """Import and return a verb; None if there is no verb of this name."""
         if name in self.verbs:
             return self.load(name, self.verbs[name][0])
         return super().get_command(ctx, name)
 
 
 BAD_INPUT = 2
-# As the shell has it for a program that a signal ended.
+# The shell's convention for a program that a signal ended.
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 
-#: Each verb, what its module calls it, and what the list of verbs says of it. A module is imported
-#: when its verb is asked for, so that the others need not what it needs.
+#: Name of each verb: its function in the module ``emotion_estimator.cli.<name>``, and its summary.
+#: A module is imported only to run its verb, so that the other verbs work without its libraries.
 VERBS = {
     'compare': ('compare_verb', 'Compare two results of the same recording, frame by frame.'),
+    'demo': (
+        'demo',
+        'Run camera, estimator and dialogue manager, and record a video (needs ROS 2).',
+    ),
     'dialogue': ('dialogue', 'Simulate a conversation without camera and ROS.'),
-    'doctor': ('doctor', 'Say what is installed, which models run, and whether nodes can talk.'),
-    'evaluate': ('evaluate', 'Measure the shipped model on rows of blendshapes.'),
-    'image': ('image', 'Say what the faces in images express.'),
-    'models': ('models', 'List the models, or fetch the Face Landmarker.'),
+    'doctor': ('doctor', 'Check the installation, the models, and communication between nodes.'),
+    'evaluate': ('evaluate', 'Measure the shipped model on labelled blendshapes.'),
+    'image': ('image', 'Read the expression of each face in images.'),
+    'models': ('models', 'List the models, or download the Face Landmarker.'),
     'record': ('record', 'Record SOURCE into a rosbag2, without ROS.'),
     'replay': ('replay', 'Say what the robot would have made of each BAG (rosbag2).'),
-    'video': ('video', 'Say what the faces in each frame of SOURCE express.'),
+    'video': ('video', 'Read the expression of each face in every frame of SOURCE.'),
 }
-#: Verbs of the research package (``training`` in the repository), which brings them as entry points
-#: of the group ``emotion_estimator.verbs``, and what the list of verbs says of them.
+#: Verbs of the research package (``training`` in the repository) with their summaries. It provides
+#: them as entry points of the group ``emotion_estimator.verbs``.
 RESEARCH_VERBS = {
     'training': 'Train and measure the models on labelled faces.',
     'zoo': "Train and compare the papers' other models on labelled video.",
@@ -73,7 +77,7 @@ RESEARCH_VERBS = {
 
 
 class _Verbs(LazyVerbs):
-    verbs = {**VERBS, **{name: (name, says) for name, says in RESEARCH_VERBS.items()}}
+    verbs = {**VERBS, **{name: (name, summary) for name, summary in RESEARCH_VERBS.items()}}
 
     def load(self, name: str, where: str) -> click.Command:
         if name in RESEARCH_VERBS:
@@ -93,38 +97,40 @@ def _research_verb(name: str) -> click.Command:
         command: click.Command = entry_point.load()
         return command
     raise InputError(
-        f'{name} is in the research package, which is not installed; from a checkout of the '
-        'repository: pip install ./training'
+        f'{name} needs the research package, which is not installed; in a checkout of the '
+        'repository run: pip install ./training'
     )
 
 
 @click.group(cls=_Verbs, context_settings={'help_option_names': ['-h', '--help']})
 @click.version_option(__version__, prog_name='emotion-estimator')
 def group() -> None:
-    """Read facial expressions: happy, sad, unknown, or nobody there."""
+    """Read facial expressions from images, videos and recordings, and try out dialogues."""
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
-    :return: 0 when it worked, 2 for bad usage or input, 130 for Ctrl-C, 143 for SIGTERM.
+    :param arguments: the verb and its arguments; None takes the process's.
+    :returns: 0 on success, 2 for bad usage or input, 130 after Ctrl-C, 143 after SIGTERM, or the
+        status that the verb sets.
     """
     with _interrupted_by_sigterm() as terminated:
-        status = _run()
+        status = _run(list(sys.argv[1:] if arguments is None else arguments))
     return _TERMINATED if status == _INTERRUPTED and terminated() else status
 
 
 @contextmanager
 def _interrupted_by_sigterm() -> Iterator[Callable[[], bool]]:
-    """Let SIGTERM do what Ctrl-C does, so that nothing half done stays; give whether it came."""
+    """Treat SIGTERM like Ctrl-C, so that cleanup runs; yields whether one has arrived."""
     came = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal came
         came = True
-        # A second one, as `timeout` sends it, must not interrupt the cleaning up.
+        # `timeout` sends a second one, which must not interrupt the cleanup.
         signal.signal(number, signal.SIG_IGN)
-        # Ctrl-C in a terminal reaches workers too.
+        # Unlike Ctrl-C in a terminal, SIGTERM does not reach the worker processes.
         for child in multiprocessing.active_children():
             child.terminate()
         raise KeyboardInterrupt
@@ -136,9 +142,11 @@ def _interrupted_by_sigterm() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run() -> int:
+def _run(arguments: list[str]) -> int:
     try:
-        status = group.main(args=sys.argv[1:] or ['--help'], standalone_mode=False)
+        status = group.main(
+            args=arguments or ['--help'], prog_name='emotion-estimator', standalone_mode=False
+        )
     except EmotionEstimatorError as error:
         click.echo(f'emotion-estimator: {error}', err=True)
         return BAD_INPUT
@@ -146,12 +154,12 @@ def _run() -> int:
         click.echo(f'emotion-estimator: {error.format_message().rstrip(".")}; see --help', err=True)
         return BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
-        research = sys.argv[1:2] and sys.argv[1] in RESEARCH_VERBS
-        goes_on = '; the same command continues' if research else ''
-        click.echo(f'emotion-estimator: interrupted{goes_on}', err=True)
+        resumable = arguments[:1] and arguments[0] in RESEARCH_VERBS
+        hint = '; run the same command again to continue' if resumable else ''
+        click.echo(f'emotion-estimator: interrupted{hint}', err=True)
         return _INTERRUPTED
     except BrokenPipeError:
-        # `emotion-estimator video ... | head`: the reader has enough.
+        # The reader has closed the pipe, as in `emotion-estimator video ... | head`.
         sys.stderr.close()
         return 0
     return status if isinstance(status, int) else 0

@@ -1,71 +1,56 @@
-"""Options that several verbs share, and how they print a face."""
+"""Options of the verbs that run perception (``image`` and ``video``), and how they print faces."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
 
 from emotion_estimator.emotion import FaceEmotion
+from emotion_estimator.settings import EstimatorSettings
 
 Command = TypeVar('Command', bound=Callable[..., Any])
 
+_SETTINGS = {item.name: item for item in fields(EstimatorSettings)}
+
 
 def perception_options(command: Command) -> Command:
-    """Add ``--json``, as ``as_json``, and what is told of perception, named as its settings are."""
+    """Add ``--json``, as ``as_json``, and options named after the estimator's settings."""
     for option in (
-        click.option('--json', 'as_json', is_flag=True, help='One JSON object a line.'),
-        click.option(
-            '--max-faces',
-            default=8,
-            type=click.IntRange(1, 16),
-            show_default=True,
-            help='Most faces looked for in an image.',
-        ),
-        click.option(
-            '--abstain-below',
-            default=0.0,
-            type=click.FloatRange(0, 1),
-            show_default=True,
-            help='A label less probable than this is told as unknown.',
-        ),
-        click.option(
-            '--vocabulary',
-            default='three',
-            show_default=True,
-            type=click.Choice(['three', 'seven']),
-            help='Labels: happy, unknown, sad; or the seven basic expressions.',
-        ),
-        click.option(
-            '--branches',
-            default='fused',
-            show_default=True,
-            type=click.Choice(['fused', 'blendshapes', 'appearance']),
-            help='What is read of a face.',
-        ),
-        click.option(
-            '--model',
-            default='',
-            help='Card of a model of the zoo, to run in place of the shipped networks.',
-        ),
-        click.option(
-            '--model-path',
-            'face_landmarker_path',
-            default='',
-            help="face_landmarker.task, if not in the user's cache.",
-        ),
-        click.option(
-            '--landmarks',
-            'landmark_source',
-            default='auto',
-            show_default=True,
-            type=click.Choice(['auto', 'face_landmarker', 'face_mesh']),
-            help='Landmark source.',
-        ),
+        click.option('--json', 'as_json', is_flag=True, help='Print one JSON object per line.'),
+        # Group pictures are more usual here than in front of a robot.
+        _option('--max-faces', 'max_faces', default=8),
+        _option('--abstain-below', 'abstain_below'),
+        _option('--vocabulary', 'vocabulary'),
+        _option('--branches', 'branches'),
+        _option('--model', 'model'),
+        _option('--model-path', 'face_landmarker_path'),
+        _option('--landmarks', 'landmark_source'),
     ):
         command = option(command)
     return command
+
+
+def _option(flag: str, setting: str, default: Any = None) -> Callable[[Command], Command]:
+    """Return the option for a setting, with its description, default and range."""
+    declared = _SETTINGS[setting]
+    minimum, maximum = declared.metadata['minimum'], declared.metadata['maximum']
+    kind: Any = type(declared.default)
+    if declared.metadata['choices']:
+        kind = click.Choice(declared.metadata['choices'])
+    elif minimum is not None:
+        kind = (click.IntRange if kind is int else click.FloatRange)(minimum, maximum)
+    default = declared.default if default is None else default
+    return click.option(
+        flag,
+        setting,
+        default=default,
+        type=kind,
+        show_default=default != '',
+        help=declared.metadata['description'],
+    )
 
 
 def in_words(faces: tuple[FaceEmotion, ...]) -> str:

@@ -1,4 +1,4 @@
-"""``emotion-estimator record SOURCE --bag DIR``: a bag to replay, from whatever has frames."""
+"""``emotion-estimator record SOURCE --bag DIR``: record any source of frames into a bag."""
 
 from __future__ import annotations
 
@@ -13,27 +13,24 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.settings import CameraSettings
 from emotion_estimator.sources.open_source import open_source
 
-#: As the shell has it for a program that Ctrl-C ended.
+#: Exit status after Ctrl-C, as in a shell.
 _INTERRUPTED = 130
-
-#: Seconds that a single image is recorded where nobody says.
+#: Default duration of a recorded still image, in seconds.
 _STILL = 5.0
-
-
-#: A topic's name without a node that `~` would stand for, as rcl's validate_topic_name has it.
+#: A topic name without `~`, as rcl's validate_topic_name accepts it.
 _TOPIC = re.compile(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', re.ASCII)
 
 
 def _topic(context: click.Context, option: click.Parameter, name: str) -> str:
-    """Return a topic's name, or refuse what is none."""
+    """Check a topic name."""
     if not _TOPIC.fullmatch(name):
         raise click.BadParameter(
-            f'{name!r} is no topic; letters, digits and _ between single slashes make one, as in '
-            '/front/image_raw, none beginning with a digit'
+            f'{name!r} is not a topic name; use letters, digits and _ between single slashes, as '
+            'in /front/image_raw, with no part beginning with a digit'
         )
     if name.endswith('/compressed'):
         raise click.BadParameter(
-            f'give {name.removesuffix("/compressed")}; JPEGs go to its /compressed by themselves'
+            f'give {name.removesuffix("/compressed")}; /compressed is appended for JPEG images'
         )
     return name
 
@@ -45,40 +42,42 @@ def _topic(context: click.Context, option: click.Parameter, name: str) -> str:
     'folder',
     required=True,
     type=click.Path(path_type=Path),
-    help='The folder made; it must not exist.',
+    help='Folder to create; it must not exist.',
 )
 @click.option(
     '--storage',
     type=click.Choice(['mcap', 'sqlite3']),
     default='mcap',
     show_default=True,
-    help="rosbag2's storage. Of mcap there is something to read even where the machine fails.",
+    help="rosbag2's storage format. An mcap file stays readable after a crash.",
 )
 @click.option(
-    '--topic', default='image_raw', show_default=True, callback=_topic, help='Topic of the images.'
+    '--topic', default='image_raw', show_default=True, callback=_topic, help='Image topic.'
 )
 @click.option(
     '--jpeg-quality',
     type=click.IntRange(1, 100),
     default=CameraSettings.jpeg_quality,
     show_default=True,
-    help='Of the JPEGs, which go to TOPIC/compressed.',
+    help='Quality of the JPEG images, which go to TOPIC/compressed.',
 )
-@click.option('--raw', is_flag=True, help='Write pixels instead of JPEGs.')
+@click.option('--raw', is_flag=True, help='Record raw pixels instead of JPEG images.')
 @click.option(
-    '--duration', type=click.FloatRange(min=0.0, min_open=True), help='Seconds recorded at most.'
+    '--duration',
+    type=click.FloatRange(min=0.0, min_open=True),
+    help='Stop after this many seconds.',
 )
 @click.option(
     '--fps',
     type=click.FloatRange(min=0.0, min_open=True),
-    help='Frames per second; of a faster video, some are left out.',
+    help='Frames per second; surplus frames of a faster source are skipped.',
 )
 @click.option(
     '--compression',
     type=click.Choice(['none', 'zstd']),
     default='none',
     show_default=True,
-    help='Of the bag, beside the JPEGs.',
+    help='Compress the bag file (images are already JPEG).',
 )
 @click.pass_context
 def record(
@@ -95,9 +94,10 @@ def record(
 ) -> None:
     """Record SOURCE into a rosbag2, without ROS.
 
-    SOURCE is a video file, an image, a folder of images, a device number or `portrait`, whose truth
-    goes to `/ground_truth`. A camera's images keep the time at which they were taken; others begin
-    at 1 s, so that recording them again gives the same bag. Ctrl-C ends it; the bag is whole.
+    SOURCE is a video file, an image, a folder of images, a device number or `portrait`, whose
+    ground truth is recorded on `/ground_truth`. A camera's images keep the time at which they were
+    taken; other sources begin at 1 s, so that recording them twice gives the same bag. Ctrl-C stops
+    the recording and completes the bag.
     """
     need_rosbags()
     from emotion_estimator.bags.recorder import record, until_interrupted
@@ -120,15 +120,15 @@ def record(
                     stop=stop,
                 )
         except InputError as error:
-            kept = f'; what came before is in {folder}' if folder.exists() else ''
+            kept = f'; earlier frames are in {folder}' if folder.exists() else ''
             raise InputError(f'{error}{kept}') from error
         finally:
             frames.close()
         interrupted = stop() and not frames.live
     if not recorded.images:
-        raise InputError(f'{source}: nothing was recorded; no bag was made')
+        raise InputError(f'{source} gave no frame, so no bag was written')
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
-    skipped = f', {recorded.skipped} that do not decode left out' if recorded.skipped else ''
+    skipped = f', {recorded.skipped} undecodable ones skipped' if recorded.skipped else ''
     click.echo(
         f'{source}: {recorded.images} images in {recorded.seconds:.1f} s{skipped}; '
         f'{folder} ({storage}, {size:.1f} MB)'

@@ -1,11 +1,10 @@
-"""``emotion-estimator replay BAG``: recordings through the same pipeline as the live nodes."""
+"""``emotion-estimator replay BAG``: run recordings through the live nodes' pipeline."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import click
@@ -16,7 +15,7 @@ from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.replay.job import JobSummary, ReplayJob, run_job
 from emotion_estimator.replay.run import ReplayedFrame
 from emotion_estimator.settings import EstimatorSettings, load_parameters
-from emotion_estimator.worker_pool import on_dask, on_processes
+from emotion_estimator.worker_pool import Runner, on_dask, on_processes
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -24,8 +23,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @click.command()
 @click.argument('bags', nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option('--topic', default=None, help='Of the images; needed where a bag holds several.')
-@click.option('--json', 'as_json', is_flag=True, help='Print one JSON object a frame.')
+@click.option('--topic', default=None, help='Image topic; required if a bag has several.')
+@click.option('--json', 'as_json', is_flag=True, help='Print one JSON object per frame.')
 @click.option(
     '--output', type=_FOLDER, default=None, help='Write NAME.jsonl for each bag into this folder.'
 )
@@ -33,19 +32,19 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     '--report',
     type=_FOLDER,
     default=None,
-    help='Write a page with pictures into this folder (several bags: NAME in it).',
+    help='Write a report page with pictures into this folder (several bags: into NAME in it).',
 )
 @click.option(
     '--write-bag',
     type=_FOLDER,
     default=None,
-    help="Write a bag with the input's topics and the results (several: NAME in it).",
+    help="Write a bag with the input's topics and the results (several bags: NAME in this folder).",
 )
 @click.option(
     '--params',
     type=_FILE,
     default=None,
-    help="The robot's parameter file, of which the estimator's entries count.",
+    help="ROS parameter file; the estimator's parameters are read from it.",
 )
 @click.option(
     '--landmarks',
@@ -54,60 +53,63 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     help='Landmark source.',
 )
 @click.option(
-    '--model-path', default=None, help="face_landmarker.task, if not in the user's cache."
+    '--model-path', default=None, help="face_landmarker.task, if it is not in the user's cache."
 )
 @click.option('--policy', type=_FILE, default=None, help="The dialogue manager's policy file.")
 @click.option(
     '--conversation',
     type=_FILE,
     default=None,
-    help='Its topics, which the policy may name, and words.',
+    help='File of its topics, which the policy may name, and its utterances.',
 )
 @click.option(
     '--begin',
     type=click.FloatRange(0),
     default=0.0,
     show_default=True,
-    help='Seconds from the first image at which results begin.',
+    help='Start of the results, in seconds after the first image.',
 )
 @click.option(
     '--end',
     type=click.FloatRange(0, min_open=True),
     default=None,
-    help='Seconds from the first image at which to end.',
+    help='Stop this many seconds after the first image.',
 )
 @click.option(
     '--jobs',
     type=click.IntRange(1),
     default=None,
-    help='Bags at a time, in processes of their own; as many as there are cores.',
+    help='Number of bags to replay in parallel processes. Default: one per core.',
 )
 @click.option(
     '--engine',
+    'pool',
     type=click.Choice(['processes', 'dask']),
     default='processes',
     show_default=True,
-    help='What several bags run on.',
+    help='Run several bags in local processes or on a Dask cluster.',
 )
 @click.option('--scheduler', default=None, help='Address of a running Dask scheduler.')
-@click.option('--resume', is_flag=True, help='Leave out bags whose file is in --output already.')
+@click.option('--resume', is_flag=True, help='Skip bags whose results are already in --output.')
 def replay(
     bags: tuple[Path, ...], topic: str | None, as_json: bool, output: Path | None,
     report: Path | None, write_bag: Path | None, params: Path | None, landmarks: str | None,
     model_path: str | None, policy: Path | None, conversation: Path | None, begin: float,
-    end: float | None, jobs: int | None, engine: str, scheduler: str | None, resume: bool,
+    end: float | None, jobs: int | None, pool: str, scheduler: str | None, resume: bool,
 ) -> None:  # fmt: skip
-    """Say what the robot would have made of each BAG (rosbag2), as fast as it can be read.
+    """Run each BAG (rosbag2) through the estimator and the dialogue manager, without ROS.
 
-    No image is dropped, so the same bag gives the same results each time. Results are aligned with
-    the recording by its stamps; compare them with `emotion-estimator compare`.
+    It runs as fast as the bag can be read and drops no image, so the same bag gives the same
+    results every time. Results carry the recording's stamps; compare them with
+    `emotion-estimator compare`.
     """
     names = _names(bags, distinct=bool(output or report or write_bag))
     if as_json and len(bags) > 1:
         raise click.UsageError('--json is for one bag; give --output DIR for several')
     if resume and output is None:
-        raise click.UsageError('--resume needs --output, where it looks for what is done')
-    if scheduler and engine != 'dask':
+        raise click.UsageError('--resume needs --output, where it looks for finished results')
+    dask = pool == 'dask'
+    if scheduler and not dask:
         raise click.UsageError('--scheduler is for --engine dask')
     if end is not None and end <= begin:
         raise click.UsageError(f'--end {end:g} is not after --begin {begin:g}')
@@ -118,7 +120,7 @@ def replay(
         policy_file=policy, conversation_file=conversation, begin=begin, end=end,
     )  # fmt: skip
     several = len(bags) > 1
-    wanted = []
+    pending = []
     for bag, name in zip(bags, names):
         job = replace(
             base, bag=bag,
@@ -127,13 +129,15 @@ def replay(
             written=write_bag / name if write_bag and several else write_bag,
         )  # fmt: skip
         if resume and job.results is not None and job.results.exists():
-            click.echo(f'{bag}: {job.results} is there already', err=True)
+            click.echo(f'{bag}: {job.results} exists already', err=True)
             continue
-        wanted.append(job)
+        pending.append(job)
     if several:
-        _run_all(wanted, engine, jobs, scheduler)
-    elif wanted:
-        _run_one(wanted[0], as_json)
+        run = on_dask(jobs, scheduler) if dask else on_processes(jobs)
+        # Dask's workers may have another working directory.
+        _run_all([_absolute(job) for job in pending] if dask else pending, run)
+    elif pending:
+        _run_one(pending[0], as_json)
 
 
 def _names(bags: Sequence[Path], distinct: bool) -> list[str]:
@@ -160,37 +164,32 @@ def _settings(
 def _run_one(job: ReplayJob, as_json: bool) -> None:
     with tqdm(unit='image', desc=job.bag.name, disable=None, leave=False) as bar:
 
-        def opened(bag: ImageBag) -> None:
+        def on_open(bag: ImageBag) -> None:
             if job.begin == 0 and job.end is None:
                 bar.reset(bag.count)
 
-        def watch(frame: ReplayedFrame) -> None:
+        def on_frame(frame: ReplayedFrame) -> None:
             bar.update()
             if as_json:
                 click.echo(frame.result.as_json())
 
-        summary = run_job(job, watch, opened)
-    _tell(summary, quiet=as_json)
+        summary = run_job(job, on_frame, on_open)
+    _print_summary(summary, quiet=as_json)
 
 
-def _run_all(
-    jobs: Sequence[ReplayJob], engine: str, workers: int | None, scheduler: str | None
-) -> None:
-    run = on_dask(workers, scheduler) if engine == 'dask' else on_processes(workers)
-    # Workers may have another working directory.
-    jobs = [_absolute(job) for job in jobs] if engine == 'dask' else jobs
-    failed = []
+def _run_all(jobs: Sequence[ReplayJob], run: Runner) -> None:
+    failed = 0
     with tqdm(total=len(jobs), unit='bag', disable=None, leave=False) as bar:
-        for index, outcome in run(_guarded, jobs):
+        for index, outcome in run(_run_safely, jobs):
             bar.update()
             if isinstance(outcome, str):
-                failed.append(outcome)
+                failed += 1
                 tqdm.write(f'{jobs[index].bag}: {outcome}', file=sys.stderr)
             else:
                 with bar.external_write_mode():
-                    _tell(outcome, quiet=False)
+                    _print_summary(outcome, quiet=False)
     if failed:
-        raise InputError(f'{len(failed)} of {len(jobs)} bags could not be replayed, see above')
+        raise InputError(f'{failed} of {len(jobs)} bags could not be replayed, see above')
 
 
 def _absolute(job: ReplayJob) -> ReplayJob:
@@ -202,18 +201,17 @@ def _absolute(job: ReplayJob) -> ReplayJob:
     return replace(job, **places)
 
 
-def _guarded(job: ReplayJob) -> JobSummary | str:
-    """Replay a bag in a worker; one that cannot be read must not end the others."""
+def _run_safely(job: ReplayJob) -> JobSummary | str:
+    """Replay a bag; return the error's text instead of raising, so that other bags continue."""
     try:
         return run_job(job)
     except EmotionEstimatorError as error:
         return str(error)
 
 
-def _tell(summary: JobSummary, quiet: bool) -> None:
-    tell = partial(click.echo, err=True)
+def _print_summary(summary: JobSummary, quiet: bool) -> None:
     for problem in summary.problems:
-        tell(f'{summary.bag}: {problem}')
+        click.echo(f'{summary.bag}: {problem}', err=True)
     if quiet:
         return
     shares = ', '.join(

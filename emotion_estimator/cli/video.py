@@ -1,4 +1,4 @@
-"""``emotion-estimator video FILE``: the faces in each frame of a video or another source."""
+"""``emotion-estimator video``: read the faces in every frame of a video or another source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from emotion_estimator.sources.open_source import open_source
 @click.argument('source')
 @perception_options
 def video(source: str, as_json: bool, **perception: Any) -> None:
-    """Say what the faces in each frame of SOURCE express.
+    """Read the expression of each face in every frame of SOURCE.
 
     SOURCE is a video file, an image, a folder of images, a device number or `portrait`.
     """

@@ -1,10 +1,10 @@
-"""The demo's own node: hears the others and fills the shared state."""
+"""The demo's own node: subscribes to the other nodes and fills the shared state."""
 
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -14,7 +14,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
-from emotion_estimator.demo.state import DemoState, EmotionReading, Shot
+from emotion_estimator.demo.state import AnnotatedFrame, DemoState, EmotionReading
 from emotion_estimator.msg import DialogueAction, Emotion
 from emotion_estimator.nodes.conversion import (
     action_from_message,
@@ -23,7 +23,7 @@ from emotion_estimator.nodes.conversion import (
     seconds,
 )
 
-#: Deep enough that a busy moment of this process loses no message of the course.
+#: Deep enough to lose no message while this process is busy.
 _RELIABLE = QoSProfile(depth=200)
 _IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -41,12 +41,12 @@ class Listener(Node):
         self.create_subscription(Image, 'debug_image', self._on_image, _IMAGES)
 
     def ready(self) -> bool:
-        """Tell whether the course may begin: estimator and dialogue manager hear and are heard."""
+        """Return whether estimator and dialogue manager are connected to each other and to this."""
         return bool(
             self.count_subscribers('image_raw') > 0
             and self.count_publishers('emotion') > 0
             and self.count_publishers('debug_image') > 0
-            # The dialogue manager's and this node's.
+            # The dialogue manager's and this node's own.
             and self.count_subscribers('emotion') > 1
             and self.count_publishers('dialogue/action') > 0
         )
@@ -77,36 +77,28 @@ class Listener(Node):
 
     def _on_image(self, message: Image) -> None:
         image = rgb_from_message(message)
-        self._state.add_shot(Shot(seconds(message.header.stamp), image))
+        self._state.add_frame(AnnotatedFrame(seconds(message.header.stamp), image))
 
 
-class Listening:
-    """A listener that spins in a thread while the ``with`` block runs."""
+@contextmanager
+def listening(state: DemoState) -> Iterator[Listener]:
+    """Spin a :class:`Listener` in a thread while the ``with`` block runs."""
+    # The demo handles signals itself: it has processes to stop first.
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    listener = Listener(state)
+    executor = SingleThreadedExecutor()
+    executor.add_node(listener)
 
-    def __init__(self, state: DemoState) -> None:
-        self._state = state
-
-    def __enter__(self) -> Listener:
-        # Signals are the demo's own: it has processes to end first.
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._listener = Listener(self._state)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._listener)
-        self._thread = threading.Thread(target=self._spin, name='listener', daemon=True)
-        self._thread.start()
-        return self._listener
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._executor.shutdown()
-        self._thread.join(timeout=5.0)
-        self._listener.destroy_node()
-        rclpy.try_shutdown()
-
-    def _spin(self) -> None:
+    def spin() -> None:
         with suppress(ExternalShutdownException):
-            self._executor.spin()
+            executor.spin()
+
+    thread = threading.Thread(target=spin, name='listener', daemon=True)
+    thread.start()
+    try:
+        yield listener
+    finally:
+        executor.shutdown()
+        thread.join(timeout=5.0)
+        listener.destroy_node()
+        rclpy.try_shutdown()

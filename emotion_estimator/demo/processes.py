@@ -1,4 +1,4 @@
-"""Starting, watching and stopping other programs, so that none outlives the demo."""
+"""Child processes that are watched and stopped, so that none outlives the demo."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _TETHER = Path(__file__).with_name('tether.py')
 
 
 class ChildProcess:
-    """A program in a session of its own, with everything it prints in a file.
+    """A program in a session of its own, whose output goes to a file.
 
-    It gets SIGTERM when the thread that started it ends, however that came about (on Linux).
+    On Linux it gets SIGTERM when the thread that started it ends, for whatever reason.
 
-    Its exit is looked at without being collected until :meth:`collect`: so long its process id,
-    which is also its group's, cannot be given to anybody else, and signals reach nobody else.
+    Its exit status is peeked at until :meth:`collect` reaps it: until then its process id, which is
+    also its group's, cannot be reused, so that signals cannot reach another program.
     """
 
     def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
@@ -37,7 +37,7 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """Process id, and id of its group and session; only after :meth:`start`."""
+        """Process id, which is also its group's and session's; only after :meth:`start`."""
         assert self._popen is not None
         return self._popen.pid
 
@@ -48,9 +48,9 @@ class ChildProcess:
         """
         if shutil.which(self._command[0], path=environment.get('PATH')) is None:
             raise EmotionEstimatorError(
-                f'{self.name} cannot be started: {self._command[0]} is no program'
+                f'{self.name} cannot be started: {self._command[0]} is not an executable file'
             )
-        # Isolated and without site-packages: it starts in a few milliseconds.
+        # Isolated and without site-packages, Python starts in a few milliseconds.
         tether = [sys.executable, '-I', '-S', str(_TETHER), str(os.getpid())]
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ class ChildProcess:
             raise EmotionEstimatorError(f'{self.name} cannot be started: {error}') from error
 
     def status(self) -> int | None:
-        """Return the exit status, minus the signal's number if one ended it; None while it runs."""
+        """Return the exit status, or -N if signal N ended the program; None while it runs."""
         if self._popen is None or self._collected is not None:
             return self._collected
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
@@ -77,18 +77,18 @@ class ChildProcess:
         return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the program and everything it started in its group."""
+        """Send a signal to the program and to everything in its group."""
         if self._popen is not None and self._collected is None:
             os.killpg(self.pid, number)
 
     def collect(self) -> None:
-        """End what is left of the group and collect the exit status."""
+        """Kill what is left of the group, and reap the program."""
         if self._popen is not None and self._collected is None:
             self.send(signal.SIGKILL)
             self._collected = self._popen.wait()
 
     def last_lines(self, count: int = 8) -> list[str]:
-        """Return the last lines it printed that are not blank."""
+        """Return the last non-blank lines that it printed."""
         try:
             lines = self.log.read_text(errors='replace').splitlines()
         except OSError:
@@ -97,9 +97,9 @@ class ChildProcess:
 
 
 class ProcessSet:
-    """Several programs; leaving the ``with`` block ends those that still run.
+    """Several programs; leaving the ``with`` block stops those that still run.
 
-    :param patience: seconds granted after SIGINT, and again after SIGTERM, before SIGKILL.
+    :param patience: seconds to wait after SIGINT, and after SIGTERM, which precede SIGKILL.
     """
 
     def __init__(self, patience: tuple[float, float] = (5.0, 2.0)) -> None:
@@ -118,7 +118,7 @@ class ProcessSet:
         self.stop()
 
     def start(self, child: ChildProcess, environment: Mapping[str, str]) -> ChildProcess:
-        """Start a program that belongs to this set from then on.
+        """Start a program and add it to this set.
 
         :raises EmotionEstimatorError: it cannot be executed.
         """
@@ -127,11 +127,11 @@ class ProcessSet:
         return child
 
     def ended(self) -> list[ChildProcess]:
-        """Return the programs that have ended by themselves."""
+        """Return the programs that have ended."""
         return [child for child in self._children if child.status() is not None]
 
     def stop(self) -> None:
-        """Ask all to stop at once, insist, and leave nothing behind; calling it again is fine."""
+        """Stop all programs: SIGINT, then SIGTERM, then SIGKILL; may be called again."""
         running = self._running()
         for number, patience in zip((signal.SIGINT, signal.SIGTERM), self._patience):
             for child in running:

@@ -1,7 +1,8 @@
-"""The demo's course: start the nodes, watch them, stop them."""
+"""One run of the demo: start the nodes, watch them, stop them, write the results."""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,58 +10,80 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from emotion_estimator.demo.processes import ChildProcess, ProcessSet
-from emotion_estimator.demo.programs import DemoSettings, node_command, parameters
-from emotion_estimator.demo.state import DemoState
-from emotion_estimator.demo.view import View
-from emotion_estimator.errors import EmotionEstimatorError
+from rich.console import Console
 
-#: Seconds for the estimator to load its models and be found, generous for a cold, slow machine.
+from emotion_estimator.demo.nodes import choose_domain, node_command, ros_environment
+from emotion_estimator.demo.processes import ChildProcess, ProcessSet
+from emotion_estimator.demo.results import VIDEO, clear_results, describe_results, write_results
+from emotion_estimator.demo.settings import DemoSettings
+from emotion_estimator.demo.state import DemoState
+from emotion_estimator.demo.video import DemoVideo, VideoRecorder
+from emotion_estimator.demo.view import LiveView, PlainView, View
+from emotion_estimator.errors import EmotionEstimatorError, InputError
+from emotion_estimator.resources import resource_dir
+
+#: Seconds for the estimator to load its models and be discovered; generous for a slow machine.
 READY_WITHIN = 90.0
-#: Seconds between two looks at processes and screen.
+#: Seconds between two checks of the processes and updates of the screen.
 TICK = 0.1
-#: After the source's end: seconds of silence that mean the last frame has come through.
+#: Seconds of silence after the end of the source that mean that the last frame has arrived.
 QUIET = 0.5
 
 
-class Interrupted(Exception):  # noqa: N818 - a request, not an error
-    """The user, or the system, asked the demo to stop; ``number`` is the signal's."""
+def run_demo(settings: DemoSettings, prefix: Path) -> None:
+    """Run the nodes, show what they publish, and write video, chart and summary.
 
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
-
-
-class StopRequest:
-    """Remembers the first signal; nothing else happens inside the handler."""
-
-    def __init__(self) -> None:
-        self._number: int | None = None
-
-    def check(self) -> None:
-        """Return unless a signal has come.
-
-        :raises Interrupted: one has.
-        """
-        if self._number is not None:
-            raise Interrupted(self._number)
-
-    def note(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal."""
-        self._number = self._number or number
+    :param prefix: install prefix of the nodes.
+    :raises InputError: ROS cannot be used, or old results cannot be removed.
+    :raises EmotionEstimatorError: a node failed, or results cannot be written.
+    :raises Interrupted: SIGINT, SIGTERM or SIGHUP arrived.
+    """
+    with stop_requests() as stop:
+        _run(settings, prefix, Console(), stop)
 
 
-@contextmanager
-def stop_requests() -> Iterator[StopRequest]:
-    """Note SIGINT, SIGTERM and SIGHUP instead of dying of them, inside the block."""
-    request = StopRequest()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, request.note) for number in numbers}
+def _run(settings: DemoSettings, prefix: Path, console: Console, stop: StopRequest) -> None:
+    config = resource_dir('config')
+    domain = choose_domain(os.environ, settings.domain)
+    environment = ros_environment(os.environ, domain, config / 'fastdds.xml')
+    # ROS reads these when it starts in this process.
+    os.environ.update(environment)
     try:
-        yield request
+        from emotion_estimator.demo.listener import listening
+    except ImportError as error:
+        raise InputError(
+            f'ROS messages cannot be imported ({error}); run `make demo`, or source '
+            'install/local_setup.bash and set PYTHONSAFEPATH=1, so that the checkout does not hide '
+            'the installed package'
+        ) from error
+    console.print(_announcement(settings, domain), markup=False, highlight=False, soft_wrap=True)
+    clear_results(settings.output)
+    state = DemoState()
+    video = DemoVideo(settings.output / VIDEO, settings.fps)
+    recorder = VideoRecorder(state, video)
+    live = console.is_terminal and not settings.plain
+    view = LiveView(console, f'ROS_DOMAIN_ID={domain}') if live else PlainView(console)
+    try:
+        with listening(state) as listener, ProcessSet() as processes:
+            robot = Robot(processes, settings, environment, prefix, config)
+            watch(robot, state, listener.ready, view, settings, stop)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        written = [f'{video.path}'] if recorder.finish() else []
+        written += write_results(state.history(), settings.output)
+        lines = describe_results(state.history(), video, written)
+        if lines:
+            console.print('\n'.join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _announcement(settings: DemoSettings, domain: int) -> str:
+    return (
+        f'starting camera ({settings.source}), estimator and dialogue manager with '
+        f'ROS_DOMAIN_ID={domain}\n'
+        f'to watch in another terminal: ROS_DOMAIN_ID={domain} ros2 topic echo /emotion '
+        f'(or make echo DOMAIN={domain})\n'
+        f'annotated video, chart and logs are written to {settings.output.resolve()}; '
+        'no image leaves this machine'
+    )
 
 
 class Robot:
@@ -87,34 +110,35 @@ class Robot:
 
         :raises EmotionEstimatorError: it cannot be executed.
         """
-        command = node_command(node, self._prefix, self._config, parameters(node, self._settings))
+        parameters = self._settings.parameters(node)
+        command = node_command(node, self._prefix, self._config, parameters)
         child = ChildProcess(node, command, self._settings.output / 'log' / f'{node}.log')
         self._processes.start(child, self._environment)
         if node == 'camera':
             self._camera = child
 
-    def check(self) -> bool:
-        """Return whether the camera's source has ended; the other nodes never end by themselves.
+    def source_ended(self) -> bool:
+        """Return whether the camera has finished its source; the other nodes run until stopped.
 
-        :raises EmotionEstimatorError: a node died; names it and shows its last lines.
+        :raises EmotionEstimatorError: a node died; shows its last lines.
         """
-        finished = False
+        ended = False
         for child in self._processes.ended():
             if child is self._camera and child.status() == 0:
-                finished = True
+                ended = True
             else:
-                raise EmotionEstimatorError(_obituary(child))
-        return finished
+                raise EmotionEstimatorError(_death_report(child))
+        return ended
 
 
-def _obituary(child: ChildProcess) -> str:
+def _death_report(child: ChildProcess) -> str:
     status = child.status() or 0
     how = f'exit status {status}' if status >= 0 else signal.Signals(-status).name
-    told = ''.join(f'\n    {line}' for line in child.last_lines())
-    return f'node {child.name} died ({how}); its last lines, from {child.log}:{told}'
+    lines = ''.join(f'\n    {line}' for line in child.last_lines())
+    return f'node {child.name} died ({how}); last lines of {child.log}:{lines}'
 
 
-def run_course(
+def watch(
     robot: Robot,
     state: DemoState,
     ready: Callable[[], bool],
@@ -124,16 +148,16 @@ def run_course(
 ) -> None:
     """Run the nodes until the source ends or ``settings.duration`` is over.
 
-    :param ready: whether estimator and dialogue manager are there.
+    :param ready: returns whether estimator and dialogue manager are connected.
     :raises EmotionEstimatorError: a node died, was not ready in time, or nothing was published.
-    :raises Interrupted: a signal has come.
+    :raises Interrupted: a signal arrived.
     """
     robot.start('estimator')
     robot.start('dialogue_manager')
     deadline = time.monotonic() + READY_WITHIN
     while not ready():
         stop.check()
-        robot.check()
+        robot.source_ended()
         if time.monotonic() > deadline:
             raise EmotionEstimatorError(
                 f'the nodes were not ready within {READY_WITHIN:g} s; see {settings.output}/log'
@@ -143,19 +167,19 @@ def run_course(
     robot.start('camera')
     end = float('inf')
     with view:
-        while not robot.check() and time.monotonic() < end:
+        while not robot.source_ended() and time.monotonic() < end:
             stop.check()
             _check_silence(state, settings.patience)
-            moment = state.moment()
-            view.show(moment)
-            if moment.received and settings.duration is not None:
+            snapshot = state.snapshot()
+            view.show(snapshot)
+            if snapshot.received and settings.duration is not None:
                 end = min(end, time.monotonic() + settings.duration)
             time.sleep(TICK)
         deadline = time.monotonic() + 4 * QUIET
         while state.silence() < QUIET and time.monotonic() < deadline:
             time.sleep(TICK)
-        view.show(state.moment())
-    if not state.moment().received:
+        view.show(state.snapshot())
+    if not state.snapshot().received:
         raise EmotionEstimatorError(
             f'nothing was published on /emotion; see {settings.output}/log/estimator.log'
         )
@@ -164,6 +188,46 @@ def run_course(
 def _check_silence(state: DemoState, patience: float) -> None:
     if state.silence() <= patience:
         return
-    problems = [values.get('last_error', '') for values in state.moment().health.values()]
-    because = next((f' ({problem})' for problem in problems if problem), '')
-    raise EmotionEstimatorError(f'nothing was published on /emotion for {patience:g} s{because}')
+    problems = [values.get('last_error', '') for values in state.snapshot().health.values()]
+    cause = next((f' ({problem})' for problem in problems if problem), '')
+    raise EmotionEstimatorError(f'nothing was published on /emotion for {patience:g} s{cause}')
+
+
+class Interrupted(Exception):  # noqa: N818 - a request, not an error
+    """A signal asked the demo to stop; ``number`` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class StopRequest:
+    """Remembers the first signal; nothing else happens inside the handler."""
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+
+    def check(self) -> None:
+        """Return if no signal has arrived.
+
+        :raises Interrupted: one has.
+        """
+        if self._number is not None:
+            raise Interrupted(self._number)
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        self._number = self._number or number
+
+
+@contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Note SIGINT, SIGTERM and SIGHUP inside the block instead of dying of them."""
+    request = StopRequest()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, request.note) for number in numbers}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

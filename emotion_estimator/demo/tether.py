@@ -1,8 +1,8 @@
-"""Runs a program that is told to stop when its parent dies, even of SIGKILL.
+"""Run a program that gets SIGTERM when its parent dies, even if the parent was killed.
 
-``python tether.py PARENT PROGRAM [ARGUMENT...]``, PARENT being a process id. Only Linux can do
-this; elsewhere the program just runs. It is a program of its own, since code between fork and exec
-(``preexec_fn``) may deadlock in a process with threads.
+``python tether.py PARENT PROGRAM [ARGUMENT...]``, where PARENT is a process id. Only Linux supports
+this; elsewhere the program just runs. It is a separate program because code between fork and exec
+(``preexec_fn``) can deadlock in a process with threads.
 """
 
 import ctypes
@@ -17,13 +17,13 @@ def main(parent: int, command: list[str]) -> None:
     """Become ``command``, tied to ``parent``."""
     prctl = getattr(ctypes.CDLL(None), 'prctl', None)
     if prctl is not None:
-        # Not SIGINT: the kernel may send it once for each of the parent's threads, and in Python a
-        # second one would interrupt the program's own ending.
+        # Not SIGINT: the kernel may send the signal once for each of the parent's threads, and a
+        # second SIGINT would interrupt the cleanup of a Python program.
         prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
         if os.getppid() != parent:
-            # It died before it could be noticed.
+            # The parent died before prctl was called.
             return
-    # Started in the background by a shell without job control, all of us would ignore it.
+    # A shell without job control makes its background programs ignore SIGINT.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         os.execvp(command[0], command)

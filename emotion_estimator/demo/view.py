@@ -1,4 +1,4 @@
-"""The terminal while the demo runs: a live screen, or plain lines where there is none."""
+"""What the terminal shows while the demo runs: a live screen, or plain lines."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from rich.table import Table
 from rich.text import Text
 
 from emotion_estimator.annotation import label_colour
-from emotion_estimator.demo.state import LiveSnapshot, Shot
+from emotion_estimator.demo.state import AnnotatedFrame, LiveSnapshot
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
 from emotion_estimator.frame import RgbImage
 
 
-def rate(moment: LiveSnapshot) -> float:
-    """Return readings per second over the recent ones."""
-    if len(moment.recent) < 2:
+def rate(snapshot: LiveSnapshot) -> float:
+    """Return the rate of the recent readings, per second."""
+    if len(snapshot.recent) < 2:
         return 0.0
-    span = moment.recent[-1].stamp - moment.recent[0].stamp
-    return (len(moment.recent) - 1) / span if span > 0 else 0.0
+    span = snapshot.recent[-1].stamp - snapshot.recent[0].stamp
+    return (len(snapshot.recent) - 1) / span if span > 0 else 0.0
 
 
-def latencies(moment: LiveSnapshot) -> tuple[float, float]:
-    """Return the percentiles 50 and 95 of the recent latencies in milliseconds."""
-    if not moment.recent:
+def latencies(snapshot: LiveSnapshot) -> tuple[float, float]:
+    """Return the 50th and 95th percentile of the recent latencies, in milliseconds."""
+    if not snapshot.recent:
         return 0.0, 0.0
-    p50, p95 = np.percentile([1e3 * reading.latency for reading in moment.recent], (50, 95))
+    p50, p95 = np.percentile([1e3 * reading.latency for reading in snapshot.recent], (50, 95))
     return float(p50), float(p95)
 
 
@@ -44,14 +44,14 @@ def _css(label: str) -> str:
     return 'rgb({},{},{})'.format(*label_colour(label))
 
 
-def thumbnail(shot: Shot, roi: Roi | None, columns: int, rows: int) -> Text:
-    """Return an image as half-block characters, two pixels each.
+def thumbnail(frame: AnnotatedFrame, roi: Roi | None, columns: int, rows: int) -> Text:
+    """Return an image as half-block characters of two pixels each, which are about square.
 
-    :param roi: what to show with some of its surroundings; None shows the whole image.
-    :param columns: greatest width in characters, at least 1; pixels come out about square.
-    :param rows: greatest height in characters, at least 1.
+    :param roi: region to show, with a margin; None shows the full image.
+    :param columns: maximum width in characters, at least 1.
+    :param rows: maximum height in characters, at least 1.
     """
-    image = _around(shot.image, roi)
+    image = _around(frame.image, roi)
     height, width = image.shape[:2]
     scale = min(columns / width, 2 * rows / height)
     size = max(1, int(width * scale)), max(2, 2 * int(height * scale / 2))
@@ -74,62 +74,58 @@ def _around(image: RgbImage, roi: Roi | None) -> RgbImage:
     return cut if cut.size else image
 
 
-def screen(moment: LiveSnapshot, title: str, columns: int, rows: int) -> RenderableType:
-    """Return the whole screen.
-
-    :param columns: of the terminal.
-    :param rows: of the terminal.
-    """
+def screen(snapshot: LiveSnapshot, title: str, columns: int, rows: int) -> RenderableType:
+    """Return the screen for a terminal of ``columns`` by ``rows`` characters."""
     picture_rows = max(4, min(22, rows - 12))
     picture_columns = max(8, min(48, columns // 2 - 4))
     layout = Layout()
-    layout.split_column(Layout(name='above', size=picture_rows + 2), Layout(_dialogue(moment)))
+    layout.split_column(Layout(name='above', size=picture_rows + 2), Layout(_dialogue(snapshot)))
     layout['above'].split_row(
-        Layout(_picture(moment, picture_columns, picture_rows), size=picture_columns + 4),
-        Layout(Panel(Group(_label(moment), _bars(moment), _numbers(moment)), title=title)),
+        Layout(_picture(snapshot, picture_columns, picture_rows), size=picture_columns + 4),
+        Layout(Panel(Group(_label(snapshot), _bars(snapshot), _numbers(snapshot)), title=title)),
     )
     return layout
 
 
-def _picture(moment: LiveSnapshot, columns: int, rows: int) -> Panel:
-    colour = _css(moment.label)
-    if moment.shot is None:
-        return Panel(Text('waiting for the first image', style='dim'), border_style=colour)
-    roi = moment.recent[-1].roi if moment.recent else None
-    return Panel(thumbnail(moment.shot, roi, columns, rows), border_style=colour)
+def _picture(snapshot: LiveSnapshot, columns: int, rows: int) -> Panel:
+    colour = _css(snapshot.label)
+    if snapshot.frame is None:
+        return Panel(Text('Waiting for the first image', style='dim'), border_style=colour)
+    roi = snapshot.recent[-1].roi if snapshot.recent else None
+    return Panel(thumbnail(snapshot.frame, roi, columns, rows), border_style=colour)
 
 
-def _label(moment: LiveSnapshot) -> Text:
-    label = 'nobody there' if moment.label == NONE else moment.label
-    text = Text(f' {label} ', style=f'bold black on {_css(moment.label)}')
-    if moment.recent and moment.label != NONE:
-        text.append(f'  {moment.recent[-1].confidence:.2f}', style='not bold default on default')
-    if moment.truth:
+def _label(snapshot: LiveSnapshot) -> Text:
+    label = 'no face' if snapshot.label == NONE else snapshot.label
+    text = Text(f' {label} ', style=f'bold black on {_css(snapshot.label)}')
+    if snapshot.recent and snapshot.label != NONE:
+        text.append(f'  {snapshot.recent[-1].confidence:.2f}', style='not bold default on default')
+    if snapshot.truth:
         text.append('   truth ', style='not bold default on default')
-        text.append(f' {moment.truth} ', style=f'not bold black on {_css(moment.truth)}')
+        text.append(f' {snapshot.truth} ', style=f'not bold black on {_css(snapshot.truth)}')
     text.append('\n')
     return text
 
 
-def _bars(moment: LiveSnapshot) -> Table:
+def _bars(snapshot: LiveSnapshot) -> Table:
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(width=8)
     table.add_column(ratio=1)
     table.add_column(width=4, justify='right')
-    seen = next((r.probabilities for r in reversed(moment.recent) if r.probabilities), {})
-    now = moment.recent[-1].probabilities if moment.recent else {}
+    seen = next((r.probabilities for r in reversed(snapshot.recent) if r.probabilities), {})
+    now = snapshot.recent[-1].probabilities if snapshot.recent else {}
     for label in seen:
         value = now.get(label, 0.0)
         table.add_row(label, Bar(1.0, 0.0, value, color=_css(label)), f'{value:.2f}')
     return table
 
 
-def _numbers(moment: LiveSnapshot) -> Table:
-    p50, p95 = latencies(moment)
-    estimator, camera = moment.health.get('estimator', {}), moment.health.get('camera', {})
+def _numbers(snapshot: LiveSnapshot) -> Table:
+    p50, p95 = latencies(snapshot)
+    estimator, camera = snapshot.health.get('estimator', {}), snapshot.health.get('camera', {})
     table = Table.grid(padding=(0, 2))
     table.add_row('', '')
-    table.add_row('frames', f'{moment.received}   {rate(moment):.1f} per second')
+    table.add_row('frames', f'{snapshot.received}   {rate(snapshot):.1f} per second')
     table.add_row('latency', f'p50 {p50:.1f} ms   p95 {p95:.1f} ms')
     table.add_row('dropped', estimator.get('frames_dropped', '-'))
     table.add_row('landmarks', estimator.get('landmark_source', '-'))
@@ -140,24 +136,26 @@ def _numbers(moment: LiveSnapshot) -> Table:
     return table
 
 
-def _dialogue(moment: LiveSnapshot) -> Panel:
+def _dialogue(snapshot: LiveSnapshot) -> Panel:
     table = Table.grid(padding=(0, 2))
-    now = moment.recent[-1].stamp if moment.recent else 0.0
-    for action in reversed(moment.actions):
-        words = Text(action.utterance or '(no words)', style='bold' if action.utterance else 'dim')
+    now = snapshot.recent[-1].stamp if snapshot.recent else 0.0
+    for action in reversed(snapshot.actions):
+        words = Text(
+            action.utterance or '(no utterance)', style='bold' if action.utterance else 'dim'
+        )
         words.append(f'  {action.reason}', style='not bold dim')
         table.add_row(
             Text(f'{max(0.0, now - action.stamp):5.1f} s ago', style='dim'),
             Text(action.action, style=_css(action.emotion)),
             words,
         )
-    if not moment.actions:
-        table.add_row(Text('the robot has not decided anything yet', style='dim'))
+    if not snapshot.actions:
+        table.add_row(Text('No action yet', style='dim'))
     return Panel(table, title='dialogue')
 
 
 class View(Protocol):
-    """Shows a moment again and again, between entering and leaving."""
+    """Shows snapshots while its ``with`` block runs."""
 
     def __enter__(self) -> View: ...
 
@@ -168,13 +166,13 @@ class View(Protocol):
         trace: TracebackType | None,
     ) -> None: ...
 
-    def show(self, moment: LiveSnapshot) -> None:
-        """Show the newest state."""
+    def show(self, snapshot: LiveSnapshot) -> None:
+        """Show the newest snapshot."""
         ...
 
 
 class LiveView:
-    """A screen that is drawn anew some times a second."""
+    """A full-screen display."""
 
     def __init__(self, console: Console, title: str) -> None:
         self._console = console
@@ -193,20 +191,20 @@ class LiveView:
     ) -> None:
         self._live.stop()
 
-    def show(self, moment: LiveSnapshot) -> None:
-        """Draw the screen."""
+    def show(self, snapshot: LiveSnapshot) -> None:
+        """Redraw the screen."""
         width, height = self._console.size
-        self._live.update(screen(moment, self._title, width, height), refresh=True)
+        self._live.update(screen(snapshot, self._title, width, height), refresh=True)
 
 
 class PlainView:
-    """Lines for a log: one a second of stamps, one when the label changes, one for each action."""
+    """Lines for a log: one per second, one for each change of label, one for each action."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._label = ''
         self._next = float('-inf')
-        self._told: DialogueAction | None = None
+        self._last_action: DialogueAction | None = None
         self._begin: float | None = None
 
     def __enter__(self) -> PlainView:
@@ -220,28 +218,32 @@ class PlainView:
     ) -> None:
         return None
 
-    def show(self, moment: LiveSnapshot) -> None:
-        """Write the lines that are due."""
-        if not moment.recent:
+    def show(self, snapshot: LiveSnapshot) -> None:
+        """Print the lines that are due."""
+        if not snapshot.recent:
             return
-        last = moment.recent[-1]
+        last = snapshot.recent[-1]
         self._begin = last.stamp if self._begin is None else self._begin
         if last.label != self._label or last.stamp >= self._next:
-            self._write(last.stamp, self._reading(moment))
+            self._write(last.stamp, self._reading(snapshot))
             self._label, self._next = last.label, last.stamp + 1.0
-        at = moment.actions.index(self._told) + 1 if self._told in moment.actions else 0
-        for action in moment.actions[at:]:
+        at = (
+            snapshot.actions.index(self._last_action) + 1
+            if self._last_action in snapshot.actions
+            else 0
+        )
+        for action in snapshot.actions[at:]:
             self._write(action.stamp, f'{action.action}: {action.utterance} ({action.reason})')
-            self._told = action
+            self._last_action = action
 
-    def _reading(self, moment: LiveSnapshot) -> str:
-        last = moment.recent[-1]
-        p50, p95 = latencies(moment)
+    def _reading(self, snapshot: LiveSnapshot) -> str:
+        last = snapshot.recent[-1]
+        p50, p95 = latencies(snapshot)
         scores = ' '.join(f'{label} {value:.2f}' for label, value in last.probabilities.items())
-        truth = f', truth {moment.truth}' if moment.truth else ''
-        dropped = moment.health.get('estimator', {}).get('frames_dropped', '-')
+        truth = f', truth {snapshot.truth}' if snapshot.truth else ''
+        dropped = snapshot.health.get('estimator', {}).get('frames_dropped', '-')
         return (
-            f'{last.label} ({scores or "no face"}{truth}), {rate(moment):.1f} fps, '
+            f'{last.label} ({scores or "no face"}{truth}), {rate(snapshot):.1f} fps, '
             f'latency {p50:.1f}/{p95:.1f} ms, dropped {dropped}'
         )
 

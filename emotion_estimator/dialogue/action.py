@@ -1,10 +1,10 @@
-"""What the dialogue manager tells a dialogue engine to do, and why."""
+"""The dialogue manager's decisions: what the robot's dialogue system should do, and why."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: What a dialogue engine may be asked to do.
+#: What the dialogue manager may decide.
 ACTIONS: tuple[str, ...] = (
     'continue',
     'change_topic',
@@ -19,35 +19,35 @@ ACTIONS: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Suppressed:
-    """A rule that has its evidence and still may not act.
+    """A rule whose evidence is complete but that may not act.
 
-    :param rule: its name.
-    :param why: in words, as ``cooldown, 12.3 s left``.
+    :param rule: name of the rule.
+    :param why: the reason in words, such as ``cooldown, 12.3 s left``.
     """
 
     rule: str
     why: str
 
     def __str__(self) -> str:
-        """Return one line for people."""
+        """Return rule and reason on one line."""
         return f'{self.rule}: {self.why}'
 
 
 @dataclass(frozen=True)
 class DialogueAction:
-    """A decision for the dialogue engine.
+    """A decision of the dialogue manager.
 
     :param action: one of ``ACTIONS``.
-    :param topic: topic of the conversation from now on.
+    :param topic: id of the conversation's topic from now on.
     :param approach: tone from now on.
-    :param utterance: a sentence to say; empty leaves the words to the engine.
+    :param utterance: sentence to say; empty leaves the words to the robot's dialogue system.
     :param reason: the evidence in words.
-    :param emotion: the label that decided; empty where a service asked.
-    :param confidence: its mean confidence while it held, 0 to 1.
+    :param emotion: label that triggered the action; empty when a service requested it.
+    :param confidence: mean confidence of the label while it was seen, 0 to 1.
     :param rule: name of the rule, or ``service start`` and the like.
-    :param face_id: the face that decided; empty for nobody.
-    :param stamp: seconds, of the frame that completed the evidence.
-    :param suppressed: rules that would have acted as well, each with what kept it from it.
+    :param face_id: face that triggered the action; empty for nobody.
+    :param stamp: seconds; stamp of the frame that completed the evidence.
+    :param suppressed: other rules with complete evidence, each with why it did not act.
     """
 
     action: str

@@ -1,4 +1,4 @@
-"""Where a conversation is: its mode, topic and approach, and how it gets from one to the next."""
+"""The conversation's state: mode, topic and approach, and the words for each dialogue move."""
 
 from __future__ import annotations
 
@@ -7,71 +7,183 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from emotion_estimator.dialogue.conversation_file import KINDS, ConversationFile, Pool, Topic
+from emotion_estimator.dialogue.conversation_file import (
+    LINE_KINDS,
+    ConversationFile,
+    Pool,
+    Topic,
+)
+
+_NEXT_MODE = {'pause': 'paused', 'resume': 'running', 'end': 'ended'}
+
+
+@dataclass(frozen=True)
+class Move:
+    """A dialogue move: how the conversation carried out an action.
+
+    :param action: usually the one requested; ``continue`` becomes ``change_topic`` when everything
+        has been said about the topic.
+    :param utterance: what to say; may be empty.
+    :param note: why the action differs from the one requested; empty when it does not.
+    """
+
+    action: str
+    utterance: str
+    note: str = ''
+
+
+class Conversation:
+    """Carries out actions: tracks mode, topic and approach, and finds the words."""
+
+    def __init__(self, file: ConversationFile, mode: str = 'running') -> None:
+        """:param file: topics and words. :param mode: ``running``, or ``waiting`` for a face."""
+        self.file = file
+        self.mode = mode
+        self.topic = file.start
+        self.approach = file.approaches[0]
+        #: Whether a service paused or ended the conversation.
+        self.by_service = False
+        #: Whether no action has been carried out yet.
+        self.fresh = True
+        self._begun = False
+        self._previous = file.start
+        self._wording = Wording(file)
+        self._visits = {file.start: 1}
+
+    def reload(self, file: ConversationFile) -> None:
+        """Switch to another file, keeping topic and approach if it has them."""
+        self.file = file
+        self._wording.reload(file)
+        if self.topic not in file.topics:
+            self.topic = file.start
+        if self._previous not in file.topics:
+            self._previous = self.topic
+        if self.approach not in file.approaches:
+            self.approach = file.approaches[0]
+        self._visits = {name: n for name, n in self._visits.items() if name in file.topics}
+
+    def apply(
+        self,
+        action: str,
+        topic: str | None = None,
+        approach: str | None = None,
+        kind: str = '',
+        by_service: bool = False,
+    ) -> Move:
+        """Carry out an action.
+
+        :param action: one of ``action.ACTIONS``.
+        :param topic: id of the topic to change to; None chooses one.
+        :param approach: approach to take; None keeps the current one.
+        :param kind: kind of line to say, if it is not the action.
+        :param by_service: whether a service requested the action.
+        """
+        note = ''
+        kind = kind or action
+        self.approach = approach or self.approach
+        if action == 'resume' and (self.mode in ('waiting', 'ended') or not self._begun):
+            # A conversation that has not begun opens with a greeting, not with a welcome back.
+            kind = 'start'
+            if self.mode == 'ended':
+                self._change_topic(self.next_topic())
+        if action == 'continue' and self._wording.exhausted(self.topic, self.approach):
+            following = self.next_topic()
+            if following != self.topic:
+                note = f'all has been said about {self.topic}'
+                action, kind, topic = 'change_topic', 'move_on', following
+        if action == 'change_topic':
+            # A rule that leads to the current topic still means to leave it.
+            stay = topic == self.topic and not by_service
+            self._change_topic(topic if topic and not stay else self.next_topic())
+        if action in _NEXT_MODE:
+            # A pause by a service stays one when a rule then ends the conversation.
+            self.by_service = by_service or (self.by_service and action == 'end')
+            self.mode = _NEXT_MODE[action]
+        self.fresh = False
+        self._begun = self._begun or action != 'pause'
+        words = self._wording.words(kind, self.approach, self.topic, self._previous)
+        return Move(action, words, note)
+
+    def next_topic(self) -> str:
+        """Return the id of the topic to talk about next.
+
+        Candidates are, in this order, the topics the current one leads to, the fallbacks, then all
+        others. The first one not visited yet is taken; if all have been, the one left longest ago.
+        """
+        here = self.file.topics[self.topic]
+        fallbacks = [name for name in (here.fallback, self.file.fallback) if name]
+        ranked = [*here.leads_to, *fallbacks, *self.file.topics]
+        others = [name for name in ranked if name != self.topic]
+        return min(others, key=lambda name: self._visits.get(name, 0), default=self.topic)
+
+    def _change_topic(self, topic: str) -> None:
+        self._previous, self.topic = self.topic, topic
+        self._visits[topic] = max(self._visits.values(), default=0) + 1
 
 
 class Wording:
-    """Fills lines in and remembers what was said, so that nothing is repeated before it must be.
+    """Chooses and fills in lines so that nothing is repeated before it must be.
 
-    Of the sentences of an approach the one said least is taken, of equals that which makes words
-    not said yet, and of these the first; where all have been said, those of the first approach
-    serve before any is said again.
+    Of the sentences of an approach it takes the one said least; among equals the one that yields a
+    new utterance, and then the first. Once all have been said, those of the first approach are
+    used before any is repeated.
     """
 
     def __init__(self, file: ConversationFile) -> None:
-        """:param file: where the words come from."""
+        """:param file: source of the words."""
         self.file = file
         self._said: Counter[str] = Counter()
-        self._whole: Counter[str] = Counter()
+        self._utterances: Counter[str] = Counter()
         self._last = ''
 
     def reload(self, file: ConversationFile) -> None:
-        """Take words from another file; what it shares with the last one stays known as said."""
+        """Switch to another file; sentences that both files have still count as said."""
         self.file = file
         known = set(_sentences(file))
         self._said = Counter({text: n for text, n in self._said.items() if text in known})
 
     def words(self, kind: str, approach: str, topic_id: str, previous_id: str) -> str:
-        """Return what to say, and remember that it was said; empty where there is nothing.
+        """Return what to say and count it as said; empty when no line fits.
 
-        :param kind: an action or one of ``conversation_file.KINDS``.
+        :param kind: an action or one of ``conversation_file.LINE_KINDS``.
         """
         if not self.file.say:
             return ''
         topic = self.file.topics[topic_id]
         previous = self.file.topics.get(previous_id, topic)
-        pool = self.file.lines.get(kind) or self.file.lines.get(KINDS.get(kind, ''), {})
+        pool = self.file.lines.get(kind) or self.file.lines.get(LINE_KINDS.get(kind, ''), {})
         best: tuple[tuple[int, int, int], tuple[str, ...], str] | None = None
-        for parts in self._combinations(pool, topic, approach):
+        for parts in self._candidates(pool, topic, approach):
             counts = [self._said[part] for part in parts]
-            filled = _fill(parts, topic.name, previous.name)
-            rank = max(counts), sum(counts), self._whole[filled]
-            if filled != self._last and (best is None or rank < best[0]):
-                best = rank, parts, filled
+            utterance = _fill(parts, topic.name, previous.name)
+            rank = max(counts), sum(counts), self._utterances[utterance]
+            if utterance != self._last and (best is None or rank < best[0]):
+                best = rank, parts, utterance
         if best is None:
             return ''
-        self._said.update(best[1])
-        self._whole[best[2]] += 1
-        self._last = best[2]
-        return best[2]
+        _, parts, self._last = best
+        self._said.update(parts)
+        self._utterances[self._last] += 1
+        return self._last
 
-    def told_out(self, topic_id: str, approach: str) -> bool:
-        """Tell whether a topic had follow-ups, and all of them were said."""
-        sentences = list(self._pool(self.file.topics[topic_id].follow_ups, approach))
+    def exhausted(self, topic_id: str, approach: str) -> bool:
+        """Return whether the topic has follow-ups and all of them have been said."""
+        sentences = list(self._sentences(self.file.topics[topic_id].follow_ups, approach))
         return self.file.say and bool(sentences) and all(self._said[each] for each in sentences)
 
-    def _combinations(self, pool: Pool, topic: Topic, approach: str) -> Iterator[tuple[str, ...]]:
-        """Yield lines, each with what goes into it, in the order of preference."""
-        for line in self._pool(pool, approach):
+    def _candidates(self, pool: Pool, topic: Topic, approach: str) -> Iterator[tuple[str, ...]]:
+        """Yield lines, each with the sentence to insert if it takes one, best first."""
+        for line in self._sentences(pool, approach):
             names = {name for _, name, _, _ in string.Formatter().parse(line)}
             if 'opening' in names:
-                yield from ((line, each) for each in self._pool(topic.openings, approach))
+                yield from ((line, each) for each in self._sentences(topic.openings, approach))
             elif 'follow_up' in names:
-                yield from ((line, each) for each in self._pool(topic.follow_ups, approach))
+                yield from ((line, each) for each in self._sentences(topic.follow_ups, approach))
             else:
                 yield (line,)
 
-    def _pool(self, pool: Mapping[str, tuple[str, ...]], approach: str) -> Iterator[str]:
+    def _sentences(self, pool: Mapping[str, tuple[str, ...]], approach: str) -> Iterator[str]:
+        """Yield the sentences of an approach, then those of the first approach."""
         first = self.file.approaches[0]
         yield from pool.get(approach, ())
         if approach != first:
@@ -92,106 +204,3 @@ def _sentences(file: ConversationFile) -> Iterator[str]:
     for pool in pools:
         for sentences in pool.values():
             yield from sentences
-
-
-_NEXT_MODE = {'pause': 'paused', 'resume': 'running', 'end': 'ended'}
-
-
-@dataclass(frozen=True)
-class Move:
-    """What came of an action.
-
-    :param action: mostly the one that was decided; a topic of which everything was said is changed.
-    :param utterance: what to say; may be empty.
-    :param note: in words, where the action became another.
-    """
-
-    action: str
-    utterance: str
-    note: str = ''
-
-
-class Conversation:
-    """Goes where actions lead it."""
-
-    def __init__(self, file: ConversationFile, mode: str = 'running') -> None:
-        """:param file: topics and words. :param mode: ``running``, or ``waiting`` for a face."""
-        self.file = file
-        self.mode = mode
-        self.asked = False
-        self.topic = file.start
-        self.approach = file.approaches[0]
-        self.fresh = True
-        self._begun = False
-        self._previous = file.start
-        self._wording = Wording(file)
-        self._visits = {file.start: 1}
-
-    def reload(self, file: ConversationFile) -> None:
-        """Go on with another file: topic and approach stay where it has them."""
-        self.file = file
-        self._wording.reload(file)
-        if self.topic not in file.topics:
-            self.topic = file.start
-        if self._previous not in file.topics:
-            self._previous = self.topic
-        if self.approach not in file.approaches:
-            self.approach = file.approaches[0]
-        self._visits = {name: n for name, n in self._visits.items() if name in file.topics}
-
-    def apply(
-        self,
-        action: str,
-        topic: str | None = None,
-        approach: str | None = None,
-        kind: str = '',
-        asked: bool = False,
-    ) -> Move:
-        """Do what was decided.
-
-        :param action: one of ``action.ACTIONS``.
-        :param topic: id to change to; None chooses one.
-        :param approach: taken from now on; None keeps the present one.
-        :param kind: of lines to say, where it is not the action.
-        :param asked: whether a service asked for it.
-        """
-        note = ''
-        kind = kind or action
-        self.approach = approach or self.approach
-        if action == 'resume' and (self.mode in ('waiting', 'ended') or not self._begun):
-            # Who has only been waited for so far hears the first words, and not of going on.
-            kind = 'start'
-            if self.mode == 'ended':
-                self._go(self.next_topic())
-        if action == 'continue' and self._wording.told_out(self.topic, self.approach):
-            following = self.next_topic()
-            if following != self.topic:
-                note = f'all has been said about {self.topic}'
-                action, kind, topic = 'change_topic', 'move_on', following
-        if action == 'change_topic':
-            # A rule wants to leave the topic, also where it leads to this one.
-            self._go(topic if topic and (asked or topic != self.topic) else self.next_topic())
-        if action in _NEXT_MODE:
-            # What a service paused stays its own when a rule ends it.
-            self.asked = asked or (self.asked and action == 'end')
-            self.mode = _NEXT_MODE[action]
-        self.fresh = False
-        self._begun = self._begun or action != 'pause'
-        words = self._wording.words(kind, self.approach, self.topic, self._previous)
-        return Move(action, words, note)
-
-    def next_topic(self) -> str:
-        """Return the topic that follows.
-
-        Where the present one leads, if that is new; else what to fall back to, if that is new; else
-        the first that is new; else, other than the present one, the one left longest ago.
-        """
-        here = self.file.topics[self.topic]
-        fallbacks = [name for name in (here.fallback, self.file.fallback) if name]
-        ranked = [*here.leads_to, *fallbacks, *self.file.topics]
-        others = [name for name in ranked if name != self.topic]
-        return min(others, key=lambda name: self._visits.get(name, 0), default=self.topic)
-
-    def _go(self, topic: str) -> None:
-        self._previous, self.topic = self.topic, topic
-        self._visits[topic] = max(self._visits.values(), default=0) + 1

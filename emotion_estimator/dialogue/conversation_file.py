@@ -1,4 +1,4 @@
-"""The conversation file: topics and lines, and the one place that reads and checks it."""
+"""The conversation file, ``config/conversation_en.yaml``: topics and lines, read and checked."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.errors import InputError
 
-#: What lines are for, beside the actions: the first words, the topic that a service asked for, and
-#: leaving a topic about which everything has been said; with what serves where there are none.
-KINDS: Mapping[str, str] = {
+#: Kinds of lines besides the actions: the greeting, a topic chosen by a service, and the move away
+#: from an exhausted topic; each with the action whose lines are used when it has none.
+LINE_KINDS: Mapping[str, str] = {
     'start': 'resume',
     'choose_topic': 'change_topic',
     'move_on': 'change_topic',
 }
 
-#: What may stand between braces in a line: the topic's and the previous one's spoken name, and the
-#: next opening or follow-up of the topic.
+#: Placeholders in a line: the spoken names of the topic and of the previous one, and the topic's
+#: next opening or follow-up.
 PLACEHOLDERS: tuple[str, ...] = ('topic', 'previous', 'opening', 'follow_up')
 
 #: Sentences by approach.
@@ -30,13 +30,13 @@ Pool = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Topic:
-    """Something to talk about.
+    """A topic of conversation.
 
-    :param name: as it is spoken of.
-    :param openings: sentences that begin it.
-    :param follow_ups: what to say next about it.
-    :param leads_to: ids of topics that follow naturally, the likeliest first.
-    :param fallback: id of the topic to take where nothing new follows; None takes the file's.
+    :param name: spoken name.
+    :param openings: sentences that introduce the topic.
+    :param follow_ups: sentences that continue it.
+    :param leads_to: ids of topics that follow naturally, the best first.
+    :param fallback: id of the topic to take when nothing new follows; None: that of the file.
     """
 
     name: str
@@ -48,16 +48,17 @@ class Topic:
 
 @dataclass(frozen=True)
 class ConversationFile:
-    """A whole conversation file.
+    """A checked conversation file.
 
-    :param language: as BCP 47 has it, for a text-to-speech node.
-    :param say: whether the robot's words come from here; otherwise from the dialogue engine.
-    :param approaches: tones; the conversation begins with the first, whose lines also serve where
-        another has none left.
-    :param topics: by id.
+    :param language: BCP 47 tag of the sentences, for a text-to-speech node.
+    :param say: whether the robot's words come from this file rather than from its dialogue system.
+    :param approaches: tones; the conversation begins with the first, whose lines are also used
+        when another has none left.
+    :param topics: topics by id.
     :param start: id of the first topic.
-    :param fallback: id of the topic to take where nothing new follows.
-    :param lines: by action or one of ``KINDS``.
+    :param fallback: id of the topic to take when nothing new follows.
+    :param lines: lines by action or one of ``LINE_KINDS``.
+    :param origin: name of the file in errors.
     """
 
     language: str
@@ -70,9 +71,9 @@ class ConversationFile:
     origin: str = ''
 
     def topic_id(self, name: str) -> str:
-        """Return the id of a topic given by id or spoken name, in any case of letters.
+        """Return the id of a topic given by id or spoken name, ignoring case.
 
-        :raises InputError: there is none; lists those that there are.
+        :raises InputError: there is no such topic; the message lists the topics.
         """
         wanted = name.strip().casefold()
         for topic_id, topic in self.topics.items():
@@ -86,19 +87,19 @@ class ConversationFile:
 def load_conversation(path: Path) -> ConversationFile:
     """Read and check a conversation file.
 
-    :param path: YAML, as ``config/conversation_en.yaml`` documents it.
-    :raises InputError: unreadable, not YAML, or a field is unknown, missing or out of range; the
-        text names file, topic and field.
+    :param path: YAML file; ``config/conversation_en.yaml`` documents the fields.
+    :raises InputError: the file is unreadable or not YAML, or a field is unknown, missing or out
+        of range; the message names file, topic and field.
     """
     return parse_conversation(strict_yaml.read_yaml(path), str(path))
 
 
 def parse_conversation(raw: object, origin: str) -> ConversationFile:
-    """Check a conversation already read from YAML or JSON.
+    """Check a conversation that has been read from YAML or JSON.
 
     :param raw: the document.
-    :param origin: what to call it in errors.
-    :raises InputError: see :func:`load_conversation`.
+    :param origin: name of the document in errors.
+    :raises InputError: as :func:`load_conversation`.
     """
     table = strict_yaml.Table(raw, origin)
     approaches = table.take('approaches', strict_yaml.names, default=('neutral',))
@@ -108,7 +109,7 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
     known = strict_yaml.choice(tuple(topics))
     start = table.take('start', known, default=next(iter(topics)))
     fallback = table.take('fallback', known, default=None)
-    kinds = (*ACTIONS, *KINDS)
+    kinds = (*ACTIONS, *LINE_KINDS)
     lines = table.take(
         'lines', _mapping(lambda v, w: _pool(v, w, approaches, PLACEHOLDERS)), default={}
     )
@@ -116,7 +117,7 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
     for kind in lines:
         if kind not in kinds:
             raise InputError(
-                f'{origin}: lines: {strict_yaml.describe(kind)} is no known kind of line; '
+                f'{origin}: lines: unknown kind of line {strict_yaml.describe(kind)}; '
                 f'known are {", ".join(kinds)}'
             )
     for topic_id, topic in topics.items():
@@ -127,24 +128,27 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
                         f'{origin}: topic {topic_id!r}: {field} must name topics of this file '
                         f'({", ".join(topics)}), not {strict_yaml.describe(other)}'
                     )
-    return ConversationFile(
-        language, say, approaches, topics, start, fallback, lines, origin
-    )  # fmt: skip
+    return ConversationFile(language, say, approaches, topics, start, fallback, lines, origin)
 
 
 def _mapping(
     read: Callable[[object, str], Any], called: str = ''
 ) -> strict_yaml.Reader[dict[str, Any]]:
+    """Return a reader of a mapping from names to what ``read`` reads.
+
+    :param called: what a named item is called in errors; empty: its name follows the mapping's.
+    """
+
     def reader(value: object, where: str) -> dict[str, Any]:
         if not isinstance(value, dict) or (called and not value):
             raise InputError(
-                f'{where} must be a mapping by name, not {strict_yaml.describe(value)}'
+                f'{where} must be a mapping of names, not {strict_yaml.describe(value)}'
             )
         found: dict[str, Any] = {}
         for key, item in value.items():
             name = strict_yaml.text(key, f'{where}: name')
             if name in found:
-                raise InputError(f'{where}: {name!r} stands there twice; rename one')
+                raise InputError(f'{where}: {name!r} occurs twice; rename one')
             inner = f'{where.rpartition(": ")[0]}: {called} {name!r}' if called else None
             found[name] = read(item, inner or f'{where}: {name}')
         return found
@@ -176,17 +180,17 @@ def _ids(value: object, where: str) -> tuple[str, ...]:
 def _pool(
     value: object, where: str, approaches: tuple[str, ...], placeholders: tuple[str, ...]
 ) -> Pool:
-    """Read sentences by approach."""
+    """Read a mapping from approaches to lists of sentences."""
     if not isinstance(value, dict):
         raise InputError(
-            f'{where} must hold sentences by approach ({", ".join(approaches)}), '
+            f'{where} must be a mapping of approaches ({", ".join(approaches)}) to sentences, '
             f'not {strict_yaml.describe(value)}'
         )
     pool: dict[str, tuple[str, ...]] = {}
     for approach, sentences in value.items():
         if approach not in approaches:
             raise InputError(
-                f'{where}: {strict_yaml.describe(approach)} is none of the approaches '
+                f'{where}: {strict_yaml.describe(approach)} is not one of the approaches '
                 f'({", ".join(approaches)})'
             )
         at = f'{where}: {approach}'
@@ -205,13 +209,16 @@ def _sentence(value: object, where: str, placeholders: tuple[str, ...]) -> str:
     try:
         parts = [part for part in string.Formatter().parse(words) if part[1] is not None]
     except ValueError as error:
-        raise InputError(f'{where} has a stray brace ({error}); write {{{{ or }}}}') from error
+        raise InputError(
+            f'{where} has an unmatched brace ({error}); write {{{{ or }}}} for a literal one'
+        ) from error
     for _, name, spec, conversion in parts:
         if name not in placeholders or spec or conversion:
             known = ', '.join(f'{{{each}}}' for each in placeholders)
             raise InputError(
-                f'{where} has {strict_yaml.describe(name)} in braces; plain {known} are known'
+                f'{where} has {strict_yaml.describe(name)} in braces; '
+                f'use one of {known}, without formatting'
             )
     if {'opening', 'follow_up'} <= {name for _, name, _, _ in parts}:
-        raise InputError(f'{where} has {{opening}} and {{follow_up}}; a line takes one of them')
+        raise InputError(f'{where} has both {{opening}} and {{follow_up}}; keep one')
     return words

@@ -1,6 +1,6 @@
-"""A label that dialogue can rely on: changes are believed after a time of their own per label.
+"""A debounced emotion label: it changes only once the new label has been seen for long enough.
 
-For authors of dialogue nodes, and used by the dialogue manager itself. Plain Python on stamps::
+For authors of dialogue nodes, and used by the dialogue manager itself. Needs stamps but no ROS::
 
     emotion = DebouncedEmotion(on_change=lambda change: print(change.old, '->', change.new))
     node.create_subscription(Emotion, 'emotion', emotion.hear, 10)
@@ -18,27 +18,27 @@ from emotion_estimator.dialogue.observation import Vote, number, vote_of
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
 
-#: Seconds a label must have been seen for longer than anything else: happy is believed at once,
-#: since a smile answered late is a smile missed; sad must last; ``none`` is nobody there.
+#: Seconds for which a label must outweigh the others. Happy is believed early, since a smile
+#: answered late is a smile missed; sad must last; ``none`` means that nobody is in view.
 BELIEVE: Mapping[str, float] = {'happy': 0.4, 'unknown': 1.0, 'sad': 2.0, NONE: 1.0}
 
-#: Seconds for labels that nobody gave a time.
+#: Seconds for labels that :data:`BELIEVE` does not list.
 BELIEVE_OTHERS = 1.0
 
-#: An observation says nothing of what comes later than this, in seconds.
+#: Maximum seconds for which one observation counts.
 _HOLD = 0.5
 
 
 @dataclass(frozen=True)
 class EmotionChange:
-    """The stable label became another one.
+    """A change of the stable label.
 
-    :param old: label until now; ``none`` is nobody there.
+    :param old: label until now; ``none`` means that nobody is in view.
     :param new: label from now on.
-    :param stamp: seconds, of the observation that completed the evidence.
+    :param stamp: seconds; stamp of the observation that completed the evidence.
     :param since: seconds; when that evidence began.
     :param confidence: mean probability of ``new`` while it was seen, 0 to 1; 1 for ``none``.
-    :param face_id: the face it was seen in; empty for nobody.
+    :param face_id: face that it was seen in; empty for nobody.
     :param reason: the evidence in words.
     """
 
@@ -53,12 +53,12 @@ class EmotionChange:
 
 @dataclass
 class _Support:
-    """What speaks for a label.
+    """The evidence for one label.
 
-    :param net: seconds it was seen more than not, 0 to the time after which it is believed.
-    :param since: stamp at which ``net`` was last 0.
-    :param seen: seconds it was seen since then.
-    :param weight: integral of its probability over ``seen``.
+    :param since: stamp in seconds at which ``net`` was last 0.
+    :param net: seconds seen minus seconds not seen, 0 to the time after which it is believed.
+    :param seen: seconds seen since ``since``.
+    :param weight: integral of the label's probability over ``seen``.
     """
 
     since: float
@@ -68,16 +68,16 @@ class _Support:
 
 
 class DebouncedEmotion:
-    """The stable label of who is in front of the robot.
+    """The stable emotion label of the person in front of the robot.
 
-    Each label collects the seconds in which it was seen, and loses those in which another one was.
-    It becomes the stable label when it has its time together. Frames without a face (dropouts)
-    neither speak for nor against an expression, only for ``none``. Seconds are those of the
-    stamps, so that the message rate does not matter.
+    Each label gains the seconds for which it is seen and loses those for which another one is; it
+    becomes the stable label once it has gained its time in :data:`BELIEVE`. Frames without a face
+    (dropouts) count for ``none``, but neither for nor against an expression. Seconds are those of
+    the stamps, so the message rate does not matter.
 
-    Stamps that go backwards, or pause for longer than ``max_step``, begin anew with ``none``; the
-    evidence of one face does not count for the next. Odd input (values that are not finite, a
-    label that is no text) is passed over or counts as a face that cannot be read: nothing raises.
+    Stamps that go backwards, or pause for longer than ``max_step``, reset the label to ``none``;
+    evidence from one face does not count for the next. Odd input (values that are not finite, a
+    label that is not text) is ignored or counts as ``unknown``: nothing raises.
     """
 
     def __init__(
@@ -87,46 +87,47 @@ class DebouncedEmotion:
         on_change: Callable[[EmotionChange], object] | None = None,
         max_step: float = 2.0,
     ) -> None:
-        """Begin with nobody there.
+        """Begin with nobody in view.
 
-        :param believe: seconds (0 or more) by label, over :data:`BELIEVE`; any further label takes
-            :data:`BELIEVE_OTHERS`.
-        :param on_change: called with each change; what it raises comes out of the call that was
-            told of the observation.
-        :param max_step: seconds without an observation after which nothing is known any more.
+        :param believe: seconds (0 or more) by label, which override :data:`BELIEVE`; other labels
+            take :data:`BELIEVE_OTHERS`.
+        :param on_change: called with each change; its exceptions propagate to the caller that
+            passed the observation.
+        :param max_step: seconds without an observation after which the label is reset.
         :raises InputError: a time is negative or not finite.
         """
         self._believe = {**BELIEVE, **(believe or {})}
         for name, value in {**self._believe, 'max_step': max_step}.items():
             if not (math.isfinite(value) and value >= 0):
-                raise InputError(f'{name} must be a time of 0 s or more, not {value!r}')
+                raise InputError(f'{name} must be 0 or more seconds, not {value!r}')
         self._on_change = on_change
         self._max_step = max_step
         self._stamp: float | None = None
         self._last: Vote | None = None
         self._supports: dict[str, _Support] = {}
         self._person = ''
-        #: The stable label; ``none`` while nobody is there, and before anything is known.
+        #: The stable label; ``none`` while nobody is in view and before the first evidence.
         self.label = NONE
-        #: Stamp in seconds at which the present label's evidence began; None before all.
+        #: Stamp in seconds at which the evidence for the label began; None before any message.
         self.since: float | None = None
-        #: Mean probability of the label while it was seen before it was believed, 0 to 1.
+        #: Mean probability of the label in that evidence, 0 to 1.
         self.confidence = 0.0
-        #: The face that the label was believed of; empty for nobody.
+        #: Face that the label belongs to; empty for nobody.
         self.face_id = ''
 
     def hear(self, message: Any) -> EmotionChange | None:
-        """Take an ``Emotion`` message; as :meth:`__call__`."""
+        """Take an ``Emotion`` message; otherwise like :meth:`__call__`."""
         time = getattr(getattr(message, 'header', None), 'stamp', None)
         stamp = number(getattr(time, 'sec', None)) + number(getattr(time, 'nanosec', 0)) * 1e-9
         label = getattr(message, 'label', NONE)
         return self(None if isinstance(label, str) and label == NONE else message, stamp)
 
     def __call__(self, face: FaceEmotion | None, stamp: float) -> EmotionChange | None:
-        """Take one observation and return the change, None while the label stays.
+        """Take one observation; return the change, or None when the label stays.
 
-        :param face: the primary face; None where there is none.
-        :param stamp: the image's stamp in seconds; one that is not finite is passed over.
+        :param face: the primary face; None for nobody.
+        :param stamp: the image's stamp in seconds; an observation whose stamp is not finite is
+            ignored.
         """
         stamp = number(stamp)
         if not math.isfinite(stamp):
@@ -134,16 +135,16 @@ class DebouncedEmotion:
         change = self._advance(stamp)
         vote = vote_of(face)
         if face is not None and vote.face_id != self._person:
-            # Somebody else: what was seen of the one before proves nothing.
+            # Another person: evidence from the previous one does not count.
             self._supports = {k: v for k, v in self._supports.items() if k == NONE}
             self._person = vote.face_id
         self._supports.setdefault(vote.label, _Support(stamp))
         self._last = vote
-        # At once only what needs no time; the rest is decided once it has lasted.
+        # Only labels that need no time are believed at once; the others once they have lasted.
         return self._decide(vote, stamp) or change
 
     def reset(self, stamp: float | None = None) -> None:
-        """Forget everything without a word; ``stamp``: seconds, the time from then on."""
+        """Forget everything without calling ``on_change``; ``stamp`` is now, in seconds."""
         self._stamp, self._last = stamp, None
         self._supports.clear()
         self._person = self.face_id = ''
@@ -153,7 +154,7 @@ class DebouncedEmotion:
         return self._believe.get(label, BELIEVE_OTHERS)
 
     def _advance(self, stamp: float) -> EmotionChange | None:
-        """Move time on; return the change where it jumped."""
+        """Advance time; return the change if time jumped."""
         before, self._stamp = self._stamp, stamp
         if before is None:
             self.since = stamp
@@ -164,10 +165,10 @@ class DebouncedEmotion:
         reason = f'time went back by {-step:.1f} s' if step < 0 else f'nothing for {step:.1f} s'
         old = self.label
         self.reset(stamp)
-        return self._tell(EmotionChange(old, NONE, stamp, stamp, 0.0, '', reason))
+        return self._notify(EmotionChange(old, NONE, stamp, stamp, 0.0, '', reason))
 
     def _count(self, seconds: float, stamp: float) -> EmotionChange | None:
-        """Let the last observation count for the seconds since it was made."""
+        """Count the last observation for the seconds since it was made."""
         vote = self._last
         if vote is None:
             return None
@@ -178,7 +179,7 @@ class DebouncedEmotion:
                 support.seen += seconds
                 support.weight += vote.confidence * seconds
             elif NONE in (label, vote.label):
-                # A face speaks against an empty room in full; a dropout against no expression.
+                # A face counts fully against an empty room; a dropout not against an expression.
                 support.net -= seconds if label == NONE else 0.0
             else:
                 support.net -= vote.weight * seconds
@@ -205,11 +206,11 @@ class DebouncedEmotion:
         )
         self.label, self.since = vote.label, support.since
         self.confidence, self.face_id = confidence, vote.face_id
-        # What comes next has to last anew.
+        # The next label starts from zero.
         self._supports = {vote.label: support}
-        return self._tell(change)
+        return self._notify(change)
 
-    def _tell(self, change: EmotionChange) -> EmotionChange | None:
+    def _notify(self, change: EmotionChange) -> EmotionChange | None:
         if change.new == change.old:
             return None
         if self._on_change is not None:

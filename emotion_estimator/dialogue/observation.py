@@ -1,4 +1,4 @@
-"""One message about a face: what is odd in it made harmless, and what it speaks for."""
+"""One message about a face: odd values made harmless, and the vote it casts for a label."""
 
 from __future__ import annotations
 
@@ -10,101 +10,16 @@ import numpy as np
 
 from emotion_estimator.emotion import NONE, UNKNOWN, FaceEmotion
 
-#: What a face whose label cannot be told counts as.
-UNDECIDED = 'unknown'
-
-#: A lead of this much probability over the next label counts in full, a smaller one less.
+#: A lead of this much probability over the second label casts a full vote, a smaller one less.
 _FULL_LEAD = 0.2
 
-
-@dataclass(frozen=True)
-class Vote:
-    """What one observation says.
-
-    :param label: what it speaks for; ``none`` is nobody there.
-    :param weight: how much it counts, above 0 to 1.
-    :param confidence: probability of the label, 0 to 1.
-    :param face_id: whose face it is; empty for nobody.
-    """
-
-    label: str
-    weight: float
-    confidence: float
-    face_id: str
-
-
-def vote_of(face: FaceEmotion | None) -> Vote:
-    """Return what a face speaks for, and how clearly; odd values make it one nobody can read.
-
-    :param face: as the estimator or a message has it; None where there is none.
-    """
-    if face is None:
-        return Vote(NONE, 1.0, 1.0, '')
-    label, face_id = face.label, str(face.face_id)
-    confidence = _probability(face.confidence)
-    if not isinstance(label, str) or label in ('', NONE):
-        return Vote(UNDECIDED, 1.0, confidence, face_id)
-    lead = confidence - _next_best(face, confidence)
-    if lead <= 0:
-        return Vote(UNDECIDED, 1.0, confidence, face_id)
-    return Vote(label, min(lead / _FULL_LEAD, 1.0), confidence, face_id)
-
-
-def _next_best(face: FaceEmotion, confidence: float) -> float:
-    """Return the probability of the next label; without the list, the most that is left for it."""
-    try:
-        names = list(face.labels)
-        values = [_probability(value) for value in face.probabilities]
-        others = [value for name, value in zip(names, values) if name != face.label]
-    except (TypeError, ValueError):
-        return 1.0 - confidence
-    if not others or len(values) != len(names) or len(others) != len(names) - 1:
-        return 1.0 - confidence
-    return max(others)
-
-
-def _probability(value: Any) -> float:
-    """Return a number in 0 to 1; 0 for what is none."""
-    given = number(value)
-    return min(max(given, 0.0), 1.0) if math.isfinite(given) else 0.0
-
-
-def number(value: Any) -> float:
-    """Return ``value`` as a float; not a number where it is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-
-
-#: What rounding may add to a probability.
+#: Rounding error allowed for a probability.
 _ROUNDING = 1e-3
-
-
-def oddity(face: FaceEmotion | None) -> str:
-    """Return what is wrong with a face's numbers and names, empty where all is well.
-
-    :param face: as a message had it; None, nobody, is never odd.
-    """
-    if face is None:
-        return ''
-    if not face.label:
-        return 'the label is empty'
-    if not 0 <= face.confidence <= 1 + _ROUNDING:
-        return f'confidence {face.confidence} is not in 0 to 1'
-    if len(face.labels) != len(face.probabilities):
-        return f'{len(face.labels)} labels have {len(face.probabilities)} probabilities'
-    if not np.all((face.probabilities >= 0) & (face.probabilities <= 1 + _ROUNDING)):
-        return 'a probability is not in 0 to 1'
-    # Unknown is also what a model of any labels says where none of them is likely enough.
-    if face.labels and face.label not in (*face.labels, UNKNOWN):
-        return f'{face.label[:40]!r} is none of the labels'
-    return ''
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What a message says.
+    """What a message reports.
 
     :param label: ``none`` for nobody.
     :param confidence: 0 to 1; 1 for nobody.
@@ -117,18 +32,98 @@ class Observation:
 
     @property
     def present(self) -> bool:
-        """Tell whether somebody is there."""
+        """Return whether somebody is in view."""
         return self.label != NONE
 
 
-def observation(face: FaceEmotion | None) -> Observation:
-    """Return what is known of a face, None being nobody; a confidence that is none counts 0."""
+@dataclass(frozen=True)
+class Vote:
+    """How much one message counts for a label.
+
+    :param label: ``none`` for nobody, ``unknown`` for a face without a leading label.
+    :param weight: above 0 to 1.
+    :param confidence: probability of the label, 0 to 1.
+    :param face_id: empty for nobody.
+    """
+
+    label: str
+    weight: float
+    confidence: float
+    face_id: str
+
+
+def observe(face: FaceEmotion | None) -> Observation:
+    """Return what a message reports; a confidence that is not a number counts as 0.
+
+    :param face: the primary face; None for nobody.
+    """
     if face is None or face.label == NONE:
         return Observation(NONE, 1.0, '')
+    return Observation(str(face.label), _probability(face.confidence), str(face.face_id))
+
+
+def vote_of(face: FaceEmotion | None) -> Vote:
+    """Return which label a message votes for, and how strongly.
+
+    Odd values make it a vote for ``unknown``; nothing raises.
+
+    :param face: the primary face; None for nobody.
+    """
+    if face is None:
+        return Vote(NONE, 1.0, 1.0, '')
+    label, face_id = face.label, str(face.face_id)
+    confidence = _probability(face.confidence)
+    if not isinstance(label, str) or label in ('', NONE):
+        return Vote(UNKNOWN, 1.0, confidence, face_id)
+    lead = confidence - _runner_up(face, confidence)
+    if lead <= 0:
+        return Vote(UNKNOWN, 1.0, confidence, face_id)
+    return Vote(label, min(lead / _FULL_LEAD, 1.0), confidence, face_id)
+
+
+def oddity(face: FaceEmotion | None) -> str:
+    """Return what is wrong with a face's numbers and names; empty when nothing is.
+
+    :param face: as received in a message; None (nobody) is never odd.
+    """
+    if face is None:
+        return ''
+    if not face.label:
+        return 'the label is empty'
+    if not 0 <= face.confidence <= 1 + _ROUNDING:
+        return f'confidence {face.confidence} is not in 0 to 1'
+    if len(face.labels) != len(face.probabilities):
+        return f'{len(face.labels)} labels have {len(face.probabilities)} probabilities'
+    if not np.all((face.probabilities >= 0) & (face.probabilities <= 1 + _ROUNDING)):
+        return 'a probability is not in 0 to 1'
+    # Models of any vocabulary publish unknown when no label is likely enough.
+    if face.labels and face.label not in (*face.labels, UNKNOWN):
+        return f'{face.label[:40]!r} is none of the labels'
+    return ''
+
+
+def number(value: Any) -> float:
+    """Return ``value`` as a float; NaN when it is not a number."""
     try:
-        confidence = float(face.confidence)
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _probability(value: Any) -> float:
+    """Return a number clipped to 0 to 1; 0 for anything that is not a finite number."""
+    given = number(value)
+    return min(max(given, 0.0), 1.0) if math.isfinite(given) else 0.0
+
+
+def _runner_up(face: FaceEmotion, confidence: float) -> float:
+    """Return the second highest probability; without probabilities, the most it can be."""
+    try:
+        names = list(face.labels)
+        values = [_probability(value) for value in face.probabilities]
+        others = [value for name, value in zip(names, values) if name != face.label]
     except (TypeError, ValueError):
-        confidence = 0.0
-    # Not a number fails the comparison.
-    confidence = min(confidence, 1.0) if confidence > 0 else 0.0
-    return Observation(str(face.label), confidence, str(face.face_id))
+        return 1.0 - confidence
+    if not others or len(values) != len(names) or len(others) != len(names) - 1:
+        return 1.0 - confidence
+    return max(others)

@@ -1,4 +1,4 @@
-"""Scripts: what a face shows over time, what the robot should do about it, and whether it did."""
+"""Scripts: what a face shows over time, what the robot should do, and whether it did."""
 
 from __future__ import annotations
 
@@ -12,39 +12,36 @@ import numpy as np
 from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
 from emotion_estimator.dialogue.simulator import Event, SimulatedInput
-from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
+from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 
-#: For a while no message arrives at all: a node died, or the network.
+#: A step without any messages: a node or the network is down.
 SILENCE = 'silence'
 
-#: The labels of models that tell seven emotions apart.
-SEVEN: tuple[str, ...] = ('angry', 'disgust', 'fear', 'happy', 'neutral', 'sad', 'surprise')
+#: What a step may show: the labels of both vocabularies, nobody, or no messages.
+SHOWN: tuple[str, ...] = tuple(dict.fromkeys((*LABELS, *EXPRESSIONS, NONE, SILENCE)))
 
-#: What a step may show.
-SHOWN: tuple[str, ...] = (*LABELS, *(each for each in SEVEN if each not in LABELS), NONE, SILENCE)
-
-#: What a step may ask of the dialogue manager, as its services do.
+#: Services of the dialogue manager that a step may call.
 SERVICES: tuple[str, ...] = ('start', 'pause', 'resume', 'end')
 
 #: Slack in seconds for sums of float stamps.
 ROUNDING = 1e-9
 
 _ROI = Roi(0, 0, 100, 100)
-_seconds = strict_yaml.number(0, 86400)
+_SECONDS = strict_yaml.number(0, 86400)
 
 
 @dataclass(frozen=True)
 class ExpectedAction:
-    """Something that the robot should do.
+    """An action that the robot should take; attributes that are None are not checked.
 
     :param action: one of ``ACTIONS``.
-    :param begin: seconds from the step's beginning.
-    :param end: the same; both belong to the span.
-    :param rule: that should act; None for any. So are the others.
-    :param topic: from then on.
-    :param approach: from then on.
-    :param says: something that the utterance should contain.
+    :param begin: earliest time, in seconds from the beginning of the step.
+    :param end: latest time, likewise.
+    :param rule: name of the rule that should act.
+    :param topic: id of the topic after the action.
+    :param approach: approach after the action.
+    :param utterance: text that the utterance should contain; ``says`` in the file.
     """
 
     action: str
@@ -53,22 +50,22 @@ class ExpectedAction:
     rule: str | None = None
     topic: str | None = None
     approach: str | None = None
-    says: str | None = None
+    utterance: str | None = None
 
 
 @dataclass(frozen=True)
 class Step:
-    """What happens for a while.
+    """A period of a script.
 
     :param shows: one of ``SHOWN``.
-    :param begin: seconds from the script's beginning.
-    :param end: the same, above ``begin``.
-    :param confidence: of the label, 0 to 1.
+    :param begin: seconds from the beginning of the script.
+    :param end: seconds from the beginning of the script, above ``begin``.
+    :param confidence: confidence of the label, 0 to 1.
     :param face: id of the face.
     :param speaking: whether the person speaks.
-    :param ask: one of ``SERVICES``, asked at the beginning; empty for none.
-    :param choose_topic: topic asked for at the beginning; empty for none.
-    :param expect: all that the robot should do, in this order; None where that is not looked at.
+    :param ask: one of ``SERVICES``, called at the beginning; empty for none.
+    :param choose_topic: topic requested from a service at the beginning; empty for none.
+    :param expect: everything the robot should do, in order; None: not checked.
     """
 
     shows: str
@@ -84,13 +81,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Script:
-    """A conversation to be simulated.
+    """A conversation to simulate.
 
-    :param origin: its file.
-    :param about: one line on it.
+    :param origin: name of the file in errors.
+    :param about: one-line description.
     :param rate: messages per second.
-    :param policy: file of rules; None for the shipped one.
-    :param conversation: file of topics and words; None for the shipped one.
+    :param policy: policy file; None for the shipped one.
+    :param conversation: conversation file; None for the shipped one.
     """
 
     origin: str
@@ -100,34 +97,37 @@ class Script:
     policy: Path | None = None
     conversation: Path | None = None
 
-    def moments(self) -> Generator[SimulatedInput, None, None]:
-        """Yield the messages and what else happens, in the order of their stamps.
+    def inputs(self) -> Generator[SimulatedInput, None, None]:
+        """Yield messages and service calls in the order of their stamps.
 
-        Stamps are seconds from the script's beginning.
+        Stamps are seconds from the beginning of the script.
         """
         count = 0
         for step in self.steps:
-            asked, choose = step.ask, step.choose_topic
-            if asked or choose:
-                yield SimulatedInput(step.begin, heard=False, asked=asked, choose_topic=choose)
+            if step.ask or step.choose_topic:
+                yield SimulatedInput(
+                    step.begin, has_frame=False, service=step.ask, choose_topic=step.choose_topic
+                )
             while (stamp := count / self.rate) < step.end - ROUNDING:
                 count += 1
                 yield SimulatedInput(
-                    stamp, shown(step.shows, step.confidence, step.face),
-                    heard=step.shows != SILENCE, speaking=step.speaking,
+                    stamp, simulated_face(step.shows, step.confidence, step.face),
+                    has_frame=step.shows != SILENCE, speaking=step.speaking,
                 )  # fmt: skip
 
 
 @lru_cache(maxsize=256)
-def shown(label: str, confidence: float = 0.9, face_id: str = 'face_1') -> FaceEmotion | None:
-    """Return a face that shows ``label``; None for nobody.
+def simulated_face(
+    label: str, confidence: float = 0.9, face_id: str = 'face_1'
+) -> FaceEmotion | None:
+    """Return a face with an expression; None for nobody.
 
     :param label: one of ``SHOWN``.
-    :param confidence: 0 to 1; the other labels share the rest.
+    :param confidence: probability of the label, 0 to 1; the other labels share the rest.
     """
     if label in (NONE, SILENCE):
         return None
-    labels = LABELS if label in LABELS else SEVEN
+    labels = LABELS if label in LABELS else EXPRESSIONS
     rest = (1 - confidence) / (len(labels) - 1)
     values = np.array([confidence if each == label else rest for each in labels], np.float32)
     return FaceEmotion(face_id, label, confidence, labels, values, _ROI)
@@ -136,25 +136,25 @@ def shown(label: str, confidence: float = 0.9, face_id: str = 'face_1') -> FaceE
 def load_script(path: Path) -> Script:
     """Read a script.
 
-    :param path: YAML, as ``examples/dialogue/care_home.yaml`` shows it.
-    :raises InputError: the file is unreadable, or a field is unknown, missing or out of range; the
-        text names file, step and field.
+    :param path: YAML file; ``examples/dialogue/care_home.yaml`` documents the fields.
+    :raises InputError: the file is unreadable or not YAML, or a field is unknown, missing or out
+        of range; the message names file, step and field.
     """
     table = strict_yaml.Table(strict_yaml.read_yaml(path), str(path))
     script = Script(
         origin=str(path),
         about=table.take('about', strict_yaml.text, default=''),
         rate=table.take('rate', strict_yaml.number(0.1, 1000), default=Script.rate),
-        policy=table.take('policy', _beside(path), default=None),
-        conversation=table.take('conversation', _beside(path), default=None),
+        policy=table.take('policy', _relative_to(path), default=None),
+        conversation=table.take('conversation', _relative_to(path), default=None),
         steps=table.take('steps', _steps),
     )
     table.finish()
     return script
 
 
-def _beside(path: Path) -> strict_yaml.Reader[Path]:
-    """Make a reader of paths that are relative to the script's folder."""
+def _relative_to(path: Path) -> strict_yaml.Reader[Path]:
+    """Return a reader of paths relative to the folder of the script."""
     return lambda value, where: path.parent / strict_yaml.text(value, where)
 
 
@@ -183,12 +183,12 @@ def _step(raw: object, where: str, begin: float) -> Step:
     )  # fmt: skip
     table.finish()
     if step.ask and step.choose_topic:
-        raise InputError(f'{where} has ask and choose_topic; give one of them a step of its own')
+        raise InputError(f'{where} has both ask and choose_topic; move one to a step of its own')
     return step
 
 
 def _expected(lasts: float) -> strict_yaml.Reader[tuple[ExpectedAction, ...]]:
-    """Make a reader of what is expected of a step of ``lasts`` seconds: a list, or ``nothing``."""
+    """Return a reader of what a step of ``lasts`` seconds expects: a list, or ``nothing``."""
 
     def reader(value: object, where: str) -> tuple[ExpectedAction, ...]:
         if value == 'nothing':
@@ -207,12 +207,12 @@ def _action(raw: object, where: str, lasts: float) -> ExpectedAction:
     table = strict_yaml.Table(raw, where)
     expected = ExpectedAction(
         action=table.take('action', strict_yaml.choice(ACTIONS)),
-        begin=table.take('from', _seconds, default=0.0),
-        end=table.take('to', _seconds, default=lasts),
-        **{
-            name: table.take(name, strict_yaml.text, default=None)
-            for name in ('rule', 'topic', 'approach', 'says')
-        },
+        begin=table.take('from', _SECONDS, default=0.0),
+        end=table.take('to', _SECONDS, default=lasts),
+        rule=table.take('rule', strict_yaml.text, default=None),
+        topic=table.take('topic', strict_yaml.text, default=None),
+        approach=table.take('approach', strict_yaml.text, default=None),
+        utterance=table.take('says', strict_yaml.text, default=None),
     )
     table.finish()
     if not expected.begin <= expected.end <= lasts + ROUNDING:
@@ -223,24 +223,24 @@ def _action(raw: object, where: str, lasts: float) -> ExpectedAction:
     return expected
 
 
-class Verdict:
-    """Compares what happens with what a script expects, as it happens.
+class ScriptChecker:
+    """Compares events with what a script expects, as they happen.
 
-    Within a step the expected actions come in their order, and no others.
+    Within a step, the expected actions must occur in order, and no others.
     """
 
     def __init__(self, script: Script) -> None:
-        """:param script: whose steps count."""
+        """:param script: script with the expectations."""
         self._script = script
         self._step = 0
         self._met = 0
-        #: One line for each expectation that is not met, so far.
+        #: One line for each unmet expectation so far.
         self.failures: list[str] = []
 
     def __call__(self, event: Event) -> bool | None:
-        """Take an event in the order of stamps; return whether it was as expected.
+        """Take the next event; return whether it was as expected.
 
-        :return: None where nothing is expected of it.
+        :return: None when the script expects nothing about it.
         """
         self._advance(event.stamp)
         if event.refused:
@@ -259,12 +259,12 @@ class Verdict:
         return False
 
     def finish(self) -> list[str]:
-        """Return one line for each expectation that was not met; none is good."""
+        """Return one line for each unmet expectation, at the end of the script."""
         self._advance(float('inf'))
         return self.failures
 
     def _advance(self, stamp: float) -> None:
-        """Go to the step that ``stamp`` lies in, and note what did not come in those before."""
+        """Advance to the step at ``stamp``, and record what is missing in the steps before it."""
         steps = self._script.steps
         while stamp >= steps[self._step].end - ROUNDING:
             for missing in (steps[self._step].expect or ())[self._met :]:
@@ -276,7 +276,7 @@ class Verdict:
             self._met = 0
 
     def _differs(self, action: DialogueAction, expected: ExpectedAction) -> str:
-        """Name the first thing in which an action is not as expected; empty where none is."""
+        """Return the first difference from the expected action; empty when there is none."""
         since = action.stamp - self._script.steps[self._step].begin
         if action.action != expected.action:
             return f'action {action.action}, not {expected.action}'
@@ -286,8 +286,8 @@ class Verdict:
             wanted, got = getattr(expected, name), getattr(action, name)
             if wanted is not None and wanted != got:
                 return f'{name} {got!r}, not {wanted!r}'
-        if expected.says is not None and expected.says not in action.utterance:
-            return f'it says {action.utterance!r}, without {expected.says!r}'
+        if expected.utterance is not None and expected.utterance not in action.utterance:
+            return f'it says {action.utterance!r}, without {expected.utterance!r}'
         return ''
 
     def _name(self, expected: ExpectedAction) -> str:

@@ -1,4 +1,4 @@
-"""A conversation without camera and ROS: what happens goes in, what the robot does comes out."""
+"""A conversation without camera and ROS: inputs go in, what the robot sees and does comes out."""
 
 from __future__ import annotations
 
@@ -13,39 +13,41 @@ from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
 
-#: Seconds of a recording's holes that are waited for.
-_LONGEST = 10.0
+#: Gaps in a recording up to this many seconds are waited for in real time.
+_LONGEST_WAIT = 10.0
+
+_VERDICT = {True: '  [as expected]', False: '  [NOT as expected]', None: ''}
 
 
 @dataclass(frozen=True, eq=False)
 class SimulatedInput:
-    """Something that the dialogue manager is told of.
+    """An input of the dialogue manager.
 
     :param stamp: seconds.
     :param face: the primary face; None for nobody.
-    :param heard: whether this is a message on a frame at all.
-    :param speaking: whether the person speaks.
-    :param asked: a service (start, pause, resume, end); empty for none.
-    :param choose_topic: the topic that a service asks for; empty for none.
+    :param has_frame: whether the input includes a frame; if not, ``face`` means nothing.
+    :param speaking: whether the person is speaking.
+    :param service: service called (start, pause, resume, end); empty for none.
+    :param choose_topic: topic that a service asks for; empty for none.
     """
 
     stamp: float
     face: FaceEmotion | None = None
-    heard: bool = True
+    has_frame: bool = True
     speaking: bool = False
-    asked: str = ''
+    service: str = ''
     choose_topic: str = ''
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something to tell of.
+    """Something to report.
 
     :param stamp: seconds.
-    :param seen: the label that is now seen, another than before; None for no change.
-    :param speaking: whether the person has begun (or ceased) to speak; None for neither.
-    :param action: what the robot does.
-    :param refused: why it does not do what it was asked for; empty where it does.
+    :param seen: label that is seen from now on; None when it has not changed.
+    :param speaking: whether the person started (or stopped) speaking; None for neither.
+    :param action: what the robot does; None for nothing.
+    :param refused: why a service was refused; empty when none was.
     """
 
     stamp: float
@@ -55,36 +57,36 @@ class Event:
     refused: str = ''
 
 
-def simulate(manager: DialogueManager, moments: Iterable[SimulatedInput]) -> Iterator[Event]:
-    """Yield what comes of each moment, at once; nothing is kept.
+def simulate(manager: DialogueManager, inputs: Iterable[SimulatedInput]) -> Iterator[Event]:
+    """Yield what follows from each input as soon as it is read; nothing is stored.
 
-    :param manager: whose conversation goes on.
+    :param manager: conversation to continue.
     """
     seen: str | None = None
     speaking = False
-    for moment in moments:
-        if moment.asked or moment.choose_topic:
-            yield _ask(manager, moment)
-        if not moment.heard and not moment.speaking:
+    for given in inputs:
+        if given.service or given.choose_topic:
+            yield _call_service(manager, given)
+        if not given.has_frame and not given.speaking:
             continue
-        if moment.speaking or speaking:
-            # Said again with each message, as by a node that listens.
-            manager.user_speaking(moment.speaking, moment.stamp)
-        if moment.speaking != speaking:
-            speaking = moment.speaking
-            yield Event(moment.stamp, speaking=speaking)
-        if not moment.heard:
+        if given.speaking or speaking:
+            # Repeated with each message, as a node that listens to the person does.
+            manager.user_speaking(given.speaking, given.stamp)
+        if given.speaking != speaking:
+            speaking = given.speaking
+            yield Event(given.stamp, speaking=speaking)
+        if not given.has_frame:
             continue
-        label = moment.face.label if moment.face else NONE
+        label = given.face.label if given.face else NONE
         if label != seen:
             seen = label
-            yield Event(moment.stamp, seen=label)
-        action = manager(moment.face, moment.stamp)
+            yield Event(given.stamp, seen=label)
+        action = manager(given.face, given.stamp)
         if action is not None:
-            yield Event(moment.stamp, action=action)
+            yield Event(given.stamp, action=action)
 
 
-def _ask(manager: DialogueManager, moment: SimulatedInput) -> Event:
+def _call_service(manager: DialogueManager, given: SimulatedInput) -> Event:
     services: dict[str, Callable[[float], DialogueAction]] = {
         'start': manager.start,
         'pause': manager.pause,
@@ -92,46 +94,45 @@ def _ask(manager: DialogueManager, moment: SimulatedInput) -> Event:
         'end': manager.end,
     }
     try:
-        if moment.choose_topic:
-            action = manager.choose_topic(moment.choose_topic, moment.stamp)
+        if given.choose_topic:
+            action = manager.choose_topic(given.choose_topic, given.stamp)
         else:
-            action = services[moment.asked](moment.stamp)
+            action = services[given.service](given.stamp)
     except InputError as error:
-        return Event(moment.stamp, refused=str(error))
-    return Event(moment.stamp, action=action)
+        return Event(given.stamp, refused=str(error))
+    return Event(given.stamp, action=action)
 
 
-def paced(
-    moments: Iterable[SimulatedInput],
+def in_real_time(
+    inputs: Iterable[SimulatedInput],
     speed: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Generator[SimulatedInput, None, None]:
-    """Yield each moment when its time has come.
+    """Yield each input when it is due.
 
-    Where stamps jump, back or by more than ten seconds, nothing is waited for.
+    Does not wait when stamps jump backwards, or forwards by more than ten seconds.
 
-    :param speed: 1 is as in life, 2 twice as fast; above 0.
+    :param speed: 1 is real time, 2 twice as fast; above 0.
+    :param clock: returns the current time in seconds.
+    :param sleep: waits for some seconds.
     """
     begun = before = -math.inf
-    for moment in moments:
-        if not before <= moment.stamp <= before + _LONGEST:
-            begun = clock() - moment.stamp / speed
-        before = moment.stamp
-        wait = begun + moment.stamp / speed - clock()
+    for given in inputs:
+        if not before <= given.stamp <= before + _LONGEST_WAIT:
+            begun = clock() - given.stamp / speed
+        before = given.stamp
+        wait = begun + given.stamp / speed - clock()
         if wait > 0:
             sleep(wait)
-        yield moment
+        yield given
 
 
-_VERDICT = {True: '  [as expected]', False: '  [NOT as expected]', None: ''}
-
-
-def lines(event: Event, verdict: bool | None = None, first: float = 0.0) -> list[str]:
+def as_text(event: Event, verdict: bool | None = None, first: float = 0.0) -> list[str]:
     """Return an event in words: time, what is seen, what the robot does and says, and why.
 
-    :param verdict: whether it is as expected; None where that is not known.
-    :param first: seconds; times are shown from here on.
+    :param verdict: whether the event is as expected; None when nothing is expected.
+    :param first: seconds; times are shown relative to this.
     """
     at = f'{event.stamp - first:8.2f} s  '
     indent = ' ' * len(at)
@@ -143,20 +144,20 @@ def lines(event: Event, verdict: bool | None = None, first: float = 0.0) -> list
     if action is None:
         return [f'{at}refused: {event.refused}{_VERDICT[verdict]}']
     because = f'{action.rule}: {action.reason}' if action.rule else action.reason
-    told = [
+    lines = [
         f'{at}* {action.action}{_VERDICT[verdict]}',
         f'{indent}  topic {action.topic}, approach {action.approach}; {because}',
     ]
-    told += [f'{indent}  not {each}' for each in action.suppressed]
+    lines += [f'{indent}  not {each}' for each in action.suppressed]
     if action.utterance:
-        told.append(f'{indent}  "{action.utterance}"')
-    return told
+        lines.append(f'{indent}  "{action.utterance}"')
+    return lines
 
 
 def as_json(event: Event, verdict: bool | None = None) -> str | None:
-    """Return an action, or that it was refused, as one line of JSON; None for other events.
+    """Return an action or a refusal as one line of JSON; None for other events.
 
-    :param verdict: goes into ``expected``.
+    :param verdict: value of the field ``expected``.
     """
     if event.action is not None:
         return json.dumps({**asdict(event.action), 'expected': verdict}, ensure_ascii=False)

@@ -1,4 +1,7 @@
-"""The launch files' arguments, each described once. Needs `launch`, which distributions have."""
+"""Arguments of the launch files, each declared once.
+
+Needs `launch`, which ROS distributions have.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from launch.substitutions import LaunchConfiguration
 
 from emotion_estimator.resources import resource_dir
 
-_OR_FILE = 'empty: as the parameter file says'
+_OR_FILE = 'empty uses the parameter file'
 _YES_NO = ('true', 'false')
 
 
@@ -25,87 +28,85 @@ _ALL = (
         'source',
         '',
         'Device number or /dev path, video file, image file, folder of images, or portrait; '
-        f'{_OR_FILE} (device 0)',
+        f'{_OR_FILE} (default: device 0).',
     ),
     _argument(
         'landmark_source',
         '',
-        f'Where landmarks come from; {_OR_FILE} (auto)',
+        f'Landmark source; {_OR_FILE} (default: auto).',
         ('', 'auto', 'face_landmarker', 'face_mesh'),
     ),
     _argument(
         'model',
         '',
-        'JSON card of a model that stands for the shipped networks (docs/zoo.md); '
-        f'{_OR_FILE} (none)',
+        'JSON card of a model to use instead of the shipped networks (docs/zoo.md); '
+        f'{_OR_FILE} (default: none).',
     ),
+    _argument('namespace', '', 'Namespace of the nodes; use a different one for each camera.'),
     _argument(
-        'namespace', '', 'Namespace of the nodes; one for each camera where there are several'
-    ),
-    _argument(
-        'params_file', '', 'YAML file laid over the shipped config/*.yaml, for any of the nodes'
+        'params_file', '', 'Parameter file that overrides the shipped config/*.yaml of any node.'
     ),
     _argument(
         'image_topic',
         'image_raw',
-        'Topic of the images; compressed ones are on <image_topic>/compressed',
+        'Image topic; compressed images are on <image_topic>/compressed.',
     ),
     _argument(
         'image_transport',
         '',
-        f'Which of the two the estimator reads; {_OR_FILE} (raw)',
+        f'Images that the estimator subscribes to; {_OR_FILE} (default: raw).',
         ('', 'raw', 'compressed'),
     ),
-    _argument('emotion_topic', 'emotion', "Topic of the primary face's emotion"),
+    _argument('emotion_topic', 'emotion', "Topic of the primary face's emotion."),
     _argument(
         'debug_image',
         '',
-        f'Publish the annotated image; {_OR_FILE} (false)',
+        f'Publish the annotated image; {_OR_FILE} (default: false).',
         ('', *_YES_NO),
     ),
     _argument(
         'policy_file',
         '',
-        f"The dialogue manager's rules, a YAML file; {_OR_FILE} (the shipped one)",
+        f'YAML file of dialogue rules; {_OR_FILE} (default: the shipped one).',
     ),
     _argument(
         'conversation_file',
         '',
-        f"The dialogue manager's topics and words, a YAML file; {_OR_FILE} (the shipped one)",
+        f'YAML file of topics and utterances; {_OR_FILE} (default: the shipped one).',
     ),
-    _argument('exit_at_end', 'false', 'End everything when the source ends', _YES_NO),
+    _argument('exit_at_end', 'false', 'Shut down when the source ends.', _YES_NO),
     _argument(
         'intra_process',
         'false',
-        'Run camera and estimator in one process, where images do not cross DDS',
+        'Run camera and estimator in one process, so that images do not go through DDS.',
         _YES_NO,
     ),
     _argument(
         'autostart',
         'true',
-        'Configure and activate the nodes, again after an error too; false leaves them '
-        "unconfigured for the robot's own lifecycle manager",
+        'Configure and activate the nodes, and again after an error; false leaves them '
+        "unconfigured for the robot's own lifecycle manager.",
         _YES_NO,
     ),
-    _argument('use_sim_time', 'false', 'Take the time from /clock (simulation, bags)', _YES_NO),
+    _argument('use_sim_time', 'false', 'Use the time from /clock (simulation, bags).', _YES_NO),
     _argument(
         'log_level',
         'info',
-        'debug, info, warn, error or fatal; or of one logger, such as camera:=debug',
+        'debug, info, warn, error or fatal; for a single logger: camera:=debug.',
     ),
     _argument(
         'fastdds_profile',
         str(resource_dir('config') / 'fastdds.xml'),
-        'Fast DDS profile with room for images in shared memory; empty: none. One that is set in '
-        'the environment stays',
+        'Fast DDS profile with enough shared memory for images; empty uses none. A profile set in '
+        'the environment takes precedence.',
     ),
-    _argument('rate', '1.0', 'Speed of the bag against real time'),
-    _argument('loop', 'false', 'Start the bag again when it ends', _YES_NO),
+    _argument('rate', '1.0', 'Playback speed of the bag relative to real time.'),
+    _argument('loop', 'false', 'Start the bag again when it ends.', _YES_NO),
     _argument(
         'lockstep',
         'false',
         "Play the images with the package's own player, which waits for the answer to each: none "
-        'is dropped, however slow the machine (needs rosbags); false: `ros2 bag play`',
+        'is dropped, however slow the machine is (needs rosbags). False uses `ros2 bag play`.',
         _YES_NO,
     ),
 )
@@ -113,10 +114,10 @@ _BY_NAME = {argument.name: argument for argument in _ALL}
 
 
 def declare(*names: str) -> list[DeclareLaunchArgument]:
-    """Return the declarations of the named arguments."""
+    """Return the declarations of the arguments with these names."""
     return [_BY_NAME[name] for name in names]
 
 
 def values(context: LaunchContext, declared: list[DeclareLaunchArgument]) -> dict[str, str]:
-    """Return the value of each declared argument; only while launch executes."""
+    """Return the value of each declared argument; works only while launch executes."""
     return {item.name: LaunchConfiguration(item.name).perform(context) for item in declared}

@@ -1,6 +1,6 @@
-"""Bringing a lifecycle node up from a launch file, and again, and ending the launch.
+"""Launch actions that bring a lifecycle node up, recover it, and shut the launch down.
 
-Needs `launch` and `launch_ros`, which distributions have.
+Needs `launch` and `launch_ros`, which ROS distributions have.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from lifecycle_msgs.msg import Transition
 
 Entities = list[LaunchDescriptionEntity]
 
-#: Seconds after an error until a node that launch brought up is configured again.
+#: Seconds after an error before a node is configured again.
 RECOVERY_DELAY = 3.0
 
 
 def end(reason: str) -> OpaqueFunction:
-    """Return what ends the launch, unless it is ending: launch_ros fails at a second Shutdown."""
+    """Return an action that shuts the launch down, only once: a second Shutdown fails."""
 
     def shut_down(context: LaunchContext) -> Entities:
         return [] if context.is_shutdown else [Shutdown(reason=reason)]
@@ -30,7 +30,7 @@ def end(reason: str) -> OpaqueFunction:
 
 
 def end_where_unconfigurable(node: LifecycleNode) -> RegisterEventHandler:
-    """Return what ends the launch when a node cannot be configured; its log line says why."""
+    """Return a handler that shuts down when the node cannot be configured; it logs the reason."""
     return RegisterEventHandler(
         OnStateTransition(
             target_lifecycle_node=node,
@@ -42,10 +42,10 @@ def end_where_unconfigurable(node: LifecycleNode) -> RegisterEventHandler:
 
 
 def recovery(node: LifecycleNode) -> RegisterEventHandler:
-    """Return what brings a node up again some time after it broke down."""
+    """Return a handler that brings a node up again some time after an error."""
 
     def later(context: LaunchContext) -> Entities:
-        # Made anew each time: a timer runs once.
+        # A new action each time: a timer runs once.
         return [TimerAction(period=RECOVERY_DELAY, actions=bring_up(node))]
 
     return RegisterEventHandler(
@@ -59,9 +59,9 @@ def recovery(node: LifecycleNode) -> RegisterEventHandler:
 
 
 def bring_up(node: LifecycleNode) -> Entities:
-    """Return the actions that configure a node and, where that succeeds, activate it.
+    """Return the actions that configure a node and, if that succeeds, activate it.
 
-    By hand, because Humble's launch_ros has no LifecycleTransition.
+    Humble's launch_ros has no LifecycleTransition for this.
     """
 
     def change(transition: int) -> EmitEvent:
@@ -72,7 +72,7 @@ def bring_up(node: LifecycleNode) -> Entities:
         configured = context.locals.event.goal_state == 'inactive'
         return [change(Transition.TRANSITION_ACTIVATE)] if configured else []
 
-    # Once, whatever comes of it: who later configures by hand wants the node inactive.
+    # Only once, whatever the outcome: a user who configures it later may want it inactive.
     outcome = OnStateTransition(
         target_lifecycle_node=node,
         start_state='configuring',

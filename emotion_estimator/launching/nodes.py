@@ -1,6 +1,6 @@
-"""The nodes as the launch files start them, and who brings them up.
+"""Launch actions of the nodes: their parameters, remappings, and how they are brought up.
 
-Needs `launch` and `launch_ros`, which distributions have; only the launch files import this.
+Needs `launch` and `launch_ros`, which ROS distributions have; only launch files import this.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from emotion_estimator.launching.lifecycle import (
 )
 from emotion_estimator.resources import profile_variable, resource_dir
 
-#: The value of each argument of the launch file.
+#: Values of the launch file's arguments.
 Given = Mapping[str, str]
-#: Says what follows upon a process's end.
+#: Returns the actions that follow the end of a process.
 OnExit = Callable[[ProcessExited, LaunchContext], Entities]
 
 
 def camera(given: Given) -> Entities:
-    """Return the camera node, first, and what brings it up."""
+    """Return the camera node, followed by the actions that bring it up."""
     parameters = _camera_parameters(given)
     node, *rest = _managed('camera', given, parameters, on_exit=_at_end(given))
     if given['exit_at_end'] == given['autostart'] == 'true':
@@ -40,14 +40,14 @@ def camera(given: Given) -> Entities:
 
 
 def estimator(given: Given) -> Entities:
-    """Return the estimator node, first, and what brings it up."""
+    """Return the estimator node, followed by the actions that bring it up."""
     return _managed('estimator', given, _estimator_parameters(given), recover=True)
 
 
 def dialogue_manager(given: Given) -> Entities:
-    """Return the dialogue manager node, first, and what brings it up."""
+    """Return the dialogue manager node, followed by the actions that bring it up."""
     parameters = {
-        # Text, whatever the file is called.
+        # As text, even if the file's name looks like a number.
         name: ParameterValue(given[name], value_type=str)
         for name in ('policy_file', 'conversation_file')
         if given[name]
@@ -56,9 +56,10 @@ def dialogue_manager(given: Given) -> Entities:
 
 
 def camera_and_estimator(given: Given) -> Entities:
-    """Return one process with both nodes; they bring themselves up, launch manages one a process.
+    """Return one process with both nodes, which bring themselves up.
 
-    No name is given, which both would take.
+    Launch can manage only one lifecycle node per process. The action has no name, because both
+    nodes would take it.
     """
     parameters = {
         **_camera_parameters(given),
@@ -75,9 +76,9 @@ def camera_and_estimator(given: Given) -> Entities:
 
 
 def bag_player(given: Given, on_exit: OnExit) -> Node:
-    """Return the player that waits for the estimator's answers.
+    """Return the bag player that waits for the estimator's answers.
 
-    :param on_exit: says what follows when it has ended.
+    :param on_exit: returns the actions that follow its end.
     """
     topic = given['image_topic']
     if given['image_transport'] == 'compressed':
@@ -85,7 +86,7 @@ def bag_player(given: Given, on_exit: OnExit) -> Node:
     arguments = [given['bag'], '--lockstep', '--topic', topic, '--rate', given['rate']]
     if given['loop'] == 'true':
         arguments.append('--loop')
-    # It makes the time, and publishes on the topic that the bag names.
+    # The player publishes the time, and uses the bag's topic.
     own = {**given, 'image_topic': 'image_raw', 'use_sim_time': 'false'}
     options = _options(own, (), {'use_sim_time': False})
     return Node(executable='bag_player_node', arguments=arguments, on_exit=on_exit, **options)
@@ -94,7 +95,7 @@ def bag_player(given: Given, on_exit: OnExit) -> Node:
 def _camera_parameters(given: Given) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     if given['source']:
-        # Text also where it is a number, which launch would make an integer.
+        # As text: launch would turn a device number into an integer.
         parameters['source'] = ParameterValue(given['source'], value_type=str)
     if given['exit_at_end'] == 'true':
         parameters['exit_at_end'] = True
@@ -106,7 +107,7 @@ def _estimator_parameters(given: Given) -> dict[str, Any]:
         name: given[name] for name in ('landmark_source', 'image_transport') if given[name]
     }
     if given['model']:
-        # Text, whatever the file is called.
+        # As text, even if the file's name looks like a number.
         parameters['model'] = ParameterValue(given['model'], value_type=str)
     if given['debug_image']:
         parameters['debug_image'] = given['debug_image'] == 'true'
@@ -118,17 +119,17 @@ def _at_end(given: Given) -> Entities | None:
 
 
 def _options(given: Given, files: tuple[str, ...], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what every node is started with.
+    """Return the arguments that every node action has.
 
-    What has its default is left out: it would win over the SetParameter, SetUseSimTime or SetRemap
-    of a launch file that includes ours.
+    Values equal to their default are left out: they would override SetParameter, SetUseSimTime or
+    SetRemap in a launch file that includes ours.
     """
     config = resource_dir('config')
     overlay = [given['params_file']] if given['params_file'] else []
     sim_time = {'use_sim_time': True} if given['use_sim_time'] == 'true' else {}
     renamed = []
     if given['image_topic'] != 'image_raw':
-        # Also moves `image_raw/compressed`, which the nodes name after it.
+        # This also renames `image_raw/compressed`, which the nodes derive from it.
         renamed.append(('image_raw', given['image_topic']))
     if given['emotion_topic'] != 'emotion':
         renamed.append(('emotion', given['emotion_topic']))
@@ -151,19 +152,19 @@ def _options(given: Given, files: tuple[str, ...], parameters: Mapping[str, Any]
 def _managed(
     name: str, given: Given, parameters: Mapping[str, Any], *, recover: bool = False, **more: Any
 ) -> Entities:
-    """Return a node that launch brings up, or leaves to somebody else.
+    """Return a node, followed by the actions that bring it up unless autostart is false.
 
-    Its own autostart is off: of two managers one would always come too late.
+    The node's own autostart is off, because two managers would interfere with each other.
 
-    :param recover: bring it up again when it broke down at work. Not the camera, which looks for a
-        lost device by itself, and whose broken file stays broken.
-    :param more: arguments of the node action.
+    :param recover: bring it up again after an error. Not needed for the camera, which reopens a
+        lost device by itself and cannot recover from a broken file.
+    :param more: further arguments of the node action.
     """
     more.update(_options(given, (name,), {**parameters, 'autostart': False}))
     more.update(name=name, executable=f'{name}_node')
     if given['autostart'] != 'true':
         return [LifecycleNode(**more)]
-    # launch_ros does it from Jazzy on.
+    # From Jazzy on launch_ros brings it up.
     built_in = 'autostart' in inspect.signature(LifecycleNode.__init__).parameters
     if built_in:
         more['autostart'] = True

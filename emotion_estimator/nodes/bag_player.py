@@ -1,7 +1,7 @@
-"""The bag player: a bag's images on their topic, with ``/clock``, for nodes with use_sim_time.
+"""The bag player: publishes a bag's images, and ``/clock`` for nodes with use_sim_time.
 
-`ros2 bag play` does this too. This one plays images only, is there without rosbag2, and can wait
-for the estimator's answer to each image (``--lockstep``).
+Unlike `ros2 bag play` it plays only images, works without rosbag2, and can wait for the estimator's
+answer to each image (``--lockstep``).
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 from rclpy.time import Time
 from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
@@ -30,130 +31,132 @@ from emotion_estimator.nodes import qos
 if TYPE_CHECKING:
     from emotion_estimator.bags.reader import ImageBag, StampedImage
 
-#: Seconds between two looks for listeners.
-POLL = 0.02
-#: Seconds for those who were found to find the player, which nobody can ask them.
-BEFOREHAND = 0.5
+#: Seconds between two checks for subscribers.
+_POLL = 0.02
+#: Seconds for the subscribers to discover the player, too; there is no way to check that.
+_DISCOVERY = 0.5
 
 
 class BagPlayerNode(Node):
-    """The stage of :func:`emotion_estimator.bags.player.play` in a ROS graph."""
+    """Plays a bag into the ROS graph; driven by :func:`emotion_estimator.bags.player.play`."""
 
     def __init__(self, bag: ImageBag, *, lockstep: bool) -> None:
         super().__init__('bag_player')
         kind = Image if bag.topics[bag.topic] == 'sensor_msgs/msg/Image' else CompressedImage
         self._images = self.create_publisher(kind, bag.topic, qos.IMAGES)
         self._clock_topic = self.create_publisher(Clock, '/clock', QoSProfile(depth=10))
-        self._answers: Any = None
+        self._answers: Subscription[Emotion] | None = None
         self._answered = -1
         self._gave_up = False
         if lockstep:
-            self._answers = self.create_subscription(Emotion, 'emotion', self._hear, qos.RESULTS)
+            self._answers = self.create_subscription(
+                Emotion, 'emotion', self._on_answer, qos.RESULTS
+            )
         self._spinner = SingleThreadedExecutor()
         self._spinner.add_node(self)
 
     def wait_for_listeners(self, first: int, timeout: float) -> None:
-        """Wait until somebody takes the images, and answers where answers are waited for.
+        """Wait until a node subscribes to the images and, in lockstep, publishes answers.
 
-        :param first: time of the recording meanwhile, in nanoseconds.
-        :param timeout: seconds; 0 waits for nobody.
-        :raises InputError: nobody does in time.
+        :param first: time to publish on ``/clock`` meanwhile, in nanoseconds.
+        :param timeout: seconds; 0 does not wait.
+        :raises InputError: no node does in time.
         """
         deadline = self.now() + timeout
-        while timeout and not self._heard():
+        while timeout and not self._connected():
             if self.now() > deadline:
-                answers = f', or answers on {self._answers.topic_name}' if self._answers else ''
+                answers = f' and answers on {self._answers.topic_name}' if self._answers else ''
                 raise InputError(
-                    f'nobody listens to {self._images.topic_name}{answers}: start the estimator '
-                    'with its topics and image_transport as the bag has them'
+                    f'no node subscribes to {self._images.topic_name}{answers}; start the '
+                    "estimator with the bag's topics and image_transport"
                 )
-            self.tell_time(first)
-            self.wait(self.now() + POLL, self._heard)
-        self.wait(self.now() + BEFOREHAND, lambda: False)
+            self.publish_time(first)
+            self.wait(self.now() + _POLL, self._connected)
+        self.wait(self.now() + _DISCOVERY, lambda: False)
 
     def now(self) -> float:
-        """Return seconds of the steady clock."""
+        """Return the steady clock's time in seconds."""
         return time.monotonic()
 
     def wait(self, until: float, done: Callable[[], bool]) -> None:
-        """Take what is received until that time, or until ``done()``."""
+        """Handle messages until that time, or until ``done()``."""
         while not done() and (left := until - self.now()) > 0:
             self._spinner.spin_once(timeout_sec=left)
             if not self.context.ok():
                 raise ExternalShutdownException
 
-    def tell_time(self, nanoseconds: int) -> None:
-        """Publish the time."""
+    def publish_time(self, nanoseconds: int) -> None:
+        """Publish the time on ``/clock``."""
         self._clock_topic.publish(Clock(clock=Time(nanoseconds=nanoseconds).to_msg()))
 
     def show(self, image: StampedImage, message: bytes) -> None:
-        """Publish an image as it lies in the bag."""
+        """Publish an image, as serialized in the bag."""
         self._images.publish(message)
 
     def answered(self, nanoseconds: int) -> bool:
-        """Whether the newest answer is to the image with this stamp."""
+        """Return whether the newest answer is to the image with this stamp."""
         return self._answered == nanoseconds
 
     def give_up(self, image: StampedImage) -> None:
-        """Log the first one."""
+        """Log the first image that was not answered."""
         if not self._gave_up:
             self._gave_up = True
             self.get_logger().warning(
-                f'no answer to the image of {image.stamp:.6f} s; the next ones are not logged'
+                f'no answer to the image of {image.stamp:.6f} s; further ones are not logged'
             )
 
     def leave_out(self, image: StampedImage, problem: str) -> None:
-        """Log it."""
+        """Log an image that cannot be played."""
         self.get_logger().warning(f'image of {image.stamp:.6f} s left out: {problem}')
 
-    def _hear(self, answer: Emotion) -> None:
+    def _on_answer(self, answer: Emotion) -> None:
         self._answered = Time.from_msg(answer.header.stamp).nanoseconds
 
-    def _heard(self) -> bool:
+    def _connected(self) -> bool:
         answering = self._answers is None or self.count_publishers(self._answers.topic_name) > 0
         return answering and self._images.get_subscription_count() > 0
 
 
 @click.command()
 @click.argument('bag', type=click.Path(path_type=Path))
-@click.option('--topic', help='Of the images; needed where a bag holds several.')
+@click.option('--topic', help='Image topic; required if the bag has several.')
 @click.option(
     '--rate',
     default=1.0,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
-    help='Speed against real time.',
+    help='Playback speed relative to real time.',
 )
-@click.option('--loop', is_flag=True, help='Begin again at the end.')
+@click.option('--loop', is_flag=True, help='Start again at the end.')
 @click.option(
     '--lockstep',
     is_flag=True,
-    help='After each image, hold the time until it was answered on the topic emotion.',
+    help='After each image, stop time until it is answered on the topic emotion.',
 )
 @click.option(
     '--answer-timeout',
     default=5.0,
     show_default=True,
     type=click.FloatRange(0),
-    help='Seconds after which an image counts as lost in lockstep.',
+    help='Seconds after which an image counts as lost, in lockstep.',
 )
 @click.option(
     '--wait',
     default=30.0,
     show_default=True,
     type=click.FloatRange(0),
-    help='Seconds to wait for an estimator; 0 begins at once.',
+    help='Seconds to wait for an estimator; 0 starts at once.',
 )
 def _command(
     bag: Path, topic: str | None, rate: float, loop: bool, lockstep: bool, answer_timeout: float,
     wait: float,
 ) -> int:  # fmt: skip
-    """Play the images of BAG with their stamps, and the time on /clock.
+    """Publish the images of BAG with their stamps, and the time on /clock.
 
-    In lockstep, the status is 1 where images were not answered: lost on the way, or left out by an
-    estimator with max_rate_hz above 0; play for that one at a rate, without --lockstep.
+    With --lockstep the exit status is 1 if images were not answered: they were lost, or skipped by
+    an estimator with max_rate_hz above 0; use --rate without --lockstep for such an estimator.
 
-    ROS arguments follow after --ros-args.
+    ROS arguments follow --ros-args.
     """
     need_rosbags()
     from emotion_estimator.bags.player import play, rounds
@@ -163,17 +166,17 @@ def _command(
         node = BagPlayerNode(opened, lockstep=lockstep)
         first = next(iter(opened.images()), None)
         if first is None:
-            raise InputError(f'bag {bag} has no image that can be read')
+            raise InputError(f'bag {bag} has no readable image')
         node.wait_for_listeners(first.nanoseconds, wait)
-        begun = node.now()
+        start = node.now()
         played = play(
             rounds(opened, loop), node, rate=rate, lockstep=lockstep, answer_timeout=answer_timeout
         )
         for problem in opened.problems:
             node.get_logger().warning(problem)
-        lost = f', {played.unanswered} of them not answered' if lockstep else ''
+        lost = f', {played.unanswered} not answered' if lockstep else ''
         node.get_logger().info(
-            f'{played.shown} images of {opened.topic} in {node.now() - begun:.1f} s{lost}'
+            f'{played.shown} images of {opened.topic} in {node.now() - start:.1f} s{lost}'
         )
     if not played.unanswered:
         return 0
@@ -188,8 +191,8 @@ def _command(
 def main() -> int:
     """Play a bag; return the process's exit status.
 
-    0 at the bag's end, and when told to stop. With one line on standard error: 1 where images were
-    not answered in lockstep, 2 where the bag cannot be played, or nobody listens.
+    0 at the end of the bag, or after a signal. With one line on standard error: 1 if images were
+    not answered in lockstep, 2 if the bag cannot be played or no node subscribes.
     """
     problem, initialised, status = '', False, 0
     try:
@@ -204,7 +207,7 @@ def main() -> int:
     except InputError as error:
         problem = str(error)
     except RuntimeError as error:
-        # rclpy's: arguments it cannot use; or, told to stop, a context that is gone.
+        # rclpy's: unusable arguments or, after a signal, a context that has been shut down.
         if initialised and rclpy.ok():
             raise
         problem = '' if initialised else f'ROS 2 cannot start this node: {first_line(error)}'

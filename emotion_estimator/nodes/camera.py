@@ -1,4 +1,4 @@
-"""The camera node: reads a source and publishes its frames, stamped when they were captured."""
+"""The camera node: publishes the frames of a source, stamped at capture."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.lifecycle import LifecyclePublisher
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -24,26 +25,26 @@ from emotion_estimator.sources.capture import Capture
 from emotion_estimator.timing import SlidingWindow
 
 _ENDED = 'source ended'
-#: Seconds that frames wait for a reader of the truth once somebody reads the images.
-_TRUTH_READER = 1.0
+#: Seconds to wait for a subscriber of the ground truth once there is one of the images.
+_TRUTH_SUBSCRIBER = 1.0
 
 
 class CameraNode(ManagedNode[CameraSettings]):
-    """Publishes each frame from the loop that captured it, raw and compressed where wanted."""
+    """Publishes each frame in the capturing thread: raw, compressed, or both, as subscribed to."""
 
     kind = CameraSettings
     core_log = 'emotion_estimator.sources'
 
     def __init__(self) -> None:
         super().__init__('camera')
-        #: Takes header and image of each frame, in the capturing thread: an estimator in this
-        #: process, which then needs no image message.
+        #: Called with header and image of each frame, in the capturing thread, by which an
+        #: estimator in this process gets images without messages.
         self.reader: Callable[[Header, RgbImage], None] | None = None
         self._capture: Capture | None = None
-        self._topics: tuple[Any, ...] = ()
+        self._topics: tuple[LifecyclePublisher[Any], ...] = ()
         self._rate = SlidingWindow()
         self._ended = False
-        self._heard_since: float | None = None
+        self._subscribed_since: float | None = None
 
     def configure(self) -> None:
         """Check the source, and open it unless it is a device."""
@@ -57,7 +58,7 @@ class CameraNode(ManagedNode[CameraSettings]):
         )
         self._capture.open()
         self._images = self.create_lifecycle_publisher(Image, 'image_raw', qos.IMAGES)
-        # As image_transport names it: beside the image, whatever that is remapped to.
+        # image_transport's convention: it follows the image topic, even when that is remapped.
         self._compressed = self.create_lifecycle_publisher(
             CompressedImage, f'{self._images.topic_name}/compressed', qos.IMAGES
         )
@@ -65,22 +66,22 @@ class CameraNode(ManagedNode[CameraSettings]):
         self._topics = (self._images, self._compressed, self._truth)
 
     def activate(self) -> None:
-        """Begin to capture."""
+        """Start capturing."""
         assert self._capture is not None
         self._ended = False
         self._capture.start()
         self.get_logger().info(f'capturing from {self.settings.source}')
 
     def deactivate(self) -> None:
-        """Stop capturing and give the device back."""
+        """Stop capturing and release the device."""
         if self._capture is not None and not self._capture.stop():
             raise InputError(
-                f'camera {self.settings.source} hangs and was not given back: unplug it, or end '
+                f'camera {self.settings.source} hangs and was not released; unplug it, or stop '
                 'this process'
             )
 
     def clean_up(self) -> None:
-        """Close what was opened and not read, and take the topics down."""
+        """Close the source and destroy the publishers."""
         if self._capture is not None:
             self._capture.close()
         for publisher in self._topics:
@@ -88,7 +89,7 @@ class CameraNode(ManagedNode[CameraSettings]):
         self._topics = ()
 
     def health(self) -> Health:
-        """Report source, rate, and what was lost."""
+        """Report source, rate and losses."""
         capture = self._capture
         problem = (capture.problem if capture else '') or (_ENDED if self._ended else '')
         return Health(
@@ -116,19 +117,20 @@ class CameraNode(ManagedNode[CameraSettings]):
             or self._images.get_subscription_count()
             or self._compressed.get_subscription_count()
         ):
-            self._heard_since = None
+            self._subscribed_since = None
             return False
         now = time.monotonic()
-        self._heard_since = self._heard_since or now
-        # Who wants the truth as well mostly comes with those who want the images.
-        return self._truth.get_subscription_count() > 0 or now > self._heard_since + _TRUTH_READER
+        self._subscribed_since = self._subscribed_since or now
+        # A subscriber of the ground truth usually arrives together with those of the images.
+        waited = now > self._subscribed_since + _TRUTH_SUBSCRIBER
+        return waited or self._truth.get_subscription_count() > 0
 
     def _source_ended(self, problem: str) -> None:
         self._ended = True
         if self.settings.exit_at_end:
             self.finish(1 if problem else 0, problem)
         elif problem:
-            # Read again, the source would only repeat itself up to where it is broken.
+            # Another attempt would only repeat the source up to the place where it is broken.
             self.break_down(problem, try_again=False)
         else:
             self.get_logger().info(f'{self.settings.source}: {_ENDED}')
@@ -149,7 +151,7 @@ class CameraNode(ManagedNode[CameraSettings]):
                 )
             if self.reader is not None:
                 self.reader(header, frame.image)
-            # A message costs a copy, a JPEG some milliseconds: only for somebody.
+            # A message costs a copy, a JPEG some milliseconds: only for subscribers.
             if self._images.get_subscription_count():
                 self._images.publish(image_message(frame.image, header))
             if self._compressed.get_subscription_count():
@@ -160,5 +162,5 @@ class CameraNode(ManagedNode[CameraSettings]):
 
 
 def main() -> int:
-    """Run the node until it is stopped, or its source ends where ``exit_at_end`` is set."""
+    """Run the node until it is stopped, or until its source ends if ``exit_at_end`` is set."""
     return run(lambda: [CameraNode()])

@@ -1,8 +1,9 @@
-"""Camera and estimator in one process, where an image goes from one to the other by a call."""
+"""Camera and estimator in one process: images are passed by a call instead of a message."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from emotion_estimator.nodes.camera import CameraNode
 from emotion_estimator.nodes.estimator import EstimatorNode
@@ -10,8 +11,8 @@ from emotion_estimator.nodes.lifecycle import ManagedNode
 from emotion_estimator.nodes.running import run
 
 
-def make_nodes() -> Sequence[ManagedNode]:
-    """Return camera and estimator, joined; the estimator first, so that it misses no frame."""
+def make_nodes() -> Sequence[ManagedNode[Any]]:
+    """Return the connected nodes; the estimator is started first and so misses no frame."""
     estimator = EstimatorNode(subscribe=False)
     camera = CameraNode()
     camera.reader = estimator.read
@@ -19,5 +20,5 @@ def make_nodes() -> Sequence[ManagedNode]:
 
 
 def main() -> int:
-    """Run both nodes until they are stopped, or the source ends where ``exit_at_end`` is set."""
+    """Run both nodes until they are stopped, or the source ends if ``exit_at_end`` is set."""
     return run(make_nodes)

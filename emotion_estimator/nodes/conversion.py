@@ -1,4 +1,4 @@
-"""ROS messages to the core's values and back."""
+"""Conversion between ROS messages and the core's values."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from emotion_estimator.perception.image import (
 
 
 def seconds(stamp: Time) -> float:
-    """Return a stamp in seconds; float64 keeps 0.3 us of today's dates."""
+    """Return a stamp in seconds; for today's dates float64 resolves 0.3 us."""
     return float(stamp.sec) + float(stamp.nanosec) * 1e-9
 
 
 def rgb_from_message(message: Image) -> RgbImage:
     """Return an image message's pixels as uint8 (H, W, 3) RGB, without a copy for ``rgb8``.
 
-    Encodings outside the core's table are left to ``cv_bridge`` where it is installed.
+    ``cv_bridge``, if installed, reads encodings that the core does not know.
 
-    :raises InputError: the message is malformed or nobody here reads its encoding.
+    :raises InputError: the message is malformed, or its encoding is not supported.
     """
     if message.encoding not in ENCODINGS:
         return _rgb_by_cv_bridge(message)
@@ -46,21 +46,21 @@ def _rgb_by_cv_bridge(message: Image) -> RgbImage:
         f'{", ".join(ENCODINGS)}'
     )
     try:
-        # Only here: the distributions' cv_bridge may not load beside a newer NumPy.
+        # Not at the top: a distribution's cv_bridge may not load with a newer NumPy.
         from cv_bridge import CvBridge
     except ImportError as error:
         raise InputError(unsupported) from error
     try:
         return check_rgb(CvBridge().imgmsg_to_cv2(message, 'rgb8'))
     except Exception as error:
-        # cv_bridge raises whatever its helpers raise (KeyError, TypeError, cv2.error, ...).
+        # cv_bridge raises what its helpers raise: KeyError, TypeError, cv2.error, ...
         raise InputError(unsupported) from error
 
 
 def image_message(image: RgbImage, header: Header) -> Image:
     """Return an ``rgb8`` message of a uint8 (H, W, 3) RGB image.
 
-    The data goes in as ``array('B')``: anything else is checked byte by byte (60 ms for VGA).
+    The data is set as ``array('B')``: anything else is checked byte by byte (60 ms for VGA).
     """
     height, width = image.shape[:2]
     message = Image(
@@ -93,10 +93,12 @@ def emotion_message(
     latency: float = 0.0,
     with_blendshapes: bool = True,
 ) -> Emotion:
-    """Return the message about ``face``, or about nobody (label ``none``) when it is None.
+    """Return the message for ``face``, or the one for "no face" (label ``none``) if it is None.
 
-    :param header: of the image.
+    :param header: the image's.
+    :param model: the model's title.
     :param latency: seconds from the image's stamp to now.
+    :param with_blendshapes: include the 52 blendshapes.
     """
     message = Emotion(header=header, label=NONE, model=model, latency=latency)
     if face is not None:
@@ -114,7 +116,7 @@ def emotion_message(
 
 
 def face_from_message(message: Emotion) -> FaceEmotion | None:
-    """Return the face an ``Emotion`` message is about, None for label ``none``."""
+    """Return the face of an ``Emotion`` message; None for the label ``none``."""
     if message.label == NONE:
         return None
     roi = message.roi
@@ -150,7 +152,7 @@ def action_message(action: DialogueAction, header: Header) -> DialogueActionMsg:
 
 
 def action_from_message(message: DialogueActionMsg) -> DialogueAction:
-    """Return the core's ``DialogueAction`` of a message; its stamp is the header's, in seconds."""
+    """Return the core's ``DialogueAction``; its stamp is the header's, in seconds."""
     return DialogueAction(
         action=message.action,
         topic=message.topic,

@@ -1,10 +1,9 @@
-"""What a node says of itself on /diagnostics, once a second, in every state."""
+"""A node's report on /diagnostics: once a second, in every lifecycle state."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
@@ -14,15 +13,16 @@ from rclpy.node import Node
 
 @dataclass
 class Health:
-    """One report: values for people and monitors, and the problem if there is one.
+    """One report.
 
-    :param message: what to say when there is no problem.
-    :param warning: what to look at although the work goes on; empty when there is nothing.
-    :param problem: empty when all is well.
-    :param failed: True when the node cannot do its work, False when it does it impaired.
+    :param values: metrics by name.
+    :param message: text if there is neither a warning nor a problem.
+    :param warning: something to check although the node works; empty if there is nothing.
+    :param problem: what is wrong; empty if nothing is.
+    :param failed: whether the problem keeps the node from working (an error, not a warning).
     """
 
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
     message: str = 'working'
     warning: str = ''
     problem: str = ''
@@ -30,17 +30,17 @@ class Health:
 
 
 class DiagnosticsPublisher:
-    """Publishes what ``collect`` returns, under the node's full name without its first slash."""
+    """Publishes what ``collect`` returns, named after the node with its namespace."""
 
     def __init__(self, node: Node, collect: Callable[[], Health], period: float = 1.0) -> None:
-        """Begin; ``period`` is in seconds of the steady clock, so that a paused bag is no death."""
+        """Start publishing every ``period`` seconds, even while simulated time is paused."""
         self._node = node
         self._collect = collect
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         node.create_timer(period, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def publish(self) -> None:
-        """Report now."""
+        """Publish a report now."""
         health = self._collect()
         level = DiagnosticStatus.WARN if health.warning else DiagnosticStatus.OK
         if health.problem:
@@ -58,10 +58,10 @@ class DiagnosticsPublisher:
         self._publisher.publish(message)
 
     def publish_last(self) -> None:
-        """Report and wait until it was heard, half a second at most: the node ends."""
+        """Publish the last report and wait for its delivery, for half a second at most."""
         self.publish()
         self._publisher.wait_for_all_acked(Duration(seconds=0.5))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return f'{value:.2f}' if isinstance(value, float) else str(value)

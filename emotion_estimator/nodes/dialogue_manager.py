@@ -1,4 +1,4 @@
-"""The dialogue manager node: emotions in, what the conversation should do and say out."""
+"""The dialogue manager node: subscribes to emotions, publishes dialogue actions and utterances."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rclpy.lifecycle import LifecyclePublisher
+from rclpy.service import Service
+from rclpy.subscription import Subscription
 from std_msgs.msg import Bool, Header, String
 from std_srvs.srv import Trigger
 
@@ -25,22 +28,23 @@ from emotion_estimator.nodes.running import run
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import DialogueSettings
 from emotion_estimator.srv import ChooseTopic
-from emotion_estimator.timing import RateLimit, Silence
+from emotion_estimator.timing import RateLimit, Watchdog
 
-#: Contexts per second of the emotions' stamps, besides one with each action.
+if TYPE_CHECKING:
+    from rclpy.type_support import MsgT
+
+#: Contexts published per second of the emotions' stamps, in addition to one with each action.
 _CONTEXT_RATE = 1.0
-
-#: Seconds between two log lines about odd messages.
-_ODD_LINES = 10.0
-
+#: Minimum seconds between two log lines about odd messages.
+_ODD_PERIOD = 10.0
 _FILES = frozenset({'policy_file', 'conversation_file'})
 
 
 class DialogueManagerNode(ManagedNode[DialogueSettings]):
-    """Tells the manager of each emotion, and the robot what the manager decided.
+    """Passes each emotion to a :class:`DialogueManager` and publishes its actions.
 
-    Topics and services exist while it is configured. Services answer only an active node; what
-    they ask for is stamped as the emotion heard last.
+    Topics and services exist while the node is configured; services are refused unless it is
+    active. An action requested by a service has the stamp of the last emotion.
     """
 
     kind = DialogueSettings
@@ -48,77 +52,73 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
     def __init__(self) -> None:
         super().__init__('dialogue_manager')
         self._manager: DialogueManager | None = None
-        self._actions: Any = None
-        self._says: Any = None
-        self._contexts: Any = None
-        self._offered: list[Any] = []
-        self._heard: list[Any] = []
+        self._topics: list[LifecyclePublisher[Any]] = []
+        self._offered: list[Service[Any, Any]] = []
+        self._listening: list[Subscription[Any]] = []
         self._context_due = RateLimit()
         self._header: Header | None = None
-        self._silence = Silence('message')
-        self._received = self._odd = self._decided = self._asked = self._refused = 0
+        self._watchdog = Watchdog('message')
+        self._received = self._odd = self._decided = self._requested = self._refused = 0
 
     def configure(self) -> None:
-        """Read policy and conversation; a conversation begins."""
+        """Read policy and conversation, and begin a new conversation."""
         self._manager = DialogueManager.load(*_files(self.settings))
         self._header = None
-        publisher = self.create_lifecycle_publisher
-        self._actions = publisher(DialogueActionMsg, 'dialogue/action', qos.RESULTS)
-        self._says = publisher(String, 'dialogue/say', qos.RESULTS)
-        self._contexts = publisher(String, 'dialogue/context', qos.RESULTS)
+        self._actions = self._publisher(DialogueActionMsg, 'dialogue/action')
+        self._utterances = self._publisher(String, 'dialogue/say')
+        self._contexts = self._publisher(String, 'dialogue/context')
         for name in ('start', 'pause', 'resume', 'end'):
-            self._offer(Trigger, name, partial(self._ask, name))
-        self._offer(ChooseTopic, 'choose_topic', self._choose_topic)
+            self._serve(Trigger, f'dialogue/{name}', partial(self._request, name))
+        self._serve(ChooseTopic, 'dialogue/choose_topic', self._choose_topic)
 
     def activate(self) -> None:
-        """Begin to listen."""
-        emotions = self.create_subscription(Emotion, 'emotion', self._decide, qos.RESULTS)
+        """Start listening."""
+        emotions = self.create_subscription(Emotion, 'emotion', self._on_emotion, qos.RESULTS)
         speech = self.create_subscription(
-            Bool, 'dialogue/user_speaking', self._hear_speech, qos.RESULTS
+            Bool, 'dialogue/user_speaking', self._on_speech, qos.RESULTS
         )
-        self._heard = [emotions, speech]
-        self._silence = Silence(f'message on {emotions.topic_name}')
+        self._listening = [emotions, speech]
+        self._watchdog = Watchdog(f'message on {emotions.topic_name}')
 
     def deactivate(self) -> None:
-        """Stop listening; where the conversation is stays known."""
-        for subscription in self._heard:
+        """Stop listening; the conversation keeps its state."""
+        for subscription in self._listening:
             self.destroy_subscription(subscription)
-        self._heard = []
+        self._listening = []
 
     def clean_up(self) -> None:
-        """Forget the conversation and take topics and services down."""
+        """Forget the conversation and destroy topics and services."""
         self._manager = None
         for service in self._offered:
             self.destroy_service(service)
         self._offered = []
-        for publisher in (self._actions, self._says, self._contexts):
-            if publisher is not None:
-                self.destroy_lifecycle_publisher(publisher)
-        self._actions = self._says = self._contexts = None
+        for publisher in self._topics:
+            self.destroy_lifecycle_publisher(publisher)
+        self._topics = []
 
     def check_settings(self, wanted: DialogueSettings, names: frozenset[str]) -> None:
-        """Refuse files that cannot be read; while unconfigured, configure will.
+        """Refuse files that cannot be read; while unconfigured, leave that to `configure`.
 
-        :raises InputError: names file, rule or topic, and field.
+        :raises InputError: names the file, the rule or topic, and the field.
         """
         if self._manager is not None and names & _FILES:
             DialogueManager.load(*_files(wanted))
 
-    def settings_given(self, names: frozenset[str]) -> None:
-        """Go on by the files as they are now, from where the conversation is."""
+    def parameters_set(self, names: frozenset[str]) -> None:
+        """Reload the files; the conversation keeps its state."""
         if self._manager is None or not names & _FILES:
             return
         try:
             self._manager.reload(*_files(self.settings))
         except InputError as error:
-            # Changed since it was checked, a moment ago.
+            # A file has changed since it was checked.
             self.get_logger().error(str(error))
             return
         policy, conversation = _files(self.settings)
-        self.get_logger().info(f'goes on by {policy} and {conversation}')
+        self.get_logger().info(f'reloaded {policy} and {conversation}')
 
     def health(self) -> Health:
-        """Report how much was heard and decided, and where the conversation is."""
+        """Report counts and the state of the conversation."""
         manager = self._manager
         policy, conversation = _files(self.settings)
         return Health(
@@ -128,29 +128,34 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
                 'emotions_received': self._received,
                 'emotions_odd': self._odd,
                 'actions_decided': self._decided,
-                'actions_asked': self._asked,
+                'actions_asked': self._requested,
                 'requests_refused': self._refused,
                 'topic': manager.topic if manager else '',
                 'approach': manager.approach if manager else '',
                 'mode': manager.mode if manager else '',
                 'suppressed': '; '.join(map(str, manager.suppressed)) if manager else '',
             },
-            warning=self._silence.problem(),
+            warning=self._watchdog.problem(),
         )
 
-    def _offer(self, kind: Any, name: str, callback: Callable[[Any, Any], Any]) -> None:
-        self._offered.append(self.create_service(kind, f'dialogue/{name}', callback))
+    def _publisher(self, kind: type[MsgT], topic: str) -> LifecyclePublisher[MsgT]:
+        publisher = self.create_lifecycle_publisher(kind, topic, qos.RESULTS)
+        self._topics.append(publisher)
+        return publisher
 
-    def _decide(self, message: Emotion) -> None:
+    def _serve(self, kind: type[Any], name: str, handle: Callable[[Any, Any], Any]) -> None:
+        self._offered.append(self.create_service(kind, name, handle))
+
+    def _on_emotion(self, message: Emotion) -> None:
         self._received += 1
-        self._silence.end()
+        self._watchdog.reset()
         if self._manager is None:
             return
         face, stamp = face_from_message(message), seconds(message.header.stamp)
         odd = oddity(face)
         if odd:
             self._odd += 1
-            self.get_logger().warning(f'odd emotion: {odd}', throttle_duration_sec=_ODD_LINES)
+            self.get_logger().warning(f'odd emotion: {odd}', throttle_duration_sec=_ODD_PERIOD)
         self._header = message.header
         action = self._manager(face, stamp)
         due = self._context_due(stamp, _CONTEXT_RATE)
@@ -160,12 +165,12 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         elif due:
             self._publish_context(stamp)
 
-    def _hear_speech(self, message: Bool) -> None:
+    def _on_speech(self, message: Bool) -> None:
         if self._manager is not None:
             self._manager.user_speaking(message.data, self._now())
 
-    def _ask(self, name: str, request: Any, response: Any, *arguments: str) -> Any:
-        """Answer a service of the manager's method ``name``."""
+    def _request(self, name: str, request: Any, response: Any, *arguments: str) -> Any:
+        """Handle a service by calling the manager's method ``name``."""
         manager = self._manager
         try:
             if manager is None or self.state != 'active':
@@ -175,7 +180,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
             self._refused += 1
             response.success, response.message = False, str(error)
             return response
-        self._asked += 1
+        self._requested += 1
         self._publish(action)
         response.success, response.message = True, action.utterance or action.action
         return response
@@ -183,30 +188,30 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
     def _choose_topic(
         self, request: ChooseTopic.Request, response: ChooseTopic.Response
     ) -> ChooseTopic.Response:
-        return self._ask('choose_topic', request, response, request.topic)
+        return self._request('choose_topic', request, response, request.topic)
 
     def _now(self) -> float:
-        """Return the time on the emotions' axis in seconds: that of the last one, if any."""
-        return seconds(self._stamped().stamp)
+        """Return the last emotion's stamp in seconds, or the node's time before the first."""
+        return seconds(self._last_header().stamp)
 
-    def _stamped(self) -> Header:
+    def _last_header(self) -> Header:
         return self._header or Header(stamp=self.get_clock().now().to_msg())
 
     def _publish(self, action: DialogueAction) -> None:
-        self._actions.publish(action_message(action, self._stamped()))
+        self._actions.publish(action_message(action, self._last_header()))
         if action.utterance:
-            self._says.publish(String(data=action.utterance))
+            self._utterances.publish(String(data=action.utterance))
         self._publish_context(action.stamp)
         self.get_logger().info(f'{action.action} ({action.rule}): {action.reason}')
 
     def _publish_context(self, stamp: float) -> None:
         if self._manager is not None:
-            told = json.dumps(self._manager.context(stamp), ensure_ascii=False)
-            self._contexts.publish(String(data=told))
+            context = json.dumps(self._manager.context(stamp), ensure_ascii=False)
+            self._contexts.publish(String(data=context))
 
 
 def _files(settings: DialogueSettings) -> tuple[Path, Path]:
-    """Return the policy's file and the conversation's."""
+    """Return the paths of policy and conversation."""
     shipped = resource_dir('config')
     return (
         Path(settings.policy_file or shipped / 'dialogue.yaml'),

@@ -1,4 +1,4 @@
-"""The estimator node: images in, the emotion of each face out."""
+"""The estimator node: subscribes to images, publishes the emotion of each face."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.lifecycle import LifecyclePublisher
+from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -28,37 +31,37 @@ from emotion_estimator.perception.image import rgb_from_compressed
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.worker import Counts, EstimatorWorker, Picture
 from emotion_estimator.settings import EstimatorSettings
-from emotion_estimator.timing import Silence, SlidingWindow
+from emotion_estimator.timing import SlidingWindow, Watchdog
 
-#: Seconds of latency beyond which the clocks of camera and node cannot be the same.
-_MOST_LATENCY = 60.0
+#: Latency in seconds above which camera and node must have different clocks.
+_MAX_LATENCY = 60.0
 
 
 class EstimatorNode(ManagedNode[EstimatorSettings]):
-    """Works on the newest image in a thread of its own and counts those it had to drop."""
+    """Processes the newest image in a thread of its own, and counts dropped ones."""
 
     kind = EstimatorSettings
 
     def __init__(self, *, subscribe: bool = True) -> None:
-        """Make the node; with ``subscribe`` false images come by :meth:`read` alone."""
+        """Create the node; without ``subscribe`` it gets images only by :meth:`read`."""
         super().__init__('estimator')
         self._subscribe = subscribe
         self._estimator: EmotionEstimator | None = None
         self._worker: EstimatorWorker[Header] | None = None
-        self._images: Any = None
-        self._debug: Any = None
+        self._images: Subscription[Any] | None = None
+        self._debug: Publisher[Image] | None = None
         self._ros4hri: Ros4hri | None = None
-        self._topics: tuple[Any, ...] = ()
+        self._topics: tuple[LifecyclePublisher[Any], ...] = ()
         self._reset_counts()
 
     def _reset_counts(self) -> None:
         self._faces = 0
-        self._trouble = ''
+        self._image_problem = ''
         self._latency = SlidingWindow()
-        self._silence = Silence('image')
+        self._watchdog = Watchdog('image')
 
     def configure(self) -> None:
-        """Load the models and announce the results."""
+        """Load the models and create the publishers."""
         self._reset_counts()
         self._estimator = EmotionEstimator.load(self.settings)
         self._worker = EstimatorWorker(
@@ -76,30 +79,30 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
             self._ros4hri = open_ros4hri(self)
 
     def activate(self) -> None:
-        """Begin to listen and to work."""
+        """Start the worker and subscribe to the images."""
         assert self._worker is not None
         self._worker.start()
         if self._subscribe:
             self._images = self._subscribe_to_images()
         topic = self._images.topic_name if self._images is not None else 'the camera'
-        self._silence = Silence(f'image from {topic}')
+        self._watchdog = Watchdog(f'image from {topic}')
 
     def deactivate(self) -> None:
-        """Finish the image at hand; nothing is received any more."""
+        """Unsubscribe, and finish the current image."""
         if self._images is not None:
             self.destroy_subscription(self._images)
             self._images = None
         if self._worker is not None and not self._worker.stop():
-            # What still runs in there must not be freed.
+            # Its thread still uses the models, which therefore must not be freed.
             self._worker = self._estimator = None
-            raise RuntimeError('the landmark source hangs in an image; it is left behind')
+            raise RuntimeError('the landmark source hangs; its thread was abandoned')
         if self._ros4hri is not None:
             self._ros4hri.clear()
         self._faces = 0
-        self._trouble = ''
+        self._image_problem = ''
 
     def clean_up(self) -> None:
-        """Free the models' memory and take the topics down."""
+        """Free the models and destroy the publishers."""
         self._worker = None
         if self._ros4hri is not None:
             self._ros4hri.close()
@@ -115,16 +118,16 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._topics = ()
 
     def settings_changed(self) -> None:
-        """Announce the debug image once it is wanted; the rest is read with each image."""
+        """Create the debug image's publisher; other settings are read with each image."""
         if self.settings.debug_image and self._debug is None and self._estimator is not None:
             self._debug = self.create_publisher(Image, 'debug_image', qos.IMAGES)
 
     def read(self, header: Header, image: RgbImage) -> None:
-        """Work on an image of this process's camera, in place of a message."""
+        """Process an image of a camera in this process, without a message."""
         self._offer(header, lambda: image)
 
     def health(self) -> Health:
-        """Report rate, latency, losses, faces, and which models are at work."""
+        """Report rate, latency, losses, faces, and the models in use."""
         counts = self._worker.counts if self._worker is not None else Counts()
         model = self._estimator
         now = time.monotonic()
@@ -147,27 +150,27 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'latency_p50_ms': latency,
                 'latency_p95_ms': self._latency.percentile(95, now),
             },
-            problem=self._trouble,
-            warning=self._silence.problem() or _clock_trouble(1e-3 * latency),
+            problem=self._image_problem,
+            warning=self._watchdog.problem() or _clock_problem(1e-3 * latency),
         )
 
-    def _subscribe_to_images(self) -> Any:
+    def _subscribe_to_images(self) -> Subscription[Any]:
         topic = self.resolve_topic_name('image_raw')
         if self.settings.image_transport == 'raw':
-            return self.create_subscription(Image, topic, self._take_raw, qos.IMAGES)
-        # As image_transport names it: beside the image, whatever that is remapped to.
+            return self.create_subscription(Image, topic, self._on_raw, qos.IMAGES)
+        # image_transport's convention: it follows the image topic, even when that is remapped.
         return self.create_subscription(
-            CompressedImage, f'{topic}/compressed', self._take_compressed, qos.IMAGES
+            CompressedImage, f'{topic}/compressed', self._on_compressed, qos.IMAGES
         )
 
-    def _take_raw(self, message: Image) -> None:
+    def _on_raw(self, message: Image) -> None:
         self._offer(message.header, lambda: rgb_from_message(message))
 
-    def _take_compressed(self, message: CompressedImage) -> None:
+    def _on_compressed(self, message: CompressedImage) -> None:
         self._offer(message.header, lambda: rgb_from_compressed(message))
 
     def _offer(self, header: Header, decode: Callable[[], RgbImage]) -> None:
-        self._silence.end()
+        self._watchdog.reset()
         worker = self._worker
         if worker is not None:
             worker.offer(Picture(seconds(header.stamp), header, decode))
@@ -176,11 +179,11 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         stamp = picture.header.stamp
         where = f' on {self._images.topic_name}' if self._images is not None else ''
         line = f'image {stamp.sec}.{stamp.nanosec:09d}{where} dropped: {problem}'
-        if problem != self._trouble:
+        if problem != self._image_problem:
             self.get_logger().error(line)
         else:
             self.get_logger().error(line, throttle_duration_sec=5.0)
-        self._trouble = problem
+        self._image_problem = problem
 
     def _answer(
         self, picture: Picture[Header], image: RgbImage, faces: tuple[FaceEmotion, ...]
@@ -216,17 +219,17 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         if debug is not None and self.settings.debug_image and debug.get_subscription_count():
             debug.publish(image_message(annotate(image, faces), header))
         self._faces = len(faces)
-        self._trouble = ''
+        self._image_problem = ''
         self._latency.add(time.monotonic(), 1e3 * latency)
 
 
-def _clock_trouble(latency: float) -> str:
-    """Say what an impossible latency (seconds) means, nothing where it is possible."""
-    if -1.0 < latency < _MOST_LATENCY:
+def _clock_problem(latency: float) -> str:
+    """Return what an impossible latency (in seconds) means, or an empty text."""
+    if -1.0 < latency < _MAX_LATENCY:
         return ''
     return (
-        f"images are stamped {latency:.1f} s before this node's clock: for a bag or a simulation "
-        'set use_sim_time, else synchronise the clocks'
+        f"image stamps are {latency:.1f} s behind this node's clock; set use_sim_time for a bag or "
+        'a simulation, otherwise synchronise the clocks'
     )
 
 

@@ -1,6 +1,6 @@
-"""A managed (lifecycle) node that can start itself, reports in each state, and can be recovered.
+"""A managed (lifecycle) node that starts itself, reports in every state, and recovers from errors.
 
-States and transitions are those of design.ros2.org/articles/node_lifecycle.html.
+States and transitions: https://design.ros2.org/articles/node_lifecycle.html.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Generic
 
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.task import Future
+from rclpy.timer import Timer
 
 from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
 from emotion_estimator.nodes.diagnostics import DiagnosticsPublisher, Health
@@ -29,97 +31,93 @@ SUCCESS, FAILURE, ERROR = (
     TransitionCallbackReturn.ERROR,
 )
 
-#: Seconds before a node that starts itself tries again after an error: first and at most.
-_RETRY_FIRST, _RETRY_MOST = 0.5, 10.0
-
-
-def _names(changes: list[Parameter]) -> frozenset[str]:
-    return frozenset(change.name for change in changes)
+#: Delay in seconds before ``autostart`` tries again after an error: first and maximum.
+_RETRY_FIRST, _RETRY_MAX = 0.5, 10.0
 
 
 @contextlib.contextmanager
 def until_shutdown(node: Node) -> Iterator[None]:
-    """Let a thread's last publication fail quietly when ROS was shut down meanwhile."""
+    """Ignore the failure of a thread's last publication if ROS has been shut down meanwhile."""
     try:
         yield
     except RuntimeError:
-        # rclpy's InvalidHandle and RCLError: publishers vanish with the context.
+        # rclpy's InvalidHandle or RCLError: publishers disappear with the context.
         if node.context.ok():
             raise
 
 
 class ManagedNode(LifecycleNode, Generic[Settings]):
-    """What the three nodes share; each says what its transitions do.
+    """Base of the nodes, which define what their transitions do.
 
     An error that a user can act on (:class:`EmotionEstimatorError`) makes `configure` or
-    `activate` fail: the node stays where it was. Any other error, and one that comes up at work
-    (:meth:`break_down`), goes through the error state, which frees everything, to unconfigured,
-    from where the node can be configured anew: by a manager, or by itself with ``autostart``.
+    `activate` fail, and the node stays in its state. Any other error, and one reported by
+    :meth:`break_down`, takes it through the error state, which frees everything, to unconfigured.
+    From there it can be configured again, by a manager or, with ``autostart``, by itself.
     """
 
-    kind: ClassVar[type]
-    #: The part of the core whose log lines are this node's.
+    #: The dataclass of the node's settings.
+    kind: ClassVar[type[Any]]
+    #: The Python logger of the core whose lines the node logs as its own.
     core_log: ClassVar[str] = 'emotion_estimator'
 
     def __init__(self, name: str) -> None:
-        """Declare the settings as parameters and begin to report.
+        """Declare the settings as parameters and start reporting.
 
         :raises InputError: a parameter is wrong.
         """
         super().__init__(name)
-        declared: Any = declare_settings(self, self.kind)
-        self.settings: Settings = declared
+        self.settings: Settings = declare_settings(self, self.kind)
         #: The last state reached: unconfigured, inactive, active or finalized.
         self.state = 'unconfigured'
-        #: Set its result, the exit status, to end the process.
-        self.finished: Future = Future()
+        #: Ends the process once it has a result: the exit status.
+        self.finished: Future[int] = Future()
         self._problem = ''
         self._broken = False
-        #: Counts activations; a breakdown of an earlier one is none of the present one's.
+        #: Counts activations, so that a breakdown of an earlier one can be ignored.
         self._activation = 0
         self._active_since = 0.0
         self._starting = False
         self._stopped = False
-        self._retry: Any = None
-        self._backoff = Backoff(_RETRY_FIRST, _RETRY_MOST)
+        self._retry: Timer | None = None
+        self._backoff = Backoff(_RETRY_FIRST, _RETRY_MAX)
         self.add_on_set_parameters_callback(self._check_parameters)
-        # Where rclpy has it (not on Humble), once every other callback has agreed too.
-        self._agreed = hasattr(self, 'add_post_set_parameters_callback')
-        if self._agreed:
-            self.add_post_set_parameters_callback(self._take_over)
+        # Called once every other callback has accepted the parameters, too; Humble lacks it.
+        self._has_post_set = hasattr(self, 'add_post_set_parameters_callback')
+        if self._has_post_set:
+            self.add_post_set_parameters_callback(self._apply_parameters)
         self._diagnostics = DiagnosticsPublisher(self, self._report)
-        self._survive_wrong_requests()
+        self._refuse_wrong_transitions()
 
-    # What a node does in its transitions.
+    # For subclasses: what the transitions do.
 
     def configure(self) -> None:
-        """Load models, check files, make publishers."""
+        """Load models, check files, create publishers."""
 
     def activate(self) -> None:
-        """Start to work."""
+        """Start working."""
 
     def deactivate(self) -> None:
-        """Stop to work and give devices back; also called where :meth:`activate` failed."""
+        """Stop working and release devices; also called after :meth:`activate` failed."""
 
     def clean_up(self) -> None:
-        """Free what :meth:`configure` made; also called where it failed half way."""
+        """Free what :meth:`configure` created; also called after it failed halfway."""
 
     def check_settings(self, wanted: Settings, names: frozenset[str]) -> None:
-        """Refuse what cannot be taken over now, in any state.
+        """Refuse settings that cannot be applied now; called in any state.
 
         :param wanted: the settings as they would be.
-        :param names: parameters that are set, also those that keep their value.
-        :raises InputError: the line says what is wrong.
+        :param names: the parameters being set, including those that keep their value.
+        :raises InputError: a setting cannot be applied.
         """
 
     def settings_changed(self) -> None:
-        """Take over what ``settings`` now says, in any state."""
+        """Apply changed ``settings``; called in any state."""
 
-    def settings_given(self, names: frozenset[str]) -> None:
-        """Note that parameters were set, whether or not a value changed; comes last."""
+    def parameters_set(self, names: frozenset[str]) -> None:
+        """React to set parameters, whether or not a value changed; called last, in any state."""
 
     def health(self) -> Health:
-        """Report on the work, in any state; ``state`` and ``last_error`` are added."""
+        """Report on the work, in any state; ``state`` and ``last_error`` are added to it."""
         return Health()
 
     # Starting, failing and stopping.
@@ -127,7 +125,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def bring_up(self) -> None:
         """Configure and activate.
 
-        :raises InputError: it did not become active; the line says why.
+        :raises InputError: the node did not become active, and why.
         """
         self._starting = True
         try:
@@ -141,23 +139,23 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             raise InputError(self._problem or f'{self.get_name()} did not become active')
 
     def break_down(self, problem: str, *, try_again: bool = True) -> None:
-        """Go through the error state: the node cannot go on with its work. From any thread.
+        """Go through the error state because the node cannot work any more. From any thread.
 
-        :param try_again: whether ``autostart`` should bring it up once more.
+        :param try_again: whether ``autostart`` should bring it up again.
         """
         executor = self.executor
         if executor is not None:
             executor.create_task(self._break_down, problem, try_again, self._activation)
 
     def finish(self, status: int, problem: str = '') -> None:
-        """End the process, with one line where there is a problem. From any thread."""
+        """End the process, and log the problem if there is one. From any thread."""
         if problem:
             self.get_logger().fatal(problem)
         if not self.finished.done():
             self.finished.set_result(status)
 
     def stop(self) -> None:
-        """End all work and free everything, reporting once more; before destruction."""
+        """Publish a last report, stop working and free everything; to call before destruction."""
         if self._stopped:
             return
         self._stopped = True
@@ -168,7 +166,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     # The lifecycle.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Configure; on a failure free what was made and stay unconfigured."""
+        """Configure; on failure free everything and stay unconfigured."""
         outcome = self._try(self.configure, lambda: super(ManagedNode, self).on_configure(state))
         if outcome is SUCCESS:
             self.state = 'inactive'
@@ -177,10 +175,10 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         return outcome
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Activate; on a failure stop what was started and stay inactive."""
+        """Activate; on failure stop everything and stay inactive."""
         self._activation += 1
         self._active_since = time.monotonic()
-        # Publishers first: the work may publish at once.
+        # Publishers first: the work may publish immediately.
         outcome = self._try(lambda: super(ManagedNode, self).on_activate(state), self.activate)
         if outcome is SUCCESS:
             self.state = 'active'
@@ -190,7 +188,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         return outcome
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Deactivate; what cannot be stopped, or broke down before, is an error."""
+        """Deactivate; go through the error state on failure or after a breakdown."""
         outcome = self._try(self.deactivate, lambda: super(ManagedNode, self).on_deactivate(state))
         if outcome is not SUCCESS or self._broken:
             return ERROR
@@ -206,52 +204,54 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop for good; the process goes on reporting until it is told to end."""
+        """Stop for good; the process keeps reporting until it is stopped."""
         self._release()
         self.state = 'finalized'
         return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything, so that the node can be configured anew."""
+        """Free everything, so that the node can be configured again."""
         self._release()
         self._broken = False
         self.state = 'unconfigured'
         return SUCCESS
 
-    def _survive_wrong_requests(self) -> None:
-        """Refuse a transition that the state does not allow.
+    def _refuse_wrong_transitions(self) -> None:
+        """Refuse transitions that the state does not allow.
 
-        Asked for by its id, rclpy before Kilted would raise it out of the executor.
+        Before Kilted, rclpy lets one that is requested by its id raise out of the executor.
         """
         service = self._service_change_state
         change = service.callback
 
-        def change_state(request: Any, response: Any) -> Any:
+        def change_state(
+            request: ChangeState.Request, response: ChangeState.Response
+        ) -> ChangeState.Response:
             try:
                 return change(request, response)
             except RuntimeError as error:
-                self.get_logger().error(f'no such transition in {self.state}: {first_line(error)}')
+                self.get_logger().error(f'not allowed while {self.state}: {first_line(error)}')
                 response.success = False
                 return response
 
         service.callback = change_state
 
-    def _try(self, *steps: Callable[[], Any]) -> TransitionCallbackReturn:
+    def _try(self, *steps: Callable[[], object]) -> TransitionCallbackReturn:
         if not self._broken:
             self._problem = ''
         try:
             for step in steps:
                 step()
         except EmotionEstimatorError as error:
-            self._note(str(error))
+            self._record_problem(str(error))
             return FAILURE
         except Exception as error:
-            self._note(f'{type(error).__name__}: {first_line(error)}')
+            self._record_problem(f'{type(error).__name__}: {first_line(error)}')
             return ERROR
         return SUCCESS
 
-    def _quietly(self, step: Callable[[], Any]) -> None:
-        """Free what there is; that something is amiss was said before."""
+    def _quietly(self, step: Callable[[], object]) -> None:
+        """Run a cleanup step, ignoring its errors: the cause has been reported."""
         with contextlib.suppress(Exception):
             step()
 
@@ -259,19 +259,19 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self._quietly(self.deactivate)
         self._quietly(self.clean_up)
 
-    def _note(self, problem: str) -> None:
+    def _record_problem(self, problem: str) -> None:
         self._problem = problem
-        # One who starts the node is told by the exception.
+        # bring_up() raises it.
         if not self._starting:
             self.get_logger().error(problem)
 
     def _break_down(self, problem: str, try_again: bool, activation: int) -> None:
         if self.state != 'active' or activation != self._activation:
             return
-        if time.monotonic() - self._active_since > _RETRY_MOST:
+        if time.monotonic() - self._active_since > _RETRY_MAX:
             self._backoff.reset()
         self._broken = True
-        self._note(problem)
+        self._record_problem(problem)
         self.trigger_deactivate()
         if try_again and self.settings.autostart:
             self._try_again_later()
@@ -279,17 +279,18 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def _try_again_later(self) -> None:
         if self._retry is not None:
             self.destroy_timer(self._retry)
-        wait = self._backoff.next()
-        self.get_logger().warning(f'starting again in {wait:g} s')
+        delay = self._backoff.next()
+        self.get_logger().warning(f'starting again in {delay:g} s')
         self._retry = self.create_timer(
-            wait, self._try_again, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            delay, self._try_again, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
 
     def _try_again(self) -> None:
+        assert self._retry is not None
         self.destroy_timer(self._retry)
         self._retry = None
         if self.state != 'unconfigured' or self._stopped:
-            # Somebody else has taken over.
+            # A lifecycle manager has taken over.
             return
         try:
             self.bring_up()
@@ -299,34 +300,38 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
     # Parameters and diagnostics.
 
-    def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+    def _check_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
         try:
             self.check_settings(self._changed(changes), _names(changes))
         except InputError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        if not self._agreed:
-            self._take_over(changes)
+        if not self._has_post_set:
+            self._apply_parameters(changes)
         return SetParametersResult(successful=True)
 
-    def _take_over(self, changes: list[Parameter]) -> None:
+    def _apply_parameters(self, changes: list[Parameter[Any]]) -> None:
         wanted = self._changed(changes)
         if wanted != self.settings:
             self.settings = wanted
             self.settings_changed()
-        self.settings_given(_names(changes))
+        self.parameters_set(_names(changes))
 
-    def _changed(self, changes: list[Parameter]) -> Settings:
+    def _changed(self, changes: list[Parameter[Any]]) -> Settings:
         configured = self.state in ('inactive', 'active')
         return changed_settings(self.settings, changes, configured=configured)
 
     def _report(self) -> Health:
         health = self.health()
-        at_work = self.state == 'active'
-        problem = self._problem or (health.problem if at_work else '')
+        active = self.state == 'active'
+        problem = self._problem or (health.problem if active else '')
         return Health(
             values={'state': self.state, **health.values, 'last_error': problem},
-            message=health.message if at_work else self.state,
-            warning=health.warning if at_work else '',
+            message=health.message if active else self.state,
+            warning=health.warning if active else '',
             problem=problem,
             failed=bool(self._problem) or health.failed,
         )
+
+
+def _names(changes: list[Parameter[Any]]) -> frozenset[str]:
+    return frozenset(change.name for change in changes)

@@ -1,4 +1,4 @@
-"""A settings table as ROS parameters: descriptions, ranges, and when a change counts."""
+"""Settings as ROS parameters: descriptions, ranges, and when they can be changed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rclpy.parameter import Parameter
 from emotion_estimator.errors import InputError
 from emotion_estimator.settings import Settings, make_settings
 
-#: What `ros2 param describe` says of each kind of setting.
+#: When a setting can be changed, for `ros2 param describe` and for errors.
 _CHANGES = {
-    'startup': 'fixed when the node starts',
-    'configure': 'may change while the node is unconfigured',
-    'runtime': 'may change at any time',
+    'startup': 'cannot be changed after startup',
+    'configure': 'can be changed only while the node is unconfigured',
+    'runtime': 'can be changed at any time',
 }
 
 
@@ -30,8 +30,8 @@ def _descriptor(declared: Field[Any]) -> ParameterDescriptor:
         description=declared.metadata['description'],
         additional_constraints='; '.join(constraints),
         read_only=declared.metadata['change'] == 'startup',
-        # Types are checked by the settings: `source:=0` is the text it looks like, `fps:=15` serves
-        # as 15.0, and what does not fit gets a line that names it, which rclpy's own does not.
+        # The settings check types: they take `source:=0` as text and `fps:=15` as 15.0, and their
+        # errors name the parameter, which rclpy's do not.
         dynamic_typing=True,
     )
     minimum, maximum = declared.metadata['minimum'], declared.metadata['maximum']
@@ -48,8 +48,7 @@ def _descriptor(declared: Field[Any]) -> ParameterDescriptor:
 def declare_settings(node: Node, kind: type[Settings]) -> Settings:
     """Declare every setting of ``kind`` on ``node`` and return the validated values.
 
-    :raises InputError: a value given to the node has the wrong type or is out of range; the line
-        names the parameter.
+    :raises InputError: a value has the wrong type or is out of range; names the parameter.
     """
     values = {}
     for declared in fields(kind):
@@ -64,13 +63,13 @@ def declare_settings(node: Node, kind: type[Settings]) -> Settings:
 
 
 def changed_settings(
-    settings: Settings, changes: Iterable[Parameter], *, configured: bool
+    settings: Settings, changes: Iterable[Parameter[Any]], *, configured: bool
 ) -> Settings:
-    """Return ``settings`` with the changes among them, checked one by one and as a whole.
+    """Return ``settings`` with changed parameters, checked one by one and together.
 
-    :param changes: as rclpy hands them to a callback; those that are no settings are passed over.
-    :param configured: whether the node has read what counts from `configure` on.
-    :raises InputError: a value is wrong, or may not change now; the line says what to do.
+    :param changes: as passed to an rclpy callback; parameters that are not settings are ignored.
+    :param configured: whether the node is configured.
+    :raises InputError: a value is wrong, or cannot be changed now.
     """
     declared = {item.name: item for item in fields(settings)}
     wanted: Mapping[str, Any] = {
@@ -85,7 +84,7 @@ def changed_settings(
         if configured or declared[name].metadata['change'] == 'startup':
             raise InputError(
                 f'{name} {_CHANGES[declared[name].metadata["change"]]}'
-                + (': deactivate and clean up the node first' if configured else '')
+                + ('; deactivate and clean up the node first' if configured else '')
             )
     return make_settings(type(settings), {**before, **wanted})
 

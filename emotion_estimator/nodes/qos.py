@@ -1,12 +1,12 @@
-"""The quality of service of every topic, chosen once; the README's table says the same."""
+"""Quality of service of the topics, as documented in the README."""
 
 from __future__ import annotations
 
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 
-#: Images, in and out: best effort, so that a slow reader never holds a camera up, and so that any
-#: publisher's offer matches. Several deep, because those that wait are dropped and counted by us.
+#: Images, published and subscribed to: best effort, so that a slow subscriber never blocks a camera
+#: and every publisher is compatible. Five deep; the estimator drops and counts old images itself.
 IMAGES: QoSProfile = qos_profile_sensor_data
 
-#: What was made of them: reliable, ten deep. Small, and a lost one would be a lost smile.
+#: Results: reliable, ten deep, because they are small and a lost one would be a lost smile.
 RESULTS = QoSProfile(depth=10)

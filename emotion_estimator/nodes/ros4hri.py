@@ -1,8 +1,8 @@
-"""Faces and their expressions for readers of ROS4HRI, as REP-155 has them.
+"""Faces and their expressions as ROS4HRI topics (REP-155).
 
-Its topics are global ("all topics are grouped under the global namespace /humans/"), so the node's
-namespace does not move them; in a namespace it goes in front of the face ids instead, because they
-must be unique. Quality of service is not prescribed: reliable and volatile suits libhri's readers.
+The topics are global ("all topics are grouped under the global namespace /humans/"). The node's
+namespace therefore becomes a prefix of the face ids, which must be unique. The quality of service
+is not prescribed; reliable and volatile is compatible with libhri's subscribers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -31,24 +31,27 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks
 
+if TYPE_CHECKING:
+    from rclpy.type_support import MsgT
+
 _FACES = '/humans/faces'
-#: Seconds for which a face that is not seen stays in the list of tracked ones: readers make and
-#: destroy subscriptions by that list, so one missed frame must not show in it.
+#: Seconds for which a face that is not detected stays in the list of tracked faces. Subscribers
+#: follow that list, so a single missed frame must not change it.
 _GRACE = 0.5
-#: Most faces with topics of their own, however fast they come and go.
-_MOST = 32
+#: Maximum number of faces with topics, however fast they come and go.
+_MAX_FACES = 32
 _VALID_ID = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
 
 
 def open_ros4hri(node: Node) -> Ros4hri | None:
-    """Return the publisher for ROS4HRI; None, with one info line, where hri_msgs is missing."""
+    """Return the publisher for ROS4HRI; None, with one log line, if hri_msgs is missing."""
     try:
         messages = importlib.import_module('hri_msgs.msg')
         for name in ('Expression', 'IdsList', 'NormalizedRegionOfInterest2D'):
             getattr(messages, name)
     except (ImportError, AttributeError):
         node.get_logger().info(
-            f'hri_msgs is not installed: nothing is published on {_FACES} (ROS4HRI, REP-155)'
+            f'hri_msgs is not installed; nothing is published on {_FACES} (ROS4HRI, REP-155)'
         )
         return None
     return Ros4hri(node, messages)
@@ -56,20 +59,20 @@ def open_ros4hri(node: Node) -> Ros4hri | None:
 
 @dataclass
 class _FaceTopics:
-    expression: Publisher
-    roi: Publisher
+    expression: Publisher[Any]
+    roi: Publisher[Any]
     last_seen: float
 
 
 class Ros4hri:
-    """Publishes ``tracked``, and for each face ``expression`` and ``roi``, below /humans/faces.
+    """Publishes ``tracked``, and ``expression`` and ``roi`` of each face, under /humans/faces.
 
-    REP-155 wants a face's ``roi`` wherever a face has topics, so it is there; the equally wanted
-    ``cropped`` is not: pictures of faces leave this node only as the debug image.
+    REP-155 requires ``roi`` and ``cropped`` of each face; ``cropped`` is not published, because
+    images of faces leave this node only as the debug image.
     """
 
     def __init__(self, node: Node, messages: Any) -> None:
-        """Open the topic ``tracked``.
+        """Create the publisher of ``tracked``.
 
         :param messages: ``hri_msgs.msg``, or a module with the same three messages.
         """
@@ -77,36 +80,36 @@ class Ros4hri:
         self._messages = messages
         self._prefix = ''.join(f'{part}_' for part in node.get_namespace().split('/') if part)
         self._topics: dict[str, _FaceTopics] = {}
-        self._said: list[str] | None = None
-        # The worker publishes while a transition may close.
+        self._published_ids: list[str] | None = None
+        # The worker's thread may publish while a transition closes this.
         self._lock = threading.Lock()
-        self._tracked: Publisher | None = self._publisher(messages.IdsList, 'tracked')
+        self._tracked: Publisher[Any] | None = self._publisher(messages.IdsList, 'tracked')
 
     def publish(
         self, header: Header, faces: Sequence[FaceEmotion], width: int, height: int
     ) -> None:
-        """Publish what is known of the faces in one image; nothing once closed.
+        """Publish the faces of one image; does nothing once closed.
 
-        ``tracked`` comes with every image that has faces, and once, empty, after the last has
-        gone. A face whose id cannot be part of a topic's name is left out; numbers that are none,
-        or out of range, are published as the nearest that the messages allow.
+        ``tracked`` is published with every image that has faces, and once, empty, after the last
+        face has gone. Faces whose id is not valid in a topic's name are left out. Numbers that are
+        NaN or out of range are clipped to the range of the messages.
 
-        :param header: of the image.
-        :param width: of the image in pixels, as ``height``; without them there is no ``roi``.
+        :param header: the image's.
+        :param width: the image's, in pixels, as is ``height``; 0 publishes no ``roi``.
         """
         with self._lock:
             if self._tracked is None:
                 return
             stamp = seconds(header.stamp)
             valid = (face for face in faces if _VALID_ID.fullmatch(face.face_id))
-            here = {self._prefix + face.face_id: face for face in islice(valid, _MOST)}
+            here = {self._prefix + face.face_id: face for face in islice(valid, _MAX_FACES)}
             self._forget(stamp, here)
             for face_id in here:
                 self._meet(face_id, stamp)
             ids = list(self._topics)
-            if ids or self._said != ids:
+            if ids or self._published_ids != ids:
                 self._tracked.publish(self._messages.IdsList(header=header, ids=ids))
-                self._said = ids
+                self._published_ids = ids
             for face_id, face in here.items():
                 topics = self._topics[face_id]
                 topics.expression.publish(self._expression(header, face))
@@ -114,12 +117,12 @@ class Ros4hri:
                     topics.roi.publish(self._roi(header, face, width, height))
 
     def clear(self) -> None:
-        """Say that no face is tracked any more, and take the faces' topics back."""
+        """Publish that no face is tracked, and destroy the faces' publishers."""
         with self._lock, until_shutdown(self._node):
             self._clear()
 
     def close(self) -> None:
-        """Clear, and take ``tracked`` back too; nothing is published from then on."""
+        """Clear, destroy ``tracked`` too, and publish nothing from then on."""
         with self._lock, until_shutdown(self._node):
             tracked = self._tracked
             if tracked is None:
@@ -136,24 +139,24 @@ class Ros4hri:
         try:
             header = Header(stamp=self._node.get_clock().now().to_msg())
             self._tracked.publish(self._messages.IdsList(header=header))
-            # Destroyed at once, it could not send again what was lost on the way.
+            # Once destroyed, it could not resend a lost message.
             self._tracked.wait_for_all_acked(Duration(seconds=0.1))
         finally:
-            self._said = []
+            self._published_ids = []
             for face_id in list(self._topics):
                 self._drop(face_id)
 
-    def _publisher(self, kind: Any, name: str) -> Publisher:
-        # Without event callbacks the executor, which runs in another thread, does not know it.
+    def _publisher(self, kind: type[MsgT], name: str) -> Publisher[MsgT]:
+        # Without event callbacks: the executor, in another thread, must not wait for its events.
         quiet = PublisherEventCallbacks(use_default_callbacks=False)
         return self._node.create_publisher(kind, f'{_FACES}/{name}', RESULTS, event_callbacks=quiet)
 
     def _forget(self, stamp: float, here: dict[str, FaceEmotion]) -> None:
-        # Seen longest ago first, so that what is too much goes first.
+        # Oldest first: these are dropped first when there are too many.
         absent = sorted(self._topics.keys() - here.keys(), key=self._last_seen)
-        surplus = len(absent) + len(here) - _MOST
+        surplus = len(absent) + len(here) - _MAX_FACES
         for i, face_id in enumerate(absent):
-            # Time that ran backwards has started anew, and with it every face.
+            # Going back in time restarts the stream, and with it every face.
             if i < surplus or not 0.0 <= stamp - self._last_seen(face_id) <= _GRACE:
                 self._drop(face_id)
 
@@ -177,8 +180,8 @@ class Ros4hri:
 
     def _expression(self, header: Header, face: FaceEmotion) -> Any:
         kind = self._messages.Expression
-        # The field must hold one of the message's constants, and libhri warns of any other value
-        # for every message. "unknown" has none: neither happy nor sad is nearest to neutral.
+        # The field must be one of the message's constants: libhri warns about others with every
+        # message. There is none for "unknown"; neither happy nor sad is closest to neutral.
         known = {
             'angry': kind.ANGRY,
             'disgust': kind.DISGUSTED,
@@ -203,13 +206,13 @@ class Ros4hri:
             ymin=_share(roi.y / height),
             xmax=_share((roi.x + roi.width) / width),
             ymax=_share((roi.y + roi.height) / height),
-            # The landmark sources say that there is a face, not how sure they are.
+            # The landmark sources give no confidence.
             c=1.0,
         )
 
 
 def _share(value: float) -> float:
-    """Return the nearest number from 0 to 1; 0 for what is no number."""
+    """Return the nearest number from 0 to 1; 0 for NaN."""
     return _within(value, 0.0, 1.0)
 
 

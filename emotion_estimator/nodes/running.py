@@ -1,4 +1,4 @@
-"""Start and stop nodes: one way for every executable."""
+"""Running nodes in a process: start, spin, stop, exit status."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -17,7 +18,7 @@ from emotion_estimator.nodes.lifecycle import ManagedNode
 
 
 class _NodeLogHandler(logging.Handler):
-    """Sends the core's Python log to a node's log, and so to /rosout."""
+    """Forwards the core's Python log to a node's log, and so to /rosout."""
 
     def __init__(self, node: Node) -> None:
         super().__init__()
@@ -34,8 +35,8 @@ class _NodeLogHandler(logging.Handler):
 
 
 @contextlib.contextmanager
-def core_log_on(node: ManagedNode) -> Iterator[None]:
-    """Let the log lines (level info and above) of the node's part of the core appear as its own."""
+def core_log_on(node: ManagedNode[Any]) -> Iterator[None]:
+    """Forward the log of the node's part of the core to the node's own, from level info on."""
     core = logging.getLogger(node.core_log)
     handler = _NodeLogHandler(node)
     before = core.level, core.propagate
@@ -50,15 +51,15 @@ def core_log_on(node: ManagedNode) -> Iterator[None]:
         core.propagate = before[1]
 
 
-def run(make_nodes: Callable[[], Sequence[ManagedNode]]) -> int:
-    """Spin the nodes of one process until one has finished or they are told to stop.
+def run(make_nodes: Callable[[], Sequence[ManagedNode[Any]]]) -> int:
+    """Spin the nodes of one process until one has finished or a signal arrives.
 
-    :param make_nodes: called once ROS is initialised; those whose ``autostart`` is set are brought
-        up in this order.
-    :returns: the process's exit status: 0 after SIGINT, SIGTERM or a node's own end; 1 when one
-        failed at its work; 2 with one line on standard error when one cannot start.
+    :param make_nodes: creates the nodes once ROS is initialised; those with ``autostart`` are
+        brought up in their order.
+    :returns: the process's exit status: 0 after SIGINT, SIGTERM or a node's regular end, 1 if a
+        node failed, 2 (with one line on standard error) if a node cannot start.
     """
-    nodes: Sequence[ManagedNode] = ()
+    nodes: Sequence[ManagedNode[Any]] = ()
     initialised, status = False, 0
     with contextlib.ExitStack() as cleanup:
         try:
@@ -68,7 +69,7 @@ def run(make_nodes: Callable[[], Sequence[ManagedNode]]) -> int:
             nodes = make_nodes()
             for node in nodes:
                 cleanup.enter_context(core_log_on(node))
-            finished: Future = Future()
+            finished: Future[int] = Future()
             for node in nodes:
                 node.finished = finished
                 executor.add_node(node)
@@ -81,10 +82,10 @@ def run(make_nodes: Callable[[], Sequence[ManagedNode]]) -> int:
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
         except (EmotionEstimatorError, RuntimeError) as error:
-            # rclpy raises RuntimeErrors: arguments it cannot use; or, wherever the start had come
-            # to when it was told to stop, a context that is gone.
-            told_to_stop = initialised and not rclpy.ok()
-            if not told_to_stop:
+            # rclpy raises RuntimeError for unusable arguments and, if a signal arrived at any point
+            # of the start, for a context that has been shut down.
+            shut_down = initialised and not rclpy.ok()
+            if not shut_down:
                 status = 2
                 if isinstance(error, EmotionEstimatorError):
                     print(error, file=sys.stderr)

@@ -167,7 +167,7 @@ def cover(face: RgbImage, landmarks: FloatArray) -> RgbImage:
 
 
 def motion(before: RgbImage, after: RgbImage) -> FloatArray:
-    """Return the optical flow between two grey images (Farneback's), as networks read it.
+    """Return the optical flow between two grey images (Farnebäck 2003), as networks read it.
 
     :param before: uint8 (S, S) or (S, S, 1); ``after`` alike.
     :returns: float32 (S, S, 2), to the right and down, in units of a tenth of the side.

@@ -14,7 +14,7 @@ def assign(costs: Sequence[Sequence[float]], alone: float) -> list[int | None]:
 
     The least sum over all assignments, not the pairwise best first: when a camera pans, a face's
     old place can be nearer to its neighbour's new one than to its own. Shortest augmenting paths
-    (Jonker and Volgenant, Computing 38, 1987); of 16 rows the worst case takes a few milliseconds,
+    (Jonker and Volgenant 1987); of 16 rows the worst case takes a few milliseconds,
     rows that do not contend for a column take one pass each.
 
     :param costs: one row of equal length for each row; infinite where a pair is impossible.

@@ -1,10 +1,10 @@
-"""Two courses of the same recording compared, frame by frame, and with the truth."""
+"""Compare two results of one recording frame by frame, or labels with the ground truth."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, zip_longest
@@ -14,19 +14,34 @@ import numpy as np
 from emotion_estimator.emotion import FaceEmotion, primary
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult
-from emotion_estimator.replay.course import Change, Onset, align, changes, follow, laps
+from emotion_estimator.replay.alignment import (
+    Change,
+    Onset,
+    align,
+    changes,
+    match_changes,
+    split_laps,
+)
+from emotion_estimator.timeline import Labels
 
-#: Seconds around each change of the truth that a fair count leaves out: the portrait's change
-#: takes that long, and no observer could tell at once.
+#: Seconds around each change of the truth that ``Agreement.settled`` leaves out: the portrait's
+#: expression takes that long to change, and no observer could recognize it at once.
 MARGIN = 0.3
+#: Largest difference in seconds between the stamps of the same frame.
+TOLERANCE = 0.005
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Frames counted, and those in which the label was the truth."""
+    """Number of frames, and of those whose label agrees."""
 
     frames: int = 0
     agreed: int = 0
+
+    @classmethod
+    def of(cls, agreements: Collection[bool]) -> Tally:
+        """Count one entry a frame."""
+        return cls(len(agreements), sum(agreements))
 
     @property
     def share(self) -> float | None:
@@ -36,10 +51,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Labels against the truth.
+    """Agreement of labels with the truth.
 
-    :param overall: all frames whose truth is known.
-    :param settled: those more than the margin away from a change of the truth.
+    :param overall: all frames with a known truth.
+    :param settled: those further than the margin from a change of the truth.
     :param per_label: the settled frames by their truth.
     """
 
@@ -48,57 +63,56 @@ class Agreement:
     per_label: Mapping[str, Tally]
 
 
-def changes_of(truth: Sequence[tuple[float, str]]) -> list[float]:
-    """Return the stamps at which the truth changes, in the middle between the two frames."""
+def agreement(truth: Labels, labels: Labels, margin: float = MARGIN) -> Agreement | None:
+    """Compare labels with the truth of the same frames.
+
+    :param truth: (stamp in seconds, label) in order of time.
+    :param labels: the estimated labels, likewise; frames are matched by stamp.
+    :param margin: seconds on both sides of a change that ``settled`` leaves out.
+    :return: None if no frame has both.
+    """
+    known = {_microseconds(stamp): label for stamp, label in truth}
+    times = change_times(truth)
+    pairs = [
+        (stamp, known[_microseconds(stamp)], label)
+        for stamp, label in labels
+        if _microseconds(stamp) in known
+    ]
+    if not pairs:
+        return None
+    settled = [pair for pair in pairs if distance(times, pair[0]) > margin]
+    names = dict.fromkeys(right for _, right, _ in settled)
+    return Agreement(
+        overall=Tally.of([right == label for _, right, label in pairs]),
+        settled=Tally.of([right == label for _, right, label in settled]),
+        per_label={
+            name: Tally.of([right == label for _, right, label in settled if right == name])
+            for name in names
+        },
+    )
+
+
+def _microseconds(stamp: float) -> int:
+    """Return a stamp as a dictionary key that rounding does not change."""
+    return round(stamp * 1e6)
+
+
+def change_times(truth: Labels) -> list[float]:
+    """Return the stamps at which the truth changes, halfway between two frames."""
     return [
         (before[0] + after[0]) / 2 for before, after in pairwise(truth) if before[1] != after[1]
     ]
 
 
-def agreement(
-    truth: Sequence[tuple[float, str]],
-    labels: Sequence[tuple[float, str]],
-    margin: float = MARGIN,
-) -> Agreement | None:
-    """Compare labels with the truth of the same frames.
-
-    :param truth: (stamp in seconds, label) in order of time.
-    :param labels: the same of what was estimated; a frame is found by its stamp.
-    :param margin: seconds on both sides of a change that ``settled`` leaves out.
-    :return: None where no frame has both.
-    """
-    known = {_key(stamp): label for stamp, label in truth}
-    changes = changes_of(truth)
-    pairs = [(stamp, known[_key(stamp)], label) for stamp, label in labels if _key(stamp) in known]
-    if not pairs:
-        return None
-    settled = [pair for pair in pairs if distance(changes, pair[0]) > margin]
-    names = dict.fromkeys(right for _, right, _ in settled)
-    return Agreement(
-        overall=_tally(pairs),
-        settled=_tally(settled),
-        per_label={name: _tally([pair for pair in settled if pair[1] == name]) for name in names},
-    )
-
-
-def _key(stamp: float) -> int:
-    """Name a frame by its stamp in whole microseconds, safe from rounding on the way."""
-    return round(stamp * 1e6)
-
-
-def distance(changes: Sequence[float], stamp: float) -> float:
-    """Return the seconds to the nearest of ``changes`` (ascending); very many without any."""
-    at = bisect_left(changes, stamp)
-    return min((abs(stamp - change) for change in changes[max(0, at - 1) : at + 1]), default=1e9)
-
-
-def _tally(pairs: Sequence[tuple[float, str, str]]) -> Tally:
-    return Tally(len(pairs), sum(right == label for _, right, label in pairs))
+def distance(times: Sequence[float], stamp: float) -> float:
+    """Return the seconds to the nearest of ``times`` (ascending); 1e9 if there are none."""
+    at = bisect_left(times, stamp)
+    return min((abs(stamp - time) for time in times[max(0, at - 1) : at + 1]), default=1e9)
 
 
 @dataclass(frozen=True, eq=False)
-class Lone:
-    """A frame that only one course has."""
+class UnpairedFrame:
+    """A frame that only one of the two results has."""
 
     lap: int
     frame: FrameResult
@@ -111,12 +125,12 @@ class Lone:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """The same frame in both courses.
+    """The same frame in both results.
 
-    :param lap: from 0; a new one begins where stamps jump back.
-    :param difference: greatest difference of a probability between the primary faces, 0 to 1; a
-        label that only one model knows has probability 0 in the other. None where one of the two
-        has no face: there the labels differ, or nobody is seen in either.
+    :param lap: number of the lap, from 0; a lap begins where stamps jump back.
+    :param difference: largest difference of a probability between the primary faces, 0 to 1; a
+        label unknown to one model has probability 0 there. None if either has no face: then either
+        the labels differ, or both show nobody.
     """
 
     lap: int
@@ -137,82 +151,82 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What two courses have in common.
+    """The differences between two results of one recording.
 
-    :param expected: the course as laps, see :func:`emotion_estimator.replay.course.laps`.
-    :param tolerance: seconds within which stamps are the same.
-    :param missing: frames that only the expected course has.
-    :param extra: frames that only the actual course has.
-    :param onsets: each change of the expected label.
-    :param added: changes of the actual label that answer none of the expected.
-    :param vocabularies: the labels that the two courses' models know; empty without a face.
+    :param expected: the results in laps, see :func:`emotion_estimator.replay.alignment.split_laps`.
+    :param tolerance: seconds within which two stamps are the same.
+    :param missing: frames that only the expected results have.
+    :param extra: frames that only the actual results have.
+    :param onsets: every change of the expected label.
+    :param added: changes of the actual label that match no expected one.
+    :param vocabularies: the labels that either results' model knows; empty if no face was seen.
     """
 
     expected: tuple[tuple[FrameResult, ...], ...]
     actual: tuple[tuple[FrameResult, ...], ...]
     tolerance: float
     pairs: tuple[Pair, ...]
-    missing: tuple[Lone, ...]
-    extra: tuple[Lone, ...]
+    missing: tuple[UnpairedFrame, ...]
+    extra: tuple[UnpairedFrame, ...]
     onsets: tuple[Onset, ...]
     added: tuple[Change, ...]
     vocabularies: tuple[frozenset[str], frozenset[str]]
 
     @cached_property
     def differing(self) -> tuple[Pair, ...]:
-        """Return the frames whose labels differ, the first one first."""
+        """Return the frames whose labels differ."""
         return tuple(pair for pair in self.pairs if not pair.agrees)
 
     @cached_property
     def overall(self) -> Tally:
-        """Frames of both, and those with the same label."""
-        return _comparison_tally(self.pairs)
+        """Agreement over all paired frames."""
+        return Tally.of([pair.agrees for pair in self.pairs])
 
     @cached_property
     def per_label(self) -> dict[str, Tally]:
-        """Return the same by the expected label."""
+        """Agreement by expected label."""
         names = dict.fromkeys(pair.expected.label for pair in self.pairs)
         return {
-            name: _comparison_tally([pair for pair in self.pairs if pair.expected.label == name])
+            name: Tally.of([pair.agrees for pair in self.pairs if pair.expected.label == name])
             for name in names
         }
 
     def settled(self, margin: float) -> list[Pair]:
-        """Return the pairs more than ``margin`` seconds away from a change of the expected label.
+        """Return the pairs further than ``margin`` seconds from a change of the expected label.
 
-        Nearer than that the labels of two good runs may differ, one being a frame later.
+        Closer to a change even two good runs may differ, one being a frame later.
         """
-        moments: dict[int, list[float]] = {}
+        times: dict[int, list[float]] = {}
         for onset in self.onsets:
-            moments.setdefault(onset.change.lap, []).append(onset.change.stamp)
+            times.setdefault(onset.change.lap, []).append(onset.change.stamp)
         return [
-            pair for pair in self.pairs if distance(moments.get(pair.lap, ()), pair.stamp) > margin
+            pair for pair in self.pairs if distance(times.get(pair.lap, ()), pair.stamp) > margin
         ]
 
     @cached_property
     def shifts(self) -> tuple[float, ...]:
-        """Seconds by which the actual label changed later, for each onset that it followed."""
+        """Seconds by which the actual label changed later, for each matched onset."""
         return tuple(onset.shift for onset in self.onsets if onset.shift is not None)
 
     @property
     def most_shifted(self) -> Onset | None:
-        """Return the change followed latest, or earliest, by the actual label; None without any."""
-        followed = (onset for onset in self.onsets if onset.shift is not None)
-        return max(followed, key=lambda onset: abs(onset.shift or 0.0), default=None)
+        """Return the matched onset with the largest shift either way; None if there is none."""
+        matched = (onset for onset in self.onsets if onset.shift is not None)
+        return max(matched, key=lambda onset: abs(onset.shift or 0.0), default=None)
 
     @cached_property
     def lost(self) -> tuple[Onset, ...]:
-        """Return the changes of the expected label that the actual one does not have."""
+        """Return the expected changes without an actual one."""
         return tuple(onset for onset in self.onsets if onset.shift is None)
 
     @cached_property
     def differences(self) -> tuple[float, ...]:
-        """Greatest difference of a probability, 0 to 1, in each frame where both have a face."""
+        """Largest difference of a probability, 0 to 1, for each frame with a face in both."""
         return tuple(pair.difference for pair in self.pairs if pair.difference is not None)
 
     @property
     def most_different(self) -> Pair | None:
-        """Return the frame whose probabilities differ most; None where none has a face in both."""
+        """Return the pair whose probabilities differ most; None if none has a face in both."""
         seen = (pair for pair in self.pairs if pair.difference is not None)
         return max(seen, key=lambda pair: pair.difference or 0.0, default=None)
 
@@ -223,25 +237,17 @@ class Comparison:
 
     @cached_property
     def misread_others(self) -> tuple[Pair, ...]:
-        """Return the frames with as many faces in both, where labels beside the primary differ."""
+        """Return the frames with equally many faces whose labels differ beyond the primary one."""
         return tuple(
             pair
             for pair in self.pairs
             if len(pair.expected.faces) == len(pair.actual.faces)
-            and _others(pair.expected) != _others(pair.actual)
+            and _other_labels(pair.expected) != _other_labels(pair.actual)
         )
 
 
-def _others(frame: FrameResult) -> list[str]:
+def _other_labels(frame: FrameResult) -> list[str]:
     return sorted(face.label for face in frame.faces[1:])
-
-
-def _comparison_tally(pairs: Sequence[Pair]) -> Tally:
-    return Tally(len(pairs), sum(pair.agrees for pair in pairs))
-
-
-#: Greatest difference in seconds between the stamps of what counts as the same frame.
-TOLERANCE = 0.005
 
 
 def compare(
@@ -250,19 +256,19 @@ def compare(
     tolerance: float = TOLERANCE,
     names: tuple[str, str] = ('expected', 'actual'),
 ) -> Comparison:
-    """Compare two courses of one recording.
+    """Compare two results of one recording.
 
-    Frames are paired by their stamps, see :func:`emotion_estimator.replay.course.align`. Where
-    stamps jump back (a bag that was looped) a new lap begins; each lap is compared with the one
-    of the same number, and a lap that the other has not is missing, or extra, as a whole.
+    Frames are paired by their stamps, see :func:`emotion_estimator.replay.alignment.align`. Where
+    stamps jump back (a looped bag) a new lap begins. Laps are compared by number; all frames of a
+    lap that the other results lack are missing or extra.
 
-    :param expected: in order of time but for late frames, see
-        :func:`emotion_estimator.replay.course.laps`; at least one frame.
-    :param actual: the same.
-    :param tolerance: greatest difference in seconds between the stamps of the same frame.
+    :param expected: at least one frame, in order of time except for late frames, see
+        :func:`emotion_estimator.replay.alignment.split_laps`.
+    :param actual: the other results, likewise.
+    :param tolerance: largest difference in seconds between the stamps of the same frame.
     :param names: what to call the two in errors.
-    :raises InputError: a course is empty, has a stamp or probability that is no number; no frame
-        of the two has the same stamp; or their models have no label in common.
+    :raises InputError: either is empty or has a stamp or probability that is not a valid number,
+        they share no stamp, or their models share no label.
     """
     if not (math.isfinite(tolerance) and tolerance >= 0):
         raise InputError(f'tolerance must be 0 or more seconds, not {tolerance:g}')
@@ -270,37 +276,37 @@ def compare(
     if all(vocabularies) and not vocabularies[0] & vocabularies[1]:
         known = [', '.join(sorted(each)) for each in vocabularies]
         raise InputError(
-            f'{names[0]} knows the labels {known[0]}; {names[1]} {known[1]}: none in common'
+            f'{names[0]} has the labels {known[0]}; {names[1]} {known[1]}: none in common'
         )
-    before, after = laps(expected), laps(actual)
+    laps = split_laps(expected), split_laps(actual)
     pairs: list[Pair] = []
-    missing: list[Lone] = []
-    extra: list[Lone] = []
+    missing: list[UnpairedFrame] = []
+    extra: list[UnpairedFrame] = []
     onsets: list[Onset] = []
     added: list[Change] = []
-    for lap, (these, those) in enumerate(zip_longest(before, after, fillvalue=())):
+    for lap, (these, those) in enumerate(zip_longest(*laps, fillvalue=())):
         stamps = [frame.stamp for frame in those]
         matched = align([frame.stamp for frame in these], stamps, tolerance)
         for i, j in matched:
             pairs.append(Pair(lap, these[i], those[j], _difference(these[i], those[j])))
-            # What is the same frame has the same time.
+            # Within a pair, the tolerance must not count as a shift.
             stamps[j] = these[i].stamp
-        missing += _lone(lap, these, {i for i, _ in matched})
-        extra += _lone(lap, those, {j for _, j in matched})
-        followed, unasked = follow(
+        missing += _unpaired(lap, these, {i for i, _ in matched})
+        extra += _unpaired(lap, those, {j for _, j in matched})
+        matched_onsets, unmatched = match_changes(
             changes([(frame.stamp, frame.label) for frame in these], lap),
             changes([(stamp, frame.label) for stamp, frame in zip(stamps, those)], lap),
         )
-        onsets += followed
-        added += unasked
+        onsets += matched_onsets
+        added += unmatched
     if not pairs:
         raise InputError(
             f'no frame of {names[0]} ({_span(expected)}) has a counterpart within {tolerance:g} s '
             f'in {names[1]} ({_span(actual)}); are they of the same recording?'
         )
     return Comparison(
-        tuple(before),
-        tuple(after),
+        tuple(laps[0]),
+        tuple(laps[1]),
         tolerance,
         tuple(pairs),
         tuple(missing),
@@ -311,21 +317,21 @@ def compare(
     )
 
 
-def _checked(course: Sequence[FrameResult], name: str) -> frozenset[str]:
-    """Return the labels that a course's model knows; empty where no face was seen."""
-    if not course:
+def _checked(results: Sequence[FrameResult], name: str) -> frozenset[str]:
+    """Return the labels that the results' model knows; empty if no face was seen."""
+    if not results:
         raise InputError(f'{name} holds no frames; there is nothing to compare')
     known: set[str] = set()
-    for number, frame in enumerate(course, start=1):
+    for number, frame in enumerate(results, start=1):
         if not math.isfinite(frame.stamp):
-            raise InputError(f'{name}: the stamp of frame {number} is no number ({frame.stamp})')
+            raise InputError(f'{name}: the stamp of frame {number} is not finite ({frame.stamp})')
         for face in frame.faces:
             known.update(face.labels)
             for label, value in _probabilities(face).items():
                 if not -0.001 <= value <= 1.001:
                     raise InputError(
                         f'{name}: frame {number} (stamp {frame.stamp:.3f}) gives {label} the '
-                        f'probability {value:g}, which is none'
+                        f'probability {value:g}, which is not between 0 and 1'
                     )
     return frozenset(known)
 
@@ -339,14 +345,16 @@ def _difference(expected: FrameResult, actual: FrameResult) -> float | None:
     if faces[0] is None or faces[1] is None:
         return None
     these, those = _probabilities(faces[0]), _probabilities(faces[1])
-    apart = [abs(these.get(label, 0.0) - those.get(label, 0.0)) for label in {**these, **those}]
-    return max(apart, default=None)
+    return max(
+        (abs(these.get(label, 0.0) - those.get(label, 0.0)) for label in {**these, **those}),
+        default=None,
+    )
 
 
-def _lone(lap: int, frames: Sequence[FrameResult], paired: set[int]) -> Iterator[Lone]:
-    return (Lone(lap, frame) for i, frame in enumerate(frames) if i not in paired)
+def _unpaired(lap: int, frames: Sequence[FrameResult], paired: set[int]) -> Iterator[UnpairedFrame]:
+    return (UnpairedFrame(lap, frame) for i, frame in enumerate(frames) if i not in paired)
 
 
-def _span(course: Iterable[FrameResult]) -> str:
-    stamps = np.array([frame.stamp for frame in course])
+def _span(results: Iterable[FrameResult]) -> str:
+    stamps = np.array([frame.stamp for frame in results])
     return f'stamps {stamps.min():.3f} to {stamps.max():.3f} s'

@@ -1,4 +1,4 @@
-"""A comparison in words, for the terminal, and in numbers, for JSON."""
+"""Report a comparison: as a table for the terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from emotion_estimator.replay.alignment import ROUNDING
 from emotion_estimator.replay.comparison import Comparison, Tally
-from emotion_estimator.replay.course import ROUNDING, facts
-from emotion_estimator.replay.limits import Broken, faces_words, label_words, onset_words
+from emotion_estimator.replay.limits import (
+    BrokenLimit,
+    describe_face_counts,
+    describe_labels,
+    describe_onset,
+)
+from emotion_estimator.replay.results import result_statistics
 
 
-def as_dict(comparison: Comparison, found: Sequence[Broken] = ()) -> dict[str, Any]:
-    """Return what JSON shows; seconds, shares 0 to 1, null where there is nothing to count."""
+def as_dict(comparison: Comparison, broken: Sequence[BrokenLimit] = ()) -> dict[str, Any]:
+    """Return the comparison as JSON objects: times in seconds, shares 0 to 1, null if undefined."""
     shifts = np.array(comparison.shifts)
-    apart, most = comparison.differences, comparison.most_different
+    differences, most = comparison.differences, comparison.most_different
     worst = comparison.most_shifted
     first = next(iter(comparison.differing), None)
     return {
-        'expected': facts(comparison.expected).as_dict(),
-        'actual': facts(comparison.actual).as_dict(),
+        'expected': result_statistics(comparison.expected).as_dict(),
+        'actual': result_statistics(comparison.actual).as_dict(),
         'tolerance': comparison.tolerance,
         'paired': len(comparison.pairs),
         'missing': len(comparison.missing),
@@ -40,8 +47,8 @@ def as_dict(comparison: Comparison, found: Sequence[Broken] = ()) -> dict[str, A
         'probability_difference': None
         if most is None
         else {
-            'mean': round(float(np.mean(apart)), 6),
-            'p95': _percentile(np.array(apart)),
+            'mean': round(float(np.mean(differences)), 6),
+            'p95': _percentile(np.array(differences)),
             'max': round(most.difference or 0.0, 6),
             'max_at': round(most.stamp, 6),
         },
@@ -63,12 +70,12 @@ def as_dict(comparison: Comparison, found: Sequence[Broken] = ()) -> dict[str, A
                 'lap': each.lap + 1,
                 'place': each.place,
             }
-            for each in found
+            for each in broken
         ],
     }
 
 
-def _percentile(values: np.ndarray) -> float | None:
+def _percentile(values: NDArray[np.float64]) -> float | None:
     return round(float(np.percentile(values, 95)), 6) if values.size else None
 
 
@@ -78,7 +85,7 @@ def _tally(tally: Tally) -> dict[str, Any]:
 
 
 def where(comparison: Comparison, lap: int, stamp: float) -> str:
-    """Return a place in words, ``1700000003.250 (3.250 s after the first frame)``."""
+    """Return a stamp as text, ``1700000003.250 (3.250 s after the first frame)``."""
     begin = comparison.expected[0][0].stamp
     words = f'{stamp:.3f}'
     notes = [] if begin == 0 or lap else [f'{stamp - begin:.3f} s after the first frame']
@@ -87,8 +94,8 @@ def where(comparison: Comparison, lap: int, stamp: float) -> str:
     return f'{words} ({", ".join(notes)})' if notes else words
 
 
-def broken_line(comparison: Comparison, each: Broken) -> str:
-    """Return a broken limit as one line, with the first place that breaks it."""
+def broken_line(comparison: Comparison, each: BrokenLimit) -> str:
+    """Return a broken limit as one line, with the first frame that breaks it."""
     place = where(comparison, each.lap, each.stamp)
     return (
         f'{each.limit} {each.allowed:g} is broken: {each.value:.4g}; first at {place}: {each.place}'
@@ -96,27 +103,27 @@ def broken_line(comparison: Comparison, each: Broken) -> str:
 
 
 def table(comparison: Comparison) -> list[str]:
-    """Return what the terminal shows, line by line."""
-    lines = [*_courses(comparison), *_agreement(comparison), *_onsets(comparison)]
+    """Return the lines for the terminal."""
+    lines = [*_frames(comparison), *_agreement(comparison), *_onsets(comparison)]
     lines += [*_probabilities(comparison), *_faces(comparison)]
     if comparison.differing:
         first = comparison.differing[0]
         place = where(comparison, first.lap, first.stamp)
-        lines.append(f'first          difference at {place}: {label_words(first)}')
+        lines.append(f'first          difference at {place}: {describe_labels(first)}')
     else:
         lines.append('first          no label differs')
     return lines
 
 
-def _courses(comparison: Comparison) -> list[str]:
+def _frames(comparison: Comparison) -> list[str]:
     lines = []
     for name, laps in (('expected', comparison.expected), ('actual', comparison.actual)):
-        course = facts(laps)
+        counted = result_statistics(laps)
         line = (
-            f'{name:<14} {course.count} frames in {course.seconds:.2f} s, '
-            f'{course.flips} label changes ({course.flip_rate:.2f} per second)'
+            f'{name:<14} {counted.count} frames in {counted.seconds:.2f} s, '
+            f'{counted.flips} label changes ({counted.flip_rate:.2f} per second)'
         )
-        lines.append(line if course.laps == 1 else f'{line}, {course.laps} laps')
+        lines.append(line if counted.laps == 1 else f'{line}, {counted.laps} laps')
     lines.append(
         f'paired         {len(comparison.pairs)} frames within {comparison.tolerance:g} s; '
         f'{len(comparison.missing)} missing, {len(comparison.extra)} extra'
@@ -128,7 +135,7 @@ def _courses(comparison: Comparison) -> list[str]:
     ours, theirs = comparison.vocabularies
     for name, alone in (('expected', ours - theirs), ('actual', theirs - ours)):
         if ours and theirs and alone:
-            lines.append(f'               only {name} knows {", ".join(sorted(alone))}')
+            lines.append(f'               only {name} has {", ".join(sorted(alone))}')
     return lines
 
 
@@ -153,15 +160,15 @@ def _onsets(comparison: Comparison) -> list[str]:
     worst = comparison.most_shifted
     if worst is not None:
         lines.append(
-            f'               shifted by {np.median(shifts):+.3f} s in the median, 95th percentile '
+            f'               median shift {np.median(shifts):+.3f} s, 95th percentile '
             f'{np.percentile(np.abs(shifts), 95):.3f} s'
         )
         if worst.shift:
             place = where(comparison, worst.change.lap, worst.change.stamp)
-            lines.append(f'               most at {place}: {onset_words(worst)}')
+            lines.append(f'               most at {place}: {describe_onset(worst)}')
     for onset in comparison.lost[:1]:
         place = where(comparison, onset.change.lap, onset.change.stamp)
-        lines.append(f'               first lost at {place}: {onset_words(onset)}')
+        lines.append(f'               first lost at {place}: {describe_onset(onset)}')
     return lines
 
 
@@ -169,23 +176,23 @@ def _faces(comparison: Comparison) -> list[str]:
     if not comparison.miscounted and not comparison.misread_others:
         return []
     lines = [
-        f'faces          another number of them in {len(comparison.miscounted)} frames, other '
-        f'labels beside the primary face in {len(comparison.misread_others)}'
+        f'faces          different number in {len(comparison.miscounted)} frames, different labels '
+        f'besides the primary face in {len(comparison.misread_others)}'
     ]
     if comparison.miscounted:
         first = comparison.miscounted[0]
         place = where(comparison, first.lap, first.stamp)
-        lines.append(f'               first at {place}: {faces_words(first)}')
+        lines.append(f'               first at {place}: {describe_face_counts(first)}')
     return lines
 
 
 def _probabilities(comparison: Comparison) -> list[str]:
-    apart, worst = comparison.differences, comparison.most_different
+    differences, worst = comparison.differences, comparison.most_different
     if worst is None:
         return ['probabilities  no frame with a face in both']
     lines = [
-        f'probabilities  differ by {np.mean(apart):.4f} in the mean, 95th percentile '
-        f'{np.percentile(apart, 95):.4f}'
+        f'probabilities  differ by {np.mean(differences):.4f} on average, 95th percentile '
+        f'{np.percentile(differences, 95):.4f}'
     ]
     if worst.difference is not None and worst.difference > ROUNDING:
         place = where(comparison, worst.lap, worst.stamp)

@@ -1,7 +1,7 @@
-"""What a recording should show: labels that hold for a while, and what the robot should do.
+"""Expectations of a recording: labels over time spans, and the robot's decisions.
 
-Times are seconds since the recording's first image, or the first that could be read; so they are
-the same for a bag of today and one with simulated time.
+Times are seconds since the recording's first readable image, and so do not depend on the clock of
+the recording.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult
-from emotion_estimator.replay.course import ROUNDING, laps
+from emotion_estimator.replay.alignment import ROUNDING, split_laps
 from emotion_estimator.timeline import GAP
 
-#: Share of the frames that must have the label where nothing else is said.
+#: Default share of the frames that must have the label.
 SHARE = 0.8
 
 _DAY = 86400
@@ -32,12 +32,12 @@ _share = strict_yaml.number(0.001, 1)
 
 @dataclass(frozen=True)
 class Expectation:
-    """A label that the primary face should have for a while.
+    """A label that the primary face should have over a time span.
 
-    :param label: one of the model's, or ``none`` for nobody.
-    :param begin: seconds since the first image.
-    :param end: the same; both ends belong to the span.
-    :param min_share: least share of the span's frames with the label, above 0 to 1.
+    :param label: one of the model's labels, or ``none`` for nobody.
+    :param begin: begin of the span in seconds since the first image, inclusive.
+    :param end: its end, likewise.
+    :param min_share: smallest share of the span's frames with the label, above 0 up to 1.
     :raises InputError: the span is empty, or a number is out of range.
     """
 
@@ -57,12 +57,12 @@ class Expectation:
 
 @dataclass(frozen=True)
 class ExpectedDecision:
-    """Something that the dialogue manager should decide, once at least.
+    """An action that the dialogue manager should decide on at least once in a time span.
 
-    :param action: one of ``emotion_estimator.dialogue.rules.ACTIONS``.
-    :param begin: seconds since the first image.
-    :param end: the same; both ends belong to the span.
-    :raises InputError: there is no such action, or the span is empty.
+    :param action: one of :data:`emotion_estimator.dialogue.action.ACTIONS`.
+    :param begin: begin of the span in seconds since the first image, inclusive.
+    :param end: its end, likewise.
+    :raises InputError: the action does not exist, or the span is empty.
     """
 
     action: str
@@ -79,7 +79,7 @@ class ExpectedDecision:
 
 @dataclass(frozen=True)
 class Expectations:
-    """All that a recording should show."""
+    """All expectations of one recording."""
 
     labels: tuple[Expectation, ...]
     actions: tuple[ExpectedDecision, ...]
@@ -91,13 +91,13 @@ def check(
     expectations: Sequence[Expectation] = (),
     expected_actions: Sequence[ExpectedDecision] = (),
 ) -> list[str]:
-    """Return one line for each expectation that is not met; none is good.
+    """Return one line for each expectation that is not met; an empty list is a pass.
 
-    A span that the recording does not cover is not met, whatever the frames in it say: neither one
-    beyond its end, nor one with a hole, where no image was recorded or none could be read.
+    A span that the recording does not cover completely is not met: one that ends after the
+    recording, or one with a gap, where no image was recorded or none could be read.
 
-    :param results: of one recording. Where it jumps back, a span is that of each time round.
-    :param actions: what the dialogue manager decided on it.
+    :param results: the results of one recording. If it was looped, a span applies to every lap.
+    :param actions: the dialogue manager's decisions on it.
     """
     if not results:
         return ['the recording has no frame that could be read']
@@ -108,17 +108,17 @@ def check(
 
 
 def load_expectations(path: Path) -> Expectations:
-    """Read expectations from a YAML file.
+    """Load expectations from a YAML file.
 
     .. code-block:: yaml
 
         labels:
-          - {label: happy, from: 2.0, to: 8.0, share: 0.9}   # share: 0.8 where it is left out
+          - {label: happy, from: 2.0, to: 8.0, share: 0.9}   # share: 0.8 by default
         actions:
           - {action: celebrate, from: 5.0, to: 9.0}
 
-    :raises InputError: the file cannot be read, expects nothing, or a field is missing, unknown or
-        out of range; names file and field.
+    :raises InputError: the file cannot be read or is empty, or a field is missing, unknown or out
+        of range; names file and field.
     """
     table = strict_yaml.Table(strict_yaml.read_yaml(path), str(path))
     read = Expectations(
@@ -189,38 +189,38 @@ def _label_line(results: Sequence[FrameResult], expected: Expectation) -> str:
         if expected.begin - ROUNDING <= frame.stamp - first <= expected.end + ROUNDING
     ]
     if not frames:
-        return f'{expected}: no frame is there'
-    if hole := _hole(results, expected):
-        since, until = (_moment(first + time, first) for time in hole)
-        return f'{expected}: no frame is there between {since} and {until}'
+        return f'{expected}: there are no frames'
+    if gap := _gap(results, expected):
+        since, until = (_time(first + time, first) for time in gap)
+        return f'{expected}: there are no frames between {since} and {until}'
     others = [frame for frame in frames if frame.label != expected.label]
     share = 1.0 - len(others) / len(frames)
     if share >= expected.min_share - ROUNDING:
         return ''
     found = ', '.join(f'{n} {label}' for label, n in Counter(f.label for f in others).most_common())
     faces = [face for frame in results for face in frame.faces]
-    # A face may be told as what is none of its labels: unknown, below abstain_below.
+    # Below abstain_below the label is `unknown`, which need not be one of the model's.
     known = {label for face in faces for label in (*face.labels, face.label)} | {NONE}
     hint = (
         '' if expected.label in known
-        else f'; {expected.label!r} is none of the labels {", ".join(sorted(known))}'
+        else f'; {expected.label!r} is not one of the labels {", ".join(sorted(known))}'
     )  # fmt: skip
     return (
         f'{expected}: {len(frames) - len(others)} of {len(frames)} frames, a share of {share:.2f} '
         f'where {expected.min_share:g} is expected; first other at '
-        f'{_moment(others[0].stamp, first)}: {others[0].label} (in all {found}){hint}'
+        f'{_time(others[0].stamp, first)}: {others[0].label} (in total {found}){hint}'
     )
 
 
-def _hole(results: Sequence[FrameResult], expected: Expectation) -> tuple[float, float] | None:
-    """Return the first time without frames in a span, as seconds since the recording's first."""
+def _gap(results: Sequence[FrameResult], expected: Expectation) -> tuple[float, float] | None:
+    """Return the first gap between frames in a span, in seconds since the first frame."""
     first = results[0].stamp
-    rounds = [[frame.stamp - first for frame in lap] for lap in laps(results)]
-    steps = [after - before for times in rounds for before, after in pairwise(times)]
-    # Of one image a second, none has a hole after it.
+    laps = [[frame.stamp - first for frame in lap] for lap in split_laps(results)]
+    steps = [after - before for times in laps for before, after in pairwise(times)]
+    # A recording at one image per second has no gaps.
     longest = max(GAP, 1.5 * median(steps)) if steps else GAP
-    for times in rounds:
-        # What lies before and after a lap is not its: a loop may be interrupted.
+    for times in laps:
+        # Before and after a lap is no gap: a loop may be interrupted.
         begin, end = max(expected.begin, times[0]), min(expected.end, times[-1])
         inside = [time for time in times if begin < time < end]
         for before, after in pairwise([begin, *inside, end]):
@@ -239,11 +239,10 @@ def _action_line(
             return ''
     seen = ', '.join(f'{each.action} at {each.stamp - first:.2f} s' for each in actions)
     return (
-        f'{expected}: there is none; decided in the {last:.2f} s of the recording: '
-        f'{seen or "nothing"}'
+        f'{expected}: not decided; decisions in the {last:.2f} s of the recording: {seen or "none"}'
     )
 
 
-def _moment(stamp: float, first: float) -> str:
+def _time(stamp: float, first: float) -> str:
     since = f'{stamp - first:.3f} s'
     return since if first == 0 else f'{since} (stamp {stamp:.6f})'

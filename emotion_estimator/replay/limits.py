@@ -1,17 +1,18 @@
-"""How far a course may differ from the expected one, and which limits a comparison breaks."""
+"""Limits on how far results may differ from the expected ones, and which ones are broken."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from dataclasses import fields as declared
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from emotion_estimator import strict_yaml
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
+from emotion_estimator.replay.alignment import ROUNDING, Onset, changes_in_laps
 from emotion_estimator.replay.comparison import Comparison, Pair
-from emotion_estimator.replay.course import ROUNDING, Onset, facts, label_changes
+from emotion_estimator.replay.results import result_statistics
 from emotion_estimator.resources import resource_dir
 
 _SHARE = strict_yaml.number(0, 1)
@@ -20,24 +21,24 @@ _SECONDS = strict_yaml.number(0, 3600)
 
 @dataclass(frozen=True)
 class Limits:
-    """What a comparison may show; a limit that is None is not looked at.
+    """How far results may differ; a limit of None is not checked.
 
-    :param min_agreement: least share of the frames of both with the same label, 0 to 1.
-    :param min_agreement_per_label: the same of the frames in which the expected label is one; for
-        each label, or by label.
-    :param min_settled_agreement: the same of the frames more than ``margin`` seconds away from a
+    :param min_agreement: smallest share of paired frames with the same label, 0 to 1.
+    :param min_agreement_per_label: the same for the frames with each expected label: one value for
+        all labels, or one by label.
+    :param min_settled_agreement: the same for the frames more than ``margin`` seconds away from a
         change of the expected label.
-    :param max_probability_difference: greatest difference of a probability in any frame, 0 to 1.
-    :param max_mean_probability_difference: mean over the frames of their greatest difference.
+    :param max_probability_difference: largest difference of a probability in any frame, 0 to 1.
+    :param max_mean_probability_difference: mean over the frames of each frame's largest difference.
     :param max_onset_shift: seconds by which a label may begin later or earlier.
-    :param max_lost_onsets: share of the expected label's changes that may have no counterpart.
-    :param max_flip_rate_increase: label changes per second more than expected.
+    :param max_lost_onsets: share of the expected label changes that may be absent.
+    :param max_flip_rate_increase: label changes per second above the expected ones.
     :param max_missing: share of the expected frames that may be absent.
-    :param max_extra: share of the actual frames that may not be expected.
+    :param max_extra: share of the actual frames that may be unexpected.
     :param max_miscounted_faces: share of the frames in which the number of faces may differ.
-    :param max_misread_others: share of the frames with as many faces in which the labels of others
-        than the primary may differ.
-    :raises InputError: a limit is no number in its range.
+    :param max_misread_others: share of the frames in which labels of equally many faces may differ
+        beyond the primary one.
+    :raises InputError: a limit is not a number within its range.
     """
 
     min_agreement: float | None = None
@@ -55,13 +56,13 @@ class Limits:
     max_misread_others: float | None = None
 
     def __post_init__(self) -> None:
-        for item in declared(self):
+        for item in fields(self):
             value = getattr(self, item.name)
             if value is not None:
                 _READERS[item.name](value, f'limits: {item.name}')
 
     def least_for(self, label: str) -> float | None:
-        """Return ``min_agreement_per_label`` of one label."""
+        """Return ``min_agreement_per_label`` for one label."""
         least = self.min_agreement_per_label
         return least.get(label) if isinstance(least, Mapping) else least
 
@@ -75,7 +76,7 @@ def _per_label(value: object, where: str) -> float | Mapping[str, float]:
     }
 
 
-_READERS: dict[str, strict_yaml.Reader] = {
+_READERS: dict[str, strict_yaml.Reader[Any]] = {
     'min_agreement': _SHARE,
     'min_agreement_per_label': _per_label,
     'min_settled_agreement': _SHARE,
@@ -93,15 +94,15 @@ _READERS: dict[str, strict_yaml.Reader] = {
 
 
 def shipped_limits() -> Path:
-    """Return the path of the limits that hold where no others are named."""
+    """Return the path of the default limits."""
     return resource_dir('config') / 'replay_limits.yaml'
 
 
 def load_limits(path: Path) -> Limits:
-    """Read and check a file of limits.
+    """Load limits from a YAML file.
 
-    :raises InputError: unreadable, not YAML, without a limit, or one is unknown or out of range;
-        names file and field.
+    :raises InputError: the file is unreadable, not YAML or without limits, or a limit is unknown or
+        out of range; names file and field.
     """
     return parse_limits(strict_yaml.read_yaml(path), str(path))
 
@@ -117,17 +118,15 @@ def parse_limits(raw: object, origin: str) -> Limits:
     table.finish()
     named = {name: value for name, value in given.items() if value is not None}
     if not set(named) - {'margin'}:
-        raise InputError(
-            f'{origin} names no limit, so nothing could break one; known are {", ".join(_READERS)}'
-        )
+        raise InputError(f'{origin} sets no limit; choose from {", ".join(_READERS)}')
     return Limits(**named)
 
 
 def check_labels(limits: Limits, known: frozenset[str]) -> None:
-    """Return when each label that the limits name is one of ``known``, or nobody's.
+    """Check that the limits name only labels in ``known``, or ``none``.
 
-    :param known: empty where no face was seen, and so nothing is known.
-    :raises InputError: one is not; a limit on it would never be broken.
+    :param known: the labels of both results; empty if no face was seen, which skips the check.
+    :raises InputError: a label is unknown, so its limit could never be broken.
     """
     named = limits.min_agreement_per_label
     for label in named if isinstance(named, Mapping) and known else ():
@@ -139,15 +138,15 @@ def check_labels(limits: Limits, known: frozenset[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Broken:
-    """A limit that is broken.
+class BrokenLimit:
+    """A limit that is broken, and the first frame that breaks it.
 
-    :param limit: its name.
-    :param allowed: what the limit says.
-    :param value: what was found.
-    :param lap: of the first place that breaks it, from 0.
-    :param stamp: of that place, in seconds.
-    :param place: what is there, in words.
+    :param limit: the limit's name.
+    :param allowed: its value.
+    :param value: the measured value.
+    :param lap: the frame's lap, from 0.
+    :param stamp: the frame's stamp, in seconds.
+    :param place: what differs there, in words.
     """
 
     limit: str
@@ -158,16 +157,16 @@ class Broken:
     place: str
 
 
-def broken(comparison: Comparison, limits: Limits) -> list[Broken]:
-    """Return the limits that the comparison breaks, each with the first place; none is good.
+def broken_limits(comparison: Comparison, limits: Limits) -> list[BrokenLimit]:
+    """Return the limits that the comparison breaks; an empty list is a pass.
 
-    A limit is kept where the value equals it; numbers are compared to six decimals, as many as
-    files of results hold.
+    A value equal to its limit is within it. Numbers are compared to six decimals, as results files
+    have them.
 
-    :raises InputError: the limits name a label that neither course knows.
+    :raises InputError: the limits name a label unknown to both results.
     """
     known = frozenset[str]().union(*comparison.vocabularies)
-    # What is told below abstain_below, unknown, is in no vocabulary but that of three.
+    # Below abstain_below the label is `unknown`, which the seven expressions do not include.
     check_labels(limits, known and known | comparison.per_label.keys())
     return [
         *_agreement(comparison, limits),
@@ -177,7 +176,7 @@ def broken(comparison: Comparison, limits: Limits) -> list[Broken]:
     ]
 
 
-def _agreement(comparison: Comparison, limits: Limits) -> Iterator[Broken]:
+def _agreement(comparison: Comparison, limits: Limits) -> Iterator[BrokenLimit]:
     groups: list[tuple[str, float | None, Sequence[Pair]]] = [
         ('min_agreement', limits.min_agreement, comparison.pairs),
     ]
@@ -191,10 +190,10 @@ def _agreement(comparison: Comparison, limits: Limits) -> Iterator[Broken]:
         share = sum(pair.agrees for pair in pairs) / len(pairs) if pairs else 1.0
         if least is not None and share < least - ROUNDING:
             first = next(pair for pair in pairs if not pair.agrees)
-            yield Broken(name, least, share, first.lap, first.stamp, label_words(first))
+            yield BrokenLimit(name, least, share, first.lap, first.stamp, describe_labels(first))
 
 
-def _probabilities(comparison: Comparison, limits: Limits) -> Iterator[Broken]:
+def _probabilities(comparison: Comparison, limits: Limits) -> Iterator[BrokenLimit]:
     apart = comparison.differences
     if not apart:
         return
@@ -207,17 +206,17 @@ def _probabilities(comparison: Comparison, limits: Limits) -> Iterator[Broken]:
         ),
     ):
         if most is not None and value > most + ROUNDING:
-            # Where the mean lies above the limit, so does one of the frames.
+            # If the mean is above the limit, so is one of the frames.
             first = next(
                 pair
                 for pair in comparison.pairs
                 if pair.difference is not None and pair.difference > most + ROUNDING
             )
             words = f'{first.difference:.3f} between the probabilities'
-            yield Broken(name, most, value, first.lap, first.stamp, words)
+            yield BrokenLimit(name, most, value, first.lap, first.stamp, words)
 
 
-def _onsets(comparison: Comparison, limits: Limits) -> Iterator[Broken]:
+def _onsets(comparison: Comparison, limits: Limits) -> Iterator[BrokenLimit]:
     most = limits.max_onset_shift
     late = [] if most is None else [o for o in comparison.onsets if _beyond(o, most)]
     if most is not None and late:
@@ -227,68 +226,76 @@ def _onsets(comparison: Comparison, limits: Limits) -> Iterator[Broken]:
     if most is not None and lost and len(lost) / len(comparison.onsets) > most + ROUNDING:
         yield _onset('max_lost_onsets', most, len(lost) / len(comparison.onsets), lost[0])
     most = limits.max_flip_rate_increase
-    expected, actual = facts(comparison.expected), facts(comparison.actual)
+    expected = result_statistics(comparison.expected)
+    actual = result_statistics(comparison.actual)
     more = actual.flip_rate - expected.flip_rate
     if most is not None and more > most + ROUNDING:
-        # The same changes in a shorter time are more often, too.
-        first = (comparison.added or label_changes(comparison.actual))[0]
+        # Without an added change, the same changes happened in a shorter time.
+        first = (comparison.added or changes_in_laps(comparison.actual))[0]
         words = f'actual changes to {first.label}'
-        yield Broken('max_flip_rate_increase', most, more, first.lap, first.stamp, words)
+        yield BrokenLimit('max_flip_rate_increase', most, more, first.lap, first.stamp, words)
 
 
-def _frames(comparison: Comparison, limits: Limits) -> Iterator[Broken]:
+def _frames(comparison: Comparison, limits: Limits) -> Iterator[BrokenLimit]:
     paired = len(comparison.pairs)
-    for name, most, lone, words in (
+    for name, most, unpaired, words in (
         ('max_missing', limits.max_missing, comparison.missing, 'a frame that actual lacks'),
         ('max_extra', limits.max_extra, comparison.extra, 'a frame that only actual has'),
     ):
-        share = len(lone) / (paired + len(lone))
+        share = len(unpaired) / (paired + len(unpaired))
         if most is not None and share > most + ROUNDING:
-            yield Broken(name, most, share, lone[0].lap, lone[0].stamp, words)
-    for name, most, wrong, say in (
+            first = unpaired[0]
+            yield BrokenLimit(name, most, share, first.lap, first.stamp, words)
+    for name, most, pairs, describe in (
         (
             'max_miscounted_faces',
             limits.max_miscounted_faces,
             comparison.miscounted,
-            faces_words,
+            describe_face_counts,
         ),
-        ('max_misread_others', limits.max_misread_others, comparison.misread_others, others_words),
+        (
+            'max_misread_others',
+            limits.max_misread_others,
+            comparison.misread_others,
+            describe_other_labels,
+        ),
     ):
-        share = len(wrong) / paired
+        share = len(pairs) / paired
         if most is not None and share > most + ROUNDING:
-            yield Broken(name, most, share, wrong[0].lap, wrong[0].stamp, say(wrong[0]))
+            words = describe(pairs[0])
+            yield BrokenLimit(name, most, share, pairs[0].lap, pairs[0].stamp, words)
 
 
 def _beyond(onset: Onset, most: float) -> bool:
     return onset.shift is not None and abs(onset.shift) > most + ROUNDING
 
 
-def _onset(name: str, most: float, value: float, onset: Onset) -> Broken:
+def _onset(name: str, most: float, value: float, onset: Onset) -> BrokenLimit:
     change = onset.change
-    return Broken(name, most, value, change.lap, change.stamp, onset_words(onset))
+    return BrokenLimit(name, most, value, change.lap, change.stamp, describe_onset(onset))
 
 
-def label_words(pair: Pair) -> str:
-    """Return both labels in words."""
+def describe_labels(pair: Pair) -> str:
+    """Return both labels as a phrase."""
     return f'expected {pair.expected.label}, actual {pair.actual.label}'
 
 
-def faces_words(pair: Pair) -> str:
-    """Return both numbers of faces in words."""
+def describe_face_counts(pair: Pair) -> str:
+    """Return both numbers of faces as a phrase."""
     return f'faces: expected {len(pair.expected.faces)}, actual {len(pair.actual.faces)}'
 
 
-def others_words(pair: Pair) -> str:
-    """Return the labels of the faces beside the primary one in words."""
+def describe_other_labels(pair: Pair) -> str:
+    """Return the labels of the faces other than the primary one as a phrase."""
     expected, actual = (
         ' and '.join(face.label for face in frame.faces[1:])
         for frame in (pair.expected, pair.actual)
     )
-    return f'expected {expected} beside the primary face, actual {actual}'
+    return f'expected {expected} besides the primary face, actual {actual}'
 
 
-def onset_words(onset: Onset) -> str:
-    """Return what became of an expected change, in words."""
+def describe_onset(onset: Onset) -> str:
+    """Return how an expected change was matched, as a phrase."""
     if onset.shift is None:
         return f'expected changes to {onset.change.label}, actual does not'
     when = 'later' if onset.shift > 0 else 'earlier'

@@ -1,10 +1,11 @@
-"""The pictures of a course and of a comparison: probabilities, labels and actions over time."""
+"""Draw results and comparisons: probabilities, labels and actions over time."""
 
 from __future__ import annotations
 
 import importlib.util
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult
+from emotion_estimator.replay.alignment import Laps, split_laps
 from emotion_estimator.replay.comparison import Comparison, Pair
-from emotion_estimator.replay.course import Laps, TimeAxis, laps
-from emotion_estimator.replay.limits import Broken
+from emotion_estimator.replay.limits import BrokenLimit
 from emotion_estimator.timeline import (
     GAP,
+    Labels,
+    Probabilities,
     action_words,
     colour,
     draw_actions,
@@ -27,28 +30,85 @@ from emotion_estimator.timeline import (
     save,
 )
 
+#: Formats of a picture, by its file's suffix.
+FORMATS = ('.png', '.svg', '.pdf')
 
-def draw_course(
+#: Seconds between two laps, enough to interrupt curves and bands.
+_BREAK = 1.0
+#: Colour of differences: RGB, 0 to 1.
+_DIFFERENT = (0.8, 0.0, 0.0)
+#: Number of broken limits named at one mark.
+_NAMED = 3
+
+
+class TimeAxis:
+    """Converts a stamp and its lap into seconds since the first frame.
+
+    :ivar begins: where each lap begins, in those seconds.
+    :ivar end: where the last lap ends, in those seconds.
+    """
+
+    def __init__(self, *results: Laps) -> None:
+        """:param results: of one recording; laps of the same number share a place."""
+        self._offsets: list[float] = []
+        self.begins: list[float] = []
+        end = -_BREAK
+        for laps in zip_longest(*results, fillvalue=()):
+            stamps = [stamp for lap in laps if lap for stamp in (lap[0].stamp, lap[-1].stamp)]
+            self.begins.append(end + _BREAK)
+            self._offsets.append(self.begins[-1] - min(stamps))
+            end = self._offsets[-1] + max(stamps)
+        self.end = max(end, 0.1)
+
+    def __call__(self, lap: int, stamp: float) -> float:
+        """Return the seconds since the first frame."""
+        return self._offsets[lap] + stamp
+
+    def of_stamp(self, stamp: float, laps: Laps) -> float:
+        """Return the same for a stamp whose lap is unknown: the first one that contains it."""
+        return next(
+            (self(n, stamp) for n, lap in enumerate(laps) if _contains(lap, stamp)), self(0, stamp)
+        )
+
+
+def _contains(lap: Sequence[FrameResult], stamp: float) -> bool:
+    return lap[0].stamp <= stamp <= lap[-1].stamp
+
+
+def check_figure(path: Path, window: tuple[float, float] | None = None) -> None:
+    """Check that a picture can be drawn.
+
+    :raises InputError: the format is not supported, the window is empty, or matplotlib is missing.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f'figure {path} must end in {", ".join(FORMATS)}')
+    if window is not None and not -math.inf < window[0] < window[1] < math.inf:
+        raise InputError(f'window {window[0]:g} {window[1]:g} must end after its begin')
+    if importlib.util.find_spec('matplotlib') is None:
+        raise InputError("figures need matplotlib: pip install 'emotion-estimator[demo]'")
+
+
+def draw_results(
     results: Sequence[FrameResult],
     actions: Sequence[DialogueAction],
     path: Path,
     title: str,
 ) -> None:
-    """Draw a course as a picture; the ending of ``path`` chooses its format.
+    """Draw the results of one recording; the suffix of ``path`` selects the format.
 
     :param results: at least one frame.
     :raises OSError: the file cannot be written.
     """
-    course = laps(results)
-    axis = TimeAxis(course)
+    laps = split_laps(results)
+    axis = TimeAxis(laps)
     heights = (4.0, 0.8, 1.6) if actions else (4.0, 0.8)
     figure, axes = new_figure(heights, 7.6 if actions else 5.6)
-    draw_probabilities(axes[0], probabilities_over_time(course, axis))
-    draw_bands(axes[1], [('label', labels_over_time(course, axis))])
+    draw_probabilities(axes[0], probabilities_over_time(laps, axis))
+    draw_bands(axes[1], [('label', labels_over_time(laps, axis))])
     if actions:
         spoken = [
             (
-                axis.of_stamp(action.stamp, course),
+                axis.of_stamp(action.stamp, laps),
                 action_words(action.action, action.utterance),
                 action.emotion,
             )
@@ -61,17 +121,15 @@ def draw_course(
     save(figure, path)
 
 
-def labels_over_time(course: Laps, axis: TimeAxis) -> list[tuple[float, str]]:
-    """Return each frame's time and its label."""
-    return [(axis(n, frame.stamp), frame.label) for n, lap in enumerate(course) for frame in lap]
+def labels_over_time(laps: Laps, axis: TimeAxis) -> Labels:
+    """Return the label at each frame's time."""
+    return [(axis(n, frame.stamp), frame.label) for n, lap in enumerate(laps) for frame in lap]
 
 
-def probabilities_over_time(
-    course: Laps, axis: TimeAxis
-) -> list[tuple[float, Mapping[str, float]]]:
-    """Return each frame's time and the primary face's probabilities, none without a face."""
+def probabilities_over_time(laps: Laps, axis: TimeAxis) -> Probabilities:
+    """Return the primary face's probabilities at each frame's time; empty without a face."""
     samples: list[tuple[float, Mapping[str, float]]] = []
-    for n, lap in enumerate(course):
+    for n, lap in enumerate(laps):
         for frame in lap:
             face = primary(frame.faces)
             values = dict(zip(face.labels, map(float, face.probabilities))) if face else {}
@@ -79,53 +137,31 @@ def probabilities_over_time(
     return samples
 
 
-#: Formats that a picture may have, by its ending.
-FORMATS = ('.png', '.svg', '.pdf')
-
-_DIFFERENT = (0.8, 0.0, 0.0)
-#: Broken limits named in the picture.
-_NAMED = 3
-
-
-def check_figure(path: Path, window: tuple[float, float] | None = None) -> None:
-    """Return when a picture can be drawn to ``path``.
-
-    :raises InputError: matplotlib is missing, ``path`` has another ending than these formats, or
-        the window does not end after its begin.
-    """
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(f'figure {path} must end in {", ".join(FORMATS)}')
-    if window is not None and not -math.inf < window[0] < window[1] < math.inf:
-        raise InputError(f'window {window[0]:g} {window[1]:g} must end after its begin')
-    if importlib.util.find_spec('matplotlib') is None:
-        raise InputError("figures need matplotlib: pip install 'emotion-estimator[demo]'")
-
-
 def draw_comparison(
     comparison: Comparison,
     path: Path,
     title: str,
-    found: Sequence[Broken] = (),
+    broken: Sequence[BrokenLimit] = (),
     window: tuple[float, float] | None = None,
 ) -> None:
-    """Draw both courses as a picture; the ending of ``path`` chooses its format.
+    """Draw both results in one picture; the suffix of ``path`` selects the format.
 
-    :param found: broken limits; the first places that break them are marked.
-    :param window: what to show, in seconds after the first frame; None shows all.
+    :param broken: broken limits; the first frames that break them are marked.
+    :param window: time span to show, in seconds after the first frame; None shows all.
     :raises OSError: the file cannot be written.
     """
     axis = TimeAxis(comparison.expected, comparison.actual)
-    figure, (curves, bands, apart) = new_figure((3.2, 1.7, 1.3), 8.0)
+    figure, (curves, bands, differences) = new_figure((3.2, 1.7, 1.3), 8.0)
     _draw_curves(curves, comparison, axis)
     begin, end = window or (0.0, axis.end)
     _draw_bands(bands, comparison, axis, end - begin)
-    _draw_differences(apart, comparison, axis)
-    _draw_broken((curves, bands, apart), found, axis, (begin, end))
+    _draw_differences(differences, comparison, axis)
+    _draw_broken((curves, bands, differences), broken, axis, (begin, end))
     for lap in axis.begins[1:]:
-        for axes in (curves, bands, apart):
+        for axes in (curves, bands, differences):
             axes.axvline(lap, color='0.3', linewidth=1)
-    apart.set_xlim(begin, end)
-    apart.set_xlabel('seconds')
+    differences.set_xlim(begin, end)
+    differences.set_xlabel('seconds')
     figure.suptitle(plain(title))
     save(figure, path)
 
@@ -142,7 +178,7 @@ def _draw_curves(axes: Any, comparison: Comparison, axis: TimeAxis) -> None:
 
 
 def _draw_bands(axes: Any, comparison: Comparison, axis: TimeAxis, width: float) -> None:
-    """Draw the labels; a line leads from each expected change to what became of it."""
+    """Draw the labels; a line connects each expected change with the actual one."""
     draw_bands(
         axes,
         [
@@ -153,12 +189,12 @@ def _draw_bands(axes: Any, comparison: Comparison, axis: TimeAxis, width: float)
         width,
     )
     parts = list(_differing(comparison.pairs, axis))
-    # The edge keeps a single frame visible in an hour.
+    # The edge keeps a single frame visible in an hour of them.
     axes.broken_barh(
         parts, (-0.42, 0.84), facecolors=_DIFFERENT, edgecolors=_DIFFERENT, linewidth=0.8
     )
-    for lone, row in ((comparison.missing, 2), (comparison.extra, 1)):
-        times = [axis(each.lap, each.stamp) for each in lone]
+    for unpaired, row in ((comparison.missing, 2), (comparison.extra, 1)):
+        times = [axis(each.lap, each.stamp) for each in unpaired]
         axes.plot(times, [row - 0.5] * len(times), 'v', color=_DIFFERENT, markersize=5)
     for onset in comparison.onsets:
         time = axis(onset.change.lap, onset.change.stamp)
@@ -190,11 +226,14 @@ def _draw_differences(axes: Any, comparison: Comparison, axis: TimeAxis) -> None
 
 
 def _draw_broken(
-    every: Sequence[Any], found: Sequence[Broken], axis: TimeAxis, window: tuple[float, float]
+    every: Sequence[Any],
+    broken: Sequence[BrokenLimit],
+    axis: TimeAxis,
+    window: tuple[float, float],
 ) -> None:
-    """Mark the first places; places of several limits share a line."""
+    """Mark the first frame that breaks each limit; limits broken by the same frame share a mark."""
     places: dict[float, list[str]] = {}
-    for each in found:
+    for each in broken:
         places.setdefault(axis(each.lap, each.stamp), []).append(each.limit)
     for time in places:
         for axes in every:
@@ -216,7 +255,7 @@ def _draw_broken(
 
 
 def _differing(pairs: Sequence[Pair], axis: TimeAxis) -> Iterator[tuple[float, float]]:
-    """Yield begin and length in seconds of each stretch of frames whose labels differ."""
+    """Yield begin and duration in seconds of each run of frames whose labels differ."""
     begin: float | None = None
     for pair in pairs:
         time = axis(pair.lap, pair.stamp)

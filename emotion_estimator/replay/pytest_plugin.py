@@ -8,13 +8,13 @@
         visit.expect_action('celebrate', between=(5.0, 9.0))
         visit.expect_like('expected.jsonl', limits='limits.yaml')
 
-pytest finds it where the package was installed with pip. colcon installs no entry points: there,
-``-p emotion_estimator.replay.pytest_plugin``, or in ``conftest.py``
-``pytest_plugins = ['emotion_estimator.replay.pytest_plugin']``. The entry point has this module's
-name, so that both together are one plugin.
+pytest finds the fixture after an installation with pip. colcon installs no entry points: there,
+give ``-p emotion_estimator.replay.pytest_plugin``, or write
+``pytest_plugins = ['emotion_estimator.replay.pytest_plugin']`` into ``conftest.py``. The entry
+point has this module's name, so that both together are one plugin.
 
-Loaded at the start of every pytest run of an environment, it imports nothing beside pytest before
-the fixture is used.
+Every pytest run in the environment loads this module, so it imports only pytest until the fixture
+is used.
 """
 
 from __future__ import annotations
@@ -27,60 +27,60 @@ from zlib import crc32
 import pytest
 
 if TYPE_CHECKING:
-    from emotion_estimator.replay.replayed_bag import EmotionReplay, Replays
+    from emotion_estimator.replay.replayed_bag import EmotionReplay, ReplayCache
 
 
-#: Letters of a figure's name; a file system takes 255 bytes.
+#: Longest figure name; file systems allow 255 bytes.
 _LONGEST = 100
 
 
 def pytest_addoption(parser: Any) -> None:
-    """Add the option for pictures."""
+    """Add the option ``--emotion-figures``."""
     parser.getgroup('emotion_estimator', 'emotion_replay').addoption(
         '--emotion-figures',
         dest='emotion_figures',
         metavar='DIR',
-        help='for a test whose expectations of a bag are not met, draw what was found into DIR',
+        help='draw the results of tests whose expectations of a bag are not met into DIR',
     )
 
 
 def _figure_name(nodeid: str) -> str:
-    """Return a file's name that no other test has, wherever that stands."""
+    """Return a file name that no other test shares, in any folder."""
     name = nodeid.replace('.py::', '-').replace('::', '-').replace('/', '.')
     if re.fullmatch(r'[\w.-]+', name, re.ASCII) and len(name) <= _LONGEST:
         return f'{name}.png'
-    # Two parameters may differ in what no file's name can have.
+    # Two parameters may differ only in characters that a file name cannot have.
     safe = re.sub(r'[^\w.-]+', '_', name, flags=re.ASCII)[:_LONGEST]
     return f'{safe}-{crc32(nodeid.encode()):08x}.png'
 
 
 @pytest.fixture(scope='session')
-def _emotion_replays(tmp_path_factory: pytest.TempPathFactory) -> Replays:
-    """Return what was replayed in this run."""
+def _replay_cache(tmp_path_factory: pytest.TempPathFactory) -> ReplayCache:
+    """Return the replays of this test run."""
     try:
-        from emotion_estimator.replay.replayed_bag import Replays
+        from emotion_estimator.replay.replayed_bag import ReplayCache
     except ModuleNotFoundError as error:
-        # rosbags, which no distribution of ROS has.
+        # rosbags, which no ROS distribution includes.
         name = str(error.name).partition('.')[0]
         pytest.fail(f'emotion_replay needs {name}: pip install {name}', pytrace=False)
-    return Replays(tmp_path_factory.mktemp('emotion_replay'))
+    return ReplayCache(tmp_path_factory.mktemp('emotion_replay'))
 
 
 @pytest.fixture
-def emotion_replay(request: pytest.FixtureRequest, _emotion_replays: Replays) -> EmotionReplay:
-    """Replay a bag through the estimator and the dialogue manager, and say what is expected of it.
+def emotion_replay(request: pytest.FixtureRequest, _replay_cache: ReplayCache) -> EmotionReplay:
+    """Replay a bag through the estimator and the dialogue manager, and check expectations of it.
 
     ``bag = emotion_replay('bags/visit', topic=None, landmarks='auto', policy=None,
     conversation=None, params=None)``,
     then ``bag.expect(label, begin, end, share)``, ``bag.expect_action(action, between)``,
     ``bag.expect_file(yaml)``, ``bag.expect_like(results, limits)``.
     """
-    from emotion_estimator.replay.replayed_bag import EmotionReplay, TestLocation
+    from emotion_estimator.replay.replayed_bag import CallingTest, EmotionReplay
 
-    # Where a test module named this plugin, that was too late for options.
+    # The option is missing if a test module named this plugin, which is too late for options.
     folder = request.config.getoption('emotion_figures', default=None)
-    place = TestLocation(
+    caller = CallingTest(
         folder=Path(request.module.__file__).parent,
         figure=Path(folder).absolute() / _figure_name(request.node.nodeid) if folder else None,
     )
-    return EmotionReplay(place, _emotion_replays)
+    return EmotionReplay(caller, _replay_cache)

@@ -1,11 +1,12 @@
-"""A bag replayed for somebody's tests, which then say what they expect of it.
+"""Replay a bag in a test, and check what the test expects of it.
 
-What is not as expected raises an ``AssertionError`` whose text is for people; pytest shows the
-test's own line with it and none of this module's.
+A broken expectation raises an ``AssertionError`` with a readable message; pytest shows it at the
+test's own line, without this module's frames.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.frame import FrameResult, read_results
 from emotion_estimator.replay.comparison import TOLERANCE, compare
 from emotion_estimator.replay.comparison_report import broken_line
-from emotion_estimator.replay.course import RESULTS, read_course
 from emotion_estimator.replay.expectations import (
     SHARE,
     Expectation,
@@ -25,19 +25,20 @@ from emotion_estimator.replay.expectations import (
     load_expectations,
 )
 from emotion_estimator.replay.job import ReplayJob, run_job
-from emotion_estimator.replay.limits import broken, load_limits, shipped_limits
-from emotion_estimator.replay.pictures import check_figure, draw_comparison, draw_course
+from emotion_estimator.replay.limits import broken_limits, load_limits, shipped_limits
+from emotion_estimator.replay.pictures import check_figure, draw_comparison, draw_results
+from emotion_estimator.replay.results import RESULTS, load_results
 from emotion_estimator.settings import EstimatorSettings, load_parameters, make_settings
 
 
 @dataclass(frozen=True, eq=False)
-class ReplayAnswers:
-    """What a replay gave.
+class ReplayOutcome:
+    """The outcome of a replay.
 
-    :param results: of each frame, as ``replay --json`` writes them: without landmarks.
-    :param actions: what the dialogue manager decided.
-    :param problems: one line on each thing that is wrong with the bag or was left out.
-    :param file: the results as JSON lines.
+    :param results: the results of all frames, as ``replay --json`` writes them: without landmarks.
+    :param actions: the dialogue manager's decisions.
+    :param problems: one line for each defect of the bag and each kind of skipped image.
+    :param file: the results as JSON Lines.
     """
 
     results: tuple[FrameResult, ...]
@@ -47,10 +48,10 @@ class ReplayAnswers:
 
 
 @dataclass(frozen=True)
-class TestLocation:
-    """Where a test stands.
+class CallingTest:
+    """The test that uses a bag.
 
-    :param folder: that paths are relative to.
+    :param folder: folder of the test's module; its paths are relative to it.
     :param figure: picture to draw when an expectation is not met; None draws none.
     """
 
@@ -59,44 +60,44 @@ class TestLocation:
 
 
 class ReplayedBag:
-    """What the estimator and the dialogue manager make of a bag.
+    """A bag's results and decisions, with checks.
 
     Times are seconds since the bag's first image. Paths are relative to the test's folder.
     """
 
-    def __init__(self, name: str, answers: ReplayAnswers, place: TestLocation) -> None:
-        """:param name: what to call the bag."""
+    def __init__(self, name: str, outcome: ReplayOutcome, caller: CallingTest) -> None:
+        """:param name: the bag's name in messages."""
         self.name = name
-        self.results = answers.results
-        self.actions = answers.actions
-        self.problems = answers.problems
-        self.file = answers.file
-        self._place = place
+        self.results = outcome.results
+        self.actions = outcome.actions
+        self.problems = outcome.problems
+        self.file = outcome.file
+        self._caller = caller
 
     def expect(self, label: str, begin: float, end: float, share: float = SHARE) -> None:
-        """Expect the primary face's label in at least ``share`` of the frames of a span.
+        """Expect the primary face's label in at least ``share`` of the frames of a time span.
 
-        :param label: one of the model's, or ``none`` for nobody.
-        :raises AssertionError: fewer have it, or the bag does not reach so far.
+        :param label: one of the model's labels, or ``none`` for nobody.
+        :raises AssertionError: fewer frames have it, or the bag does not cover the span.
         """
         __tracebackhide__ = True
         self._expect(lambda: Expectations((Expectation(label, begin, end, share),), ()))
 
     def expect_action(self, action: str, between: tuple[float, float]) -> None:
-        """Expect the dialogue manager to decide upon an action, once at least.
+        """Expect the dialogue manager to decide on an action at least once.
 
-        :raises AssertionError: it does not within these two times.
+        :raises AssertionError: it does not between these two times.
         """
         __tracebackhide__ = True
         self._expect(lambda: Expectations((), (ExpectedDecision(action, *between),)))
 
     def expect_file(self, path: str | Path) -> None:
-        """Expect all that a YAML file names, see :func:`.expectations.load_expectations`.
+        """Check a YAML file of expectations, see :func:`.expectations.load_expectations`.
 
-        :raises AssertionError: something in it is not met, or the file is not good.
+        :raises AssertionError: an expectation is not met, or the file is invalid.
         """
         __tracebackhide__ = True
-        self._expect(lambda: load_expectations(self._place.folder / path))
+        self._expect(lambda: load_expectations(self._caller.folder / path))
 
     def expect_like(
         self,
@@ -105,62 +106,60 @@ class ReplayedBag:
         tolerance: float = TOLERANCE,
         topic: str | None = None,
     ) -> None:
-        """Expect what was found before, as ``emotion-estimator compare`` has it.
+        """Compare with earlier results, as ``emotion-estimator compare`` does.
 
-        :param expected: JSON lines of ``replay --json``, the folder of a ``replay --report``, or a
-            bag that holds ``/emotions`` or ``/emotion``.
-        :param limits: YAML of how much may differ; None takes the shipped one.
+        :param expected: JSON Lines of ``replay --json``, the folder of a ``replay --report``, or a
+            bag with ``/emotions`` or ``/emotion``.
+        :param limits: YAML file of allowed differences; None uses the shipped one.
         :param tolerance: seconds within which two stamps are the same frame.
-        :param topic: of the bag that is expected.
+        :param topic: topic of the expected bag.
         :raises AssertionError: a limit is broken, or the two cannot be compared.
         """
         __tracebackhide__ = True
-        with _ForPeople():
-            before = self._place.folder / expected
-            file = shipped_limits() if limits is None else self._place.folder / limits
+        with _UserErrors():
+            earlier = load_results(self._caller.folder / expected, topic)
+            file = shipped_limits() if limits is None else self._caller.folder / limits
             allowed = load_limits(file)
-            comparison = compare(
-                read_course(before, topic), self.results, tolerance, (str(expected), self.name)
-            )
-            found = broken(comparison, allowed)
-        if found:
+            comparison = compare(earlier, self.results, tolerance, (str(expected), self.name))
+            broken = broken_limits(comparison, allowed)
+        if broken:
             title = f'expected: {expected}      actual: {self.name}'
-            lines = [broken_line(comparison, each) for each in found]
-            lines.append(f'the new results, to be expected where they are right: {self.file}')
-            lines += self._about_the_bag()
-            lines += self._draw(lambda path: draw_comparison(comparison, path, title, found))
+            lines = [broken_line(comparison, each) for each in broken]
+            lines.append(f'if the new results are right, expect these: {self.file}')
+            lines += self._bag_problems()
+            lines += self._draw(lambda path: draw_comparison(comparison, path, title, broken))
             _fail(f'{self.name} is not like {expected}', lines)
 
     def draw(self, path: str | Path) -> None:
-        """Draw probabilities, labels and actions over time; the ending chooses the format.
+        """Draw probabilities, labels and actions over time; the suffix selects the format.
 
-        :raises AssertionError: the picture cannot be drawn, or there is nothing to draw.
+        :raises AssertionError: the picture cannot be drawn, or there are no frames.
         """
         __tracebackhide__ = True
-        with _ForPeople():
-            target = self._place.folder / path
+        with _UserErrors():
+            target = self._caller.folder / path
             check_figure(target)
-            self._draw_course(target)
+            self._draw_results(target)
 
-    def _expect(self, made: Any) -> None:
+    def _expect(self, make: Callable[[], Expectations]) -> None:
         __tracebackhide__ = True
-        with _ForPeople():
-            wanted = made()
-        lines = check(self.results, self.actions, wanted.labels, wanted.actions)
+        with _UserErrors():
+            expected = make()
+        lines = check(self.results, self.actions, expected.labels, expected.actions)
         if lines:
-            _fail(self.name, lines + self._about_the_bag() + self._draw(self._draw_course))
+            _fail(self.name, lines + self._bag_problems() + self._draw(self._draw_results))
 
-    def _about_the_bag(self) -> list[str]:
-        return [f'what is wrong with the bag: {problem}' for problem in self.problems]
+    def _bag_problems(self) -> list[str]:
+        return [f'problem of the bag: {problem}' for problem in self.problems]
 
-    def _draw_course(self, path: Path) -> None:
+    def _draw_results(self, path: Path) -> None:
         if not self.results:
             raise InputError(f'{self.name} has no frame to draw')
-        draw_course(self.results, self.actions, path, self.name)
+        draw_results(self.results, self.actions, path, self.name)
 
-    def _draw(self, draw: Any) -> list[str]:
-        """Draw where that was asked for; return lines that tell of it."""
-        path = self._place.figure
+    def _draw(self, draw: Callable[[Path], None]) -> list[str]:
+        """Draw if the test run asks for pictures; return a line with the path."""
+        path = self._caller.figure
         if path is None:
             return []
         try:
@@ -172,36 +171,36 @@ class ReplayedBag:
         return [f'picture: {path}']
 
 
-class Replays:
-    """What was replayed before, which a whole run of tests shares.
+class ReplayCache:
+    """Caches replays for all tests of a run.
 
-    :param folder: for results.
+    :param folder: folder for the results.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._done: dict[ReplayJob, ReplayAnswers] = {}
+        self._done: dict[ReplayJob, ReplayOutcome] = {}
 
-    def answers(self, job: ReplayJob) -> ReplayAnswers:
-        """Replay a bag, or return what that gave before.
+    def outcome(self, job: ReplayJob) -> ReplayOutcome:
+        """Replay a bag, or return the outcome of an earlier replay.
 
         :raises EmotionEstimatorError: the bag, a model or the policy cannot be used.
         """
         if job not in self._done:
             file = self._folder / f'{len(self._done)}_{job.bag.stem}' / RESULTS
             summary = run_job(replace(job, results=file))
-            self._done[job] = ReplayAnswers(
+            self._done[job] = ReplayOutcome(
                 tuple(read_results(file)), summary.actions, summary.problems, file
             )
         return self._done[job]
 
 
 class EmotionReplay:
-    """Replays bags, each only once for the same settings."""
+    """Replays bags, each once for the same settings: the fixture ``emotion_replay``."""
 
-    def __init__(self, place: TestLocation, replays: Replays) -> None:
-        self._place = place
-        self._replays = replays
+    def __init__(self, caller: CallingTest, cache: ReplayCache) -> None:
+        self._caller = caller
+        self._cache = cache
 
     def __call__(
         self,
@@ -218,39 +217,39 @@ class EmotionReplay:
 
         Paths are relative to the test's folder.
 
-        :param topic: of the images; None finds it.
-        :param landmarks: ``auto``, ``face_landmarker`` or ``face_mesh``; None is as ``params`` say.
-        :param policy: file of the dialogue manager's rules; None takes the shipped one.
-        :param conversation: file of its topics and words; None takes the shipped one.
-        :param params: the robot's parameter file, of which the estimator's entries count.
+        :param topic: image topic; None finds it.
+        :param landmarks: ``auto``, ``face_landmarker`` or ``face_mesh``; None uses ``params``.
+        :param policy: the dialogue manager's policy file; None uses the shipped one.
+        :param conversation: file of its topics and words; None uses the shipped one.
+        :param params: ROS parameter file; the estimator's parameters are read from it.
         :param settings: further parameters of the estimator, such as ``max_faces=1``.
         :raises AssertionError: the bag, a file or a setting cannot be used.
         """
         __tracebackhide__ = True
         if landmarks is not None:
             settings['landmark_source'] = landmarks
-        with _ForPeople():
+        with _UserErrors():
             job = ReplayJob(
-                bag=(self._place.folder / bag).resolve(),
+                bag=(self._caller.folder / bag).resolve(),
                 topic=topic,
                 settings=self._settings(params, settings),
                 policy_file=self._file(policy),
                 conversation_file=self._file(conversation),
             )
-            return ReplayedBag(str(bag), self._replays.answers(job), self._place)
+            return ReplayedBag(str(bag), self._cache.outcome(job), self._caller)
 
     def _file(self, given: str | Path | None) -> Path | None:
-        return None if given is None else self._place.folder / given
+        return None if given is None else self._caller.folder / given
 
     def _settings(self, params: str | Path | None, given: dict[str, Any]) -> EstimatorSettings:
         base = EstimatorSettings()
         if params is not None:
-            base = load_parameters(self._place.folder / params, 'estimator', EstimatorSettings)
+            base = load_parameters(self._caller.folder / params, 'estimator', EstimatorSettings)
         return make_settings(EstimatorSettings, {**asdict(base), **given})
 
 
-class _ForPeople:
-    """Turns what a user can mend into an ``AssertionError``."""
+class _UserErrors:
+    """Turns errors that a user can fix into an ``AssertionError`` without this module's frames."""
 
     def __enter__(self) -> None:
         pass
@@ -263,5 +262,5 @@ class _ForPeople:
 
 def _fail(head: str, lines: list[str]) -> None:
     __tracebackhide__ = True
-    # pytest's summary shows the first line.
+    # pytest's summary shows only the first line.
     raise AssertionError('\n  '.join([f'{head}: {lines[0]}', *lines[1:]]))

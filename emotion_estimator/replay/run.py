@@ -1,4 +1,4 @@
-"""A recording through the same pipeline as the live node, as fast as it can be read."""
+"""Run recorded images through the live nodes' pipeline, as fast as they can be read."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from emotion_estimator.frame import Frame, FrameResult, RgbImage
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.timing import RateLimit
 
-#: Images decoded ahead of the one that is worked on; a VGA image takes 0.9 MB.
+#: Images decoded ahead of the one being processed; a VGA image takes 0.9 MB.
 _AHEAD = 8
+
+#: An image with its pixels, or with the reason why it has none.
+_Decoded = tuple[StampedImage, RgbImage | InputError]
 
 
 @dataclass(frozen=True, eq=False)
 class ReplayedFrame:
     """What the live nodes would have published for one image.
 
-    :param header: the image's.
+    :param header: the image's header.
     :param log_time: when the image was recorded, in nanoseconds.
-    :param action: what the dialogue manager decided, mostly nothing.
+    :param action: the dialogue manager's decision, usually None.
     """
 
     result: FrameResult
@@ -42,16 +45,16 @@ def replay(
     policy: DialogueManager | None = None,
     *,
     max_rate_hz: float = 0.0,
-    refused: Callable[[StampedImage, str], None] = lambda image, problem: None,
+    on_skip: Callable[[StampedImage, str], None] = lambda image, problem: None,
 ) -> Iterator[ReplayedFrame]:
-    """Yield what the nodes would have made of each image, none dropped for want of time.
+    """Yield what the nodes would have published for each image, never dropping one under load.
 
-    The estimator's and the policy's states go on from call to call, so that a recording gives the
-    same in pieces as at once. Images are decoded ahead in a thread of their own.
+    Estimator and policy keep their state between calls, so a recording gives the same results in
+    pieces as at once. A thread decodes images ahead.
 
-    :param max_rate_hz: as the estimator's parameter; 0 takes every image.
-    :param refused: told of each image that the estimator cannot work on, with one line. Those that
-        cannot be decoded are counted by the bag.
+    :param max_rate_hz: as the estimator's parameter; 0 processes every image.
+    :param on_skip: called with each image that the estimator cannot process, and the reason in one
+        line. The bag itself counts those that do not decode.
     """
     limit = RateLimit()
     wanted = (image for image in images if limit(image.stamp, max_rate_hz))
@@ -61,11 +64,11 @@ def replay(
         try:
             faces = estimator(Frame(pixels, image.stamp))
         except InputError as error:
-            refused(image, str(error))
+            on_skip(image, str(error))
             continue
         except Exception as error:
-            # As the live node does: a fresh landmark source may do better on the next image.
-            refused(image, f'landmark source failed, started anew: {first_line(error)}')
+            # As in the live node: a new landmark source may succeed on the next image.
+            on_skip(image, f'landmark source failed and was restarted: {first_line(error)}')
             estimator.reset()
             continue
         action = policy(primary(faces), image.stamp) if policy is not None else None
@@ -73,15 +76,12 @@ def replay(
         yield ReplayedFrame(result, image.header, image.message.log_time, action)
 
 
-def _decoded(
-    images: Iterable[StampedImage],
-) -> Iterator[tuple[StampedImage, RgbImage | InputError]]:
-    """Yield each image with its pixels, or with why there are none, reading ahead."""
-    ready: queue.Queue[tuple[StampedImage, RgbImage | InputError] | BaseException | None]
-    ready = queue.Queue(_AHEAD)
+def _decoded(images: Iterable[StampedImage]) -> Iterator[_Decoded]:
+    """Decode images ahead in a thread and yield them in their order."""
+    ready: queue.Queue[_Decoded | BaseException | None] = queue.Queue(_AHEAD)
     stop = threading.Event()
 
-    def put(item: tuple[StampedImage, RgbImage | InputError] | BaseException | None) -> None:
+    def put(item: _Decoded | BaseException | None) -> None:
         while not stop.is_set():
             try:
                 ready.put(item, timeout=0.1)
@@ -99,7 +99,7 @@ def _decoded(
                 except InputError as error:
                     put((image, error))
         except BaseException as error:
-            # Raised where the frames are read.
+            # Raised again in the consumer's thread.
             put(error)
         else:
             put(None)

@@ -21,7 +21,7 @@ Points = NDArray[np.float64]
 
 
 def thin_plate(points: Points, displacements: Points, at: Points) -> Points:
-    """Interpolate displacements smoothly.
+    """Interpolate displacements smoothly, by thin-plate splines (Bookstein 1989).
 
     :param points: (n, 2), distinct, not on one line.
     :param displacements: (n, 2) at ``points``, met exactly.
@@ -165,6 +165,7 @@ class FaceWarp:
         for fold in face.FOLDS:
             line = np.rint(self._own(fold)).astype(np.int32)
             cv2.polylines(mask, [line], False, (255,), 4 * self._scale)
+        # Telea 2004.
         filled = cv2.inpaint(patch, mask, 3.0 * self._scale, cv2.INPAINT_TELEA)
         filled = cv2.GaussianBlur(filled, (0, 0), 1.2 * self._scale)
         share = cv2.GaussianBlur(mask, (0, 0), 1.2 * self._scale)[..., None] / 255.0 * 0.8

@@ -76,7 +76,7 @@ def test_a_single_file_is_a_bag(tmp_path, kind):
         assert bag.problems == []
 
 
-def test_without_its_metadata_a_folder_is_read_and_told_of(tmp_path, kind):
+def test_without_its_metadata_a_folder_is_read_and_that_is_reported(tmp_path, kind):
     folder = write_bag(tmp_path / 'bag', numbered(12), *kind)
     (folder / 'metadata.yaml').unlink()
     with open_bag(folder) as bag:
@@ -91,7 +91,7 @@ def test_with_damaged_metadata_likewise(tmp_path, text):
     with open_bag(folder) as bag:
         assert stamps_and_frames(bag) == EXPECTED
         assert len(bag.problems) == 1
-        assert 'no metadata of a rosbag2' in bag.problems[0]
+        assert 'not valid rosbag2 metadata' in bag.problems[0]
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
@@ -120,7 +120,7 @@ def test_a_split_bag_is_read_in_the_order_of_its_numbers(tmp_path):
         assert stamps_and_frames(bag) == EXPECTED[:11]
 
 
-def test_a_split_bag_is_read_in_the_order_of_its_metadata_and_what_it_lacks_is_told(tmp_path):
+def test_a_split_bag_is_read_in_the_order_of_its_metadata_and_what_it_lacks_is_reported(tmp_path):
     folder = split_bag(tmp_path / 'bag')
     names = [f'bag/bag_{number}.mcap' for number in (*range(11), 99)]
     (folder / 'metadata.yaml').write_text(
@@ -166,9 +166,9 @@ def test_images_come_by_stamp_not_by_time_of_recording(tmp_path):
     ]
     with open_bag(write_bag(tmp_path / 'bag', messages)) as bag:
         assert [image.stamp for image in bag.images()] == [1.0, 1.1, 1.2, 1.3]
-        expected = ['topic /image: stamps do not increase: 1 late, put in order']
+        expected = ['topic /image: stamps do not increase: 1 late, sorted in']
         assert bag.problems == expected
-        # Counted anew, not twice.
+        # Counted again from zero.
         assert len(list(bag.images())) == 4
         assert bag.problems == expected
 
@@ -186,19 +186,19 @@ def test_a_stamp_is_the_number_that_the_node_makes_of_it():
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0.5, 3.0), max_size=4), st.integers(0, 30))
-def test_pieces_are_together_the_whole(made_in, cuts, swap):
+def test_pieces_together_are_the_complete_bag(made_in, cuts, swap):
     folder = made_in / 'pieces'
     if not folder.exists():
         write_bag(folder, numbered(20))
     edges = [None, *sorted(cuts), None]
     with open_bag(folder) as bag:
-        whole = stamps_and_frames(bag)
+        complete = stamps_and_frames(bag)
         pieces = [
             (image.nanoseconds, image.frame_id)
             for begin, end in pairwise(edges)
             for image in bag.images(begin, end)
         ]
-    assert pieces == whole
+    assert pieces == complete
 
 
 @pytest.fixture(scope='session')
@@ -328,7 +328,7 @@ def ros1_bag(path: Path) -> Path:
 
 def test_a_bag_of_ros_1(tmp_path):
     bag = ros1_bag(tmp_path / 'old.bag')
-    assert 'is of ROS 1; `rosbags-convert --src' in refusal(bag)
+    assert 'is of ROS 1; convert it with `rosbags-convert --src' in refusal(bag)
     shutil.copy(bag, tmp_path / 'named.mcap')
     assert 'is of ROS 1' in refusal(tmp_path / 'named.mcap')
     (tmp_path / 'named.mcap').unlink()
@@ -392,7 +392,7 @@ def test_what_a_truncated_mcap_still_holds_is_read(tmp_path, mode, share):
     file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
     frames, problems = readable(file)
     assert frames == [f'f{n}' for n in range(1, len(frames) + 1)]
-    # zstd gives its blocks of 128 kB whole or not at all.
+    # zstd decompresses blocks of 128 kB completely or not at all.
     assert len(frames) >= int(200 * share) - 16
     (line,) = problems
     assert 'is damaged (it is cut off at byte' in line
@@ -408,7 +408,7 @@ def test_what_a_truncated_sqlite_still_holds_is_read(tmp_path, share):
     assert 'is damaged' in problems[0]
 
 
-def test_a_truncated_file_that_is_compressed_as_a_whole(tmp_path):
+def test_a_truncated_compressed_file(tmp_path):
     file = storage_file(write_bag(tmp_path / 'bag', numbered(200), 'mcap', 'file'))
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     _, problems = readable(file)
@@ -432,10 +432,10 @@ def test_a_damaged_chunk_costs_itself_and_no_other(tmp_path):
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(KINDS), st.floats(0, 1, exclude_max=True), st.integers(1, 255), st.data())
 def test_no_damage_raises_anything_else(made_in, kind, place, change, data):
-    whole = made_in / '-'.join(kind)
-    if not whole.exists():
-        write_bag(whole, numbered(30), *kind)
-    file = storage_file(whole)
+    complete = made_in / '-'.join(kind)
+    if not complete.exists():
+        write_bag(complete, numbered(30), *kind)
+    file = storage_file(complete)
     content = bytearray(file.read_bytes())
     at = int(place * len(content))
     if data.draw(st.booleans(), 'truncated'):
@@ -506,7 +506,7 @@ def test_emotions_in_a_namespace_but_not_the_truth_are_found(tmp_path):
     assert [result.label for result in read_emotions(folder)] == ['happy']
 
 
-def test_two_estimators_have_to_be_told_apart(tmp_path):
+def test_of_two_estimators_one_has_to_be_named(tmp_path):
     answer = serialize(emotion_message(face(), Header(SECOND), ''))
     folder = write_bag(
         tmp_path / 'bag', [(f'/{name}/emotion', EMOTION, SECOND, answer) for name in 'ab']
@@ -523,7 +523,7 @@ def test_emotions_of_before_valence_and_arousal_say_what_to_do(tmp_path, kind):
         message = emotions_message([face()], header, '')
     # Two float32, the last fields of all.
     folder = write_bag(tmp_path / 'bag', [('/emotion', kind, SECOND, serialize(message)[:-8])])
-    says = r'another version of this package recorded it, make its results anew .*replay`$'
+    says = r'another version of this package recorded it, recompute its results .*replay`$'
     with pytest.raises(InputError, match=says) as caught:
         list(read_emotions(folder))
     assert '\n' not in str(caught.value)
@@ -538,5 +538,5 @@ def test_a_bag_without_emotions(tmp_path):
 
 def test_emotions_of_another_definition(tmp_path):
     folder = write_bag(tmp_path / 'bag', [('/emotion', EMOTION, SECOND, image_bytes(1, SECOND))])
-    with pytest.raises(InputError, match=r'topic /emotion: .* are no .*/msg/Emotion'):
+    with pytest.raises(InputError, match=r'topic /emotion: .* are not a valid .*/msg/Emotion'):
         list(read_emotions(folder))

@@ -201,7 +201,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 
 def test_sqlite_takes_no_name_that_its_addresses_cannot_hold(tmp_path):
-    with pytest.raises(InputError, match='choose mcap instead'):
+    with pytest.raises(InputError, match='choose mcap'):
         BagWriter(tmp_path / 'run #2', 'sqlite3')
     assert write_all(tmp_path / 'run #2').is_dir()
 
@@ -212,7 +212,7 @@ def test_no_message_no_folder(tmp_path):
     assert not (tmp_path / 'bag').exists()
 
 
-def test_an_error_leaves_a_whole_bag(tmp_path, kind):
+def test_an_error_leaves_a_complete_bag(tmp_path, kind):
     with pytest.raises(KeyError), BagWriter(tmp_path / 'bag', *kind) as writer:
         writer.truth('happy', HEADER)
         raise KeyError

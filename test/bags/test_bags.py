@@ -14,11 +14,11 @@ RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 def make_bag(folder, **topics):
     """Write the metadata of a bag; topics are given without their slash."""
     folder.mkdir()
-    held = [
+    topics = [
         {'topic_metadata': {'name': f'/{name}', 'type': kind}, 'message_count': 1}
         for name, kind in topics.items()
     ]
-    information = {'version': 5, 'topics_with_message_count': held}
+    information = {'version': 5, 'topics_with_message_count': topics}
     (folder / 'metadata.yaml').write_text(
         yaml.safe_dump({'rosbag2_bagfile_information': information})
     )
@@ -61,10 +61,10 @@ def test_a_folder_that_is_no_bag(tmp_path):
 @pytest.mark.parametrize('text', ['', 'a: b', '{', 'rosbag2_bagfile_information: 3', '\xff'])
 def test_metadata_that_is_none(tmp_path, text):
     (tmp_path / 'metadata.yaml').write_text(text, encoding='latin-1')
-    assert 'no metadata of a rosbag2' in refusal(tmp_path)
+    assert str(tmp_path / 'metadata.yaml') in refusal(tmp_path)
 
 
-def test_another_topic_is_told_which_there_are(tmp_path):
+def test_the_refusal_of_a_topic_lists_the_others(tmp_path):
     bag = make_bag(tmp_path / 'bag', tf='tf2_msgs/msg/TFMessage', front=RAW, back=RAW)
     assert refusal(bag).endswith('has no topic /image_raw; its images are on /front, /back')
 
@@ -74,7 +74,7 @@ def test_a_bag_without_images(tmp_path):
     assert refusal(bag).endswith('it holds no images')
 
 
-def test_files_that_the_metadata_does_not_name_are_told_of(tmp_path):
+def test_files_that_the_metadata_does_not_name_are_reported(tmp_path):
     names = ['bag/bag_0.mcap', 'bag/bag_1.mcap.zstd']
     (tmp_path / 'metadata.yaml').write_text(
         yaml.safe_dump({'rosbag2_bagfile_information': {'relative_file_paths': names}})
@@ -84,7 +84,7 @@ def test_files_that_the_metadata_does_not_name_are_told_of(tmp_path):
         (tmp_path / name).touch()
     assert storage_files(tmp_path) == (
         [tmp_path / 'bag_0.mcap', tmp_path / 'bag_1.mcap.zstd'],
-        [f'bag {tmp_path}: its metadata.yaml does not name bag_2.mcap, which is not read'],
+        [f'bag {tmp_path}: bag_2.mcap is not read, metadata.yaml does not name it'],
     )
 
 
@@ -96,7 +96,7 @@ def test_lockstep_reads_what_ros2_bag_play_does_not(tmp_path):
     assert 'ros2 bag reindex' in refusal(tmp_path)
     check_bag(tmp_path, ('/image_raw',), lockstep=True)
     (tmp_path / 'metadata.yaml').write_text('{')
-    assert 'no metadata of a rosbag2' in refusal(tmp_path)
+    assert 'metadata.yaml: invalid YAML' in refusal(tmp_path)
     check_bag(tmp_path, ('/image_raw',), lockstep=True)
 
 

@@ -59,12 +59,12 @@ class FakeStage:
         while not done() and self.at < until:
             self.at = min(until, self.at + 0.001)
 
-    def tell_time(self, nanoseconds):
+    def publish_time(self, nanoseconds):
         self.times.append((self.at, nanoseconds))
 
     def show(self, image, message):
         self.shown.append((round(self.at - 1000.0, 3), image.nanoseconds))
-        # The time was told before.
+        # The time was published before.
         assert self.times[-1][1] == image.nanoseconds
         if image.nanoseconds not in self.deaf:
             self._answer = (self.at + self.work, image.nanoseconds)
@@ -83,7 +83,7 @@ def at(*tenths):
     return [image(5 * SECOND + tenth * SECOND // 10) for tenth in tenths]
 
 
-def moments(stage):
+def shown_at(stage):
     return [moment for moment, _ in stage.shown]
 
 
@@ -91,14 +91,14 @@ def moments(stage):
 def test_images_come_as_their_stamps_say(rate, expected):
     stage = FakeStage(work=9.0)
     played = play(at(0, 1, 5), stage, rate=rate)
-    assert moments(stage) == pytest.approx(expected, abs=0.002)
+    assert shown_at(stage) == pytest.approx(expected, abs=0.002)
     assert (played.shown, played.unanswered) == (3, 0)
-    # Between them the time goes on, as evenly as it is told.
-    told = np.array(stage.times)
-    passed = 5.0 + (told[:, 0] - 1000.0) * rate
-    np.testing.assert_allclose(told[:, 1] / SECOND, passed, atol=0.002)
-    assert (np.diff(told[:, 0]) <= 0.021).all()
-    assert (np.diff(told[:, 1]) >= 0).all()
+    # Between them time continues, published at even intervals.
+    published = np.array(stage.times)
+    passed = 5.0 + (published[:, 0] - 1000.0) * rate
+    np.testing.assert_allclose(published[:, 1] / SECOND, passed, atol=0.002)
+    assert (np.diff(published[:, 0]) <= 0.021).all()
+    assert (np.diff(published[:, 1]) >= 0).all()
 
 
 def test_a_slow_stage_is_not_waited_for_twice():
@@ -112,24 +112,24 @@ def test_a_slow_stage_is_not_waited_for_twice():
 
     stage.show = slow
     play(at(0, 1, 2, 3), stage)
-    assert moments(stage) == pytest.approx([0, 0.25, 0.25, 0.3], abs=0.002)
+    assert shown_at(stage) == pytest.approx([0, 0.25, 0.25, 0.3], abs=0.002)
 
 
 def test_in_lockstep_the_time_stands_still_until_the_answer():
     stage = FakeStage(work=0.7)
     played = play(at(0, 1, 2), stage, lockstep=True)
-    assert moments(stage) == pytest.approx([0, 0.8, 1.6], abs=0.003)
+    assert shown_at(stage) == pytest.approx([0, 0.8, 1.6], abs=0.003)
     assert played.unanswered == 0
     fast = FakeStage(work=0.7)
     play(at(0, 1, 2), fast, lockstep=True, rate=1000.0)
-    assert moments(fast) == pytest.approx([0, 0.7, 1.4], abs=0.003)
+    assert shown_at(fast) == pytest.approx([0, 0.7, 1.4], abs=0.003)
 
 
 def test_in_lockstep_it_goes_on_without_an_answer_after_a_while():
     images = at(0, 1, 2)
     stage = FakeStage(work=0.1, deaf=(images[1].nanoseconds,))
     played = play(images, stage, lockstep=True, answer_timeout=2.0)
-    assert moments(stage) == pytest.approx([0, 0.2, 2.3], abs=0.003)
+    assert shown_at(stage) == pytest.approx([0, 0.2, 2.3], abs=0.003)
     assert (played.shown, played.unanswered) == (3, 1)
     assert stage.given_up == [images[1].nanoseconds]
 
@@ -137,7 +137,7 @@ def test_in_lockstep_it_goes_on_without_an_answer_after_a_while():
 def test_a_recording_that_goes_back_is_followed_at_once():
     stage = FakeStage()
     play([*at(0, 5), *at(0, 5)], stage)
-    assert moments(stage) == pytest.approx([0, 0.5, 0.5, 1.0], abs=0.003)
+    assert shown_at(stage) == pytest.approx([0, 0.5, 0.5, 1.0], abs=0.003)
     assert stage.times[-1][1] == 5 * SECOND + SECOND // 2
 
 
@@ -152,8 +152,8 @@ def test_what_is_no_image_message_is_left_out():
 
 
 def test_messages_go_out_as_they_lie_in_the_bag():
-    (whole,) = at(3)
-    assert message_bytes(whole) is whole.data
+    (complete,) = at(3)
+    assert message_bytes(complete) is complete.data
 
 
 @pytest.mark.parametrize('stamp', [7 * SECOND + 5, 1_700_000_000 * SECOND + 999_999_999, -3])

@@ -35,7 +35,7 @@ def test_what_is_in_order_stays_and_is_not_talked_of():
 def test_what_comes_late_is_put_where_it_belongs():
     stamps, disorder = ordered(0, 100, 66, 200, 133, 300)
     assert stamps == [0, 66, 100, 133, 200, 300]
-    assert str(disorder) == 'stamps do not increase: 2 late, put in order'
+    assert str(disorder) == 'stamps do not increase: 2 late, sorted in'
 
 
 def test_a_loop_is_kept_as_a_jump():
@@ -51,7 +51,7 @@ def test_an_image_recorded_twice_is_read_once():
     assert disorder.repeated == 2
 
 
-def test_different_images_of_one_stamp_are_all_read_and_told_of():
+def test_different_images_of_one_stamp_are_all_read_and_reported():
     stamps, disorder = ordered(0, 33, 33, 66, 66, 66)
     assert stamps == [0, 33, 33, 66, 66, 66]
     assert (disorder.shared, disorder.repeated) == (3, 0)

@@ -1,4 +1,4 @@
-"""The measurement of the dialogue policy: a fair contest, and a document of the shipped rules."""
+"""The benchmark of the dialogue policy: a fair comparison that documents the shipped rules."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_without_noise_nobody_is_wrong_and_all_but_the_majority_answer(bench, co
     assert sum(each['naive'].due for each in measured.kinds.values()) == naive.due
 
 
-def test_single_errors_mislead_who_acts_on_each_message(bench):
+def test_single_errors_mislead_acting_on_each_message(bench):
     measured = bench.measure(POLICY, 300.0, 7, (bench.Setting(Noise(0.2), 10.0), True))
     naive, manager = measured.scores['naive'], measured.scores['manager']
     assert naive.wrong_per_minute > 2
@@ -50,13 +50,13 @@ def test_single_errors_mislead_who_acts_on_each_message(bench):
 
 
 def test_without_cooldowns_all_may_act_at_once(bench):
-    with_them, without = bench.Contest(POLICY, True), bench.Contest(POLICY, False)
+    with_them, without = bench.PolicyComparison(POLICY, True), bench.PolicyComparison(POLICY, False)
     assert list(with_them.rules) == list(without.rules) == list(KINDS)
     assert all(rule['cooldown'] > 0 for rule in with_them.rules.values())
     assert all(rule['cooldown'] == 0 for rule in without.rules.values())
 
 
-def test_the_document_is_of_the_shipped_rules(bench):
+def test_the_document_describes_the_shipped_rules(bench):
     written = bench.DOCUMENT.read_text(encoding='utf-8')
     rules = '\n'.join(bench.rules_measured(POLICY))
     assert rules in written, 'the rules have changed: make bench-dialogue'
@@ -66,7 +66,7 @@ def test_the_document_is_of_the_shipped_rules(bench):
         assert re.search(rf'^\| {first} \|', table, re.MULTILINE)
 
 
-def test_the_tables_take_the_place_of_those_before(bench, tmp_path, monkeypatch):
+def test_new_tables_replace_the_old_ones(bench, tmp_path, monkeypatch):
     document = tmp_path / 'doc.md'
     document.write_text(f'before\n{bench.BEGIN}\nold\n{bench.END}\nafter\n')
     monkeypatch.setattr(bench, 'DOCUMENT', document)

@@ -1,4 +1,4 @@
-"""Courses whose truth is known, the noise on them, and what interventions are worth."""
+"""The ground truth of conversations, the noise added to it, and the scores of interventions."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from emotion_estimator.emotion import LABELS, NONE
 from emotion_estimator.errors import InputError
 
 from dialogue_baselines import RETURNED, EachMessage, Majority, Trigger
-from dialogue_noise import CourseSegment, Noise, observe, truth
-from dialogue_scoring import Episode, Intervention, Truth, episodes, score
+from dialogue_noise import Noise, Segment, ground_truth, observe
+from dialogue_scoring import Episode, GroundTruth, Intervention, episodes, score
 
 HOUR = 3600
-CALM = (CourseSegment('unknown', 0.0, 2 * HOUR),)
-EMPTY = (CourseSegment(NONE, 0.0, HOUR),)
+CALM = (Segment('unknown', 0.0, 2 * HOUR),)
+EMPTY = (Segment(NONE, 0.0, HOUR),)
 
 
 def labels(segments, noise, rate=10.0, seed=1):
     return [face.label if face else NONE for _, face in observe(segments, noise, rate, seed)]
 
 
-def test_a_course_is_whole_and_always_the_same():
-    course = truth(HOUR, 3)
-    assert course == truth(HOUR, 3) != truth(HOUR, 4)
+def test_a_conversation_is_complete_and_reproducible():
+    course = ground_truth(HOUR, 3)
+    assert course == ground_truth(HOUR, 3) != ground_truth(HOUR, 4)
     assert course[0].begin == 0
     assert course[-1].end >= HOUR
     assert all(a.end == b.begin and a.label != b.label for a, b in pairwise(course))
@@ -37,16 +37,16 @@ def test_a_course_is_whole_and_always_the_same():
 
 @pytest.mark.parametrize('rate', [5.0, 60.0])
 def test_without_noise_the_truth_is_seen_at_any_rate(rate):
-    course = truth(60, 1)
+    course = ground_truth(60, 1)
     seen = list(observe(course, Noise(), rate, 1))
     assert len(seen) == math.ceil(course[-1].end * rate)
-    shows = Truth(course)
+    shows = GroundTruth(course)
     assert all(shows.shows(f.label if f else NONE, stamp, grace=0) for stamp, f in seen)
 
 
 @pytest.mark.parametrize('burst', [0.0, 0.4, 2.0])
 @pytest.mark.parametrize('share', [0.1, 0.2, 0.4])
-def test_as_many_labels_are_wrong_as_asked_for(share, burst):
+def test_the_share_of_wrong_labels_is_as_requested(share, burst):
     seen = labels(CALM, Noise(labels=share, burst=burst))
     wrong = [label for label in seen if label != 'unknown']
     # Errors that last are fewer, so that chance has more of a say.
@@ -56,23 +56,23 @@ def test_as_many_labels_are_wrong_as_asked_for(share, burst):
 
 
 @pytest.mark.parametrize(('burst', 'mean'), [(0.0, 0.111), (0.5, 0.5), (2.0, 2.0)])
-def test_errors_last_as_long_as_asked_for(burst, mean):
+def test_errors_last_as_long_as_requested(burst, mean):
     # A tenth by themselves: runs of one label are a tenth of a second, seldom two.
     seen = labels(CALM, Noise(labels=0.1, burst=burst))
     runs = [len(list(run)) / 10 for label, run in groupby(seen) if label != 'unknown']
     assert sum(runs) / len(runs) == pytest.approx(mean, rel=0.2)
 
 
-def test_errors_are_errors_after_the_truth_has_changed():
-    course = truth(HOUR, 5)
-    shows = Truth(course)
+def test_errors_remain_errors_after_the_truth_has_changed():
+    course = ground_truth(HOUR, 5)
+    shows = GroundTruth(course)
     seen = list(observe(course, Noise(labels=0.3, burst=3.0), 10.0, 5))
     there = [(stamp, face) for stamp, face in seen if face is not None]
     wrong = [1 for stamp, face in there if not shows.shows(face.label, stamp, grace=0)]
     assert len(wrong) / len(there) == pytest.approx(0.3, rel=0.15)
 
 
-def test_faces_are_missed_and_seen_where_nobody_is():
+def test_faces_are_missed_and_seen_in_empty_rooms():
     noise = Noise(undetected=0.1)
     assert labels(CALM, noise).count(NONE) == pytest.approx(0.1 * 20 * HOUR, rel=0.2)
     ghosts = [label for label in labels(EMPTY, noise) if label != NONE]
@@ -87,7 +87,7 @@ def test_messages_are_lost_without_changing_the_others():
     assert all(all_of_them[stamp] is face for stamp, face in some.items())
 
 
-def test_the_confidence_tells_nothing():
+def test_the_confidence_carries_no_information():
     seen = [face for _, face in observe(CALM, Noise(labels=0.3, burst=0.4), 10.0, 1)]
     right = [face.confidence for face in seen if face.label == 'unknown']
     wrong = [face.confidence for face in seen if face.label != 'unknown']
@@ -104,20 +104,20 @@ def test_noise_out_of_range_is_refused(wrong):
 
 
 COURSE = (
-    CourseSegment('unknown', 0, 10),
-    CourseSegment('happy', 10, 15),
-    CourseSegment('unknown', 15, 20),
-    CourseSegment(NONE, 20, 26),
-    CourseSegment('sad', 26, 28),
-    CourseSegment('unknown', 28, 40),
+    Segment('unknown', 0, 10),
+    Segment('happy', 10, 15),
+    Segment('unknown', 15, 20),
+    Segment(NONE, 20, 26),
+    Segment('sad', 26, 28),
+    Segment('unknown', 28, 40),
 )
 
 
-def test_episodes_are_what_lasts():
+def test_episodes_last_long_enough():
     assert episodes(COURSE) == (
         Episode('happy', 10, 15), Episode(NONE, 20, 26), Episode(RETURNED, 26, 40)
     )  # fmt: skip
-    assert Episode('sad', 26, 28) in episodes(COURSE, worth=2)
+    assert Episode('sad', 26, 28) in episodes(COURSE, shortest=2)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_episodes_are_what_lasts():
     ],
 )  # fmt: skip
 def test_what_was_true_a_second_ago_is_not_yet_wrong(kind, stamp, shown):
-    assert Truth(COURSE).shows(kind, stamp) is shown
+    assert GroundTruth(COURSE).shows(kind, stamp) is shown
 
 
 def test_interventions_are_counted_once_each():
@@ -150,7 +150,7 @@ def test_interventions_are_counted_once_each():
     assert got.delay(0.95) == math.inf
 
 
-def test_an_answer_before_the_episode_is_none():
+def test_an_answer_before_the_episode_does_not_count():
     got = score([Intervention(9.99, 'happy')], COURSE, [Episode('happy', 10, 15)])
     assert (got.delays, got.wrong) == ((), 1)
 
@@ -174,14 +174,14 @@ def test_each_message_acts_where_cooldown_and_rate_limit_allow():
     ]  # fmt: skip
 
 
-def test_nobody_pauses_until_somebody_returns():
+def test_absence_pauses_until_somebody_returns():
     course = [NONE, NONE, 'sad', 'sad', NONE]
     assert play(EachMessage(TRIGGERS, min_gap=0.0), course) == [
         (0.0, NONE), (1.0, RETURNED), (1.5, 'sad'), (2.0, NONE)
     ]  # fmt: skip
 
 
-def test_the_majority_of_the_last_seconds_is_believed():
+def test_the_majority_of_the_last_seconds_decides():
     decide = Majority(lambda label, stamp: label, span=2.0)
     course = ['sad', 'sad', 'happy', 'happy', 'happy', 'sad']
     assert [decide(label, i / 2) for i, label in enumerate(course)] == [

@@ -57,14 +57,14 @@ def script(text: str) -> str:
 MET = 'steps: [{shows: happy, for: 2, expect: [{action: celebrate, from: 0.4, to: 0.7}]}]'
 
 
-def test_a_script_that_is_met(run):
+def test_a_script_that_is_met_is_status_0(run):
     status, out, lines = run('--script', script(MET), '--policy', 'policy.yaml')
     assert (status, lines) == (0, [])
     assert '* celebrate  [as expected]' in out
     assert 'smile: happy for 0.5 of the last 0.5 s' in out
 
 
-def test_a_script_that_is_not_met_is_status_1_and_says_where(run):
+def test_an_unmet_script_is_status_1_and_names_the_step(run):
     path = script(MET.replace('celebrate', 'pause'))
     status, out, lines = run('--script', path, '--policy', 'policy.yaml')
     assert status == 1
@@ -74,7 +74,7 @@ def test_a_script_that_is_not_met_is_status_1_and_says_where(run):
     assert 'pause from 0.40 to 0.70 s did not come' in missing
 
 
-def test_a_script_names_files_of_its_own(run):
+def test_a_script_may_name_its_own_files(run):
     assert run('--script', script('policy: policy.yaml\n' + MET))[0] == 0
 
 
@@ -85,7 +85,7 @@ def test_actions_as_json(run):
     assert (action['action'], action['rule'], action['expected']) == ('celebrate', 'smile', True)
 
 
-def test_a_recorded_course(run):
+def test_recorded_json_lines(run):
     write_results(course([NONE] * 5 + ['happy'] * 20, begin=1.7e9), Path('course.jsonl'))
     status, out, _ = run('--from', 'course.jsonl', '--policy', 'policy.yaml')
     assert status == 0
@@ -122,22 +122,22 @@ def test_keys_from_a_pipe(run):
 @pytest.mark.parametrize(
     ('arguments', 'keys', 'says'),
     [
-        (['--script', 'gone.yaml'], b'', 'gone.yaml: cannot be read'),
+        (['--script', 'gone.yaml'], b'', 'gone.yaml cannot be read'),
         (['--script', 'policy.yaml'], b'', 'policy.yaml: steps is missing'),
         (['--from', 'gone.jsonl'], b'', 'gone.jsonl cannot be read'),
         (['--from', 'policy.yaml'], b'', 'policy.yaml, line 2 is no frame'),
         (['--from', '/dev/null'], b'', '/dev/null holds no frames'),
         (['--from', 'a', '--script', 'b'], b'', 'give one of them'),
-        (['--topic', '/emotion'], b'u', '--topic is for --from'),
-        (['--policy', 'gone.yaml'], b'u', 'gone.yaml: cannot be read'),
+        (['--topic', '/emotion'], b'u', '--topic requires --from'),
+        (['--policy', 'gone.yaml'], b'u', 'gone.yaml cannot be read'),
         (['--conversation', 'policy.yaml'], b'u', 'policy.yaml: '),
         (['--speed', '0'], b'u', '--speed'),
         (['--speed', 'nan'], b'u', '--speed'),
         (['--hold', '0'], b'u', '--hold'),
         (['--hold', 'nan'], b'u', '--hold'),
         ([], b'', 'standard input has no keys'),
-        ([], b'u7', "key 2: '7' stands for nothing"),
-        ([], b'\xff\xfe', 'standard input is no text'),
+        ([], b'u7', "key 2: unknown key '7'"),
+        ([], b'\xff\xfe', 'standard input is not text'),
         (['unexpected'], b'', 'unexpected'),
     ],
 )
@@ -159,7 +159,7 @@ def killed_after(seconds, process):
         timer.cancel()
 
 
-def test_keys_of_a_terminal_which_is_left_as_it_was(tmp_path):
+def test_keys_of_a_terminal_whose_settings_are_restored(tmp_path):
     (tmp_path / 'policy.yaml').write_text(POLICY)
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
@@ -184,7 +184,7 @@ def test_keys_of_a_terminal_which_is_left_as_it_was(tmp_path):
     os.close(theirs)
 
 
-def test_ctrl_c_is_one_line_and_the_terminal_is_left_as_it_was(tmp_path):
+def test_ctrl_c_is_one_line_and_restores_the_terminal(tmp_path):
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
     with subprocess.Popen(

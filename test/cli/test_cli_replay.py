@@ -46,7 +46,7 @@ def short_bag(folder, images=6, topic='/image_raw/compressed'):
 
 @pytest.fixture(scope='module')
 def results(tmp_path_factory):
-    """Return where a whole replay of the made bag was written, and its summary."""
+    """Return the folder and the summary of a complete replay of the made bag."""
     folder = tmp_path_factory.mktemp('replayed')
     job = ReplayJob(
         made_bag(),
@@ -76,13 +76,13 @@ def test_the_same_bag_gives_the_same_bytes(monkeypatch, capfd, results):
         assert set(json.loads(line)) == {'stamp', 'faces'}
 
 
-def test_a_part_of_it_has_the_results_of_the_whole(monkeypatch, capfd, results):
+def test_a_part_has_the_results_of_the_complete_bag(monkeypatch, capfd, results):
     folder, _ = results
-    whole = (folder / 'results.jsonl').read_text().splitlines()
+    complete = (folder / 'results.jsonl').read_text().splitlines()
     part = run(monkeypatch, capfd, made_bag(), '--json', '--begin', 7, '--end', 9).out.splitlines()
-    first = json.loads(whole[0])['stamp']
-    offsets = [json.loads(line)['stamp'] - first for line in whole]
-    assert part == [line for line, at in zip(whole, offsets) if 7 <= at < 9]
+    first = json.loads(complete[0])['stamp']
+    offsets = [json.loads(line)['stamp'] - first for line in complete]
+    assert part == [line for line, at in zip(complete, offsets) if 7 <= at < 9]
 
 
 def looped_bag(folder):
@@ -107,7 +107,7 @@ def test_results_lie_beside_their_images_whatever_the_stamps(monkeypatch, capfd,
         assert after.duration == before.duration
 
 
-def test_nothing_whole_looking_is_left_of_a_run_that_was_stopped(monkeypatch, capfd, tmp_path):
+def test_an_interrupted_run_leaves_nothing_that_looks_complete(monkeypatch, capfd, tmp_path):
     bag = short_bag(tmp_path / 'bag')
     arguments = [bag, '--output', tmp_path / 'out', '--write-bag', tmp_path / 'written']
     real = EmotionEstimator.__call__
@@ -122,7 +122,7 @@ def test_nothing_whole_looking_is_left_of_a_run_that_was_stopped(monkeypatch, ca
         run(patch, capfd, *arguments, status=130)
     assert {p.name for p in tmp_path.iterdir()} == {'bag', 'out'}
     assert list((tmp_path / 'out').iterdir()) == []
-    # Again, as if nothing had been; also over what a killed run left behind.
+    # Again, and over what a killed run left behind.
     (tmp_path / '.written.partial' / 'written').mkdir(parents=True)
     run(monkeypatch, capfd, *arguments, '--resume')
     assert len(list(read_emotions(tmp_path / 'written'))) == 6
@@ -239,7 +239,7 @@ def test_the_policy_may_name_topics_of_a_conversation_of_its_own(monkeypatch, ca
     assert 'change_topic (to cats): no face' in said.out
 
 
-def test_bad_images_are_told_of_and_left_out(monkeypatch, capfd, tmp_path):
+def test_bad_images_are_reported_and_skipped(monkeypatch, capfd, tmp_path):
     bag = tmp_path / 'bag'
     with BagWriter(bag) as writer, open_bag(short_bag(tmp_path / 'good')) as good:
         for k, message in enumerate(good.messages()):
@@ -266,7 +266,7 @@ def test_bad_images_are_told_of_and_left_out(monkeypatch, capfd, tmp_path):
         (['{short}', '{short}', '--output', 'x'], 'two bags are named'),
         (['{short}', '--write-bag', '{short2}'], 'exists'),
         (['{short}', '--output', '/proc/nope'], '/proc/nope'),
-        (['{short}', '--begin', '100'], 'no image from 100 s after the first on'),
+        (['{short}', '--begin', '100'], 'no image later than 100 s after the first'),
         (['{short}', '--report', '{short2}'], 'is a bag'),
     ],
 )

@@ -9,7 +9,7 @@ from emotion_estimator.cli import doctor
 
 @pytest.fixture
 def findings(monkeypatch):
-    monkeypatch.setattr(doctor, '_nodes_talk', lambda: 'heard')
+    monkeypatch.setattr(doctor, '_communication', lambda: 'message received')
     return lambda: {finding.subject: finding for finding in doctor.examine()}
 
 
@@ -41,7 +41,7 @@ def test_an_installation_without_its_models_becomes_lines(findings, monkeypatch)
 
 
 def test_nodes_that_cannot_talk_are_no_reason_to_fail(monkeypatch):
-    monkeypatch.setattr(doctor, '_TALK', 'raise ImportError("no rclpy")')
-    found = {finding.subject: finding for finding in doctor.examine()}['nodes talk']
+    monkeypatch.setattr(doctor, '_ECHO', 'raise ImportError("no rclpy")')
+    found = {finding.subject: finding for finding in doctor.examine()}['node communication']
     assert (found.good, found.needed) == (False, False)
     assert found.text.startswith('ImportError: no rclpy (source ROS 2')

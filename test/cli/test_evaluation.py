@@ -34,7 +34,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('text', 'says'),
+    ('text', 'expected'),
     [
         ('', 'has no rows'),
         ('0.1,0.2\n', 'line 1: 2 columns'),
@@ -45,14 +45,20 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
         (f'{HEADER}{ROW},1\n\n{ROW},joy\n', "line 4: label 'joy'; use 0 happy"),
         (f'{ROW},nan\n', "line 1: label 'nan'; use 0 happy"),
         (f'{ROW},1\n{ROW.replace("0.25", "x", 1)},1\n', 'line 2'),
-        (f'{ROW.replace("0.25", "nan", 1)},1\n', 'line 1: a score lies outside'),
-        (f'{ROW},1\n{ROW.replace("0.25", "1.5", 1)},1\n', 'line 2: a score lies outside'),
+        (
+            f'{ROW.replace("0.25", "nan", 1)},1\n',
+            'line 1: every score must be a number from 0 to 1',
+        ),
+        (
+            f'{ROW},1\n{ROW.replace("0.25", "1.5", 1)},1\n',
+            'line 2: every score must be a number from 0 to 1',
+        ),
     ],
 )
-def test_a_bad_table_is_named(tmp_path, text, says):
+def test_a_bad_table_is_named(tmp_path, text, expected):
     with pytest.raises(InputError) as caught:
         read_blendshape_table(write(tmp_path, text))
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_a_missing_table_is_named(tmp_path):

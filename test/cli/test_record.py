@@ -88,14 +88,14 @@ def test_pixels_as_they_are(tmp_path):
 def test_what_is_no_topic_is_refused(tmp_path, topic):
     result = run('portrait', '--bag', tmp_path / 'bag', '--duration', 0.2, '--topic', topic)
     assert result.exit_code == 2
-    assert f'{topic!r} is no topic' in result.output
+    assert f'{topic!r} is not a topic name' in result.output
     assert not (tmp_path / 'bag').exists()
 
 
 def test_the_topic_of_the_jpegs_is_not_to_be_given(tmp_path):
     result = run('portrait', '--bag', tmp_path / 'bag', '--topic', '/front/compressed')
     assert result.exit_code == 2
-    assert 'give /front; JPEGs go to its /compressed by themselves' in result.output
+    assert 'give /front; /compressed is appended for JPEG images' in result.output
     assert not (tmp_path / 'bag').exists()
 
 
@@ -170,7 +170,7 @@ def test_a_camera_keeps_the_time_at_which_its_images_were_taken(tmp_path, monkey
     monkeypatch.setattr(verb, 'open_source', lambda *_, **__: camera)
     result = run('0', '--bag', tmp_path / 'bag')
     assert result.exit_code == 0, result.output
-    assert '20 images in 1.9 s, 3 that do not decode left out' in result.output
+    assert '20 images in 1.9 s, 3 undecodable ones skipped' in result.output
     _, images = contents(tmp_path / 'bag')
     assert [stamp for stamp, _ in images] == pytest.approx([EPOCH + n / 10 for n in range(20)])
     assert camera.closed
@@ -181,7 +181,7 @@ def test_a_camera_that_is_lost_leaves_what_came_before(tmp_path, monkeypatch):
     monkeypatch.setattr(verb, 'open_source', lambda *_, **__: camera)
     result = run('0', '--bag', tmp_path / 'bag')
     assert isinstance(result.exception, InputError)
-    assert str(result.exception).endswith(f'its cable; what came before is in {tmp_path / "bag"}')
+    assert str(result.exception).endswith(f'its cable; earlier frames are in {tmp_path / "bag"}')
     assert len(contents(tmp_path / 'bag')[1]) == 20
     assert camera.closed
 
@@ -200,7 +200,7 @@ def test_a_bad_source_leaves_no_bag(tmp_path, monkeypatch):
     assert 'is no such file or folder' in str(result.exception)
     monkeypatch.setattr(verb, 'open_source', lambda *_, **__: Camera(count=0))
     result = run('0', '--bag', tmp_path / 'bag')
-    assert 'nothing was recorded' in str(result.exception)
+    assert 'gave no frame' in str(result.exception)
     assert not (tmp_path / 'bag').exists()
 
 
@@ -212,7 +212,7 @@ def test_without_the_library_one_line_says_how_to_get_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_ctrl_c_leaves_a_whole_bag(tmp_path, storage):
+def test_ctrl_c_leaves_a_complete_bag(tmp_path, storage):
     process = subprocess.Popen(
         [sys.executable, '-m', 'emotion_estimator.cli.main', 'record', 'portrait',
          '--bag', str(tmp_path / 'bag'), '--storage', storage],
@@ -266,20 +266,20 @@ def test_asked_twice_it_stops_at_once(ctrl_c_interrupts):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_each_image_is_told_of(tmp_path):
-    told = []
+def test_each_image_is_reported(tmp_path):
+    reported = []
     with BagWriter(tmp_path / 'bag') as writer:
         recorded = record(
             Camera(), writer, topic='/image/', quality=None, frame_id='eye', written=lambda:
-            told.append(1), stop=lambda: len(told) == 5,
+            reported.append(1), stop=lambda: len(reported) == 5,
         )  # fmt: skip
-    assert (len(told), recorded.images, recorded.seconds) == (5, 5, pytest.approx(0.4))
+    assert (len(reported), recorded.images, recorded.seconds) == (5, 5, pytest.approx(0.4))
     with open_bag(tmp_path / 'bag') as bag:
         assert {image.frame_id for image in bag.images()} == {'eye'}
         assert bag.topic == '/image'
 
 
-def test_the_made_bag_is_small_and_whole():
+def test_the_made_bag_is_small_and_complete():
     folder = made_bag()
     assert made_bag() is folder
     assert sum(file.stat().st_size for file in folder.iterdir()) < 2e6

@@ -1,4 +1,4 @@
-"""The demo's course with small programs in the nodes' places: start order, ends, failures."""
+"""A run of the demo with small programs instead of the nodes: start order, ends, failures."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from emotion_estimator.cli.demo import demo
+from emotion_estimator.cli.main import main
 from emotion_estimator.demo import run
-from emotion_estimator.demo.__main__ import clear_results, main, parse
-from emotion_estimator.demo.processes import ProcessSet
-from emotion_estimator.demo.programs import (
+from emotion_estimator.demo.nodes import (
     NODES,
-    DemoSettings,
     choose_domain,
     find_prefix,
     node_command,
-    parameters,
     ros_environment,
 )
+from emotion_estimator.demo.processes import ProcessSet
+from emotion_estimator.demo.results import clear_results
+from emotion_estimator.demo.settings import DemoSettings
 from emotion_estimator.demo.state import DemoState, EmotionReading
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 
@@ -40,13 +41,13 @@ class NoView:
     def __exit__(self, *error):
         return None
 
-    def show(self, moment):
+    def show(self, snapshot):
         self.shown += 1
 
 
 @pytest.fixture
-def course(tmp_path, monkeypatch):
-    """Return a function that runs a course of programs given by their code."""
+def run_nodes(tmp_path, monkeypatch):
+    """Return a function that runs programs, given by their code, as the nodes."""
     monkeypatch.setattr(run, 'TICK', 0.01)
     monkeypatch.setattr(run, 'QUIET', 0.01)
     children = []
@@ -73,7 +74,7 @@ def course(tmp_path, monkeypatch):
                 processes, 'start', lambda child, env: children.append(child) or start(child, env)
             )
             stop = given.pop('stop', run.StopRequest())
-            run.run_course(robot, state, given.pop('ready', ready), view, settings, stop)
+            run.watch(robot, state, given.pop('ready', ready), view, settings, stop)
         return view
 
     yield play
@@ -84,49 +85,49 @@ def course(tmp_path, monkeypatch):
             os.kill(child.pid, 0)
 
 
-def test_it_ends_with_the_source_and_shows_the_last_moment(course):
-    assert course().shown >= 1
+def test_it_ends_with_the_source_and_shows_the_last_snapshot(run_nodes):
+    assert run_nodes().shown >= 1
 
 
-def test_it_ends_after_the_duration(course):
-    assert course(camera=WAITS, settings={'duration': 0.05}).shown >= 2
+def test_it_ends_after_the_duration(run_nodes):
+    assert run_nodes(camera=WAITS, settings={'duration': 0.05}).shown >= 2
 
 
 @pytest.mark.parametrize('node', NODES)
-def test_a_node_that_died_is_named_with_its_last_lines(course, node):
+def test_a_node_that_died_is_named_with_its_last_lines(run_nodes, node):
     codes = {'camera': WAITS} | {node: 'print("x", flush=True)\n' + DIES}
     with pytest.raises(EmotionEstimatorError, match=rf'(?s)node {node} died .*3.*no such device'):
-        course(**codes)
+        run_nodes(**codes)
 
 
-def test_a_node_that_ends_without_being_asked_died_too(course):
+def test_a_node_that_ends_without_being_asked_died_too(run_nodes):
     with pytest.raises(EmotionEstimatorError, match='node estimator died'):
-        course(camera=WAITS, estimator=ENDS)
+        run_nodes(camera=WAITS, estimator=ENDS)
 
 
-def test_silence_is_an_error_that_tells_the_problem(course):
+def test_silence_is_an_error_that_tells_the_problem(run_nodes):
     state = DemoState()
     state.add_health('camera', {'last_error': 'device 7 is lost'})
     with pytest.raises(EmotionEstimatorError, match=r'nothing was published .*device 7 is lost'):
-        course(camera=WAITS, heard=False, state=state, settings={'patience': 0.05})
+        run_nodes(camera=WAITS, heard=False, state=state, settings={'patience': 0.05})
 
 
-def test_a_source_without_any_emotion_is_an_error(course):
+def test_a_source_without_any_emotion_is_an_error(run_nodes):
     with pytest.raises(EmotionEstimatorError, match='nothing was published on /emotion'):
-        course(heard=False)
+        run_nodes(heard=False)
 
 
-def test_nodes_that_never_get_ready(course, monkeypatch):
+def test_nodes_that_never_get_ready(run_nodes, monkeypatch):
     monkeypatch.setattr(run, 'READY_WITHIN', 0.05)
     with pytest.raises(EmotionEstimatorError, match='not ready within'):
-        course(ready=lambda: False)
+        run_nodes(ready=lambda: False)
 
 
-def test_a_signal_ends_it_at_any_time(course):
+def test_a_signal_ends_it_at_any_time(run_nodes):
     stop = run.StopRequest()
     stop.note(signal.SIGTERM, None)
     with pytest.raises(run.Interrupted) as caught:
-        course(camera=WAITS, stop=stop)
+        run_nodes(camera=WAITS, stop=stop)
     assert caught.value.number == signal.SIGTERM
 
 
@@ -179,18 +180,22 @@ def test_the_nodes_hear_only_each_other():
 
 def test_parameters_reach_the_command_line_with_their_types():
     settings = DemoSettings(source='a "b"\\c', fps=15)
-    command = node_command('camera', Path('/p'), Path('/c'), parameters('camera', settings))
+    command = node_command('camera', Path('/p'), Path('/c'), settings.parameters('camera'))
     assert command[:3] == [sys.executable, '/p/lib/emotion_estimator/camera_node', '--ros-args']
     assert command[3:5] == ['--params-file', '/c/camera.yaml']
     given = command[6::2]
     assert given[:3] == ['source:="a \\"b\\"\\\\c"', 'fps:=15.0', 'exit_at_end:=true']
-    assert parameters('estimator', settings) == {'landmark_source': 'auto', 'debug_image': True}
-    assert parameters('estimator', replace(settings, model='a.json'))['model'] == 'a.json'
+    assert settings.parameters('estimator') == {'landmark_source': 'auto', 'debug_image': True}
+    assert replace(settings, model='a.json').parameters('estimator')['model'] == 'a.json'
+
+
+def parse(*arguments: str) -> DemoSettings:
+    return DemoSettings(**demo.make_context('demo', list(arguments)).params)
 
 
 def test_the_command_line():
-    assert parse([]) == DemoSettings()
-    given = parse(['--source', '0', '--duration', '3', '--domain', '9', '--plain'])
+    assert parse() == DemoSettings()
+    given = parse('--source', '0', '--duration', '3', '--domain', '9', '--plain')
     assert (given.source, given.duration, given.domain, given.plain) == ('0', 3.0, 9, True)
 
 
@@ -198,15 +203,15 @@ def test_the_command_line():
     'wrong', [['--fps', '0'], ['--duration', '0'], ['--domain', '233'], ['--patience', 'nan']]
 )
 def test_a_wrong_command_line_has_status_2(wrong, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(wrong)
-    assert ended.value.code == 2
-    assert wrong[0] in capsys.readouterr().err
+    assert main(['demo', *wrong]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f'emotion-estimator: {wrong[0]} must be ')
+    assert error.endswith('; see --help\n') and error.count('\n') == 1
 
 
-def test_without_installed_nodes_one_line_says_what_to_do(monkeypatch, capsys):
+def test_without_installed_nodes_one_line_gives_the_remedy(monkeypatch, capsys):
     monkeypatch.setenv('AMENT_PREFIX_PATH', '/nowhere')
-    assert main([]) == 2
+    assert main(['demo']) == 2
     error = capsys.readouterr().err
     assert error.count('\n') == 1
     assert 'make demo' in error
@@ -226,7 +231,7 @@ def test_results_of_a_run_before_are_removed_and_nothing_else(tmp_path):
 def test_only_the_listener_needs_ros():
     code = (
         'import sys; sys.modules["rclpy"] = None\n'
-        'from emotion_estimator.demo import __main__, film, run, view\n'
+        'from emotion_estimator.demo import __main__, run, video, view\n'
         'from emotion_estimator.dialogue import policy\n'
     )
     subprocess.run([sys.executable, '-c', code], check=True, timeout=60)

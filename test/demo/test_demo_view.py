@@ -1,4 +1,4 @@
-"""What the demo shows and sums up, from synthetic states."""
+"""What the demo shows and summarizes, from synthetic states."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from emotion_estimator.demo.state import WAITING, DemoHistory, DemoState, EmotionReading, Shot
-from emotion_estimator.demo.summary import draw_timeline, summarize
+from emotion_estimator.demo.results import draw_timeline, summarize
+from emotion_estimator.demo.state import (
+    VIDEO_QUEUE,
+    AnnotatedFrame,
+    DemoHistory,
+    DemoState,
+    EmotionReading,
+)
 from emotion_estimator.demo.view import LiveView, PlainView, latencies, rate, screen, thumbnail
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
@@ -30,7 +36,7 @@ def action(stamp: float, name: str = 'continue', words: str = 'Lovely.') -> Dial
 
 
 def filled() -> DemoState:
-    """Two seconds happy, one second nobody, one second sad, at 10 frames per second."""
+    """Two seconds happy, one second no face, one second sad, at 10 frames per second."""
     state = DemoState()
     labels = ['happy'] * 20 + [NONE] * 10 + ['sad'] * 10
     for i, label in enumerate(labels):
@@ -42,7 +48,7 @@ def filled() -> DemoState:
     state.add_health('camera', {'frames_published': '44', 'last_error': 'a cable is loose'})
     image = np.zeros((120, 160, 3), np.uint8)
     image[30:100, 40:100] = 255, 0, 0
-    state.add_shot(Shot(1e9 + 3.9, image))
+    state.add_frame(AnnotatedFrame(1e9 + 3.9, image))
     return state
 
 
@@ -55,21 +61,21 @@ def shown(renderable, width: int = 120, height: int = 40) -> str:
     return console.file.getvalue()
 
 
-def test_moment_keeps_the_last_seconds_only():
-    moment = filled().moment(seconds=1.0)
-    assert len(moment.recent) == 11
-    assert (moment.label, moment.truth, moment.received) == ('sad', 'sad', 40)
-    assert rate(moment) == pytest.approx(10)
-    assert latencies(moment) == pytest.approx((34, 38.5))
+def test_a_snapshot_covers_the_last_seconds_only():
+    snapshot = filled().snapshot(seconds=1.0)
+    assert len(snapshot.recent) == 11
+    assert (snapshot.label, snapshot.truth, snapshot.received) == ('sad', 'sad', 40)
+    assert rate(snapshot) == pytest.approx(10)
+    assert latencies(snapshot) == pytest.approx((34, 38.5))
 
 
-def test_images_wait_for_the_film_and_the_oldest_gives_way():
+def test_frames_are_queued_for_the_video_and_the_oldest_is_dropped():
     state = DemoState()
-    for i in range(WAITING + 3):
-        state.add_shot(Shot(i / 10, np.zeros((1, 1, 3), np.uint8)))
-    assert state.course().unfilmed == 3
-    assert state.take_shot(age=0.5).stamp == pytest.approx(0.3)
-    assert state.take_shot(age=100.0) is None
+    for i in range(VIDEO_QUEUE + 3):
+        state.add_frame(AnnotatedFrame(i / 10, np.zeros((1, 1, 3), np.uint8)))
+    assert state.history().video_dropped == 3
+    assert state.take_frame(age=0.5).stamp == pytest.approx(0.3)
+    assert state.take_frame(age=100.0) is None
 
 
 def test_scene_at_a_stamp_is_what_was_known_by_then():
@@ -80,45 +86,45 @@ def test_scene_at_a_stamp_is_what_was_known_by_then():
     assert DemoState().scene_at(0.0) == (None, None)
 
 
-def test_the_screen_says_it_all():
-    text = shown(screen(filled().moment(), 'ROS_DOMAIN_ID=7', 120, 40))
+def test_the_screen_shows_everything():
+    text = shown(screen(filled().snapshot(), 'ROS_DOMAIN_ID=7', 120, 40))
     for words in ('sad', '0.80', 'truth', 'change_topic', 'Lovely.', 'face_mesh', 'ROS_DOMAIN_ID=7',
-                  'a cable is loose', '10.0 per second', '(no words)'):  # fmt: skip
+                  'a cable is loose', '10.0 per second', '(no utterance)'):  # fmt: skip
         assert words in text, words
     assert '38;2;' in text
 
 
 @pytest.mark.parametrize('size', [(20, 8), (80, 24), (250, 70)])
 def test_the_screen_fits_any_terminal_and_any_state(size):
-    assert shown(screen(DemoState().moment(), 't', *size), *size)
+    assert shown(screen(DemoState().snapshot(), 't', *size), *size)
     text = Console(file=io.StringIO(), width=size[0], height=size[1])
-    text.print(screen(filled().moment(), 't', *size))
+    text.print(screen(filled().snapshot(), 't', *size))
     assert max(map(len, text.file.getvalue().splitlines())) <= size[0]
 
 
 def test_the_thumbnail_shows_the_face():
-    shot = filled().moment().shot
-    whole, face = thumbnail(shot, None, 40, 20), thumbnail(shot, Roi(40, 30, 60, 70), 40, 20)
-    assert whole.plain.splitlines() == ['\N{UPPER HALF BLOCK}' * 40] * 15
+    frame = filled().snapshot().frame
+    full, face = thumbnail(frame, None, 40, 20), thumbnail(frame, Roi(40, 30, 60, 70), 40, 20)
+    assert full.plain.splitlines() == ['\N{UPPER HALF BLOCK}' * 40] * 15
 
     def red(text):
         return np.mean([span.style.color.triplet.red > 200 for span in text.spans])
 
-    assert red(face) > 1.5 * red(whole)
-    assert thumbnail(shot, Roi(500, 500, 10, 10), 40, 20).plain == whole.plain
+    assert red(face) > 1.5 * red(full)
+    assert thumbnail(frame, Roi(500, 500, 10, 10), 40, 20).plain == full.plain
 
 
 def test_plain_lines_once_a_second_on_change_and_for_each_action():
     console = Console(file=io.StringIO(), width=80)
     state = DemoState()
     with PlainView(console) as view:
-        view.show(state.moment())
+        view.show(state.snapshot())
         for i in range(25):
             state.add_reading(reading(5 + i / 10, 'happy' if i < 15 else 'sad'))
             if i == 7:
                 state.add_action(action(5.7))
-            view.show(state.moment())
-            view.show(state.moment())
+            view.show(state.snapshot())
+            view.show(state.snapshot())
     lines = console.file.getvalue().splitlines()
     assert [line.split()[0] for line in lines] == ['0.0', '0.7', '1.0', '1.5']
     assert 'continue: Lovely. (happy long)' in lines[1]
@@ -128,14 +134,14 @@ def test_plain_lines_once_a_second_on_change_and_for_each_action():
 def test_the_live_view_restores_the_terminal():
     console = Console(file=io.StringIO(), force_terminal=True, width=80, height=24)
     with pytest.raises(KeyError), LiveView(console, 'title') as view:
-        view.show(filled().moment())
+        view.show(filled().snapshot())
         raise KeyError
     written = console.file.getvalue()
     assert written.index('\x1b[?1049h') < written.index('Lovely.') < written.index('\x1b[?1049l')
 
 
 def test_the_summary_counts_and_can_be_json():
-    found = summarize(filled().course())
+    found = summarize(filled().history())
     numbers = json.loads(json.dumps(found.as_dict()))
     assert numbers['frames'] == 40
     assert numbers['fps'] == pytest.approx(10, abs=0.01)
@@ -149,14 +155,14 @@ def test_the_summary_counts_and_can_be_json():
         assert words in text, words
 
 
-def test_frames_that_came_to_nothing_are_told():
+def test_lost_frames_are_reported():
     state = filled()
     state.add_health('estimator', {'frames_dropped': '1', 'frames_bad': '0'})
-    found = summarize(state.course())
+    found = summarize(state.history())
     assert found.lost == found.as_dict()['frames_lost'] == 3
     assert ', 3 lost between the nodes' in found.lines()[0]
     state.add_health('estimator', {'frames_dropped': '4', 'frames_bad': '0'})
-    found = summarize(state.course())
+    found = summarize(state.history())
     assert found.lost == 0
     assert 'lost' not in found.lines()[0]
 
@@ -166,7 +172,7 @@ def test_a_face_at_rest_is_right_in_both_vocabularies():
     for i, label in enumerate(['neutral', 'unknown', 'angry', 'neutral']):
         state.add_truth(i / 10, 'unknown')
         state.add_reading(reading(i / 10, label))
-    assert summarize(state.course()).agreement.overall.agreed == 3
+    assert summarize(state.history()).agreement.overall.agreed == 3
 
 
 def test_the_summary_of_nothing_and_without_truth():
@@ -183,7 +189,7 @@ def test_stretches_join_equal_labels_and_break_at_gaps():
 
 def test_the_picture_has_the_labels_colours(tmp_path):
     path = tmp_path / 'demo.png'
-    assert draw_timeline(filled().course(), path)
+    assert draw_timeline(filled().history(), path)
     assert [p.name for p in tmp_path.iterdir()] == ['demo.png']
     image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     sad, happy = ((image == colour).all(axis=2).sum() for colour in ((86, 180, 233), (230, 159, 0)))

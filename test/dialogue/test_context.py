@@ -1,4 +1,4 @@
-"""What a language model is told of the recent course: numbers, words, schema, bounded memory."""
+"""The recent context for a language model: numbers, words, schema, bounded memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.dialogue.action import DialogueAction
-from emotion_estimator.dialogue.context import ABOUT, EmotionalCourse, LabelShares
+from emotion_estimator.dialogue.context import ABOUT, EmotionHistory, LabelShares
 from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE, FaceEmotion, Roi
 
 STATE = {'mode': 'running', 'topic': 'the garden', 'approach': 'careful'}
@@ -48,9 +48,9 @@ def face(label: str, confidence: float = 0.8) -> FaceEmotion | None:
     return FaceEmotion('face_1', label, confidence, labels, probabilities, Roi(0, 0, 9, 9))
 
 
-def play(course, rate: float = 30.0, start: float = 1000.0, into=None) -> EmotionalCourse:
+def play(course, rate: float = 30.0, start: float = 1000.0, into=None) -> EmotionHistory:
     """Feed a course of (seconds, label) and one frame more."""
-    into = into or EmotionalCourse()
+    into = into or EmotionHistory()
     frame = 0
     end = 0.0
     for seconds, label in course:
@@ -82,7 +82,7 @@ def check(value: object, schema: object, where: str = 'context') -> None:
         assert isinstance(value, schema), where
 
 
-def test_the_recent_course_in_numbers():
+def test_recent_context_in_numbers():
     course = play([(20, 'unknown'), (10, 'happy'), (10, 'sad')])
     course.act(action(1036.0))
     told = course.describe(1040.0, **STATE)
@@ -106,7 +106,7 @@ def test_the_recent_course_in_numbers():
     }]  # fmt: skip
 
 
-def test_the_recent_course_in_words():
+def test_recent_context_in_words():
     course = play([(20, 'unknown'), (10, 'happy'), (10, 'sad')])
     course.act(action(1036.0))
     told = course.describe(1040.0, **STATE, speaking=True)
@@ -132,19 +132,19 @@ def test_the_recent_course_in_words():
         ([(5, 'fear')], 0, 'the expression looks afraid'),
     ],
 )
-def test_what_is_there_now_in_words(course, later, words):
+def test_current_state_in_words(course, later, words):
     end = 1000 + sum(seconds for seconds, _ in course)
     assert words in play(course).describe(end + later, **STATE)['summary']
 
 
-def test_before_anything_was_seen():
-    told = EmotionalCourse().describe(math.nan, **STATE)
+def test_description_before_the_first_frame():
+    told = EmotionHistory().describe(math.nan, **STATE)
     check(told, SCHEMA)
     assert told['age'] is None and told['stamp'] == 0.0
     assert told['summary'].startswith('No face has been looked for yet.')
 
 
-def test_a_dropout_is_no_absence_and_a_return_counts_anew():
+def test_a_dropout_is_no_absence_and_a_return_restarts_presence():
     course = play([(10, 'happy'), (0.6, NONE), (5, 'happy')])
     assert course.describe(1015.6, **STATE)['presence']['seconds'] == 15.6
     play([(3, NONE), (4, 'happy')], start=1015.7, into=course)
@@ -152,7 +152,7 @@ def test_a_dropout_is_no_absence_and_a_return_counts_anew():
     assert presence == {'present': True, 'seconds': 4.0, 'speaking': False}
 
 
-def test_silence_is_not_observed_and_old_changes_are_not_told():
+def test_silence_is_not_observed_and_old_changes_are_dropped():
     course = play([(5, 'sad'), (5, 'happy')])
     # One message in 1.5 s counts for half a second.
     course.see(face('happy'), 1011.5)
@@ -162,7 +162,7 @@ def test_silence_is_not_observed_and_old_changes_are_not_told():
     assert [(change['from'], change['to']) for change in told] == [('sad', 'happy')]
 
 
-def test_time_that_goes_back_begins_the_course_anew():
+def test_stamps_that_go_backwards_reset_the_history():
     course = play([(5, 'unknown'), (10, 'happy')])
     course.act(action(1013.0))
     play([(1, 'unknown')], start=100.0, into=course)
@@ -195,8 +195,8 @@ ODD = st.one_of(st.none(), st.floats(), st.text(max_size=60), st.lists(st.floats
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(ODD, ODD, ODD, ODD), max_size=15), ODD, st.floats())
-def test_nothing_raises_and_all_is_json(seen, stamp, acted):
-    course = EmotionalCourse()
+def test_odd_input_gives_valid_json(seen, stamp, acted):
+    course = EmotionHistory()
     for label, confidence, face_id, at in seen:
         course.see(FaceEmotion(face_id, label, confidence, LABELS, confidence, Roi(0, 0, 1, 1)), at)
     course.act(action(acted))
@@ -207,7 +207,7 @@ def test_nothing_raises_and_all_is_json(seen, stamp, acted):
 
 def test_memory_is_bounded():
     """Two hours in which every frame says something else, and much is done."""
-    course = EmotionalCourse()
+    course = EmotionHistory()
     labels = (*LABELS, NONE)
     for index in range(7200 * 5):
         course.see(face(labels[index * 7 % 4]), index / 5)
@@ -220,7 +220,7 @@ def test_memory_is_bounded():
 
 
 def test_long_garbage_does_not_fill_the_prompt():
-    course = EmotionalCourse()
+    course = EmotionHistory()
     for index in range(300):
         label = f'{index} ' * 1000
         course.see(FaceEmotion(label, label, 0.9, (), np.zeros(0), Roi(0, 0, 1, 1)), index / 30)

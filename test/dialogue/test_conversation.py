@@ -1,4 +1,4 @@
-"""The conversation: where it goes, what is said, what is never said, and which files it refuses."""
+"""The conversation: topics, words, what is never said, and which files are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.dialogue.conversation import Conversation
 from emotion_estimator.dialogue.conversation_file import (
-    KINDS,
+    LINE_KINDS,
     ConversationFile,
     load_conversation,
     parse_conversation,
@@ -42,7 +42,7 @@ def test_lines_are_filled_in_and_follow_the_approach():
     assert says(conversation, 'continue') == ['Go on. In a warm cup?']
 
 
-def test_what_was_said_least_comes_next_and_nothing_twice_running():
+def test_the_sentence_said_least_comes_next_and_none_twice_in_a_row():
     conversation = Conversation(talk(topics={'tea': {'name': 'tea'}}, lines={
         'continue': {'neutral': ['one', 'two', 'three']}, 'pause': {'neutral': ['Wait.']},
     }))  # fmt: skip
@@ -51,7 +51,7 @@ def test_what_was_said_least_comes_next_and_nothing_twice_running():
     assert says(conversation, 'celebrate') == ['']
 
 
-def test_a_topic_about_which_all_was_said_is_left():
+def test_an_exhausted_topic_is_left():
     conversation = Conversation(talk(lines={
         'continue': {'neutral': ['{follow_up}']},
         'move_on': {'neutral': ['Enough of {previous}, now {topic}. {opening}']},
@@ -63,7 +63,7 @@ def test_a_topic_about_which_all_was_said_is_left():
     assert move.note == 'all has been said about tea'
 
 
-def test_topics_follow_one_another_by_what_leads_where_and_then_by_what_is_new():
+def test_topics_follow_leads_to_first_and_then_new_ones():
     conversation = Conversation(talk(fallback='cats'))
     visited = [conversation.topic]
     for _ in range(5):
@@ -75,7 +75,7 @@ def test_topics_follow_one_another_by_what_leads_where_and_then_by_what_is_new()
     assert conversation.topic == 'tea'
 
 
-def test_a_topic_has_a_fallback_of_its_own():
+def test_a_topic_may_have_its_own_fallback():
     topics = copy.deepcopy(TALK['topics'])
     topics['dogs'] = {'name': 'dogs', 'openings': {'neutral': ['Dogs?']}}
     topics['tea'] |= {'leads_to': [], 'fallback': 'dogs'}
@@ -90,7 +90,7 @@ def test_the_only_topic_stays():
     assert says(conversation, 'continue', 9)[-1] != ''
 
 
-def test_after_the_end_it_begins_anew_with_another_topic():
+def test_after_the_end_it_begins_again_with_another_topic():
     conversation = Conversation(talk())
     conversation.apply('end')
     assert conversation.mode == 'ended'
@@ -102,7 +102,7 @@ def test_after_the_end_it_begins_anew_with_another_topic():
     assert (waiting.mode, waiting.topic) == ('running', 'tea')
 
 
-def test_who_has_only_been_waited_for_hears_the_first_words():
+def test_a_person_waited_for_hears_the_greeting():
     conversation = Conversation(talk())
     assert says(conversation, 'pause') == ['I wait.']
     assert says(conversation, 'resume') == ['Hello. Tea?']
@@ -110,18 +110,18 @@ def test_who_has_only_been_waited_for_hears_the_first_words():
     assert says(conversation, 'resume') == ['Back to a cup of tea.']
 
 
-def test_a_rule_leaves_a_topic_that_it_would_lead_to():
+def test_a_rule_that_leads_to_the_current_topic_leaves_it():
     conversation = Conversation(talk())
     conversation.apply('change_topic', topic='tea')
     assert conversation.topic == 'music'
     conversation.apply('change_topic', topic='tea')
     assert conversation.topic == 'tea'
     # Who asks for it wants to hear of it.
-    conversation.apply('change_topic', topic='tea', kind='choose_topic', asked=True)
+    conversation.apply('change_topic', topic='tea', kind='choose_topic', by_service=True)
     assert conversation.topic == 'tea'
 
 
-def test_without_words_the_conversation_moves_all_the_same():
+def test_without_words_topics_still_change():
     silent = Conversation(talk(say=False))
     moves = [silent.apply('change_topic', approach='careful') for _ in range(3)]
     assert [move.utterance for move in moves] == ['', '', '']
@@ -132,7 +132,7 @@ def test_without_words_the_conversation_moves_all_the_same():
     assert says(bare, 'change_topic') == ['']
 
 
-def test_another_file_keeps_what_it_knows_of_the_conversation():
+def test_a_reload_keeps_topic_and_approach():
     conversation = Conversation(talk())
     conversation.apply('change_topic', approach='warm')
     conversation.apply('pause')
@@ -182,30 +182,39 @@ OPENING = (*TEA, 'openings', 'neutral', 1)
         (broken(('topics',), {}), ['topics must be a mapping']),
         (broken(('topics',), [1]), ['topics must be a mapping']),
         (broken(('topics', 7), {'name': 'x'}), ['topics: name must be text, not 7']),
-        (broken(('topics', ' tea'), {'name': 'x'}), ["topics: 'tea' stands there twice"]),
+        (broken(('topics', ' tea'), {'name': 'x'}), ["topics: 'tea' occurs twice"]),
         (broken((*TEA, 'name'), ...), ["topic 'tea': name is missing"]),
-        (broken((*TEA, 'opening'), 'x'), ["topic 'tea': opening is no known field"]),
-        (broken((*TEA, 'openings'), ['x']), ["topic 'tea': openings must hold sentences by appr"]),
-        (broken((*TEA, 'openings', 'rude'), ['x']), ["topic 'tea': openings: 'rude' is none of"]),
+        (broken((*TEA, 'opening'), 'x'), ["topic 'tea': unknown field opening"]),
+        (broken((*TEA, 'openings'), ['x']), ["topic 'tea': openings must be a mapping of appr"]),
+        (
+            broken((*TEA, 'openings', 'rude'), ['x']),
+            ["topic 'tea': openings: 'rude' is not one of"],
+        ),
         (broken((*TEA, 'openings', 'neutral'), 'x'), ["topic 'tea': openings: neutral must be a"]),
         (broken(OPENING, 3), ["topic 'tea': openings: neutral[2] must be text"]),
         (broken(OPENING, ''), ["topic 'tea': openings: neutral[2] must be text"]),
-        (broken(OPENING, '{opening}'), ["topic 'tea': openings: neutral[2] has 'opening' in br"]),
-        (broken(OPENING, 'a } b'), ["topic 'tea': openings: neutral[2] has a stray brace"]),
+        (
+            broken(OPENING, '{opening}'),
+            ["topic 'tea': openings: neutral[2] has 'opening' in braces"],
+        ),
+        (broken(OPENING, 'a } b'), ["topic 'tea': openings: neutral[2] has an unmatched brace"]),
         (broken((*TEA, 'leads_to'), ['golf']), ["topic 'tea': leads_to", 'music', "'golf'"]),
         (broken((*TEA, 'fallback'), 'golf'), ["topic 'tea': fallback", "'golf'"]),
         (broken(('fallback',), 'golf'), ['fallback must be one of tea, music, cats']),
         (broken(('start',), 'golf'), ['start must be one of tea']),
-        (broken(('approaches',), ['a', 'a']), ['approaches', 'twice']),
+        (broken(('approaches',), ['a', 'a']), ['approaches', 'duplicate']),
         (broken(('say',), 'no'), ['say must be true or false']),
         (broken(('language',), 3), ['language must be text']),
-        (broken(('lines', 'greet'), {'neutral': ['x']}), ["'greet' is no known kind", 'start']),
-        (broken(('lines', 'end'), ['x']), ['lines: end must hold sentences by approach']),
-        (broken(('lines', 'end'), {'warm': ['{name}']}), ["lines: end: warm[1] has 'name' in br"]),
+        (broken(('lines', 'greet'), {'neutral': ['x']}), ["unknown kind of line 'greet'", 'start']),
+        (broken(('lines', 'end'), ['x']), ['lines: end must be a mapping of approaches']),
+        (
+            broken(('lines', 'end'), {'warm': ['{name}']}),
+            ["lines: end: warm[1] has 'name' in braces"],
+        ),
         (broken(('lines', 'end'), {'warm': ['{topic!r}']}), ['lines: end: warm[1]']),
         (broken(('lines', 'end'), {'warm': ['{topic:>9}']}), ['lines: end: warm[1]']),
-        (broken(('lines', 'end'), {'warm': ['{opening} {follow_up}']}), ['takes one of them']),
-        (broken(('topic',), {}), ['topic is no known field']),
+        (broken(('lines', 'end'), {'warm': ['{opening} {follow_up}']}), ['has both']),
+        (broken(('topic',), {}), ['unknown field topic']),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(tmp_path, raw, words):
@@ -238,13 +247,13 @@ def test_the_companion_has_enough_to_say_in_every_tone(file):
         for approach in file.approaches:
             assert len(topic.openings[approach]) >= 1
             assert len(topic.follow_ups[approach]) >= 3
-    for kind in (*ACTIONS, *KINDS):
+    for kind in (*ACTIONS, *LINE_KINDS):
         assert set(file.lines[kind]) == set(file.approaches)
     assert [text for text, n in Counter(sentences(file)).items() if n > 1] == []
 
 
 @pytest.mark.parametrize('file', [ENGLISH, GERMAN], ids=['en', 'de'])
-def test_every_topic_is_reached_by_what_leads_where(file):
+def test_every_topic_is_reachable(file):
     reached, ahead = set(), [file.start]
     while ahead:
         topic = ahead.pop()
@@ -271,7 +280,7 @@ def test_the_translation_has_the_same_structure_and_other_words():
 
 
 @pytest.mark.parametrize('file', [ENGLISH, GERMAN], ids=['en', 'de'])
-def test_the_companion_neither_tells_people_what_they_feel_nor_what_it_cannot_do(file):
+def test_the_companion_claims_neither_feelings_nor_abilities(file):
     told = re.compile(
         r'\byou (are|feel|seem|must be) (sad|unhappy|lonely|depressed|angry|happy)\b'
         r'|\bI (will|can) (call|fetch|bring|get|help)\b|\bI (promise|feel|love you)\b'
@@ -311,7 +320,7 @@ def test_the_companion_never_repeats_a_line_before_it_must(steps, file):
 
 
 @pytest.mark.parametrize('file', [ENGLISH, GERMAN], ids=['en', 'de'])
-def test_when_all_questions_were_asked_the_words_around_them_change_first(file):
+def test_when_all_follow_ups_were_said_the_lines_around_them_change_first(file):
     # Two ways to say it, and four questions.
     conversation = Conversation(file)
     said = [conversation.apply('change_approach').utterance for _ in range(8)]

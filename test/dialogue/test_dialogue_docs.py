@@ -1,4 +1,4 @@
-"""docs/dialogue.md says what is so: its YAML loads, its numbers and names are the code's."""
+"""docs/dialogue.md is true: its YAML loads, its numbers and names are those of the code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.dialogue.conversation_file import parse_conversation
 from emotion_estimator.dialogue.debounce import BELIEVE, BELIEVE_OTHERS
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.rules import parse_rules
+from emotion_estimator.dialogue.policy_file import parse_policy
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / 'docs' / 'dialogue.md').read_text()
@@ -26,16 +26,16 @@ def documents() -> list[dict]:
     return [yaml.safe_load(block) for block in blocks('yaml')]
 
 
-def test_the_rules_shown_load_with_the_shipped_conversation():
+def test_the_documented_rules_load_with_the_shipped_conversation():
     shown = next(document for document in documents() if 'rules' in document)
     shipped = yaml.safe_load((ROOT / 'config' / 'conversation_en.yaml').read_text())
-    DialogueManager(parse_rules(shown, 'docs'), parse_conversation(shipped, 'shipped'))
+    DialogueManager(parse_policy(shown, 'docs'), parse_conversation(shipped, 'shipped'))
 
 
-def test_the_conversation_shown_is_one():
+def test_the_documented_conversation_loads():
     shown = next(document for document in documents() if 'lines' in document)
     rules = {'rules': [{'name': 'gloom', 'emotion': 'sad', 'action': 'change_topic'}]}
-    manager = DialogueManager(parse_rules(rules, 'test'), parse_conversation(shown, 'docs'))
+    manager = DialogueManager(parse_policy(rules, 'test'), parse_conversation(shown, 'docs'))
     said = [
         manager.start(0.0).utterance,
         manager.choose_topic('garden', 10.0).utterance,
@@ -49,14 +49,14 @@ def test_every_action_is_explained():
     assert set(ACTIONS) <= {name for row in rows for name in re.findall(r'\w+', row)}
 
 
-def test_the_times_of_the_debounced_emotion_are_the_codes():
+def test_the_documented_times_are_the_defaults():
     text = ' '.join(TEXT.split())
     assert (BELIEVE['happy'], BELIEVE['sad'], BELIEVE['unknown']) == (0.4, 2.0, 1.0)
     assert (BELIEVE['none'], BELIEVE_OTHERS) == (1.0, 1.0)
     assert 'happy 0.4 s, sad 2 s, unknown and `none` (nobody) 1 s, any other 1 s' in text
 
 
-def test_python_and_links_are_whole():
+def test_documented_python_compiles_and_links_exist():
     for block in blocks('python'):
         ast.parse(block)
     for target in re.findall(r'\]\((\.\./[^)#]+)\)', TEXT):

@@ -1,4 +1,4 @@
-"""What holds of the dialogue manager whatever it is told, at whatever rate, by whatever file."""
+"""Properties of the dialogue manager for any messages, at any rate, with any file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.dialogue.conversation_file import parse_conversation
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.rules import parse_rules
+from emotion_estimator.dialogue.policy_file import parse_policy
 from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 
@@ -27,7 +27,7 @@ SHIPPED = {
     for name in ('dialogue', 'conversation_en', 'conversation_de')
 }
 LOADED = (
-    parse_rules(SHIPPED['dialogue'], 'policy'),
+    parse_policy(SHIPPED['dialogue'], 'policy'),
     parse_conversation(SHIPPED['conversation_en'], 'talk'),
 )
 
@@ -68,7 +68,7 @@ def test_cooldowns_and_rate_limit_are_never_broken(course):
 
 @settings(max_examples=30, deadline=None)
 @given(observations, st.floats(-50, 50))
-def test_the_same_course_gives_the_same_actions_and_says_nothing_twice_running(course, start):
+def test_the_same_messages_give_the_same_actions_and_no_sentence_twice_in_a_row(course, start):
     one, two = observe(manager(), course, start), observe(manager(), course, start)
     assert one == two
     assert all(action.action in ACTIONS and action.reason for _, action in one)
@@ -100,7 +100,7 @@ def test_the_rate_of_the_messages_changes_nothing(course, shipped):
 
 @settings(max_examples=30, deadline=None)
 @given(grid, st.floats(0.01, 100))
-def test_time_that_goes_back_voids_the_evidence(course, back):
+def test_stamps_that_go_backwards_discard_the_evidence(course, back):
     decide = manager(rules=[rule | {'cooldown': 0.0} for rule in RULES['rules']], min_gap=0.0)
     play(decide, course)
     begin = 100.0 + sum(seconds for _, seconds in course) - back
@@ -111,7 +111,7 @@ def test_time_that_goes_back_voids_the_evidence(course, back):
 
 @settings(max_examples=30, deadline=None)
 @given(grid.filter(lambda course: all(label != NONE for label, _ in course)))
-def test_no_label_below_its_least_confidence_decides(course):
+def test_no_label_below_the_minimum_confidence_decides(course):
     only = [rule for rule in RULES['rules'] if rule['action'] != 'resume']
     assert play(manager(rules=only), course, fps=10, confidence=0.49) == []
 
@@ -227,14 +227,14 @@ def loads_or_says_why(parse, raw):
 @settings(max_examples=100, deadline=None)
 @given(documents)
 def test_any_document_is_refused_with_a_reason_or_loads(raw):
-    loads_or_says_why(parse_rules, raw)
+    loads_or_says_why(parse_policy, raw)
     loads_or_says_why(parse_conversation, raw)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.one_of(mutations(RULES), mutations(SHIPPED['dialogue'])))
 def test_a_policy_that_loads_works(raw):
-    policy = loads_or_says_why(parse_rules, raw)
+    policy = loads_or_says_why(parse_policy, raw)
     if policy is None:
         return
     try:

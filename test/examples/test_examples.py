@@ -1,4 +1,4 @@
-"""The examples in Python, as processes: what they print of what the dialogue manager says."""
+"""The Python examples as processes: what they print for the dialogue manager's messages."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from rclpy.node import Node
 from ros_graph import RosGraph
 from std_msgs.msg import Header, String
 
-from emotion_estimator.demo.programs import choose_domain
+from emotion_estimator.demo.nodes import choose_domain
 from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
-from emotion_estimator.dialogue.context import ABOUT, EmotionalCourse
+from emotion_estimator.dialogue.context import ABOUT, EmotionHistory
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
 from emotion_estimator.msg import DialogueAction as ActionMessage
 from emotion_estimator.msg import Emotion
@@ -80,7 +80,7 @@ def graph(tmp_path):
         yield graph
 
 
-def test_debounced_emotion_acts_on_changes_alone(graph):
+def test_debounced_emotion_acts_only_on_changes(graph):
     example = Example(graph, 'debounced_emotion')
     emotions = example.publisher(Emotion, 'emotion')
     # A second apart, of which half counts. The topic is ten deep: never more before an answer.
@@ -125,14 +125,14 @@ def test_actions_become_intents_with_entities(graph):
     assert last == {'name': 'EXTERNAL_end', 'entities': {'topic': 'garden'}}
 
 
-def test_a_language_models_prompt_has_the_course_and_the_task(graph):
+def test_a_language_models_prompt_has_the_context_and_the_task(graph):
     example = Example(graph, 'language_model_prompt')
     said = example.publisher(String, 'user_said')
     contexts = example.publisher(String, 'dialogue/context')
     said.publish(String(data='Hello?'))
     graph.wait_until(lambda: example.lines, START_TIMEOUT, 'it says what is missing')
     assert 'no /dialogue/context yet' in example.lines[0]
-    course = EmotionalCourse()
+    course = EmotionHistory()
     sad = FaceEmotion('face_1', 'sad', 0.8, LABELS, np.array([0.1, 0.1, 0.8]), Roi(0, 0, 9, 9))
     for index in range(50):
         course.see(sad, 100 + index / 10)
@@ -185,7 +185,7 @@ EXAMPLES = sorted(path.stem for path in FOLDER.glob('*.py'))
 
 
 @pytest.mark.parametrize('name', EXAMPLES)
-def test_an_example_keeps_nothing_under_a_name_that_rclpy_uses(name, spun):
+def test_an_example_shadows_no_attribute_of_rclpy(name, spun):
     def compare(node: Node) -> None:
         plain = Node('plain')
         theirs = {key: type(value) for key, value in vars(plain).items()}
@@ -197,7 +197,7 @@ def test_an_example_keeps_nothing_under_a_name_that_rclpy_uses(name, spun):
 
 
 @pytest.mark.parametrize('name', EXAMPLES)
-def test_an_example_told_to_stop_while_it_takes_a_message_ends_well(name, spun):
+def test_an_example_interrupted_while_it_takes_a_message_ends_cleanly(name, spun):
     def stopped(_: Node) -> None:
         rclpy.try_shutdown()
         raise RuntimeError('Unable to convert call argument to Python object')

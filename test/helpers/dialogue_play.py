@@ -11,7 +11,7 @@ import numpy as np
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.conversation_file import ConversationFile, parse_conversation
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.rules import PolicyRules, parse_rules
+from emotion_estimator.dialogue.policy_file import PolicyFile, parse_policy
 from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
 
 #: Rules with times on a grid of 0.1 s, which 10, 20, 30 and 60 frames per second share.
@@ -56,8 +56,8 @@ TALK: dict[str, Any] = {
 }
 
 
-def rules(**changes: Any) -> PolicyRules:
-    return parse_rules(copy.deepcopy(RULES) | changes, 'policy.yaml')
+def rules(**changes: Any) -> PolicyFile:
+    return parse_policy(copy.deepcopy(RULES) | changes, 'policy.yaml')
 
 
 def talk(**changes: Any) -> ConversationFile:

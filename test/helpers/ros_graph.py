@@ -16,13 +16,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from emotion_estimator.demo.processes import ChildProcess, ProcessSet
-from emotion_estimator.demo.programs import (
+from emotion_estimator.demo.nodes import (
     choose_domain,
     find_prefix,
     node_command,
     ros_environment,
 )
+from emotion_estimator.demo.processes import ChildProcess, ProcessSet
 from emotion_estimator.resources import profile_variable, resource_dir
 
 

@@ -197,7 +197,7 @@ def test_launch_brings_the_nodes_up_and_they_do_not_do_it_themselves(graph, stil
         graph, 'emotion.launch.py', source=still, landmark_source=LANDMARK_SOURCE, namespace='r'
     ) as launch:
         launch.wait_for_states('active', *(f'r/{node}' for node in NODES))
-        # Who takes a node back by hand keeps it there: nobody brings it up again.
+        # A node that was deactivated by hand is not brought up again.
         assert graph.transition('/r/estimator', 'deactivate')
         assert graph.transition('/r/estimator', 'cleanup')
         assert graph.transition('/r/estimator', 'configure')
@@ -222,7 +222,7 @@ def test_without_autostart_the_nodes_wait_for_their_manager(graph, still):
 
 
 def test_a_source_that_cannot_be_read_ends_what_should_end_with_it(graph, tmp_path):
-    # 1 where launch_ros, told to end, still waits for another node: it stumbles over that.
+    # 1 if launch_ros still waits for another node when it shuts down, which makes it fail.
     with launched(
         graph, 'emotion.launch.py', statuses=(0, 1), source=str(tmp_path / 'none.mp4'),
         exit_at_end='true', landmark_source=LANDMARK_SOURCE,
@@ -253,7 +253,7 @@ def test_camera_and_estimator_in_one_process(graph):
 
 
 def test_two_cameras_side_by_side_included_by_another_launch_file(graph, still, tmp_path):
-    """Each in its namespace, told apart by the frame; the right one renamed from outside."""
+    """Each in its namespace, distinguished by the frame; the right one renamed from outside."""
     both = tmp_path / 'both.launch.py'
     both.write_text(
         f"""
@@ -375,7 +375,7 @@ images = node.create_publisher(Image, '/front', qos_profile_sensor_data)
 face = cv2.cvtColor(cv2.imread(bag + '/face.png'), cv2.COLOR_BGR2RGB)
 until = time.monotonic() + 20
 while not (clock.get_subscription_count() > 1 and images.get_subscription_count()):
-    assert time.monotonic() < until, 'nobody listens'
+    assert time.monotonic() < until, 'no subscriber'
     time.sleep(0.02)
 for i in range(10):
     clock.publish(Clock(clock=Time(sec=86400, nanosec=100_000_000 * i)))
@@ -425,7 +425,7 @@ def test_in_lockstep_each_image_of_a_bag_is_answered(graph, tmp_path):
     ) as launch:  # fmt: skip
         launch.wait(launch.ended, 'the launch ends with the bag', 90)
     assert '20 images of /image_raw/compressed' in launch.text
-    assert ', 0 of them not answered' in launch.text
+    assert ', 0 not answered' in launch.text
     # The player does not wait for us, who may have been found late.
     stamps = [round(seconds(m.header.stamp), 6) for m in emotions]
     assert stamps == [round(1.0 + k / 10, 6) for k in range(20)][-len(stamps) :] != []
@@ -477,7 +477,7 @@ def test_a_player_that_fails_is_no_end_of_the_bag(graph, tmp_path, lockstep):
         lockstep=lockstep, landmark_source=LANDMARK_SOURCE,
     ) as launch:  # fmt: skip
         launch.wait(launch.ended, 'the launch ends', 90)
-    assert 'the bag player ended with status 2; its lines above say why' in launch.text
+    assert 'the bag player exited with status 2; see its log above' in launch.text
     assert 'the bag ended' not in launch.text
     if lockstep == 'true':
         assert 'has no topic /other; choose /image_raw/compressed' in launch.text

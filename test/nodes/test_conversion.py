@@ -69,7 +69,7 @@ def message_of(encoding):
 
 
 @pytest.mark.parametrize('encoding', ['', 'banana', '32FC1', 'nv21'])
-def test_an_encoding_that_nobody_reads_is_named(encoding):
+def test_an_unsupported_encoding_is_named(encoding):
     with pytest.raises(InputError, match='is not supported; publish one of rgb8') as caught:
         rgb_from_message(message_of(encoding))
     assert '\n' not in str(caught.value)
@@ -115,7 +115,7 @@ def test_a_face_survives_the_way_there_and_back(face, latency):
     np.testing.assert_array_equal(back.blendshapes, face.blendshapes)
 
 
-def test_nobody_is_label_none_and_nothing_else():
+def test_no_face_is_label_none_and_nothing_else():
     message = emotion_message(None, HEADER, model='m')
     assert (message.label, message.face_id, message.confidence) == ('none', '', 0.0)
     assert (list(message.labels), list(message.probabilities)) == ([], [])

@@ -37,7 +37,7 @@ def analyzers() -> dict[str, dict]:
 
 
 def matches(analyzer: dict, name: str) -> bool:
-    """Return what GenericAnalyzer::match does: any of four rules; a regex takes the whole name."""
+    """Match like GenericAnalyzer::match: any of four rules; a regex must match the full name."""
     return (
         any(re.fullmatch(regex, name) for regex in analyzer.get('regex', []))
         or name in analyzer.get('expected', [])

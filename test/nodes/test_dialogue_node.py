@@ -80,7 +80,7 @@ class Talk:
         self.policy = write(folder / 'rules.yaml', RULES)
         self.words = write(folder / 'words.yaml', WORDS)
         self.actions = graph.hear(DialogueAction, 'dialogue/action')
-        self.says = graph.hear(String, 'dialogue/say')
+        self.utterances = graph.hear(String, 'dialogue/say')
         self.contexts = graph.hear(String, 'dialogue/context', 1000)
         self.diagnostics = graph.hear(DiagnosticArray, '/diagnostics')
         self.emotions = graph.node.create_publisher(Emotion, 'emotion', 1000)
@@ -97,12 +97,12 @@ class Talk:
         except AssertionError as error:
             raise AssertionError(f'{error}\n{self.child.log.read_text()}') from None
 
-    def says_of(self, key: str) -> str | None:
+    def reported(self, key: str) -> str | None:
         return value_of(self.diagnostics, NODE, key)
 
     def ready(self) -> Talk:
         """Wait until the node hears and is heard."""
-        self.wait(lambda: self.says_of('state') == 'active', 'the node is active')
+        self.wait(lambda: self.reported('state') == 'active', 'the node is active')
         self.wait(self.emotions.get_subscription_count, 'the node listens')
         self.wait(self.speech.get_subscription_count, 'the node listens to speech')
         for topic in ('action', 'say', 'context'):
@@ -120,7 +120,7 @@ class Talk:
                 self.wait(self.is_described, f'the context at {self.now}')
             self.now += 1 / RATE
         self.wait(
-            lambda: self.says_of('emotions_received') == str(self.frames),
+            lambda: self.reported('emotions_received') == str(self.frames),
             f'{self.frames} emotions were heard',
         )
 
@@ -145,8 +145,8 @@ class Talk:
 
 
 def emotion(label: str, at: float, /, **fields) -> Emotion:
-    whole = math.floor(at)
-    stamp = TimeMessage(sec=whole, nanosec=round((at - whole) * 1e9))
+    full = math.floor(at)
+    stamp = TimeMessage(sec=full, nanosec=round((at - full) * 1e9))
     message = Emotion(header=Header(stamp=stamp, frame_id='eye'), label=label)
     if label != 'none':
         message.face_id, message.confidence, message.labels = 'face_1', 0.9, list(LABELS)
@@ -169,12 +169,12 @@ def talk(graph, tmp_path):
 
 def test_what_is_decided_is_published_said_and_explained(talk):
     talk.show('happy', 1.5)
-    talk.wait(lambda: talk.actions and talk.says, 'an action')
+    talk.wait(lambda: talk.actions and talk.utterances, 'an action')
     (action,) = talk.actions
     assert (action.action, action.rule, action.emotion) == ('continue', 'smile', 'happy')
     assert action.header.frame_id == 'eye' and action.face_id == 'face_1'
     assert 100.4 <= action.header.stamp.sec + action.header.stamp.nanosec * 1e-9 <= 100.7
-    assert [message.data for message in talk.says] == [action.utterance] != ['']
+    assert [message.data for message in talk.utterances] == [action.utterance] != ['']
     context = json.loads(next(c.data for c in talk.contexts if json.loads(c.data)['actions']))
     assert context['actions'][0]['said'] == action.utterance
     assert context['conversation'] == {'mode': 'running', 'topic': 'tea', 'approach': 'warm'}
@@ -192,7 +192,7 @@ def test_the_context_comes_once_a_second_of_the_stamps(talk):
 
 def test_services_in_each_mode(talk):
     talk.show('unknown')
-    for service, success, says in (
+    for service, success, expected in (
         ('start', True, 'Hello. Tea or coffee?'),
         ('start', False, 'running'),
         ('resume', False, 'running'),
@@ -207,17 +207,17 @@ def test_services_in_each_mode(talk):
     ):
         answer = talk.call(service)
         assert answer.success == success, (service, answer.message)
-        assert says in answer.message
+        assert expected in answer.message
     talk.wait(lambda: len(talk.actions) == 5, 'the actions that were asked for')
     assert [rule for _, rule in talk.done] == [
         'service start', 'service pause', 'service resume', 'service end', 'service start',
     ]  # fmt: skip
-    assert [message.data for message in talk.says] == [a.utterance for a in talk.actions]
+    assert [message.data for message in talk.utterances] == [a.utterance for a in talk.actions]
     # The time of the last emotion.
     assert {a.header.stamp.sec for a in talk.actions} == {100}
     assert {a.header.frame_id for a in talk.actions} == {'eye'}
-    talk.wait(lambda: talk.says_of('actions_asked') == '5', 'they are counted')
-    talk.wait(lambda: talk.says_of('requests_refused') == '6', 'and what was refused')
+    talk.wait(lambda: talk.reported('actions_asked') == '5', 'they are counted')
+    talk.wait(lambda: talk.reported('requests_refused') == '6', 'and what was refused')
 
 
 def test_a_service_before_any_emotion_is_stamped_by_the_nodes_clock(talk):
@@ -237,7 +237,7 @@ def test_choosing_a_topic(talk):
     talk.wait(lambda: talk.actions, 'the action')
     assert (talk.actions[0].action, talk.actions[0].topic) == ('change_topic', 'music')
     assert len(talk.actions) == 1
-    talk.wait(lambda: talk.says_of('topic') == 'music', 'diagnostics say so')
+    talk.wait(lambda: talk.reported('topic') == 'music', 'diagnostics say so')
 
 
 def test_nothing_is_done_while_the_person_speaks(talk):
@@ -256,17 +256,17 @@ def test_nothing_is_done_while_the_person_speaks(talk):
     assert talk.done[0] == ('continue', 'smile')
 
 
-def test_files_are_read_anew_without_losing_where_the_conversation_is(talk, tmp_path):
+def test_files_are_reloaded_without_losing_the_state_of_the_conversation(talk, tmp_path):
     assert talk.call('choose_topic', ChooseTopic, topic='music').success
     talk.show('happy', 1.5)
     talk.wait(lambda: len(talk.actions) == 2, 'the smile is answered')
     louder = {**WORDS, 'lines': {**WORDS['lines'], 'pause': {'neutral': ['I am quiet.']}}}
     write(Path(talk.words), louder)
-    # The same value: the file is read anew.
+    # The same value: the file is reloaded.
     assert talk.graph.set_parameters(NODE, conversation_file=talk.words) == ''
     assert talk.call('pause').message == 'I am quiet.'
     assert talk.actions[-1].topic == 'music' and talk.actions[-1].approach == 'warm'
-    # Another file, with its topics; the cooldown of the rule of the same name goes on.
+    # Another file with other topics; a rule of the same name keeps its cooldown.
     assert talk.call('resume').success
     german = write(tmp_path / 'german.yaml', {
         **WORDS, 'language': 'de', 'lines': {'end': {'neutral': ['Auf Wiedersehen.']}},
@@ -276,26 +276,26 @@ def test_files_are_read_anew_without_losing_where_the_conversation_is(talk, tmp_
     talk.show('happy', 1.0)
     assert len(talk.actions) == before
     assert talk.call('end').message == 'Auf Wiedersehen.'
-    talk.wait(lambda: talk.says_of('conversation_file') == german, 'diagnostics name it')
-    assert talk.says_of('topic') == 'music'
+    talk.wait(lambda: talk.reported('conversation_file') == german, 'diagnostics name it')
+    assert talk.reported('topic') == 'music'
 
 
 def test_a_bad_file_is_refused_with_its_reason_and_nothing_changes(talk, tmp_path):
     rules = {**RULES, 'rules': [{**RULES['rules'][0], 'min_confidence': 7}]}
-    for name, file, says in (
+    for name, file, expected in (
         ('policy_file', str(tmp_path / 'none.yaml'), 'none.yaml'),
         ('policy_file', write(tmp_path / 'bad.yaml', rules), "rule 'smile': min_confidence"),
         ('conversation_file', write(tmp_path / 'list.yaml', ['tea']), 'list.yaml'),
     ):
         reason = talk.graph.set_parameters(NODE, **{name: file})
-        assert says in reason and '\n' not in reason
-    # A present file that went bad is refused as well, and the node goes on by what it has.
+        assert expected in reason and '\n' not in reason
+    # An existing file that became invalid is refused too, and the node keeps what it has.
     Path(talk.policy).write_text('rules: []')
     assert 'rules.yaml' in talk.graph.set_parameters(NODE, policy_file=talk.policy)
     talk.show('happy', 1.5)
-    talk.wait(lambda: talk.done == [('continue', 'smile')], 'the node goes on')
-    assert talk.says_of('policy_file') == talk.policy
-    assert talk.says_of('last_error') == ''
+    talk.wait(lambda: talk.done == [('continue', 'smile')], 'the node still works')
+    assert talk.reported('policy_file') == talk.policy
+    assert talk.reported('last_error') == ''
 
 
 ODD = (
@@ -317,17 +317,17 @@ def test_odd_messages_are_survived_and_counted(talk):
     for at in (-5.0, 2**31 - 1.0, 0.0):
         talk.now = at
         talk.show('sad')
-    talk.wait(lambda: talk.says_of('emotions_odd') == str(len(ODD)), 'they are counted')
+    talk.wait(lambda: talk.reported('emotions_odd') == str(len(ODD)), 'they are counted')
     talk.now = 5000.0
     talk.actions.clear()
     talk.show('sad', 3.0)
-    talk.wait(lambda: ('change_topic', 'gloom') in talk.done, 'and the node goes on')
+    talk.wait(lambda: ('change_topic', 'gloom') in talk.done, 'and the node still works')
     log = talk.child.log.read_text()
     assert 'odd emotion: confidence nan' in log and 'Traceback' not in log
     assert all(json.loads(context.data) for context in talk.contexts)
 
 
-def test_time_that_goes_back_begins_the_evidence_anew(talk):
+def test_going_back_in_time_resets_the_evidence(talk):
     talk.show('sad', 0.8)
     talk.now = 10.0
     talk.show('sad', 0.8)
@@ -348,7 +348,7 @@ def test_the_face_that_leaves_and_returns(talk):
 
 def test_services_answer_only_an_active_node(graph, tmp_path):
     talk = Talk(graph, tmp_path, autostart=False)
-    talk.wait(lambda: talk.says_of('state') == 'unconfigured', 'the node is there')
+    talk.wait(lambda: talk.reported('state') == 'unconfigured', 'the node is there')
     assert graph.node.count_services('/dialogue/start') == 0
     assert graph.transition(NODE, 'configure')
     refused = talk.call('start')
@@ -363,12 +363,12 @@ def test_services_answer_only_an_active_node(graph, tmp_path):
     assert graph.set_parameters(NODE, conversation_file=talk.words) == ''
     assert 'nowhere.yaml' in graph.set_parameters(NODE, conversation_file='/nowhere.yaml')
     assert graph.transition(NODE, 'activate')
-    talk.wait(lambda: talk.says_of('topic') == 'music', 'the topic is kept')
+    talk.wait(lambda: talk.reported('topic') == 'music', 'the topic is kept')
     assert graph.transition(NODE, 'deactivate')
     assert graph.transition(NODE, 'cleanup')
     talk.wait(lambda: not graph.node.count_services('/dialogue/start'), 'services are gone')
-    # While unconfigured, configure says what is wrong.
+    # While unconfigured, configure reports what is wrong.
     assert graph.set_parameters(NODE, policy_file='/nowhere.yaml') == ''
     assert not graph.transition(NODE, 'configure')
-    talk.wait(lambda: 'nowhere.yaml' in (talk.says_of('last_error') or ''), 'it says so')
+    talk.wait(lambda: 'nowhere.yaml' in (talk.reported('last_error') or ''), 'it is reported')
     assert graph.node.count_services('/dialogue/start') == 0

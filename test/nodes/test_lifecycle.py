@@ -96,7 +96,7 @@ def to_state(robot, node, state):
     assert graph.state(node) == state
 
 
-def test_without_autostart_a_node_waits_and_says_so(robot):
+def test_without_autostart_a_node_waits_and_reports_it(robot):
     for node in ('camera', 'estimator'):
         to_state(robot, node, 'unconfigured')
         wait_for_state(robot.graph, robot.diagnostics, node, 'unconfigured')
@@ -106,12 +106,12 @@ def test_without_autostart_a_node_waits_and_says_so(robot):
     assert robot.graph.node.count_publishers('/image_raw') == 0
 
 
-def test_each_transition_does_what_its_name_says(robot):
+def test_each_transition_does_its_work(robot):
     graph, diagnostics = robot.graph, robot.diagnostics
     to_state(robot, 'camera', 'active')
     to_state(robot, 'estimator', 'inactive')
     wait_for_state(graph, diagnostics, 'estimator', 'inactive')
-    # Models are loaded, nobody listens to images yet.
+    # Models are loaded; there is no subscription to images yet.
     assert value_of(diagnostics, 'estimator', 'landmark_source') == LANDMARK_SOURCE
     assert len(value_of(diagnostics, 'estimator', 'model_sha256')) == 64
     assert value_of(diagnostics, 'estimator', 'branches') == 'fused'
@@ -139,7 +139,7 @@ def test_each_transition_does_what_its_name_says(robot):
     hears_more(graph, robot.emotions)
 
 
-def test_a_deactivated_camera_is_still_and_a_face_begins_anew(robot):
+def test_a_deactivated_camera_is_silent_and_a_face_starts_again(robot):
     graph = robot.graph
     to_state(robot, 'estimator', 'active')
     to_state(robot, 'camera', 'active')
@@ -166,7 +166,7 @@ def test_what_counts_at_configure_is_refused_until_the_node_is_cleaned_up(robot)
     graph = robot.graph
     to_state(robot, 'estimator', 'active')
     reason = graph.set_parameters('estimator', max_faces=2)
-    assert 'max_faces may change while the node is unconfigured' in reason
+    assert 'max_faces can be changed only while the node is unconfigured' in reason
     assert 'clean up' in reason
     # The same value is no change.
     assert graph.set_parameters('estimator', max_faces=4) == ''
@@ -232,7 +232,7 @@ def test_ten_cycles_leave_nothing_behind(robot):
     measured = {node: [] for node in nodes}
     for node in nodes:
         to_state(robot, node, 'active')
-    # On a slow machine a cycle is a gap after which MediaPipe starts anew, and its allocations
+    # On a slow machine a cycle is a gap after which MediaPipe restarts, and its allocations
     # settle only after some twenty of those; see the next test.
     assert graph.set_parameters('estimator', reset_gap=60.0) == ''
     warm_up, window = 3, 5
@@ -330,7 +330,7 @@ def test_camera_and_estimator_in_one_process_pass_no_image_through_dds(tmp_path)
         assert emotions[-1].header.frame_id == 'camera_optical_frame'
         for node in ('camera', 'estimator'):
             wait_for_state(graph, diagnostics, node, 'active')
-        # Each says what its part of the core has to say.
+        # Each logs the lines of its part of the core.
         assert f'[estimator]: landmark source {LANDMARK_SOURCE}' in process.log.read_text()
         # Somebody else still gets them.
         images = graph.hear(Image, 'image_raw', qos_profile_sensor_data)

@@ -1,4 +1,4 @@
-"""What every node inherits, on a node that does as it is told; over real rclpy."""
+"""What every node inherits, on a scripted node over real rclpy."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Scripted(ManagedNode[CameraSettings]):
         if wanted.frame_id == 'nowhere':
             raise InputError('there is no such frame')
 
-    def settings_given(self, names):
+    def parameters_set(self, names):
         self.given.append(names)
 
 
@@ -98,7 +98,7 @@ def test_bring_up_configures_and_activates(node):
 
 
 @pytest.mark.parametrize('step', ['configure', 'activate'])
-def test_bring_up_says_why_it_failed(node, step):
+def test_bring_up_raises_why_it_failed(node, step):
     node.fails[step] = InputError('no such file; give one')
     with pytest.raises(InputError, match='no such file; give one'):
         node.bring_up()
@@ -253,25 +253,25 @@ def test_a_change_that_fits_is_taken_over_at_once(node):
 
 
 @pytest.mark.parametrize(
-    ('values', 'says'),
+    ('values', 'expected'),
     [
         ({'jpeg_quality': 0}, 'jpeg_quality'),
-        ({'frame_id': 'x', 'fps': 10.0}, 'fps may change while the node is unconfigured'),
+        ({'frame_id': 'x', 'fps': 10.0}, 'fps can be changed only while the node is unconfigured'),
         ({'autostart': False}, 'read-only'),
         ({'exit_at_end': 'yes'}, "exit_at_end must be of type bool, got 'yes'"),
     ],
 )
-def test_a_change_that_does_not_fit_changes_nothing(node, values, says):
+def test_a_change_that_does_not_fit_changes_nothing(node, values, expected):
     node.bring_up()
     before = node.settings
     result = set_together(node, **values)
     assert not result.successful
-    assert says in result.reason
+    assert expected in result.reason
     assert node.settings is before
     assert node.get_parameter('frame_id').value == before.frame_id
 
 
-def test_a_node_hears_of_what_was_given_and_may_refuse_it(node):
+def test_a_node_learns_which_parameters_are_set_and_can_refuse_them(node):
     node.bring_up()
     same = node.settings.frame_id
     assert set_together(node, frame_id=same, jpeg_quality=50).successful
@@ -283,13 +283,13 @@ def test_a_node_hears_of_what_was_given_and_may_refuse_it(node):
     assert node.settings.frame_id == same and len(node.given) == 2
 
 
-def test_settings_are_checked_as_a_whole(node):
+def test_settings_are_checked_together(node):
     assert 'below retry_min' in set_together(node, retry_min=20.0).reason
     assert set_together(node, retry_min=20.0, retry_max=30.0).successful
     assert (node.settings.retry_min, node.settings.retry_max) == (20.0, 30.0)
 
 
-def test_a_number_serves_as_the_name_of_a_source_and_a_whole_one_as_a_rate(node):
+def test_a_number_is_accepted_as_a_source_and_an_integer_as_a_rate(node):
     assert set_together(node, source=1, fps=15).successful
     assert node.settings.source == '1'
     assert node.settings.fps == 15.0
@@ -305,7 +305,7 @@ class DiesAtOnce(Scripted):
         raise RuntimeError('context is gone')
 
 
-def test_a_node_told_to_stop_while_it_comes_up_ends_quietly(monkeypatch, capfd):
+def test_a_node_stopped_while_it_comes_up_ends_quietly(monkeypatch, capfd):
     monkeypatch.setattr('sys.argv', ['scripted'])
     monkeypatch.setenv('ROS_DOMAIN_ID', '19')
     assert run(lambda: [DiesAtOnce()]) == 0

@@ -130,7 +130,7 @@ def test_a_limit_of_the_rate_skips_images_and_counts_them(stand):
 
 
 @pytest.mark.parametrize(
-    ('values', 'says'),
+    ('values', 'expected'),
     [
         ({'max_rate_hz': 500.0}, 'max_rate_hz'),
         ({'primary_face': 'loudest'}, 'primary_face must be one of largest, nearest_centre'),
@@ -138,8 +138,8 @@ def test_a_limit_of_the_rate_skips_images_and_counts_them(stand):
         ({'debug_image': 'please'}, "debug_image must be of type bool, got 'please'"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_refused_and_the_work_goes_on(stand, values, says):
-    assert says in stand.graph.set_parameters('estimator', **values)
+def test_a_wrong_setting_is_refused_and_the_work_continues(stand, values, expected):
+    assert expected in stand.graph.set_parameters('estimator', **values)
     assert stand.show().label != 'none'
 
 
@@ -182,7 +182,7 @@ def test_compressed_images_of_any_kind_are_read_and_bad_ones_survived(tmp_path):
             assert answer.label != 'none'
             assert abs(answer.roi.width - roi.width) < 20
         bad = int(stand.said('frames_bad'))
-        for count, (message, says) in enumerate(
+        for count, (message, expected) in enumerate(
             (
                 (CompressedImage(format='jpeg'), 'cannot be decoded'),
                 (CompressedImage(format='jpeg', data=array('B', b'no picture')), 'cannot be deco'),
@@ -197,12 +197,12 @@ def test_compressed_images_of_any_kind_are_read_and_bad_ones_survived(tmp_path):
             message.header = header(stand.at)
             stand.images.publish(message)
             graph.wait_until(lambda n=count: int(stand.said('frames_bad')) == n, 10, 'it counts')
-            assert says in stand.said('last_error')
+            assert expected in stand.said('last_error')
         assert stand.show(png(stand.faces[0])).label != 'none'
         assert stand.estimator.status() is None
 
 
-def test_the_camera_compresses_only_for_somebody_and_reads_settings_at_work(tmp_path):
+def test_the_camera_compresses_only_for_subscribers_and_takes_new_settings(tmp_path):
     with RosGraph(tmp_path) as graph:
         emotions = graph.hear(Emotion, 'emotion', 1000)
         graph.start('camera', source='portrait', fps=15.0, loop=True)

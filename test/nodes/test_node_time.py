@@ -110,14 +110,14 @@ def test_a_bag_under_its_own_clock_and_round_again(replay):
     assert int(replay.said('state_resets')) == resets + 1
     assert replay.said('last_error') == ''
 
-    # And forward, further than reset_gap; then nobody is there any more.
+    # And forward, further than reset_gap; then there is no face any more.
     third = replay.show(replay.frames[0], BEGIN + 500)
     assert third.face_id == 'face_3'
     empty = np.zeros_like(replay.frames[0])
-    nobody = replay.show(empty, BEGIN + 501)
-    assert nobody.label == 'none'
+    no_face = replay.show(empty, BEGIN + 501)
+    assert no_face.label == 'none'
     replay.graph.wait_until(
-        lambda: replay.arrays and replay.arrays[-1].header == nobody.header, 5, 'the array'
+        lambda: replay.arrays and replay.arrays[-1].header == no_face.header, 5, 'the array'
     )
     assert list(replay.arrays[-1].emotions) == []
 

@@ -217,7 +217,7 @@ def test_the_estimator_outlives_bad_images_and_counts_them(tmp_path):
         assert "encoding '32FC1' is not supported" in value_of(
             diagnostics, 'estimator', 'last_error'
         )
-        # Each says once which image of which topic it was.
+        # Each line names the image and its topic, once.
         assert estimator.log.read_text().count('image 0.000000000 on /image_raw dropped: ') == 7
 
         noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
@@ -300,7 +300,7 @@ def test_a_camera_that_is_not_there_is_reported_and_tried_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('node', 'parameters', 'says'),
+    ('node', 'parameters', 'expected'),
     [
         ('camera', {'source': '/nowhere/film.mp4'}, "source '/nowhere/film.mp4' is no such file"),
         ('camera', {'source': __file__}, 'test_nodes.py cannot be decoded'),
@@ -316,15 +316,17 @@ def test_a_camera_that_is_not_there_is_reported_and_tried_again(tmp_path):
         ('dialogue_manager', {'policy_file': '/nowhere/rules.yaml'}, '/nowhere/rules.yaml'),
     ],
 )
-def test_a_node_that_cannot_start_says_why_in_one_line(tmp_path, node, parameters, says):
+def test_a_node_that_cannot_start_gives_the_reason_in_one_line(
+    tmp_path, node, parameters, expected
+):
     with RosGraph(tmp_path) as graph:
         child = graph.start(node, **parameters)
         graph.wait_until(lambda: child.status() is not None, START_TIMEOUT, f'{node} gives up')
         assert child.status() == 2
         log = child.log.read_text()
-        assert says in log
+        assert expected in log
         assert 'Traceback' not in log
-        assert len([line for line in log.splitlines() if says in line]) == 1
+        assert len([line for line in log.splitlines() if expected in line]) == 1
 
 
 class FlakyCapture:
@@ -376,7 +378,7 @@ def test_a_camera_that_was_lost_comes_back(tmp_path, monkeypatch):
             rclpy.try_shutdown()
 
 
-def test_a_source_slower_than_its_rate_goes_on_and_stops_when_told(tmp_path):
+def test_a_source_slower_than_its_rate_works_and_can_be_stopped(tmp_path):
     with RosGraph(tmp_path) as graph:
         truth = graph.hear(Emotion, 'ground_truth')
         diagnostics = graph.hear(DiagnosticArray, '/diagnostics')
@@ -394,7 +396,7 @@ def test_a_source_slower_than_its_rate_goes_on_and_stops_when_told(tmp_path):
 
 @pytest.mark.parametrize('node', ['camera', 'estimator', 'dialogue_manager'])
 @pytest.mark.parametrize('delay', [0.4, 0.7, 1.0])
-def test_a_node_told_to_stop_while_it_starts_does_so_quietly(tmp_path, node, delay):
+def test_a_node_stopped_while_it_starts_ends_quietly(tmp_path, node, delay):
     with RosGraph(tmp_path) as graph:
         child = graph.start(node)
         threading.Event().wait(delay)

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import tomllib
 
 catkin_package = pytest.importorskip('catkin_pkg.package')
 
@@ -130,6 +129,7 @@ def test_pip_and_rosdep_install_the_same(monkeypatch):
 
 
 def test_pip_installs_what_training_imports(monkeypatch):
+    tomllib = pytest.importorskip('tomllib', reason='Python 3.10 has none')
     given = tomllib.loads((TRAINING.parent / 'pyproject.toml').read_text())['project']
     wanted = {module_of(name) for name in given['dependencies']} - {'dask'}
     robot = {module_of(name) for name in setup_arguments(monkeypatch)['install_requires']}

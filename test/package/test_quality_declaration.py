@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import emotion_estimator
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / 'QUALITY_DECLARATION.md').read_text()
 # The items of REP-2004's table of levels.
@@ -70,9 +72,17 @@ def test_the_linters_differ_as_it_says():
 
 def test_the_declared_modules_of_the_interface_exist():
     text = (ROOT / 'CONTRIBUTING.md').read_text()
-    short = re.findall(r'`(emotion_estimator)\.\{([\w,]+)\}`', text)
-    names = [f'{package}.{module}' for package, modules in short for module in modules.split(',')]
-    names += re.findall(r'`(emotion_estimator(?:\.\w+)+)`', text)
-    assert len(names) == 6
-    for name in names:
-        assert (ROOT / f'{name.replace(".", "/")}.py').is_file(), name
+    (modules,) = re.findall(r'`emotion_estimator\.\{([\w,]+)\}`', text)
+    for module in modules.split(','):
+        assert (ROOT / 'emotion_estimator' / f'{module}.py').is_file(), module
+    assert '`emotion_estimator.__all__`' in text and emotion_estimator.__all__
+
+
+def test_the_tree_in_contributing_has_every_room():
+    text = (ROOT / 'CONTRIBUTING.md').read_text()
+    robot = {room.parent.name for room in (ROOT / 'emotion_estimator').glob('*/__init__.py')}
+    listed = set(re.findall(r'^\| `emotion_estimator/(\w+)/` \|', text, re.M))
+    assert listed == robot
+    research = ROOT / 'training' / 'emotion_estimator_training'
+    rooms = {room.parent.name for room in research.glob('*/__init__.py')}
+    assert set(re.findall(r'^\| … `(\w+)/` \|', text, re.M)) == rooms

@@ -64,6 +64,12 @@ def test_a_file_is_fetched_once(server, tmp_path):
     assert [p.name for p in target.parent.iterdir()] == ['model.task']
 
 
+def partial(target):
+    path = target.parent / f'.{target.name}.partial' / target.name
+    path.parent.mkdir()
+    return path
+
+
 def test_a_broken_download_is_resumed(server, tmp_path):
     target = tmp_path / 'model.task'
     server.break_after = 100_000
@@ -78,7 +84,7 @@ def test_a_broken_download_is_resumed(server, tmp_path):
 
 def test_a_server_without_ranges_is_read_anew(server, tmp_path):
     target = tmp_path / 'model.task'
-    target.with_name('model.task.part').write_bytes(b'x' * 50)
+    partial(target).write_bytes(b'x' * 50)
     server.ranges = False
     fetch(server.url, SHA256, target)
     assert target.read_bytes() == CONTENT
@@ -86,7 +92,7 @@ def test_a_server_without_ranges_is_read_anew(server, tmp_path):
 
 def test_a_download_that_was_whole_but_not_yet_moved_is_used(server, tmp_path):
     target = tmp_path / 'model.task'
-    target.with_name('model.task.part').write_bytes(CONTENT)
+    partial(target).write_bytes(CONTENT)
     fetch(server.url, SHA256, target)
     assert target.read_bytes() == CONTENT
 

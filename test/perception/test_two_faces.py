@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
+from available import TASK, needs_face_mesh, needs_task
 
-mediapipe = pytest.importorskip('mediapipe', reason='needs mediapipe')
+pytest.importorskip('mediapipe', reason='needs mediapipe')
 
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.sources.portrait import Portrait
 
-TASK = Path(__file__).parents[3] / 'shared' / 'models' / 'face_landmarker.task'
-needs_task = pytest.mark.skipif(not TASK.is_file(), reason=f'needs {TASK}')
-needs_mesh = pytest.mark.skipif(
-    not hasattr(mediapipe, 'solutions'), reason='this mediapipe bundles no face mesh'
-)
-
 
 @pytest.fixture(
     params=[
-        pytest.param('face_mesh', marks=needs_mesh),
+        pytest.param('face_mesh', marks=needs_face_mesh),
         pytest.param('face_landmarker', marks=needs_task),
     ]
 )
@@ -98,7 +91,7 @@ def test_nothing_of_the_warm_up_is_seen(estimator):
     assert estimator(Frame(wall, 0.1)) == ()
 
 
-@needs_mesh
+@needs_face_mesh
 def test_a_source_opens_and_sees_its_first_face_quietly(capfd):
     estimator = EmotionEstimator.load(EstimatorSettings(landmark_source='face_mesh'))
     face = next(iter(Portrait(30.0).frames()))

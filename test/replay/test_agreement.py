@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion_estimator.emotion import LABELS, NONE
-from emotion_estimator.replay.comparison import Tally, agreement, changes_of
+from emotion_estimator.replay.comparison import Tally, agreement, change_times
 
 TRUTH = [(i / 10, 'happy' if i < 20 else 'sad') for i in range(40)]
 
@@ -23,7 +23,7 @@ def test_a_late_label_counts_against_overall_but_not_outside_the_margin():
     # The label follows 0.2 s late.
     labels = [(i / 10, 'happy' if i < 22 else 'sad') for i in range(40)]
     found = agreement(TRUTH, labels)
-    assert changes_of(TRUTH) == [pytest.approx(1.95)]
+    assert change_times(TRUTH) == [pytest.approx(1.95)]
     assert found.overall == Tally(40, 38)
     assert found.settled == Tally(34, 34)
     assert found.per_label == {'happy': Tally(17, 17), 'sad': Tally(17, 17)}
@@ -51,7 +51,7 @@ def test_settled_is_what_no_change_is_near(pairs, margin):
     truth = [(i / 10, right) for i, (right, _) in enumerate(pairs)]
     labels = [(i / 10, label) for i, (_, label) in enumerate(pairs)]
     found = agreement(truth, labels, margin)
-    near = [any(abs(i / 10 - c) <= margin for c in changes_of(truth)) for i in range(len(pairs))]
+    near = [any(abs(i / 10 - c) <= margin for c in change_times(truth)) for i in range(len(pairs))]
     assert found.settled.frames == near.count(False)
     agreed = sum(right == label for (right, label), n in zip(pairs, near) if not n)
     assert found.settled.agreed == agreed

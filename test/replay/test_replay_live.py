@@ -26,7 +26,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage
 
 from emotion_estimator.bags.reader import open_bag
-from emotion_estimator.demo.programs import find_prefix
+from emotion_estimator.demo.nodes import find_prefix
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.msg import DialogueAction, EmotionArray
@@ -37,8 +37,8 @@ from emotion_estimator.nodes.conversion import (
 )
 from emotion_estimator.perception.image import rgb_from_compressed
 from emotion_estimator.perception.pipeline import EmotionEstimator
+from emotion_estimator.replay.alignment import split_laps
 from emotion_estimator.replay.comparison import compare
-from emotion_estimator.replay.course import laps
 from emotion_estimator.replay.run import replay
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import EstimatorSettings
@@ -47,7 +47,7 @@ START_TIMEOUT = 40.0
 PLAY_TIMEOUT = 60.0
 #: Two changes of the face, and two actions, are in it.
 DURATION = 8.0
-#: Much faster than real time: in lockstep the estimator's answers set the pace.
+#: Much faster than real time: in lockstep the estimator's answers set the speed.
 FAST = '100'
 #: Share of the images that the network may lose.
 LOST = 0.02
@@ -155,7 +155,7 @@ def assert_same(expected, actual):
 
 def first_laps(frames, count):
     """Return the frames of the first times round, however many of them were lost."""
-    return [frame for lap in laps(frames)[:count] for frame in lap]
+    return [frame for lap in split_laps(frames)[:count] for frame in lap]
 
 
 def test_a_lost_image_does_not_let_another_lap_in():
@@ -167,7 +167,7 @@ def test_a_lost_image_does_not_let_another_lap_in():
         assert_same((lap + lap, []), (first_laps([*lap[4:], *lap, *lap[:7]], 2), []))
 
 
-def test_images_without_an_answer_are_told_of(graph, bag):
+def test_images_without_an_answer_are_reported(graph, bag):
     player = play(graph, bag, '--lockstep', '--rate', FAST, '--wait', '0',
                   '--answer-timeout', '0.001')  # fmt: skip
     graph.wait_until(lambda: player.status() is not None, START_TIMEOUT, 'the player ends')
@@ -228,7 +228,7 @@ def test_the_real_ros2_bag_play_and_its_loop(graph, bag):
     player.send(signal.SIGINT)
     graph.wait_until(lambda: player.status() is not None, PLAY_TIMEOUT, 'the player ends')
     looped, _ = live.take()
-    first, second, *_ = laps(looped)
+    first, second, *_ = split_laps(looped)
     assert len(first) >= 0.9 * len(frames)
     for lap in (first, second):
         assert len(differing(frames, lap)) <= 0.02 * len(frames)
@@ -252,18 +252,18 @@ def test_without_lockstep_images_come_at_the_rate_with_the_time_before_them(grap
         stamp = Time.from_msg(message.header.stamp).nanoseconds
         assert message.header.frame_id == 'camera'
         np.testing.assert_array_equal(rgb_from_compressed(message), sent[stamp])
-    told = [Time.from_msg(time).nanoseconds for time in order]
-    assert told == sorted(told)
-    assert set(told) >= set(sorted(sent)[40:])
+    published = [Time.from_msg(time).nanoseconds for time in order]
+    assert published == sorted(published)
+    assert set(published) >= set(sorted(sent)[40:])
 
 
 @pytest.mark.parametrize(
     ('options', 'said'),
     [
-        (['--wait', '0.5'], 'nobody listens to /image_raw/compressed: start the estimator'),
+        (['--wait', '0.5'], 'no node subscribes to /image_raw/compressed; start the estimator'),
         (
             ['--wait', '0.5', '--lockstep', '--ros-args', '-r', '__ns:=/robot'],
-            'nobody listens to /image_raw/compressed, or answers on /robot/emotion: start',
+            'no node subscribes to /image_raw/compressed and answers on /robot/emotion; start',
         ),
         (['--topic', '/other'], 'has no topic /other; choose /image_raw/compressed'),
         (['--rate', '0'], '--rate'),

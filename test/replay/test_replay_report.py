@@ -16,8 +16,8 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.frame import read_results
 from emotion_estimator.replay import report as report_module
 from emotion_estimator.replay.comparison import compare
-from emotion_estimator.replay.limits import Limits, broken
-from emotion_estimator.replay.pictures import draw_course
+from emotion_estimator.replay.limits import Limits, broken_limits
+from emotion_estimator.replay.pictures import draw_results
 from emotion_estimator.replay.report import write_report
 
 needs_matplotlib = pytest.mark.skipif(
@@ -100,7 +100,7 @@ def test_the_same_replay_gives_the_same_bytes(tmp_path):
 @needs_matplotlib
 def test_a_comparison_is_a_chapter_and_leaves_no_trace_in_the_next_report(tmp_path):
     found = compare(course(['happy'] * 35, begin=1.7e9), RESULTS)
-    limits = broken(found, Limits(min_agreement=0.98))
+    limits = broken_limits(found, Limits(min_agreement=0.98))
     write_report(tmp_path, 'x', RESULTS, [], [], found, limits)
     page = read(tmp_path)
     assert len(page.sources) == 2
@@ -153,7 +153,7 @@ def test_dollar_signs_are_no_formulas(tmp_path):
     import matplotlib
 
     with matplotlib.rc_context({'svg.fonttype': 'none'}):
-        draw_course(RESULTS, [ACTION], tmp_path / 'x.svg', 'a$b$c')
+        draw_results(RESULTS, [ACTION], tmp_path / 'x.svg', 'a$b$c')
     drawn = (tmp_path / 'x.svg').read_text()
     assert '>a$b$c</text>' in drawn
     assert 'It costs $5 or $6.</text>' in drawn

@@ -1,4 +1,4 @@
-"""Images through an estimator and a policy, with ones that do as they are told."""
+"""Images are run through an estimator and a policy, here scripted ones."""
 
 from __future__ import annotations
 
@@ -93,17 +93,17 @@ def test_the_policy_hears_of_the_primary_face():
     assert [f.action for f in frames] == ['action at 0.0', None, None]
 
 
-def test_images_that_cannot_be_used_are_left_out_and_those_refused_told_of():
-    told = []
+def test_unusable_images_are_skipped_and_rejected_ones_reported():
+    skipped = []
     frames = list(
         replay(
             images(5, at_1='no picture'),
             ScriptedEstimator(refuses={0.375}),
-            refused=lambda image, problem: told.append((image.stamp, problem)),
+            on_skip=lambda image, problem: skipped.append((image.stamp, problem)),
         )
     )
     assert [f.result.stamp for f in frames] == [0.0, 0.25, 0.5]
-    assert told == [(0.375, 'image must be uint8')]
+    assert skipped == [(0.375, 'image must be uint8')]
 
 
 def test_images_are_decoded_ahead_in_another_thread_but_not_all_at_once():
@@ -135,10 +135,12 @@ def test_an_error_of_the_reader_comes_out_after_what_was_read():
         next(frames)
 
 
-def test_a_landmark_source_that_fails_is_started_anew():
-    told = []
+def test_a_landmark_source_that_fails_is_restarted():
+    skipped = []
     estimator = ScriptedEstimator(refuses={0.125}, error=RuntimeError('graph error\nmore'))
-    frames = list(replay(images(3), estimator, refused=lambda image, problem: told.append(problem)))
+    frames = list(
+        replay(images(3), estimator, on_skip=lambda image, problem: skipped.append(problem))
+    )
     assert [f.result.stamp for f in frames] == [0.0, 0.25]
-    assert told == ['landmark source failed, started anew: graph error']
+    assert skipped == ['landmark source failed and was restarted: graph error']
     assert estimator.resets == 1

@@ -1,4 +1,7 @@
-"""MediaPipe's Face Landmarker: its file, and landmarks and blendshapes from it."""
+"""MediaPipe's Face Landmarker: its file, and landmarks and blendshapes from it.
+
+MediaPipe: Lugaresi et al. 2019; its blendshapes: Grishchenko et al. 2023.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import numpy as np
 import platformdirs
 from tqdm import tqdm
 
+from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.frame import Frame, RgbImage
@@ -60,13 +64,13 @@ def fetch(
     if has_sha256(target, sha256):
         return target
     by_hand = f'download {url} elsewhere and put it at {target}'
-    part = target.with_name(target.name + '.part')
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _download(url, part, timeout)
-        if has_sha256(part, sha256):
-            return part.replace(target)
-        part.unlink()
+        with atomic_write(target, resume=True) as part:
+            _download(url, part, timeout)
+            if has_sha256(part, sha256):
+                return target
+            part.unlink()
     except (OSError, http.client.HTTPException, ValueError) as error:
         # ValueError: no URL, or a header that should be a number.
         reason = first_line(error).removeprefix('<urlopen error ').removesuffix('>')
@@ -93,7 +97,7 @@ def _download(url: str, part: Path, timeout: float) -> None:
         total = have + int(length) if length else None
         with (
             part.open('ab' if resumed else 'wb') as file,
-            tqdm(total=total, initial=have, unit='B', unit_scale=True, desc=part.stem) as progress,
+            tqdm(total=total, initial=have, unit='B', unit_scale=True, desc=part.name) as progress,
         ):
             while chunk := answer.read(_CHUNK):
                 file.write(chunk)

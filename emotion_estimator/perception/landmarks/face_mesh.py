@@ -66,7 +66,10 @@ class BlendshapeHead:
 
 
 class FaceMesh:
-    """Landmark source that needs no download: MediaPipe's bundled mesh with refined landmarks."""
+    """Landmark source that needs no download: MediaPipe's bundled mesh with refined landmarks.
+
+    BlazeFace (Bazarevsky et al. 2019), then Attention Mesh (Grishchenko et al. 2020).
+    """
 
     name = 'face_mesh'
 

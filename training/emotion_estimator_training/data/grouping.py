@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from emotion_estimator.errors import InputError, first_line
+from emotion_estimator import strict_yaml
+from emotion_estimator.errors import InputError
 from emotion_estimator_training import CONFIG
 from emotion_estimator_training.data.stills import (
     FER_CLASSES,
@@ -109,12 +109,7 @@ def choose(emotion: NDArray[np.int64], counts: dict[str, int], seed: int) -> NDA
 
 
 def _entry(path: Path, section: str, name: str) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise InputError(f'{path} cannot be read ({error.strerror}); see --config') from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f'{path} is not YAML: {first_line(error)}') from error
+    content = strict_yaml.read_yaml(path)
     known = content.get(section) if isinstance(content, dict) else None
     if not isinstance(known, dict) or not isinstance(known.get(name), dict):
         names = ', '.join(known) if isinstance(known, dict) else 'none'

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.landmarks.base import warm_up
@@ -269,9 +270,8 @@ def _in_chunks(
         disable=not targets,
     ) as bar:
         for index, arrays in runner_of(processes)(work, list(missing.values())):
-            partial = targets[index].with_suffix('.partial.npz')
-            np.savez(partial, **arrays)
-            partial.replace(targets[index])
+            with atomic_write(targets[index]) as partial:
+                np.savez(partial, **arrays)
             bar.update()
     return paths
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
+from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator_training.data.grouping import SHIPPED_GROUPING, Grouping, load_grouping
@@ -260,9 +261,8 @@ def _pool(
         shown_emotion=np.concatenate(shown_emotion),
         moves=np.concatenate(moves),
     )
-    partial = path.with_name('partial-pool.npz')
-    np.savez(partial, **{field.name: getattr(made, field.name) for field in fields(_Pool)})
-    partial.replace(path)
+    with atomic_write(path) as partial:
+        np.savez(partial, **{field.name: getattr(made, field.name) for field in fields(_Pool)})
     return made
 
 
@@ -276,10 +276,8 @@ def _first_stage(
         network.frame_model.load_weights(weights)
     else:
         pretrain(network, pool.shown, labels[pool.shown_emotion], training)
-        # Atomically: the next call would read half-written weights.
-        partial = folder / 'partial.weights.h5'
-        network.frame_model.save_weights(partial)
-        partial.replace(weights)
+        with atomic_write(weights) as partial:
+            network.frame_model.save_weights(partial)
     round_weights(network, ('front',))
     own = softmax(network.frame_logits(pool.plain))
     return (1 - training.own) * labels[pool.emotion] + training.own * own

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.errors import ModelError
 
 Made = TypeVar('Made')
@@ -173,9 +174,8 @@ class BestWeights:
         if self._folder is None:
             self._weights = self._model.get_weights()
             return
-        partial = self._folder / f'partial-{BEST}'
-        self._model.save_weights(partial)
-        partial.replace(self._folder / BEST)
+        with atomic_write(self._folder / BEST) as partial:
+            self._model.save_weights(partial)
 
     def restore(self) -> None:
         """Give the model its best weights."""
@@ -278,7 +278,8 @@ def read_history(folder: Path) -> History:
 def forget_after(folder: Path, epochs: int) -> History:
     """Drop what follows the first ``epochs`` epochs; return the remaining history."""
     history = read_history(folder)[:epochs]
-    (folder / HISTORY).write_text(''.join(json.dumps(one) + '\n' for one in history))
+    with atomic_write(folder / HISTORY) as partial:
+        partial.write_text(''.join(json.dumps(one) + '\n' for one in history))
     for path in folder.glob('epoch-*'):
         number = re.match(r'epoch-(\d+)', path.name)
         if number and int(number[1]) > epochs:

@@ -39,7 +39,7 @@ class Jitter:
     drift: float
 
 
-#: Measured by ``emotion-estimator training stability --clips ../shared/data/faces`` on the still
+#: Measured by ``emotion-estimator training stability --clips FOLDER`` on the still
 #: parts of three generated clips and smile_onset.mp4.
 MEASURED = {
     'face_landmarker': Jitter(white=0.0, tremor=0.119, drift=0.15),

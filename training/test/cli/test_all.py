@@ -15,7 +15,7 @@ import pytest
 
 for module in ('tensorflow', 'tf_keras', 'jinja2', 'matplotlib'):
     if find_spec(module) is None:
-        pytest.skip(f'training needs {module} (requirements/training.in)', allow_module_level=True)
+        pytest.skip(f'training needs {module} (pip install ./training)', allow_module_level=True)
 import mediapipe
 
 if not hasattr(mediapipe, 'solutions'):
@@ -72,7 +72,10 @@ def folder(tmp_path_factory) -> Path:
                 break
         _, said = run.communicate()
     assert run.returncode == 130, said[-4000:]
-    assert said.splitlines()[-1] == 'emotion-estimator: interrupted; the same command continues'
+    assert (
+        said.splitlines()[-1]
+        == 'emotion-estimator: interrupted; run the same command again to continue'
+    )
     assert 'Traceback' not in said
     shown = finished(whole)
     assert '11/14 fit paper-relevant: done before, in ' in shown

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from still_features import made_features
 
-pytest.importorskip('matplotlib', reason='training needs matplotlib (requirements/training.in)')
+pytest.importorskip('matplotlib', reason='training needs matplotlib (pip install ./training)')
 
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator_training.cli.training import training
@@ -23,7 +23,7 @@ RUN = CliRunner()
 
 def needs_tensorflow():
     for module in ('tensorflow', 'tf_keras', 'keras_tuner'):
-        pytest.importorskip(module, reason=f'needs {module} (requirements/training.in)')
+        pytest.importorskip(module, reason=f'needs {module} (pip install ./training)')
 
 
 def test_help_needs_no_tensorflow():
@@ -73,7 +73,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 def test_what_the_shipped_file_cannot_tell_apart_is_refused_before_hours_of_work(tmp_path):
     needs_tensorflow()
-    pytest.importorskip('jinja2', reason='needs jinja2 (requirements/training.in)')
+    pytest.importorskip('jinja2', reason='needs jinja2 (pip install ./training)')
     with pytest.raises(InputError, match=r'grouping seven has the labels angry, .*one by one'):
         RUN.invoke(
             training,

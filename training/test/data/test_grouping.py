@@ -53,6 +53,7 @@ def _config(tmp_path: Path, groupings: str, counts: str = '{}') -> Path:
     ('groupings', 'message'),
     [
         ('{a: [happy]}', 'needs two labels'),
+        ('{a: [happy], a: [sad]}', "line 1 .key 'a' occurs twice"),
         ('{a: [happy], b: [sad]}', 'gives angry, disgust, fear, surprise, neutral no label'),
         ('{a: [happy], b: [happy]}', 'gives happy two labels'),
         ('{a: [happy], b: [bored]}', "'bored' is none of angry"),

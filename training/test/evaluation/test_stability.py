@@ -115,7 +115,7 @@ def test_movement_leaves_what_rests_at_the_edge() -> None:
 
 
 def test_measured_movement_is_what_was_drawn() -> None:
-    pytest.importorskip('scipy', reason='fitting needs SciPy (the training extra)')
+    pytest.importorskip('scipy', reason='fitting needs SciPy (pip install ./training)')
     wanted = Jitter(white=0.08, tremor=0.1, drift=0.15)
     times = np.arange(300) / 30
     drawn = movement(wanted, times, 12, np.random.default_rng(4))

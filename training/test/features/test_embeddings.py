@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 for module in ('tensorflow', 'tf_keras', 'ai_edge_litert'):
-    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+    pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
 from still_features import made_features
 from tiny_appearance import SETTINGS

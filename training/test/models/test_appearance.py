@@ -10,7 +10,7 @@ import pytest
 from matplotlib.axes import Axes
 
 for module in ('tensorflow', 'tf_keras', 'ai_edge_litert'):
-    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+    pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
 from tiny_appearance import (
     FIT,

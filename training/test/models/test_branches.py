@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 for module in ('tensorflow', 'tf_keras'):
-    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+    pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
 from emotion_estimator_training.features.feature_set import PRESENT
 from emotion_estimator_training.models.branches import (

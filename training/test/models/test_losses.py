@@ -66,7 +66,7 @@ def test_unknown_names_are_refused():
 
 
 def test_losses_are_the_papers_equations():
-    pytest.importorskip('tf_keras', reason='needs tf_keras (requirements/training.in)')
+    pytest.importorskip('tf_keras', reason='needs tf_keras (pip install ./training)')
     truth = np.array([[0, 1, 0]], np.float32)
     guess = np.array([[0.2, 0.7, 0.1]], np.float32)
     entropy = -np.log(0.7)
@@ -77,6 +77,6 @@ def test_losses_are_the_papers_equations():
 
 
 def test_unknown_loss_is_refused():
-    pytest.importorskip('tf_keras', reason='needs tf_keras (requirements/training.in)')
+    pytest.importorskip('tf_keras', reason='needs tf_keras (pip install ./training)')
     with pytest.raises(InputError, match='cce, mse, focal'):
         loss_named('hinge')

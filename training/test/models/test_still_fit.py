@@ -10,7 +10,7 @@ import pytest
 from still_features import made_features
 
 for module in ('tensorflow', 'tf_keras'):
-    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+    pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.runtimes import open_interpreter, runtimes

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 for module in ('tensorflow', 'tf_keras'):
-    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+    pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
 from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator.errors import ModelError

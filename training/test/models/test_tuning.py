@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 for module in ('tensorflow', 'tf_keras', 'keras_tuner'):
-    pytest.importorskip(module, reason=f'tuning needs {module} (requirements/training.in)')
+    pytest.importorskip(module, reason=f'tuning needs {module} (pip install ./training)')
 
 from emotion_estimator_training.models import tuning
 from emotion_estimator_training.models.paper_networks import build

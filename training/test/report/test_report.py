@@ -152,7 +152,7 @@ def test_data_without_the_split_are_refused(tmp_path, monkeypatch) -> None:
 
 
 def test_the_page_needs_nothing_else(tmp_path) -> None:
-    pytest.importorskip('jinja2', reason='the page needs Jinja2 (the training extra)')
+    pytest.importorskip('jinja2', reason='the page needs Jinja2 (pip install ./training)')
     if not hasattr(import_mediapipe(), 'solutions'):
         pytest.skip('this mediapipe bundles no face mesh to look at the pictures with')
     page = compose(question(tmp_path), material(), page_template(), tmp_path / 'out')

@@ -231,7 +231,8 @@ def test_emmpathic_keeps_three():
         ('label_maps: {own: {a: x, b: [y]}}', 'class a: give a list'),
         ('label_maps: {other: {}}', "no label map 'own'; it has: other"),
         ('- 1', 'has no label_maps'),
-        ('a: [', 'is not YAML'),
+        ('a: [', 'invalid YAML'),
+        ('label_maps: {own: {a: [x], a: [y]}}', "line 1 .key 'a' occurs twice"),
     ],
 )
 def test_a_label_map_that_is_none_is_refused(tmp_path, text, says):

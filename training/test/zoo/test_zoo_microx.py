@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 for module in ('tensorflow', 'tf_keras'):
-    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+    pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
 from zoo_models import tiny_model, tiny_place, tiny_split
 from zoo_tracks import CLASSES, made_tracks

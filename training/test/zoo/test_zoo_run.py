@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 for module in ('tensorflow', 'tf_keras', 'sklearn'):
-    pytest.importorskip(module, reason=f'training needs {module} (requirements/training.in)')
+    pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
 from click.testing import CliRunner
 from zoo_models import tiny_catalog, tiny_model, tiny_place, tiny_split
@@ -191,7 +191,11 @@ def test_names_and_groups():
 
 def test_catalogs_that_cannot_be_read(tmp_path):
     path = tmp_path / 'zoo_models.yaml'
-    for content, says in (('a: [', 'not YAML'), ('models: {x: {}}', 'without a kind')):
+    for content, says in (
+        ('a: [', 'invalid YAML'),
+        ('models: {}\nmodels: {}', "line 2 .key 'models' occurs twice"),
+        ('models: {x: {}}', 'without a kind'),
+    ):
         path.write_text(content)
         with pytest.raises(InputError, match=says):
             Catalog.load(path)

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
+from emotion_estimator import strict_yaml
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator_training import CONFIG
 
@@ -123,12 +122,7 @@ def load_label_map(name: str = 'identity', config: Path | None = None) -> LabelM
 
 
 def _maps(path: Path) -> dict[object, object]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise InputError(f'{path} cannot be read ({error.strerror}); see --config') from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f'{path} is not YAML: {first_line(error)}') from error
+    content = strict_yaml.read_yaml(path)
     maps = content.get('label_maps') if isinstance(content, dict) else None
     if not isinstance(maps, dict):
         raise InputError(f'{path} has no label_maps; see the shipped config/zoo.yaml')

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
 from emotion_estimator.frame import Frame
 from emotion_estimator.model_card import models_dir
@@ -217,12 +218,10 @@ def _see(frames: Iterable[Frame], landmarker: Landmarker, side: int) -> dict[str
 
 
 def _write(path: Path, arrays: dict[str, NDArray]) -> None:
-    partial = path.with_suffix('.partial.npz')
     try:
-        np.savez(partial, **arrays)
-        partial.replace(path)
+        with atomic_write(path) as partial:
+            np.savez(partial, **arrays)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         # Not an InputError: it is not the video's fault.
         raise EmotionEstimatorError(
             f'{path} cannot be written ({error.strerror}); make room, or choose another cache'

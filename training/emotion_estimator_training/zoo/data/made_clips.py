@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.errors import InputError
 from emotion_estimator.worker_pool import Runner, runner_of
 from emotion_estimator_training.data.made_set import MadeFace
@@ -185,12 +186,14 @@ def make_set(
 
 
 def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
-    partial = path.with_suffix('.partial')
-    with partial.open('w', newline='', encoding='utf-8') as file:
+    with (
+        atomic_write(path) as partial,
+        partial.open('w', newline='', encoding='utf-8') as file,
+    ):
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(head)
         writer.writerows(rows)
-    return partial.replace(path)
+    return path
 
 
 def _begin(folder: Path, said: dict[str, object]) -> None:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -218,17 +219,18 @@ def write_video(frames: list[Image], path: Path, rate: float) -> None:
 
     :raises InputError: it cannot be written.
     """
-    partial = path.with_name(f'.{path.name}')
     height, width = frames[0].shape[:2]
-    writer = cv2.VideoWriter(
-        str(partial), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*'mp4v'), rate, (width, height)
-    )
-    try:
-        for frame in frames:
-            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-        written = writer.isOpened()
-    finally:
-        writer.release()
-    if not written or not partial.is_file():
-        raise InputError(f'{path} cannot be written as MPEG-4; choose another folder, or make room')
-    partial.replace(path)
+    with atomic_write(path) as partial:
+        writer = cv2.VideoWriter(
+            str(partial), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*'mp4v'), rate, (width, height)
+        )
+        try:
+            for frame in frames:
+                writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+            written = writer.isOpened()
+        finally:
+            writer.release()
+        if not written or not partial.is_file():
+            raise InputError(
+                f'{path} cannot be written as MPEG-4; choose another folder, or make room'
+            )

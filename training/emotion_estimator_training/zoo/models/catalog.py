@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from emotion_estimator.errors import InputError, first_line
+from emotion_estimator import strict_yaml
+from emotion_estimator.errors import InputError
 from emotion_estimator_training import CONFIG
 
 #: ``paper`` is what was published, ``reduced`` trains in minutes on two cores.
@@ -57,12 +56,7 @@ class Catalog:
         :raises InputError: it cannot be read, or holds no models.
         """
         path = path or CONFIG / 'zoo_models.yaml'
-        try:
-            content = yaml.safe_load(path.read_text(encoding='utf-8'))
-        except OSError as error:
-            raise InputError(f'{path} cannot be read ({error.strerror}); see --config') from error
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(f'{path} is not YAML: {first_line(error)}') from error
+        content = strict_yaml.read_yaml(path)
         models = content.get('models') if isinstance(content, dict) else None
         if not isinstance(models, dict) or not all(
             isinstance(one, dict) and 'kind' in one for one in models.values()

@@ -1,4 +1,4 @@
-"""Scripts of emotions over time: what they say, and which files are refused with a reason."""
+"""Scripts: the inputs they yield, and which files are refused."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion_estimator.dialogue.script import SEVEN, load_script, shown
-from emotion_estimator.emotion import LABELS
+from emotion_estimator.dialogue.script import load_script, simulated_face
+from emotion_estimator.emotion import EXPRESSIONS, LABELS
 from emotion_estimator.errors import InputError
 
 SCRIPT = """
@@ -39,45 +39,45 @@ def write(tmp_path):
     return write
 
 
-def test_a_script_is_a_course_of_messages(write):
+def test_a_script_yields_messages_and_service_calls(write):
     script = load_script(write(SCRIPT))
     assert (script.about, script.rate, script.policy) == ('A smile that is answered.', 10, None)
-    moments = list(script.moments())
-    heard = [moment for moment in moments if moment.heard]
-    assert [round(moment.stamp, 6) for moment in heard] == [
+    inputs = list(script.inputs())
+    frames = [given for given in inputs if given.has_frame]
+    assert [round(given.stamp, 6) for given in frames] == [
         *(i / 10 for i in range(15)), 3.5, 3.6, 3.7
     ]  # fmt: skip
-    assert [m.face.label for m in heard[:15]] == ['unknown'] * 5 + ['happy'] * 10
-    assert [m.face for m in heard[15:]] == [None] * 3
-    assert (heard[5].face.face_id, heard[5].face.confidence) == ('b', 0.7)
-    assert [m.speaking for m in heard] == [False] * 5 + [True] * 10 + [False] * 3
-    assert [(m.stamp, m.asked) for m in moments if m.asked] == [(3.5, 'pause')]
-    stamps = [moment.stamp for moment in moments]
+    assert [m.face.label for m in frames[:15]] == ['unknown'] * 5 + ['happy'] * 10
+    assert [m.face for m in frames[15:]] == [None] * 3
+    assert (frames[5].face.face_id, frames[5].face.confidence) == ('b', 0.7)
+    assert [m.speaking for m in frames] == [False] * 5 + [True] * 10 + [False] * 3
+    assert [(m.stamp, m.service) for m in inputs if m.service] == [(3.5, 'pause')]
+    stamps = [given.stamp for given in inputs]
     assert stamps == sorted(stamps)
 
 
-def test_what_is_expected(write):
+def test_expectations_are_read(write):
     first, second, _, last = load_script(write(SCRIPT)).steps
     assert first.expect == ()
     assert second.expect is None
     pause, end = last.expect
     assert (pause.action, pause.begin, pause.end, pause.rule) == ('pause', 0, 0, 'service pause')
-    assert (end.begin, end.end, end.topic, end.approach, end.says) == (
+    assert (end.begin, end.end, end.topic, end.approach, end.utterance) == (
         0.1, 0.2, 'tea', 'warm', 'Bye'
     )  # fmt: skip
 
 
-def test_files_of_its_own_lie_beside_it(write):
+def test_its_files_are_relative_to_its_folder(write):
     path = write('{policy: mine.yaml, conversation: a/b.yaml, steps: [{shows: sad, for: 1}]}')
     script = load_script(path)
     assert script.policy == path.parent / 'mine.yaml'
     assert script.conversation == path.parent / 'a' / 'b.yaml'
 
 
-@pytest.mark.parametrize('label', [*LABELS, *SEVEN])
+@pytest.mark.parametrize('label', [*LABELS, *EXPRESSIONS])
 def test_a_face_has_probabilities_of_one_vocabulary(label):
-    face = shown(label, 0.6)
-    assert face.labels in (LABELS, SEVEN)
+    face = simulated_face(label, 0.6)
+    assert face.labels in (LABELS, EXPRESSIONS)
     assert face.probabilities.sum() == pytest.approx(1)
     assert face.labels[face.probabilities.argmax()] == label
 
@@ -85,7 +85,7 @@ def test_a_face_has_probabilities_of_one_vocabulary(label):
 @pytest.mark.parametrize(
     ('text', 'says'),
     [
-        ('[1', 'not YAML in line 1'),
+        ('[1', 'invalid YAML in line 1'),
         ('hello', 'must be a mapping of fields'),
         ('about: x', 'steps is missing'),
         ('steps: []', 'steps must be a list of steps'),
@@ -100,16 +100,16 @@ def test_a_face_has_probabilities_of_one_vocabulary(label):
         ('steps: [{shows: sad, for: 1, speaking: loudly}]', 'step 1: speaking must be'),
         ('steps: [{shows: sad, for: 1, ask: jump}]', 'step 1: ask must be one of start, pause'),
         ('steps: [{shows: sad, for: 1, ask: end, choose_topic: tea}]', 'ask and choose_topic'),
-        ('steps: [{shows: sad, for: 1, mood: x}]', 'step 1: mood is no known field'),
+        ('steps: [{shows: sad, for: 1, mood: x}]', 'step 1: unknown field mood'),
         ('steps: [{shows: sad, for: 1, expect: []}]', 'step 1: expect must be a list of actions'),
         ('steps: [{shows: sad, for: 1, expect: pause}]', 'or the word nothing'),
         ('steps: [{shows: sad, for: 1, expect: [{action: sing}]}]', 'expect, entry 1: action'),
         ('steps: [{shows: sad, for: 1, expect: [{to: 1}]}]', 'entry 1: action is missing'),
         ('steps: [{shows: sad, for: 1, expect: [{action: end, to: 2}]}]', 'that lasts 1 s'),
         ('steps: [{shows: sad, for: 1, expect: [{action: end, from: 0.5, to: 0.1}]}]', 'correct'),
-        ('steps: [{shows: sad, for: 1, expect: [{action: end, x: 1}]}]', 'x is no known field'),
+        ('steps: [{shows: sad, for: 1, expect: [{action: end, x: 1}]}]', 'unknown field x'),
         ('{rate: 0, steps: [{shows: sad, for: 1}]}', 'rate must be a number'),
-        ('{speed: 1, steps: [{shows: sad, for: 1}]}', 'speed is no known field'),
+        ('{speed: 1, steps: [{shows: sad, for: 1}]}', 'unknown field speed'),
     ],
 )
 def test_a_broken_script_is_refused_in_one_line(write, text, says):
@@ -150,4 +150,4 @@ def test_any_document_is_read_or_refused_with_a_reason(place, document):
         assert len(str(error).splitlines()) == 1
     else:
         assert script.steps[-1].end > 0
-        assert next(script.moments())
+        assert next(script.inputs())

@@ -1,4 +1,4 @@
-"""The example conversations: what each script expects is what the shipped rules do."""
+"""The example scripts: the shipped rules do what each script expects."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.script import Verdict, load_script
-from emotion_estimator.dialogue.simulator import lines, simulate
+from emotion_estimator.dialogue.script import ScriptChecker, load_script
+from emotion_estimator.dialogue.simulator import as_text, simulate
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / 'examples' / 'dialogue').glob('*.yaml'))
@@ -17,9 +17,9 @@ EXAMPLES = sorted((ROOT / 'examples' / 'dialogue').glob('*.yaml'))
 @pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.stem)
 def test_the_robot_does_what_the_script_expects(path):
     script = load_script(path)
-    verdict = Verdict(script)
+    verdict = ScriptChecker(script)
     manager = DialogueManager.load(script.policy, script.conversation)
-    told = [verdict(event) for event in simulate(manager, script.moments())]
+    told = [verdict(event) for event in simulate(manager, script.inputs())]
     assert verdict.finish() == []
     # A script that looks at nothing would be met by anything.
     assert any(step.expect is not None for step in script.steps)
@@ -33,10 +33,10 @@ def test_there_are_examples():
 @pytest.mark.skipif(not (ROOT / 'README.md').exists(), reason='an installation has no README')
 def test_the_readme_shows_what_the_care_home_example_gives():
     script = load_script(ROOT / 'examples' / 'dialogue' / 'care_home.yaml')
-    verdict, manager = Verdict(script), DialogueManager.load()
+    verdict, manager = ScriptChecker(script), DialogueManager.load()
     told = [script.about]
-    for event in simulate(manager, script.moments()):
-        told += lines(event, verdict(event))
+    for event in simulate(manager, script.inputs()):
+        told += as_text(event, verdict(event))
     readme = (ROOT / 'README.md').read_text(encoding='utf-8').splitlines()
     begin = readme.index(f'    {script.about}')
     end = next(i for i in range(begin, len(readme)) if not readme[i])

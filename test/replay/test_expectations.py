@@ -68,20 +68,20 @@ def test_met(expectation):
         (
             Expectation('happy', 1.0, 1.9, 0.95),
             'happy from 1.00 to 1.90 s: 9 of 10 frames, a share of 0.90 where 0.95 is expected; '
-            'first other at 1.400 s (stamp 1700000001.400000): sad (in all 1 sad)',
+            'first other at 1.400 s (stamp 1700000001.400000): sad (in total 1 sad)',
         ),
         (
             Expectation('happy', 0.5, 2.4),
             'happy from 0.50 to 2.40 s: 9 of 20 frames, a share of 0.45 where 0.8 is expected; '
-            'first other at 0.500 s (stamp 1700000000.500000): none (in all 6 sad, 5 none)',
+            'first other at 0.500 s (stamp 1700000000.500000): none (in total 6 sad, 5 none)',
         ),
         (
             Expectation('hapy', 1.0, 1.0),
             'hapy from 1.00 to 1.00 s: 0 of 1 frames, a share of 0.00 where 0.8 is expected; '
-            'first other at 1.000 s (stamp 1700000001.000000): happy (in all 1 happy); '
-            "'hapy' is none of the labels happy, none, sad, unknown",
+            'first other at 1.000 s (stamp 1700000001.000000): happy (in total 1 happy); '
+            "'hapy' is not one of the labels happy, none, sad, unknown",
         ),
-        (Expectation('happy', 1.31, 1.39), 'happy from 1.31 to 1.39 s: no frame is there'),
+        (Expectation('happy', 1.31, 1.39), 'happy from 1.31 to 1.39 s: there are no frames'),
         # All frames there are sad, but who knows of those that are not.
         (Expectation('sad', 2.0, 3.5), 'sad from 2.00 to 3.50 s: the recording ends at 2.90 s'),
     ],
@@ -99,7 +99,7 @@ def test_unknown_for_want_of_probability_is_a_label_of_any_vocabulary():
     )
     course = [FrameResult(0.0, (withheld,)), FrameResult(0.1, (sure,))]
     (line,) = check(course, (), [Expectation('unknown', 0.0, 0.1)])
-    assert line.endswith('(in all 1 sad)')
+    assert line.endswith('(in total 1 sad)')
 
 
 def holed(begin, end):
@@ -118,12 +118,12 @@ def holed(begin, end):
 )
 def test_a_hole_in_the_span_is_not_met(begin, end, between):
     (line,) = check(holed(begin, end), (), [Expectation('happy', 0.9, 3.1)])
-    assert line == f'happy from 0.90 to 3.10 s: no frame is there between {between}'
+    assert line == f'happy from 0.90 to 3.10 s: there are no frames between {between}'
 
 
 def test_a_hole_in_any_time_round_counts():
     (line,) = check(VISIT + VISIT[:10] + VISIT[20:], (), [Expectation('happy', 0.0, 2.9, 0.3)])
-    assert 'no frame is there between 0.900 s' in line
+    assert 'there are no frames between 0.900 s' in line
 
 
 def test_few_frames_lost_or_a_hole_elsewhere_do_no_harm():
@@ -149,12 +149,12 @@ def test_actions():
     assert check(VISIT, actions, (), [ExpectedDecision('celebrate', 1.0, 5.0)]) == []
     wanted = [ExpectedDecision('celebrate', 2.1, 3.0), ExpectedDecision('end', 0.0, 9.0)]
     assert check(VISIT, actions, (), wanted) == [
-        'action celebrate from 2.10 to 3.00 s: there is none; decided in the 2.90 s of the '
+        'action celebrate from 2.10 to 3.00 s: not decided; decisions in the 2.90 s of the '
         'recording: continue at 1.50 s, celebrate at 2.00 s',
-        'action end from 0.00 to 9.00 s: there is none; decided in the 2.90 s of the recording: '
+        'action end from 0.00 to 9.00 s: not decided; decisions in the 2.90 s of the recording: '
         'continue at 1.50 s, celebrate at 2.00 s',
     ]
-    assert check(VISIT, (), (), wanted)[0].endswith('recording: nothing')
+    assert check(VISIT, (), (), wanted)[0].endswith('recording: none')
 
 
 def test_each_expectation_that_is_not_met_has_its_line():
@@ -234,16 +234,16 @@ def test_a_file_says_the_same(tmp_path):
     [
         ('labels: [{label: happy, from: 1, to: x}]', 'labels, entry 1: to must be a number'),
         ('labels: [{label: happy, to: 2}]', 'labels, entry 1: from is missing'),
-        ('labels: [{label: happy, from: 1, to: 2, min: 1}]', 'entry 1: min is no known field'),
+        ('labels: [{label: happy, from: 1, to: 2, min: 1}]', 'entry 1: unknown field min'),
         (
             'labels: [{label: happy, from: 1, to: 2}, {label: sad, from: 3, to: 2}]',
             'labels, entry 2: expectation of sad ends at 2 s',
         ),
         ('actions: [{action: dance, from: 1, to: 2}]', 'actions, entry 1: action must be one of'),
         ('actions: {action: end}', 'actions must be a list'),
-        ('label: []', 'label is no known field; known are labels, actions'),
+        ('label: []', 'unknown field label; known are labels, actions'),
         ('{}', 'expects nothing'),
-        ('[', 'not YAML'),
+        ('[', 'invalid YAML'),
         ('happy', 'must be a mapping'),
     ],
 )

@@ -1,8 +1,9 @@
-"""What came out of a demo: words for the terminal, ``summary.json``, and a picture."""
+"""Results of a demo: the text on the terminal, ``summary.json``, and the chart ``demo.png``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from emotion_estimator.demo.state import DemoHistory
+from emotion_estimator.demo.video import DemoVideo
 from emotion_estimator.emotion import NEUTRAL, UNKNOWN
+from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.replay.comparison import MARGIN, Agreement, Tally, agreement
 from emotion_estimator.timeline import (
     action_words,
@@ -21,30 +24,78 @@ from emotion_estimator.timeline import (
     save,
 )
 
+#: Files of a run in its output folder; the logs are in the folder ``log``.
+VIDEO, _CHART, _SUMMARY = 'demo.mp4', 'demo.png', 'summary.json'
 
-def draw_timeline(course: DemoHistory, path: Path) -> bool:
-    """Draw the course as PNG; return False where there is nothing to draw.
+
+def clear_results(output: Path) -> None:
+    """Remove the results of an earlier run, which could be mistaken for this one's.
+
+    :raises InputError: one of them cannot be removed.
+    """
+    for name in (VIDEO, _CHART, _SUMMARY):
+        try:
+            (output / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(
+                f'{output / name} cannot be replaced ({error.strerror}); choose another --output'
+            ) from error
+
+
+def write_results(history: DemoHistory, output: Path) -> list[str]:
+    """Write chart and summary; return their paths, none if nothing was received.
+
+    :raises EmotionEstimatorError: they cannot be written.
+    """
+    if not history.readings:
+        return []
+    chart, summary = output / _CHART, output / _SUMMARY
+    try:
+        draw_timeline(history, chart)
+        summary.write_text(json.dumps(summarize(history).as_dict(), indent=2) + '\n')
+    except OSError as error:
+        raise EmotionEstimatorError(f'{output} cannot be written: {error}') from error
+    return [str(chart), str(summary)]
+
+
+def describe_results(history: DemoHistory, video: DemoVideo, written: Sequence[str]) -> list[str]:
+    """Return the lines for the terminal at the end of a run, none if nothing was received.
+
+    :param written: paths of the files that were written.
+    """
+    if not history.readings:
+        return []
+    lines = ['', *summarize(history).lines(), f'written    {", ".join(written)}']
+    if video.codec:
+        lines.append(f'video      {video.frames} frames, {video.codec}')
+    if history.video_dropped:
+        lines[-1] += f'; {history.video_dropped} left out because encoding was too slow'
+    return lines
+
+
+def draw_timeline(history: DemoHistory, path: Path) -> bool:
+    """Draw the history as a PNG; return False if there is nothing to draw.
 
     :raises OSError: the file cannot be written.
     """
-    if not course.readings:
+    if not history.readings:
         return False
-    begin = course.readings[0].stamp
-    end = max(course.readings[-1].stamp - begin, 0.1)
+    begin = history.readings[0].stamp
+    end = max(history.readings[-1].stamp - begin, 0.1)
     figure, (curves, bands, speech) = new_figure((4, 1.1, 1.6), 7.6)
     draw_probabilities(
-        curves, [(reading.stamp - begin, reading.probabilities) for reading in course.readings]
+        curves, [(reading.stamp - begin, reading.probabilities) for reading in history.readings]
     )
-    rows = [('label', [(reading.stamp - begin, reading.label) for reading in course.readings])]
-    if course.truth:
-        rows.append(('truth', [(stamp - begin, label) for stamp, label in course.truth]))
+    rows = [('label', [(reading.stamp - begin, reading.label) for reading in history.readings])]
+    if history.truth:
+        rows.append(('truth', [(stamp - begin, label) for stamp, label in history.truth]))
     draw_bands(bands, rows)
     draw_actions(
         speech,
         (curves, bands),
         [
             (action.stamp - begin, action_words(action.action, action.utterance), action.emotion)
-            for action in course.actions
+            for action in history.actions
         ],
         end,
     )
@@ -55,20 +106,23 @@ def draw_timeline(course: DemoHistory, path: Path) -> bool:
     return True
 
 
-#: What models of seven labels say of a face at rest, and what the sources' truth does.
+#: The portrait labels a face at rest `unknown`; models with seven labels predict `neutral`.
 _AT_REST = {NEUTRAL: UNKNOWN}
 
 
 @dataclass(frozen=True)
 class DemoSummary:
-    """The run in numbers.
+    """Metrics of a run.
 
     :param frames: messages received on ``emotion``.
     :param seconds: from the first image's stamp to the last one's.
-    :param latency_ms: percentiles 50 and 95 from stamp to publication; None without frames.
-    :param published: frames that the camera published, None where it did not say.
-    :param skipped: frames that the camera left out because the machine was too busy.
-    :param dropped: frames that the estimator passed over for newer ones.
+    :param latency_ms: 50th and 95th percentile, from stamp to publication; None without frames.
+    :param published: frames that the camera published; None, as below, if it did not report it.
+    :param skipped: frames that the camera skipped because the machine was too busy.
+    :param dropped: frames that the estimator dropped in favour of newer ones.
+    :param bad: images that the estimator could not read.
+    :param actions: how often each dialogue action was taken.
+    :param agreement: with the truth; None if the source does not know it.
     """
 
     frames: int
@@ -90,13 +144,13 @@ class DemoSummary:
 
     @property
     def lost(self) -> int | None:
-        """Frames that left the camera and came to nothing; None where a node did not say."""
+        """Published frames without any result; None if a node did not report its counts."""
         if self.published is None or self.dropped is None or self.bad is None:
             return None
         return max(self.published - self.frames - self.dropped - self.bad, 0)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what ``summary.json`` holds."""
+        """Return the content of ``summary.json``."""
         p50, p95 = self.latency_ms or (None, None)
         found = self.agreement
         return {
@@ -124,7 +178,7 @@ class DemoSummary:
         }
 
     def lines(self) -> list[str]:
-        """Return what the terminal shows, line by line."""
+        """Return the lines for the terminal."""
         lines = [f'frames     {self.frames} in {self.seconds:.1f} s ({self.rate:.1f} per second)']
         counts = {
             'published': self.published,
@@ -133,12 +187,14 @@ class DemoSummary:
             'bad': self.bad,
             'lost between the nodes': self.lost or None,
         }
-        told = [f'{count} {name}' for name, count in counts.items() if count is not None]
-        if told:
-            lines[0] += ', ' + ', '.join(told)
+        known = [f'{count} {name}' for name, count in counts.items() if count is not None]
+        if known:
+            lines[0] += ', ' + ', '.join(known)
         if self.latency_ms:
             p50, p95 = self.latency_ms
-            lines.append(f'latency    p50 {p50:.1f} ms, p95 {p95:.1f} ms, image stamp to emotion')
+            lines.append(
+                f'latency    p50 {p50:.1f} ms, p95 {p95:.1f} ms from image stamp to emotion'
+            )
         lines.append(f'landmarks  {self.landmark_source or "unknown"}')
         lines.append(f'model      {self.model or "unknown"}')
         decided = ', '.join(f'{name} {count}' for name, count in self.actions.items())
@@ -149,13 +205,15 @@ class DemoSummary:
     def _agreement_lines(self) -> list[str]:
         found = self.agreement
         if found is None:
-            return ['agreement  not measured: this source does not know what its faces show']
+            return ['agreement  not measured: this source has no ground truth']
         lines = [
-            f'agreement  {_words(found.settled)} with the truth, '
-            f'{MARGIN:g} s around each change left out',
-            f'           {_words(found.overall)} over all frames',
+            f'agreement  {_words(found.settled)} with the truth, excluding {MARGIN:g} s around '
+            'each change',
+            f'           {_words(found.overall)} in all frames',
         ]
-        lines += [f'           {_words(t)} where it is {n}' for n, t in found.per_label.items()]
+        lines += [
+            f'           {_words(t)} where the truth is {n}' for n, t in found.per_label.items()
+        ]
         return lines
 
 
@@ -177,19 +235,19 @@ def _count(values: Mapping[str, str], key: str) -> int | None:
         return None
 
 
-def summarize(course: DemoHistory) -> DemoSummary:
-    """Count a course."""
-    readings = course.readings
+def summarize(history: DemoHistory) -> DemoSummary:
+    """Return the metrics of a run."""
+    readings = history.readings
     latency = None
     if readings:
         p50, p95 = np.percentile([1e3 * reading.latency for reading in readings], (50, 95))
         latency = round(float(p50), 2), round(float(p95), 2)
     actions: dict[str, int] = {}
-    for action in course.actions:
+    for action in history.actions:
         actions[action.action] = actions.get(action.action, 0) + 1
-    camera, estimator = course.health.get('camera', {}), course.health.get('estimator', {})
+    camera, estimator = history.health.get('camera', {}), history.health.get('estimator', {})
     return DemoSummary(
-        frames=course.received,
+        frames=history.received,
         seconds=readings[-1].stamp - readings[0].stamp if readings else 0.0,
         latency_ms=latency,
         published=_count(camera, 'frames_published'),
@@ -200,6 +258,6 @@ def summarize(course: DemoHistory) -> DemoSummary:
         landmark_source=estimator.get('landmark_source', ''),
         model=next((reading.model for reading in reversed(readings) if reading.model), ''),
         agreement=agreement(
-            course.truth, [(r.stamp, _AT_REST.get(r.label, r.label)) for r in readings]
+            history.truth, [(r.stamp, _AT_REST.get(r.label, r.label)) for r in readings]
         ),
     )

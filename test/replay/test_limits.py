@@ -18,7 +18,7 @@ from emotion_estimator.replay.comparison import compare
 from emotion_estimator.replay.comparison_report import broken_line
 from emotion_estimator.replay.limits import (
     Limits,
-    broken,
+    broken_limits,
     load_limits,
     parse_limits,
     shipped_limits,
@@ -29,7 +29,7 @@ briefly = settings(deadline=None, max_examples=50)
 
 
 def names(comparison, **limits):
-    return [each.limit for each in broken(comparison, Limits(**limits))]
+    return [each.limit for each in broken_limits(comparison, Limits(**limits))]
 
 
 # --- the file
@@ -41,10 +41,10 @@ def test_the_shipped_file_names_every_limit_and_is_kept_by_the_same_course():
     for field in fields(Limits):
         assert f'\n{field.name}: ' in text or f'\n# {field.name}: ' in text
     frames = course(['happy', 'sad', NONE, 'unknown'] * 5)
-    assert broken(compare(frames, frames), limits) == []
+    assert broken_limits(compare(frames, frames), limits) == []
     # What is commented out is a limit, too: it is no example that would be refused.
-    whole = text.replace('# max_prob', 'max_prob')
-    assert parse_limits(yaml.safe_load(whole), 'x').max_probability_difference == 0.3
+    complete = text.replace('# max_prob', 'max_prob')
+    assert parse_limits(yaml.safe_load(complete), 'x').max_probability_difference == 0.3
 
 
 def test_limits_of_single_labels():
@@ -64,14 +64,14 @@ def test_limits_of_single_labels():
         ('min_agreement: true', 'min_agreement must be a number'),
         ('min_agreement: 0.9\nmax_onset_shift: -1', 'max_onset_shift must be a number from 0 to'),
         ('max_missing:', 'max_missing must be a number from 0 to 1, not nothing'),
-        ('min_agrement: 0.9', 'min_agrement is no known field; known are min_agreement, '),
+        ('min_agrement: 0.9', 'unknown field min_agrement; known are min_agreement, '),
         ('min_agreement_per_label: {sad: 2}', 'per_label: sad must be a number from 0 to 1'),
         ('min_agreement_per_label: {1: 0.5}', 'per_label: a label must be text, not 1'),
         ('- 0.9', 'limits.yaml must be a mapping of fields'),
         ('', 'limits.yaml must be a mapping of fields, not nothing'),
-        ('{}', 'limits.yaml names no limit'),
-        ('margin: 0.3', 'limits.yaml names no limit'),
-        ('a: [', 'limits.yaml: not YAML in line 1'),
+        ('{}', 'limits.yaml sets no limit'),
+        ('margin: 0.3', 'limits.yaml sets no limit'),
+        ('a: [', 'limits.yaml: invalid YAML in line 1'),
     ],
 )
 def test_a_wrong_file_is_one_line_that_names_file_and_field(tmp_path, text, says):
@@ -85,7 +85,7 @@ def test_a_wrong_file_is_one_line_that_names_file_and_field(tmp_path, text, says
 
 
 def test_a_missing_file_and_wrong_values_in_code(tmp_path):
-    with pytest.raises(InputError, match=r'gone.yaml: cannot be read'):
+    with pytest.raises(InputError, match=r'gone.yaml cannot be read'):
         load_limits(tmp_path / 'gone.yaml')
     with pytest.raises(InputError, match='limits: min_agreement must be a number from 0 to 1'):
         Limits(min_agreement=1.5)
@@ -94,7 +94,7 @@ def test_a_missing_file_and_wrong_values_in_code(tmp_path):
 def test_a_label_that_nobody_knows_would_never_be_looked_at():
     same = compare(TEN, TEN)
     with pytest.raises(InputError, match="names 'hapy'; the recordings know happy, none, sad"):
-        broken(same, Limits(min_agreement_per_label={'hapy': 0.9}))
+        broken_limits(same, Limits(min_agreement_per_label={'hapy': 0.9}))
     assert names(same, min_agreement_per_label={NONE: 1.0, 'sad': 1.0}) == []
 
 
@@ -151,7 +151,7 @@ def test_each_limit_at_its_border_and_its_first_place(begin):
         tighter = 0.801 if isinstance(value, dict) else value - 0.001
         if name == 'min_agreement':
             tighter = value + 0.001
-        (each,) = broken(found, Limits(**{name: tighter}))
+        (each,) = broken_limits(found, Limits(**{name: tighter}))
         assert each.limit.startswith(name)
         assert each.allowed == tighter
         assert each.stamp - begin == pytest.approx(first[name], abs=1e-6)
@@ -163,33 +163,33 @@ def test_each_limit_at_its_border_and_its_first_place(begin):
 def test_the_first_of_several_places_is_named():
     expected = course(['unknown'] * 10 + ['happy'] * 10 + ['sad'] * 10)
     late = compare(expected, course(['unknown'] * 12 + ['happy'] * 11 + ['sad'] * 7))
-    (each,) = broken(late, Limits(max_onset_shift=0.1))
+    (each,) = broken_limits(late, Limits(max_onset_shift=0.1))
     assert (each.stamp, each.value) == (pytest.approx(1.0), pytest.approx(0.3))
-    (each,) = broken(compare(expected, expected[3:-3]), Limits(max_missing=0.1))
+    (each,) = broken_limits(compare(expected, expected[3:-3]), Limits(max_missing=0.1))
     assert (each.stamp, each.value) == (0.0, pytest.approx(0.2))
     flicker = course(['unknown'] * 10 + ['happy'] * 10 + ['sad'] * 5 + ['happy'] + ['sad'] * 4)
-    (each,) = broken(compare(expected, flicker), Limits(max_flip_rate_increase=0.1))
+    (each,) = broken_limits(compare(expected, flicker), Limits(max_flip_rate_increase=0.1))
     assert each.stamp == pytest.approx(2.5)
 
 
 def test_changes_that_are_lost_or_added():
     expected = course(['happy'] * 10 + ['sad'] * 10 + ['happy'] * 11)
     lost = compare(expected, course(['happy'] * 31))
-    (each,) = broken(lost, Limits(max_lost_onsets=0.99))
+    (each,) = broken_limits(lost, Limits(max_lost_onsets=0.99))
     assert (each.value, each.stamp) == (1.0, pytest.approx(1.0))
     assert each.place == 'expected changes to sad, actual does not'
     assert names(lost, max_onset_shift=0.0, max_lost_onsets=1.0) == []
     # In three seconds there are two changes more.
     more = compare(course(['happy'] * 31), expected)
     assert names(more, max_flip_rate_increase=2 / 3) == []
-    (each,) = broken(more, Limits(max_flip_rate_increase=0.66))
+    (each,) = broken_limits(more, Limits(max_flip_rate_increase=0.66))
     assert (each.stamp, each.place) == (pytest.approx(1.0), 'actual changes to sad')
     assert names(lost, max_flip_rate_increase=0.0) == []
 
 
 def test_the_same_changes_in_a_shorter_time_are_more_often():
     expected = course(['happy'] * 10 + ['sad'] * 10)
-    (each,) = broken(compare(expected, expected[5:15]), Limits(max_flip_rate_increase=0.1))
+    (each,) = broken_limits(compare(expected, expected[5:15]), Limits(max_flip_rate_increase=0.1))
     assert (each.stamp, each.place) == (pytest.approx(1.0), 'actual changes to sad')
 
 
@@ -198,7 +198,7 @@ def test_away_from_changes_a_late_label_breaks_nothing():
     assert names(late, min_settled_agreement=1.0, margin=0.05, min_agreement=0.9) == []
     assert names(late, min_settled_agreement=1.0, margin=0.0) == []
     far = compare(course(['happy'] * 9), course(['happy'] * 4 + ['sad'] + ['happy'] * 4))
-    (each,) = broken(far, Limits(min_settled_agreement=1.0))
+    (each,) = broken_limits(far, Limits(min_settled_agreement=1.0))
     assert each.stamp == pytest.approx(0.4)
 
 
@@ -206,9 +206,9 @@ def test_other_faces():
     expected = [frame(0.0, 'happy', others=['sad']), frame(0.1, 'happy', others=['sad'])]
     found = compare(expected, [expected[0], frame(0.1, 'happy', others=['unknown'])])
     assert names(found, max_misread_others=0.5) == []
-    (each,) = broken(found, Limits(max_misread_others=0.4))
+    (each,) = broken_limits(found, Limits(max_misread_others=0.4))
     assert each.stamp == 0.1
-    assert each.place == 'expected sad beside the primary face, actual unknown'
+    assert each.place == 'expected sad besides the primary face, actual unknown'
 
 
 def test_rounding_to_six_decimals_breaks_nothing():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion_estimator import timing
-from emotion_estimator.timing import Backoff, Silence, SlidingWindow
+from emotion_estimator.timing import Backoff, RateLimit, SlidingWindow, Watchdog
 
 
 def test_without_samples_all_is_zero():
@@ -34,14 +34,14 @@ def test_percentiles_are_numpys(values):
     assert window.percentile(95) == pytest.approx(np.percentile(values, 95))
 
 
-def test_time_going_back_starts_anew():
+def test_going_back_in_time_empties_the_window():
     window = SlidingWindow()
     window.add(10.0, 1.0)
     window.add(3.0, 2.0)
     assert window.percentile(0) == 2.0
 
 
-def test_backoff_doubles_up_to_its_maximum_and_begins_anew():
+def test_backoff_doubles_up_to_its_maximum_until_reset():
     backoff = Backoff(0.5, 3.0)
     assert [backoff.next() for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
     backoff.reset()
@@ -76,7 +76,7 @@ def test_one_thread_may_read_while_another_adds():
     assert failures == []
 
 
-def test_what_has_ceased_to_come_is_forgotten_in_time():
+def test_samples_are_forgotten_when_no_more_arrive():
     window = SlidingWindow(length=5.0)
     for tick in range(11):
         window.add(stamp=0.5 * tick, value=7.0)
@@ -86,13 +86,62 @@ def test_what_has_ceased_to_come_is_forgotten_in_time():
     assert window.percentile(50, now=10.1) == 0.0
 
 
-def test_silence_is_told_after_a_while_and_ended_by_what_comes(monkeypatch):
+def test_the_watchdog_reports_what_has_not_arrived_until_it_does(monkeypatch):
     now = 100.0
     monkeypatch.setattr(timing.time, 'monotonic', lambda: now)
-    silence = Silence('image from /camera', patience=3.0)
+    watchdog = Watchdog('image from /camera', timeout=3.0)
     now = 102.9
-    assert silence.problem() == ''
+    assert watchdog.problem() == ''
     now = 107.2
-    assert silence.problem() == 'no image from /camera for 7 s'
-    silence.end()
-    assert silence.problem() == ''
+    assert watchdog.problem() == 'no image from /camera for 7 s'
+    watchdog.reset()
+    assert watchdog.problem() == ''
+
+
+def taken(stamps, rate):
+    limit = RateLimit()
+    return [stamp for stamp in stamps if limit(stamp, rate)]
+
+
+def test_without_a_limit_everything_is_taken():
+    stamps = [0.0, 0.001, 0.002, 5.0]
+    assert taken(stamps, 0.0) == stamps
+
+
+def test_a_stream_just_above_the_limit_is_not_halved():
+    assert len(taken([k / 30 for k in range(3000)], 29.0)) >= 2899
+
+
+@given(
+    gaps=st.lists(st.floats(0.0, 0.2), min_size=2, max_size=200),
+    rate=st.floats(0.5, 60.0),
+)
+def test_the_mean_rate_stays_at_or_below_the_limit(gaps, rate):
+    stamps = [sum(gaps[:k]) for k in range(len(gaps))]
+    chosen = taken(stamps, rate)
+    assert chosen[0] == stamps[0]
+    # A late item does not delay the next one's due time, so two may come closer than a period.
+    assert len(chosen) <= (stamps[-1] - stamps[0]) * rate + 1 + 1e-6 * len(stamps)
+
+
+@given(rate=st.floats(1.0, 30.0), jitter=st.lists(st.floats(-0.004, 0.004), min_size=300))
+def test_jitter_costs_no_more_than_an_item(rate, jitter):
+    stamps = [k / 60 + wobble for k, wobble in enumerate(jitter)]
+    span = stamps[-1] - stamps[0]
+    assert len(taken(stamps, rate)) >= int(span * rate) - 1
+
+
+def test_going_back_in_time_restarts_the_limit():
+    limit = RateLimit()
+    assert limit(1000.0, 1.0)
+    assert limit(0.0, 1.0)
+    assert not limit(0.5, 1.0)
+    assert limit(1.0, 1.0)
+
+
+def test_a_raised_limit_takes_effect_at_once():
+    limit = RateLimit()
+    assert limit(0.0, 0.5)
+    assert not limit(0.1, 0.5)
+    assert limit(0.2, 10.0)
+    assert limit(0.3, 0.0)

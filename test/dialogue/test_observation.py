@@ -1,4 +1,4 @@
-"""What is odd in an emotion, and what is not."""
+"""Odd values in an emotion are recognized and named."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FACE = FaceEmotion(
         replace(FACE, label='unknown', labels=('angry', 'neutral', 'sad'), confidence=0.4),
     ],
 )
-def test_what_makes_sense_is_not_odd(face):
+def test_valid_faces_are_not_odd(face):
     assert oddity(face) == ''
 
 
@@ -45,5 +45,5 @@ def test_what_makes_sense_is_not_odd(face):
         ({'label': 'x' * 5000}, f"'{'x' * 40}' is none of the labels"),
     ],
 )
-def test_what_makes_none_is_named(changes, says):
+def test_odd_values_are_named(changes, says):
     assert oddity(replace(FACE, **changes)) == says

@@ -1,10 +1,11 @@
-"""The film of a demo: annotated frames with truth and dialogue, written while they come."""
+"""The video of a demo: annotated frames with the truth and the dialogue, written as they arrive."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import threading
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -14,14 +15,15 @@ import cv2
 import numpy as np
 
 from emotion_estimator.annotation import Colour, caption_strip, label_colour
-from emotion_estimator.demo.state import DemoState, Shot
+from emotion_estimator.atomic_write import atomic_write
+from emotion_estimator.demo.state import AnnotatedFrame, DemoState
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import EmotionEstimatorError
 from emotion_estimator.frame import RgbImage
 
-#: A pause in the stamps longer than this, in seconds, is shortened to it: a video of a camera that
-#: was away for an hour is not an hour of the same picture.
-LONGEST_HOLD = 5.0
+#: Longer gaps between stamps, in seconds, are shortened to this, so that a camera that was away for
+#: an hour does not make an hour of the same frame.
+MAX_GAP = 5.0
 
 
 class _Encoder(Protocol):
@@ -33,7 +35,7 @@ class _Encoder(Protocol):
 
 
 class _H264:
-    """PyAV's x264, which plays everywhere."""
+    """H.264 by PyAV's x264, which plays everywhere."""
 
     codec = 'H.264'
 
@@ -59,7 +61,7 @@ class _H264:
 
 
 class _Mpeg4:
-    """OpenCV's MPEG-4 Part 2, in every build of it; browsers do not play it, players do."""
+    """MPEG-4 Part 2, which every build of OpenCV has; players can show it, browsers cannot."""
 
     codec = 'MPEG-4 Part 2'
 
@@ -84,11 +86,11 @@ def _encoder(path: Path, fps: Fraction, size: tuple[int, int]) -> _Encoder:
     return _Mpeg4(path, fps, size)
 
 
-class Recorder:
-    """Writes ``path`` under a temporary name and gives it its own when it is complete.
+class DemoVideo:
+    """Encodes frames into a file of constant frame rate, which appears once it is complete.
 
-    A frame is shown from its stamp until the next one's: repeated where frames are missing, left
-    out where two fall into one slot of the constant rate.
+    A frame is shown from its stamp until the next one's: it is repeated if frames are missing, and
+    left out if two stamps fall into one frame period.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -97,8 +99,7 @@ class Recorder:
         self.codec = ''
         self.frames = 0
         self._fps = Fraction(fps).limit_denominator(1001)
-        # Keeps the ending, by which OpenCV chooses the container.
-        self._partial = path.with_name(f'.{path.stem}.partial{path.suffix}')
+        self._complete = ExitStack()
         self._encoder: _Encoder | None = None
         self._size = (0, 0)
         self._begin = 0.0
@@ -108,8 +109,8 @@ class Recorder:
     def add(self, stamp: float, image: RgbImage) -> None:
         """Add a frame.
 
-        :param stamp: seconds; one before the last call's is left out.
-        :param image: uint8 (H, W, 3), RGB; the first one's size is the video's.
+        :param stamp: seconds; a frame older than the last one is left out.
+        :param image: uint8 (H, W, 3) RGB; the first one's size becomes the video's.
         :raises EmotionEstimatorError: the file cannot be written.
         """
         try:
@@ -119,15 +120,16 @@ class Recorder:
 
     def _add(self, stamp: float, image: RgbImage) -> None:
         if self._encoder is None:
-            # H.264's chroma planes have half the size.
+            # Even numbers: H.264's chroma planes have half the size.
             self._size = (image.shape[1] + image.shape[1] % 2, image.shape[0] + image.shape[0] % 2)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._encoder = _encoder(self._partial, self._fps, self._size)
+            partial = self._complete.enter_context(atomic_write(self.path))
+            self._encoder = _encoder(partial, self._fps, self._size)
             self.codec = self._encoder.codec
             self._begin = self._last_stamp = stamp
         if stamp < self._last_stamp:
             return
-        self._begin += max(0.0, stamp - self._last_stamp - LONGEST_HOLD)
+        self._begin += max(0.0, stamp - self._last_stamp - MAX_GAP)
         self._last_stamp = stamp
         slot = round((stamp - self._begin) * self._fps)
         while self._last is not None and self.frames < slot:
@@ -140,17 +142,17 @@ class Recorder:
         self.frames += 1
 
     def close(self) -> bool:
-        """Finish the file; return False where there was no frame and so is no file.
+        """Finish the file; return False if there was no frame and therefore is no file.
 
         :raises EmotionEstimatorError: the file cannot be written.
         """
-        if self._encoder is None:
-            return False
         try:
-            if self._last is not None:
-                self._write(self._last)
-            self._encoder.close()
-            self._partial.replace(self.path)
+            with self._complete:
+                if self._encoder is None:
+                    return False
+                if self._last is not None:
+                    self._write(self._last)
+                self._encoder.close()
         except OSError as error:
             raise EmotionEstimatorError(f'{self.path} cannot be written: {error}') from error
         finally:
@@ -158,7 +160,7 @@ class Recorder:
         return True
 
     def _fitted(self, image: RgbImage) -> RgbImage:
-        """Return the image in the video's size: padded by a pixel or scaled."""
+        """Return the image in the video's size: padded by a pixel, or scaled."""
         width, height = self._size
         right, below = width - image.shape[1], height - image.shape[0]
         if (right, below) == (0, 0):
@@ -168,12 +170,12 @@ class Recorder:
         return np.asarray(cv2.resize(image, self._size), np.uint8)
 
 
-#: Seconds by which filming lags, so that truth and actions of a frame have arrived.
-LAG = 0.4
+#: Seconds by which the video lags, so that a frame's truth and actions have arrived.
+_LAG = 0.4
 #: Seconds for which an action stays in the caption.
-SHOWN = 4.0
-#: Rows of text: the truth, and two or three for what the robot says.
-ROWS = 4
+CAPTION_SECONDS = 4.0
+#: Rows of the caption: one for the truth, the others for the action and the utterance.
+_CAPTION_ROWS = 4
 
 _WHITE: Colour = (255, 255, 255)
 
@@ -181,60 +183,61 @@ _WHITE: Colour = (255, 255, 255)
 def captioned(
     image: RgbImage, stamp: float, truth: str | None, action: DialogueAction | None
 ) -> RgbImage:
-    """Return the image with text below it: the truth, the decision and what the robot says.
+    """Return the image with a caption below it: the true label, the action and the utterance.
 
-    :param image: uint8 (H, W, 3), RGB.
-    :param truth: the source's label for this frame, None where it knows none.
-    :param action: the last decision; an old one is left out.
+    :param image: uint8 (H, W, 3) RGB.
+    :param stamp: the image's, in seconds.
+    :param truth: the true label; None if the source does not know it.
+    :param action: the last action; an old one is left out.
     """
     texts = [(f'truth: {truth}', label_colour(truth))] if truth else []
-    if action is not None and stamp - action.stamp <= SHOWN:
+    if action is not None and stamp - action.stamp <= CAPTION_SECONDS:
         name = action.action.replace('_', ' ')
         texts.append((f'robot ({name}): {action.utterance}' if action.utterance else name, _WHITE))
-    return np.vstack((image, caption_strip(image.shape, texts, ROWS)))
+    return np.vstack((image, caption_strip(image.shape, texts, _CAPTION_ROWS)))
 
 
-class Filming:
-    """Takes the state's images and records them until :meth:`finish`."""
+class VideoRecorder:
+    """Records the state's frames in a thread of its own until :meth:`finish`."""
 
-    def __init__(self, state: DemoState, recorder: Recorder) -> None:
+    def __init__(self, state: DemoState, video: DemoVideo) -> None:
         self._state = state
-        self._recorder = recorder
+        self._video = video
         self._done = threading.Event()
         self._error: EmotionEstimatorError | None = None
-        self._thread = threading.Thread(target=self._work, name='filming', daemon=True)
+        self._thread = threading.Thread(target=self._work, name='video', daemon=True)
         self._thread.start()
 
     def finish(self) -> bool:
-        """Film what is left, close the file; return whether there is one.
+        """Record the remaining frames and close the file; return whether there is one.
 
         :raises EmotionEstimatorError: the file could not be written.
         """
         self._done.set()
         self._thread.join()
-        complete = self._recorder.close()
+        complete = self._video.close()
         if self._error is not None:
             raise self._error
         return complete
 
     def _work(self) -> None:
-        # On Linux this is the thread's own: on a busy machine the film yields to the nodes.
+        # On Linux this affects only this thread: on a busy machine the nodes come first.
         os.nice(5)
         while True:
             ending = self._done.is_set()
-            shot = self._state.take_shot(0.0 if ending else LAG)
-            if shot is not None:
-                self._film(shot)
+            frame = self._state.take_frame(0.0 if ending else _LAG)
+            if frame is not None:
+                self._record(frame)
             elif ending:
                 return
             else:
                 self._done.wait(0.02)
 
-    def _film(self, shot: Shot) -> None:
+    def _record(self, frame: AnnotatedFrame) -> None:
         if self._error is not None:
             return
-        truth, action = self._state.scene_at(shot.stamp)
+        truth, action = self._state.scene_at(frame.stamp)
         try:
-            self._recorder.add(shot.stamp, captioned(shot.image, shot.stamp, truth, action))
+            self._video.add(frame.stamp, captioned(frame.image, frame.stamp, truth, action))
         except EmotionEstimatorError as error:
             self._error = error

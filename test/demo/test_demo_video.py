@@ -1,4 +1,4 @@
-"""The film: constant rate, real stamps, complete or not there."""
+"""The video: constant rate, real stamps, complete or absent."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_estimator.demo.film import LONGEST_HOLD, SHOWN, Filming, Recorder, captioned
-from emotion_estimator.demo.state import DemoState, Shot
+from emotion_estimator.demo.state import AnnotatedFrame, DemoState
+from emotion_estimator.demo.video import (
+    CAPTION_SECONDS,
+    MAX_GAP,
+    DemoVideo,
+    VideoRecorder,
+    captioned,
+)
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import EmotionEstimatorError
 
@@ -22,8 +28,8 @@ def frame(value: int, height: int = 48, width: int = 64) -> np.ndarray:
 
 def read(path) -> list[float]:
     """Return the mean brightness of each frame."""
-    video, means = cv2.VideoCapture(str(path)), []
-    while (got := video.read())[0]:
+    capture, means = cv2.VideoCapture(str(path)), []
+    while (got := capture.read())[0]:
         means.append(float(got[1].mean()))
     return means
 
@@ -39,48 +45,48 @@ def encoder(request, monkeypatch):
 
 
 def test_stamps_become_a_constant_rate(tmp_path, encoder):
-    recorder = Recorder(tmp_path / 'new' / 'a.mp4', 10)
+    video = DemoVideo(tmp_path / 'new' / 'a.mp4', 10)
     # Jitter, two frames in one slot, and a pause of three frames.
     for stamp, value in ((5.0, 40), (5.11, 80), (5.14, 120), (5.2, 160), (5.5, 200)):
-        recorder.add(stamp, frame(value))
-    assert not recorder.path.exists()
-    assert recorder.close()
-    assert read(recorder.path) == pytest.approx([40, 120, 160, 160, 160, 200], abs=6)
-    assert recorder.frames == 6
-    assert recorder.codec == ('H.264' if encoder == 'av' else 'MPEG-4 Part 2')
-    assert [p.name for p in recorder.path.parent.iterdir()] == ['a.mp4']
-    rate = cv2.VideoCapture(str(recorder.path)).get(cv2.CAP_PROP_FPS)
+        video.add(stamp, frame(value))
+    assert not video.path.exists()
+    assert video.close()
+    assert read(video.path) == pytest.approx([40, 120, 160, 160, 160, 200], abs=6)
+    assert video.frames == 6
+    assert video.codec == ('H.264' if encoder == 'av' else 'MPEG-4 Part 2')
+    assert [p.name for p in video.path.parent.iterdir()] == ['a.mp4']
+    rate = cv2.VideoCapture(str(video.path)).get(cv2.CAP_PROP_FPS)
     assert rate == pytest.approx(10)
 
 
 def test_odd_and_changing_sizes(tmp_path, encoder):
-    recorder = Recorder(tmp_path / 'a.mp4', 10)
-    recorder.add(0.0, frame(50, 47, 63))
-    recorder.add(0.1, frame(50, 47, 63))
-    recorder.add(0.2, frame(100, 96, 128))
-    assert recorder.close()
-    assert len(read(recorder.path)) == 3
+    video = DemoVideo(tmp_path / 'a.mp4', 10)
+    video.add(0.0, frame(50, 47, 63))
+    video.add(0.1, frame(50, 47, 63))
+    video.add(0.2, frame(100, 96, 128))
+    assert video.close()
+    assert len(read(video.path)) == 3
 
 
 def test_stamps_that_go_back_are_left_out_and_long_pauses_shortened(tmp_path):
-    recorder = Recorder(tmp_path / 'a.mp4', 10)
+    video = DemoVideo(tmp_path / 'a.mp4', 10)
     for stamp in (100.0, 100.1, 50.0, 3700.0, 3700.1):
-        recorder.add(stamp, frame(90))
-    recorder.close()
-    assert recorder.frames == pytest.approx(3 + 10 * LONGEST_HOLD, abs=1)
+        video.add(stamp, frame(90))
+    video.close()
+    assert video.frames == pytest.approx(3 + 10 * MAX_GAP, abs=1)
 
 
 def test_no_frame_no_file(tmp_path):
-    recorder = Recorder(tmp_path / 'a.mp4', 10)
-    assert not recorder.close()
+    video = DemoVideo(tmp_path / 'a.mp4', 10)
+    assert not video.close()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path, encoder):
     (tmp_path / 'taken').write_text('')
-    recorder = Recorder(tmp_path / 'taken' / 'a.mp4', 10)
+    video = DemoVideo(tmp_path / 'taken' / 'a.mp4', 10)
     with pytest.raises(EmotionEstimatorError, match=r'taken/a\.mp4 cannot be written'):
-        recorder.add(0.0, frame(10))
+        video.add(0.0, frame(10))
 
 
 def test_the_caption_is_below_and_old_actions_leave_it():
@@ -89,28 +95,28 @@ def test_the_caption_is_below_and_old_actions_leave_it():
     assert (bare[:240] == image).all()
     assert (bare[240:] == 0).all()
     with_truth = captioned(image, 10.0, 'happy', None)
-    said = captioned(image, 10.0 + SHOWN, 'happy', ACTION)
+    said = captioned(image, 10.0 + CAPTION_SECONDS, 'happy', ACTION)
     assert bare.shape == with_truth.shape == said.shape
     assert (said[240:] > 0).sum() > (with_truth[240:] > 0).sum() > 0
-    assert (captioned(image, 10.1 + SHOWN, 'happy', ACTION) == with_truth).all()
+    assert (captioned(image, 10.1 + CAPTION_SECONDS, 'happy', ACTION) == with_truth).all()
 
 
-def test_filming_writes_every_image_that_arrived(tmp_path):
-    state, recorder = DemoState(), Recorder(tmp_path / 'a.mp4', 10)
-    filming = Filming(state, recorder)
+def test_the_recorder_writes_every_frame_that_arrived(tmp_path):
+    state, video = DemoState(), DemoVideo(tmp_path / 'a.mp4', 10)
+    recorder = VideoRecorder(state, video)
     for i in range(20):
         state.add_truth(i / 10, 'happy')
-        state.add_shot(Shot(i / 10, frame(100, 240, 320)))
-    assert filming.finish()
-    assert recorder.frames == 20
-    assert state.course().unfilmed == 0
+        state.add_frame(AnnotatedFrame(i / 10, frame(100, 240, 320)))
+    assert recorder.finish()
+    assert video.frames == 20
+    assert state.history().video_dropped == 0
 
 
-def test_filming_reports_what_it_could_not_write(tmp_path):
+def test_the_recorder_reports_a_file_that_cannot_be_written(tmp_path):
     (tmp_path / 'taken').write_text('')
     state = DemoState()
-    filming = Filming(state, Recorder(tmp_path / 'taken' / 'a.mp4', 10))
+    recorder = VideoRecorder(state, DemoVideo(tmp_path / 'taken' / 'a.mp4', 10))
     for i in range(3):
-        state.add_shot(Shot(i / 10, frame(100)))
+        state.add_frame(AnnotatedFrame(i / 10, frame(100)))
     with pytest.raises(EmotionEstimatorError, match='cannot be written'):
-        filming.finish()
+        recorder.finish()

@@ -1,4 +1,4 @@
-"""The policy file: what is read of it, and which files are refused in one line."""
+"""The policy file: fields, defaults, and which files are refused in one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import yaml
 from dialogue_play import RULES
 
-from emotion_estimator.dialogue.rules import EMOTIONS, load_rules, parse_rules
+from emotion_estimator.dialogue.policy_file import EMOTIONS, load_policy, parse_policy
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
 
@@ -28,7 +28,7 @@ def test_every_field_is_read():
         'min_gap': 3.0, 'max_step': 4.0, 'hold': 0.3, 'after_speaking': 1.5,
         'speaking_timeout': 9.0, 'lost_after': 2.5, 'returned_for': 6.0, 'begin': 'waiting',
     }  # fmt: skip
-    policy = parse_rules({'rules': [full], **timing}, 'here')
+    policy = parse_policy({'rules': [full], **timing}, 'here')
     (rule,) = policy.rules
     wanted = {name: tuple(v) if isinstance(v, list) else v for name, v in full.items()}
     assert vars(rule) == wanted
@@ -36,8 +36,8 @@ def test_every_field_is_read():
     assert policy.origin == 'here'
 
 
-def test_what_is_left_out_has_its_documented_default():
-    (rule,) = parse_rules(
+def test_omitted_fields_have_their_documented_defaults():
+    (rule,) = parse_policy(
         {'rules': [{'name': 'a', 'emotion': 'happy', 'action': 'continue', 'share': 0.4,
                     'held_for': 3.0}]}, 'x'
     ).rules  # fmt: skip
@@ -48,14 +48,14 @@ def test_what_is_left_out_has_its_documented_default():
 def test_labels_of_another_model_are_named_beside_the_rules():
     raw = {'rules': [{'name': 'a', 'emotion': ['pensive', 'sad'], 'action': 'check_in'}]}
     with pytest.raises(InputError, match="'pensive'"):
-        parse_rules(raw, 'x')
-    (rule,) = parse_rules({'labels': ['pensive'], **raw}, 'x').rules
+        parse_policy(raw, 'x')
+    (rule,) = parse_policy({'labels': ['pensive'], **raw}, 'x').rules
     assert rule.emotion == ('pensive', 'sad')
     with pytest.raises(InputError, match='x: labels must be a list of names'):
-        parse_rules({'labels': 'pensive', **raw}, 'x')
+        parse_policy({'labels': 'pensive', **raw}, 'x')
 
 
-def test_labels_of_both_vocabularies_and_events_may_stand_in_a_rule():
+def test_a_rule_may_mix_labels_of_both_vocabularies_and_events():
     seven = {'angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral'}
     assert set(EMOTIONS) == {*LABELS, *seven, 'none', 'face', 'face_lost', 'face_returned'}
 
@@ -81,9 +81,9 @@ def broken(path: tuple, value) -> dict:
         (broken(('rules',), []), ['rules must be a list']),
         (broken(('rules', 0), 'smile'), ['rules[1] must be a mapping']),
         (broken(('rules', 0, 'name'), ...), ['rules[1]: name is missing']),
-        (broken(('rules', 0, 'name'), 'sad'), ["rule 'sad' stands there twice"]),
+        (broken(('rules', 0, 'name'), 'sad'), ["rule 'sad' occurs twice"]),
         (broken(('rules', 0, 'emotion'), 'angr'), ["rule 'smile': emotion", 'happy', "'angr'"]),
-        (broken(('rules', 0, 'emotion'), ['sad', 'sad']), ["rule 'smile': emotion", 'different']),
+        (broken(('rules', 0, 'emotion'), ['sad', 'sad']), ["rule 'smile': emotion", 'distinct']),
         (broken(('rules', 0, 'emotion'), []), ["rule 'smile': emotion"]),
         (broken(('rules', 0, 'emotion'), ...), ["rule 'smile': emotion is missing"]),
         (broken(('rules', 0, 'min_confidence'), 1.2), ["rule 'smile': min_confidence", '0 to 1']),
@@ -95,16 +95,16 @@ def broken(path: tuple, value) -> dict:
         (broken(('rules', 0, 'share'), 0), ["rule 'smile': share"]),
         (broken(('rules', 0, 'cooldown'), -1), ["rule 'smile': cooldown", '-1']),
         (broken(('rules', 0, 'repeat'), 'no'), ["rule 'smile': repeat", "'no'"]),
-        (broken(('rules', 0, 'priority'), 1.5), ["rule 'smile': priority", 'whole']),
+        (broken(('rules', 0, 'priority'), 1.5), ["rule 'smile': priority", 'integer']),
         (broken(('rules', 0, 'while_speaking'), 1), ["rule 'smile': while_speaking", 'true or']),
         (broken(('rules', 0, 'action'), 'dance'), ["rule 'smile': action", 'celebrate']),
         (broken(('rules', 0, 'topics'), 'tea'), ["rule 'smile': topics", 'list']),
         (broken(('rules', 0, 'approaches'), [1]), ["rule 'smile': approaches", 'text']),
         (broken(('rules', 0, 'topic'), 'tea'), ["rule 'smile': topic", 'change_topic']),
         (broken(('rules', 2, 'action'), 'change_approach'), ["rule 'long sad': approach is miss"]),
-        (broken(('rules', 0, 'utterances'), ['Hi']), ["rule 'smile': utterances is no known"]),
+        (broken(('rules', 0, 'utterances'), ['Hi']), ["rule 'smile': unknown field utterances"]),
         (broken(('min_gap',), -1), ['min_gap', '-1']),
-        (broken(('mingap',), 1), ['mingap is no known field']),
+        (broken(('mingap',), 1), ['unknown field mingap']),
         (broken(('begin',), 'later'), ['begin', 'running, waiting']),
         (broken(('speaking_timeout',), 0), ['speaking_timeout']),
     ],
@@ -113,7 +113,7 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path, raw, words):
     path = tmp_path / 'dialogue.yaml'
     path.write_text(yaml.safe_dump(raw))
     with pytest.raises(InputError) as caught:
-        load_rules(path)
+        load_policy(path)
     message = str(caught.value)
     assert '\n' not in message
     assert message.startswith(str(path))
@@ -121,15 +121,15 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path, raw, words):
 
 
 def test_files_that_cannot_be_read_as_yaml(tmp_path):
-    with pytest.raises(InputError, match=re.escape(f'{tmp_path / "no.yaml"}: cannot be read')):
-        load_rules(tmp_path / 'no.yaml')
+    with pytest.raises(InputError, match=re.escape(f'{tmp_path / "no.yaml"} cannot be read')):
+        load_policy(tmp_path / 'no.yaml')
     path = tmp_path / 'bad.yaml'
     path.write_text('rules:\n  - {name: a\n')
-    with pytest.raises(InputError, match='not YAML in line'):
-        load_rules(path)
+    with pytest.raises(InputError, match='invalid YAML in line'):
+        load_policy(path)
     path.write_bytes(b'\xff\xfe\x00bad\xc3')
-    with pytest.raises(InputError, match='not YAML'):
-        load_rules(path)
+    with pytest.raises(InputError, match='invalid YAML'):
+        load_policy(path)
 
 
 RULE = 'rules: [{name: a, emotion: happy, action: continue}]\n'
@@ -142,11 +142,11 @@ RULE = 'rules: [{name: a, emotion: happy, action: continue}]\n'
         (f'{RULE}min_gap: {"9" * 400}\n', 'min_gap must be a number'),
         (f'{RULE}min_gap: {"9" * 5000}\n', 'cannot be read'),
         (f'{RULE}min_gap: 0x{"f" * 5000}\n', 'thousands of digits'),
-        (f'{RULE}? 0x{"f" * 5000}\n: 1\n', 'is no known field'),
-        (f'{RULE}"a\\nb": 1\n', "'a\\nb' is no known field"),
+        (f'{RULE}? 0x{"f" * 5000}\n: 1\n', 'unknown field'),
+        (f'{RULE}"a\\nb": 1\n', "unknown field 'a\\nb'"),
         ('[' * 5000, 'recursion'),
-        (f'{RULE}min_gap: 3\nhold: 1\nmin_gap: 4\n', "line 4 ('min_gap' stands there twice)"),
-        ('rules:\n- {name: a, name: b, emotion: sad}\n', "line 2 ('name' stands there twice)"),
+        (f'{RULE}min_gap: 3\nhold: 1\nmin_gap: 4\n', "line 4 (key 'min_gap' occurs twice)"),
+        ('rules:\n- {name: a, name: b, emotion: sad}\n', "line 2 (key 'name' occurs twice)"),
         # Nine levels of ten aliases each: written out, a thousand million words.
         ('a0: &a0 [x]\n' + ''.join(f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 10)}]\n'
                                    for i in range(1, 10)) + 'rules: [{name: *a9}]\n', 'text'),
@@ -156,15 +156,15 @@ def test_odd_content_is_refused_in_one_line(tmp_path, text, says):
     path = tmp_path / 'odd.yaml'
     path.write_text(text)
     with pytest.raises(InputError) as caught:
-        load_rules(path)
+        load_policy(path)
     message = str(caught.value)
     assert '\n' not in message
     assert message.startswith(str(path))
     assert says in message
 
 
-def test_the_shipped_policy_names_every_field_that_there_is():
+def test_the_shipped_policy_documents_every_field():
     text = (CONFIG / 'dialogue.yaml').read_text()
-    policy = load_rules(CONFIG / 'dialogue.yaml')
+    policy = load_policy(CONFIG / 'dialogue.yaml')
     fields = {*vars(policy), *vars(policy.rules[0])} - {'origin'}
     assert [name for name in fields if not re.search(rf'\b{name}\b', text)] == []

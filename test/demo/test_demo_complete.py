@@ -1,4 +1,4 @@
-"""The whole demo as a user starts it: three nodes, a film, a picture, a summary, nothing left."""
+"""The complete demo as a user starts it: three nodes, a video, a chart, a summary, nothing left."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def test_a_run_ends_by_itself_and_leaves_its_results(tmp_path, face):
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
     assert summary['frames'] > 30
     assert summary['landmark_source'] == LANDMARK_SOURCE
-    film = cv2.VideoCapture(str(tmp_path / 'out' / 'demo.mp4'))
-    assert film.get(cv2.CAP_PROP_FRAME_COUNT) > 30
+    video = cv2.VideoCapture(str(tmp_path / 'out' / 'demo.mp4'))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) > 30
     assert cv2.imread(str(tmp_path / 'out' / 'demo.png')).shape[1] > 800
 
 

@@ -1,4 +1,4 @@
-"""The simulator: what goes in, what comes out, whether it is as expected, and how it is told."""
+"""The simulator: events, real time, checks of a script, text and JSON, keys."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from emotion_estimator.cli.keyboard import EMOTIONS, typed
+from emotion_estimator.cli.keyboard import EMOTION_KEYS, keys_as_inputs
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.script import ExpectedAction, Script, Step, Verdict, shown
+from emotion_estimator.dialogue.script import (
+    ExpectedAction,
+    Script,
+    ScriptChecker,
+    Step,
+    simulated_face,
+)
 from emotion_estimator.dialogue.simulator import (
     Event,
     SimulatedInput,
     as_json,
-    lines,
-    paced,
+    as_text,
+    in_real_time,
     simulate,
 )
 from emotion_estimator.errors import InputError
@@ -41,12 +47,12 @@ def manager(tmp_path):
 
 def course(label: str, begin: float, end: float, **more) -> list[SimulatedInput]:
     return [
-        SimulatedInput(k / 10, shown(label), **more)
+        SimulatedInput(k / 10, simulated_face(label), **more)
         for k in range(round(begin * 10), round(end * 10))
     ]
 
 
-def test_changes_of_what_is_seen_and_actions_are_events(manager):
+def test_changes_of_the_label_and_actions_are_events(manager):
     events = list(
         simulate(manager, course('unknown', 0, 1) + course('happy', 1, 3) + course('none', 3, 4))
     )
@@ -58,9 +64,9 @@ def test_changes_of_what_is_seen_and_actions_are_events(manager):
     assert acted.stamp == acted.action.stamp == pytest.approx(1.5, abs=0.11)
 
 
-def test_what_the_person_says_reaches_the_manager(manager):
-    moments = course('happy', 0, 2, speaking=True) + course('happy', 2, 4)
-    events = list(simulate(manager, moments))
+def test_speech_reaches_the_manager(manager):
+    inputs = course('happy', 0, 2, speaking=True) + course('happy', 2, 4)
+    events = list(simulate(manager, inputs))
     assert [(e.stamp, e.speaking) for e in events if e.speaking is not None] == [
         (0, True), (2, False)
     ]  # fmt: skip
@@ -68,19 +74,19 @@ def test_what_the_person_says_reaches_the_manager(manager):
     assert acted.stamp >= 2
 
 
-def test_what_no_message_says_is_not_seen(manager):
-    assert list(simulate(manager, course('happy', 0, 5, heard=False))) == []
+def test_inputs_without_a_frame_are_not_seen(manager):
+    assert list(simulate(manager, course('happy', 0, 5, has_frame=False))) == []
 
 
-def test_services_are_asked_and_may_refuse(manager):
+def test_services_are_called_and_may_refuse(manager):
     events = simulate(
         manager,
         [
             *course('unknown', 0, 0.2),
-            SimulatedInput(1.0, heard=False, asked='pause'),
-            SimulatedInput(2.0, heard=False, asked='pause'),
-            SimulatedInput(3.0, heard=False, asked='resume'),
-            SimulatedInput(4.0, heard=False, choose_topic='no such'),
+            SimulatedInput(1.0, has_frame=False, service='pause'),
+            SimulatedInput(2.0, has_frame=False, service='pause'),
+            SimulatedInput(3.0, has_frame=False, service='resume'),
+            SimulatedInput(4.0, has_frame=False, choose_topic='no such'),
         ],
     )
     _, pause, again, resume, topic = events
@@ -91,7 +97,7 @@ def test_services_are_asked_and_may_refuse(manager):
     assert 'no such' in topic.refused
 
 
-def test_moments_come_when_their_time_has_come():
+def test_inputs_come_when_they_are_due():
     now, slept = [50.0], []
 
     def sleep(seconds: float) -> None:
@@ -99,9 +105,9 @@ def test_moments_come_when_their_time_has_come():
         now[0] += seconds
 
     stamps = [7.0, 8.0, 8.5, 100.0, 101.0, 3.0, 4.0, float('nan'), 5.0, float('inf')]
-    moments = [SimulatedInput(stamp) for stamp in stamps]
-    came = list(paced(moments, 2.0, clock=lambda: now[0], sleep=sleep))
-    assert [id(moment) for moment in came] == [id(moment) for moment in moments]
+    inputs = [SimulatedInput(stamp) for stamp in stamps]
+    came = list(in_real_time(inputs, 2.0, clock=lambda: now[0], sleep=sleep))
+    assert [id(given) for given in came] == [id(given) for given in inputs]
     # Neither what was not recorded for long is waited for, nor a jump back.
     assert slept == [0.5, 0.25, 0.5, 0.5]
 
@@ -113,14 +119,14 @@ ACTION = DialogueAction(
 WANTED = ExpectedAction('continue', 0.0, 1.0)
 
 
-def verdict(*expect: ExpectedAction | None) -> Verdict:
+def verdict(*expect: ExpectedAction | None) -> ScriptChecker:
     steps = (Step('unknown', 0, 2, expect=()), Step('happy', 2, 4, expect=expect))
-    return Verdict(Script('s.yaml', steps))
+    return ScriptChecker(Script('s.yaml', steps))
 
 
 @pytest.mark.parametrize(
     'expect',
-    [WANTED, replace(WANTED, rule='smile', topic='tea', approach='warm', says='more')],
+    [WANTED, replace(WANTED, rule='smile', topic='tea', approach='warm', utterance='more')],
 )
 def test_an_action_as_expected(expect):
     judge = verdict(expect)
@@ -138,7 +144,7 @@ def test_an_action_as_expected(expect):
         (replace(WANTED, rule='cheer'), "rule 'smile', not 'cheer'"),
         (replace(WANTED, topic='music'), "topic 'tea', not 'music'"),
         (replace(WANTED, approach='careful'), "approach 'warm', not 'careful'"),
-        (replace(WANTED, says='less'), "'Tell me more.', without 'less'"),
+        (replace(WANTED, utterance='less'), "'Tell me more.', without 'less'"),
     ],
 )
 def test_an_action_that_differs_is_named_with_its_step(expect, says):
@@ -150,7 +156,7 @@ def test_an_action_that_differs_is_named_with_its_step(expect, says):
     assert missing.endswith('did not come')
 
 
-def test_what_is_not_expected_and_what_is_refused():
+def test_unexpected_and_refused_actions_fail():
     judge = verdict()
     assert judge(Event(2.5, action=ACTION)) is False
     assert judge(Event(3.0, refused='it is paused')) is False
@@ -159,7 +165,7 @@ def test_what_is_not_expected_and_what_is_refused():
     assert 'refused at 3.00 s: it is paused' in refused
 
 
-def test_actions_come_in_the_expected_order_and_no_further_one():
+def test_actions_must_come_in_order_and_no_others():
     judge = verdict(WANTED, replace(WANTED, action='end', end=2.0))
     assert judge(Event(2.5, action=replace(ACTION, action='end'))) is False
     assert judge(Event(2.6, action=replace(ACTION, stamp=2.6))) is True
@@ -168,20 +174,20 @@ def test_actions_come_in_the_expected_order_and_no_further_one():
     assert len(judge.finish()) == 2
 
 
-def test_where_nothing_is_said_of_a_step_anything_goes():
-    judge = Verdict(Script('s.yaml', (Step('happy', 0, 4),)))
+def test_a_step_without_expectations_accepts_anything():
+    judge = ScriptChecker(Script('s.yaml', (Step('happy', 0, 4),)))
     assert judge(Event(2.5, action=ACTION)) is None
     assert judge.finish() == []
 
 
 def test_an_event_in_words():
-    assert lines(Event(1.0, seen='none')) == ['    1.00 s  sees nobody']
-    assert lines(Event(1.0, seen='happy'), first=0.5) == ['    0.50 s  sees happy']
-    assert lines(Event(1.0, speaking=True)) == ['    1.00 s  the person speaks']
-    assert lines(Event(1.0, refused='why'), False) == [
+    assert as_text(Event(1.0, seen='none')) == ['    1.00 s  sees nobody']
+    assert as_text(Event(1.0, seen='happy'), first=0.5) == ['    0.50 s  sees happy']
+    assert as_text(Event(1.0, speaking=True)) == ['    1.00 s  the person speaks']
+    assert as_text(Event(1.0, refused='why'), False) == [
         '    1.00 s  refused: why  [NOT as expected]'
     ]
-    assert lines(Event(2.5, action=ACTION), True) == [
+    assert as_text(Event(2.5, action=ACTION), True) == [
         '    2.50 s  * continue  [as expected]',
         '              topic tea, approach warm; smile: happy for 1 s',
         '              not cheer: cooldown, 3.0 s left',
@@ -200,29 +206,27 @@ def test_an_event_as_json():
     }  # fmt: skip
 
 
-def test_keys_hold_for_a_while():
-    moments = list(typed('hu\nPn q?', hold=0.5, rate=10))
-    heard = [moment for moment in moments if moment.heard]
-    assert [m.stamp for m in heard] == pytest.approx([k / 10 for k in range(15)])
-    assert [m.face.label if m.face else 'none' for m in heard] == (
+def test_each_key_counts_for_a_while():
+    inputs = list(keys_as_inputs('hu\nPn q?', hold=0.5, rate=10))
+    frames = [given for given in inputs if given.has_frame]
+    assert [m.stamp for m in frames] == pytest.approx([k / 10 for k in range(15)])
+    assert [m.face.label if m.face else 'none' for m in frames] == (
         ['happy'] * 5 + ['unknown'] * 5 + ['none'] * 5
     )
-    assert [(m.stamp, m.asked) for m in moments if m.asked] == [(1.0, 'pause')]
+    assert [(m.stamp, m.service) for m in inputs if m.service] == [(1.0, 'pause')]
 
 
-def test_a_space_begins_and_ends_what_the_person_says():
-    assert [m.speaking for m in typed('h s h', hold=1, rate=1)] == [False, True, False]
+def test_a_space_starts_and_stops_the_speech():
+    assert [m.speaking for m in keys_as_inputs('h s h', hold=1, rate=1)] == [False, True, False]
 
 
 def test_each_emotion_has_a_key():
-    moments = typed(''.join(EMOTIONS), hold=1, rate=1)
-    shows = [m.face.label if m.face else 'none' for m in moments]
-    assert shows == list(EMOTIONS.values())
+    inputs = keys_as_inputs(''.join(EMOTION_KEYS), hold=1, rate=1)
+    shows = [m.face.label if m.face else 'none' for m in inputs]
+    assert shows == list(EMOTION_KEYS.values())
 
 
-@pytest.mark.parametrize(
-    ('keys', 'says'), [('hx', "key 2: 'x' stands for nothing"), ('', 'no keys')]
-)
+@pytest.mark.parametrize(('keys', 'says'), [('hx', "key 2: unknown key 'x'"), ('', 'no keys')])
 def test_bad_keys(keys, says):
     with pytest.raises(InputError, match=says):
-        list(typed(keys, 1, 1))
+        list(keys_as_inputs(keys, 1, 1))

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from emotion_estimator.executable import start
+from emotion_estimator.nodes import start
 
 
 def test_the_status_is_that_of_main(monkeypatch, tmp_path):
@@ -21,7 +21,7 @@ def test_ctrl_c_during_the_import_is_no_error(tmp_path):
     (tmp_path / 'slow_program.py').write_text(
         'import sys, threading\nprint("importing", flush=True)\nthreading.Event().wait(60)\n'
     )
-    program = 'from emotion_estimator.executable import start; start("slow_program")'
+    program = 'from emotion_estimator.nodes import start; start("slow_program")'
     with subprocess.Popen(
         [sys.executable, '-c', f'import sys; sys.path.insert(0, {str(tmp_path)!r}); {program}'],
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""The dialogue manager: services, the person who speaks, other files while it runs, its context."""
+"""The dialogue manager: services, speech, reloading files, its context."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ def test_services_lead_through_the_conversation():
 @pytest.mark.parametrize(
     ('before', 'asked', 'says'),
     [
-        (['start'], 'start', 'is running; end it before starting anew'),
+        (['start'], 'start', 'is running; end it before starting again'),
         (['pause'], 'start', 'is paused; resume it'),
-        (['pause'], 'pause', 'pause makes no sense now: the conversation is paused, not running'),
+        (['pause'], 'pause', 'cannot pause: the conversation is paused, not running'),
         ([], 'resume', 'is running, not paused'),
         (['end'], 'end', 'is ended, not running or paused'),
         (['end'], 'resume', 'is ended, not paused'),
     ],
 )
-def test_a_service_that_makes_no_sense_is_refused_in_one_line(before, asked, says):
+def test_a_service_in_the_wrong_mode_is_refused_in_one_line(before, asked, says):
     decide = manager()
     for name in before:
         getattr(decide, name)(1.0)
@@ -82,7 +82,7 @@ def test_a_topic_is_chosen_while_the_conversation_runs_and_has_it():
     assert decide.topic == 'tea'
 
 
-def test_what_a_service_paused_or_ended_no_face_goes_on_with():
+def test_no_rule_resumes_what_a_service_paused_or_ended():
     decide = manager()
     play(decide, [('happy', 1)])
     decide.pause(101.0)
@@ -98,7 +98,7 @@ def test_what_a_service_paused_or_ended_no_face_goes_on_with():
     assert fired(actions) == ['leave', 'back']
 
 
-def test_what_a_service_paused_no_face_goes_on_with_after_the_end_either():
+def test_no_rule_resumes_what_a_service_paused_and_a_rule_ended():
     decide = manager()
     decide(face('happy'), 100.0)
     decide.pause(100.0)
@@ -108,7 +108,7 @@ def test_what_a_service_paused_no_face_goes_on_with_after_the_end_either():
     assert fired(play(decide, [(NONE, 9), ('happy', 1)], start=120.1)) == ['leave', 'gone', 'back']
 
 
-def test_the_rate_limit_counts_from_what_a_service_asked_for():
+def test_the_rate_limit_counts_from_actions_of_services():
     decide = manager(min_gap=2.0)
     decide(face('happy'), 100.0)
     decide.choose_topic('music', 100.0)
@@ -119,7 +119,7 @@ def test_the_rate_limit_counts_from_what_a_service_asked_for():
 # The person speaks ------------------------------------------------------------------------------
 
 
-def test_no_action_while_the_person_speaks_and_shortly_after():
+def test_no_action_while_the_person_speaks_or_shortly_after():
     decide = manager(after_speaking=0.8)
     decide(face('happy'), 100.0)
     decide.user_speaking(True, 100.0)
@@ -132,7 +132,7 @@ def test_no_action_while_the_person_speaks_and_shortly_after():
     assert smile.stamp == pytest.approx(103.8, abs=0.05)
 
 
-def test_who_falls_silent_without_having_spoken_delays_nothing():
+def test_silence_without_speech_before_delays_nothing():
     decide = manager(after_speaking=5.0)
     decide.user_speaking(False, 100.0)
     assert fired(play(decide, [('happy', 1)])) == ['smile']
@@ -145,7 +145,7 @@ def test_a_service_and_rules_that_may_act_while_the_person_speaks():
     assert decide.resume(104.0).action == 'resume'
 
 
-def test_a_lost_publisher_does_not_mute_for_ever():
+def test_a_lost_speech_publisher_does_not_mute_the_robot_for_ever():
     decide = manager(speaking_timeout=4.0)
     decide(face('happy'), 100.0)
     decide.user_speaking(True, 100.0)
@@ -169,7 +169,7 @@ def test_speaking_at_an_odd_time_counts_as_now(stamp):
 # Other files while it runs ----------------------------------------------------------------------
 
 
-def test_reloading_keeps_where_the_conversation_is(tmp_path):
+def test_a_reload_keeps_the_state_of_the_conversation(tmp_path):
     policy, words = tmp_path / 'policy.yaml', tmp_path / 'talk.yaml'
     policy.write_text(yaml.safe_dump(RULES))
     words.write_text(yaml.safe_dump(TALK))
@@ -178,13 +178,13 @@ def test_reloading_keeps_where_the_conversation_is(tmp_path):
     policy.write_text(yaml.safe_dump(RULES | {'min_gap': 0.5}))
     decide.reload(policy, words)
     assert (decide.mode, decide.topic, decide.approach) == ('running', 'music', 'warm')
-    assert decide.rules.min_gap == 0.5
+    assert decide.policy.min_gap == 0.5
     # The smile of 102.2 goes on, and so does its cooldown of 6 s.
     (smile,) = play(decide, [('happy', 6)], start=102.7)
     assert smile.stamp == pytest.approx(108.2, abs=0.05)
 
 
-def test_evidence_outlives_a_reload_of_the_same_rules(tmp_path):
+def test_evidence_survives_a_reload_of_the_same_rules(tmp_path):
     policy, words = tmp_path / 'policy.yaml', tmp_path / 'talk.yaml'
     policy.write_text(yaml.safe_dump(RULES))
     words.write_text(yaml.safe_dump(TALK))
@@ -195,7 +195,7 @@ def test_evidence_outlives_a_reload_of_the_same_rules(tmp_path):
     assert turn.stamp == pytest.approx(101.2, abs=0.05)
 
 
-def test_a_smile_that_was_answered_is_so_by_other_rules_too(tmp_path):
+def test_an_answered_smile_stays_answered_after_a_reload(tmp_path):
     policy, words = tmp_path / 'policy.yaml', tmp_path / 'talk.yaml'
     words.write_text(yaml.safe_dump(TALK))
     once = rule('smile', repeat=60.0, cooldown=0.0)
@@ -221,7 +221,7 @@ def test_a_smile_that_was_answered_is_so_by_other_rules_too(tmp_path):
     assert fired(play(decide, [('happy', 2)], start=start + 1.1)) == ['smile']
 
 
-def test_who_is_gone_can_come_back_by_other_rules(tmp_path):
+def test_an_absence_survives_a_reload(tmp_path):
     policy, words = tmp_path / 'policy.yaml', tmp_path / 'talk.yaml'
     words.write_text(yaml.safe_dump(TALK))
     back = rule('smile', name='hello again', emotion='face_returned')
@@ -235,13 +235,13 @@ def test_who_is_gone_can_come_back_by_other_rules(tmp_path):
 
 def test_a_wrong_file_changes_nothing(tmp_path):
     decide = DialogueManager.load()
-    before = decide.rules
+    before = decide.policy
     bad = tmp_path / 'bad.yaml'
     bad.write_text('rules: []')
     for policy, words in ((bad, None), (None, bad)):
         with pytest.raises(InputError, match=r'bad\.yaml: '):
             decide.reload(policy, words)
-        assert decide.rules is before
+        assert decide.policy is before
         assert decide.topic == 'weather'
 
 
@@ -272,7 +272,7 @@ def test_a_conversation_may_wait_for_the_first_face():
     assert actions[0].utterance == 'Hello. Tea?'
 
 
-def test_an_action_says_why_it_and_why_no_other():
+def test_an_action_gives_its_reason_and_the_suppressed_rules():
     late = rule('smile') | {'name': 'late', 'cooldown': 9.0, 'priority': 1, 'held_for': 0.5}
     actions = play(manager(rules=[late, rule('smile')]), [('happy', 2)])
     assert fired(actions) == ['late', 'smile']
@@ -280,7 +280,7 @@ def test_an_action_says_why_it_and_why_no_other():
     assert actions[1].reason == 'happy for 0.7 of the last 0.7 s, confidence 0.90'
 
 
-def test_a_change_that_a_rule_did_not_ask_for_is_explained():
+def test_an_action_that_differs_from_the_rules_is_explained():
     decide = DialogueManager(
         rules(rules=[rule('smile', cooldown=1.0, approach='neutral')]),
         talk(lines={'continue': {'neutral': ['{follow_up}']}}),
@@ -290,7 +290,7 @@ def test_a_change_that_a_rule_did_not_ask_for_is_explained():
     assert actions[2].reason.endswith('; all has been said about tea')
 
 
-def test_the_context_is_json_and_knows_where_the_conversation_is():
+def test_the_context_is_json_and_includes_the_conversation():
     decide = manager()
     play(decide, [('happy', 2), ('sad', 2)])
     decide.user_speaking(True, 104.0)

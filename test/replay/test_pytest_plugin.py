@@ -18,7 +18,7 @@ from made_bag import make_bag
 
 import emotion_estimator
 from emotion_estimator.frame import FrameResult
-from emotion_estimator.replay.replayed_bag import ReplayAnswers, ReplayedBag, TestLocation
+from emotion_estimator.replay.replayed_bag import CallingTest, ReplayedBag, ReplayOutcome
 
 PLUGIN = 'emotion_estimator.replay.pytest_plugin'
 
@@ -214,13 +214,13 @@ def test_what_is_as_expected_passes(visited):
     [
         ('test_label', ['sad from 4.00 to 6.50 s: 0 of 26 frames', 'first other at 4.000 s (stamp '
                         '5.000000): happy']),
-        ('test_action', ['action end from 0.00 to 8.00 s: there is none; decided in the 7.90 s']),
+        ('test_action', ['action end from 0.00 to 8.00 s: not decided; decisions in the 7.90 s']),
         ('test_file', ['none from 1.00 to 2.00 s: 0 of 11', 'action celebrate from 0.00 to 1.00']),
         ('test_like', ['bags/visit is not like expected.jsonl: min_agreement 0.9 is broken: 0;',
                        '(0.000 s after the first frame): expected none, actual unknown',
                        'results.jsonl']),
         ('test_missing_bag', ['bags/nobody does not exist']),
-        ('test_missing_limits', ['none.yaml: cannot be read']),
+        ('test_missing_limits', ['none.yaml cannot be read']),
         ('test_setting', ["unknown setting 'max_face'"]),
         ('test_parameters_of_the_robot', ['is no longer than the time between two images']),
         ('test_span', ['ends at 4 s, before it begins at 6.5 s']),
@@ -238,11 +238,11 @@ def test_what_is_not_says_so_and_shows_nothing_of_the_insides(visited, test, lin
     assert 'replay(emotion_replay' in text or 'emotion_replay(' in text
 
 
-def test_what_is_wrong_with_the_bag_is_told_with_it(tmp_path):
+def test_problems_of_the_bag_are_reported_too(tmp_path):
     nobody = tuple(FrameResult(k / 10, ()) for k in range(20))
     problem = 'topic /image: 8 images do not decode, first at 3.000000 s: no JPEG'
     bag = ReplayedBag(
-        'torn', ReplayAnswers(nobody, (), (problem,), tmp_path), TestLocation(tmp_path)
+        'torn', ReplayOutcome(nobody, (), (problem,), tmp_path), CallingTest(tmp_path)
     )
     bag.expect('none', 0.0, 1.9)
     (tmp_path / 'expected.jsonl').write_text(''.join(NOBODY.format(k / 5) for k in range(50)))
@@ -251,7 +251,7 @@ def test_what_is_wrong_with_the_bag_is_told_with_it(tmp_path):
     ):  # fmt: skip
         with pytest.raises(AssertionError) as caught:
             expectation()
-        assert f'\n  what is wrong with the bag: {problem}' in str(caught.value)
+        assert f'\n  problem of the bag: {problem}' in str(caught.value)
 
 
 def test_a_bag_is_replayed_once_for_all_tests_with_the_same_settings(visited):
@@ -274,9 +274,9 @@ def test_each_test_has_a_picture_of_its_own(tmp_path):
         'import pytest\n'
         f'pytest_plugins = [{PLUGIN!r}]\n'
         '@pytest.mark.parametrize("bag", ["a-b", "a b", "x" * 300, "x" * 299 + "y"])\n'
-        'def test(emotion_replay, bag): print("figure", emotion_replay._place.figure.name)\n'
+        'def test(emotion_replay, bag): print("figure", emotion_replay._caller.figure.name)\n'
         'class TestOne:\n'
-        '    def test(self, emotion_replay): print("figure", emotion_replay._place.figure.name)\n'
+        '    def test(self, emotion_replay): print("figure", emotion_replay._caller.figure.name)\n'
     )
     for folder in ('one', 'two'):
         (tmp_path / folder).mkdir()

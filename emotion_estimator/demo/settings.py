@@ -1,0 +1,60 @@
+"""What the user of the demo chooses, and the node parameters that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """Options of the demo.
+
+    :param source: as the camera's parameter of the same name.
+    :param landmarks: ``auto``, ``face_landmarker`` or ``face_mesh``.
+    :param model: JSON card of a model to use instead of the shipped networks; empty uses these.
+    :param output: folder for the video, the chart, the summary and the logs.
+    :param fps: frames per second of the camera and the video.
+    :param duration: seconds from the first message to the end of the demo; None waits for the end
+        of the source.
+    :param domain: ROS_DOMAIN_ID; None takes the environment's, or else a free one.
+    :param patience: seconds without a message on ``emotion`` after which the demo gives up.
+    :param plain: print lines instead of the live screen, even on a terminal.
+    """
+
+    source: str = 'portrait'
+    landmarks: str = 'auto'
+    model: str = ''
+    output: Path = Path('out')
+    fps: float = 30.0
+    duration: float | None = None
+    domain: int | None = None
+    patience: float = 30.0
+    plain: bool = False
+
+    def problem(self) -> str | None:
+        """Return what is wrong with a value, or None."""
+        if not 1 <= self.fps <= 240:
+            return f'--fps must be from 1 to 240, not {self.fps:g}'
+        if self.duration is not None and not self.duration > 0:
+            return f'--duration must be above 0 seconds, not {self.duration:g}'
+        if self.domain is not None and not 0 <= self.domain <= 232:
+            return f'--domain must be from 0 to 232, not {self.domain}'
+        if not self.patience > 0:
+            return f'--patience must be above 0 seconds, not {self.patience:g}'
+        return None
+
+    def parameters(self, node: str) -> dict[str, object]:
+        """Return the parameters that the demo sets on a node."""
+        if node == 'camera':
+            return {
+                'source': self.source,
+                'fps': float(self.fps),
+                'exit_at_end': True,
+                # Frames would be lost until camera, estimator and demo have discovered each other.
+                'wait_for_subscribers': 10.0,
+            }
+        if node == 'estimator':
+            chosen = {'model': self.model} if self.model else {}
+            return {'landmark_source': self.landmarks, 'debug_image': True, **chosen}
+        return {}

@@ -1,0 +1,34 @@
+"""The documentation names files that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ('benchmarks', 'emotion_estimator', 'examples', 'launch', 'scripts', 'test', 'training')
+DOCUMENTS = [
+    *(ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'QUALITY_DECLARATION.md')),
+    *sorted((ROOT / 'docs').glob('*.md')),
+    *sorted((ROOT / 'models').glob('*.md')),
+    ROOT / 'training' / 'README.md',
+]
+
+
+@pytest.fixture(scope='module')
+def files() -> str:
+    """Every Python file of the repository, one a line."""
+    found = [file for folder in FOLDERS for file in (ROOT / folder).rglob('*.py')]
+    return '\n'.join(f'/{file.relative_to(ROOT)}' for file in [*found, ROOT / 'setup.py']) + '\n'
+
+
+@pytest.mark.parametrize('document', DOCUMENTS, ids=lambda path: path.name)
+def test_files_that_a_document_names_exist(document: Path, files: str):
+    text = document.read_text()
+    for link in re.findall(r'\]\((?!https?:)([^)#]+)', text):
+        assert (document.parent / link).exists(), link
+    # As `test_portrait.py`, or with folders above: `perception/face_crop.py`.
+    for name in re.findall(r'`((?:\w+/)*\w+\.py)`', text):
+        assert f'/{name}\n' in files, name

@@ -1,0 +1,115 @@
+"""The only YAML reader: duplicate keys are refused everywhere, in one line that names the file."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from emotion_estimator.bags.files import check_bag
+from emotion_estimator.dialogue.script import load_script
+from emotion_estimator.errors import InputError
+from emotion_estimator.settings import EstimatorSettings, load_parameters
+from emotion_estimator.strict_yaml import read_yaml
+
+ROOT = Path(__file__).parents[1]
+CODE = (
+    'emotion_estimator',
+    'training/emotion_estimator_training',
+    'benchmarks',
+    'launch',
+    'scripts',
+)
+
+
+def _written(folder: Path, text: str, name: str = 'file.yaml') -> Path:
+    path = folder / name
+    path.write_text(text, encoding='utf-8')
+    return path
+
+
+def test_a_document_is_read(tmp_path):
+    assert read_yaml(_written(tmp_path, 'a: [1, 2.5, é]\n')) == {'a': [1, 2.5, 'é']}
+    assert read_yaml(_written(tmp_path, '')) is None
+
+
+@pytest.mark.parametrize(
+    ('text', 'line', 'key'),
+    [
+        ('a: 1\nb: 2\na: 3\n', 3, "'a'"),
+        ('outer:\n  a: 1\n  "a": 2\n', 3, "'a'"),
+        ('- {a: 1, a: 1}\n', 1, "'a'"),
+        ('1: x\n1: y\n', 2, "'1'"),
+    ],
+)
+def test_a_duplicate_key_is_refused(tmp_path, text, line, key):
+    path = _written(tmp_path, text)
+    with pytest.raises(InputError) as caught:
+        read_yaml(path)
+    assert str(caught.value) == (
+        f'{path}: invalid YAML in line {line} (key {key} occurs twice); correct it'
+    )
+
+
+def test_a_merged_key_may_be_overridden(tmp_path):
+    text = 'base: &base {a: 1, b: 2}\nmine: {<<: *base, a: 3}\n'
+    assert read_yaml(_written(tmp_path, text))['mine'] == {'a': 3, 'b': 2}
+
+
+def test_one_key_in_two_mappings_is_no_duplicate(tmp_path):
+    assert read_yaml(_written(tmp_path, 'x: {a: 1}\ny: {a: 2}\n'))['y'] == {'a': 2}
+
+
+def test_a_second_document_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r'line 2 .*another document'):
+        read_yaml(_written(tmp_path, 'a: 1\n---\nb: 2\n'))
+
+
+# ROS 2 merges a node's two entries, PyYAML would drop the first: refused rather than run apart.
+@pytest.mark.parametrize(
+    'text',
+    [
+        '/**: {ros__parameters: {max_faces: 2}}\n/**: {ros__parameters: {reset_gap: 3.0}}\n',
+        'estimator:\n  ros__parameters:\n    max_faces: 2\n\n    max_faces: 3\n',
+    ],
+)
+def test_parameter_files_hold_no_duplicate_keys(tmp_path, text):
+    path = _written(tmp_path, text)
+    with pytest.raises(InputError, match=r'file\.yaml: invalid YAML in line \d .* occurs twice'):
+        load_parameters(path, 'estimator', EstimatorSettings)
+
+
+def test_a_bag_with_a_duplicate_key_in_its_metadata_is_refused(tmp_path):
+    _written(tmp_path, 'rosbag2_bagfile_information: {a: 1, a: 2}\n', 'metadata.yaml')
+    with pytest.raises(InputError, match=r"metadata\.yaml: invalid YAML in line 1 \(key 'a'"):
+        check_bag(tmp_path, ('/image_raw',))
+
+
+def test_a_script_with_a_duplicate_key_is_refused(tmp_path):
+    path = _written(tmp_path, 'steps:\n- {shows: sad, for: 1, for: 2}\n')
+    with pytest.raises(InputError, match=r"in line 2 \(key 'for' occurs twice\)"):
+        load_script(path)
+
+
+def test_nothing_else_loads_yaml():
+    door = ROOT / 'emotion_estimator' / 'strict_yaml.py'
+    others = []
+    for folder in CODE:
+        for path in sorted((ROOT / folder).rglob('*')):
+            is_code = path.suffix == '.py' or (folder == 'scripts' and not path.suffix)
+            if path.is_file() and is_code and path != door and _loads_yaml(path):
+                others.append(str(path.relative_to(ROOT)))
+    assert not others, f'use strict_yaml.read_yaml in {", ".join(others)}'
+    assert _loads_yaml(door)
+
+
+def _loads_yaml(path: Path) -> bool:
+    """Return whether a file refers to one of PyYAML's loading functions."""
+    used: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.ImportFrom) and node.module == 'yaml':
+            used.update(alias.name for alias in node.names)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == 'yaml':
+            used.add(node.attr)
+    return any('load' in name.lower() for name in used)
