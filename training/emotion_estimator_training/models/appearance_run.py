@@ -45,7 +45,6 @@ _WEIGHTS, _HEADS, _SPREAD = 'appearance.weights.h5', 'heads.weights.h5', 'spread
 #: FER+'s last vote: there is no face. The one before it: the annotator cannot tell.
 _NO_FACE = 9
 
-
 #: How crops vary for pretrained and for larger networks: half as much, except for covers.
 _LESS = CropVariation(
     roll=6.0,

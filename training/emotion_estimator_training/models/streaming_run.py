@@ -62,7 +62,6 @@ from emotion_estimator_training.tables import write_json
 
 matplotlib.use('Agg')
 
-
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 

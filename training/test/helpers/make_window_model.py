@@ -1,7 +1,7 @@
-"""Makes test/window_model: a tiny MicroX that has learned the portrait by heart, as exported.
+"""Makes test/helpers/window_model: a tiny MicroX, trained on the portrait and exported.
 
-Tests of the robot's side use it, where there is no TensorFlow. Its middle label is none of the
-shipped ones. Made by ``.venv-training/bin/python test/make_window_model.py``.
+The robot's tests use it, where there is no TensorFlow. Its middle label is none of the shipped
+ones. Run ``.venv-training/bin/python training/test/helpers/make_window_model.py``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SETTINGS = {
 
 
 def tracks() -> tuple[FaceTrack, ...]:
-    """Return the portrait's faces, a track for each stretch of one expression."""
+    """Return the portrait's faces, a track per stretch of one expression."""
     landmarker, _ = open_first('face_mesh', '', max_faces=1)
     found = []
     for truth, frames in groupby(Portrait(RATE).frames(), key=lambda frame: frame.truth):
