@@ -87,16 +87,16 @@ seed_option = click.option(
 
 #: Whose the models are that a verb writes.
 identity_parameters = (
-    click.option('--model-name', default='', help="Name in the model's card; its kind."),
+    click.option('--model-name', default='', help="Name in the model's card; by default its kind."),
     click.option(
         '--model-version',
         default='',
-        help="Version in the model's card; the release's, with "
+        help="Version in the model's card; by default the release's with "
         '"+local." and the start of the file\'s SHA-256.',
     ),
-    click.option('--trained-on', default='', help="Training data, for the model's card."),
-    click.option('--licence', default='', help="Licence of the weights, for the model's card."),
-    click.option('--data-licence', default='', help="Licence of the data, for the model's card."),
+    click.option('--trained-on', default='', help='Training data, for the card.'),
+    click.option('--licence', default='', help='Licence of the weights, for the card.'),
+    click.option('--data-licence', default='', help='Licence of the data, for the card.'),
     click.option(
         '--release',
         is_flag=True,
