@@ -122,7 +122,12 @@ def training_stages(
 
     def head() -> Stage:
         if not keep_head:
-            return stage('blendshapes', models / f'{HEAD}.json')
+            return stage(
+                'blendshapes',
+                models / f'{HEAD}.json',
+                continues=(checkpoints / 'blendshape_head',),
+                model_name='',
+            )
         shipped = ModelCard.load(models_dir() / f'{HEAD}.json', HEAD)
         return Stage(
             'head',
@@ -141,6 +146,8 @@ def training_stages(
             'appearance',
             models / f'{APPEARANCE}.json',
             continues=(checkpoints / 'appearance',),
+            # --model-name names the classifier, the one whose name is published.
+            model_name='',
         ),
         stage('relevant', tables / 'relevant.json'),
         stage('sequences', run / 'figures' / 'sequences.png'),

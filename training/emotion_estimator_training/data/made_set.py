@@ -23,6 +23,7 @@ from emotion_estimator_training.data.stills import (
     write_folder,
     write_npz,
 )
+from emotion_estimator_training.seed import SEED
 
 FORMS = ('npz', 'csv', 'folder')
 
@@ -230,7 +231,7 @@ def _degraded(large: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
     return np.asarray(np.rint(noisy.clip(0, 255)), np.uint8)
 
 
-def make(faces: int = 420, seed: int = 11) -> Stills:
+def make(faces: int = 420, seed: int = SEED) -> Stills:
     """Return rendered stills, and a twentieth as many images without a face.
 
     Strength of the expression, position, size, roll, light, blur and noise vary.

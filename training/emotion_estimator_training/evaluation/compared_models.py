@@ -114,7 +114,7 @@ def _add_fitted(models: ComparedModels, run: Path) -> None:
         return
     os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
     from emotion_estimator_training.models.paper_training import CARD, load_recognizers
-    from emotion_estimator_training.models.training_loop import best
+    from emotion_estimator_training.models.training_loop import best_checkpoint
 
     for name, recognizer in load_recognizers(run).items():
         folder = run / 'checkpoints' / name
@@ -122,7 +122,7 @@ def _add_fitted(models: ComparedModels, run: Path) -> None:
         models.penalty[name] = float(sum(float(loss) for loss in recognizer.model.losses))
         models.structure[name] = [layer._asdict() for layer in recognizer.structure()]
         seed = json.loads((folder / CARD).read_text())['settings'].get('seed')
-        models.files[name] = {**file_facts(best(folder).weights), 'seed': seed}
+        models.files[name] = {**file_facts(best_checkpoint(folder).weights), 'seed': seed}
 
 
 def _step_time(metrics: dict[str, Any]) -> dict[str, float]:

@@ -1,19 +1,15 @@
-"""The appearance network: its layers, and its training with what joins it to blendshapes."""
+"""The appearance network: its layers, and its training with heads that also read blendshapes."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES, MIRROR
 from emotion_estimator.perception.face_crop import SIDE
 from emotion_estimator_training.data.stills import FER_CLASSES
@@ -21,8 +17,19 @@ from emotion_estimator_training.features.crops import CropMaker
 from emotion_estimator_training.features.feature_set import EMBEDDING
 from emotion_estimator_training.models.branches import BranchSettings, front, normalized, spread
 from emotion_estimator_training.models.legacy_keras import keras, tf
+from emotion_estimator_training.models.training_loop import (
+    Advance,
+    History,
+    LoopPlan,
+    Metrics,
+    prefetched,
+    shuffled_batches,
+    train_epochs,
+)
+from emotion_estimator_training.seed import SEED
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 layers = keras.layers
 
 #: Classes of FER+'s annotators.
@@ -31,14 +38,14 @@ VOTES = 10
 
 @dataclass(frozen=True)
 class AppearanceSettings:
-    """The network's shape.
+    """The network's sizes.
 
     :param widths: channels at 24, 12 and 6 pixels.
     :param narrow: channels inside the blocks at 6 pixels.
-    :param places: channels whose 6x6 places are told apart.
-    :param embedding: numbers that stand for a face.
-    :param dropout: share of the embedding left out while training.
-    :param branches: how both branches are joined.
+    :param places: channels that keep their 6x6 positions; the others are averaged.
+    :param embedding: length of a face's embedding.
+    :param dropout: share of the embedding dropped in training.
+    :param branches: how the embedding and the blendshapes are joined.
     """
 
     widths: tuple[int, int, int] = (24, 64, 96)
@@ -50,15 +57,15 @@ class AppearanceSettings:
 
 
 def network_pixels(crops: NDArray[np.uint8]) -> Floats:
-    """Return crops (..., 48, 48) as the network reads them: float32 (..., 48, 48, 1), -2 to 2."""
+    """Return crops (..., 48, 48) as the network's input: float32 (..., 48, 48, 1), -2 to 2."""
     return ((crops.astype(np.float32) - 128) / 64)[..., None]
 
 
 def build_appearance(settings: AppearanceSettings) -> Any:
-    """Return the Keras model, crops (B, 48, 48, 1) -> embedding (B, E), not negative.
+    """Return the untrained Keras model, crops (B, 48, 48, 1) -> embedding (B, E), not negative.
 
     Residual blocks of plain convolutions (He et al., Deep Residual Learning for Image Recognition,
-    2016), few channels while the picture is large.
+    2016), with few channels at high resolution.
     """
     crop = keras.Input((SIDE, SIDE, 1), name='crop')
     first, second, third = settings.widths
@@ -67,7 +74,7 @@ def build_appearance(settings: AppearanceSettings) -> Any:
     values = _convolution(values, third, stride=2)
     for _ in range(2):
         values = _narrow_block(values, third, settings.narrow)
-    # Faces are upright and centred: where a thing is says as much as that it is there.
+    # Faces are upright and centred: positions are as informative as presence.
     places = layers.Flatten()(_convolution(values, settings.places, 1))
     values = layers.Concatenate()([layers.GlobalAveragePooling2D()(values), places])
     embedding = layers.Dense(settings.embedding, 'relu', name='embedding')(values)
@@ -75,13 +82,13 @@ def build_appearance(settings: AppearanceSettings) -> Any:
 
 
 def build_heads(settings: AppearanceSettings, mean: Floats, scale: Floats) -> Any:
-    """Return the Keras model that learns from embeddings and blendshapes.
+    """Return the untrained Keras model on top of embeddings and blendshapes.
 
-    Inputs: embedding (B, E), blendshapes (B, 52), present (B, 2): 1 where the embedding and where
-    the blendshapes are known, else 0. Outputs, all logits: classes by the embedding alone (B, 7),
-    annotators' votes by it (B, 10), classes by what is present (B, 7).
+    Inputs: embedding (B, E), blendshapes (B, 52), present (B, 2): 1 if the embedding is known and 1
+    if the blendshapes are, else 0. Outputs, all logits: classes by the embedding alone (B, 7),
+    annotators' votes by the embedding (B, 10), classes by all that is present (B, 7).
 
-    :param mean: (104,), of the blendshapes' spread; ``scale`` alike.
+    :param mean: (104,), of the spread blendshapes; ``scale`` (104,), their standard deviation.
     """
     embedding = keras.Input((settings.embedding,), name='embedding')
     scores = keras.Input((len(BLENDSHAPE_NAMES),), name='blendshapes')
@@ -115,9 +122,6 @@ def _narrow_block(values: Any, channels: int, narrow: int) -> Any:
     return layers.ReLU()(layers.Add()([values, inner]))
 
 
-Ints = NDArray[np.int64]
-
-
 @dataclass(frozen=True)
 class AppearanceFit:
     """How the network is trained.
@@ -125,16 +129,18 @@ class AppearanceFit:
     :param epochs: over all stills; the learning rate falls as a cosine to a hundredth.
     :param decay: weight decay, decoupled (AdamW).
     :param smoothing: of the labels.
-    :param votes: weight of the annotators' votes, where the data has them, against the labels.
-    :param joined: weight of what is said with blendshapes, against what is said without.
-    :param without: share of faces shown without their embedding, and without their blendshapes,
-        to what joins both.
-    :param average: of the weights over the last steps (exponential): what is kept.
-    :param taught: share of what other networks say of a still in what it is to be called, where
-        there are any (Hinton et al., Distilling the Knowledge in a Neural Network, 2015).
-    :param rare: how often in each epoch a still is shown whose class has fewer than one in twenty.
-    :param calm: epochs after these in which crops vary less, and ``calm_rate`` their learning rate:
-        hard crops teach what to look at, and cost what a small network could tell of easy ones.
+    :param votes: weight of the loss on annotators' votes, if the data has them; that on the labels
+        has 1.
+    :param joined: weight of the loss with blendshapes; that without has 1.
+    :param without: share of faces without their embedding, and without their blendshapes, for the
+        head that joins both.
+    :param average: decay of the exponential average of the weights, which is what is kept.
+    :param taught: share of other networks' predictions in a still's target, if any teach (Hinton et
+        al., Distilling the Knowledge in a Neural Network, 2015).
+    :param rare: repetitions per epoch of stills whose class is below a twentieth of all.
+    :param calm: further epochs with less varied crops: hard crops teach where to look, at the cost
+        of accuracy on easy ones in a small network.
+    :param calm_rate: the learning rate of those epochs.
     """
 
     epochs: int = 60
@@ -150,17 +156,18 @@ class AppearanceFit:
     rare: int = 1
     calm: int = 5
     calm_rate: float = 3e-4
-    seed: int = 7
+    seed: int = SEED
 
 
 @dataclass(frozen=True, eq=False)
 class AppearanceData:
-    """What is learned from, one row for a still.
+    """The training data, one row per still.
 
     :param maker: makes the stills' crops.
-    :param target: (N, 7), what each shows, as probabilities.
-    :param votes: (N, 10), shares of the annotators' votes; a row of noughts where there are none.
-    :param scores: (N, K, 52), the blendshapes that each landmark source saw; ``known`` (N, K).
+    :param target: (N, 7), class probabilities.
+    :param votes: (N, 10), shares of the annotators' votes; zeros if there are none.
+    :param scores: (N, K, 52), blendshapes by each of K landmark sources.
+    :param known: (N, K), whether the source found a face.
     """
 
     maker: CropMaker
@@ -181,12 +188,13 @@ def fit(
     settings: AppearanceFit,
     validate: Callable[[Any, Any], dict[str, float]],
     folder: Path,
-) -> list[dict[str, float]]:
+) -> History:
     """Train ``network`` and ``heads`` in place; they end with the averaged weights.
 
-    :param validate: measures both on images held back; its figures go into the history.
-    :param folder: an interrupted run continues from there, epoch by epoch.
-    :returns: for each epoch its loss and what ``validate`` said.
+    :param validate: measures both on images held out from training; its metrics go into the
+        history.
+    :param folder: for checkpoints, from which an interrupted training continues.
+    :returns: each epoch's loss and validation metrics.
     """
     keras.utils.set_random_seed(settings.seed)
     steps = -(-len(data) // settings.batch)
@@ -197,42 +205,34 @@ def fit(
     averages = keras.models.clone_model(network), keras.models.clone_model(heads)
     for average, one in zip(averages, (network, heads)):
         average.set_weights(one.get_weights())
-    # Else the first call would make its variables, and the step be traced twice.
+    # Otherwise the first call would create its variables, and the step would be traced twice.
     optimizer.build(network.trainable_variables + heads.trainable_variables)
     step = _training_step(network, heads, averages, optimizer, settings)
-    manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(
-            network=network,
-            heads=heads,
-            network_average=averages[0],
-            heads_average=averages[1],
-            optimizer=optimizer,
-        ),
-        folder,
-        max_to_keep=1,
-    )
-    note = folder / 'history.json'
-    history: list[dict[str, float]] = []
-    if manager.latest_checkpoint and note.exists():
-        manager.checkpoint.restore(manager.latest_checkpoint).expect_partial()
-        # A checkpoint is written before its line: what lies between the two is done again.
-        done = int(manager.latest_checkpoint.rpartition('-')[2])
-        history = json.loads(note.read_text())[:done]
-    bar = tqdm(
-        total=settings.epochs * steps, initial=len(history) * steps, desc='appearance', unit='batch'
-    )
-    for epoch in range(len(history), settings.epochs):
+
+    def run_epoch(number: int, advance: Advance) -> Metrics:
         losses = []
-        for batch in _batches(data, settings, epoch):
+        for batch in _batches(data, settings, number):
             losses.append(float(step(*batch)))
-            bar.update()
-        line = {'epoch': epoch + 1, 'loss': round(float(np.mean(losses)), 4), **validate(*averages)}
-        history.append(line)
-        bar.set_postfix({name: value for name, value in line.items() if name != 'epoch'})
-        manager.save(checkpoint_number=epoch + 1)
-        with atomic_write(note) as partial:
-            partial.write_text(json.dumps(history, indent=1))
-    bar.close()
+            advance()
+        loss = round(float(np.mean(losses)), 4)
+        return {'epoch': number + 1, 'loss': loss, **validate(*averages)}
+
+    plan = LoopPlan(
+        'appearance',
+        settings.epochs,
+        # The averaged weights of the last epoch are kept, whatever it scores.
+        score=lambda metrics: float(metrics['epoch']),
+        batches=settings.epochs * steps,
+        shown=('loss',),
+    )
+    tracked = {
+        'network': network,
+        'heads': heads,
+        'network_average': averages[0],
+        'heads_average': averages[1],
+        'optimizer': optimizer,
+    }
+    history = train_epochs(plan, run_epoch, tracked, folder)
     for average, one in zip(averages, (network, heads)):
         one.set_weights(average.get_weights())
     return history
@@ -241,23 +241,18 @@ def fit(
 def _batches(
     data: AppearanceData, settings: AppearanceFit, epoch: int
 ) -> Iterator[tuple[Floats, ...]]:
-    """Make each batch while the one before is trained on."""
-    order = np.random.default_rng([settings.seed, epoch]).permutation(len(data))
-    parts = [order[at : at + settings.batch] for at in range(0, len(order), settings.batch)]
-    with ThreadPoolExecutor(1) as thread:
-        made = thread.submit(_batch, data, parts[0], settings, [settings.seed, epoch, 0])
-        for number in range(1, len(parts) + 1):
-            ready = made.result()
-            if number < len(parts):
-                seed = [settings.seed, epoch, number]
-                made = thread.submit(_batch, data, parts[number], settings, seed)
-            yield ready
+    rows = shuffled_batches(len(data), settings.batch, [settings.seed, epoch])
+
+    def make(number: int) -> tuple[Floats, ...]:
+        return _batch(data, rows[number], settings, [settings.seed, epoch, number])
+
+    return prefetched(make, range(len(rows)))
 
 
 def _batch(
     data: AppearanceData, rows: Ints, settings: AppearanceFit, seed: list[int]
 ) -> tuple[Floats, ...]:
-    """Return pixels, blendshapes, what is present of both, labels and votes of some stills."""
+    """Return pixels, blendshapes, which of both are present, targets and votes of some stills."""
     crops, mirrored, hidden = data.maker(rows, seed)
     rng = np.random.default_rng([*seed, 1])
     scores, known = _seen(data, rows, rng)
@@ -265,7 +260,7 @@ def _batch(
     drawn = rng.random(len(rows))
     first, second = settings.without
     present = np.stack([drawn >= first, (drawn < first) | (drawn >= first + second)], axis=1)
-    # What lies under a cover was seen when the blendshapes were: half of them go without.
+    # Blendshapes were read without the crop's cover: half of the covered faces go without them.
     present[:, 1] &= ~(hidden & (rng.random(len(rows)) < 0.5))
     present[:, 1] &= known
     present[:, 0] |= ~present[:, 1]
@@ -281,7 +276,7 @@ def _batch(
 def _seen(
     data: AppearanceData, rows: Ints, rng: np.random.Generator
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return for each still the blendshapes of one of the sources that saw it."""
+    """Return the blendshapes (B, 52) of one source per still that found it, and whether any did."""
     order = rng.random(data.known[rows].shape) + data.known[rows]
     chosen = order.argmax(axis=1)
     return data.scores[rows, chosen].copy(), data.known[rows, chosen]
@@ -295,7 +290,6 @@ def _training_step(
         zip(averages[0].variables + averages[1].variables, network.variables + heads.variables)
     )
 
-    @tf.function(reduce_retracing=True)
     def step(pixels: Any, scores: Any, present: Any, target: Any, votes: Any) -> Any:
         with tf.GradientTape() as tape:
             embedding = network(pixels, training=True)
@@ -305,18 +299,18 @@ def _training_step(
             loss += settings.joined * tf.reduce_mean(
                 tf.nn.softmax_cross_entropy_with_logits(smooth, joined)
             )
-            # Noughts, where there are no votes, cost nothing.
+            # Zeros in place of votes cost nothing.
             loss += settings.votes * tf.reduce_mean(
                 tf.nn.softmax_cross_entropy_with_logits(votes, voted)
             )
         gradients = tape.gradient(loss, variables)
         optimizer.apply_gradients(zip(gradients, variables))
-        # The first steps weigh as much as there are: else the start would linger. The optimizer
-        # keeps their number when training is interrupted.
+        # A plain mean of the first steps, or the initial weights would linger. The optimizer counts
+        # the steps, also across an interruption.
         count = tf.cast(optimizer.iterations, tf.float32)
         kept = tf.minimum(settings.average, count / (count + 10.0))
         for average, one in pairs:
             average.assign(kept * average + (1 - kept) * one)
         return loss
 
-    return step
+    return tf.function(step, reduce_retracing=True)

@@ -1,4 +1,4 @@
-"""``appearance``: from stills and what was seen in them to the trained float network."""
+"""``appearance``: from stills and their blendshapes to the trained float network."""
 
 from __future__ import annotations
 
@@ -37,80 +37,20 @@ from emotion_estimator_training.models.appearance_network import (
 from emotion_estimator_training.models.branches import spread
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.operating_point import softmax
-from emotion_estimator_training.models.training_loop import checksum, same_run
+from emotion_estimator_training.models.training_loop import checksum, claim_folder
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.tables import write_json
 
 Crops = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 _BATCH = 256
+_WEIGHTS, _HEADS, _SPREAD = 'appearance.weights.h5', 'heads.weights.h5', 'spread.npz'
+#: FER+'s last vote: there is no face. The one before it: the annotator cannot tell.
+_NO_FACE = 9
 
-
-@dataclass(frozen=True)
-class Known:
-    """What tells one origin from another: changes when it is trained again."""
-
-    name: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A finished training.
-
-    :param name: of the part of the plan; ``folder``, where its weights are.
-    """
-
-    name: str
-    settings: AppearanceSettings
-    folder: Path
-
-    def known(self) -> Known:
-        """Return its identity.
-
-        :raises InputError: it is not finished.
-        """
-        digest = hashlib.sha256()
-        for name in ('appearance.weights.h5', 'heads.weights.h5', 'spread.npz'):
-            path = self.folder / name
-            if not path.is_file():
-                raise InputError(f'{path} is missing; train the part {self.name!r} first')
-            digest.update(path.read_bytes())
-        return Known(self.name, digest.hexdigest())
-
-    def restore(self, network: Any, heads: Any) -> None:
-        """Give both the weights that were trained."""
-        network.load_weights(self.folder / 'appearance.weights.h5')
-        heads.load_weights(self.folder / 'heads.weights.h5')
-
-    def opinion(self, crops: Crops, scores: Floats, known: NDArray[np.bool_]) -> Floats:
-        """Return what it says that faces show (N, 7), as probabilities.
-
-        The mean over each face and its mirror image, and over what the crop tells alone and
-        together with the blendshapes, where these are known.
-
-        :param crops: (N, 48, 48).
-        :param scores: (N, K, 52), of K sources, those that ``known`` (N, K) says.
-        """
-        with np.load(self.folder / 'spread.npz') as stored:
-            heads = build_heads(self.settings, stored['mean'], stored['scale'])
-        network = build_appearance(self.settings)
-        self.restore(network, heads)
-        seen = known.argmax(axis=1)
-        chosen, present = scores[np.arange(len(scores)), seen], np.ones((len(crops), 2), np.float32)
-        present[:, 1] = known.any(axis=1)
-        told = np.zeros((len(crops), 7), np.float32)
-        for at in tqdm(range(0, len(crops), _BATCH), desc=f'opinion, {self.name}', unit='batch'):
-            rows = slice(at, at + _BATCH)
-            for mirrored in (False, True):
-                few = crops[rows, :, ::-1] if mirrored else crops[rows]
-                shapes = chosen[rows][:, list(MIRROR)] if mirrored else chosen[rows]
-                alone, _, joined = heads([network(network_pixels(few)), shapes, present[rows]])
-                told[rows] += (softmax(np.asarray(alone)) + softmax(np.asarray(joined))) / 4
-        return told
-
-
-#: How crops vary where much has been learned already, or much can be: half as much, but for covers.
+#: How crops vary for pretrained and for larger networks: half as much, except for covers.
 _LESS = CropVariation(
     roll=6.0,
     size=0.08,
@@ -125,13 +65,86 @@ _LESS = CropVariation(
     hidden=0.15,
 )
 
+#: How crops vary in the last epochs.
+_CALM = CropVariation(
+    roll=4.0,
+    size=0.06,
+    shift=1.0,
+    stretch=0.03,
+    gamma=0.15,
+    shaded=0.1,
+    coarse=0.1,
+    blurred=0.1,
+    noisy=0.15,
+    compressed=0.1,
+    hidden=0.12,
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A finished training, whose weights or predictions another one uses.
+
+    :param name: of the part of the plan.
+    :param folder: with its weights.
+    """
+
+    name: str
+    settings: AppearanceSettings
+    folder: Path
+
+    def checksum(self) -> str:
+        """Return the SHA-256 of its weights.
+
+        :raises InputError: the training is not finished.
+        """
+        digest = hashlib.sha256()
+        for name in (_WEIGHTS, _HEADS, _SPREAD):
+            path = self.folder / name
+            if not path.is_file():
+                raise InputError(f'{path} is missing; train the part {self.name!r} first')
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def restore(self, network: Any, heads: Any) -> None:
+        """Load its weights into both."""
+        network.load_weights(self.folder / _WEIGHTS)
+        heads.load_weights(self.folder / _HEADS)
+
+    def predict(self, crops: Crops, scores: Floats, known: NDArray[np.bool_]) -> Floats:
+        """Return faces' class probabilities (N, 7).
+
+        They are the mean over each face and its mirror image, and over the crop alone and together
+        with the blendshapes, if these are known.
+
+        :param crops: (N, 48, 48).
+        :param scores: (N, K, 52), blendshapes by K sources.
+        :param known: (N, K), whether the source found the face.
+        """
+        with np.load(self.folder / _SPREAD) as stored:
+            heads = build_heads(self.settings, stored['mean'], stored['scale'])
+        network = build_appearance(self.settings)
+        self.restore(network, heads)
+        seen = known.argmax(axis=1)
+        chosen, present = scores[np.arange(len(scores)), seen], np.ones((len(crops), 2), np.float32)
+        present[:, 1] = known.any(axis=1)
+        found = np.zeros((len(crops), 7), np.float32)
+        for at in tqdm(range(0, len(crops), _BATCH), desc=self.name, unit='batch'):
+            rows = slice(at, at + _BATCH)
+            for mirrored in (False, True):
+                few = crops[rows, :, ::-1] if mirrored else crops[rows]
+                shapes = chosen[rows][:, list(MIRROR)] if mirrored else chosen[rows]
+                alone, _, joined = heads([network(network_pixels(few)), shapes, present[rows]])
+                found[rows] += (softmax(np.asarray(alone)) + softmax(np.asarray(joined))) / 4
+        return found
+
 
 @dataclass(frozen=True)
 class Part:
-    """One training.
+    """One training of the plan.
 
-    :param begins_with: the part whose weights it goes on from; empty begins at random.
-    :param taught_by: the parts whose networks' mean opinion of the stills it learns from too.
+    :param begins_with: the part whose weights it starts from; empty starts from random ones.
+    :param taught_by: parts whose networks' mean predictions of the stills it also learns from.
     """
 
     settings: AppearanceSettings
@@ -141,15 +154,15 @@ class Part:
     taught_by: tuple[str, ...] = ()
 
 
-def planned(seed: int = 11, epochs: int | None = None, longer: bool = False) -> dict[str, Part]:
-    """Return the trainings in their order, by name; the network of the last one ships.
+def planned(seed: int = SEED, epochs: int | None = None, longer: bool = False) -> dict[str, Part]:
+    """Return the trainings in order, by name; the network of the last one ships.
 
     The larger network has four times the weights and multiplications.
 
-    :param seed: of all chance; each part has its own.
-    :param epochs: of each part, to see that it runs; None takes those that were shipped with.
-    :param longer: train the larger network out before it teaches (``long``), until it has seen the
-        stills about as often as the shipped size has in ``first``.
+    :param seed: from which each part's own seed follows.
+    :param epochs: of each part, for a trial run; None takes those of the released network.
+    :param longer: train the larger network further before it teaches (``long``), until it has seen
+        the stills about as often as the shipped size in ``first``.
     """
     teacher = 'long' if longer else 'large'
     large = AppearanceSettings(widths=(32, 128, 256), narrow=128, dropout=0.3)
@@ -187,38 +200,8 @@ def _for(part: Part, epochs: int | None) -> Part:
     return replace(part, training=replace(part.training, epochs=epochs, calm=1))
 
 
-Ints = NDArray[np.int64]
-
-#: How crops vary in the last epochs.
-CALM = CropVariation(
-    roll=4.0,
-    size=0.06,
-    shift=1.0,
-    stretch=0.03,
-    gamma=0.15,
-    shaded=0.1,
-    coarse=0.1,
-    blurred=0.1,
-    noisy=0.15,
-    compressed=0.1,
-    hidden=0.12,
-)
-
-_WEIGHTS = 'appearance.weights.h5'
-
-#: FER+'s last two votes: the annotator could not tell, and no face.
-_NO_FACE = 9
-
-
-@dataclass(frozen=True)
-class _Data:
-    """What is learned from: another run folder's weights are not gone on with."""
-
-    fingerprint: str
-
-
 def appearance_folder(run: Path, part: str = 'last') -> Path:
-    """Return where a run folder keeps the appearance network that a part of the plan trains."""
+    """Return the folder of a part of the plan in a run folder."""
     return run / 'checkpoints' / 'appearance' / part
 
 
@@ -232,22 +215,24 @@ def run_appearance(
     plan: Mapping[str, Part],
     name: str = 'last',
 ) -> dict[str, Any]:
-    """Train a part of the plan on Training, measure each epoch on PublicTest.
+    """Train a part of the plan on Training; measure each epoch on PublicTest.
 
-    The averaged weights are kept. PrivateTest is not looked at. Interrupted, the same call goes on
-    where it was.
+    The averaged weights are kept. PrivateTest is not used. The same call continues an interrupted
+    training.
 
-    :param matrices: (N, 2, 3), from each still to its crop; ``found`` (N,), whether a face was.
+    :param matrices: (N, 2, 3), affine maps from each still to its crop.
+    :param found: (N,), whether a face was found in the still.
     :param sources: blendshapes of the stills.
-    :param plan: trainings by name; those that this one needs were done before, in the same run.
-    :param name: which of them.
-    :returns: what ``tables/appearance-<name>.json`` says.
-    :raises InputError: Training or PublicTest holds no face, or a part that is needed is missing.
+    :param plan: trainings by name; those that this one needs must be finished in the same run.
+    :param name: of the part to train.
+    :returns: the content of ``tables/appearance-<name>.json``.
+    :raises InputError: there is no face in Training or none in PublicTest, or a part that this one
+        needs is missing.
     """
     started = time.monotonic()
     scores, known = blendshapes_of(stills, sources)
-    learned, held = _learned(stills), _held(stills, found)
-    if not len(learned) or not len(held):
+    learned, measured = _learned(stills), _measured(stills, found)
+    if not len(learned) or not len(measured):
         raise InputError('the appearance network needs faces of Training and of PublicTest')
     part = plan[name]
     settings, training = part.settings, part.training
@@ -258,21 +243,20 @@ def run_appearance(
         for other in (part.begins_with, *part.taught_by)
         if other
     }
-    same_run(
+    data_checksum = checksum(
+        stills.pixels[learned],
+        stills.emotion[learned],
+        matrices[learned],
+        scores[learned],
+        known[learned],
+    )
+    claim_folder(
         folder,
-        settings,
-        training,
-        part.variation,
-        _Data(
-            checksum(
-                stills.pixels[learned],
-                stills.emotion[learned],
-                matrices[learned],
-                scores[learned],
-                known[learned],
-            )
-        ),
-        *(one.known() for one in origins.values()),
+        {
+            **asdict(part),
+            'data': data_checksum,
+            'origins': {one.name: one.checksum() for one in origins.values()},
+        },
     )
     # Before the first weights are drawn.
     keras.utils.set_random_seed(training.seed)
@@ -282,17 +266,17 @@ def run_appearance(
     target = np.eye(len(FER_CLASSES), dtype=np.float32)[stills.emotion[learned]]
     if part.begins_with:
         origins[part.begins_with].restore(network, heads)
-    # What is finished is only read.
+    # A finished training is only read.
     if part.taught_by and not (folder / _WEIGHTS).exists():
         crops = plain_crops(stills.pixels[learned], matrices[learned])
-        opinion = np.mean(
+        taught = np.mean(
             [
-                origins[other].opinion(crops, scores[learned], known[learned])
+                origins[other].predict(crops, scores[learned], known[learned])
                 for other in part.taught_by
             ],
             axis=0,
         )
-        target = (1 - training.taught) * target + training.taught * opinion
+        target = (1 - training.taught) * target + training.taught * taught
     data = AppearanceData(
         CropMaker(stills.pixels[learned], matrices[learned], part.variation),
         target,
@@ -300,18 +284,18 @@ def run_appearance(
         scores[learned],
         known[learned],
     )
-    shown = held_crops(stills, matrices, found)
+    shown = public_test_crops(stills, matrices, found)
     pixels = network_pixels(shown)
-    truth = stills.emotion[held]
+    truth = stills.emotion[measured]
 
     def validate(network: Any, heads: Any) -> dict[str, float]:
         embedding = np.concatenate(
             [np.asarray(network(few)) for few in np.array_split(pixels, len(pixels) // 256 + 1)]
         )
-        seen = known[held].argmax(axis=1)
-        both = np.ones((len(held), 2), np.float32)
-        both[:, 1] = known[held].any(axis=1)
-        alone, _, joined = heads([embedding, scores[held, seen], both])
+        seen = known[measured].argmax(axis=1)
+        both = np.ones((len(measured), 2), np.float32)
+        both[:, 1] = known[measured].any(axis=1)
+        alone, _, joined = heads([embedding, scores[measured, seen], both])
         return {
             **_scores('appearance', np.asarray(alone), truth, grouping),
             **_scores('joined', np.asarray(joined), truth, grouping),
@@ -319,17 +303,17 @@ def run_appearance(
 
     history = fit(network, heads, data, training, validate, folder)
     if training.calm:
-        calmer = replace(data, maker=CropMaker(stills.pixels[learned], matrices[learned], CALM))
-        again = replace(training, epochs=training.calm, learning_rate=training.calm_rate)
+        calmer = replace(data, maker=CropMaker(stills.pixels[learned], matrices[learned], _CALM))
+        calm = replace(training, epochs=training.calm, learning_rate=training.calm_rate)
         history += [
             {**line, 'epoch': training.epochs + line['epoch']}
-            for line in fit(network, heads, calmer, again, validate, folder / 'calm')
+            for line in fit(network, heads, calmer, calm, validate, folder / 'calm')
         ]
     network.save_weights(folder / _WEIGHTS)
-    heads.save_weights(folder / 'heads.weights.h5')
-    np.savez(folder / 'spread.npz', mean=mean, scale=scale)
-    # What averaging over the mirror image would tell, at twice the time.
-    both = Origin(name, settings, folder).opinion(shown, scores[held], known[held])
+    heads.save_weights(folder / _HEADS)
+    np.savez(folder / _SPREAD, mean=mean, scale=scale)
+    # Averaging over the mirror image as well takes twice the time; measured for comparison.
+    both = Origin(name, settings, folder).predict(shown, scores[measured], known[measured])
     table = {
         'model': 'appearance',
         'part': name,
@@ -344,29 +328,29 @@ def run_appearance(
 
 
 def _learned(stills: Stills) -> Ints:
-    """Return the stills that are learned from: also those in which no face was found."""
+    """Return the rows to train on, also those in which no face was found."""
     return np.flatnonzero((stills.usage == TRAINING) & ~(votes_of(stills)[:, _NO_FACE] > 0.5))
 
 
 def _repeated(rows: Ints, emotion: Ints, times: int) -> Ints:
-    """Return the rows with those of rare classes so many times."""
+    """Return the rows, those of rare classes ``times`` times."""
     counts = np.bincount(emotion[rows], minlength=len(FER_CLASSES))
     rare = rows[(counts < len(rows) / 20)[emotion[rows]]]
     return np.concatenate([rows, np.tile(rare, times - 1)])
 
 
-def _held(stills: Stills, found: NDArray[np.bool_]) -> Ints:
+def _measured(stills: Stills, found: NDArray[np.bool_]) -> Ints:
     return np.flatnonzero((stills.usage == PUBLIC_TEST) & found)
 
 
-def held_crops(stills: Stills, matrices: Floats, found: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return the crops (N, 48, 48) of the faces of PublicTest."""
-    rows = _held(stills, found)
+def public_test_crops(stills: Stills, matrices: Floats, found: NDArray[np.bool_]) -> Crops:
+    """Return the crops (N, 48, 48) of the faces found in PublicTest."""
+    rows = _measured(stills, found)
     return plain_crops(stills.pixels[rows], matrices[rows])
 
 
 def blendshapes_of(stills: Stills, sources: list[FeatureSet]) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return what each of K sources saw in each still: (N, K, 52), and whether it did (N, K)."""
+    """Return each still's blendshapes by K sources (N, K, 52), and which found a face (N, K)."""
     row_of = {int(number): row for row, number in enumerate(stills.image_id)}
     scores = np.zeros((len(stills), len(sources), 52), np.float32)
     known = np.zeros((len(stills), len(sources)), bool)
@@ -378,12 +362,12 @@ def blendshapes_of(stills: Stills, sources: list[FeatureSet]) -> tuple[Floats, N
 
 
 def _scores(name: str, logits: Floats, truth: Ints, grouping: Grouping) -> dict[str, float]:
-    told = softmax(logits)
-    labels = (told @ grouping.matrix).argmax(axis=1)
+    found = softmax(logits)
+    labels = (found @ grouping.matrix).argmax(axis=1)
     return {
-        f'{name}_seven': round(float((told.argmax(axis=1) == truth).mean()), 4),
+        f'{name}_seven': round(float((found.argmax(axis=1) == truth).mean()), 4),
         f'{name}_labels': round(float((labels == grouping.to_label[truth]).mean()), 4),
         f'{name}_cross_entropy': round(
-            float(-np.log(np.maximum(told[np.arange(len(truth)), truth], 1e-9)).mean()), 4
+            float(-np.log(np.maximum(found[np.arange(len(truth)), truth], 1e-9)).mean()), 4
         ),
     }

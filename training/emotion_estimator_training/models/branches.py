@@ -1,4 +1,4 @@
-"""Where the two branches meet: layers that read a crop's embedding and the blendshapes."""
+"""The layers that join the two branches: a crop's embedding and the blendshapes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from emotion_estimator_training.models.legacy_keras import keras, tf
 
 Floats = NDArray[np.float32]
 
-#: The layers made here, in order.
+#: Names of the layers, in order.
 FRONT = ('front_embedding', 'front_blendshapes', 'front_joined')
 
 
 @dataclass(frozen=True)
 class BranchSettings:
-    """The layers' shape.
+    """The sizes of the layers.
 
-    :param embedding: units that read the embedding; ``blendshapes`` those that read these.
+    :param embedding: units that read the embedding; ``blendshapes`` those that read blendshapes.
     :param joined: units that read both.
-    :param floor: added to a score before its logarithm is taken: what is far below is noise.
-    :param dropout: share of each layer's outputs left out while training.
+    :param floor: added to a score before its logarithm; much smaller scores are noise.
+    :param dropout: share of each layer's outputs dropped in training.
     """
 
     embedding: int = 64
@@ -36,26 +36,27 @@ class BranchSettings:
 def spread(blendshapes: Any, floor: float) -> Any:
     """Return scores (..., 52) as (..., 104): their logarithms, and themselves.
 
-    The scores are skewed: most are near nought, where their order of magnitude tells much. Trees,
-    which see only order, do far better on plain scores than networks do.
+    The scores are skewed: most are near zero, where their order of magnitude is informative.
+    Networks do far worse on plain scores than trees, which see only their order.
     """
     scores = tf.maximum(blendshapes, 0.0)
     return tf.concat([tf.math.log(scores + floor), scores], axis=-1)
 
 
 def normalized(values: Any, mean: Any, scale: Any) -> Any:
-    """Return values less their mean over their scale, clipped to -4 to 4.
+    """Return ``(values - mean) / scale``, clipped to -4 to 4.
 
-    Clipping keeps one odd value from coarsening the int8 steps of all the others.
+    Clipping keeps outliers from coarsening the int8 steps of all other values.
     """
     return tf.clip_by_value((values - mean) / scale, -4.0, 4.0)
 
 
 def front(embedding: Any, shapes: Any, present: Any, settings: BranchSettings) -> Any:
-    """Join both branches: (..., joined).
+    """Return both branches joined, (..., joined), as Keras layers.
 
-    :param embedding: (..., E); ``shapes`` (..., 104), spread and normalized.
-    :param present: (..., 2), 1 where the embedding and where the blendshapes are known, else 0.
+    :param embedding: (..., E).
+    :param shapes: (..., 104), blendshapes after :func:`spread` and :func:`normalized`.
+    :param present: (..., 2), 1 if the embedding is known and 1 if the blendshapes are, else 0.
     """
     layers = keras.layers
     left = layers.Dense(settings.embedding, 'swish', name='front_embedding')(embedding)
@@ -68,7 +69,7 @@ def front(embedding: Any, shapes: Any, present: Any, settings: BranchSettings) -
 
 
 def front_step(embedding: Any, shapes: Any, present: Any, weights: dict[str, list[Any]]) -> Any:
-    """Do what :func:`front` does when it is not trained, with ``weights`` of its layers by name."""
+    """Compute :func:`front` at inference, with the ``weights`` of its layers by name."""
     left, right, both = (weights[name] for name in FRONT)
     seen = [_swish(embedding, left) * present[..., :1], _swish(shapes, right) * present[..., 1:]]
     return _swish(tf.concat([*seen, present], axis=-1), both)

@@ -1,7 +1,7 @@
-"""TensorFlow with Keras 2, imported quietly: ``from ...legacy_keras import keras, tf``.
+"""TensorFlow with Keras 2, imported without its log: ``from ...legacy_keras import keras, tf``.
 
 Keras 2 (the package ``tf_keras``) converts LSTMs to TFLite's fused operator and freezes variables;
-Keras 3, which TensorFlow 2.19 takes by itself, does neither.
+Keras 3, the default of TensorFlow 2.19, does neither.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import os
 from emotion_estimator.errors import InputError
 from emotion_estimator.runtimes import quiet
 
-# Before TensorFlow is imported: both are read on import.
+# TensorFlow reads both when it is imported.
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-# TensorFlow registers what it finds of CUDA aloud, before any level of its log counts.
+# TensorFlow logs which parts of CUDA it finds, whatever the level of its log.
 try:
     with quiet():
         import tensorflow as tf

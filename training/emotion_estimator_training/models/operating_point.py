@@ -1,4 +1,8 @@
-"""Where the trained network's line between the labels is drawn, and how sure it may sound."""
+"""The operating point: what is added to the logits to choose labels; and calibration.
+
+It decides how readily each label is chosen, and is chosen itself on images that were not trained
+on. In cards it is ``logit_biases``, in checkpoints and tables ``biases``.
+"""
 
 from __future__ import annotations
 
@@ -18,29 +22,31 @@ LEAST = 1e-6
 
 def softmax(logits: Floats) -> Floats:
     """Return probabilities along the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    powers: Floats = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def sharpen(probabilities: Floats, temperature: float) -> Floats:
-    """Return probabilities (..., L) whose logarithms are divided; the order stays."""
+    """Return probabilities (..., L) after temperature scaling; their order is unchanged."""
     return softmax(np.log(probabilities + LEAST) / temperature)
 
 
 def calibrated_temperature(sets: list[tuple[Floats, Ints]]) -> float:
-    """Return the temperature that makes labels' probabilities as sure as they are right.
+    """Return the temperature that calibrates the labels' probabilities.
 
-    Temperature scaling (Guo et al., On Calibration of Modern Neural Networks, 2017), by the least
-    expected calibration error, the mean over the sets and over neighbouring temperatures. Least
-    cross-entropy, as there, leaves what the operating point did to it.
+    Temperature scaling (Guo et al., On Calibration of Modern Neural Networks, 2017). The expected
+    calibration error is minimized, averaged over the sets and over neighbouring temperatures;
+    minimizing cross-entropy, as Guo et al. do, would not undo what the operating point does to
+    calibration.
 
-    :param sets: of each landmark source the labels' probabilities (N, L) and the truth (N,) of
-        images held back from training.
+    :param sets: for each landmark source, the labels' probabilities (N, L) and the true labels
+        (N,) of images held out from training.
     """
     temperatures = np.arange(0.6, 2.01, 0.02)
     error = np.array(
         [
-            np.mean([calibration_error(sharpen(told, one), truth) for told, truth in sets])
+            np.mean([calibration_error(sharpen(found, one), truth) for found, truth in sets])
             for one in temperatures
         ]
     )
@@ -48,30 +54,31 @@ def calibrated_temperature(sets: list[tuple[Floats, Ints]]) -> float:
     return float(temperatures[near.argmin()])
 
 
-def operating_point(
+def choose_operating_point(
     sets: list[tuple[Floats, Ints]],
     grouping: Grouping,
     accuracy_counts: float = 1.0,
     least_counts: float = 0.25,
 ) -> Floats:
-    """Return the bias (7,) on happy's and sad's logits that serves the labels best.
+    """Return the operating point (7,) that serves the grouping's labels best.
 
-    What is best: accuracy times ``accuracy_counts`` plus macro-F1 plus ``least_counts`` of the
-    least recall of a label, less the calibration error; the mean over the sets and over
-    neighbouring biases, since single images decide between neighbours. Accuracy plus macro-F1 alone
-    lie on a ridge, along which a few more faces of the frequent labels cost many of the rare one.
+    Only happy and sad are moved. The best maximizes accuracy times ``accuracy_counts``, plus
+    macro-F1, plus ``least_counts`` times the lowest recall of a label, minus the calibration
+    error, averaged over the sets and over neighbouring points, between which single images decide.
+    Accuracy plus macro-F1 alone form a ridge, along which a few more faces of the frequent labels
+    cost many of the rare one.
 
-    :param sets: of each landmark source the logits (N, 7) and emotions (N,) of images
-        held back from training.
+    :param sets: for each landmark source, the logits (N, 7) and classes (N,) of images held out
+        from training.
     """
     happy, sad = np.arange(-0.5, 1.01, 0.1), np.arange(-0.2, 1.81, 0.1)
     worth = np.zeros((len(happy), len(sad)))
     for i, one in enumerate(happy):
         for j, other in enumerate(sad):
             for logits, emotion in sets:
-                told = softmax(logits + _bias(one, other)) @ grouping.matrix
+                found = softmax(logits + _point(one, other)) @ grouping.matrix
                 matrix = confusion(
-                    grouping.to_label[emotion], told.argmax(axis=1), len(grouping.labels)
+                    grouping.to_label[emotion], found.argmax(axis=1), len(grouping.labels)
                 )
                 accuracy = np.diag(matrix).sum() / max(matrix.sum(), 1)
                 recall = np.diag(matrix) / np.maximum(matrix.sum(axis=1), 1)
@@ -79,42 +86,47 @@ def operating_point(
                     accuracy_counts * accuracy
                     + macro_f1(matrix)
                     + least_counts * recall.min()
-                    - calibration_error(told, grouping.to_label[emotion])
+                    - calibration_error(found, grouping.to_label[emotion])
                 ) / len(sets)
     padded = np.pad(worth, 1, mode='edge')
-    smooth = sum(padded[i : i + len(happy), j : j + len(sad)] for i in range(3) for j in range(3))
-    i, j = np.unravel_index(np.argmax(smooth), smooth.shape)
-    return _bias(happy[i], sad[j])
+    smooth = np.zeros_like(worth)
+    for down in range(3):
+        for right in range(3):
+            smooth += padded[down : down + len(happy), right : right + len(sad)]
+    i, j = divmod(int(smooth.argmax()), len(sad))
+    return _point(happy[i], sad[j])
 
 
-def _bias(happy: float, sad: float) -> Floats:
-    bias = np.zeros(len(FER_CLASSES), np.float32)
-    bias[FER_CLASSES.index('happy')], bias[FER_CLASSES.index('sad')] = happy, sad
-    return bias
+def _point(happy: float, sad: float) -> Floats:
+    point = np.zeros(len(FER_CLASSES), np.float32)
+    point[FER_CLASSES.index('happy')], point[FER_CLASSES.index('sad')] = happy, sad
+    return point
 
 
-def class_biases(sets: list[tuple[Floats, Ints]]) -> Floats:
-    """Return the bias (7,) on the classes' logits that serves all seven best.
+def choose_class_operating_point(sets: list[tuple[Floats, Ints]]) -> Floats:
+    """Return the operating point (7,) that serves all seven classes best.
 
-    What is best: accuracy plus macro-F1, the mean over the sets; found class by class, twice round,
-    the mean over neighbouring biases. Rare classes (disgust above all) are else hardly ever told.
+    The best maximizes accuracy plus macro-F1, averaged over the sets and over neighbouring points;
+    it is searched class by class, twice. Without it rare classes, disgust above all, are hardly
+    ever chosen.
 
-    :param sets: as for :func:`operating_point`.
+    :param sets: as for :func:`choose_operating_point`.
     """
-    bias = np.zeros(len(FER_CLASSES), np.float32)
+    point = np.zeros(len(FER_CLASSES), np.float32)
     steps = np.arange(-0.6, 1.21, 0.1)
     for _ in range(2):
         for code in range(len(FER_CLASSES)):
             worth = np.zeros(len(steps))
             for number, step in enumerate(steps):
-                tried = bias.copy()
+                tried = point.copy()
                 tried[code] = step
                 for logits, emotion in sets:
-                    told = (logits + tried).argmax(axis=1)
-                    matrix = confusion(emotion, told, len(FER_CLASSES))
-                    right = np.diag(matrix).sum() / max(matrix.sum(), 1)
-                    worth[number] += (right + macro_f1(matrix)) / len(sets)
+                    found = (logits + tried).argmax(axis=1)
+                    matrix = confusion(emotion, found, len(FER_CLASSES))
+                    accuracy = np.diag(matrix).sum() / max(matrix.sum(), 1)
+                    worth[number] += (accuracy + macro_f1(matrix)) / len(sets)
             near = np.convolve(np.pad(worth, 1, mode='edge'), np.full(3, 1 / 3), mode='valid')
-            bias[code] = steps[near.argmax()]
-    # Only differences count: neutral's is nought.
-    return bias - bias[FER_CLASSES.index('neutral')]
+            point[code] = steps[near.argmax()]
+    # Only differences matter: neutral's is zero.
+    point -= point[FER_CLASSES.index('neutral')]
+    return point

@@ -1,4 +1,4 @@
-"""The papers' networks in Keras: what they are made of, and their shape as data."""
+"""The papers' networks in Keras, and their layers as data."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator_training.models.legacy_keras import keras, tf
+from emotion_estimator_training.models.losses import loss_named
 from emotion_estimator_training.models.paper_settings import StillSettings
-from emotion_estimator_training.models.training_loop import loss_named
 
 Floats = NDArray[np.float32]
 
 
 class PaperLayer(NamedTuple):
-    """One layer of a model: Figure 4 of Attrah 2025 as data; None is the batch."""
+    """One layer of a model, as in Figure 4 of Attrah 2025; None is the batch size."""
 
     name: str
     kind: str
@@ -24,9 +24,11 @@ class PaperLayer(NamedTuple):
 
 
 def build(settings: StillSettings, inputs: int, labels: int) -> Any:
-    """Return the Keras model from one frame's scores to probabilities (N, ``labels``).
+    """Return the untrained Keras model from one frame's scores to probabilities (N, ``labels``).
 
-    :param inputs: K, how many scores; (N, K, 1) for ``lstm``, (N, K) for ``dense``.
+    Its input is (N, K, 1) for ``lstm`` and (N, K) for ``dense``.
+
+    :param inputs: K, the number of scores.
     """
     regularizer = keras.regularizers.L2(settings.l2)
     layers: list[Any] = []
@@ -62,7 +64,7 @@ def _activation(name: str) -> Any:
 
 
 def compiled(model: Any, settings: StillSettings, steps: int) -> Any:
-    """Give the model its loss and optimizer; ``steps`` is the batches of an epoch."""
+    """Compile and return the model; ``steps`` is the number of batches per epoch."""
     rate: Any = settings.learning_rate
     if settings.cosine:
         rate = keras.optimizers.schedules.CosineDecay(
@@ -79,13 +81,13 @@ def compiled(model: Any, settings: StillSettings, steps: int) -> Any:
         global_clipnorm=settings.global_clipnorm,
     )
     model.compile(optimizer, loss_named(settings.loss))
-    # With its slots made, a saved optimizer can be read back.
+    # A saved optimizer can only be restored into existing slots.
     optimizer.build(model.trainable_variables)
     return model
 
 
 def probabilities(model: Any, x: Floats, batch: int = 1024) -> Floats:
-    """Return what the model makes of scores (N, K): (N, L), summing to 1 in each row."""
+    """Return the probabilities (N, L) that the model gives for scores (N, K)."""
     if not len(x):
         return np.zeros((0, model.output_shape[-1]), np.float32)
     shaped = x[..., None] if len(model.input_shape) == 3 else x
@@ -94,7 +96,7 @@ def probabilities(model: Any, x: Floats, batch: int = 1024) -> Floats:
 
 
 def structure(model: Any) -> list[PaperLayer]:
-    """Return the layers in order, the input first."""
+    """Return the model's layers in order, the input first."""
     first = PaperLayer('blendshapes', 'Input', tuple(model.input_shape), 0)
     return [
         first,

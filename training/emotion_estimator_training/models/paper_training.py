@@ -1,10 +1,9 @@
-"""Trains and measures the papers' networks of single frames; an interrupted training continues."""
+"""Trains and measures the papers' networks of single frames."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError, ModelError
@@ -27,7 +25,8 @@ from emotion_estimator_training.data.stills import PUBLIC_TEST, TRAINING
 from emotion_estimator_training.evaluation.scores import classification
 from emotion_estimator_training.features.feature_set import FeatureSet, load_features
 from emotion_estimator_training.features.relevant import chosen_blendshapes
-from emotion_estimator_training.models.legacy_keras import keras, tf
+from emotion_estimator_training.models.legacy_keras import keras
+from emotion_estimator_training.models.losses import class_weights
 from emotion_estimator_training.models.paper_networks import (
     PaperLayer,
     build,
@@ -38,14 +37,17 @@ from emotion_estimator_training.models.paper_networks import (
 from emotion_estimator_training.models.paper_settings import StillSettings
 from emotion_estimator_training.models.training_loop import (
     SCORE,
-    Checkpoint,
+    Advance,
     History,
-    best,
-    class_weights,
-    clean,
-    enough,
-    forget_after,
-    record,
+    LoopPlan,
+    Metrics,
+    best_checkpoint,
+    claim_folder,
+    clean_checkpoints,
+    describe_checkpoint,
+    fit_epoch,
+    shuffled_batches,
+    train_epochs,
     weights_path,
 )
 from emotion_estimator_training.report.training_curves import draw_history
@@ -60,9 +62,9 @@ class StillData:
     """Training and PublicTest rows of one landmark source, as one network reads them.
 
     :param labels: in output order.
-    :param inputs: K indices of the blendshapes that the network reads.
-    :param x: float32 (N, K), Training; ``label`` (N,), index into ``labels``.
-    :param held: float32 (M, K), PublicTest; ``held_label`` (M,).
+    :param inputs: indices of the K blendshapes that the network reads.
+    :param x: float32 (N, K), blendshapes of Training; ``label`` (N,), indices into ``labels``.
+    :param public_test: float32 (M, K), those of PublicTest; ``public_test_label`` (M,).
     """
 
     source: str
@@ -70,21 +72,21 @@ class StillData:
     inputs: tuple[int, ...]
     x: Floats
     label: Ints
-    held: Floats
-    held_label: Ints
+    public_test: Floats
+    public_test_label: Ints
 
     def sample(self, rows: int, seed: int) -> StillData:
-        """Return at most so many rows of Training, drawn at random, and all of PublicTest."""
+        """Return a random sample of at most ``rows`` rows of Training, with all of PublicTest."""
         count = min(rows, len(self.x))
         drawn = np.random.default_rng(seed).choice(len(self.x), count, replace=False)
         return replace(self, x=self.x[drawn], label=self.label[drawn])
 
     def fingerprint(self) -> str:
-        """Return a checksum of all of it."""
-        parts = (self.x, self.label, self.held, self.held_label)
+        """Return a checksum of the data."""
+        parts = (self.x, self.label, self.public_test, self.public_test_label)
         digest = hashlib.sha256(repr((self.source, self.labels, self.inputs)).encode())
         for part in parts:
-            digest.update(np.ascontiguousarray(part))
+            digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
 
@@ -97,14 +99,14 @@ def still_data(
 ) -> StillData:
     """Choose and relabel the rows of a feature set.
 
-    At most ``counts`` images of each class are drawn from Training as they are; each brings its
-    augmented copies along (Attrah 2025, 3.2.1 and 3.2.4).
+    At most ``counts`` images of each class are drawn from Training, together with their augmented
+    copies (Attrah 2025, 3.2.1 and 3.2.4).
 
-    :raises InputError: Training or PublicTest holds no face.
+    :raises InputError: there is no face in Training or none in PublicTest.
     """
-    training, held = features.usage == TRAINING, features.usage == PUBLIC_TEST
+    training, public_test = features.usage == TRAINING, features.usage == PUBLIC_TEST
     plain = np.flatnonzero(training & ~features.augmented)
-    if not len(plain) or not held.any():
+    if not len(plain) or not public_test.any():
         raise InputError(
             f'the {features.source} found no face in Training or none in PublicTest; '
             'training needs both'
@@ -118,157 +120,79 @@ def still_data(
         inputs=inputs,
         x=features.blendshapes[rows][:, columns],
         label=grouping.to_label[features.emotion[rows]],
-        held=features.blendshapes[held][:, columns],
-        held_label=grouping.to_label[features.emotion[held]],
+        public_test=features.blendshapes[public_test][:, columns],
+        public_test_label=grouping.to_label[features.emotion[public_test]],
     )
 
 
-#: What a run folder's models are found by: ``checkpoints/<model>/still.json``.
+#: Settings and data that a network was trained with: ``checkpoints/<model>/still.json``.
 CARD = 'still.json'
-
-
-class _Shuffled(keras.utils.Sequence):
-    """Batches in an order that depends on seed and epoch alone, so that a resumed epoch agrees."""
-
-    def __init__(self, x: Floats, y: Floats, batch: int, seed: int, epoch: int) -> None:
-        self._x, self._y, self._batch, self._seed, self._epoch = x, y, batch, seed, epoch
-        self._shuffle()
-
-    def __len__(self) -> int:
-        return -(-len(self._x) // self._batch)
-
-    def __getitem__(self, index: int) -> tuple[Floats, Floats]:
-        rows = self._order[index * self._batch : (index + 1) * self._batch]
-        return self._x[rows], self._y[rows]
-
-    def on_epoch_end(self) -> None:
-        self._epoch += 1
-        self._shuffle()
-
-    def _shuffle(self) -> None:
-        rng = np.random.default_rng([self._seed, self._epoch])
-        self._order = rng.permutation(len(self._x))
-
-
-class CheckpointCleaner(keras.callbacks.Callback):
-    """Keeps the best checkpoints of a folder, after every epoch."""
-
-    def __init__(self, folder: Path, keep: int = 2) -> None:
-        super().__init__()
-        self._folder, self._keep = folder, keep
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Clean the folder."""
-        clean(self._folder, self._keep)
-
-
-class _Epoch(keras.callbacks.Callback):
-    """Measures, saves and shows each epoch, and says when it is enough."""
-
-    def __init__(
-        self,
-        data: StillData,
-        settings: StillSettings,
-        folder: Path,
-        history: History,
-        state: Any,
-        bar: Any,
-    ) -> None:
-        super().__init__()
-        self._data, self._settings, self._folder = data, settings, folder
-        self._history, self._state, self._bar = history, state, bar
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        found = probabilities(self.model, self._data.held)
-        metrics = {
-            'epoch': epoch + 1,
-            'loss': round(float((logs or {})['loss']), 5),
-            **classification(found, self._data.held_label, self._data.labels),
-        }
-        self.model.save_weights(weights_path(self._folder, epoch + 1))
-        record(self._folder, metrics)
-        self._history.append(metrics)
-        # Last: what it does not know of is forgotten when training goes on.
-        self._state.save(epoch + 1)
-        self._bar.set_postfix(loss=metrics['loss'], **{SCORE: metrics[SCORE]})
-        self._bar.update()
-        if enough(self._history, self._settings.epochs, self._settings.patience):
-            self.model.stop_training = True
 
 
 def fit_still(
     data: StillData, settings: StillSettings, folder: Path, progress: bool = True
 ) -> History:
-    """Train a network and keep its two best epochs in ``folder``; return all epochs' metrics.
+    """Train a network; keep its two best epochs in ``folder`` and return all epochs' metrics.
 
-    The same call goes on after an interruption, optimizer and order of the rows included, and
-    does nothing more once training is over. Other settings or other data begin anew.
+    The same call continues an interrupted training, optimizer and row order included, and does
+    nothing once training is over. Other settings or other data start from the beginning.
 
     :param folder: ``<run>/checkpoints/<model>``.
-    :raises InputError: the settings name a loss or class weights that do not exist.
+    :raises InputError: the settings name an unknown loss or invalid class weights.
     """
     weights = class_weights(settings.class_weights, data.label, len(data.labels))
     steps = -(-len(data.x) // settings.batch)
     keras.backend.clear_session()
     keras.utils.set_random_seed(settings.seed)
-    network = build(settings, len(data.inputs), len(data.labels))
-    model = compiled(network, settings, steps)
-    _open(folder, data, settings)
-    state = tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model, optimizer=model.optimizer), str(folder / 'state'), 1
-    )
-    latest = state.restore_or_initialize()
-    done = int(latest.rsplit('-', 1)[1]) if latest else 0
-    history = forget_after(folder, done)
-    if enough(history, settings.epochs, settings.patience):
-        return history
+    model = compiled(build(settings, len(data.inputs), len(data.labels)), settings, steps)
+    claim_folder(folder, _card(data, settings), CARD)
     x = data.x[..., None] if settings.kind == 'lstm' else data.x
     y = np.eye(len(data.labels), dtype=np.float32)[data.label]
-    with tqdm(
-        total=settings.epochs, initial=done, desc=folder.name, unit='epoch', disable=not progress
-    ) as bar:
-        model.fit(
-            _Shuffled(x, y, settings.batch, settings.seed, done),
-            shuffle=False,
-            verbose=0,
-            initial_epoch=done,
-            epochs=settings.epochs,
-            class_weight=weights,
-            callbacks=[
-                _Epoch(data, settings, folder, history, state, bar),
-                CheckpointCleaner(folder),
-            ],
-        )
-    return history
+
+    def run_epoch(number: int, _: Advance) -> Metrics:
+        batches = shuffled_batches(len(x), settings.batch, [settings.seed, number])
+        loss = fit_epoch(model, ((x[rows], y[rows]) for rows in batches), steps, number, weights)
+        return {
+            'epoch': number + 1,
+            'loss': round(loss, 5),
+            **classification(
+                probabilities(model, data.public_test), data.public_test_label, data.labels
+            ),
+        }
+
+    def keep(metrics: Metrics, is_best: bool) -> None:
+        model.save_weights(weights_path(folder, metrics['epoch']))
+        describe_checkpoint(folder, metrics)
+        clean_checkpoints(folder)
+
+    plan = LoopPlan(
+        folder.name,
+        settings.epochs,
+        patience=settings.patience,
+        shown=('loss', SCORE),
+        progress=progress,
+    )
+    tracked = {'model': model, 'optimizer': model.optimizer}
+    return train_epochs(plan, run_epoch, tracked, folder, keep)
 
 
-def _open(folder: Path, data: StillData, settings: StillSettings) -> None:
-    """Make the folder ready for these settings and data; empty it where it holds others."""
-    card = {
+def _card(data: StillData, settings: StillSettings) -> dict[str, Any]:
+    return {
         'settings': settings.identity(),
         'data': data.fingerprint(),
         'source': data.source,
         'labels': list(data.labels),
         'inputs': list(data.inputs),
     }
-    path = folder / CARD
-    try:
-        known = json.loads(path.read_text())
-    except (OSError, ValueError):
-        known = None
-    if known != card:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        path.write_text(json.dumps(card, indent=1) + '\n')
 
 
 class StillRecognizer:
-    """A network without memory: every frame is read for itself.
+    """A network without memory, which reads each frame by itself.
 
-    :param name: what tables call it.
+    :param name: for tables.
     :param labels: in output order.
     :param inputs: indices of the blendshapes that the network reads.
-    :param model: Keras model of the network.
+    :param model: the Keras model.
     """
 
     def __init__(
@@ -280,9 +204,9 @@ class StillRecognizer:
     def load(cls, folder: Path) -> StillRecognizer:
         """Load the best checkpoint of ``<run>/checkpoints/<model>``.
 
-        :raises ModelError: nothing was fitted there, or its files do not fit each other.
+        :raises ModelError: there is none, or its files do not match.
         """
-        checkpoint: Checkpoint = best(folder)
+        checkpoint = best_checkpoint(folder)
         path = folder / CARD
         try:
             card = json.loads(path.read_text())
@@ -293,34 +217,34 @@ class StillRecognizer:
             model.load_weights(checkpoint.weights)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(
-                f'{path} does not fit the weights beside it; remove {folder} and fit again'
+                f'{path} does not match the weights beside it; remove {folder} and fit again'
             ) from error
         return cls(folder.name, labels, inputs, model)
 
     def stills(self, vectors: Floats) -> Floats:
-        """Return the probabilities (N, L) over ``labels`` of faces (N, 52 or 118)."""
-        # Blendshapes come first, and are all that the papers' networks read.
+        """Return the probabilities (N, L) of ``labels`` for faces (N, 52 or 118)."""
+        # Blendshapes come first, and the papers' networks read nothing else.
         return probabilities(self.model, vectors[:, list(self.inputs)])
 
     def sequences(self, vectors: Floats, dt: Floats) -> Floats:
-        """Return the probabilities (B, T, L) of faces (B, T, 52 or 118), frame by frame."""
+        """Return the probabilities (B, T, L) for faces (B, T, 52 or 118), frame by frame."""
         batch, steps, width = vectors.shape
         return self.stills(vectors.reshape(-1, width)).reshape(batch, steps, -1)
 
     @property
     def parameters(self) -> int:
-        """Return how many numbers were trained."""
+        """Return the number of trained parameters."""
         return int(self.model.count_params())
 
     def structure(self) -> list[PaperLayer]:
-        """Return the network's layers in order, as data."""
+        """Return the network's layers in order."""
         return structure(self.model)
 
 
 def load_recognizers(run: Path) -> dict[str, StillRecognizer]:
-    """Return the fitted networks of single frames of a run folder, by name.
+    """Return a run folder's fitted networks of single frames, by name.
 
-    :raises ModelError: one's files do not fit each other.
+    :raises ModelError: the files of one do not match.
     """
     cards = sorted((run / 'checkpoints').glob(f'*/{CARD}'))
     return {card.parent.name: StillRecognizer.load(card.parent) for card in cards}
@@ -328,11 +252,12 @@ def load_recognizers(run: Path) -> dict[str, StillRecognizer]:
 
 @dataclass(frozen=True)
 class DataChoice:
-    """Which rows are learned from.
+    """Which rows are trained on.
 
     :param source: ``face_landmarker`` or ``face_mesh``.
-    :param grouping: its name in ``config``; ``counts`` alike.
-    :param config: a YAML file like ``config/training.yaml``; None takes that.
+    :param grouping: its name in ``config``.
+    :param counts: their name in ``config``: the most images per class.
+    :param config: a YAML file like ``config/training.yaml``, the default.
     """
 
     source: str = 'face_landmarker'
@@ -342,10 +267,10 @@ class DataChoice:
 
 
 def chosen_data(run: Path, model: str, choice: DataChoice, seed: int) -> StillData:
-    """Read the rows for a model from a run folder's ``features``.
+    """Read a model's rows from a run folder's ``features``.
 
-    :raises InputError: the features, the grouping or the counts are missing, or no face or no
-        blendshape is left.
+    :raises InputError: features, grouping or counts are missing, or no face or no blendshape is
+        left.
     """
     grouping = load_grouping(choice.grouping, choice.config)
     counts = load_counts(choice.counts, choice.config)
@@ -360,16 +285,16 @@ def run_still(
 ) -> dict[str, Any]:
     """Fit a model and write ``tables/<model>.json`` and ``figures/<model>-history.png``.
 
-    PrivateTest is not looked at.
+    PrivateTest is not used.
 
-    :param run: the run folder, which holds ``features/<source>.npz``.
-    :returns: what the table says.
+    :param run: the run folder, with ``features/<source>.npz``.
+    :returns: the content of the table.
     """
     data = chosen_data(run, model, choice, settings.seed)
-
     folder = run / 'checkpoints' / model
     started = time.monotonic()
     history = fit_still(data, settings, folder, progress)
+    best_epoch = best_checkpoint(folder).epoch
     recognizer = StillRecognizer.load(folder)
     table = {
         'model': model,
@@ -378,7 +303,7 @@ def run_still(
             **asdict(choice),
             'config': str(choice.config) if choice.config else None,
             'training_rows': len(data.x),
-            'public_test_rows': len(data.held),
+            'public_test_rows': len(data.public_test),
             'labels': list(data.labels),
             'inputs': [BLENDSHAPE_NAMES[i] for i in data.inputs],
         },
@@ -387,27 +312,26 @@ def run_still(
             {**one._asdict(), 'output': list(one.output)} for one in recognizer.structure()
         ],
         'epochs_run': history[-1]['epoch'],
-        'best_epoch': best(folder).epoch,
+        'best_epoch': best_epoch,
         'seconds_of_this_call': round(time.monotonic() - started, 1),
-        'public_test': _best_metrics(history, best(folder).epoch),
+        'public_test': history[best_epoch - 1],
         'history': history,
     }
     write_json(table, run / 'tables' / f'{model}.json')
-    draw_history(model, history, best(folder).epoch, run / 'figures' / f'{model}-history.png')
+    draw_history(model, history, best_epoch, run / 'figures' / f'{model}-history.png')
     return table
 
 
-def _best_metrics(history: History, epoch: int) -> dict[str, Any]:
-    return next(one for one in history if one['epoch'] == epoch)
-
-
 def in_words(table: dict[str, Any]) -> str:
-    """Return a fit's outcome in one line."""
-    figures = table['public_test']
-    recall = ', '.join(f'{label} {one:.2f}' for label, one in figures['recall'].items())
+    """Return a fit's outcome in one line.
+
+    :param table: of :func:`run_still`.
+    """
+    metrics = table['public_test']
+    recall = ', '.join(f'{label} {one:.2f}' for label, one in metrics['recall'].items())
     return (
         f'{table["model"]}: {table["parameters"]} parameters, epoch {table["best_epoch"]} of '
-        f'{table["epochs_run"]}; PublicTest accuracy {figures["accuracy"]:.3f}, '
-        f'macro-F1 {figures["macro_f1"]:.3f}, recall {recall}, '
-        f'calibration error {figures["ece"]:.3f}'
+        f'{table["epochs_run"]}; PublicTest accuracy {metrics["accuracy"]:.3f}, '
+        f'macro-F1 {metrics["macro_f1"]:.3f}, recall {recall}, '
+        f'calibration error {metrics["ece"]:.3f}'
     )

@@ -1,10 +1,8 @@
-"""Trains the streaming network on sequences made on the way, so that it is right and steady."""
+"""Trains the streaming network on generated sequences, for right labels that stay steady."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator_training.features.feature_set import SHAPES
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.models.streaming_network import StreamingNetwork
+from emotion_estimator_training.models.training_loop import (
+    Advance,
+    BestWeights,
+    History,
+    LoopPlan,
+    Metrics,
+    prefetched,
+    train_epochs,
+)
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.sequences.sequences import SequenceMaker, Sequences
 
 Floats = NDArray[np.float32]
 
 #: Stills in a batch.
 _STILLS = 1024
-#: Scores that are nought where they are rounded coarsely.
+#: Scores below this are zero in coarsely rounded tables.
 _SMALL = 0.05
 
 
@@ -33,14 +40,14 @@ class StreamingFitSettings:
     """How the network is trained.
 
     :param epochs: over the stills, for the layers that read a frame.
-    :param steps: batches of sequences, for the whole network then.
-    :param own: share of what the dense layers say of a still in what the whole network is to say
-        of it; the rest is its label. They have learned what the label's noise hides.
-    :param alone: share of single faces of which the embedding alone, and of which the blendshapes
-        alone are known.
-    :param steadiness: weight of the change of the labels' probabilities from frame to frame while
-        a face holds an expression, against cross-entropy: what makes labels steady.
-    :param settling: seconds after a change (or the first frame) in which they may change freely.
+    :param steps: batches of sequences, for the LSTM afterwards.
+    :param own: share of the first layers' own prediction in a still's target for the LSTM; the rest
+        is its label. The prediction averages out noise in the labels.
+    :param alone: share of single faces with the embedding alone, and with the blendshapes alone.
+    :param steadiness: weight, relative to cross-entropy, of the change of the labels' probabilities
+        from frame to frame while a face keeps its expression.
+    :param settling: seconds after a change, or after the first frame, without that penalty.
+    :param report_every: batches between two validations.
     """
 
     epochs: int = 20
@@ -53,13 +60,13 @@ class StreamingFitSettings:
     steadiness: float = 0.3
     settling: float = 0.7
     report_every: int = 250
-    seed: int = 11
+    seed: int = SEED
 
 
 def steady_frames(sequences: Sequences, settling: float) -> Floats:
-    """Return (B, T - 1): 1 between two frames of an expression that has been held for a while.
+    """Return (B, T - 1): 1 between two frames of a steady expression, else 0.
 
-    :param settling: seconds from a change, or the first frame, to the first of them.
+    :param settling: seconds after a change, or after the first frame, until it counts as steady.
     """
     changing = (sequences.weight < 1) | (
         np.diff(sequences.row, axis=1, prepend=sequences.row[:, :1]) != 0
@@ -67,17 +74,18 @@ def steady_frames(sequences: Sequences, settling: float) -> Floats:
     changing[:, 0] = True
     times = np.cumsum(sequences.dt[..., 0], axis=1)
     last = np.maximum.accumulate(np.where(changing, times, 0), axis=1)
-    return (times - last > settling)[:, 1:].astype(np.float32)
+    steady: NDArray[np.bool_] = times - last > settling
+    return steady[:, 1:].astype(np.float32)
 
 
 def pretrain(
     network: StreamingNetwork, pool: Floats, targets: Floats, settings: StreamingFitSettings
 ) -> None:
-    """Train the first layers on single frames, which is quick, in place.
+    """Train the first layers on single frames, which is fast, in place.
 
-    :param pool: (N, 118), faces; each is shown as it is, mirrored, and without its small scores;
-        of some no more than one branch is known.
-    :param targets: (N, 7), what they show, as probabilities.
+    :param pool: (N, 118), faces; each is used as it is, mirrored, and without its small scores, and
+        some with only one branch.
+    :param targets: (N, 7), probabilities of their classes.
     """
     keras.utils.set_random_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
@@ -95,7 +103,7 @@ def pretrain(
         batch_size=_STILLS,
         epochs=settings.epochs,
         verbose=0,
-        callbacks=[_Bar(settings.epochs)],
+        callbacks=[_bar(settings.epochs)],
     )
 
 
@@ -104,7 +112,7 @@ def _shown(pool: Floats, way: int, alone: tuple[float, float], rng: np.random.Ge
     if way == 1:
         shown[:, :SHAPES] = pool[:, list(MIRROR)]
     elif way == 2:
-        # Rounded tables and made faces have noughts where landmark models have small scores.
+        # Rounded tables and synthetic faces have zeros where landmark models have small scores.
         shown[:, :SHAPES] = np.where(pool[:, :SHAPES] < _SMALL, 0, pool[:, :SHAPES])
     both, drawn = pool[:, -2:].all(axis=1), rng.random(len(pool))
     shown[both & (drawn < alone[0]), -1] = 0
@@ -112,17 +120,14 @@ def _shown(pool: Floats, way: int, alone: tuple[float, float], rng: np.random.Ge
     return shown
 
 
-class _Bar(keras.callbacks.Callback):
-    def __init__(self, epochs: int) -> None:
-        super().__init__()
-        self._bar = tqdm(total=epochs, desc='streaming, single frames', unit='epoch')
+def _bar(epochs: int) -> Any:
+    bar = tqdm(total=epochs, desc='streaming, single frames', unit='epoch')
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._bar.set_postfix(loss=f'{(logs or {}).get("loss", 0):.4f}')
-        self._bar.update()
+    def advance(_: int, logs: dict[str, float]) -> None:
+        bar.set_postfix(loss=f'{logs["loss"]:.4f}')
+        bar.update()
 
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        self._bar.close()
+    return keras.callbacks.LambdaCallback(on_epoch_end=advance, on_train_end=lambda _: bar.close())
 
 
 def fit(
@@ -133,70 +138,66 @@ def fit(
     validate: Callable[[StreamingNetwork], float],
     settings: StreamingFitSettings,
     checkpoints: Path | None = None,
-) -> list[dict[str, float]]:
+) -> History:
     """Train the LSTM of ``network`` in place; it ends with the weights that validated best.
 
     The layers before it stay as :func:`pretrain` left them.
 
     :param maker: makes the sequences.
-    :param targets: (N, 7), what each still of the maker's pool shows, as probabilities.
-    :param grouping: (7, L), from classes to the labels that are to be steady.
-    :param validate: score on images held back, higher is better.
-    :param checkpoints: folder; a run that was interrupted continues from there.
-    :returns: what was reported: step, loss, steadiness, validation.
+    :param targets: (N, 7), class probabilities of each still of the maker's pool.
+    :param grouping: (7, L), from classes to the labels that should be steady.
+    :param validate: score on images held out from training; higher is better.
+    :param checkpoints: folder from which an interrupted training continues; None keeps nothing.
+    :returns: for each report its step, loss, unrest (mean change of a steady face's probabilities)
+        and validation score.
     """
     keras.utils.set_random_seed(settings.seed)
     for layer in network.model.layers:
         layer.trainable = layer.name != 'fronts'
     schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps, 0.01)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=1.0)
-    # Else the first call would make its variables, and the step be traced twice.
+    # Otherwise the first call would create its variables, and the step would be traced twice.
     optimizer.build(network.model.trainable_variables)
     step = _training_step(network.model, optimizer, grouping, settings)
-    state = _State(network, optimizer, checkpoints)
-    bar = tqdm(
-        range(state.number, settings.steps),
-        initial=state.number,
-        total=settings.steps,
-        desc='streaming',
-        unit='batch',
-    )
-    losses: list[NDArray[np.float64]] = []
-    for number, batch in zip(bar, _ahead(maker, settings, state.number)):
-        losses.append(
-            np.array(
-                step(
-                    batch.vectors,
-                    batch.dt,
-                    targets[batch.row],
-                    batch.weight,
-                    steady_frames(batch, settings.settling),
-                )
+    best = BestWeights(network.model, checkpoints)
+
+    def make(number: int) -> Sequences:
+        return maker(settings.batch, [settings.seed, number])
+
+    def run_epoch(number: int, advance: Advance) -> Metrics:
+        first = number * settings.report_every
+        end = min(first + settings.report_every, settings.steps)
+        losses = []
+        for batch in prefetched(make, range(first, end)):
+            steady = steady_frames(batch, settings.settling)
+            losses.append(
+                np.array(step(batch.vectors, batch.dt, targets[batch.row], batch.weight, steady))
             )
-        )
-        if (number + 1) % settings.report_every == 0 or number + 1 == settings.steps:
-            loss, unrest = np.mean(losses, axis=0)
-            losses.clear()
-            state.keep(number + 1, float(loss), float(unrest), validate(network))
-            bar.set_postfix(loss=f'{loss:.4f}', best=f'{state.best:.4f}')
-    network.model.set_weights(state.best_weights)
-    return state.history
+            advance()
+        loss, unrest = np.mean(losses, axis=0)
+        return {
+            'step': end,
+            'loss': round(float(loss), 4),
+            'unrest': round(float(unrest), 5),
+            'validation': round(validate(network), 4),
+        }
 
-
-def _ahead(maker: SequenceMaker, settings: StreamingFitSettings, start: int) -> Iterator[Sequences]:
-    """Make each batch while the one before is trained on."""
-    with ThreadPoolExecutor(1) as thread:
-        made = thread.submit(maker, settings.batch, [settings.seed, start])
-        for number in range(start + 1, settings.steps + 1):
-            following = thread.submit(maker, settings.batch, [settings.seed, number])
-            yield made.result()
-            made = following
+    plan = LoopPlan(
+        'streaming',
+        -(-settings.steps // settings.report_every),
+        score=lambda metrics: float(metrics['validation']),
+        batches=settings.steps,
+        shown=('loss', 'validation'),
+    )
+    tracked = {'model': network.model, 'optimizer': optimizer}
+    history = train_epochs(plan, run_epoch, tracked, checkpoints, best.keep)
+    best.restore()
+    return history
 
 
 def _training_step(
     model: Any, optimizer: Any, grouping: Floats, settings: StreamingFitSettings
 ) -> Any:
-    @tf.function(reduce_retracing=True)
     def step(vectors: Any, dt: Any, target: Any, weight: Any, steady: Any) -> Any:
         with tf.GradientTape() as tape:
             logits = model([vectors, dt], training=True)
@@ -207,53 +208,9 @@ def _training_step(
             labels = tf.nn.softmax(logits) @ grouping
             moved = tf.reduce_sum(tf.abs(labels[:, 1:] - labels[:, :-1]), axis=-1)
             unrest = tf.reduce_sum(steady * moved) / tf.maximum(tf.reduce_sum(steady), 1.0)
-            whole = loss + settings.steadiness * unrest
-        gradients = tape.gradient(whole, model.trainable_variables)
+            total = loss + settings.steadiness * unrest
+        gradients = tape.gradient(total, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         return loss, unrest
 
-    return step
-
-
-class _State:
-    """Where training is: weights, optimizer, the best weights and what was reported."""
-
-    def __init__(self, network: StreamingNetwork, optimizer: Any, folder: Path | None) -> None:
-        self.number, self.best = 0, -np.inf
-        self.history: list[dict[str, float]] = []
-        self._model, self._folder = network.model, folder
-        self.best_weights = self._model.get_weights()
-        if folder is None:
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        self._manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=self._model, optimizer=optimizer), folder, max_to_keep=1
-        )
-        note = folder / 'history.json'
-        if self._manager.latest_checkpoint and note.exists():
-            restored = self._manager.checkpoint.restore(self._manager.latest_checkpoint)
-            restored.expect_partial()
-            self.history = json.loads(note.read_text())
-            self.number = int(self.history[-1]['step'])
-            self.best = max(line['validation'] for line in self.history)
-            with np.load(folder / 'best.npz') as weights:
-                self.best_weights = [weights[name] for name in weights.files]
-
-    def keep(self, number: int, loss: float, unrest: float, score: float) -> None:
-        """Note a report, and write everything where a folder was given."""
-        self.history.append(
-            {
-                'step': number,
-                'loss': round(loss, 4),
-                'unrest': round(unrest, 5),
-                'validation': round(score, 4),
-            }
-        )
-        if score > self.best:
-            self.best, self.best_weights = score, self._model.get_weights()
-        if self._folder is not None:
-            with atomic_write(self._folder / 'best.npz') as partial:
-                np.savez(partial, *self.best_weights)
-            self._manager.save(checkpoint_number=number)
-            with atomic_write(self._folder / 'history.json') as partial:
-                partial.write_text(json.dumps(self.history, indent=1))
+    return tf.function(step, reduce_retracing=True)

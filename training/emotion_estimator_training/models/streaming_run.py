@@ -1,4 +1,4 @@
-"""``fit streaming``: from both sources' features to a trained and calibrated float network."""
+"""``fit streaming``: from the sources' features to a trained and calibrated float network."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from emotion_estimator_training.features.features import load_covered
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.operating_point import (
     calibrated_temperature,
-    class_biases,
-    operating_point,
+    choose_class_operating_point,
+    choose_operating_point,
     softmax,
 )
 from emotion_estimator_training.models.streaming_fit import StreamingFitSettings, fit, pretrain
@@ -56,48 +56,19 @@ from emotion_estimator_training.models.streaming_store import (
     save_streaming,
     streaming_folder,
 )
-from emotion_estimator_training.models.training_loop import checksum, same_run
+from emotion_estimator_training.models.training_loop import History, checksum, claim_folder
 from emotion_estimator_training.sequences.sequences import SequenceMaker, SequenceSettings
 from emotion_estimator_training.tables import write_json
 
 matplotlib.use('Agg')
 
-
-def draw_course(history: list[dict[str, float]], path: Path) -> Path:
-    """Draw loss, cross-entropy on PublicTest and restlessness over the batches; return ``path``."""
-    steps = [line['step'] for line in history]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
-    left.plot(steps, [line['loss'] for line in history], 'o-', label='loss on sequences')
-    left.plot(
-        steps,
-        [-line['validation'] for line in history],
-        'o-',
-        label='cross-entropy on stills of PublicTest',
-    )
-    left.set_ylabel('nats, seven classes')
-    right.plot(steps, [line['unrest'] for line in history], 'o-')
-    right.set_ylabel('change of probabilities per frame while held')
-    for axes in (left, right):
-        axes.set_xlabel('batch')
-        axes.grid(alpha=0.3)
-    left.legend(fontsize='small')
-    figure.suptitle('Training of streaming')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-    return path
-
-
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-_CROPS_SEED = 19
-
-
-#: Varied crops of each face: those that single frames learn from, and those that a face's embedding
-#: moves between in sequences.
+#: Varied crops of each face: those used as single frames, and those between which a face's
+#: embedding moves in sequences.
 _VARIED, _MOVES = 2, 3
-#: How crops are varied for single frames: less than where the appearance network learns.
+#: How crops are varied for single frames: less than for training the appearance network.
 _FOR_FRAMES = CropVariation(
     roll=4.0,
     size=0.06,
@@ -113,13 +84,6 @@ _FOR_FRAMES = CropVariation(
 )
 
 
-@dataclass(frozen=True)
-class _Data:
-    fingerprint: str
-    labels: tuple[str, ...]
-    appearance: str
-
-
 def run_streaming(
     run: Path,
     settings: StreamingSettings,
@@ -131,13 +95,13 @@ def run_streaming(
 ) -> dict[str, Any]:
     """Train on all sources of ``<run>/features``, and write ``<run>/checkpoints/streaming``.
 
-    Where there is ``<run>/covered``, also on the covered faces in it.
-    Chosen on PublicTest: the best of the reported states, temperatures and operating point.
-    PrivateTest is not looked at. Interrupted, the same call continues.
+    Covered faces in ``<run>/covered``, if there are any, are used too. The best weights, the
+    temperatures and the operating points are chosen on PublicTest; PrivateTest is not used. The
+    same call continues an interrupted training.
 
     :param models: folder of the appearance network; None takes the run's, or the shipped one.
-    :returns: what ``tables/streaming.json`` says.
-    :raises InputError: no features, or Training or PublicTest holds no face.
+    :returns: the content of ``tables/streaming.json``.
+    :raises InputError: there are no features, or none of Training or of PublicTest.
     :raises ModelError: there is no appearance network.
     """
     started = time.monotonic()
@@ -146,28 +110,36 @@ def run_streaming(
     sources = load_sources(run)
     learned = [each.where(each.usage == TRAINING) for each in sources]
     if not sum(map(len, learned)) or not all((each.usage == PUBLIC_TEST).any() for each in sources):
-        raise InputError(f'{run}/features has no faces of Training or of PublicTest; both are used')
+        raise InputError(
+            f'{run}/features has no faces of Training or of PublicTest; training needs both'
+        )
     folder = streaming_folder(run)
     covered = [one for one in (load_covered(run, each.source) for each in sources) if one]
-    data = _Data(
-        checksum(
-            *(
-                array
-                for each in (*learned, *covered)
-                for array in (each.blendshapes, each.emotion, each.crops)
-            )
-        ),
-        labels.labels,
-        embed.sha256,
+    data_checksum = checksum(
+        *(
+            array
+            for each in (*learned, *covered)
+            for array in (each.blendshapes, each.emotion, each.crops)
+        )
     )
-    same_run(folder, settings, training, shape, data)
-    pool = _pool(learned, covered, embed, folder)
-    # Before minutes of training.
+    claim_folder(
+        folder,
+        {
+            'settings': asdict(settings),
+            'training': asdict(training),
+            'sequences': asdict(shape),
+            'data': data_checksum,
+            'labels': labels.labels,
+            'appearance': embed.sha256,
+        },
+    )
+    pool = _pool(learned, covered, embed, folder, training.seed)
+    # Fails here rather than after minutes of training.
     try:
         maker = SequenceMaker(pool.plain, pool.emotion, shape, pool.moves)
     except ValueError as error:
         raise InputError(f'{run}/features: {error} in Training') from error
-    held = [
+    public_test = [
         with_embeddings(each.where(each.usage == PUBLIC_TEST), embed, f'{each.source}, PublicTest')
         for each in sources
     ]
@@ -181,7 +153,7 @@ def run_streaming(
             softmax(network.still_logits(rows, STILL_STEPS, STILL_DT))[
                 np.arange(len(rows)), each.emotion
             ]
-            for each in held
+            for each in public_test
             for rows in (each.vectors, only_branch(each.vectors, 'blendshapes'))
         ]
         return -float(np.mean([-np.log(np.maximum(one, 1e-9)).mean() for one in right]))
@@ -193,7 +165,7 @@ def run_streaming(
     fitted = _fitted(
         network,
         labels,
-        held,
+        public_test,
         {
             **asdict(settings),
             'seed': training.seed,
@@ -202,16 +174,16 @@ def run_streaming(
             'sources': [each.source for each in sources],
             'grouping': labels.name,
             'appearance_sha256': embed.sha256,
-            # What a face shows at rest: what a robot may hold a face's own neutral against.
+            # A robot may compare a face's own neutral expression with it.
             'neutral_blendshapes': _neutral(learned),
         },
     )
     save_streaming(fitted, folder)
-    return _report(run, fitted, held, history, cost, time.monotonic() - started)
+    return _report(run, fitted, public_test, history, cost, time.monotonic() - started)
 
 
 def appearance_card(run: Path, models: Path | None = None) -> Path:
-    """Return the card of the appearance network that a run uses: its own, or the shipped one."""
+    """Return the card of a run's appearance network: its own, or the shipped one."""
     folders = [models] if models else [run / 'models', models_dir()]
     cards = [folder / 'appearance.json' for folder in folders]
     return next((card for card in cards if card.is_file()), cards[-1])
@@ -221,10 +193,10 @@ def appearance_card(run: Path, models: Path | None = None) -> Path:
 class _Pool:
     """Faces of Training, of all sources.
 
-    :param plain: (N, 118), as the stills have them; ``emotion`` (N,).
-    :param shown: (M, 118), what single frames learn from: these, seen otherwise, and turned copies
-        without a crop; ``shown_emotion`` (M,).
-    :param moves: (N, K, 64), of varied crops.
+    :param plain: (N, 118), of the stills as they are; ``emotion`` (N,), their classes.
+    :param shown: (M, 118), for training on single frames: the plain faces, the same with varied
+        crops, and rotated copies without a crop; ``shown_emotion`` (M,), their classes.
+    :param moves: (N, K, 64), differences of varied crops' embeddings from the plain ones.
     """
 
     plain: Floats
@@ -235,7 +207,7 @@ class _Pool:
 
 
 def _neutral(learned: list[FeatureSet]) -> list[float]:
-    """Return the mean blendshapes (52) of neutral faces, plain and open."""
+    """Return the mean blendshapes (52) of neutral faces that are neither augmented nor covered."""
     shown = np.concatenate(
         [
             each.blendshapes[~each.augmented & (each.emotion == FER_CLASSES.index('neutral'))]
@@ -246,18 +218,24 @@ def _neutral(learned: list[FeatureSet]) -> list[float]:
 
 
 def _pool(
-    learned: list[FeatureSet], covered: list[FeatureSet], embed: Embedder, folder: Path
+    learned: list[FeatureSet],
+    covered: list[FeatureSet],
+    embed: Embedder,
+    folder: Path,
+    seed: int,
 ) -> _Pool:
-    """Embed all crops, plain and varied; what an earlier call made is read again."""
+    """Embed all crops, plain and varied, or read what an earlier call embedded."""
     path = folder / 'pool.npz'
     if path.exists():
         with np.load(path) as stored:
-            return _Pool(*(stored[field.name] for field in fields(_Pool)))
+            return _Pool(**{field.name: stored[field.name] for field in fields(_Pool)})
+    # Not the seed of the sequences, which are drawn from these crops.
+    crops_seed = seed + 8
     plain, moves, shown, emotion, shown_emotion = [], [], [], [], []
     for each in [*learned, *covered]:
         still = with_embeddings(each.where(~each.augmented), embed, f'{each.source}, crops')
         varied = varied_embeddings(
-            still, embed, _FOR_FRAMES, _VARIED, [_CROPS_SEED, 0], f'{each.source}, varied crops'
+            still, embed, _FOR_FRAMES, _VARIED, [crops_seed, 0], f'{each.source}, varied crops'
         )
         moves.append(
             varied_embeddings(
@@ -265,7 +243,7 @@ def _pool(
                 embed,
                 FROM_FRAME_TO_FRAME,
                 _MOVES,
-                [_CROPS_SEED, 1],
+                [crops_seed, 1],
                 f'{each.source}, moved crops',
             )
         )
@@ -276,7 +254,11 @@ def _pool(
         shown += [still.vectors, *otherwise, face_vectors(copies.blendshapes)]
         shown_emotion += [still.emotion] * (1 + _VARIED) + [copies.emotion]
     made = _Pool(
-        *(np.concatenate(parts) for parts in (plain, emotion, shown, shown_emotion, moves))
+        plain=np.concatenate(plain),
+        emotion=np.concatenate(emotion),
+        shown=np.concatenate(shown),
+        shown_emotion=np.concatenate(shown_emotion),
+        moves=np.concatenate(moves),
     )
     with atomic_write(path) as partial:
         np.savez(partial, **{field.name: getattr(made, field.name) for field in fields(_Pool)})
@@ -286,7 +268,7 @@ def _pool(
 def _first_stage(
     network: StreamingNetwork, pool: _Pool, training: StreamingFitSettings, folder: Path
 ) -> Floats:
-    """Train the first layers, or read them; return what each plain still is to be called (N, 7)."""
+    """Train the first layers, or load them; return each plain still's target (N, 7)."""
     labels = np.eye(len(FER_CLASSES), dtype=np.float32)
     weights = folder / 'frame.weights.h5'
     if weights.exists():
@@ -301,31 +283,38 @@ def _first_stage(
 
 
 def _fitted(
-    network: StreamingNetwork, grouping: Grouping, held: list[FeatureSet], settings: dict[str, Any]
+    network: StreamingNetwork,
+    grouping: Grouping,
+    public_test: list[FeatureSet],
+    settings: dict[str, Any],
 ) -> FittedStreaming:
-    """Choose operating point and temperatures, for what is known of faces by default."""
+    """Choose operating points and temperatures on PublicTest, with both branches known."""
     sets = [
-        (network.still_logits(each.vectors, STILL_STEPS, STILL_DT), each.emotion) for each in held
+        (network.still_logits(each.vectors, STILL_STEPS, STILL_DT), each.emotion)
+        for each in public_test
     ]
-    biases = {THREE: operating_point(sets, grouping), SEVEN: class_biases(sets)}
+    points = {
+        THREE: choose_operating_point(sets, grouping),
+        SEVEN: choose_class_operating_point(sets),
+    }
     temperatures = {
         THREE: calibrated_temperature(
             [
-                (softmax(one + biases[THREE]) @ grouping.matrix, grouping.to_label[emotion])
+                (softmax(one + points[THREE]) @ grouping.matrix, grouping.to_label[emotion])
                 for one, emotion in sets
             ]
         ),
         SEVEN: calibrated_temperature(
-            [(softmax(one + biases[SEVEN]), emotion) for one, emotion in sets]
+            [(softmax(one + points[SEVEN]), emotion) for one, emotion in sets]
         ),
     }
-    return FittedStreaming(network, grouping, biases, temperatures, settings)
+    return FittedStreaming(network, grouping, points, temperatures, settings)
 
 
 def _report(
     run: Path,
     fitted: FittedStreaming,
-    held: list[FeatureSet],
+    public_test: list[FeatureSet],
     history: list[dict[str, float]],
     cost: float,
     seconds: float,
@@ -335,8 +324,8 @@ def _report(
         'settings': fitted.settings,
         'temperatures': {name: round(one, 3) for name, one in fitted.temperatures.items()},
         'biases': {
-            vocabulary: {name: round(float(one), 3) for name, one in zip(FER_CLASSES, bias)}
-            for vocabulary, bias in fitted.biases.items()
+            vocabulary: {name: round(float(one), 3) for name, one in zip(FER_CLASSES, point)}
+            for vocabulary, point in fitted.operating_points.items()
         },
         'parameters': int(fitted.network.model.count_params()),
         'cross_entropy_that_rounding_weights_cost': round(cost, 5),
@@ -352,7 +341,7 @@ def _report(
                     )
                     for branch in PRESENT
                 }
-                for each in held
+                for each in public_test
             }
             for vocabulary, to_label, names in (
                 (THREE, fitted.grouping.to_label, fitted.grouping.labels),
@@ -361,5 +350,29 @@ def _report(
         },
     }
     write_json(table, run / 'tables' / 'streaming.json')
-    draw_course(history, run / 'figures' / 'streaming-history.png')
+    _draw_training(history, run / 'figures' / 'streaming-history.png')
     return table
+
+
+def _draw_training(history: History, path: Path) -> None:
+    """Draw loss, cross-entropy on PublicTest and unrest over the batches."""
+    steps = [line['step'] for line in history]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
+    left.plot(steps, [line['loss'] for line in history], 'o-', label='loss on sequences')
+    left.plot(
+        steps,
+        [-line['validation'] for line in history],
+        'o-',
+        label='cross-entropy on stills of PublicTest',
+    )
+    left.set_ylabel('nats, seven classes')
+    right.plot(steps, [line['unrest'] for line in history], 'o-')
+    right.set_ylabel('change of probabilities per frame while steady')
+    for axes in (left, right):
+        axes.set_xlabel('batch')
+        axes.grid(alpha=0.3)
+    left.legend(fontsize='small')
+    figure.suptitle('Training of streaming')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

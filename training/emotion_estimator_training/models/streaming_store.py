@@ -1,4 +1,4 @@
-"""A trained streaming network on disk: the float reference of what is shipped."""
+"""A trained streaming network in a run folder: the float reference of the shipped file."""
 
 from __future__ import annotations
 
@@ -29,35 +29,36 @@ from emotion_estimator_training.models.streaming_network import (
 
 Floats = NDArray[np.float32]
 
-#: A still face is shown for so many equal frames of so many seconds.
+#: A still face is read as this many equal frames, this many seconds apart.
 STILL_STEPS, STILL_DT = 15, 1 / 30
 
 
-#: The vocabularies that a step tells, in order: the labels of the grouping, and all classes.
+#: The vocabularies of a step's outputs, in order: the labels of the grouping, and all classes.
 THREE, SEVEN = 'three', 'seven'
 
 
 @dataclass(frozen=True, eq=False)
 class FittedStreaming:
-    """A trained network with its operating points: the float reference of what is shipped.
+    """A trained network with its operating points: the float reference of the shipped file.
 
-    :param grouping: from the classes to the labels of the first vocabulary.
-    :param biases: (7,) of each vocabulary, added to the logits; ``temperatures`` of each.
+    :param grouping: from the classes to the labels of the vocabulary ``THREE``.
+    :param operating_points: (7,) per vocabulary, added to the logits.
+    :param temperatures: per vocabulary, for calibration.
     :param settings: how it was trained, for the card.
     """
 
     network: StreamingNetwork
     grouping: Grouping
-    biases: dict[str, Floats]
+    operating_points: dict[str, Floats]
     temperatures: dict[str, float]
     settings: dict[str, Any]
 
     @property
     def vocabularies(self) -> tuple[Vocabulary, ...]:
-        """Return what a step tells, in order."""
+        """Return the vocabularies of a step's outputs, in order."""
         matrices = {THREE: self.grouping.matrix, SEVEN: np.eye(len(FER_CLASSES), dtype=np.float32)}
         return tuple(
-            Vocabulary(matrix, self.biases[name], self.temperatures[name])
+            Vocabulary(matrix, self.operating_points[name], self.temperatures[name])
             for name, matrix in matrices.items()
         )
 
@@ -67,12 +68,12 @@ class FittedStreaming:
         return state_size(self.network.settings.units, tuple(one.size for one in self.vocabularies))
 
     def of_logits(self, logits: Floats, vocabulary: str = THREE) -> Floats:
-        """Return the labels' probabilities (..., L) of raw logits (..., 7), frame by frame."""
+        """Return the labels' probabilities (..., L) for logits (..., 7), without smoothing."""
         one = self.vocabularies[(THREE, SEVEN).index(vocabulary)]
-        return sharpen(softmax(logits + one.bias) @ one.grouping, one.temperature)
+        return sharpen(softmax(logits + one.operating_point) @ one.grouping, one.temperature)
 
     def probabilities(self, vectors: Floats, dt: Floats, vocabulary: str = THREE) -> Floats:
-        """Return how probable each label is, (B, T, L), of faces (B, T, 52 or 118).
+        """Return the labels' probabilities (B, T, L) for faces (B, T, 52 or 118).
 
         :param dt: (B, T, 1), seconds.
         """
@@ -81,7 +82,7 @@ class FittedStreaming:
         return settle(now, steps, self.network.settings.settling)
 
     def stills(self, vectors: Floats, vocabulary: str = THREE) -> Floats:
-        """Return the labels' probabilities (N, L) of unrelated faces (N, 52 or 118)."""
+        """Return the labels' probabilities (N, L) for unrelated faces (N, 52 or 118)."""
         parts = [
             self.probabilities(
                 np.repeat(part[:, None], STILL_STEPS, axis=1),
@@ -94,7 +95,7 @@ class FittedStreaming:
 
 
 def save_streaming(fitted: FittedStreaming, folder: Path) -> None:
-    """Write ``streaming.json`` and ``streaming.npz``."""
+    """Write ``streaming.json`` and ``streaming.npz`` into ``folder``."""
     weights = fitted.network.model.get_weights()
     np.savez(
         folder / 'streaming.npz',
@@ -111,8 +112,8 @@ def save_streaming(fitted: FittedStreaming, folder: Path) -> None:
                 'to_label': grouping.to_label.tolist(),
                 'temperatures': fitted.temperatures,
                 'biases': {
-                    name: [round(float(one), 3) for one in bias]
-                    for name, bias in fitted.biases.items()
+                    name: [round(float(one), 3) for one in point]
+                    for name, point in fitted.operating_points.items()
                 },
                 'arrays': len(weights),
                 'settings': fitted.settings,
@@ -124,31 +125,31 @@ def save_streaming(fitted: FittedStreaming, folder: Path) -> None:
 
 
 def load_streaming(run: Path) -> FittedStreaming:
-    """Load what ``fit streaming`` left in a run folder.
+    """Load the network that ``fit streaming`` saved in a run folder.
 
-    :raises ModelError: nothing was fitted there, or it cannot be read.
+    :raises ModelError: there is none, or it cannot be read.
     """
     folder = streaming_folder(run)
     try:
-        told = json.loads((folder / 'streaming.json').read_text())
-        made = told['settings']
+        card = json.loads((folder / 'streaming.json').read_text())
+        trained = card['settings']
         settings = StreamingSettings(
-            BranchSettings(**made['branches']),
-            made['units'],
-            Settling(**made['settling']),
+            BranchSettings(**trained['branches']),
+            trained['units'],
+            Settling(**trained['settling']),
         )
         with np.load(folder / 'streaming.npz') as stored:
             network = assemble(stored['mean'], stored['scale'], settings)
-            network.model.set_weights([stored[f'weights{i}'] for i in range(told['arrays'])])
+            network.model.set_weights([stored[f'weights{i}'] for i in range(card['arrays'])])
         grouping = Grouping(
-            told['grouping'], tuple(told['labels']), np.array(told['to_label'], np.int64)
+            card['grouping'], tuple(card['labels']), np.array(card['to_label'], np.int64)
         )
         return FittedStreaming(
             network,
             grouping,
-            {name: np.array(told['biases'][name], np.float32) for name in (THREE, SEVEN)},
-            {name: float(told['temperatures'][name]) for name in (THREE, SEVEN)},
-            made,
+            {name: np.array(card['biases'][name], np.float32) for name in (THREE, SEVEN)},
+            {name: float(card['temperatures'][name]) for name in (THREE, SEVEN)},
+            trained,
         )
     except (
         OSError,
@@ -161,10 +162,10 @@ def load_streaming(run: Path) -> FittedStreaming:
     ) as error:
         raise ModelError(
             f'{folder} holds no fitted streaming network ({first_line(error)}); '
-            '"emotion-estimator training fit streaming" makes it'
+            'run "emotion-estimator training fit streaming"'
         ) from error
 
 
 def streaming_folder(run: Path) -> Path:
-    """Return where a run folder keeps it."""
+    """Return the folder of the streaming network in a run folder."""
     return run / 'checkpoints' / 'streaming'

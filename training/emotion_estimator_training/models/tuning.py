@@ -7,9 +7,9 @@ import hashlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Before Keras Tuner, which imports a Keras of its own for its callbacks and never trains with it.
+# Before Keras Tuner, which imports Keras 3 for its callbacks and never trains with it.
 from emotion_estimator_training.models import legacy_keras  # noqa: F401
 
 # isort: split
@@ -17,17 +17,30 @@ import keras_tuner
 
 from emotion_estimator_training.models.paper_settings import StillSettings
 from emotion_estimator_training.models.paper_training import StillData, fit_still
-from emotion_estimator_training.models.training_loop import SCORE, best
+from emotion_estimator_training.models.training_loop import SCORE, best_checkpoint
 
-#: The papers' ranges; units go up to 32 in steps of 4 from 10, hence to 30.
+if TYPE_CHECKING:
+
+    class RandomSearch:
+        """What is used of Keras Tuner's class, which has no types."""
+
+        oracle: Any
+        search: Any
+        get_trial_dir: Any
+
+        def __init__(self, **settings: Any) -> None: ...
+else:
+    from keras_tuner import RandomSearch
+
+#: The papers' ranges. Units rise in steps of 4 from 10 to at most 32, that is to 30.
 LEARNING_RATE, L2, WEIGHT_DECAY = (1e-6, 1e-3), (1e-10, 1e-5), (1e-10, 9e-4)
 UNITS = (10, 32, 4)
 ACTIVATIONS = ('selu', 'tanh', 'relu', 'leaky_relu')
 _METRICS = (SCORE, 'accuracy', 'cross_entropy', 'ece')
 
 
-def space(layers: int) -> keras_tuner.HyperParameters:
-    """Return the search space of a network of so many layers."""
+def space(layers: int) -> Any:
+    """Return the search space of a network with this many layers, as Keras Tuner's values."""
     values = keras_tuner.HyperParameters()
     for name, (low, high) in (
         ('learning_rate', LEARNING_RATE),
@@ -42,7 +55,7 @@ def space(layers: int) -> keras_tuner.HyperParameters:
 
 
 def settings_of(values: dict[str, Any], base: StillSettings) -> StillSettings:
-    """Return ``base`` with the values of a trial."""
+    """Return ``base`` with a trial's values."""
     return replace(
         base,
         units=tuple(int(values[f'units_{i + 1}']) for i in range(len(base.units))),
@@ -50,8 +63,8 @@ def settings_of(values: dict[str, Any], base: StillSettings) -> StillSettings:
     )
 
 
-class _Search(keras_tuner.RandomSearch):
-    """Trains each trial with Keras 2 by :func:`fit_still`; Keras Tuner's own way is Keras 3's."""
+class _Search(RandomSearch):
+    """Trains each trial with :func:`fit_still`, in Keras 2; Keras Tuner would use Keras 3."""
 
     def __init__(self, data: StillData, base: StillSettings, folder: Path, trials: int) -> None:
         self._data, self._base = data, base
@@ -74,7 +87,7 @@ class _Search(keras_tuner.RandomSearch):
         settings = settings_of(trial.hyperparameters.values, self._base)
         folder = self.checkpoints(trial)
         history = fit_still(self._data, settings, folder, progress=False)
-        top = best(folder).epoch
+        top = best_checkpoint(folder).epoch
         metrics = next(one for one in history if one['epoch'] == top)
         return {name: metrics[name] for name in _METRICS}
 
@@ -84,15 +97,16 @@ def tune(
 ) -> list[dict[str, Any]]:
     """Try random settings; return the trials, best first.
 
-    An interrupted search goes on, in the middle of a trial too; more trials than before add to
-    those that were. Other data or another ``base`` are another search.
+    An interrupted search continues, even within a trial; asking for more trials adds to the earlier
+    ones. Other data or another ``base`` start another search.
 
-    :param base: what is not searched for: epochs (the rate is constant), batch, loss, seed.
-    :param folder: of Keras Tuner's projects.
+    :param base: settings that are not searched for, such as epochs, batch, loss and seed; the
+        learning rate is constant.
+    :param folder: for Keras Tuner's projects.
     """
     base = replace(base, cosine=False)
-    whole = json.dumps([asdict(base), data.fingerprint()], sort_keys=True)
-    project = folder / hashlib.sha256(whole.encode()).hexdigest()[:12]
+    identity = json.dumps([asdict(base), data.fingerprint()], sort_keys=True)
+    project = folder / hashlib.sha256(identity.encode()).hexdigest()[:12]
     search = _Search(data, base, project, trials)
     search.search(verbose=int(verbose))
     rows: list[dict[str, Any]] = []
@@ -110,7 +124,7 @@ def tune(
 
 
 def write_results(rows: list[dict[str, Any]], path: Path) -> Path:
-    """Write trials as JSON to ``path``, and as CSV beside it."""
+    """Write trials as JSON to ``path`` and as CSV beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(rows, indent=1) + '\n')
     with path.with_suffix('.csv').open('w', newline='') as file:

@@ -1,4 +1,4 @@
-"""The trained appearance network as the shipped int8 file, compared in each runtime."""
+"""The trained appearance network as an int8 file, compared with the float one per runtime."""
 
 from __future__ import annotations
 
@@ -26,16 +26,24 @@ from emotion_estimator_training.models.appearance_network import (
     build_heads,
     network_pixels,
 )
-from emotion_estimator_training.models.appearance_run import Part, appearance_folder, held_crops
+from emotion_estimator_training.models.appearance_run import (
+    Part,
+    appearance_folder,
+    public_test_crops,
+)
 from emotion_estimator_training.models.legacy_keras import tf
 from emotion_estimator_training.models.operating_point import softmax
-from emotion_estimator_training.shipping.cards import write_text
+from emotion_estimator_training.shipping.cards import write_markdown, write_model
+from emotion_estimator_training.shipping.identity import LOCAL, ModelIdentity
 from emotion_estimator_training.shipping.parity import LEAST_AGREEMENT, ParityError, parity
-from emotion_estimator_training.shipping.quantize import weights_in_int8, write_model
+from emotion_estimator_training.shipping.quantize import weights_in_int8
+
+Crops = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 
 
 def int8_network(network: Any) -> bytes:
-    """Convert the Keras model to TFLite, weights int8, activations float."""
+    """Convert the Keras model to TFLite with int8 weights and float activations."""
     function = tf.function(network).get_concrete_function(
         tf.TensorSpec((1, SIDE, SIDE, 1), tf.float32, 'crop')
     )
@@ -46,62 +54,57 @@ def int8_network(network: Any) -> bytes:
     return weights_in_int8(content)
 
 
-def write_appearance(content: bytes, card: dict[str, Any], folder: Path) -> Path:
+def write_appearance(
+    content: bytes, card: dict[str, Any], folder: Path, identity: ModelIdentity = LOCAL
+) -> Path:
     """Write ``appearance.tflite`` and its JSON card into ``folder``; return the card's path.
 
-    :param card: what is known of its making: ``trained_on``, ``settings``, ``metrics``.
+    :param card: ``trained_on``, ``settings`` and ``metrics``.
+    :param identity: whose the model is.
     """
     return write_model(
         content,
         {
-            'name': 'appearance',
-            'version': '1.2.0',
             'kind': 'appearance',
             'labels': [],
-            'license': 'Apache-2.0',
             **card,
             'settings': {'crop': CROP, 'side': SIDE, **card['settings']},
         },
         folder,
+        identity,
     )
 
 
-Floats = NDArray[np.float32]
+def embedded_apart(card: Path, crops: Crops) -> dict[str, Floats]:
+    """Return the embeddings (N, E) of crops (N, 48, 48) by runtime, made in a process of its own.
 
-
-def embedded_apart(card: Path, crops: NDArray[np.uint8]) -> dict[str, Floats]:
-    """Return the embeddings (N, E) of crops (N, 48, 48) by runtime.
-
-    :param card: JSON card of the network.
-    :raises ModelError: a runtime that works cannot run it, none works, or one ended the process.
+    :param card: the network's JSON card.
+    :raises ModelError: a working runtime cannot run it, none works, or one ended the process.
     """
     try:
         with ProcessPoolExecutor(1, get_context('spawn')) as pool:
             return pool.submit(_embedded, card, crops).result()
     except BrokenProcessPool as error:
         raise ModelError(
-            'a TFLite runtime ended the process that compares them; run it again with one '
-            'runtime installed'
+            'a TFLite runtime ended the process that compares them; try again with one runtime '
+            'installed'
         ) from error
 
 
-def _embedded(card: Path, crops: NDArray[np.uint8]) -> dict[str, Floats]:
-    told = {}
+def _embedded(card: Path, crops: Crops) -> dict[str, Floats]:
+    found = {}
     any_file = ModelCard.load(models_dir() / 'blendshape_head.json', 'blendshape_head').path
     for runtime in runtimes():
         try:
             open_interpreter(any_file, runtime)
         except ModelError:
-            # It works with no file here; one that works must read the network too.
+            # This runtime reads no file at all here; a working one must read the network.
             continue
         network = AppearanceNetwork.load(card, runtime)
-        told[runtime] = np.array([network(crop) for crop in crops])
-    if not told:
+        found[runtime] = np.array([network(crop) for crop in crops])
+    if not found:
         raise ModelError('no TFLite runtime works here; pip install ai-edge-litert')
-    return told
-
-
-Crops = NDArray[np.uint8]
+    return found
 
 
 def ship_appearance(
@@ -112,15 +115,18 @@ def ship_appearance(
     models: Path,
     plan: Mapping[str, Part],
     tables: Mapping[str, Mapping[str, Any]],
+    identity: ModelIdentity = LOCAL,
 ) -> Path:
     """Write ``<models>/appearance.tflite``, ``.json`` and ``.md``; return the JSON card's path.
 
-    The class that the embedding alone tells must be the float network's in 99 % of the crops of
-    PublicTest, in every runtime.
+    The class predicted from the embedding alone must be the float network's for 99 % of the crops
+    of PublicTest in every runtime.
 
-    :param matrices: (N, 2, 3), from the stills to their crops; ``found`` (N,).
+    :param matrices: (N, 2, 3), affine maps from the stills to their crops.
+    :param found: (N,), whether a face was found in the still.
     :param plan: how it was trained; its last part ships.
-    :param tables: of each part what :func:`~.appearance_run.run_appearance` returned.
+    :param tables: by part, what :func:`~.appearance_run.run_appearance` returned.
+    :param identity: whose the model is.
     :raises ParityError: it is not; nothing is written.
     """
     name, part = list(plan.items())[-1]
@@ -131,14 +137,14 @@ def ship_appearance(
     network.load_weights(folder / 'appearance.weights.h5')
     heads.load_weights(folder / 'heads.weights.h5')
     content = int8_network(network)
-    held = held_crops(stills, matrices, found)
-    pixels = network_pixels(held)
+    crops = public_test_crops(stills, matrices, found)
+    pixels = network_pixels(crops)
     exact = np.concatenate(
         [np.asarray(network(part)) for part in np.array_split(pixels, len(pixels) // 256 + 1)]
     )
     votes = '' if stills.ferplus_votes is None else ", and FER+'s votes on them"
     card: dict[str, Any] = {
-        'trained_on': f'crops of FER2013 Training stills{votes}',
+        'trained_on': f'crops of the Training stills{votes}',
         'settings': {
             'embedding_size': EMBEDDING,
             **asdict(settings),
@@ -150,35 +156,34 @@ def ship_appearance(
     classes = _classes(heads, exact)
     with TemporaryDirectory() as scratch:
         path = write_appearance(content, card, Path(scratch))
-        told = embedded_apart(path, held)
-    figures = {
+        embedded = embedded_apart(path, crops)
+    compared = {
         runtime: asdict(parity(_classes(heads, embeddings), classes))
-        for runtime, embeddings in told.items()
+        for runtime, embeddings in embedded.items()
     }
-    for runtime, one in figures.items():
+    for runtime, one in compared.items():
         if one['agreement'] < LEAST_AGREEMENT:
             raise ParityError(
-                f"appearance: int8 tells the float network's class of {one['agreement']:.2%} of "
-                f'{one["frames"]} crops in {runtime}, needed are {LEAST_AGREEMENT:.0%}; train '
-                'again'
+                f"appearance: the int8 network has the float network's class in "
+                f'{one["agreement"]:.2%} of {one["frames"]} crops in {runtime}, below '
+                f'{LEAST_AGREEMENT:.0%}; train again'
             )
     card['metrics'] = {
-        'parity': figures,
+        'parity': compared,
         'parts': {
             one: {'parameters': table['parameters'], **table['history'][-1]}
             for one, table in tables.items()
         },
         'history': list(tables[name]['history']),
     }
-    path = write_appearance(content, card, models)
-    write_text(path)
+    path = write_appearance(content, card, models, identity)
+    write_markdown(path)
     return path
 
 
 def _classes(heads: Any, embeddings: Floats) -> Floats:
-    """Return how probable each class is (N, 7), by the embedding alone."""
+    """Return the class probabilities (N, 7) by the embedding alone."""
     count = len(embeddings)
-    alone, _, _ = heads(
-        [embeddings, np.zeros((count, 52), np.float32), np.tile(np.float32([1, 0]), (count, 1))]
-    )
+    present = np.tile(np.array([1, 0], np.float32), (count, 1))
+    alone, _, _ = heads([embeddings, np.zeros((count, 52), np.float32), present])
     return softmax(np.asarray(alone))

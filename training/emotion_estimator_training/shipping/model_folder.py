@@ -1,4 +1,4 @@
-"""The models of a run: its own ones, beside shipped ones where it has not made them."""
+"""The models of a run: its own, and shipped ones in place of those that it has not made."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ HEAD, APPEARANCE, STREAMING = MODELS = 'blendshape_head', 'appearance', 'emotion
 
 
 def own_models(run: Path) -> Path:
-    """Return a run's folder of models, or the shipped one where the run has made none.
+    """Return a run's folder of models, or the shipped one if the run has made none.
 
-    Who has made some of them only gets the shipped ones beside these.
+    If it has made some of them, the missing ones are copied from the shipped ones.
     """
     folder = run / 'models'
     if not any((folder / f'{name}.json').is_file() for name in MODELS):
@@ -23,7 +23,7 @@ def own_models(run: Path) -> Path:
 
 
 def with_shipped(folder: Path, names: tuple[str, ...] = (HEAD,)) -> Path:
-    """Return ``folder`` after putting those shipped models into it that it has not."""
+    """Copy those shipped models into ``folder`` that it lacks; return it."""
     for name in names:
         if not (folder / f'{name}.json').is_file():
             copy_model(name, models_dir(), folder)
@@ -31,7 +31,7 @@ def with_shipped(folder: Path, names: tuple[str, ...] = (HEAD,)) -> Path:
 
 
 def copy_model(name: str, origin: Path, folder: Path) -> None:
-    """Copy a model's weights and its two cards.
+    """Copy a model's weights and both its cards.
 
     :raises InputError: they cannot be read or written.
     """
@@ -39,7 +39,7 @@ def copy_model(name: str, origin: Path, folder: Path) -> None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # The card last: it names the checksum of what must be there already.
+        # The JSON card last: it states the checksum of the weights.
         for suffix in ('.tflite', '.md', '.json'):
             shutil.copyfile(origin / f'{name}{suffix}', folder / f'{name}{suffix}')
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How near a quantized network is to the float one, and which of several may ship."""
+"""How closely a quantized network matches the float network, and which of several ships."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from emotion_estimator.errors import ModelError
 
 Floats = NDArray[np.float32]
 
-#: Of all frames, the label must be the float network's in so many.
+#: The least share of frames in which the label must be the float network's.
 LEAST_AGREEMENT = 0.99
-#: What is slower by less may have been so by chance.
+#: Smaller ratios of step times are within the noise of measuring them.
 _NOISE = 1.1
 RULE = (
     f"of those whose label is the float network's in at least {LEAST_AGREEMENT:.0%} of frames in "
@@ -24,7 +24,7 @@ RULE = (
 
 
 class ParityError(ModelError):
-    """A quantized network says other things than the float one, and must not ship."""
+    """A quantized network differs from the float network and must not ship."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Parity:
 
     :param frames: how many were compared.
     :param agreement: share of frames with the same most likely label.
-    :param greatest: greatest difference of a probability; ``mean`` alike.
+    :param greatest: greatest difference between probabilities; ``mean`` the mean difference.
     """
 
     frames: int
@@ -45,16 +45,16 @@ class Parity:
 def parity(answers: Floats, reference: Floats) -> Parity:
     """Compare probabilities (..., L) with those of the float network.
 
-    :raises ParityError: some are no numbers.
+    :raises ParityError: some are not finite.
     """
     if not np.isfinite(answers).all():
-        raise ParityError('it answers with what is no number; retrain, or quantize otherwise')
+        raise ParityError('its probabilities are not finite; train again or quantize otherwise')
     difference = np.abs(answers - reference)
     same = answers.argmax(axis=-1) == reference.argmax(axis=-1)
     return Parity(
         same.size,
         round(float(same.mean()), 5),
-        # To the same digits: a mean is never more than the greatest.
+        # Rounded alike: a mean never exceeds the greatest.
         round(float(difference.max()), 6),
         round(float(difference.mean()), 6),
     )
@@ -65,8 +65,8 @@ class Candidate:
     """A quantized network, measured.
 
     :param size: bytes of the file.
-    :param parity: of each runtime that can run it; ``failures``, why the others cannot.
-    :param step_us: median microseconds of a whole step, by runtime.
+    :param parity: by runtime, for each that can run it; ``failures``, why the others cannot.
+    :param step_us: median microseconds of a complete step, by runtime.
     """
 
     name: str
@@ -77,13 +77,13 @@ class Candidate:
 
     @property
     def refused(self) -> str:
-        """Why it must not ship; empty if it may."""
+        """Return why it must not ship; empty if it may."""
         reasons = []
         for runtime, one in self.parity.items():
             if one.agreement < LEAST_AGREEMENT:
                 reasons.append(
                     f"the float network's label in {one.agreement:.2%} of {one.frames} frames in "
-                    f'{runtime}, needed are {LEAST_AGREEMENT:.0%}; greatest difference '
+                    f'{runtime}, below {LEAST_AGREEMENT:.0%}; greatest difference '
                     f'{one.greatest:.3f}'
                 )
         reasons += [f'{runtime} cannot run it: {why}' for runtime, why in self.failures.items()]
@@ -91,8 +91,8 @@ class Candidate:
             reasons.append('no runtime ran it')
         return '; '.join(reasons)
 
-    def figures(self) -> dict[str, Any]:
-        """Return what a card says of it."""
+    def summary(self) -> dict[str, Any]:
+        """Return its entry in a card."""
         return {
             'bytes': self.size,
             'parity': {runtime: asdict(one) for runtime, one in self.parity.items()},
@@ -103,12 +103,12 @@ class Candidate:
 def choose(candidates: Sequence[Candidate]) -> Candidate:
     """Return the candidate that ships, by ``RULE``.
 
-    :raises ParityError: all are refused; names each and why.
+    :raises ParityError: all are refused; the message names each and why.
     """
     fit = [one for one in candidates if not one.refused]
     if not fit:
         raise ParityError(
-            'no quantized network may be written; '
+            'no quantized network may ship; '
             + '; '.join(f'{one.name}: {one.refused}' for one in candidates)
         )
     slowest = {one.name: max(one.step_us.values()) for one in fit}
@@ -117,26 +117,26 @@ def choose(candidates: Sequence[Candidate]) -> Candidate:
 
 
 def parity_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
-    """Return header and rows of a card's ``quantization``."""
+    """Return header and rows of a card's ``quantization``; the worse runtime's values."""
     rows = []
     for name, one in metrics['candidates'].items():
         found = list(one['parity'].values())
         worst = min(found, key=lambda each: each['agreement']) if found else {}
-        use = 'shipped' if name == metrics['chosen'] else one['refused'] or 'passes, not chosen'
+        outcome = 'shipped' if name == metrics['chosen'] else one['refused'] or 'passes, not chosen'
         rows.append(
             [
                 name,
                 one['bytes'],
                 _in_words(one['float_operators']),
                 *(worst.get(key, '-') for key in ('agreement', 'greatest', 'mean')),
-                use,
+                outcome,
             ]
         )
     return [
-        'way',
+        'conversion',
         'bytes',
-        'operators left float',
-        'label agrees',
+        'float operators',
+        'same label',
         'greatest difference',
         'mean difference',
         'outcome',
@@ -144,7 +144,7 @@ def parity_table(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]
 
 
 def _in_words(float_operators: Sequence[str]) -> str:
-    # Products with float activations: then nothing at all is computed in integers.
+    # Products with float activations mean that nothing is computed in integers.
     if 'FULLY_CONNECTED' in float_operators:
         return 'all'
     return ', '.join(float_operators).lower() or 'none'

@@ -1,31 +1,42 @@
-"""Writes trained networks as TFLite, quantized in several ways, and says what such a file holds."""
+"""Converts trained networks to TFLite, quantized in several ways, and inspects the files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# First: TensorFlow reads its settings when it is imported.
+# Before TensorFlow, which reads its settings when it is imported.
 from emotion_estimator_training.models.legacy_keras import tf  # isort: skip
-import hashlib
-import json
-import warnings
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
-from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import ModelError, first_line
 from emotion_estimator.runtimes import quiet
 
+#: Yields the inputs of one step after another, in the function's order.
+Representative = Callable[[], Iterable[Sequence[NDArray[Any]]]]
+
+#: The ways to convert a network; the others are compared with ``FLOAT``, which is no candidate.
+FLOAT = 'float'
+DYNAMIC_RANGE = 'dynamic-range'
+INT8 = 'int8'
+INT8_PRODUCTS = 'int8 products'
+INT16 = 'int16 activations, int8 weights'
+WAYS = (FLOAT, DYNAMIC_RANGE, INT8, INT8_PRODUCTS, INT16)
+
+_PRODUCT = 'FULLY_CONNECTED'
+#: Operators whose second input is a matrix or kernel with the output channels as its first axis.
+_WEIGHTED = ('CONV_2D', _PRODUCT)
+#: The first version of DEQUANTIZE with a scale per channel.
+_DEQUANTIZE_BY_CHANNEL = 5
+
 
 def operators(content: bytes) -> Iterator[tuple[str, bool]]:
-    """Give each operator of a TFLite file, and whether it takes and gives float."""
+    """Yield each operator of a TFLite file, and whether its inputs and outputs are float."""
     model = _read(content)
     graph = model.subgraphs[0]
     for operator in graph.operators:
@@ -40,7 +51,7 @@ def operators(content: bytes) -> Iterator[tuple[str, bool]]:
 
 
 def float_operators(content: bytes) -> list[str]:
-    """Return the operators of a TFLite file that take and give float, without conversions.
+    """Return the operators of a TFLite file with float inputs and outputs.
 
     A matrix product with int8 weights and float activations is one of them.
     """
@@ -48,14 +59,14 @@ def float_operators(content: bytes) -> list[str]:
 
 
 def lean(content: bytes) -> bytes:
-    """Return a TFLite file that computes the same without what nobody reads: a tenth is saved.
+    """Return a TFLite file without its unused parts: a tenth smaller, with the same results.
 
-    Gone are the names of inner tensors, signatures (which name the inputs and outputs once more),
-    empty quantizations and a buffer of its own for every tensor that is computed.
+    Removed are the names of inner tensors, signatures (which repeat the names of inputs and
+    outputs), empty quantizations, and the buffers of computed tensors.
     """
     model = _read(content)
     model.signatureDefs = None
-    # The first buffer stands for "no data".
+    # By convention the first buffer is empty: no data.
     used = {0, *(each.buffer for each in model.metadata or [])}
     for graph in model.subgraphs:
         ends = {*graph.inputs, *graph.outputs}
@@ -78,16 +89,12 @@ def lean(content: bytes) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-#: Operators whose second input is a matrix or a kernel, its first axis the output's channels.
-_WEIGHTED = ('CONV_2D', 'FULLY_CONNECTED')
-
-
 def weights_in_int8(content: bytes) -> bytes:
-    """Return a float TFLite file with its weights as int8, one scale to each output channel.
+    """Return a float TFLite file with int8 weights, one scale per output channel.
 
-    They are put before a DEQUANTIZE, which both runtimes carry out once, when the file is opened;
-    what is computed stays float. Other than the converter's own ways this is quick in both:
-    tflite-runtime 2.14 has no fast kernels for int8 activations on x86-64, nor any for its hybrid
+    A DEQUANTIZE follows the weights, which both runtimes compute once when the file is opened;
+    activations stay float. Unlike the converter's own ways this is fast in both runtimes:
+    tflite-runtime 2.14 has no fast kernels for int8 activations on x86-64, and none for hybrid
     layers of this version.
     """
     model = _read(content)
@@ -116,10 +123,6 @@ def weights_in_int8(content: bytes) -> bytes:
     return lean(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
 
 
-#: The version of DEQUANTIZE that takes a scale for each channel.
-_DEQUANTIZE_BY_CHANNEL = 5
-
-
 def _int8_tensor(shape: Any, buffer: int, scale: NDArray[np.floating[Any]]) -> Any:
     tensor, quantization = schema.TensorT(), schema.QuantizationParametersT()
     tensor.shape, tensor.type, tensor.buffer = list(shape), schema.TensorType.INT8, buffer
@@ -142,22 +145,8 @@ def _read(content: bytes) -> Any:
     return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
 
 
-#: Gives the inputs of one step after another, in the function's order.
-Representative = Callable[[], Iterable[Sequence[np.ndarray]]]
-
-#: The ways a network can be converted; the first is no candidate but what the others are held to.
-FLOAT = 'float'
-DYNAMIC_RANGE = 'dynamic-range'
-INT8 = 'int8'
-INT8_PRODUCTS = 'int8 products'
-INT16 = 'int16 activations, int8 weights'
-WAYS = (FLOAT, DYNAMIC_RANGE, INT8, INT8_PRODUCTS, INT16)
-
-_PRODUCT = 'FULLY_CONNECTED'
-
-
 def int8_weights(function: Any) -> bytes:
-    """Convert a concrete function to TFLite, weights int8, activations float.
+    """Convert a concrete function to TFLite with int8 weights and float activations.
 
     :param function: a ``tf.function``'s concrete function whose inputs have fixed shapes.
     """
@@ -167,9 +156,9 @@ def int8_weights(function: Any) -> bytes:
 def converted(function: Any, way: str, representative: Representative) -> bytes:
     """Convert a concrete function in one of ``WAYS``.
 
-    :param representative: inputs that occur, by which activations are scaled: for a network with
-        a state, those of sequences in order.
-    :raises ModelError: TensorFlow cannot convert it so; says why.
+    :param representative: typical inputs, from which activations are scaled: for a network with a
+        state, those of sequences in order.
+    :raises ModelError: TensorFlow cannot convert it this way; the message says why.
     """
     converter = _converter(function)
     if way == FLOAT:
@@ -177,7 +166,7 @@ def converted(function: Any, way: str, representative: Representative) -> bytes:
     if way in (INT8, INT8_PRODUCTS, INT16):
         converter.representative_dataset = representative
     if way == INT8:
-        # The second: float where there is no int8 kernel.
+        # The second set: float, for operators without an int8 kernel.
         converter.target_spec.supported_ops = [
             tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
             tf.lite.OpsSet.TFLITE_BUILTINS,
@@ -191,7 +180,7 @@ def converted(function: Any, way: str, representative: Representative) -> bytes:
 
     try:
         if way == INT8_PRODUCTS:
-            # A score's logarithm, most of all, is not to be had from a score in steps of 1/255.
+            # A score in steps of 1/255 is too coarse for its logarithm, above all.
             between = {name for name, _ in operators(int8_weights(function))} - {_PRODUCT}
             return lean(_but(converter, sorted(between), representative))
         return lean(_converted(converter))
@@ -209,16 +198,16 @@ def _converter(function: Any) -> Any:
 
 def _converted(converter: Any) -> bytes:
     with quiet(), warnings.catch_warnings():
-        # Of statistics that only another way of quantizing takes.
+        # Warnings about statistics that only another way of quantizing needs.
         warnings.simplefilter('ignore')
         content: bytes = converter.convert()
     return content
 
 
 def _but(converter: Any, operators: list[str], representative: Representative) -> bytes:
-    """Convert to int8 all but some operators."""
+    """Convert all but some operators to int8."""
     with quiet(), warnings.catch_warnings():
-        # Of TensorFlow's own interpreter, which the debugger runs.
+        # Warnings of TensorFlow's own interpreter, which the debugger runs.
         warnings.simplefilter('ignore')
         debugger = tf.lite.experimental.QuantizationDebugger(
             converter=converter,
@@ -227,23 +216,3 @@ def _but(converter: Any, operators: list[str], representative: Representative) -
         )
         content: bytes = debugger.get_nondebug_quantized_model()
     return content
-
-
-def write_model(content: bytes, card: dict[str, Any], folder: Path) -> Path:
-    """Write ``<kind>.tflite`` and its JSON card into ``folder``; return the card's path.
-
-    :param card: everything but ``file``, ``sha256`` and ``blendshapes``, which are added.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = folder / f'{card["kind"]}.tflite'
-    weights.write_bytes(content)
-    path = weights.with_suffix('.json')
-    whole = {
-        **card,
-        'file': weights.name,
-        'bytes': len(content),
-        'sha256': hashlib.sha256(content).hexdigest(),
-        'blendshapes': list(BLENDSHAPE_NAMES),
-    }
-    path.write_text(json.dumps(whole, indent=1) + '\n')
-    return path

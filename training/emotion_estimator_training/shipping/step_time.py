@@ -1,8 +1,7 @@
-"""What a step takes: quantized networks and the paper's, in every runtime, side by side.
+"""How long a step takes: quantized networks and the paper's, side by side in every runtime.
 
-All are measured in turns, many times, in one process, so that whatever else the machine does falls
-on all alike. That process is one of its own: where TensorFlow is loaded, tflite-runtime cannot read
-any file.
+They are timed in turns, many times, in one process, so that other load on the machine affects all
+alike. It is a process of its own, since tflite-runtime cannot read files once TensorFlow is loaded.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from emotion_estimator_training.shipping.parity import Parity, parity
 
 Floats = NDArray[np.float32]
 
-#: Calls in a row in one round: of ours, and of the paper's, each of which takes so much longer.
+#: Consecutive calls in one round: of our networks, and of the paper's, which take much longer.
 _OURS_IN_A_ROW, _PAPERS_IN_A_ROW = 50, 5
 
 
@@ -37,11 +36,13 @@ _OURS_IN_A_ROW, _PAPERS_IN_A_ROW = 50, 5
 class Files:
     """What is measured.
 
-    :param cards: by name, cards of quantized networks; ``baseline`` is the name of the one that
-        every runtime must be able to run to take part.
-    :param papers: by name, TFLite files of the paper's network, with one input.
-    :param vectors: (B, T, 118), faces in order; ``dt`` (B, T) seconds.
-    :param reference: (B, T, L), what the float network says.
+    :param cards: cards of quantized networks by name.
+    :param baseline: name of the network that a runtime must be able to run to take part.
+    :param papers: TFLite files of the paper's network, with one input, by name.
+    :param vectors: (B, T, 118), sequences of faces.
+    :param dt: (B, T), seconds since the previous frame.
+    :param reference: (B, T, L), the float network's probabilities.
+    :param rounds: of timing.
     """
 
     cards: Mapping[str, Path]
@@ -57,9 +58,10 @@ class Files:
 class StepTimes:
     """What was measured.
 
-    :param parity: by network and runtime; ``failures``, why one cannot run in the other.
-    :param times: by network and runtime, microseconds: ``step_median`` and ``step_p95`` of all that
-        one frame costs (for the paper's network: input, run, output), ``invoke_median`` and
+    :param parity: by network and runtime.
+    :param failures: by network and runtime, why it cannot run.
+    :param times: by network and runtime, microseconds: ``step_median`` and ``step_p95`` of a
+        frame's full cost (for the paper's network: input, run, output), ``invoke_median`` and
         ``invoke_p95`` of the runtime's part alone.
     :param notes: runtimes left out, and why.
     """
@@ -71,7 +73,7 @@ class StepTimes:
 
 
 def measured_apart(files: Files) -> StepTimes:
-    """Measure in a new process, which holds no TensorFlow.
+    """Measure in a new process, without TensorFlow.
 
     :raises ModelError: no runtime runs the baseline, or one ended the process.
     """
@@ -80,13 +82,13 @@ def measured_apart(files: Files) -> StepTimes:
             return pool.submit(measure, files).result()
     except BrokenProcessPool as error:
         raise ModelError(
-            'a TFLite runtime ended the process that measures networks; run it again with one '
+            'a TFLite runtime ended the process that measures networks; try again with one '
             'runtime installed'
         ) from error
 
 
 def measure(files: Files) -> StepTimes:
-    """Ask every network about every frame, in every runtime, and time steps; see :class:`Files`.
+    """Run every network on every frame in every runtime, and time steps.
 
     :raises ModelError: no runtime runs the baseline.
     """
@@ -111,12 +113,13 @@ def measure(files: Files) -> StepTimes:
             _set_inputs(bare, files.vectors[0, 0])
             runs[name, runtime, 'invoke'] = bare.invoke, _OURS_IN_A_ROW
         for name, path in files.papers.items():
-            whole, bare = open_interpreter(path, runtime), open_interpreter(path, runtime)
-            runs[name, runtime, 'step'] = _paper_step(whole, files.vectors), _PAPERS_IN_A_ROW
+            complete, bare = open_interpreter(path, runtime), open_interpreter(path, runtime)
+            runs[name, runtime, 'step'] = _paper_step(complete, files.vectors), _PAPERS_IN_A_ROW
             _set_inputs(bare, files.vectors[0, 0])
             runs[name, runtime, 'invoke'] = bare.invoke, _PAPERS_IN_A_ROW
     if not runs:
-        raise ModelError(f'no TFLite runtime to measure in: {"; ".join(found.notes) or "none"}')
+        reasons = '; '.join(found.notes) or 'none is installed'
+        raise ModelError(f'no TFLite runtime works here ({reasons})')
     watch = Stopwatch()
     for number in range(files.rounds + 1):
         for key in watch.shuffled(runs):
@@ -132,14 +135,14 @@ def measure(files: Files) -> StepTimes:
 
 
 def _reason(error: ModelError) -> str:
-    """Return what a runtime says, without the file, which is a temporary one, and its advice."""
-    said = str(error)
-    inner = said[said.find('(') + 1 : said.rfind(')')] if '(' in said else said
+    """Return a runtime's own message, without the name of the temporary file and our advice."""
+    text = str(error)
+    inner = text[text.find('(') + 1 : text.rfind(')')] if '(' in text else text
     return inner.split('. ')[0]
 
 
 def _steps(classifier: EmotionClassifier, files: Files) -> Callable[[], None]:
-    """Return a function that gives the classifier the next frame at each call."""
+    """Return a function that runs the classifier on the next frame at each call."""
     faces = [split_vector(row) for row in files.vectors.reshape(-1, files.vectors.shape[-1])]
     dt = files.dt.reshape(-1).tolist()
     state, at = classifier.initial_state(), 0
@@ -166,7 +169,7 @@ def _paper_step(interpreter: Any, vectors: Floats) -> Callable[[], Any]:
 
 
 def _set_inputs(interpreter: Any, vector: Floats) -> None:
-    """Give a network one face, 1/30 s and an empty state, whichever of these it takes."""
+    """Set a network's inputs to one face, 1/30 s and an empty state, as far as it has them."""
     given = {
         SHAPES: vector[:SHAPES],
         EMBEDDING: vector[SHAPES:-2],
@@ -175,7 +178,7 @@ def _set_inputs(interpreter: Any, vector: Floats) -> None:
     }
     for tensor in interpreter.get_input_details():
         size = int(np.prod(tensor['shape']))
-        # What the paper's network reads may be a part of the blendshapes only.
+        # The paper's network may read only some of the blendshapes.
         values = given.get(size, vector[:size] if size < SHAPES else np.zeros(size))
         interpreter.set_tensor(tensor['index'], _shaped(values, tensor['shape']))
 
@@ -185,10 +188,11 @@ def _shaped(values: NDArray[Any], shape: NDArray[Any]) -> Floats:
 
 
 def against_paper(measured: StepTimes, name: str, papers: Mapping[str, Any]) -> dict[str, float]:
-    """Return the share of the paper's time that ours takes, in the runtime where it is greatest.
+    """Return our step time as a share of the paper's, in the runtime where it is greatest.
 
+    :param name: of our network.
     :param papers: names of the forms of the paper's network.
-    :returns: of each form, the median step's share; ``fastest form`` is held to the quickest.
+    :returns: the share of the median step by form, and ``fastest form``, that of the faster one.
     """
     ours = {runtime: row['step_median'] for runtime, row in measured.times[name].items()}
     shares = {

@@ -1,4 +1,4 @@
-"""From the trained streaming network to the shipped file, if it says the same."""
+"""From the trained streaming network to the shipped file, if both agree."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from emotion_estimator_training.sequences.sequences import (
     Sequences,
     SequenceSettings,
 )
-from emotion_estimator_training.shipping.cards import measure_card
+from emotion_estimator_training.shipping.cards import measure_card, write_model
+from emotion_estimator_training.shipping.identity import LOCAL, ModelIdentity
 from emotion_estimator_training.shipping.parity import LEAST_AGREEMENT, RULE, Candidate, choose
 from emotion_estimator_training.shipping.quantize import (
     FLOAT,
     WAYS,
     converted,
     float_operators,
-    write_model,
 )
 from emotion_estimator_training.shipping.step_time import (
     Files,
@@ -56,15 +56,23 @@ from emotion_estimator_training.shipping.step_time import (
 )
 from emotion_estimator_training.tables import write_json
 
+#: Numbers of sequences and frames: of PublicTest's faces for parity, 12,000 frames, and of
+#: Training's faces for scaling int8 activations.
+_PARITY, _SCALING = (100, 120), (24, 48)
+#: Fixed, so that files of different trainings are compared on the same frames.
+_PARITY_SEED, _SCALING_SEED = 41, 42
+
+PAPER_FORMS = ("paper's network", "paper's network, unrolled")
+
 
 def export_tflite(recognizer: StillRecognizer, unrolled: bool = False) -> bytes:
-    """Return the network for one frame as float TFLite with built-in operators only.
+    """Return a network of single frames as float TFLite with built-in operators only.
 
-    Input ``blendshapes`` float32 [1, K, 1] for an LSTM, [1, K] for a dense network, in the order of
-    ``recognizer.inputs``; output [1, L], the probabilities. Selu keeps an LSTM from being fused,
-    so it becomes loops over the K scores.
+    Its input ``blendshapes`` is float32 [1, K, 1] for an LSTM and [1, K] for a dense network, in
+    the order of ``recognizer.inputs``; its output [1, L] are the probabilities. An LSTM with selu
+    is not fused but becomes loops over the K scores.
 
-    :param unrolled: write the loops out: half the time per frame for four times the bytes.
+    :param unrolled: unroll the loops: half the time per frame for four times the bytes.
     """
     model = _unrolled(recognizer.model) if unrolled else recognizer.model
     function = tf.function(
@@ -90,28 +98,25 @@ def _unrolled(model: Any) -> Any:
     return copied
 
 
-#: Sequences and frames that parity is measured on, 12,000 of PublicTest's faces, and those of
-#: Training that scale int8 activations.
-_PARITY, _SCALING = (100, 120), (24, 48)
-_PARITY_SEED, _SCALING_SEED = 41, 42
-
-PAPER_FORMS = ("paper's network", "paper's network, unrolled")
-
-
 def quantize_streaming(
-    run: Path, models: Path, with_paper: bool = True, rounds: int = 40, faces: int = 200
+    run: Path,
+    models: Path,
+    with_paper: bool = True,
+    rounds: int = 40,
+    faces: int = 200,
+    identity: ModelIdentity = LOCAL,
 ) -> dict[str, Any]:
-    """Convert in every way, compare with the float network, and write what passes and is fastest.
+    """Convert in every way, compare with the float network, and write the fastest that passes.
 
-    Writes ``<models>/emotion_lstm.tflite``, ``.json`` and ``.md``, with the figures of PublicTest;
-    what was measured, passed or not, is in ``<run>/tables/quantization.json`` even if nothing may
-    be written.
+    Writes ``<models>/emotion_lstm.tflite``, ``.json`` and ``.md`` with metrics on PublicTest. All
+    measurements are in ``<run>/tables/quantization.json``, even if no conversion passes.
 
-    :param with_paper: measure the paper's network beside it, which takes half a minute to convert.
-    :param rounds: of measuring time.
-    :param faces: how many are held for counting flips; half as many more change for timing labels.
+    :param with_paper: time the paper's network too, which takes half a minute to convert.
+    :param rounds: of timing all networks in turns.
+    :param faces: steady faces that flips are counted on; half as many more changes are timed.
+    :param identity: whose the model is.
     :returns: the card's metrics.
-    :raises ParityError: no conversion says the same as the float network.
+    :raises ParityError: no conversion agrees with the float network.
     :raises ModelError: nothing was fitted, or no TFLite runtime works.
     :raises InputError: the run has no features to compare on.
     """
@@ -120,7 +125,7 @@ def quantize_streaming(
     embed = Embedder(appearance)
     if fitted.settings.get('appearance_sha256') != embed.sha256:
         raise ModelError(
-            f'the streaming network of {run} was trained on another appearance network than '
+            f'the streaming network of {run} was trained with another appearance network than '
             f'{appearance}; run "emotion-estimator training fit streaming" again'
         )
     sources = [
@@ -154,7 +159,7 @@ def quantize_streaming(
             'least_agreement': LEAST_AGREEMENT,
             'rule': RULE,
             'candidates': {
-                one.name: {**one.figures(), 'float_operators': float_operators(contents[one.name])}
+                one.name: {**one.summary(), 'float_operators': float_operators(contents[one.name])}
                 for one in candidates
             },
             'not_convertible': failures,
@@ -177,7 +182,7 @@ def quantize_streaming(
         table['time']['share_of_paper'] = against_paper(measured, chosen.name, papers)
     write_json(table, path)
     card = {**_card(fitted, chosen.name), 'metrics': table}
-    written = write_model(contents[chosen.name], card, models)
+    written = write_model(contents[chosen.name], card, models, identity)
     return measure_card(
         written,
         {each.source: each for each in sources},
@@ -203,7 +208,7 @@ def _sequences(sources: Sequence[FeatureSet], split: int, shape: tuple[int, int]
 def _conversions(
     fitted: FittedStreaming, scaling: Sequences
 ) -> tuple[dict[str, bytes], dict[str, str]]:
-    """Return the files by way, and why the other ways failed."""
+    """Return the converted files by way, and why the other ways failed."""
     function = step_function(fitted.network, fitted.vocabularies)
     inputs = list(_in_order(function, scaling, fitted.state_size))
     contents: dict[str, bytes] = {}
@@ -219,7 +224,7 @@ def _conversions(
 
 
 def _in_order(step: Any, sequences: Sequences, size: int) -> Iterator[list[NDArray[np.float32]]]:
-    """Run the float step; give each frame's inputs, with the states that occur."""
+    """Run the float step; yield each frame's inputs, including the states that occur."""
     for rows, dt in zip(sequences.vectors, sequences.dt):
         state = np.zeros((1, size), np.float32)
         for row, interval in zip(rows[:, None], dt):
@@ -229,7 +234,7 @@ def _in_order(step: Any, sequences: Sequences, size: int) -> Iterator[list[NDArr
 
 
 def _papers(run: Path, labels: tuple[str, ...]) -> tuple[dict[str, bytes], str]:
-    """Return both forms of the paper's network, and whether it is trained."""
+    """Return both forms of the paper's network, and how it was made."""
     folder = run / 'checkpoints' / 'paper'
     if (folder / CARD).is_file():
         network, made_of = StillRecognizer.load(folder), 'as fitted in this run'
@@ -263,12 +268,9 @@ def _candidate(way: str, content: bytes, measured: StepTimes) -> Candidate:
 
 def _card(fitted: FittedStreaming, way: str) -> dict[str, Any]:
     return {
-        'name': 'emotion_lstm',
-        'version': '3.3.0',
         'kind': 'emotion_lstm',
         'labels': list(fitted.grouping.labels),
-        'license': 'Apache-2.0',
-        'trained_on': 'sequences made from FER2013 Training stills, blendshapes and crops of '
+        'trained_on': 'sequences made from the Training stills, blendshapes and crops of '
         + ' and '.join(fitted.settings['sources']),
         'settings': {
             'state_size': fitted.state_size,
@@ -280,7 +282,8 @@ def _card(fitted: FittedStreaming, way: str) -> dict[str, Any]:
             **fitted.settings,
             'temperatures': {name: round(one, 3) for name, one in fitted.temperatures.items()},
             'logit_biases': {
-                name: [round(float(one), 3) for one in bias] for name, bias in fitted.biases.items()
+                name: [round(float(one), 3) for one in point]
+                for name, point in fitted.operating_points.items()
             },
         },
         'metrics': {},

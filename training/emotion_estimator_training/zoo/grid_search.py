@@ -12,8 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from emotion_estimator.errors import InputError, first_line
+from emotion_estimator_training.models.training_loop import best_index
 from emotion_estimator_training.zoo.models.catalog import Entry
-from emotion_estimator_training.zoo.models.fitting import best_epoch
 from emotion_estimator_training.zoo.models.frame_model import shared_frame_model
 from emotion_estimator_training.zoo.models.model import RunContext, Split
 from emotion_estimator_training.zoo.models.network_model import NetworkModel
@@ -85,7 +85,7 @@ def _build_trial(
 def _train(model: NetworkModel, split: Split) -> dict[str, Any]:
     """Return the metrics of the best epoch on the validation clips."""
     history = model.fit(split)
-    best = history[best_epoch(history, model.fit_settings.monitor) - 1]
+    best = history[best_index(history, model.fit_settings.score)]
     return {name: best[name] for name in ('accuracy', 'macro_f1', 'loss', 'epoch')}
 
 

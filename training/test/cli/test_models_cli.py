@@ -47,7 +47,7 @@ def test_help_needs_no_tensorflow():
         (fit, ['dense', '--counts', 'some'], 'all, paper'),
     ],
 )
-def test_what_is_missing_is_said_in_one_line(tmp_path, verb, arguments, words):
+def test_what_is_missing_is_named_in_one_line(tmp_path, verb, arguments, words):
     with pytest.raises(InputError) as caught:
         RUN.invoke(
             verb,
@@ -108,7 +108,7 @@ def test_a_damaged_streaming_network_is_named(tmp_path):
 
 
 @pytest.mark.skipif(find_spec('tensorflow') is not None, reason='TensorFlow is installed')
-def test_without_tensorflow_fit_says_what_to_install(tmp_path):
+def test_without_tensorflow_fit_names_what_to_install(tmp_path):
     save_features(made_features(), tmp_path / 'features' / 'face_landmarker.npz')
     with pytest.raises(InputError, match=r'training needs tensorflow; pip install'):
         RUN.invoke(
@@ -116,7 +116,7 @@ def test_without_tensorflow_fit_says_what_to_install(tmp_path):
         )
 
 
-def test_streaming_says_that_features_come_first(tmp_path):
+def test_streaming_needs_features_first(tmp_path):
     needs_tensorflow()
     with pytest.raises(InputError, match='training features'):
         RUN.invoke(
@@ -127,7 +127,7 @@ def test_streaming_says_that_features_come_first(tmp_path):
         )
 
 
-def test_fit_and_tune_say_what_they_reached(tmp_path):
+def test_fit_and_tune_report_their_metrics(tmp_path):
     needs_tensorflow()
     save_features(made_features(), tmp_path / 'features' / 'face_mesh.npz')
     common = ['dense', '--run', str(tmp_path), '--source', 'face_mesh']
@@ -146,3 +146,72 @@ def test_fit_and_tune_say_what_they_reached(tmp_path):
     )
     assert json.loads(done.stdout.strip().splitlines()[-1])[0]['trial'] == '0'
     assert (tmp_path / 'tables' / 'tune-dense.csv').exists()
+
+
+WHOSE = {
+    '--model-name': 'smiles',
+    '--model-version': '0.2',
+    '--trained-on': 'our ward',
+    '--licence': 'CC-BY-4.0',
+    '--data-licence': 'not to be passed on',
+}
+
+
+@pytest.mark.parametrize('verb', ['quantize', 'blendshapes'])
+def test_verbs_that_write_a_model_take_its_identity(tmp_path, monkeypatch, verb):
+    needs_tensorflow()
+    from emotion_estimator_training.shipping import blendshape_head, streaming
+    from emotion_estimator_training.shipping.identity import ModelIdentity
+
+    seen = []
+
+    def stop(*arguments):
+        seen.extend(one for one in arguments if isinstance(one, ModelIdentity))
+        raise ModelError('enough')
+
+    monkeypatch.setattr(streaming, 'quantize_streaming', stop)
+    monkeypatch.setattr(blendshape_head, 'ship_head', stop)
+    more = ['--data', 'x.npz', '--teacher', 'x.task'] if verb == 'blendshapes' else []
+    common = [verb, '--run', str(tmp_path), *more]
+    stated = [one for pair in WHOSE.items() for one in pair]
+    for arguments in (common, [*common, *stated], [*common, '--release']):
+        RUN.invoke(training, arguments, standalone_mode=False)
+    assert seen == [ModelIdentity(), ModelIdentity(*WHOSE.values()), ModelIdentity(release=True)]
+
+
+def test_a_release_is_not_described_by_hand(tmp_path):
+    needs_tensorflow()
+    for verb in (['quantize'], ['all', '--quick']):
+        with pytest.raises(InputError, match='--release describes models'):
+            RUN.invoke(
+                training,
+                [*verb, '--run', str(tmp_path), '--release', '--trained-on', 'mine'],
+                catch_exceptions=False,
+                standalone_mode=False,
+            )
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_all_gives_models_their_identity(tmp_path, monkeypatch):
+    needs_tensorflow()
+    from emotion_estimator_training.cli.training import all as verb
+
+    (tmp_path / 'images.npz').write_bytes(b'')
+    (tmp_path / 'teacher.task').write_bytes(b'')
+    planned = {}
+
+    def kept(stages, *_):
+        planned.update({stage.name: stage.decided_by for stage in stages})
+        return {'stages': {}, 'seconds': 0.0}
+
+    monkeypatch.setattr(verb, 'run_stages', kept)
+    given = {'--data': 'images.npz', '--teacher': 'teacher.task', '--run': 'run'}
+    paths = [one for key, name in given.items() for one in (key, str(tmp_path / name))]
+    stated = [one for pair in WHOSE.items() for one in pair]
+    RUN.invoke(verb.all, [*paths, *stated], catch_exceptions=False)
+    for stage, name in (('blendshapes', ''), ('appearance', ''), ('quantize', 'smiles')):
+        assert planned[stage]['model_name'] == name
+        assert planned[stage]['model_version'] == '0.2'
+        assert planned[stage]['trained_on'] == 'our ward'
+        assert not planned[stage]['release']
+    assert 'trained_on' not in planned['features']

@@ -1,4 +1,4 @@
-"""Networks that read what a test wrote into crops and blendshapes, for measuring with."""
+"""Networks that return what a test wrote into crops and blendshapes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEP = 20
 
 
 class Grey:
-    """Says of a crop's class, in the embedding, what its grey value is."""
+    """Embeds a crop's class, which is written in its grey value."""
 
     def __call__(self, crop):
         embedding = np.zeros(EMBEDDING, np.float32)
@@ -23,7 +23,7 @@ class Grey:
 
 
 class Reads:
-    """Says the class that is written in the embedding or, without one, in the blendshapes."""
+    """Returns the class that is written in the embedding or, without one, in the blendshapes."""
 
     neutral = None
 
@@ -40,19 +40,18 @@ class Reads:
 
     def __call__(self, blendshapes, state, dt, embedding=None):
         if blendshapes is None and embedding is None:
-            raise AssertionError('asked of nothing')
-        told = np.full(len(self.labels), 0.1 / (len(self.labels) - 1), np.float32)
-        told[self._classes[int(np.argmax(blendshapes[:7] if embedding is None else embedding))]] = (
-            0.9
-        )
-        return told, state
+            raise AssertionError('neither embedding nor blendshapes given')
+        probabilities = np.full(len(self.labels), 0.1 / (len(self.labels) - 1), np.float32)
+        written_in = blendshapes[:7] if embedding is None else embedding
+        probabilities[self._classes[int(np.argmax(written_in))]] = 0.9
+        return probabilities, state
 
     def classify_still(self, blendshapes, embedding=None):
         return self(blendshapes, self.initial_state(), 1 / 30, embedding)[0]
 
 
 def stub_networks() -> RobotNetworks:
-    """Return networks of which appearance reads crops and blendshapes the first seven scores."""
+    """Return networks that read the class from crops and from the first seven blendshapes."""
     return RobotNetworks(
         Grey(),
         {name: Reads(name) for name in ('three', 'seven')},
@@ -61,7 +60,7 @@ def stub_networks() -> RobotNetworks:
 
 
 def written(classes, image_id=None, by_crop=None, duplicate=None) -> FeatureSet:
-    """Return faces whose blendshapes say ``classes``, and whose crops ``by_crop`` or the same."""
+    """Return faces with ``classes`` in their blendshapes and ``by_crop``, or the same, in crops."""
     classes = np.asarray(classes, np.int64)
     count = len(classes)
     blendshapes = np.zeros((count, SHAPES), np.float32)

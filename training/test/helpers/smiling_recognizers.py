@@ -1,4 +1,4 @@
-"""Recognizers and faces whose answers are known beforehand."""
+"""Recognizers and faces with known answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FROWN = BLENDSHAPE_NAMES.index('mouthFrownLeft')
 
 
 class Smiles:
-    """Happy where the smile is over a half, sad where the frown is, ``late`` frames later."""
+    """Happy if the smile is over a half, sad if the frown is, ``late`` frames later."""
 
     name, labels = 'smiles', LABELS
 
@@ -35,7 +35,7 @@ class Smiles:
 
 
 class Flickers(Smiles):
-    """Changes its mind in every frame."""
+    """Another label in every frame."""
 
     def sequences(self, blendshapes, dt):
         frames = np.arange(dt.shape[1]) % 2

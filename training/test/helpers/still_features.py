@@ -1,4 +1,4 @@
-"""A few made rows of features that anything learns from."""
+"""A few synthetic rows of features that every network learns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emotion_estimator_training.features.feature_set import FeatureSet
 def made_features(copies=1):
     """Happy faces smile, sad ones frown; image 0 to 119 in Training, then 60 in PublicTest.
 
-    Their crops show noise, and a bright bar where the class has its place; copies have none.
+    Their crops show noise and a bright bar at the place of the class; copies have none.
     """
     rng = np.random.default_rng(4)
     emotion = np.array([FER_CLASSES.index(name) for name in ('happy', 'sad', 'neutral')] * 60)

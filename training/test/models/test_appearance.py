@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ from emotion_estimator_training.models.appearance_run import (
     planned,
 )
 from emotion_estimator_training.models.legacy_keras import keras
-from emotion_estimator_training.models.training_loop import same_run
+from emotion_estimator_training.models.training_loop import claim_folder, read_history
 from emotion_estimator_training.report.training_curves import draw_trainings
 from emotion_estimator_training.shipping import appearance
 from emotion_estimator_training.shipping.appearance import int8_network
@@ -134,8 +134,8 @@ def test_annotators_votes_are_learned_where_there_are_any(trained) -> None:
         heads = build_heads(SETTINGS, stored['mean'], stored['scale'])
     heads.load_weights(folder / 'heads.weights.h5')
     embedded = np.asarray(float_network(trained)(network_pixels(CROPS[96:])))
-    told = np.asarray(heads([embedded, np.zeros((48, 52)), np.ones((48, 2))])[1]).argmax(axis=1)
-    assert (told == votes[96:].argmax(axis=1)).mean() > 0.9
+    found = np.asarray(heads([embedded, np.zeros((48, 52)), np.ones((48, 2))])[1]).argmax(axis=1)
+    assert (found == votes[96:].argmax(axis=1)).mean() > 0.9
 
 
 def test_a_still_that_annotators_call_no_face_is_not_learned_from(monkeypatch, tmp_path) -> None:
@@ -151,7 +151,7 @@ def test_a_still_that_annotators_call_no_face_is_not_learned_from(monkeypatch, t
 
 
 class InterruptedTrainingError(Exception):
-    """Stands for Ctrl-C."""
+    """Raised in place of Ctrl-C."""
 
 
 def fitted(folder, stop_at=None):
@@ -182,40 +182,42 @@ def fitted(folder, stop_at=None):
 
 
 def test_an_interrupted_training_continues_to_the_same_end(tmp_path) -> None:
-    whole, measured, weights = fitted(tmp_path / 'whole')
-    assert [line['epoch'] for line in whole] == [1, 2, 3]
+    complete, measured, weights = fitted(tmp_path / 'complete')
+    assert [line['epoch'] for line in complete] == [1, 2, 3]
     assert measured == 3
-    assert np.isfinite([line['loss'] for line in whole]).all(), 'noughts for votes cost nothing'
+    assert np.isfinite([line['loss'] for line in complete]).all(), 'zeros for votes cost nothing'
     cut = tmp_path / 'cut'
     with pytest.raises(InterruptedTrainingError):
         fitted(cut, stop_at=3)
-    assert [line['epoch'] for line in json.loads((cut / 'history.json').read_text())] == [1, 2]
+    assert [line['epoch'] for line in read_history(cut)] == [1, 2]
     continued, measured, again = fitted(cut)
     assert measured == 1, 'what was done is not done again'
-    for one, other in zip(whole, continued):
+    for one, other in zip(complete, continued):
         assert one['epoch'] == other['epoch']
         assert one['loss'] == pytest.approx(other['loss'], abs=2e-3)
     for one, other in zip(weights, again):
         np.testing.assert_allclose(one, other, atol=2e-3)
-    # What is finished is read and not trained again.
+    # A finished training is read and not repeated.
     finished, measured, same = fitted(cut)
     assert (finished, measured) == (continued, 0)
     for one, other in zip(again, same):
         np.testing.assert_array_equal(one, other)
 
 
-def test_other_settings_begin_anew(tmp_path) -> None:
+def test_other_settings_start_from_the_beginning(tmp_path) -> None:
     folder = tmp_path / 'run'
-    same_run(folder, FIT)
+    claim_folder(folder, asdict(FIT))
     (folder / 'calm').mkdir()
     (folder / 'calm' / 'weights').write_text('')
-    same_run(folder, FIT)
+    claim_folder(folder, asdict(FIT))
     assert (folder / 'calm' / 'weights').exists()
-    same_run(folder, replace(FIT, epochs=9))
+    claim_folder(folder, asdict(replace(FIT, epochs=9)))
     assert [path.name for path in folder.iterdir()] == ['settings.json']
 
 
-def test_other_images_begin_anew_and_the_same_are_not_trained_again(monkeypatch, tmp_path) -> None:
+def test_other_images_start_from_the_beginning_and_the_same_are_not_trained_again(
+    monkeypatch, tmp_path
+) -> None:
     fitted = []
 
     def fit(network, *rest):
@@ -226,16 +228,16 @@ def test_other_images_begin_anew_and_the_same_are_not_trained_again(monkeypatch,
     asked = []
     monkeypatch.setattr(
         appearance_run.Origin,
-        'opinion',
+        'predict',
         lambda self, crops, *_: asked.append(len(crops)) or np.full((len(crops), 7), 1 / 7),
     )
     plan = {**UNCALM, 'again': replace(UNCALM['last'], taught_by=('last',))}
     for _ in range(2):
         for name in plan:
             train(tmp_path, plan=plan, name=name)
-    learned, held = 96, 48
-    assert asked.count(learned) == 1, 'what is finished asks nobody'
-    assert asked.count(held) == 2 * len(plan), 'each part is asked what it makes of PublicTest'
+    learned, measured = 96, 48
+    assert asked.count(learned) == 1, 'a finished training asks nobody'
+    assert asked.count(measured) == 2 * len(plan), 'each part is measured on PublicTest'
     kept = appearance_folder(tmp_path) / 'kept'
     kept.write_text('')
     train(tmp_path, plan=plan)
@@ -259,8 +261,8 @@ def test_a_set_without_test_images_is_refused(tmp_path) -> None:
         )
 
 
-def test_a_part_goes_on_from_another_and_is_taught_by_it(monkeypatch, trained) -> None:
-    """The labels say one thing, the larger network has learned another: half of each is learned."""
+def test_a_part_starts_from_another_and_is_taught_by_it(monkeypatch, trained) -> None:
+    """The target is half the labels and half the predictions of the larger network."""
     begun = []
 
     def kept(network, heads, data, *_):
@@ -289,7 +291,7 @@ def test_a_rare_classs_stills_are_shown_more_often() -> None:
     np.testing.assert_array_equal(appearance_run._repeated(rows, emotion, 1), rows)
 
 
-def test_a_part_whose_origin_is_missing_says_which(tmp_path) -> None:
+def test_a_missing_origin_is_named(tmp_path) -> None:
     plan = {**PLAN, 'again': replace(PLAN['last'], taught_by=('last',))}
     with pytest.raises(InputError, match=r"weights\.h5 is missing; train the part 'last' first"):
         train(tmp_path, plan=plan, name='again')
@@ -319,7 +321,7 @@ def test_the_larger_network_may_be_trained_out_before_it_teaches() -> None:
     assert planned(epochs=2, longer=True)['long'].training.epochs == 2
 
 
-def test_what_goes_on_from_another_is_drawn_after_it(tmp_path, monkeypatch) -> None:
+def test_a_continuation_is_drawn_after_its_origin(tmp_path, monkeypatch) -> None:
     drawn = []
     plot = Axes.plot
     monkeypatch.setattr(
@@ -378,7 +380,7 @@ def test_batches_hide_either_branch_and_never_both() -> None:
     assert (seen == (1, 0)).all(axis=1).mean() == pytest.approx(0.3, abs=0.03)
 
 
-def test_the_shipped_file_says_what_was_trained_in_each_runtime(trained, card) -> None:
+def test_the_shipped_file_agrees_with_the_trained_network_in_each_runtime(trained, card) -> None:
     made = ModelCard.load(card, 'appearance')
     assert made.settings['embedding_size'] == 64
     assert made.metrics['history'] == trained.table['history']
@@ -397,7 +399,7 @@ def test_the_shipped_file_says_what_was_trained_in_each_runtime(trained, card) -
     assert made.sha256 in text
 
 
-def test_a_file_that_says_other_things_is_not_written(trained, tmp_path, monkeypatch) -> None:
+def test_a_file_that_differs_is_not_written(trained, tmp_path, monkeypatch) -> None:
     def bent(network):
         # The last layer's columns are shuffled on the way to the file, as a bug would.
         *others, kernel, bias = network.get_weights()
@@ -409,5 +411,5 @@ def test_a_file_that_says_other_things_is_not_written(trained, tmp_path, monkeyp
     with pytest.raises(ParityError) as caught:
         ship(trained, tmp_path / 'models')
     assert '\n' not in str(caught.value)
-    assert 'needed are 99%' in str(caught.value)
+    assert 'below 99%' in str(caught.value)
     assert not (tmp_path / 'models').exists()

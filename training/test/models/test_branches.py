@@ -1,4 +1,4 @@
-"""Where the two branches meet: shipped as they were trained, and deaf to what is not known."""
+"""The layers that join the branches: shipped as trained, and blind to what is not known."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def network():
     keras.utils.set_random_seed(5)
     inputs = [keras.Input((width,)) for width in (64, 104, 2)]
     made = keras.Model(inputs, front(*inputs, SMALL))
-    # Biases begin at nought, which would hide a branch that leaks through them.
+    # Biases start at zero, which would hide a branch that leaks through them.
     made.set_weights(
         [one + RNG.normal(size=one.shape).astype(np.float32) * 0.3 for one in made.get_weights()]
     )
@@ -60,18 +60,18 @@ def test_the_step_computes_what_was_trained(network, branch: str) -> None:
 def test_an_unknown_branch_has_no_influence_whatever_its_numbers(
     network, branch: str, deaf, hears
 ) -> None:
-    def told(embedding, shapes):
+    def answer(embedding, shapes):
         return np.asarray(network([embedding, shapes, present(branch)]))
 
-    usual = told(EMBEDDING, SHAPES)
+    usual = answer(EMBEDDING, SHAPES)
     noise = (1e4 * RNG.normal(size=deaf.shape)).astype(np.float32)
     changed = [noise if one is deaf else one for one in (EMBEDDING, SHAPES)]
-    np.testing.assert_array_equal(told(*changed), usual)
+    np.testing.assert_array_equal(answer(*changed), usual)
     changed = [one[::-1] if one is hears else one for one in (EMBEDDING, SHAPES)]
-    assert np.abs(told(*changed) - usual).max() > 0.01
+    assert np.abs(answer(*changed) - usual).max() > 0.01
 
 
-def test_a_known_nought_is_not_an_unknown(network) -> None:
+def test_a_known_zero_is_not_an_unknown(network) -> None:
     nothing = np.zeros_like(EMBEDDING)
     known, unknown = (
         np.asarray(network([nothing, SHAPES, present(branch)]))
@@ -80,7 +80,7 @@ def test_a_known_nought_is_not_an_unknown(network) -> None:
     assert np.abs(known - unknown).max() > 0.01
 
 
-def test_small_scores_are_told_apart_by_their_size() -> None:
+def test_small_scores_are_distinguished_by_their_size() -> None:
     small = np.asarray(spread(np.array([[1e-3, 1e-2, -0.1]], np.float32), 1e-3))
     assert small.shape == (1, 6)
     np.testing.assert_allclose(small[0, 3:], [1e-3, 1e-2, 0], atol=1e-7)

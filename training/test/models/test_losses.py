@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from emotion_estimator.errors import InputError
+from emotion_estimator_training.models.losses import class_weights, loss_named
 from emotion_estimator_training.models.paper_settings import STILL_MODELS, still_settings
-from emotion_estimator_training.models.training_loop import class_weights, loss_named
 
 LABEL = np.array([0] * 6 + [1] * 3 + [2])
 
@@ -59,9 +59,9 @@ def test_only_a_constant_rate_can_be_trained_for_longer():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(InputError, match="no model 'papre'"):
+    with pytest.raises(InputError, match="unknown model 'papre'"):
         still_settings('papre')
-    with pytest.raises(InputError, match="no schedule 'long'"):
+    with pytest.raises(InputError, match="unknown schedule 'long'"):
         still_settings('paper', 'long')
 
 

@@ -12,8 +12,8 @@ from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.evaluation.scores import confusion, macro_f1
 from emotion_estimator_training.models.operating_point import (
     calibrated_temperature,
-    class_biases,
-    operating_point,
+    choose_class_operating_point,
+    choose_operating_point,
     sharpen,
     softmax,
 )
@@ -25,7 +25,7 @@ DISGUST, HAPPY, SAD, NEUTRAL = (
 
 
 def shy_of_sadness(count: int = 3000, shy: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of a network that says "sad" too seldom, and what the faces are."""
+    """Logits of a network that predicts "sad" too rarely, and the true classes."""
     rng = np.random.default_rng(1)
     emotion = rng.choice([HAPPY, SAD, NEUTRAL], count, p=[0.3, 0.2, 0.5])
     logits = rng.normal(0, 1, (count, 7)).astype(np.float32)
@@ -43,16 +43,20 @@ def figures(logits: np.ndarray, emotion: np.ndarray) -> tuple[float, float]:
 
 def test_a_network_that_is_shy_of_sadness_is_helped() -> None:
     logits, emotion = shy_of_sadness()
-    bias = operating_point([(logits, emotion)], GROUPING, accuracy_counts=0.0, least_counts=0.0)
-    assert figures(logits + bias, emotion)[1] > figures(logits, emotion)[1] + 0.03
-    assert bias[SAD] > bias[HAPPY] + 0.5
-    assert not np.delete(bias, [HAPPY, SAD]).any()
+    point = choose_operating_point(
+        [(logits, emotion)], GROUPING, accuracy_counts=0.0, least_counts=0.0
+    )
+    assert figures(logits + point, emotion)[1] > figures(logits, emotion)[1] + 0.03
+    assert point[SAD] > point[HAPPY] + 0.5
+    assert not np.delete(point, [HAPPY, SAD]).any()
 
 
 def test_accuracy_counts_as_much_as_asked() -> None:
     sets = [shy_of_sadness(shy=0.0)]
-    by_f1, by_accuracy = (operating_point(sets, GROUPING, counts, 0.0) for counts in (0.0, 100.0))
-    # Rare labels are said more often for macro-F1 than accuracy can bear.
+    by_f1, by_accuracy = (
+        choose_operating_point(sets, GROUPING, counts, 0.0) for counts in (0.0, 100.0)
+    )
+    # Macro-F1 wants rare labels more often than accuracy does.
     assert by_f1[SAD] > by_accuracy[SAD]
     assert (
         figures(sets[0][0] + by_accuracy, sets[0][1])[0]
@@ -62,26 +66,28 @@ def test_accuracy_counts_as_much_as_asked() -> None:
 
 def test_the_least_recall_counts_as_much_as_asked() -> None:
     logits, emotion = shy_of_sadness()
-    plain, fair = (operating_point([(logits, emotion)], GROUPING, 1.0, one) for one in (0.0, 1.0))
+    plain, fair = (
+        choose_operating_point([(logits, emotion)], GROUPING, 1.0, one) for one in (0.0, 1.0)
+    )
     least = [
         min(
-            (softmax(logits + bias).argmax(axis=1) == emotion)[emotion == one].mean()
+            (softmax(logits + point).argmax(axis=1) == emotion)[emotion == one].mean()
             for one in (HAPPY, SAD, NEUTRAL)
         )
-        for bias in (plain, fair)
+        for point in (plain, fair)
     ]
     assert least[1] > least[0] + 0.02
-    assert fair[SAD] > plain[SAD], 'sad is the rarest, and said too seldom'
+    assert fair[SAD] > plain[SAD], 'sad is the rarest, and predicted too rarely'
 
 
 def test_both_sources_count() -> None:
     one, other = shy_of_sadness(shy=0.2), shy_of_sadness(shy=1.4)
-    alone = [operating_point([each], GROUPING)[SAD] for each in (one, other)]
-    assert alone[0] < operating_point([one, other], GROUPING)[SAD] < alone[1]
+    alone = [choose_operating_point([each], GROUPING)[SAD] for each in (one, other)]
+    assert alone[0] < choose_operating_point([one, other], GROUPING)[SAD] < alone[1]
 
 
 def shy_of_disgust(shy: float, count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of a network that says a rare class too seldom, and what the faces are."""
+    """Logits of a network that predicts a rare class too rarely, and the true classes."""
     rng = np.random.default_rng(3)
     emotion = rng.choice(7, count, p=[0.15, 0.05, 0.15, 0.2, 0.15, 0.1, 0.2])
     logits = rng.normal(0, 1, (count, 7)).astype(np.float32)
@@ -95,23 +101,25 @@ def seven(logits: np.ndarray, emotion: np.ndarray) -> float:
     return float(np.diag(matrix).sum() / matrix.sum()) + macro_f1(matrix)
 
 
-def test_a_class_that_is_told_too_seldom_is_helped() -> None:
+def test_a_class_that_is_predicted_too_rarely_is_helped() -> None:
     even, shy = shy_of_disgust(0.0), shy_of_disgust(1.2)
-    bias = class_biases([shy])
-    assert bias.shape == (7,)
-    assert bias[NEUTRAL] == 0, 'only differences count'
-    assert seven(shy[0] + bias, shy[1]) > seven(*shy) + 0.02
+    point = choose_class_operating_point([shy])
+    assert point.shape == (7,)
+    assert point[NEUTRAL] == 0, 'only differences count'
+    assert seven(shy[0] + point, shy[1]) > seven(*shy) + 0.02
     # What was taken from it is given back, and nothing much to the others.
-    assert bias[DISGUST] - class_biases([even])[DISGUST] == pytest.approx(1.2, abs=0.15)
-    assert bias.argmax() == DISGUST
-    others = np.delete(bias, DISGUST)
-    assert np.abs(others).max() < bias[DISGUST] - 0.2
+    assert point[DISGUST] - choose_class_operating_point([even])[DISGUST] == pytest.approx(
+        1.2, abs=0.15
+    )
+    assert point.argmax() == DISGUST
+    others = np.delete(point, DISGUST)
+    assert np.abs(others).max() < point[DISGUST] - 0.2
 
 
-def test_biases_of_the_classes_are_of_all_sets() -> None:
+def test_the_classes_operating_point_is_of_all_sets() -> None:
     one, other = shy_of_disgust(0.2), shy_of_disgust(1.2)
-    alone = [class_biases([each])[DISGUST] for each in (one, other)]
-    assert alone[0] < class_biases([one, other])[DISGUST] < alone[1]
+    alone = [choose_class_operating_point([each])[DISGUST] for each in (one, other)]
+    assert alone[0] < choose_class_operating_point([one, other])[DISGUST] < alone[1]
 
 
 @pytest.mark.parametrize('scale', [0.8, 1.0, 1.5])

@@ -1,4 +1,4 @@
-"""Probabilities that are held while an expression is, and follow at once when it changes."""
+"""Smoothed probabilities: steady with the expression, and quick when it changes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def course(probabilities: np.ndarray, rate: float = 30.0, how: Settling = HOW) -
 
 @given(st.integers(0, 10**6))
 @settings(max_examples=25, deadline=None)
-def test_what_is_told_are_probabilities(seed: int) -> None:
+def test_smoothed_values_are_probabilities(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    told = settle(
+    smoothed = settle(
         rng.dirichlet([0.4] * 3, (4, 50)).astype(np.float32),
         rng.uniform(0.005, 2, (4, 50)).astype(np.float32),
         HOW,
     )
-    np.testing.assert_allclose(told.sum(axis=-1), 1, atol=1e-4)
-    assert told.min() >= 0
+    np.testing.assert_allclose(smoothed.sum(axis=-1), 1, atol=1e-4)
+    assert smoothed.min() >= 0
 
 
-def test_the_first_frame_is_told_as_it_is() -> None:
+def test_the_first_frame_is_unchanged() -> None:
     first = np.array([[[0.2, 0.5, 0.3]]])
     np.testing.assert_allclose(course(first), first, atol=1e-6)
 
@@ -45,7 +45,7 @@ def test_wavering_at_the_line_does_not_change_the_label_on_and_on() -> None:
     assert flips[1] < flips[0] / 10
 
 
-def test_a_new_expression_is_told_at_once() -> None:
+def test_a_new_expression_is_followed_at_once() -> None:
     raw = np.repeat(np.array([[[0.9, 0.1, 0.0]] * 100 + [[0.1, 0.9, 0.0]] * 10]), 1, axis=0)
     assert course(raw)[0, 100].argmax() == 1
 
@@ -56,7 +56,7 @@ def test_slow_cameras_hold_for_as_long() -> None:
     for rate in (10, 60):
         raw = np.repeat(np.stack(step), [3 * rate, 6 * rate], axis=0)[None]
         # Of its own, so that what ships may hold for longer.
-        told = course(raw, rate, Settling(0.25, 0.03, 0.3, 3.0))[0].argmax(axis=-1)
-        times.append((told[3 * rate :] == 1).argmax() / rate)
+        smoothed = course(raw, rate, Settling(0.25, 0.03, 0.3, 3.0))[0].argmax(axis=-1)
+        times.append((smoothed[3 * rate :] == 1).argmax() / rate)
     assert times[0] > 0.2
     assert abs(times[0] - times[1]) < 0.15

@@ -16,7 +16,7 @@ from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.runtimes import open_interpreter, runtimes
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.features.feature_set import save_features
-from emotion_estimator_training.models import paper_training
+from emotion_estimator_training.models import training_loop
 from emotion_estimator_training.models.paper_networks import build, structure
 from emotion_estimator_training.models.paper_settings import StillSettings, still_settings
 from emotion_estimator_training.models.paper_training import (
@@ -27,7 +27,7 @@ from emotion_estimator_training.models.paper_training import (
     run_still,
     still_data,
 )
-from emotion_estimator_training.models.training_loop import listed, read_history
+from emotion_estimator_training.models.training_loop import list_checkpoints, read_history
 from emotion_estimator_training.shipping.streaming import export_tflite
 
 DENSE = StillSettings(
@@ -50,7 +50,7 @@ def made_data(inputs=EVERYTHING):
 def test_rows_are_chosen_by_image_with_their_copies():
     data = still_data(made_features(copies=2), load_grouping(), {'happy': 10}, (44, 30), 1)
     assert data.x.shape == (3 * 90, 2)
-    assert data.held.shape == (60, 2)
+    assert data.public_test.shape == (60, 2)
     assert np.bincount(data.label).tolist() == [30, 120, 120]
 
 
@@ -79,18 +79,20 @@ def test_dense_learns_and_its_best_epoch_reads_stills_and_sequences(tmp_path):
     history = fit_still(data, DENSE, folder, progress=False)
     recognizer = load_recognizers(tmp_path)['dense']
     features = made_features()
-    held = features.blendshapes[features.usage == 1]
-    found = recognizer.stills(held)
+    public_test = features.blendshapes[features.usage == 1]
+    found = recognizer.stills(public_test)
     assert found.shape == (60, 3)
     assert found.sum(axis=1) == pytest.approx(np.ones(60), abs=1e-5)
-    assert (found.argmax(axis=1) == data.held_label).mean() > 0.95
+    assert (found.argmax(axis=1) == data.public_test_label).mean() > 0.95
     assert history[-1]['loss'] < history[0]['loss']
-    kept = listed(folder)
+    kept = list_checkpoints(folder)
     assert len(kept) == 2
     assert kept[0].score == max(one['macro_f1'] for one in history)
     noted = next(one['accuracy'] for one in history if one['epoch'] == kept[0].epoch)
-    assert (found.argmax(axis=1) == data.held_label).mean() == pytest.approx(noted, abs=1e-4)
-    moving = recognizer.sequences(held.reshape(6, 10, 52), np.full((6, 10), 1 / 30, np.float32))
+    assert (found.argmax(axis=1) == data.public_test_label).mean() == pytest.approx(noted, abs=1e-4)
+    moving = recognizer.sequences(
+        public_test.reshape(6, 10, 52), np.full((6, 10), 1 / 30, np.float32)
+    )
     assert np.allclose(moving.reshape(-1, 3), found, atol=1e-6)
     assert recognizer.parameters == 3 * 8 + 8 + 8 * 3 + 3
     assert recognizer.labels == ('happy', 'unknown', 'sad')
@@ -100,23 +102,23 @@ def test_dense_learns_and_its_best_epoch_reads_stills_and_sequences(tmp_path):
 def test_interrupted_fit_ends_as_the_uninterrupted(tmp_path, monkeypatch, kind):
     settings = replace(DENSE, kind=kind, units=(5,) if kind == 'lstm' else (6, 4), epochs=3)
     data = made_data((44, 30))
-    whole = fit_still(data, settings, tmp_path / 'whole', progress=False)
+    complete = fit_still(data, settings, tmp_path / 'complete', progress=False)
 
-    def stopped(folder, metrics, record=paper_training.record):
+    def stopped(folder, metrics, record=training_loop.record):
         record(folder, metrics)
         if metrics['epoch'] == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(paper_training, 'record', stopped)
+    monkeypatch.setattr(training_loop, 'record', stopped)
     with pytest.raises(KeyboardInterrupt):
         fit_still(data, settings, tmp_path / 'parts', progress=False)
     monkeypatch.undo()
     parts = fit_still(data, settings, tmp_path / 'parts', progress=False)
     assert [one['epoch'] for one in parts] == [1, 2, 3]
-    for one, other in zip(whole, parts):
+    for one, other in zip(complete, parts):
         assert one['loss'] == pytest.approx(other['loss'], abs=2e-5)
     found = [
-        StillRecognizer.load(tmp_path / name).model.get_weights() for name in ('whole', 'parts')
+        StillRecognizer.load(tmp_path / name).model.get_weights() for name in ('complete', 'parts')
     ]
     for one, other in zip(*found):
         assert one == pytest.approx(other, abs=1e-5)
@@ -125,9 +127,13 @@ def test_interrupted_fit_ends_as_the_uninterrupted(tmp_path, monkeypatch, kind):
 def test_finished_fit_is_not_repeated_but_other_settings_are(tmp_path):
     data, short = made_data(), replace(DENSE, epochs=2)
     first = fit_still(data, short, tmp_path / 'dense', progress=False)
-    written = [one.weights.stat().st_mtime_ns for one in listed(tmp_path / 'dense')]
+
+    def written():
+        return [one.weights.stat().st_mtime_ns for one in list_checkpoints(tmp_path / 'dense')]
+
+    before = written()
     assert fit_still(data, short, tmp_path / 'dense', progress=False) == first
-    assert [one.weights.stat().st_mtime_ns for one in listed(tmp_path / 'dense')] == written
+    assert written() == before
     other = fit_still(data, replace(short, seed=2), tmp_path / 'dense', progress=False)
     assert other[0]['loss'] != first[0]['loss']
     assert [one['epoch'] for one in read_history(tmp_path / 'dense')] == [1, 2]
@@ -150,7 +156,7 @@ def test_class_weights_move_the_answers(tmp_path):
 
 
 @pytest.mark.parametrize(('kind', 'unrolled'), [('dense', False), ('lstm', False), ('lstm', True)])
-def test_tflite_says_what_keras_says(tmp_path, kind, unrolled):
+def test_tflite_agrees_with_keras(tmp_path, kind, unrolled):
     settings = replace(DENSE, kind=kind, units=(6, 4), activation='selu')
     recognizer = StillRecognizer('one', ('a', 'b'), (1, 5, 9), build(settings, 3, 2))
     path = tmp_path / 'one.tflite'

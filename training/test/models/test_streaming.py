@@ -1,4 +1,4 @@
-"""The streaming network: a step is the sequence model, and training goes on where it ended."""
+"""The streaming network: a step is the sequence model, and an interrupted training continues."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from emotion_estimator_training.models.streaming_store import (
     save_streaming,
     streaming_folder,
 )
+from emotion_estimator_training.models.training_loop import read_history
 from emotion_estimator_training.sequences.sequences import (
     SequenceMaker,
     Sequences,
@@ -114,15 +115,19 @@ def test_a_step_is_the_sequence_model(branch: str) -> None:
         for frame, (row, dt) in enumerate(zip(rows, intervals)):
             # As the robot gives it, which has no numbers for what it does not know.
             given = (row[:52] * row[-1], row[52:-2] * row[-2], row[-2:])
-            *told, state = (
+            *answers, state = (
                 np.asarray(part) for part in step(*(part[None] for part in given), dt[None], state)
             )
-            assert [each.shape for each in (*told, state)] == [(1, 3), (1, 7), (1, one.state_size)]
-            for answer, courses in zip(told, wanted):
+            assert [each.shape for each in (*answers, state)] == [
+                (1, 3),
+                (1, 7),
+                (1, one.state_size),
+            ]
+            for answer, courses in zip(answers, wanted):
                 np.testing.assert_allclose(answer[0], courses[face, frame], atol=2e-5)
 
 
-def test_a_state_is_told_from_every_other_input_by_its_length() -> None:
+def test_a_state_differs_from_every_other_input_in_length() -> None:
     # The robot knows tensors by their shapes.
     assert fitted().state_size == 2 * 6 + (3 + 1) + (7 + 1)
     units = StreamingSettings().units
@@ -164,10 +169,10 @@ def test_bias_and_temperature_do_what_they_say(vocabulary: str) -> None:
     logits = np.random.default_rng(0).normal(size=(50, 7)).astype(np.float32)
     names = one.grouping.labels if vocabulary == THREE else FER_CLASSES
     sad = names.index('sad')
-    more = one.biases[vocabulary] + np.eye(7, dtype=np.float32)[FER_CLASSES.index('sad')]
+    more = one.operating_points[vocabulary] + np.eye(7, dtype=np.float32)[FER_CLASSES.index('sad')]
     usual = one.of_logits(logits, vocabulary)
     assert usual.shape == (50, len(names))
-    sadder = replace(one, biases={**one.biases, vocabulary: more})
+    sadder = replace(one, operating_points={**one.operating_points, vocabulary: more})
     assert (sadder.of_logits(logits, vocabulary)[:, sad] > usual[:, sad]).all()
     unsure = replace(one, temperatures={**one.temperatures, vocabulary: 2.0})
     assert (unsure.of_logits(logits, vocabulary).max(axis=1) < usual.max(axis=1)).all()
@@ -189,19 +194,19 @@ def test_a_network_is_what_it_was_once_it_is_read_back(tmp_path) -> None:
 
 
 def test_an_interrupted_fit_continues_to_the_same_end(tmp_path) -> None:
-    whole, history = train(tmp_path / 'whole')
+    complete, history = train(tmp_path / 'complete')
     cut = tmp_path / 'cut'
     with pytest.raises(KeyboardInterrupt):
         train(cut, stop_at=3)
-    assert [line['step'] for line in json.loads((cut / 'history.json').read_text())] == [2, 4]
+    assert [line['step'] for line in read_history(cut)] == [2, 4]
     weights, continued = train(cut)
     assert [line['step'] for line in continued] == [2, 4, 6]
     assert continued[2]['loss'] == pytest.approx(history[2]['loss'], abs=2e-4)
     start = network().model.get_weights()
-    for one, other in zip(whole, weights):
+    for one, other in zip(complete, weights):
         np.testing.assert_allclose(one, other, atol=1e-5)
-    assert max(np.abs(one - other).max() for one, other in zip(whole, start)) > 1e-3
-    # What is finished is read and not trained again.
+    assert max(np.abs(one - other).max() for one, other in zip(complete, start)) > 1e-3
+    # A finished training is read and not repeated.
     again, same = train(cut)
     assert same == continued
     for one, other in zip(weights, again):
@@ -240,8 +245,8 @@ def test_pretraining_learns_what_either_branch_shows() -> None:
     made = build_network(pool, replace(SMALL, branches=WIDER))
     pretrain(made, pool, TARGETS, replace(TRAINING, epochs=100))
     for branch in PRESENT:
-        told = made.frame_logits(only_branch(pool, branch)).argmax(axis=1)
-        assert (told == EMOTION).mean() > 0.8, branch
+        answers = made.frame_logits(only_branch(pool, branch)).argmax(axis=1)
+        assert (answers == EMOTION).mean() > 0.8, branch
 
 
 def test_steady_frames_follow_changes_after_a_while() -> None:

@@ -39,9 +39,9 @@ def test_space_is_the_papers():
     assert set(drawn['activation'].values) == set(ACTIVATIONS)
 
 
-def test_search_is_seeded_goes_on_and_takes_more_trials(tmp_path, monkeypatch):
+def test_search_is_seeded_continues_and_takes_more_trials(tmp_path, monkeypatch):
     data = made_data()
-    whole = tune(data, BASE, tmp_path / 'whole', 3, verbose=False)
+    complete = tune(data, BASE, tmp_path / 'complete', 3, verbose=False)
     fitted = []
 
     def counted(*arguments, fit=tuning.fit_still, **options):
@@ -61,9 +61,9 @@ def test_search_is_seeded_goes_on_and_takes_more_trials(tmp_path, monkeypatch):
     def drawn(rows):
         return sorted(row['learning_rate'] for row in rows)
 
-    assert drawn(parts) == pytest.approx(drawn(whole))
-    assert [row['macro_f1'] for row in whole] == sorted(
-        (row['macro_f1'] for row in whole), reverse=True
+    assert drawn(parts) == pytest.approx(drawn(complete))
+    assert [row['macro_f1'] for row in complete] == sorted(
+        (row['macro_f1'] for row in complete), reverse=True
     )
 
 

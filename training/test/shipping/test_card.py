@@ -1,4 +1,4 @@
-"""The shipped classifier's card: figures written into it, once for choosing and once for good."""
+"""The classifier's card: metrics written into it, for choosing and for reporting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from still_features import made_features
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.runtimes import runtimes
 from emotion_estimator_training.data.stills import Stills
-from emotion_estimator_training.shipping.cards import measure_card, write_text
+from emotion_estimator_training.shipping.cards import measure_card, write_markdown
 
 pytestmark = pytest.mark.skipif(not runtimes(), reason='no TFLite runtime installed')
 
@@ -61,10 +61,10 @@ def test_for_choosing_private_test_is_left_alone(card) -> None:
 def test_in_the_end_private_test_and_coverage_are_written(card) -> None:
     features, stills = seen()
     measure_card(card, {'face_mesh': features}, False, stills, **FEW)
-    whole = json.loads(card.read_text())['metrics']['fer2013']['face_mesh']
-    assert whole['private_test']['n'] == 29
-    assert whole['private_test']['coverage'] == round(29 / 30, 4)
-    assert min(whole['coverage_by_class'].values()) == 0.9
+    measured = json.loads(card.read_text())['metrics']['fer2013']['face_mesh']
+    assert measured['private_test']['n'] == 29
+    assert measured['private_test']['coverage'] == round(29 / 30, 4)
+    assert min(measured['coverage_by_class'].values()) == 0.9
     assert '| face_mesh | private_test | 29 | 0.9667 |' in card.with_suffix('.md').read_text()
 
 
@@ -100,7 +100,7 @@ def test_the_text_shows_how_the_file_was_chosen_and_timed(card) -> None:
         },
     }
     card.write_text(json.dumps(raw))
-    text = write_text(card).read_text()
+    text = write_markdown(card).read_text()
     for words in (
         '| small | 38448 | log | 0.999 | 0.01 | 0.001 | shipped |',
         'no x',
@@ -120,6 +120,6 @@ def test_the_appearance_networks_card_names_the_command_that_made_it(tmp_path, l
         trained['training long'] = raw['settings']['training last']
     path = tmp_path / 'appearance.json'
     path.write_text(json.dumps({**raw, 'settings': trained}))
-    write_text(path)
+    write_markdown(path)
     command = '`emotion-estimator training appearance' + (' --long`' if longer else '`')
     assert command in path.with_suffix('.md').read_text()

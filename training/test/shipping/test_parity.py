@@ -1,4 +1,4 @@
-"""What may ship: the gate, the rule by which one of several is taken, and what is said of them."""
+"""What may ship: the gate, the rule that chooses one of several, and their table."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def test_a_mixture_is_never_nearer_than_it_is(share: float) -> None:
     assert found.greatest <= share + 1e-5
 
 
-def test_what_is_no_number_is_refused() -> None:
+def test_what_is_not_finite_is_refused() -> None:
     answers = probabilities(40)
     answers[0, 0, 0] = np.nan
-    with pytest.raises(ParityError, match='no number'):
+    with pytest.raises(ParityError, match='not finite'):
         parity(answers, probabilities(40))
 
 
-def test_the_gate_names_the_figures_of_every_candidate() -> None:
+def test_the_gate_names_the_metrics_of_every_candidate() -> None:
     failed = candidate('c', parity={}, failures={'a': 'no LOG'}, step_us={})
     with pytest.raises(ParityError) as caught:
         choose([candidate('one', parity={'a': GOOD, 'b': POOR}), failed])
@@ -102,14 +102,14 @@ def test_a_refused_one_is_not_taken_however_fast() -> None:
     assert choose([poor, candidate('good')]).name == 'good'
 
 
-def test_the_table_says_the_worse_figure_and_the_outcome() -> None:
+def test_the_table_shows_the_worse_value_and_the_outcome() -> None:
     one = candidate('one', parity={'a': GOOD, 'b': POOR})
     metrics = {
         'chosen': 'two',
         'candidates': {
-            'one': {**one.figures(), 'float_operators': ['LOG']},
-            'two': {**candidate('two').figures(), 'float_operators': ['FULLY_CONNECTED', 'LOG']},
-            'three': {**candidate('three').figures(), 'float_operators': []},
+            'one': {**one.summary(), 'float_operators': ['LOG']},
+            'two': {**candidate('two').summary(), 'float_operators': ['FULLY_CONNECTED', 'LOG']},
+            'three': {**candidate('three').summary(), 'float_operators': []},
         },
     }
     head, rows = parity_table(metrics)

@@ -46,6 +46,7 @@ from emotion_estimator_training.models.streaming_store import (
 )
 from emotion_estimator_training.shipping import streaming
 from emotion_estimator_training.shipping.appearance import int8_network, write_appearance
+from emotion_estimator_training.shipping.cards import write_model
 from emotion_estimator_training.shipping.parity import ParityError
 from emotion_estimator_training.shipping.quantize import (
     DYNAMIC_RANGE,
@@ -56,7 +57,6 @@ from emotion_estimator_training.shipping.quantize import (
     float_operators,
     int8_weights,
     lean,
-    write_model,
 )
 from emotion_estimator_training.shipping.streaming import quantize_streaming
 
@@ -127,21 +127,21 @@ def one_face_in_order():
 
 def test_float_stays_float_and_int8_products_are_the_only_integers() -> None:
     function, inputs = step(fitted()), one_face_in_order()
-    whole = float_operators(converted(function, FLOAT, lambda: inputs))
+    complete = float_operators(converted(function, FLOAT, lambda: inputs))
     products = float_operators(converted(function, INT8_PRODUCTS, lambda: inputs))
-    assert 'FULLY_CONNECTED' in whole
-    assert set(whole) - set(products) == {'FULLY_CONNECTED'}
+    assert 'FULLY_CONNECTED' in complete
+    assert set(complete) - set(products) == {'FULLY_CONNECTED'}
     # For a division there is no int8 kernel.
     assert float_operators(converted(function, INT8, lambda: inputs)) == ['DIV']
 
 
-def test_the_lean_file_answers_as_the_whole_one_does(tmp_path) -> None:
+def test_the_lean_file_answers_as_the_complete_one_does(tmp_path) -> None:
     one = fitted()
     content = int8_weights(step(one))
     short = lean(content)
     assert len(short) < 0.95 * len(content)
     answers = []
-    for name, each in (('whole', content), ('short', short)):
+    for name, each in (('complete', content), ('short', short)):
         card = write_model(each, streaming._card(one, DYNAMIC_RANGE), tmp_path / name)
         recognizer = StreamingRecognizer(EmotionClassifier.load(card))
         answers.append(recognizer.sequences(FACES[None, :40], np.full((1, 40), 1 / 30, np.float32)))
@@ -166,7 +166,8 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
     )
     assert done.exit_code == 0
     card = json.loads((tmp_path / 'emotion_lstm.json').read_text())
-    assert card['version'] == '3.3.0'
+    assert card['version'] == f'3.3.0+local.{card["sha256"][:8]}'
+    assert card['data_licence'] == 'not stated'
     assert card['settings']['state_size'] == fitted().state_size == 28
     assert card['settings']['expressions'] == list(FER_CLASSES)
     metrics = card['metrics']
@@ -181,7 +182,7 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
     for row in times.values():
         assert 0 < row['invoke_median'] < row['step_median'] <= row['step_p95']
     text = (tmp_path / 'emotion_lstm.md').read_text()
-    assert 'held to the float network over 12000 frames' in text
+    assert 'compared with the float network over 12000 frames' in text
     assert 'emotion_lstm.json' in done.output
     # It is what the estimator takes, and answers as the float network does.
     for vocabulary in (THREE, SEVEN):
@@ -195,18 +196,18 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
             )
 
 
-def test_a_file_that_says_other_things_is_not_written(run, tmp_path, monkeypatch) -> None:
+def test_a_file_that_differs_is_not_written(run, tmp_path, monkeypatch) -> None:
     def bent(one, *_):
         # The operating point moved on the way to the file, as a bug would.
         bias = np.array([0, 0, 0, 0, 4, 0, 0], np.float32)
-        moved = replace(one, biases={**one.biases, THREE: bias})
+        moved = replace(one, operating_points={**one.operating_points, THREE: bias})
         return {way: converted(step(moved), way, list) for way in (FLOAT, DYNAMIC_RANGE)}, {}
 
     monkeypatch.setattr(streaming, '_conversions', bent)
     with pytest.raises(ParityError) as caught:
         quantize_streaming(run, tmp_path / 'models', with_paper=False, rounds=1)
     assert '\n' not in str(caught.value)
-    assert 'needed are 99%' in str(caught.value)
+    assert 'below 99%' in str(caught.value)
     assert not (tmp_path / 'models').exists()
     table = json.loads((run / 'tables' / 'quantization.json').read_text())
     assert table['quantization']['candidates'][DYNAMIC_RANGE]['refused']

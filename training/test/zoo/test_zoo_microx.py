@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,17 +13,16 @@ from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.emotion import EXPRESSIONS
 from emotion_estimator.errors import InputError, ModelError
-from emotion_estimator_training.models.training_loop import read_history
-from emotion_estimator_training.zoo.data.windows import query_windows
-from emotion_estimator_training.zoo.models.catalog import Catalog
-from emotion_estimator_training.zoo.models.fitting import (
-    BEST,
-    ZooFitSettings,
-    _Epoch,
-    _open,
-    best_epoch,
-    enough,
+from emotion_estimator_training.models.training_loop import (
+    best_index,
+    claim_folder,
+    is_finished,
+    read_history,
 )
+from emotion_estimator_training.zoo.data.windows import query_windows
+from emotion_estimator_training.zoo.models import fitting
+from emotion_estimator_training.zoo.models.catalog import Catalog
+from emotion_estimator_training.zoo.models.fitting import BEST, CARD, ZooFitSettings
 from emotion_estimator_training.zoo.models.model import RunContext
 from emotion_estimator_training.zoo.models.registry import build
 
@@ -147,24 +144,28 @@ def test_training_and_validation_windows_overlap_as_set(tmp_path, monkeypatch):
     assert [np.bincount(part.labels).tolist() for part in seen] == [[6, 10], [3, 5]]
 
 
-def test_a_loss_that_is_no_number_ends_the_training():
-    epoch = _Epoch(None, None, ZooFitSettings(learning_rate=9.0), Path('lstm'), [], None, None)
-    with pytest.raises(InputError, match=r'lstm: the loss is no number after epoch 1; .*\(9\)'):
-        epoch.on_epoch_end(0, {'loss': float('nan')})
+def test_a_loss_that_is_not_finite_ends_the_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, 'fit_epoch', lambda *_: float('nan'))
+    model = tiny_model('microx:mouth', tiny_context(tmp_path), fit={'learning_rate': 9.0})
+    with pytest.raises(InputError, match=r'the loss is not finite after epoch 1; .*\(9\)'):
+        model.fit(tiny_split())
+    assert not read_history(model.folder)
 
 
 def test_other_data_and_settings_start_again(tmp_path):
     model, split = tiny_model('microx:mouth', tiny_context(tmp_path)), tiny_split()
-    _open(model.folder, model.identity(split))
+    claim_folder(model.folder, model.identity(split), CARD)
     kept = model.folder / BEST
     kept.touch()
-    _open(model.folder, model.identity(tiny_split()))
+    claim_folder(model.folder, model.identity(tiny_split()), CARD)
     assert kept.exists()
     other = type(split)(split.classes, made_tracks(3, 10), split.validation)
-    _open(model.folder, model.identity(other))
+    claim_folder(model.folder, model.identity(other), CARD)
     assert not kept.exists()
     kept.touch()
-    _open(model.folder, tiny_model('microx:mouth', model.context, dense=5).identity(other))
+    claim_folder(
+        model.folder, tiny_model('microx:mouth', model.context, dense=5).identity(other), CARD
+    )
     assert not kept.exists()
 
 
@@ -177,7 +178,7 @@ def test_without_weights_or_windows(tmp_path):
         model.fit(type(split)(split.classes, (), split.validation))
     model.folder.mkdir(parents=True, exist_ok=True)
     (model.folder / BEST).write_bytes(b'no weights')
-    with pytest.raises(ModelError, match='does not fit'):
+    with pytest.raises(ModelError, match='does not match'):
         model.load()
 
 
@@ -187,11 +188,12 @@ def test_when_it_is_enough():
         {'epoch': 2, 'accuracy': 0.7, 'loss': 0.4},
         {'epoch': 3, 'accuracy': 0.7, 'loss': 0.5},
     ]
-    assert best_epoch(history, 'accuracy') == 2 and best_epoch(history, 'loss') == 1
-    assert enough(history, ZooFitSettings(epochs=9, patience=2, monitor='loss'))
-    assert not enough(history, ZooFitSettings(epochs=9, patience=2, monitor='accuracy'))
-    assert enough(history, ZooFitSettings(epochs=3, patience=9))
-    assert not enough([], ZooFitSettings())
+    by_accuracy, by_loss = (ZooFitSettings(monitor=name).score for name in ('accuracy', 'loss'))
+    assert best_index(history, by_accuracy) == 1 and best_index(history, by_loss) == 0
+    assert is_finished(history, 9, 2, by_loss)
+    assert not is_finished(history, 9, 2, by_accuracy)
+    assert is_finished(history, 3, 9, by_accuracy)
+    assert not is_finished([], 3, 9, by_accuracy)
 
 
 def test_history_ends_with_its_first_broken_line(tmp_path):

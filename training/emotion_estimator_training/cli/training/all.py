@@ -25,9 +25,11 @@ from emotion_estimator_training.cli.training.options import (
     all_of,
     config_option,
     grouping_option,
+    identity_parameters,
     processes_option,
     run_option,
     seed_option,
+    stated_identity,
     teacher_option,
 )
 from emotion_estimator_training.cli.training.report import evaluate
@@ -79,7 +81,9 @@ _VERBS = (
     help='Folder to copy the models to once all stages have passed ("models" in this '
     'repository ships them). They are always in "models" in the run folder.',
 )
-@all_of(config_option, grouping_option, processes_option, seed_option, long_option)
+@all_of(
+    config_option, grouping_option, processes_option, seed_option, long_option, *identity_parameters
+)
 @click.option(
     '--clips',
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -131,6 +135,7 @@ def all(  # noqa: A001 -- the verb's name
     "tables/times.json".
     """
     _check(shared['grouping'], shared['config'])
+    stated_identity({**shared})
     if images is None:
         if not quick:
             raise click.UsageError("Missing option '--data'; --quick makes a small set instead.")

@@ -15,6 +15,7 @@ from emotion_estimator_training.cli.training.options import (
     config_option,
     data_option,
     grouping_option,
+    identity_options,
     processes_option,
     run_option,
     seed_option,
@@ -22,15 +23,16 @@ from emotion_estimator_training.cli.training.options import (
     written_models_option,
 )
 from emotion_estimator_training.features.features import SOURCES, Places
+from emotion_estimator_training.models.losses import LOSSES
 from emotion_estimator_training.models.paper_settings import SCHEDULES, STILL_MODELS, still_settings
-from emotion_estimator_training.models.training_loop import LOSSES
+from emotion_estimator_training.shipping.identity import ModelIdentity
 from emotion_estimator_training.tables import text_table
 
 
 @click.command()
 @all_of(run_option, config_option, grouping_option, seed_option)
 def sequences(run: Path, config: Path | None, grouping: str, seed: int) -> None:
-    """Draw sequences of moving faces, made of the stills that "features" wrote, as a picture."""
+    """Draw sequences of moving faces, generated from the stills of "features", as a picture."""
     from emotion_estimator_training.data.grouping import load_grouping
     from emotion_estimator_training.sequences.picture import draw_sequences
 
@@ -43,33 +45,36 @@ def sequences(run: Path, config: Path | None, grouping: str, seed: int) -> None:
     '--paper/--no-paper',
     default=True,
     show_default=True,
-    help="Time the paper's network in the same run; it takes half a minute to convert.",
+    help="Time the paper's network too; it takes half a minute to convert.",
 )
 @click.option(
     '--rounds',
     type=click.IntRange(1),
     default=40,
     show_default=True,
-    help='Of timing all networks in turns.',
+    help='Rounds of timing all networks in turns.',
 )
 @click.option(
     '--faces',
     type=click.IntRange(1),
     default=200,
     show_default=True,
-    help='Faces held for counting flips; as many changes and a half are timed.',
+    help='Steady faces that flips are counted on; half as many more changes are timed.',
 )
-def quantize(run: Path, models: Path, paper: bool, rounds: int, faces: int) -> None:
-    """Write what "fit streaming" trained as TFLite, if it still says the same, and its card.
+@identity_options
+def quantize(
+    run: Path, models: Path, paper: bool, rounds: int, faces: int, identity: ModelIdentity
+) -> None:
+    """Write the network of "fit streaming" as TFLite, with its card.
 
-    Of int8, dynamic-range and mixed conversions the fastest is taken whose label is the float
-    network's in at least 99 % of 12,000 frames of PublicTest's faces in motion.
+    Of int8, dynamic-range and mixed conversions, the fastest whose label is the float network's in
+    at least 99 % of 12,000 frames of moving PublicTest faces is written.
     """
     from emotion_estimator_training.shipping.parity import parity_table
     from emotion_estimator_training.shipping.step_time import time_table
     from emotion_estimator_training.shipping.streaming import quantize_streaming
 
-    metrics = quantize_streaming(run, models, paper, rounds, faces)
+    metrics = quantize_streaming(run, models, paper, rounds, faces, identity)
     head, rows = parity_table(metrics['quantization'])
     # Without the two long columns.
     click.echo(
@@ -91,8 +96,8 @@ long_option = click.option(
     '--long',
     'longer',
     is_flag=True,
-    help='Train the larger appearance network for as long as the first before it teaches, as for '
-    'the one that ships (over an hour more on two cores).',
+    help='Train the larger appearance network as long as the first one before it teaches, as for '
+    'the released model (over an hour more on two cores).',
 )
 
 
@@ -110,8 +115,9 @@ long_option = click.option(
     long_option,
 )
 @click.option(
-    '--epochs', type=click.IntRange(1), default=None, help='Of each part, to see that it runs.'
+    '--epochs', type=click.IntRange(1), default=None, help='Epochs of each part, for a trial run.'
 )
+@identity_options
 def appearance(
     data: Path,
     teacher: Path | None,
@@ -124,11 +130,11 @@ def appearance(
     seed: int,
     longer: bool,
     epochs: int | None,
+    identity: ModelIdentity,
 ) -> None:
     """Train the network that reads face crops, after "features"; write it as int8 TFLite.
 
-    Three parts: the network; a larger one; the network again from where it was, taught by the
-    larger one too.
+    In three parts: the network, a larger one, and the network again, also taught by the larger one.
     """
     from emotion_estimator_training.data.grouping import load_grouping
     from emotion_estimator_training.data.stills import load_stills
@@ -141,7 +147,7 @@ def appearance(
 
     stills, sources = load_stills(data), load_sources(run)
     names = [source.source for source in sources]
-    # Of two sources that see the same face one will do: the bundled mesh finds more of them.
+    # One source is enough for crops: the bundled mesh, which finds more faces.
     chosen = MESH if MESH in names else names[0]
     seen = outlines(stills, Places(data, teacher, cache, models), processes, names)[chosen]
     matrices = still_matrices(landmarks_in_stills(seen.landmarks), seen.found)
@@ -157,14 +163,14 @@ def appearance(
             f'appearance, {name} of its trainings, {table["parameters"]:,} parameters',
         )
     draw_trainings(tables, run / 'figures' / 'appearance-trainings.png')
-    card = ship_appearance(run, stills, matrices, seen.found, models, plan, tables)
+    card = ship_appearance(run, stills, matrices, seen.found, models, plan, tables, identity)
     for name, table in tables.items():
         last = table['history'][-1]
         click.echo(
             f'appearance, {name} ({table["parameters"]:,} parameters), after {last["epoch"]} '
-            f'epochs, PublicTest: {last["appearance_seven"]:.3f} of seven classes, '
+            f'epochs, accuracy on PublicTest: {last["appearance_seven"]:.3f} of seven classes, '
             f'{last["appearance_labels"]:.3f} of the labels; with blendshapes '
-            f'{last["joined_seven"]:.3f} and {last["joined_labels"]:.3f}, the mirror image seen '
+            f'{last["joined_seven"]:.3f} and {last["joined_labels"]:.3f}, with the mirror image '
             f'too {table["mirrored_seven"]:.3f} and {table["mirrored_labels"]:.3f}'
         )
     click.echo(card)
@@ -178,33 +184,33 @@ _choice_options = all_of(
         '--counts',
         default='paper',
         show_default=True,
-        help='Name of the most images of each class in --config.',
+        help='Name of the limits of images per class in --config.',
     ),
     click.option(
         '--source',
         type=click.Choice(SOURCES),
         default='face_landmarker',
         show_default=True,
-        help='Landmark source whose blendshapes are learned from.',
+        help='Landmark source of the blendshapes.',
     ),
     click.option(
         '--loss',
         type=click.Choice(list(LOSSES)),
         default='cce',
         show_default=True,
-        help='Categorical cross-entropy, mean squared error or categorical focal.',
+        help='Loss: categorical cross-entropy, mean squared error or categorical focal loss.',
     ),
     click.option(
         '--class-weights',
         default='none',
         show_default=True,
-        help='none, balanced, or a number for each label, separated by commas.',
+        help='Weights of the labels in the loss: none, balanced, or comma-separated numbers.',
     ),
     seed_option,
 )
 
-#: Figures that are told of the streaming network.
-_REACHED = ('accuracy', 'macro_f1', 'ece')
+#: Metrics that are shown of the streaming network.
+_SHOWN = ('accuracy', 'macro_f1', 'ece')
 
 
 @click.command()
@@ -215,11 +221,13 @@ _REACHED = ('accuracy', 'macro_f1', 'ece')
     type=click.Choice(SCHEDULES),
     default='short',
     show_default=True,
-    help='The published 5,000 epochs, or a few at a higher rate that decays.',
+    help='The published 5,000 epochs, or a few at a higher, decaying rate.',
 )
-@click.option('--epochs', type=click.IntRange(1), default=None, help="Most epochs; the schedule's.")
 @click.option(
-    '--steps', type=click.IntRange(1), default=None, help='Batches of sequences, for streaming.'
+    '--epochs', type=click.IntRange(1), default=None, help="Most epochs; by default the schedule's."
+)
+@click.option(
+    '--steps', type=click.IntRange(1), default=None, help='Batches of sequences (streaming only).'
 )
 def fit(
     model: str,
@@ -235,12 +243,11 @@ def fit(
     epochs: int | None,
     steps: int | None,
 ) -> None:
-    """Train MODEL on what "features" wrote, and measure it on PublicTest.
+    """Train MODEL on the output of "features", and measure it on PublicTest.
 
-    paper, paper-relevant (on the relevant blendshapes alone) and dense; or streaming, the shipped
-    one, which learns from all landmark sources and all images, reads crops too ("appearance" comes
-    first), and heeds --run, --config, --grouping, --seed, --epochs (over the stills, at first) and
-    --steps alone.
+    MODEL is paper, paper-relevant (only the relevant blendshapes), dense, or streaming: the shipped
+    one, which is trained on all images of all landmark sources and needs "appearance" first. It
+    takes only --run, --config, --grouping, --seed, --epochs (over the stills) and --steps.
     """
     from emotion_estimator_training.models.paper_training import DataChoice, in_words, run_still
 
@@ -266,13 +273,13 @@ def _fit_streaming(run: Path, config: Path | None, grouping: str, changes: dict[
     )
     table = run_streaming(run, StreamingSettings(), training, SequenceSettings(), config, grouping)
     rows = [
-        [vocabulary, source, branch, *(f'{figures[name]:.3f}' for name in _REACHED)]
+        [vocabulary, source, branch, *(f'{metrics[name]:.3f}' for name in _SHOWN)]
         for vocabulary, sources in table['public_test'].items()
         for source, branches in sources.items()
-        for branch, figures in branches.items()
+        for branch, metrics in branches.items()
     ]
     click.echo('streaming, on PublicTest')
-    click.echo(text_table(['labels', 'landmark source', 'reads', *_REACHED], rows))
+    click.echo(text_table(['labels', 'landmark source', 'reads', *_SHOWN], rows))
 
 
 @click.command()
@@ -283,18 +290,18 @@ def _fit_streaming(run: Path, config: Path | None, grouping: str, changes: dict[
     type=click.IntRange(1),
     default=10,
     show_default=True,
-    help='Settings to try; more than last time adds to those tried.',
+    help='Settings to try; a higher number continues an earlier search.',
 )
 @click.option(
-    '--epochs', type=click.IntRange(1), default=5, show_default=True, help='Epochs of each.'
+    '--epochs', type=click.IntRange(1), default=5, show_default=True, help='Epochs of each trial.'
 )
 @click.option(
     '--rows',
     type=click.IntRange(1),
     default=None,
-    help='Learn from so many rows drawn at random only, to be quicker.',
+    help='Train on a random sample of this many rows, to be faster.',
 )
-@click.option('--json', 'as_json', is_flag=True, help='One JSON list.')
+@click.option('--json', 'as_json', is_flag=True, help='Print one JSON list.')
 def tune(
     model: str,
     run: Path,
@@ -310,7 +317,7 @@ def tune(
     rows: int | None,
     as_json: bool,
 ) -> None:
-    """Search MODEL's settings at random with Keras Tuner (ranges: Attrah's report, 5.3)."""
+    """Search MODEL's settings with Keras Tuner, at random in the ranges of Attrah's report, 5.3."""
     from emotion_estimator_training.models.paper_training import DataChoice, chosen_data
 
     data = chosen_data(run, model, DataChoice(source, grouping, counts, config), seed)
@@ -337,22 +344,31 @@ def _rounded(row: dict[str, Any]) -> list[Any]:
 
 @click.command()
 @all_of(
-    data_option, teacher_option, cache_option, run_option, written_models_option, processes_option
+    data_option,
+    teacher_option,
+    cache_option,
+    run_option,
+    written_models_option,
+    processes_option,
+    seed_option,
 )
 @click.option(
     '--passes',
     type=click.IntRange(0),
     default=1,
     show_default=True,
-    help='Varied passes over the stills.',
+    help='Passes over varied copies of the stills.',
 )
-@click.option('--epochs', type=click.IntRange(1), default=30, show_default=True)
+@click.option(
+    '--epochs', type=click.IntRange(1), default=30, show_default=True, help='Epochs of training.'
+)
 @click.option(
     '--clips',
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=None,
-    help='Folder of videos to compare the sources on.',
+    help='Folder of videos on which head and teacher are compared too.',
 )
+@identity_options
 def blendshapes(
     data: Path,
     teacher: Path | None,
@@ -360,25 +376,32 @@ def blendshapes(
     run: Path,
     models: Path,
     processes: int | None,
+    seed: int,
     passes: int,
     epochs: int,
     clips: Path | None,
+    identity: ModelIdentity,
 ) -> None:
-    """Distil the bundled face mesh's blendshape head from the Face Landmarker; write its cards."""
+    """Distil the blendshape head of the bundled face mesh from the Face Landmarker."""
     if teacher is None:
-        raise InputError('the blendshape head learns from --teacher face_landmarker.task')
+        raise InputError('the blendshape head needs a teacher: pass --teacher face_landmarker.task')
     from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
     from emotion_estimator_training.evaluation.agreement import clip_agreement
-    from emotion_estimator_training.models import blendshape_head
     from emotion_estimator_training.models.blendshape_head import HeadSettings
-    from emotion_estimator_training.shipping.cards import write_text
+    from emotion_estimator_training.shipping.blendshape_head import ship_head
+    from emotion_estimator_training.shipping.cards import write_markdown
 
     card = models / 'blendshape_head.json'
-    blendshape_head.run(
-        Places(data, teacher, cache, models), passes, HeadSettings(epochs=epochs), processes
+    ship_head(
+        Places(data, teacher, cache, models),
+        passes,
+        HeadSettings(epochs=epochs, seed=seed),
+        run / 'checkpoints' / 'blendshape_head',
+        processes,
+        identity,
     )
     if clips:
         raw: dict[str, Any] = json.loads(card.read_text())
         raw['metrics']['clips'] = clip_agreement(clips, teacher, BlendshapeHead.load(card))
         card.write_text(json.dumps(raw, indent=1) + '\n')
-    click.echo(write_text(card).read_text())
+    click.echo(write_markdown(card).read_text())

@@ -1,13 +1,16 @@
-"""Options shared by the training verbs."""
+"""Options shared by the verbs of training."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from emotion_estimator_training.seed import SEED
+from emotion_estimator_training.shipping.identity import ModelIdentity
 from emotion_estimator_training.shipping.model_folder import own_models
 
 Command = TypeVar('Command', bound=Callable[..., Any])
@@ -24,7 +27,7 @@ teacher_option = click.option(
     '--teacher',
     type=_PATH,
     default=None,
-    help='face_landmarker.task; without it only the bundled face mesh is used.',
+    help='face_landmarker.task; without it only the bundled face mesh reads the images.',
 )
 cache_option = click.option(
     '--cache',
@@ -33,7 +36,7 @@ cache_option = click.option(
     show_default=True,
     help='Folder for intermediate results.',
 )
-# Eager: the default of --models depends on it.
+# Eager, since the default of --models depends on it.
 run_option = click.option(
     '--run',
     type=_PATH,
@@ -46,19 +49,19 @@ models_option = click.option(
     '--models',
     type=_PATH,
     callback=lambda ctx, _, models: models or own_models(ctx.params['run']),
-    help="Folder of the models to use; default: the run's, or the shipped ones if it has none.",
+    help="Folder of the models to use; by default the run's, or the shipped ones if it has none.",
 )
 written_models_option = click.option(
     '--models',
     type=_PATH,
     callback=lambda ctx, _, models: models or ctx.params['run'] / 'models',
-    help='Folder to write the model to; default: "models" in the run folder.',
+    help='Folder to write the model to; by default "models" in the folder of the run.',
 )
 config_option = click.option(
     '--config',
     type=_PATH,
     default=None,
-    help='Groupings and counts; default: the shipped training.yaml.',
+    help='Groupings and counts; by default the shipped training.yaml.',
 )
 grouping_option = click.option(
     '--grouping',
@@ -70,12 +73,58 @@ processes_option = click.option(
     '--processes',
     type=click.IntRange(1),
     default=None,
-    help='Worker processes; default: one per core.',
+    help='Worker processes; by default one per core.',
 )
-# What NumPy and Keras take.
+# The range that NumPy and Keras accept.
 seed_option = click.option(
-    '--seed', type=click.IntRange(0, 2**32 - 1), default=11, show_default=True
+    '--seed',
+    type=click.IntRange(0, 2**32 - 1),
+    default=SEED,
+    show_default=True,
+    help='Seed of everything random.',
 )
+
+
+#: Whose the models are that a verb writes.
+identity_parameters = (
+    click.option('--model-name', default='', help="Name in the model's card; by default its kind."),
+    click.option(
+        '--model-version',
+        default='',
+        help="Version in the model's card; by default the release's with "
+        '"+local." and the start of the file\'s SHA-256.',
+    ),
+    click.option('--trained-on', default='', help='Training data, for the card.'),
+    click.option('--licence', default='', help='Licence of the weights, for the card.'),
+    click.option('--data-licence', default='', help='Licence of the data, for the card.'),
+    click.option(
+        '--release',
+        is_flag=True,
+        help="Describe the models as this project's release (config/releases.yaml).",
+    ),
+)
+
+
+def stated_identity(given: dict[str, Any]) -> ModelIdentity:
+    """Take the values of ``identity_parameters`` out of a command's; return what they state.
+
+    :raises InputError: a release states something of its own.
+    """
+    return ModelIdentity(
+        name=given.pop('model_name'),
+        version=given.pop('model_version'),
+        **{name: given.pop(name) for name in ('trained_on', 'licence', 'data_licence', 'release')},
+    )
+
+
+def identity_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of ``identity_parameters``; the command gets them as one ``identity``."""
+
+    @wraps(command)
+    def with_identity(**given: Any) -> Any:
+        return command(identity=stated_identity(given), **given)
+
+    return all_of(*identity_parameters)(with_identity)
 
 
 def all_of(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:

@@ -22,6 +22,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.worker_pool import Runner, runner_of
 from emotion_estimator_training.data.made_set import MadeFace
 from emotion_estimator_training.data.stills import FER_CLASSES, Stills
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.zoo.data.clips import STRENGTH, TABLE
 from emotion_estimator_training.zoo.data.made_faces import (
     PortraitFace,
@@ -76,7 +77,7 @@ class MadeSettings:
     seconds: float = 3.0
     rate: float = 15.0
     size: int = 192
-    seed: int = 11
+    seed: int = SEED
 
     def __post_init__(self) -> None:
         if not (

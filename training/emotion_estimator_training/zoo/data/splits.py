@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.zoo.data.clips import PARTS, Clip
 
 #: Shares of ``PARTS`` (Terbouche and Chaoui, section 3.1).
@@ -23,7 +24,7 @@ def split(
     clips: Sequence[Clip],
     shares: Sequence[float] = SHARES,
     by: str = 'subject',
-    seed: int = 11,
+    seed: int = SEED,
 ) -> dict[str, tuple[Clip, ...]]:
     """Split clips into ``PARTS``, each class in about the same shares.
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.worker_pool import Runner
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.zoo.data.clips import (
     PARTS,
     STRENGTH,
@@ -66,7 +67,7 @@ class SetChoice:
     config: Path | None = None
     shares: Sequence[float] = SHARES
     by: str = 'subject'
-    seed: int = 11
+    seed: int = SEED
     frames: ClipFrameSettings = field(default=ClipFrameSettings(rate=0.0))
 
     @property

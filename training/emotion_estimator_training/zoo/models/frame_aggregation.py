@@ -11,10 +11,11 @@ import numpy as np
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.window_classifier import ENCODING, WindowInput
 from emotion_estimator_training.models.legacy_keras import keras, tf
+from emotion_estimator_training.models.training_loop import BEST
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import (
-    BEST,
     Floats,
     ZooFitSettings,
     load_best,
@@ -235,7 +236,7 @@ class StatisticsSettings:
     hidden: int = 128
     c: float = 0.01
     overlap: Any = 0.0
-    seed: int = 11
+    seed: int = SEED
 
 
 class StatisticsModel(OnFrames):
