@@ -205,7 +205,7 @@ def test_a_source_that_cannot_be_opened_fails_the_configuration(robot):
     assert graph.set_parameters('camera', source='/nowhere/film.mp4') == ''
     assert not graph.transition('camera', 'configure')
     graph.wait_until(
-        lambda: 'no such file' in (value_of(robot.diagnostics, 'camera', 'last_error') or ''),
+        lambda: 'is not a file' in (value_of(robot.diagnostics, 'camera', 'last_error') or ''),
         10,
         'the missing file in diagnostics',
     )

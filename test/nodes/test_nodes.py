@@ -302,7 +302,7 @@ def test_a_camera_that_is_not_there_is_reported_and_tried_again(tmp_path):
 @pytest.mark.parametrize(
     ('node', 'parameters', 'expected'),
     [
-        ('camera', {'source': '/nowhere/film.mp4'}, "source '/nowhere/film.mp4' is no such file"),
+        ('camera', {'source': '/nowhere/film.mp4'}, "source '/nowhere/film.mp4' is not a file"),
         ('camera', {'source': __file__}, 'test_nodes.py cannot be decoded'),
         ('camera', {'source': 'portrait', 'fps': 1000.0}, 'fps'),
         ('estimator', {'landmark_source': 'dlib'}, 'landmark_source must be one of auto'),
