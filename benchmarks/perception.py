@@ -166,7 +166,7 @@ def bench_branches(path: str, seconds: float) -> None:
                     times,
                     (*one, 'step'),
                     classifiers[one].step,
-                    seen.blendshapes,
+                    seen.features,
                     states[one],
                     1 / FPS,
                     seen.embedding,

@@ -1,15 +1,15 @@
-"""Facial expressions from camera images, and a conversation that follows them.
+"""Emotions from camera images, and a conversation that follows them.
 
 Example::
 
     from emotion_estimator import EmotionEstimator
 
     with EmotionEstimator() as estimator:
-        for face in estimator('portrait.jpg'):
+        for face in estimator('portrait.jpg'):  # or a Frame, or a numpy array
             print(face.label, face.confidence)
 
-The names below are the public interface of the package. Each is imported when it is first used:
-importing the messages (``emotion_estimator.msg``) loads nothing else.
+These names are the public interface. Each is imported when it is first used, so that importing the
+messages (``emotion_estimator.msg``) loads nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from emotion_estimator.perception.pipeline import EmotionEstimator
     from emotion_estimator.sources.open_source import open_source
 
-#: Compared with package.xml, where ROS reads it, by a test; setup.py reads it here.
+#: setup.py reads it here, ROS in package.xml; a test compares them.
 __version__ = '0.1.0'
 
 __all__ = [

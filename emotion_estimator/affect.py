@@ -1,4 +1,4 @@
-"""Valence and arousal from the class probabilities, for readers that think in dimensions."""
+"""Valence and arousal, derived from the probabilities of the seven expressions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Affect(NamedTuple):
-    """A point of the valence-arousal plane, each -1 to 1; (0, 0) is neither pleasant nor aroused.
+    """A point of the valence-arousal plane; (0, 0) is neutral.
 
     :param valence: -1 unpleasant to 1 pleasant.
     :param arousal: -1 sleepy to 1 excited.
@@ -20,8 +20,8 @@ class Affect(NamedTuple):
 
 
 #: Mean ratings of the words "angry", "disgusted", "fearful", "happy", "sad" and "surprised"
-#: (pleasure and arousal; dominance is left out), from Russell and Mehrabian 1977. They lie in the
-#: quadrants that the circumplex (Russell 1980) gives the words. A neutral face is the origin.
+#: (pleasure and arousal, without dominance), from Russell and Mehrabian 1977. They lie in the
+#: quadrants of the words in the circumplex of Russell 1980. A neutral face is the origin.
 COORDINATES: Mapping[str, Affect] = MappingProxyType(
     {
         'angry': Affect(-0.51, 0.59),
@@ -36,18 +36,17 @@ COORDINATES: Mapping[str, Affect] = MappingProxyType(
 
 
 def affect(probabilities: Iterable[tuple[str, float]]) -> Affect:
-    """Return the expected point of the plane: the labels' coordinates weighted by probability.
+    """Return the labels' coordinates, averaged by their probabilities.
 
-    The estimator gives the seven basic expressions, whichever vocabulary it answers in. A label
-    without coordinates ("unknown", or one of a model to come) stands for no evidence: it
-    adds nothing, and what probability it has draws the point to the origin. So the answer moves
-    smoothly while a face changes, and lies near the origin while the model is unsure. It is what
-    the words mean to raters, not a measurement: it says no more than the probabilities do, and
-    never goes beyond the coordinates above. Blendshapes are not used, because no data at hand
-    could tell whether that makes it better.
+    The estimator passes the seven basic expressions, whatever its vocabulary. A label without
+    coordinates ("unknown", or one of another model) counts as the origin. So the result changes
+    smoothly with the face and lies near the origin while the model is unsure. It is what raters
+    associate with the words, not a measurement: it adds nothing to the probabilities and never
+    leaves the hull of ``COORDINATES``. Blendshapes are not used, since no data at hand could show
+    whether they help.
 
-    :param probabilities: pairs of label and probability, in any order. What is no number counts
-        as 0, and is held to 0 to 1; a sum above 1 is scaled down to it.
+    :param probabilities: pairs of label and probability, in any order. NaN counts as 0, other
+        values are clipped to 0 to 1, and a sum above 1 is scaled down to 1.
     """
     pairs = [
         (COORDINATES.get(label, Affect(0.0, 0.0)), min(max(float(weight), 0.0), 1.0))

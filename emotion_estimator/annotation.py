@@ -1,4 +1,4 @@
-"""What the estimator says, drawn onto a frame: box, landmarks, label, bars, caption."""
+"""Draw results onto a frame: box, landmarks, label, probability bars, caption."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from emotion_estimator.frame import RgbImage
 
 Colour = tuple[int, int, int]
 
-#: One RGB colour for each label everywhere: Okabe and Ito's palette, made to be told apart by
-#: colour-blind people too (jfly.uni-koeln.de/color).
+#: The RGB colour of each label everywhere: Okabe and Ito's palette, which colour-blind people can
+#: distinguish (jfly.uni-koeln.de/color).
 LABEL_COLOURS: dict[str, Colour] = {
     'happy': (230, 159, 0),
     'unknown': (0, 158, 115),
@@ -21,7 +21,7 @@ LABEL_COLOURS: dict[str, Colour] = {
     'angry': (213, 94, 0),
     'surprise': (240, 228, 66),
     'fear': (0, 114, 178),
-    # The palette has no more: a dark yellow, and a light kind of the green for "unknown".
+    # Beyond the palette: a dark yellow, and a lighter green than that of "unknown".
     'disgust': (124, 122, 32),
     'neutral': (148, 210, 189),
     NONE: (150, 150, 150),
@@ -43,7 +43,7 @@ _SHOWN = (
 
 
 def label_colour(label: str) -> Colour:
-    """Return the RGB colour that stands for ``label`` in pictures, videos and terminals."""
+    """Return the RGB colour of ``label`` in pictures, videos and terminals."""
     return LABEL_COLOURS.get(label, OTHER_COLOUR)
 
 
@@ -52,11 +52,10 @@ def annotate(
 ) -> RgbImage:
     """Return a copy of ``image`` with every face's emotion drawn on it.
 
-    :param image: uint8 (H, W, 3), RGB; not altered.
-    :param faces: what the estimator said of this frame; landmarks are drawn where present. The
-        probability bars show the first.
+    :param image: uint8 (H, W, 3), RGB; not changed.
+    :param faces: the estimator's result; landmarks are drawn if present, bars for the first face.
     :param caption: lines of plain text for the bottom; characters outside ASCII become ``?``.
-    :return: uint8 (H, W, 3), RGB.
+    :returns: uint8 (H, W, 3), RGB.
     """
     canvas = np.array(image, dtype=np.uint8, order='C')
     pen = _Pen(canvas, min(canvas.shape[:2]))
@@ -76,10 +75,10 @@ def caption_strip(
 ) -> RgbImage:
     """Return a black strip of text to put below an image.
 
-    :param shape: of the image: height and width first.
-    :param texts: text and its RGB colour; each begins a new row and goes on in the next one.
-    :param rows: rows of the strip; what does not fit is left out.
-    :return: uint8 (h, W, 3), RGB; h follows from the image's size and ``rows`` alone.
+    :param shape: shape of the image: height and width first.
+    :param texts: each text and its RGB colour; starts on a new row and wraps.
+    :param rows: number of rows; text that does not fit is left out.
+    :returns: uint8 (h, W, 3), RGB; h depends on the image's size and ``rows`` alone.
     """
     side = min(shape[:2])
     height = rows * _Pen(np.zeros((1, 1, 3), np.uint8), side).line
@@ -92,7 +91,7 @@ def caption_strip(
 
 
 class _Pen:
-    """Draws on one image; all sizes follow from ``side``, the image's shorter side in pixels."""
+    """Draw on an image; all sizes scale with ``side``, its shorter side in pixels."""
 
     def __init__(self, canvas: RgbImage, side: int) -> None:
         self._canvas = canvas
@@ -118,7 +117,7 @@ class _Pen:
         self.tag((roi.x, above if above >= 0 else roi.y + self._stroke), text, colour)
 
     def tag(self, corner: tuple[int, int], text: str, colour: Colour) -> None:
-        """Write black on a filled box whose top left corner is ``corner``, moved into the image."""
+        """Write black text on a filled box at ``corner`` (its top left), moved into the image."""
         width = self._text_width(text) + 2 * self.gap
         x = max(0, min(corner[0], self._width - width))
         y = max(0, min(corner[1], self._height - self.line))
@@ -126,7 +125,7 @@ class _Pen:
         self.write(text, x + self.gap, y + self.line - self.gap, _BLACK)
 
     def bars(self, face: FaceEmotion) -> None:
-        """Draw one bar for each class into the top left corner."""
+        """Draw one bar per class into the top left corner."""
         names = max((self._text_width(label) for label in face.labels), default=0)
         length = max(20, self._width // 6)
         width = names + length + 3 * self.gap
@@ -142,7 +141,7 @@ class _Pen:
             )
 
     def caption(self, lines: Sequence[str]) -> None:
-        """Write lines onto a darkened strip along the bottom; each is cut to the width."""
+        """Write lines onto a darkened strip along the bottom, each truncated to the width."""
         if not lines:
             return
         top = self._height - len(lines) * self.line - self.gap
@@ -151,7 +150,7 @@ class _Pen:
             self.write(self.cut(line), self.gap, top + i * self.line - self.gap // 2, _WHITE)
 
     def wrap(self, text: str) -> list[str]:
-        """Break text into lines that fit the width, a longer word apart; at least one line."""
+        """Wrap text to the width, apart from longer words; return at least one line."""
         lines: list[str] = []
         for word in text.split():
             longer = f'{lines[-1]} {word}' if lines else word
@@ -162,6 +161,7 @@ class _Pen:
         return lines or ['']
 
     def cut(self, text: str) -> str:
+        """Truncate text to the width, with an ellipsis."""
         room = self._width - 2 * self.gap
         if self._text_width(text) <= room:
             return text
@@ -178,7 +178,7 @@ class _Pen:
         area[:] = area // 4
 
     def write(self, text: str, x: int, y: int, colour: Colour) -> None:
-        # OpenCV's stroke fonts have ASCII only and draw several marks for any other character.
+        # OpenCV's stroke fonts have ASCII only; other characters become several marks.
         plain = text.encode('ascii', 'replace').decode()
         cv2.putText(
             self._canvas, plain, (x, y), _FONT, self._scale, colour, self._stroke, cv2.LINE_AA

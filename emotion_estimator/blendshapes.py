@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: Order of the Face Landmarker's ``face_blendshapes`` output (ARKit's names, and ``_neutral``).
+#: Order of the Face Landmarker's ``face_blendshapes`` output: ARKit's names and ``_neutral``.
 BLENDSHAPE_NAMES: tuple[str, ...] = (
     '_neutral',
     'browDownLeft',

@@ -1,9 +1,10 @@
-"""The vocabulary of the package: labels, face regions and what is known about one face."""
+"""Labels, vocabularies, branches, face regions, and the result for one face."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,25 +12,34 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 
-#: Attrah 2025 three classes; their numbers (0, 1, 2) are the label column of its CSV files.
+#: The three classes of Attrah 2025; the label column of its CSV files holds their indices.
 LABELS: tuple[str, ...] = ('happy', 'unknown', 'sad')
 
-#: The label that says neither, and what is told where no label is likely enough.
+#: Neither happy nor sad; also published when no label is probable enough.
 UNKNOWN = 'unknown'
 
-#: The seven basic expressions, the vocabulary ``seven``, in FER2013's order.
+#: The seven basic expressions in FER2013's order.
 EXPRESSIONS: tuple[str, ...] = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
 
 #: The expression of a face at rest.
 NEUTRAL = 'neutral'
 
-#: Label published when no face is seen. Never a class of the model: "nobody" is not "unknown".
+#: Published when no face is seen. Never a class of a model: "nobody" is not "unknown".
 NONE = 'none'
+
+#: The labels of each vocabulary, by the name in the setting ``vocabulary``; the default first.
+VOCABULARIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {'three': LABELS, 'seven': EXPRESSIONS}
+)
+
+#: What the classifier reads of a face, by the name in the setting ``branches``: both, its
+#: blendshapes alone, or its image alone; the default first.
+BRANCHES: tuple[str, ...] = ('fused', 'blendshapes', 'appearance')
 
 
 @dataclass(frozen=True)
 class Roi:
-    """A face's bounding box in whole pixels, clipped to its image (x to the right, y down)."""
+    """A face's bounding box in integer pixels, clipped to the image (x right, y down)."""
 
     x: int
     y: int
@@ -62,21 +72,21 @@ def _no_values() -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class FaceEmotion:
-    """What the estimator says of one face in one frame.
+    """The estimate for one face in one frame.
 
     :param face_id: stable while the face is tracked.
-    :param label: the most probable of ``labels``; ``unknown`` where that is too improbable.
-    :param confidence: the greatest of ``probabilities``, 0 to 1.
+    :param label: the most probable of ``labels``, or ``unknown`` if that is not probable enough.
+    :param confidence: the highest of ``probabilities``, 0 to 1.
     :param labels: the model's classes.
-    :param probabilities: float32 (len(labels),), same order as ``labels``, sum 1.
-    :param roi: face ROI in pixels of the frame.
+    :param probabilities: float32 (len(labels),), in the order of ``labels``, sum 1.
+    :param roi: bounding box in pixels of the frame.
     :param blendshapes: float32 (52,), 0 to 1, in ``BLENDSHAPE_NAMES`` order.
-    :param landmarks: float32 (478, 3), x and y in pixels of the frame, z in pixels as MediaPipe
+    :param landmarks: float32 (478, 3); x and y in pixels of the frame, z in pixels as MediaPipe
         scales it (smaller is nearer to the camera).
-    :param model: name and version of the model that decided.
-    :param engaged: seconds it was seen looking towards the camera since it was first seen.
-    :param valence: -1 unpleasant to 1 pleasant, and
-    :param arousal: -1 sleepy to 1 excited, as :mod:`emotion_estimator.affect` derives them.
+    :param model: name and version of the classifier.
+    :param engaged: seconds for which the face has looked towards the camera so far.
+    :param valence: -1 unpleasant to 1 pleasant, see :mod:`emotion_estimator.affect`.
+    :param arousal: -1 sleepy to 1 excited, likewise.
     """
 
     face_id: str
@@ -92,8 +102,8 @@ class FaceEmotion:
     valence: float = 0.0
     arousal: float = 0.0
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the face as the command line's JSON contract has it (no landmarks)."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the face as the command line prints it as JSON (no blendshapes or landmarks)."""
         return {
             'face_id': self.face_id,
             'label': self.label,
@@ -108,8 +118,8 @@ class FaceEmotion:
 
 
 def primary(faces: Iterable[FaceEmotion]) -> FaceEmotion | None:
-    """Return the face the robot talks to, None without faces.
+    """Return the face the robot talks to, or None if there are no faces.
 
-    :param faces: as the estimator returns them, the primary one first.
+    :param faces: as the estimator returns them, the primary face first.
     """
     return next(iter(faces), None)

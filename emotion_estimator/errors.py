@@ -1,8 +1,8 @@
-"""Errors that a user can act on: each message names what is wrong and what to do."""
+"""Errors that users can act on: each message says what is wrong and what to do, in one line."""
 
 
 class EmotionEstimatorError(Exception):
-    """Base of every error this package raises on purpose; its text is one line for the user."""
+    """Base of every error that this package raises deliberately."""
 
 
 class InputError(EmotionEstimatorError):
@@ -10,9 +10,9 @@ class InputError(EmotionEstimatorError):
 
 
 class ModelError(EmotionEstimatorError):
-    """A model file or its card is missing, corrupt, or does not fit the code."""
+    """A model file or its card is missing, corrupt, or does not match the code."""
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what ``error`` says, or its type's name where it says nothing."""
+    """Return the first line of an error's message, or its type's name if it has none."""
     return next(iter(str(error).splitlines()), '') or type(error).__name__

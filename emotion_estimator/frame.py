@@ -1,4 +1,4 @@
-"""One image with its time, and what was found in it; the JSON lines of a whole course."""
+"""An image with its time, the faces found in it, and results as JSON lines."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Frame:
 
     :param image: uint8 (H, W, 3), RGB, H and W at least 1.
     :param stamp: capture time in seconds; the only clock that perception and dialogue read.
-    :param truth: the label the face in it shows, or ``none`` for no face, where the source
-        knows it by construction; else None.
+    :param truth: ground truth: the label of the face, or ``none`` for no face; None if the source
+        does not know it.
     """
 
     image: RgbImage
@@ -35,10 +35,10 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """One frame's faces.
+    """The faces in one frame.
 
-    :param stamp: the image's, in seconds.
-    :param faces: the primary one first; empty where nobody was seen.
+    :param stamp: of the image, in seconds.
+    :param faces: the primary face first; empty if there are none.
     """
 
     stamp: float
@@ -46,22 +46,22 @@ class FrameResult:
 
     @property
     def label(self) -> str:
-        """Return the primary face's label, ``none`` where there is no face."""
+        """Return the primary face's label, or ``none`` if there is no face."""
         face = primary(self.faces)
         return face.label if face else NONE
 
     def as_json(self) -> str:
-        """Return the frame as one line: ``{"stamp": seconds, "faces": [...]}``."""
-        faces = [face.as_dict() for face in self.faces]
+        """Return the result as one line: ``{"stamp": seconds, "faces": [...]}``."""
+        faces = [face.to_dict() for face in self.faces]
         return json.dumps({'stamp': round(self.stamp, 6), 'faces': faces})
 
 
 def read_results(path: Path) -> Iterator[FrameResult]:
-    """Yield the frames of a file of JSON lines, as ``replay --json`` and ``video --json`` write it.
+    """Yield the results in a file of JSON lines, as ``replay --json`` and ``video --json`` write.
 
-    Probabilities keep the file's six decimals; blendshapes and landmarks are not in it.
+    Probabilities have the file's six decimals; blendshapes and landmarks are not in it.
 
-    :raises InputError: the file cannot be read, or a line is no such frame; names the line.
+    :raises InputError: the file cannot be read, or a line is not such a result; names the line.
     """
     try:
         with path.open(encoding='utf-8') as lines:
@@ -71,11 +71,13 @@ def read_results(path: Path) -> Iterator[FrameResult]:
     except OSError as error:
         raise InputError(f'{path} cannot be read ({error.strerror})') from error
     except UnicodeDecodeError as error:
-        raise InputError(f'{path} is no text of JSON lines ({first_line(error)})') from error
+        raise InputError(
+            f'{path} is not a text file of JSON lines ({first_line(error)})'
+        ) from error
 
 
 def write_results(results: Iterable[FrameResult], path: Path) -> int:
-    """Write frames as JSON lines; return how many.
+    """Write results as JSON lines; return how many.
 
     :raises OSError: the file cannot be written.
     """
@@ -94,7 +96,7 @@ def _frame(line: str, where: str) -> FrameResult:
         return FrameResult(float(raw['stamp']), faces)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(
-            f'{where} is no frame as `emotion-estimator replay --json` writes it '
+            f'{where} is not a result as `emotion-estimator replay --json` writes it '
             f'({first_line(error)})'
         ) from error
 
@@ -108,7 +110,7 @@ def _face(raw: dict[str, Any]) -> FaceEmotion:
         labels=labels,
         probabilities=np.array([raw['probabilities'][name] for name in labels], np.float32),
         roi=Roi(*(int(n) for n in raw['roi'])),
-        # Results of before they were told lack them.
+        # Absent from files of older versions.
         valence=float(raw.get('valence', 0.0)),
         arousal=float(raw.get('arousal', 0.0)),
     )

@@ -1,4 +1,4 @@
-"""Where the shipped folders (models, config, msg) lie, however the package was installed."""
+"""Find the shipped folders (models, config, msg), however the package was installed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from emotion_estimator.errors import EmotionEstimatorError
 
 _PACKAGE = Path(__file__).resolve().parent
 
-#: What a folder is called inside the package where it cannot keep its name: `emotion_estimator.msg`
-#: is the Python package that ROS makes of the messages.
+#: Folders with another name inside the package: `emotion_estimator.msg` is the Python package that
+#: ROS generates for the messages.
 _RENAMED = {'msg': 'message_definitions'}
+
+#: Distributions whose Fast DDS (2.x) knows only the variable's old name; newer ones deprecate it.
+_OLD_NAME = ('humble', 'iron', 'jazzy')
 
 
 def resource_dir(name: str) -> Path:
@@ -20,7 +23,7 @@ def resource_dir(name: str) -> Path:
     pip puts it inside the package; a checkout has it beside the package; colcon installs it under
     ``share/emotion_estimator`` of the prefix that holds the package.
 
-    :raises EmotionEstimatorError: the installation lacks it.
+    :raises EmotionEstimatorError: the installation does not have it.
     """
     candidates = [_PACKAGE / _RENAMED.get(name, name), _PACKAGE.parent / name]
     candidates += [up / 'share' / _PACKAGE.name / name for up in _PACKAGE.parents]
@@ -28,15 +31,11 @@ def resource_dir(name: str) -> Path:
         if candidate.is_dir():
             return candidate
     raise EmotionEstimatorError(
-        f'the installation at {_PACKAGE} lacks its {name} folder; reinstall it'
+        f'the installation at {_PACKAGE} has no {name} folder; reinstall it'
     )
 
 
-#: Distributions whose Fast DDS (2.x) knows only the variable's old name; newer ones warn of it.
-_OLD_NAME = ('humble', 'iron', 'jazzy')
-
-
 def profile_variable(environment: Mapping[str, str]) -> str:
-    """Return the environment variable that names the profile, by ROS_DISTRO."""
+    """Return the environment variable for the Fast DDS profile, which depends on ROS_DISTRO."""
     old = environment.get('ROS_DISTRO') in _OLD_NAME
     return 'FASTRTPS_DEFAULT_PROFILES_FILE' if old else 'FASTDDS_DEFAULT_PROFILES_FILE'

@@ -1,4 +1,4 @@
-"""The native libraries, opened without their chatter: TFLite's runtimes and MediaPipe."""
+"""The native libraries, TFLite runtimes and MediaPipe, opened without their log output."""
 
 from __future__ import annotations
 
@@ -16,13 +16,21 @@ from emotion_estimator.errors import ModelError, first_line
 
 _STDERR = 2
 
+#: Packages whose ``interpreter`` holds an ``Interpreter``, in order of preference. TensorFlow is
+#: not one of them: running the estimator never imports it.
+_RUNTIMES = ('ai_edge_litert', 'tflite_runtime')
+
+#: What a runtime raises that does not work on this machine, whatever the file: tflite-runtime
+#: 2.14, for instance, was compiled against NumPy 1 and fails with NumPy 2.
+_RUNTIME_ERRORS = (ImportError, AttributeError, SystemError)
+
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Drop what C++ writes to standard error meanwhile.
+    """Discard what C++ code writes to standard error meanwhile.
 
-    MediaPipe logs some thirty lines while it opens a graph and sees its first face, before its
-    log levels take effect, and TFLite names its delegate; no setting stops them.
+    MediaPipe logs some thirty lines while it opens a graph and detects its first face, before its
+    log levels take effect, and TFLite logs its delegate; no setting prevents either.
     """
     sys.stderr.flush()
     saved = os.dup(_STDERR)
@@ -36,44 +44,35 @@ def quiet() -> Iterator[None]:
 
 
 def import_mediapipe() -> Any:
-    """Return the module ``mediapipe``; its C++ log is limited to errors unless already set.
+    """Import ``mediapipe``, its C++ log limited to errors unless a level is set already.
 
     :raises ModelError: it is not installed or cannot be loaded.
     """
     os.environ.setdefault('GLOG_minloglevel', '2')
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-    # protobuf warns on each result of mediapipe 0.10's solutions; nothing a user can change.
+    # protobuf warns on each result of mediapipe 0.10's solutions; users cannot change that.
     warnings.filterwarnings('ignore', message='SymbolDatabase.GetPrototype', category=UserWarning)
     try:
         with quiet():
             return importlib.import_module('mediapipe')
     except Exception as error:
-        # A protobuf that does not fit raises TypeError, a NumPy that does not fit AttributeError.
+        # An incompatible protobuf raises TypeError, an incompatible NumPy AttributeError.
         raise ModelError(
             f'mediapipe cannot be imported ({first_line(error)}); '
             'install it with "pip install mediapipe"'
         ) from error
 
 
-#: Packages whose ``interpreter`` holds an ``Interpreter``, in order of preference. TensorFlow is
-#: not one of them: running the estimator never imports it.
-_RUNTIMES = ('ai_edge_litert', 'tflite_runtime')
-
-#: What a runtime raises that does not fit this machine, whatever the file: tflite-runtime 2.14,
-#: for instance, was compiled against NumPy 1 and under NumPy 2 fails at its first interpreter.
-_RUNTIME_ERRORS = (ImportError, AttributeError, SystemError)
-
-
 def runtimes() -> tuple[str, ...]:
-    """Return which of ``ai_edge_litert`` and ``tflite_runtime`` are installed, the best first."""
+    """Return the installed runtimes, of ``ai_edge_litert`` and ``tflite_runtime``, best first."""
     return tuple(name for name in _RUNTIMES if importlib.util.find_spec(name) is not None)
 
 
 def open_interpreter(path: Path, runtime: str | None = None) -> Any:
-    """Open a TFLite file, one thread, tensors allocated.
+    """Open a TFLite file with one thread, tensors allocated.
 
     :param path: the ``.tflite`` file.
-    :param runtime: ``ai_edge_litert`` or ``tflite_runtime``; None takes the first that works.
+    :param runtime: ``ai_edge_litert`` or ``tflite_runtime``; None is the first that works.
     :raises ModelError: no runtime is installed or works here, or it cannot read the file.
     """
     broken = []

@@ -11,6 +11,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from emotion_estimator.emotion import BRANCHES, VOCABULARIES
 from emotion_estimator.errors import InputError
 from emotion_estimator.strict_yaml import read_yaml
 
@@ -152,13 +153,13 @@ class EstimatorSettings:
         'fused',
         "Model inputs: a face's `blendshapes`, its `appearance` (an embedding of its image), or "
         'both (`fused`).',
-        choices=('fused', 'blendshapes', 'appearance'),
+        choices=BRANCHES,
     )
     vocabulary: str = setting(
         'three',
         'Labels: `three` (happy, unknown, sad) or `seven` (angry, disgust, fear, happy, sad, '
         'surprise, neutral).',
-        choices=('three', 'seven'),
+        choices=tuple(VOCABULARIES),
     )
     model: str = setting(
         '',

@@ -5,7 +5,7 @@
     make evaluate ... ARGS='--hard 1500'                  # out/report/tables.md
     python3 scripts/write_accuracy.py
 
-Tables whose file is missing are left unchanged.
+Tables whose files do not exist are left unchanged.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / 'docs' / 'accuracy.md'
-#: Placeholders in the document, with the split and the file that their tables come from.
+#: Split and file of the side-by-side tables, by their marker in the document.
 SIDE_BY_SIDE = {
     'private': ('PrivateTest', 'out/accuracy/private.md'),
     'public': ('PublicTest', 'out/accuracy/public.md'),
 }
-#: Placeholders in the document, with the beginning of their tables' titles in the report.
+#: How the titles of a marker's tables start in the report.
 REPORTED = {
     'sure': 'Calibration',
     'covered': 'Covered',
@@ -28,7 +28,7 @@ REPORTED = {
     'clips': 'Clips',
     'neutral': 'Adaptation',
 }
-#: Sections about the machine rather than the networks.
+#: Sections about the machine, not the networks.
 _LEFT_OUT = ('Files', 'Milliseconds per face, in turns')
 
 
@@ -44,16 +44,16 @@ def side_by_side(text: str, split: str) -> str:
 
 
 def reported(text: str, begins: str) -> str:
-    """Return the report's tables whose titles begin with ``begins``, with their titles."""
+    """Return the report's tables whose titles start with ``begins``, with their titles."""
     tables = re.findall(r'^([^\n|]+):\n\n((?:\|.*\n?)+)', text, re.MULTILINE)
     return '\n\n'.join(
         f'{title}:\n\n{table.strip()}' for title, table in tables if title.startswith(begins)
     )
 
 
-def replaced(document: str, place: str, tables: str) -> str:
-    """Return the document with the tables at ``place`` replaced."""
-    begin, end = f'<!-- {place} -->', f'<!-- end of {place} -->'
+def replaced(document: str, marker: str, tables: str) -> str:
+    """Return the document with the tables at a marker replaced."""
+    begin, end = f'<!-- {marker} -->', f'<!-- end of {marker} -->'
     before, found, rest = document.partition(begin)
     _, closed, after = rest.partition(end)
     if not found or not closed:
@@ -62,22 +62,24 @@ def replaced(document: str, place: str, tables: str) -> str:
 
 
 def main() -> None:
-    """Update the document and print which tables changed."""
+    """Update the document and print what changed."""
     document = DOCUMENT.read_text()
     found: dict[str, str] = {}
-    for place, (split, name) in SIDE_BY_SIDE.items():
+    for marker, (split, name) in SIDE_BY_SIDE.items():
         if (ROOT / name).is_file():
-            found[place] = side_by_side((ROOT / name).read_text(), split)
+            found[marker] = side_by_side((ROOT / name).read_text(), split)
     report = ROOT / 'out' / 'report' / 'tables.md'
     if report.is_file():
-        found |= {place: reported(report.read_text(), begins) for place, begins in REPORTED.items()}
-    for place, tables in found.items():
+        found |= {
+            marker: reported(report.read_text(), begins) for marker, begins in REPORTED.items()
+        }
+    for marker, tables in found.items():
         if tables:
-            document = replaced(document, place, tables)
-            print(f'{place}: {len(tables.splitlines())} lines')
-    for place in (*SIDE_BY_SIDE, *REPORTED):
-        if not found.get(place):
-            print(f'{place}: no new file, left unchanged')
+            document = replaced(document, marker, tables)
+            print(f'{marker}: {len(tables.splitlines())} lines')
+    for marker in (*SIDE_BY_SIDE, *REPORTED):
+        if not found.get(marker):
+            print(f'{marker}: nothing new, left unchanged')
     DOCUMENT.write_text(document)
 
 

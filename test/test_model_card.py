@@ -38,7 +38,7 @@ def write_card(folder, weights=b'weights', **changes):
     return path
 
 
-def test_a_whole_card_loads(tmp_path):
+def test_a_complete_card_loads(tmp_path):
     card = ModelCard.load(write_card(tmp_path), 'emotion_lstm')
     assert card.title == 'made-1.0.0'
     assert card.labels == ('happy', 'unknown', 'sad')
@@ -47,15 +47,15 @@ def test_a_whole_card_loads(tmp_path):
 @pytest.mark.parametrize(
     ('changes', 'says'),
     [
-        ({'sha256': '0' * 64}, 'its card says 000000000000'),
+        ({'sha256': '0' * 64}, 'its card has 000000000000'),
         ({'file': 'gone.tflite'}, "gone.tflite' cannot be read"),
-        ({'kind': 'blendshape_head'}, "is of kind 'blendshape_head', needed is 'emotion_lstm'"),
+        ({'kind': 'blendshape_head'}, "is of kind 'blendshape_head', expected 'emotion_lstm'"),
         ({'blendshapes': list(BLENDSHAPE_NAMES[::-1])}, 'lists other blendshapes'),
-        ({'name': None}, "lacks or misstates 'name'"),
-        ({'blendshapes': None}, "lacks or misstates 'blendshapes'"),
-        ({'settings': 'abc'}, 'lacks or misstates dictionary update'),
-        ({'labels': [1, 'happy', 'sad']}, "misstates 'labels', which must all be text"),
-        ({'labels': 3}, 'lacks or misstates'),
+        ({'name': None}, "is incomplete or invalid ('name')"),
+        ({'blendshapes': None}, "is incomplete or invalid ('blendshapes')"),
+        ({'settings': 'abc'}, 'is incomplete or invalid (dictionary update'),
+        ({'labels': [1, 'happy', 'sad']}, "invalid ('labels', which must be a list of strings"),
+        ({'labels': 3}, 'is incomplete or invalid'),
         ({'file': 'a\0\nb'}, 'cannot be read (embedded null byte)'),
     ],
 )
@@ -77,7 +77,7 @@ def test_a_missing_or_broken_card_is_named(tmp_path):
     with pytest.raises(ModelError, match='is not JSON'):
         ModelCard.load(broken, 'emotion_lstm')
     broken.write_text('[1, 2]')
-    with pytest.raises(ModelError, match='lacks or misstates'):
+    with pytest.raises(ModelError, match='is incomplete or invalid'):
         ModelCard.load(broken, 'emotion_lstm')
 
 
@@ -98,7 +98,7 @@ def test_labels_that_the_code_does_not_know_are_refused(tmp_path):
 )
 def test_settings_that_cannot_be_are_refused(tmp_path, setting):
     settings = {'state_size': 4, 'still_steps': 2, 'still_dt': 0.03} | setting
-    with pytest.raises(ModelError, match='lacks or misstates the setting'):
+    with pytest.raises(ModelError, match='has a missing or invalid setting'):
         EmotionClassifier.load(write_card(tmp_path, settings=settings))
 
 
@@ -126,5 +126,5 @@ def test_mirroring_twice_is_the_identity():
 
 
 def test_an_installation_without_its_folders_says_so():
-    with pytest.raises(EmotionEstimatorError, match='lacks its no_such_room folder; reinstall'):
+    with pytest.raises(EmotionEstimatorError, match='has no no_such_room folder; reinstall'):
         resource_dir('no_such_room')

@@ -93,6 +93,9 @@ class StorageFile:
                     wanted = [c for c in reader.connections if c.topic in topics]
                     for connection, time, data in reader.messages(wanted) if wanted else ():
                         message = BagMessage(connection, int(time), decompress_message(data))
+                        if last is not None and time < last and self._file.suffix == '.db3':
+                            # SQLite sorts by an index without checksums; MCAP has them.
+                            raise InputError('its index by time is damaged')
                         last = message.log_time
                         yield message
             except Exception as error:

@@ -12,7 +12,6 @@ from emotion_estimator.cli.options import in_words, perception_options
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.settings import EstimatorSettings
-from emotion_estimator.sources.images import read_image
 
 
 @click.command()
@@ -34,13 +33,13 @@ def image(
     failed = False
     for file in files:
         try:
-            faces = estimator.still(read_image(file))
+            faces = estimator.still(file)
         except InputError as error:
             click.echo(f'emotion-estimator: {error}', err=True)
             failed = True
             continue
         if as_json:
-            line = json.dumps({'file': str(file), 'faces': [face.as_dict() for face in faces]})
+            line = json.dumps({'file': str(file), 'faces': [face.to_dict() for face in faces]})
         else:
             line = f'{file}: {in_words(faces)}'
         click.echo(line)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from emotion_estimator.cli.options import in_words, perception_options
+from emotion_estimator.frame import FrameResult
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.sources.open_source import open_source
@@ -27,9 +27,7 @@ def video(source: str, as_json: bool, **perception: Any) -> None:
         for frame in frames.frames():
             faces = estimator(frame)
             if as_json:
-                line = json.dumps(
-                    {'stamp': round(frame.stamp, 6), 'faces': [face.as_dict() for face in faces]}
-                )
+                line = FrameResult(frame.stamp, faces).as_json()
             else:
                 line = f'{frame.stamp:9.3f} s  {in_words(faces)}'
             click.echo(line)

@@ -27,9 +27,10 @@ from emotion_estimator.nodes.diagnostics import Health
 from emotion_estimator.nodes.lifecycle import ManagedNode, until_shutdown
 from emotion_estimator.nodes.ros4hri import Ros4hri, open_ros4hri
 from emotion_estimator.nodes.running import run
+from emotion_estimator.perception.dropped_frames import FrameCounts
 from emotion_estimator.perception.image import rgb_from_compressed
 from emotion_estimator.perception.pipeline import EmotionEstimator
-from emotion_estimator.perception.worker import Counts, EstimatorWorker, Picture
+from emotion_estimator.perception.worker import EstimatorWorker, PendingImage
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.timing import SlidingWindow, Watchdog
 
@@ -128,7 +129,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
 
     def health(self) -> Health:
         """Report rate, latency, losses, faces, and the models in use."""
-        counts = self._worker.counts if self._worker is not None else Counts()
+        counts = self._worker.counts if self._worker is not None else FrameCounts()
         model = self._estimator
         now = time.monotonic()
         latency = self._latency.percentile(50, now)
@@ -173,9 +174,9 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._watchdog.reset()
         worker = self._worker
         if worker is not None:
-            worker.offer(Picture(seconds(header.stamp), header, decode))
+            worker.offer(PendingImage(seconds(header.stamp), header, decode))
 
-    def _reject(self, picture: Picture[Header], problem: str) -> None:
+    def _reject(self, picture: PendingImage[Header], problem: str) -> None:
         stamp = picture.header.stamp
         where = f' on {self._images.topic_name}' if self._images is not None else ''
         line = f'image {stamp.sec}.{stamp.nanosec:09d}{where} dropped: {problem}'
@@ -186,13 +187,13 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._image_problem = problem
 
     def _answer(
-        self, picture: Picture[Header], image: RgbImage, faces: tuple[FaceEmotion, ...]
+        self, picture: PendingImage[Header], image: RgbImage, faces: tuple[FaceEmotion, ...]
     ) -> None:
         with until_shutdown(self):
             self._publish(picture, image, faces)
 
     def _publish(
-        self, picture: Picture[Header], image: RgbImage, faces: tuple[FaceEmotion, ...]
+        self, picture: PendingImage[Header], image: RgbImage, faces: tuple[FaceEmotion, ...]
     ) -> None:
         assert self._estimator is not None
         header = picture.header

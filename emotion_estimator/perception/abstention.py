@@ -1,4 +1,4 @@
-"""Says nothing of a face where no label is likely enough."""
+"""Abstention: publish ``unknown`` when no label is probable enough."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ import numpy as np
 from emotion_estimator.emotion import UNKNOWN, FloatArray
 
 
-class Told(NamedTuple):
-    """What is told of a face.
+class LabelChoice(NamedTuple):
+    """The label of a face and how sure it is.
 
-    :param label: the most probable one, or ``unknown``.
-    :param confidence: the greatest probability, 0 to 1, also where ``unknown`` is told instead.
+    :param label: the most probable label, or ``unknown``.
+    :param confidence: the highest probability, 0 to 1, even if the label is ``unknown`` instead.
     """
 
     label: str
     confidence: float
 
 
-def told(labels: tuple[str, ...], probabilities: FloatArray, least: float = 0.0) -> Told:
-    """Return the most probable label, or ``unknown`` where its probability is below ``least``.
+def choose_label(
+    labels: tuple[str, ...], probabilities: FloatArray, abstain_below: float = 0.0
+) -> LabelChoice:
+    """Return the most probable label, or ``unknown`` if its probability is below a threshold.
 
-    What is left out makes the rest more reliable: selective classification by the greatest
-    probability, of which the risk-coverage curve says how many answers a threshold costs (C. K.
-    Chow, "On optimum recognition error and reject tradeoff", IEEE Trans. Inf. Theory 16 (1970)
-    41-46; R. El-Yaniv and Y. Wiener, JMLR 11 (2010) 1605-1641).
+    Abstaining makes the remaining answers more reliable: selective classification by the highest
+    probability (Chow 1970; El-Yaniv and Wiener 2010), for which the risk-coverage curve gives the
+    share of answers a threshold costs.
 
-    :param labels: (L,) and ``probabilities`` float32 (L,), 0 to 1, in the same order.
-    :param least: 0 to 1; 0 tells a label always.
+    :param labels: L names.
+    :param probabilities: float32 (L,), 0 to 1, in the order of ``labels``.
+    :param abstain_below: the threshold, 0 to 1; 0 never abstains.
     """
     best = int(np.argmax(probabilities))
     confidence = float(probabilities[best])
-    return Told(labels[best] if confidence >= least else UNKNOWN, confidence)
+    return LabelChoice(labels[best] if confidence >= abstain_below else UNKNOWN, confidence)

@@ -1,32 +1,35 @@
-"""What the classifier is given of a face: its blendshapes, what its crop looks like, or both."""
+"""Branches: what the classifier reads of a face (blendshapes, an embedding of its image, both)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from emotion_estimator.emotion import FloatArray
+from emotion_estimator.emotion import BRANCHES, FloatArray
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.face_crop import CROP, SIDE, visible_crop
 from emotion_estimator.runtimes import open_interpreter
 
+Features_co = TypeVar('Features_co', covariant=True)
+
 
 class AppearanceNetwork:
-    """Turns the crop of a face into numbers that the classifier reads."""
+    """Computes the embedding of a face's crop."""
 
     def __init__(self, card: ModelCard, runtime: str | None = None) -> None:
         """Open the weights of ``card``; see :meth:`load`."""
         if card.settings.get('crop') != CROP:
             raise ModelError(
-                f'appearance network {card.title} was trained with crops '
+                f'appearance network {card.title} was trained on crops '
                 f'{card.settings.get("crop")!r}, this code has {CROP!r}; retrain it'
             )
-        #: Numbers in an embedding.
-        self.size = card.whole('embedding_size')
+        #: Length of an embedding.
+        self.size = card.count('embedding_size')
         self.title = card.title
         self.sha256 = card.sha256
         self._interpreter: Any = open_interpreter(card.path, runtime)
@@ -35,12 +38,12 @@ class AppearanceNetwork:
         shapes = [tuple(int(n) for n in tensor['shape']) for tensor in (*inputs, *outputs)]
         if shapes != [(1, SIDE, SIDE, 1), (1, self.size)]:
             raise ModelError(
-                f'{card.path} is no appearance network of {self.size} numbers: tensors {shapes}; '
-                'restore it and its card from the same version'
+                f'{card.path} is not an appearance network of {self.size} numbers (tensors '
+                f'{shapes}); restore it and its card from the same version'
             )
         (into,), (out,) = inputs, outputs
         self._input, self._output = into['index'], out['index']
-        # The network's number of each grey value.
+        # The network's input for each grey value.
         self._values = _quantized((np.arange(256, dtype=np.float32) - 128) / 64, into)
         self._scale, self._zero = _steps(out) if out['dtype'] != np.float32 else (1.0, 0)
 
@@ -48,23 +51,23 @@ class AppearanceNetwork:
     def load(cls, card: Path | None = None, runtime: str | None = None) -> AppearanceNetwork:
         """Load a network.
 
-        :param card: its JSON card; None takes the shipped one.
+        :param card: its JSON card; None is the shipped one.
         :param runtime: TFLite runtime as in :func:`~emotion_estimator.runtimes.open_interpreter`.
-        :raises ModelError: card, weights and code do not fit together.
+        :raises ModelError: card, weights and code do not match.
         """
         path = card or models_dir() / 'appearance.json'
         return cls(ModelCard.load(path, 'appearance'), runtime)
 
     def __call__(self, crop: RgbImage) -> FloatArray:
-        """Return the embedding of one face; a pure function, so that all faces share the object.
+        """Return the embedding of one face; a pure function, so that faces can share the object.
 
-        :param crop: uint8 (48, 48), of :func:`~emotion_estimator.perception.face_crop.crop`.
+        :param crop: uint8 (48, 48), from :func:`~emotion_estimator.perception.face_crop.crop`.
         :returns: float32 (``size``,), 0 or more.
-        :raises InputError: it is no such crop.
+        :raises InputError: wrong shape or type.
         """
         if crop.shape != (SIDE, SIDE) or crop.dtype != np.uint8:
             raise InputError(
-                f'appearance network needs a crop of {SIDE}x{SIDE} grey values of 8 bits, got '
+                f'appearance network needs a crop of {SIDE}x{SIDE} 8-bit grey values, got '
                 f'{crop.dtype} of shape {crop.shape}; cut it with face_crop.crop'
             )
         run = self._interpreter
@@ -77,7 +80,7 @@ class AppearanceNetwork:
 
 
 def _quantized(values: FloatArray, tensor: dict[str, Any]) -> Any:
-    """Return values as a tensor holds them: float32, or whole numbers of its scale."""
+    """Return values as the tensor stores them: float32, or integers of its scale."""
     kind = tensor['dtype']
     if kind == np.float32:
         return values
@@ -87,30 +90,47 @@ def _quantized(values: FloatArray, tensor: dict[str, Any]) -> Any:
 
 
 def _steps(tensor: dict[str, Any]) -> tuple[float, int]:
-    """Return the size of a quantized tensor's steps, and which whole number stands for zero."""
+    """Return a quantized tensor's scale and zero point."""
     scale, zero = tensor['quantization']
     return float(scale), int(zero)
 
 
-class FaceInput(NamedTuple):
-    """What is known of a face in a frame; at least one of both.
+@dataclass(frozen=True, eq=False)
+class FaceInput(Generic[Features_co]):
+    """What a classifier reads of a face in one frame; the shipped one needs one of the two.
 
-    :param blendshapes: (52,), 0 to 1; None where the picture is read instead.
-    :param embedding: (E,) of the appearance network; None where there is no picture.
+    :param features: blendshapes (52,), 0 to 1, for the shipped classifier; every input of a window
+        model; None if not read.
+    :param embedding: (E,) from the appearance network; None if not read.
     """
 
-    blendshapes: FloatArray | None
-    embedding: FloatArray | None
+    features: Features_co | None
+    embedding: FloatArray | None = None
+
+
+class FaceReader(Protocol[Features_co]):
+    """What the pipeline needs to turn a detected face into a classifier's input."""
+
+    @property
+    def name(self) -> str:
+        """Name of what is read, as in the setting ``branches``."""
+        ...
+
+    def __call__(
+        self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray, /
+    ) -> FaceInput[Features_co]:
+        """Return what to classify, given uint8 (H, W, 3) RGB, (478, 3) pixels and (52,) scores."""
+        ...
 
 
 class Branches:
-    """Reads faces by the branches that were chosen."""
+    """Reads what the setting ``branches`` selects, for the shipped classifier."""
 
     def __init__(self, appearance: AppearanceNetwork | None, *, alone: bool = False) -> None:
         """Take the network; :meth:`open` is the usual way.
 
         :param appearance: None reads blendshapes alone.
-        :param alone: leaves blendshapes out wherever a face has a picture.
+        :param alone: leave blendshapes out of every face that has a usable crop.
         """
         self._appearance = appearance
         self._alone = alone
@@ -121,12 +141,16 @@ class Branches:
     ) -> Branches:
         """Open what a choice needs.
 
-        :param choice: ``fused``, ``blendshapes`` or ``appearance``.
-        :param embedding_size: what the classifier reads.
-        :param card: of the appearance network; None takes the shipped one.
-        :param sha256: of the weights that the classifier was trained with; empty takes any.
-        :raises ModelError: the network does not fit the code or the classifier.
+        :param choice: one of ``BRANCHES``.
+        :param embedding_size: length of the embedding that the classifier reads.
+        :param card: card of the appearance network; None is the shipped one.
+        :param sha256: checksum of the network that the classifier was trained with; empty skips
+            the check.
+        :raises InputError: unknown choice.
+        :raises ModelError: the network does not match the code or the classifier.
         """
+        if choice not in BRANCHES:
+            raise InputError(f'branches must be one of {", ".join(BRANCHES)}, got {choice!r}')
         if choice == 'blendshapes':
             return cls(None)
         network = AppearanceNetwork.load(card)
@@ -135,7 +159,7 @@ class Branches:
                 f'{network.title} gives embeddings of {network.size} numbers, the classifier needs '
                 f'{embedding_size}; restore both from the same version'
             )
-        # Another network's numbers would be read as if they meant the same.
+        # Another network's embeddings have the same shape but another meaning.
         if sha256 and network.sha256 != sha256:
             raise ModelError(
                 f'the classifier was trained with another appearance network than {network.title} '
@@ -146,24 +170,24 @@ class Branches:
 
     @property
     def name(self) -> str:
-        """Return which branches are read, as the setting ``branches`` names them."""
+        """Return the value of the setting ``branches`` that reads the same."""
         if self._appearance is None:
             return 'blendshapes'
         return 'appearance' if self._alone else 'fused'
 
     def __call__(
         self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray
-    ) -> FaceInput:
+    ) -> FaceInput[FloatArray]:
         """Return what the classifier is to read of one face.
 
-        A face of which the image shows too little has no picture; its blendshapes stand in.
+        If the image shows too little of the face, its blendshapes are used instead of its crop.
 
         :param image: uint8 (H, W, 3), RGB.
-        :param landmarks: (478, 3) and ``blendshapes`` (52,), as in ``FaceLandmarks``.
+        :param landmarks: (478, 3), as in ``FaceLandmarks``; so are the blendshapes (52,).
         """
         if self._appearance is None:
-            return FaceInput(blendshapes, None)
-        picture = visible_crop(image, landmarks)
-        if picture is None:
-            return FaceInput(blendshapes, None)
-        return FaceInput(None if self._alone else blendshapes, self._appearance(picture))
+            return FaceInput(blendshapes)
+        crop = visible_crop(image, landmarks)
+        if crop is None:
+            return FaceInput(blendshapes)
+        return FaceInput(None if self._alone else blendshapes, self._appearance(crop))

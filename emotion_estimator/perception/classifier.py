@@ -1,43 +1,101 @@
-"""The streaming LSTM: what is seen of a face and its memory in, probabilities and memory out."""
+"""The streaming LSTM: a face's features and its state in, probabilities and the new state out."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator.emotion import EXPRESSIONS, LABELS, FloatArray
+from emotion_estimator.emotion import EXPRESSIONS, LABELS, VOCABULARIES, FloatArray
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.runtimes import open_interpreter
 
-#: What a classifier answers in: :data:`~emotion_estimator.emotion.LABELS`, or
-#: :data:`~emotion_estimator.emotion.EXPRESSIONS`.
-VOCABULARIES = ('three', 'seven')
-
 _COUNT = len(BLENDSHAPE_NAMES)
 
+Features_contra = TypeVar('Features_contra', contravariant=True)
+State = TypeVar('State')
 
-class Answer(NamedTuple):
-    """What the network makes of one frame of one face.
+#: Which of embedding and blendshapes are known, as the network reads it.
+_PRESENT = {
+    (picture, scores): np.array([[picture, scores]], np.float32)
+    for picture in (False, True)
+    for scores in (False, True)
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Answer(Generic[State]):
+    """A classifier's output for one frame of one face.
 
     :param probabilities: float32 (L,) over the classifier's ``labels``, sum 1.
-    :param expressions: float32 (7,) over its ``expressions``, sum 1, in each vocabulary.
-    :param state: the face's new memory (S,).
+    :param expressions: float32 (E,) over its ``expressions``, sum 1, whatever its vocabulary.
+    :param state: the face's new state, to be passed with its next frame.
     """
 
     probabilities: FloatArray
     expressions: FloatArray
-    state: FloatArray
+    state: State
+
+
+class FaceClassifier(Protocol[Features_contra, State]):
+    """What the pipeline needs of a classifier; the state is the caller's, one per face."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Classes, in the order of ``Answer.probabilities``."""
+        ...
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Expressions, in the order of ``Answer.expressions``."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Name and version."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the weights, in hexadecimal."""
+        ...
+
+    @property
+    def neutral(self) -> FloatArray | None:
+        """Blendshapes (52,) of an average face at rest; None if the model has none."""
+        ...
+
+    def initial_state(self) -> State:
+        """Return the state of a face never seen before."""
+        ...
+
+    def step(
+        self,
+        features: Features_contra | None,
+        state: State,
+        dt: float,
+        embedding: FloatArray | None,
+        /,
+    ) -> Answer[State]:
+        """Classify one frame of a face, ``dt`` seconds after its previous one."""
+        ...
+
+    def still(
+        self, features: Features_contra | None, embedding: FloatArray | None, /
+    ) -> Answer[State]:
+        """Classify a single image of a face."""
+        ...
 
 
 class EmotionClassifier:
     """One step of the shipped network per call; the state is the caller's, one per face.
 
-    A step reads a face's blendshapes, the embedding of its picture, or both.
+    A step reads a face's blendshapes, the embedding of its image, or both.
     """
 
     def __init__(
@@ -50,26 +108,27 @@ class EmotionClassifier:
         self.sha256 = card.sha256
         #: The seven expressions, in the order of ``Answer.expressions``.
         self.expressions = card.names('expressions')
-        self.labels = self.expressions if vocabulary == 'seven' else card.labels
-        #: Numbers in the embedding of a face's picture.
-        self.embedding_size = card.whole('embedding_size')
-        #: Checksum of the appearance network that it was trained with; empty where no card says.
+        # The card has the order, the vocabulary the names.
+        self._fine = VOCABULARIES[vocabulary] == EXPRESSIONS
+        self.labels = self.expressions if self._fine else card.labels
+        #: Length of the embedding it reads.
+        self.embedding_size = card.count('embedding_size')
+        #: Checksum of the appearance network it was trained with; empty if the card has none.
         self.appearance_sha256 = str(card.settings.get('appearance_sha256', ''))
-        self._state_size = card.whole('state_size')
-        self._still_steps = card.whole('still_steps')
+        self._state_size = card.count('state_size')
+        self._still_steps = card.count('still_steps')
         self._still_dt = card.seconds('still_dt')
-        #: The usual face at rest (52,), where the card knows it.
-        self.neutral = card.shares('neutral_blendshapes', _COUNT)
+        #: Blendshapes (52,) of an average face at rest, if the card has them.
+        self.neutral = card.unit_values('neutral_blendshapes', _COUNT)
         for found, known in ((card.labels, LABELS), (self.expressions, EXPRESSIONS)):
             if sorted(found) != sorted(known):
                 raise ModelError(
                     f'{card.title} has the labels {list(found)}, this code needs {list(known)}'
                 )
-        self._seven = vocabulary == 'seven'
         self._interpreter: Any = open_interpreter(card.path, runtime)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
-        # By shape, which unlike order and names no converter changes.
+        # By shape, which no converter changes, unlike order and names.
         sizes = (_COUNT, self.embedding_size, 2, 1, self._state_size)
         self._inputs = _indices(inputs, sizes, card)
         answers = (len(LABELS), len(EXPRESSIONS), self._state_size)
@@ -83,17 +142,17 @@ class EmotionClassifier:
     ) -> EmotionClassifier:
         """Load a classifier.
 
-        :param card: its JSON card; None takes the shipped one.
+        :param card: its JSON card; None is the shipped one.
         :param runtime: TFLite runtime as in :func:`~emotion_estimator.runtimes.open_interpreter`.
-        :param vocabulary: of ``VOCABULARIES``; both come from the same weights.
-        :raises ModelError: card, weights and code do not fit together.
-        :raises InputError: there is no such vocabulary.
+        :param vocabulary: one of ``VOCABULARIES``; the same weights serve each.
+        :raises ModelError: card, weights and code do not match.
+        :raises InputError: unknown vocabulary.
         """
         path = card or models_dir() / 'emotion_lstm.json'
         return cls(ModelCard.load(path, 'emotion_lstm'), runtime, vocabulary)
 
     def initial_state(self) -> FloatArray:
-        """Return the memory of a face never seen before: float32 (S,), zeros."""
+        """Return the state of a face never seen before: float32 (S,), zeros."""
         return np.zeros(self._state_size, np.float32)
 
     def __call__(
@@ -103,7 +162,7 @@ class EmotionClassifier:
         dt: float,
         embedding: FloatArray | None = None,
     ) -> tuple[FloatArray, FloatArray]:
-        """Take one frame of one face as :meth:`step` does; return probabilities and new state."""
+        """Classify one frame as :meth:`step` does; return the probabilities and the new state."""
         answer = self.step(blendshapes, state, dt, embedding)
         return answer.probabilities, answer.state
 
@@ -113,15 +172,15 @@ class EmotionClassifier:
         state: FloatArray,
         dt: float,
         embedding: FloatArray | None = None,
-    ) -> Answer:
-        """Take one frame of one face; a pure function, so that many faces share the object.
+    ) -> Answer[FloatArray]:
+        """Classify one frame of a face; a pure function, so that faces can share the object.
 
-        :param blendshapes: (52,), 0 to 1, in ``BLENDSHAPE_NAMES`` order; None where not known.
-        :param state: the face's state, of :meth:`initial_state` or the step before.
-        :param dt: seconds since the face's frame before, over 0; beyond 1/240 to 1 s the network
-            takes the nearer end.
-        :param embedding: (``embedding_size``,) of the appearance network; None where not known.
-        :raises InputError: neither is known, a shape is another one, or a value is not finite.
+        :param blendshapes: (52,), 0 to 1, in ``BLENDSHAPE_NAMES`` order; None if unknown.
+        :param state: the face's state, from :meth:`initial_state` or its previous step.
+        :param dt: seconds since the face's previous frame, above 0; the network clips it to
+            1/240 to 1 s.
+        :param embedding: (``embedding_size``,) from the appearance network; None if unknown.
+        :raises InputError: both are None, a shape is wrong, or a value is not finite.
         """
         if blendshapes is None and embedding is None:
             raise InputError('classifier needs blendshapes, an embedding or both, got neither')
@@ -129,11 +188,11 @@ class EmotionClassifier:
         if memory.shape != (self._state_size,) or not _finite(memory):
             raise InputError(
                 f'classifier needs a finite state of {self._state_size} numbers, got shape '
-                f'{memory.shape}; begin with initial_state()'
+                f'{memory.shape}; start with initial_state()'
             )
         if not (math.isfinite(dt) and dt > 0):
-            raise InputError(f'classifier needs a time step over 0 seconds, got {dt}')
-        # Once per face and frame: no loops and no array functions written in Python.
+            raise InputError(f'classifier needs a time step above 0 seconds, got {dt}')
+        # Once per face and frame: no loops, and no NumPy functions implemented in Python.
         run = self._interpreter
         scores_at, embedding_at, present_at, dt_at, state_at = self._inputs
         run.set_tensor(scores_at, self._scores(blendshapes))
@@ -142,11 +201,11 @@ class EmotionClassifier:
         run.set_tensor(dt_at, np.array([[dt]], np.float32))
         run.set_tensor(state_at, memory[None])
         run.invoke()
-        # Copies, of which the caller may do what it likes.
+        # Copies, since the interpreter reuses its buffers.
         three_at, seven_at, new_state_at = self._outputs
         seven = run.get_tensor(seven_at)[0]
         expressions: FloatArray = seven / np.add.reduce(seven)
-        if self._seven:
+        if self._fine:
             return Answer(expressions.copy(), expressions, run.get_tensor(new_state_at)[0])
         three = run.get_tensor(three_at)[0]
         return Answer(three / np.add.reduce(three), expressions, run.get_tensor(new_state_at)[0])
@@ -154,15 +213,17 @@ class EmotionClassifier:
     def classify_still(
         self, blendshapes: FloatArray | None, embedding: FloatArray | None = None
     ) -> FloatArray:
-        """Return the probabilities (L,) of a face of which there is only one image.
+        """Return the probabilities (L,) for a single image of a face.
 
-        :param blendshapes: (52,), held for as many steps as the card says; ``embedding`` alike.
+        :param blendshapes: (52,), repeated for as many steps as the card has; so is ``embedding``.
         :raises InputError: as for one step.
         """
         return self.still(blendshapes, embedding).probabilities
 
-    def still(self, blendshapes: FloatArray | None, embedding: FloatArray | None = None) -> Answer:
-        """Return the whole answer about a face of which there is only one image."""
+    def still(
+        self, blendshapes: FloatArray | None, embedding: FloatArray | None = None
+    ) -> Answer[FloatArray]:
+        """Return the complete answer for a single image of a face."""
         answer = self.step(blendshapes, self.initial_state(), self._still_dt, embedding)
         for _ in range(self._still_steps - 1):
             answer = self.step(blendshapes, answer.state, self._still_dt, embedding)
@@ -186,23 +247,15 @@ class EmotionClassifier:
         if values.shape != (self.embedding_size,) or not _finite(values):
             raise InputError(
                 f'classifier needs an embedding of {self.embedding_size} finite numbers, got shape '
-                f"{values.shape}; give one face's, of the appearance network it was trained with"
+                f"{values.shape}; give one face's, from the appearance network it was trained with"
             )
         return values[None]
 
 
-#: Whether the embedding and the blendshapes are known, as the network reads it.
-_PRESENT = {
-    (picture, scores): np.array([[picture, scores]], np.float32)
-    for picture in (False, True)
-    for scores in (False, True)
-}
-
-
 def _finite(values: FloatArray) -> bool:
-    """Say whether all of a row are finite numbers."""
-    # A finite sum of squares has finite terms, and is found in a quarter of the time. The sum of
-    # great finite numbers may overflow, so that one that is not finite decides nothing.
+    """Return whether all values of a row are finite."""
+    # A finite sum of squares has finite terms and takes a quarter of the time. The squares of
+    # large finite numbers may overflow, so an infinite sum proves nothing.
     return math.isfinite(values.dot(values)) or bool(np.isfinite(values).all())
 
 

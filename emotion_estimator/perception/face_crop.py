@@ -1,4 +1,4 @@
-"""Cuts a face out of an image: small, grey, upright, of even light; and aligns its landmarks."""
+"""Cut a face out of an image (small, grey, upright, normalized), and align its landmarks."""
 
 from __future__ import annotations
 
@@ -12,172 +12,58 @@ from emotion_estimator.emotion import FloatArray
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
 
-#: Name of this alignment; a model card that names another one is refused.
+#: Name of this alignment; model cards with another one are refused.
 ALIGNMENT = 'roll-free-146x3-v1'
 
-#: The mesh points the head reads: those the Face Landmarker's own blendshape model reads
+#: The mesh points that the blendshape head reads, the same as the Face Landmarker's own model
 #: (MediaPipe ``face_blendshapes_graph.cc``): contours of face, brows, eyes, irises, nose, lips.
 INPUT_POINTS: tuple[int, ...] = (
-    0,
-    1,
-    4,
-    5,
-    6,
-    7,
-    8,
-    10,
-    13,
-    14,
-    17,
-    21,
-    33,
-    37,
-    39,
-    40,
-    46,
-    52,
-    53,
-    54,
-    55,
-    58,
-    61,
-    63,
-    65,
-    66,
-    67,
-    70,
-    78,
-    80,
-    81,
-    82,
-    84,
-    87,
-    88,
-    91,
-    93,
-    95,
-    103,
-    105,
-    107,
-    109,
-    127,
-    132,
-    133,
-    136,
-    144,
-    145,
-    146,
-    148,
-    149,
-    150,
-    152,
-    153,
-    154,
-    155,
-    157,
-    158,
-    159,
-    160,
-    161,
-    162,
-    163,
-    168,
-    172,
-    173,
-    176,
-    178,
-    181,
-    185,
-    191,
-    195,
-    197,
-    234,
-    246,
-    249,
-    251,
-    263,
-    267,
-    269,
-    270,
-    276,
-    282,
-    283,
-    284,
-    285,
-    288,
-    291,
-    293,
-    295,
-    296,
-    297,
-    300,
-    308,
-    310,
-    311,
-    312,
-    314,
-    317,
-    318,
-    321,
-    323,
-    324,
-    332,
-    334,
-    336,
-    338,
-    356,
-    361,
-    362,
-    365,
-    373,
-    374,
-    375,
-    377,
-    378,
-    379,
-    380,
-    381,
-    382,
-    384,
-    385,
-    386,
-    387,
-    388,
-    389,
-    390,
-    397,
-    398,
-    400,
-    402,
-    405,
-    409,
-    415,
-    454,
-    466,
-    468,
-    469,
-    470,
-    471,
-    472,
-    473,
-    474,
-    475,
-    476,
-    477,
-)
+    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65,
+    66, 67, 70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136,
+    144, 145, 146, 148, 149, 150, 152, 153, 154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172,
+    173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251, 263, 267, 269, 270, 276, 282, 283,
+    284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318, 321, 323, 324,
+    332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385,
+    386, 387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472,
+    473, 474, 475, 476, 477,
+)  # fmt: skip
 
-#: Points that expressions hardly move; they give centre and size: outer and inner eye corners,
+#: Points that expressions hardly move, which define centre and size: outer and inner eye corners,
 #: bridge of the nose, temples.
 _RIGID = np.array([33, 133, 362, 263, 168, 6, 197, 127, 356, 234, 454, 10])
 
 #: Outer eye corners of the person's right and left eye.
 _RIGHT_EYE, _LEFT_EYE = 33, 263
 
+#: Name of this crop; model cards with another one are refused.
+CROP = 'rigid-48-even-v1'
+
+#: Side of a crop in pixels.
+SIDE = 48
+
+#: Side of the crop, and how far its centre lies below the centre of the rigid points, in units of
+#: their root mean square distance from it: from the forehead to the chin of an open mouth.
+_EXTENT, _BELOW = 3.7, 0.4
+
+#: Mean and standard deviation that grey values are normalized to, and the least deviation of a
+#: usable crop.
+_MEAN, _DEVIATION, _LEAST_DEVIATION = 128.0, 56.0, 4.0
+
+#: Beyond any image, in pixels.
+_FARTHEST = 1e6
+
+#: Points of a crop sampled for how much of it lies in the image, and how much must.
+_SAMPLES = tuple((x * SIDE / 4 + 5.5, y * SIDE / 4 + 5.5) for x in range(4) for y in range(4))
+_LEAST_SHOWN = 0.5
+
+_GREYS = np.arange(256, dtype=np.float64)
+_CORNERS = ((-1, -1), (SIDE, -1), (SIDE, SIDE), (-1, SIDE))
+
 
 def align(landmarks: FloatArray) -> FloatArray:
-    """Return the head's input points, centred, rotated level and scaled.
+    """Return the blendshape head's input points, centred, rotated level and scaled.
 
-    Unchanged by translation, uniform scale and rotation in the image plane; mirroring the
+    Invariant to translation, uniform scale and rotation in the image plane; mirroring the
     landmarks mirrors x only.
 
     :param landmarks: (..., 478, 3) in pixels.
@@ -191,17 +77,18 @@ def align(landmarks: FloatArray) -> FloatArray:
     moved = (points[..., INPUT_POINTS, :] - centre) / np.maximum(size, 1e-6)
     x, y, z = moved[..., 0], moved[..., 1], moved[..., 2]
     level = np.stack([cosine * x + sine * y, cosine * y - sine * x, z], axis=-1)
-    return level.astype(np.float32)
+    aligned: FloatArray = level.astype(np.float32)
+    return aligned
 
 
 def rigid_frame(points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return where a face is, how large, and which way its eyes lie: what expressions hardly move.
+    """Return position, size and roll of a face, from points that expressions hardly move.
 
-    :param points: float32 (..., 478, D), landmarks in pixels; D is 2, or 3.
+    :param points: float32 (..., 478, D), landmarks in pixels; D is 2 or 3.
     :returns: the rigid points' centre (..., D), their root mean square distance from it (...), and
         the unit vector (..., 2) from the person's right eye to the left.
     """
-    # Once per face and frame: no array functions written in Python, such as mean and norm.
+    # Once per face and frame: no NumPy functions implemented in Python, such as mean and norm.
     rigid = points[..., _RIGID, :]
     centre = np.add.reduce(rigid, axis=-2, keepdims=True) / np.float32(len(_RIGID))
     away = np.square(rigid - centre)
@@ -209,51 +96,27 @@ def rigid_frame(points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]
     across = points[..., _LEFT_EYE, :2] - points[..., _RIGHT_EYE, :2]
     length = np.sqrt(np.add.reduce(np.square(across), axis=-1, keepdims=True))
     across = across / np.maximum(length, 1e-6)
-    return centre[..., 0, :], np.sqrt(mean), across
-
-
-#: Name of this way to cut; a model card that names another one is refused.
-CROP = 'rigid-48-even-v1'
-
-#: Side of a crop in pixels.
-SIDE = 48
-
-#: Side of the crop, and how far its middle lies below the centre of the rigid points, in units of
-#: their root mean square distance from it: forehead to chin of an open mouth.
-_EXTENT, _BELOW = 3.7, 0.4
-
-#: Mean and standard deviation that grey values are brought to, and the least deviation that counts
-#: as a picture.
-_MEAN, _DEVIATION, _LEAST_DEVIATION = 128.0, 56.0, 4.0
-
-#: No camera's pixel lies as far from the first one.
-_FARTHEST = 1e6
-
-#: Where a crop is looked at for how much of it the image has, and how much that must be.
-_SAMPLES = tuple((x * SIDE / 4 + 5.5, y * SIDE / 4 + 5.5) for x in range(4) for y in range(4))
-_LEAST_SHOWN = 0.5
-
-_GREYS = np.arange(256, dtype=np.float64)
-_CORNERS = ((-1, -1), (SIDE, -1), (SIDE, SIDE), (-1, SIDE))
+    size: FloatArray = np.sqrt(mean)
+    return centre[..., 0, :], size, across
 
 
 def crop_matrix(landmarks: FloatArray) -> FloatArray:
     """Return the affine map (2, 3) from pixels of the image to pixels of the crop.
 
-    Unchanged by what the face expresses as far as its rigid points are.
+    It depends on the rigid points alone, and so hardly on the expression.
 
     :param landmarks: (478, 2 or more) in pixels.
-    :raises InputError: they are no face: not finite, all in one place, or both eyes are.
+    :raises InputError: they do not form a face: not finite, or all, or both eyes, in one place.
     """
     with np.errstate(over='ignore', invalid='ignore'):
         centre, spread, (cosine, sine) = rigid_frame(landmarks[:, :2])
-    # Python's numbers, which all versions of NumPy multiply by float32 alike.
+    # Python floats, which all versions of NumPy multiply by float32 in the same way.
     size, away = float(spread), float(abs(centre).max())
-    # Written so that what is no number fits nothing.
+    # Written so that NaN fails each condition.
     if not (0 < size < _FARTHEST and away < _FARTHEST and abs(cosine) + abs(sine) > 0):
         raise InputError(
-            f'face crop needs the landmarks of a face in pixels, got some of size {size:g} that '
-            f'lie up to {away:g} from the first pixel; leave this face out'
+            f'face crop needs the landmarks of a face in pixels, got some of size {size:g} up to '
+            f'{away:g} from the first pixel; leave this face out'
         )
     scale = SIDE / (_EXTENT * max(size, 1e-6))
     matrix = np.empty((2, 3), np.float32)
@@ -265,9 +128,9 @@ def crop_matrix(landmarks: FloatArray) -> FloatArray:
 
 
 def cut(image: RgbImage, matrix: FloatArray) -> RgbImage:
-    """Return the crop that ``matrix`` describes, as :func:`crop` does, without evening its light.
+    """Return the crop that ``matrix`` defines, without normalizing its grey values.
 
-    :param image: uint8 (H, W, 3) RGB or (H, W) grey; beyond its border its edge goes on.
+    :param image: uint8 (H, W, 3) RGB or (H, W) grey; its edge is replicated beyond its border.
     :returns: uint8 (48, 48), grey.
     """
     part, matrix = _reduced(image, matrix)
@@ -279,30 +142,30 @@ def cut(image: RgbImage, matrix: FloatArray) -> RgbImage:
 
 
 def even(grey: RgbImage) -> RgbImage:
-    """Return the crop with the brightness and contrast that all crops have.
+    """Return the crop with the brightness and contrast common to all crops.
 
     :param grey: uint8 (48, 48).
-    :returns: the same; what leaves 0 to 255 is clipped. A plain area stays plain.
+    :returns: uint8 (48, 48), clipped to 0 to 255. A uniform area stays uniform.
     """
     return _evened(grey, *_light(grey))
 
 
 def crop(image: RgbImage, landmarks: FloatArray) -> RgbImage:
-    """Return a face as the appearance network sees it.
+    """Return a face as the appearance network reads it.
 
     :param image: uint8 (H, W, 3), RGB.
-    :param landmarks: (478, 2 or more), of the face, in pixels of the image.
+    :param landmarks: (478, 2 or more), in pixels of the image.
     :returns: uint8 (48, 48), grey.
-    :raises InputError: the landmarks are no face, see :func:`crop_matrix`.
+    :raises InputError: the landmarks do not form a face, see :func:`crop_matrix`.
     """
     return even(cut(image, crop_matrix(landmarks)))
 
 
 def visible_crop(image: RgbImage, landmarks: FloatArray) -> RgbImage | None:
-    """Return what :func:`crop` does where the image shows the face, None where it does not.
+    """Return the same as :func:`crop`, or None if the image does not show the face.
 
-    It does not where more than half of the crop lies outside of the image, where all of it is of
-    one grey, as in the dark or behind a hand on the lens, and where the landmarks are no face.
+    That is, if more than half of the crop lies outside the image, if all of it has nearly the same
+    grey, as in the dark or behind a covered lens, or if the landmarks do not form a face.
     """
     try:
         matrix = crop_matrix(landmarks)
@@ -321,7 +184,7 @@ def visible_crop(image: RgbImage, landmarks: FloatArray) -> RgbImage | None:
 def _in_image(
     matrix: FloatArray, points: tuple[tuple[float, float], ...]
 ) -> list[tuple[float, float]]:
-    """Return where points of the crop lie in the image."""
+    """Return the positions in the image of points of the crop."""
     (a, b, right), (c, d, down) = matrix.tolist()
     area = a * d - b * c
     moved = [(x - right, y - down) for x, y in points]
@@ -329,16 +192,16 @@ def _in_image(
 
 
 def _reduced(image: RgbImage, matrix: FloatArray) -> tuple[RgbImage, FloatArray]:
-    """Return the part of the image that the crop needs, no finer than twice as fine, and its map.
+    """Return the part of the image that the crop needs, at most twice as fine, and its map.
 
-    Without averaging first, single pixels of a large face would stand for many.
+    Large faces are averaged first, to avoid aliasing.
     """
     height, width = image.shape[:2]
-    # Python's own numbers: for so few, arrays take several times as long.
+    # Python floats: for so few, arrays take several times as long.
     across, along = zip(*_in_image(matrix, _CORNERS))
     (a, b, right), (c, d, down) = matrix.tolist()
     times = max(int(1 / max(math.hypot(a, c), 1e-6)), 1)
-    # At least one pixel of the image, also of a face that lies outside of it.
+    # At least one pixel, even for a face outside the image.
     left, end = _range(across, width)
     top, bottom = _range(along, height)
     part: Any = image[top:bottom, left:end]
@@ -349,7 +212,7 @@ def _reduced(image: RgbImage, matrix: FloatArray) -> tuple[RgbImage, FloatArray]
         )
     else:
         times = 1
-    # Centres of pixels, to centres of groups of pixels.
+    # From centres of pixels to centres of groups of pixels.
     x, y = left + (times - 1) / 2, top + (times - 1) / 2
     return part, np.array(
         [
@@ -360,7 +223,7 @@ def _reduced(image: RgbImage, matrix: FloatArray) -> tuple[RgbImage, FloatArray]
 
 
 def _range(values: tuple[float, ...], size: int) -> tuple[int, int]:
-    """Return the first and the last but one pixel of a row or column that values span."""
+    """Return the half-open range of pixels that values span, within 0 to ``size``."""
     first = min(max(math.floor(min(values)) - 1, 0), size - 1)
     return first, min(max(math.ceil(max(values)) + 2, first + 1), size)
 

@@ -1,4 +1,4 @@
-"""Pixels of a described buffer or of an encoded picture to RGB, and the check all images pass."""
+"""Image messages and encoded images to RGB, RGB to JPEG, and the check that all images pass."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
 
-#: OpenCV's remap, inside MediaPipe, ends the process on a side of 32767 pixels or more.
+#: OpenCV's remap, inside MediaPipe, aborts the process from a side of 32767 pixels on.
 _MOST_PIXELS_A_SIDE = 32766
 
 #: sensor_msgs/image_encodings: name -> (dtype, channels, OpenCV code to RGB or None).
-#: OpenCV names a Bayer pattern by the second row's second and third pixel, ROS by the first row's
+#: OpenCV names a Bayer pattern by the second row's second and third pixels, ROS by the first row's
 #: first two: bayer_rggb8 is OpenCV's BayerBG.
 _ENCODINGS: dict[str, tuple[str, int, int | None]] = {
     'rgb8': ('u1', 3, None),
@@ -50,7 +50,7 @@ ENCODINGS: tuple[str, ...] = tuple(_ENCODINGS)
 
 
 class RawImage(Protocol):
-    """What pixels need of a ``sensor_msgs/Image``, whichever library made the message."""
+    """The fields used of a ``sensor_msgs/Image``, whichever library made the message."""
 
     encoding: str
     width: int
@@ -61,7 +61,7 @@ class RawImage(Protocol):
 
 
 class EncodedImage(Protocol):
-    """What pixels need of a ``sensor_msgs/CompressedImage``."""
+    """The fields used of a ``sensor_msgs/CompressedImage``."""
 
     format: str
     data: Any
@@ -70,7 +70,7 @@ class EncodedImage(Protocol):
 def rgb_from_image(message: RawImage) -> RgbImage:
     """Return an image message's pixels as uint8 (H, W, 3) RGB, without a copy for ``rgb8``.
 
-    :raises InputError: the message is malformed, or of an encoding that is not in ``ENCODINGS``.
+    :raises InputError: the message is malformed, or its encoding is not in ``ENCODINGS``.
     """
     return rgb_from_buffer(
         message.data,
@@ -85,7 +85,7 @@ def rgb_from_image(message: RawImage) -> RgbImage:
 def rgb_from_compressed(message: EncodedImage) -> RgbImage:
     """Return a compressed image message's pixels as uint8 (H, W, 3) RGB.
 
-    :raises InputError: the message is no picture: a depth image, a video packet, damaged data.
+    :raises InputError: not an image: a depth image, a video packet, damaged data.
     """
     # image_transport writes "bgr8; jpeg compressed bgr8", drivers "jpeg" or "png".
     if 'depth' in message.format.lower():
@@ -98,15 +98,15 @@ def rgb_from_compressed(message: EncodedImage) -> RgbImage:
 def rgb_from_buffer(
     data: Any, *, encoding: str, width: int, height: int, step: int, big_endian: bool = False
 ) -> RgbImage:
-    """Read the pixels of a ``sensor_msgs/Image``-like buffer.
+    """Read the pixels of a buffer like that of a ``sensor_msgs/Image``.
 
-    :param data: bytes-like of at least ``step * height`` bytes.
+    :param data: bytes-like, at least ``step * height`` bytes; the last row may lack its padding.
     :param encoding: a name of sensor_msgs/image_encodings.
     :param step: bytes from one row to the next, padding included.
     :returns: uint8 (height, width, 3) RGB; a view of ``data`` for unpadded or padded ``rgb8``.
         16-bit images keep their upper 8 bits.
     :raises InputError: the encoding is unknown, the size is zero, the step is too small, or the
-        data is too short; the line says which and what would fit.
+        data is too short; the message says which and what is needed.
     """
     if encoding not in _ENCODINGS:
         raise InputError(
@@ -147,12 +147,12 @@ def rgb_from_buffer(
 
 
 def rgb_from_file(data: Any) -> RgbImage:
-    """Decode the bytes of an image file: JPEG, PNG, and whatever else OpenCV reads.
+    """Decode the bytes of an image file: JPEG, PNG, or another format that OpenCV reads.
 
-    :param data: bytes-like, one whole file.
-    :returns: uint8 (H, W, 3) RGB; 16-bit images keep their upper 8 bits, an EXIF orientation is
-        followed.
-    :raises InputError: the data is empty, damaged, or no picture.
+    :param data: bytes-like, one complete file.
+    :returns: uint8 (H, W, 3) RGB; 16-bit images keep their upper 8 bits, the EXIF orientation is
+        applied.
+    :raises InputError: the data is empty, damaged, or not an image.
     """
     buffer = np.frombuffer(data, np.uint8)
     decoded = None
@@ -160,11 +160,11 @@ def rgb_from_file(data: Any) -> RgbImage:
         try:
             decoded = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
         except cv2.error:
-            # Among others: more pixels than OpenCV is willing to hold.
+            # For instance, more pixels than OpenCV accepts.
             decoded = None
     if decoded is None:
         raise InputError(
-            f'compressed image of {buffer.size} bytes cannot be decoded; publish whole JPEG or PNG'
+            f'compressed image of {buffer.size} bytes cannot be decoded; publish JPEG or PNG'
         )
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
@@ -173,7 +173,7 @@ def jpeg_from_rgb(image: RgbImage, quality: int) -> bytes:
     """Encode a uint8 (H, W, 3) RGB image as JPEG.
 
     :param quality: 1 to 100.
-    :raises InputError: JPEG cannot hold it (a side above 65,500 pixels).
+    :raises InputError: too large for JPEG (a side above 65,500 pixels).
     """
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     try:
@@ -186,9 +186,9 @@ def jpeg_from_rgb(image: RgbImage, quality: int) -> bytes:
 
 
 def check_rgb(image: Any) -> RgbImage:
-    """Return ``image`` if it is uint8 (H, W, 3) with H and W in 1 to 32766, contiguous.
+    """Return ``image``, made contiguous, if it is uint8 (H, W, 3) with H and W in 1 to 32766.
 
-    :raises InputError: it is something else; the line says what.
+    :raises InputError: it is something else; the message says what.
     """
     if not isinstance(image, np.ndarray):
         raise InputError(f'image must be a numpy array, got {type(image).__name__}')

@@ -1,7 +1,7 @@
-"""A face's own look at rest, learnt over its first seconds, taken out of its blendshapes.
+"""Neutral baseline: learn a face's resting expression and subtract it from its blendshapes.
 
-Some people's brows hang low or mouths point down without any expression. What of a face at rest
-differs from the usual face at rest is its own, and is subtracted from then on.
+Some people have low brows or a downturned mouth without any expression. The difference between
+their resting face and an average resting face is subtracted once it is known.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import NEUTRAL, FloatArray
 
-#: The usual face at rest: mean blendshapes of FER2013's neutral Training faces, of both landmark
+#: The average face at rest: mean blendshapes of FER2013's neutral Training faces, of both landmark
 #: sources (4,858 faces; the sources' means differ by 0.005 on average). A model card that has
 #: ``neutral_blendshapes`` replaces it.
 USUAL: FloatArray = np.array(
@@ -26,26 +26,26 @@ USUAL: FloatArray = np.array(
     np.float32,
 )  # fmt: skip
 
-#: From this probability on an expression is clear, and its frame shows no face at rest.
+#: Probability from which an expression is clear, so that the face is not at rest.
 _CLEAR = 0.6
 
-#: Frames at rest are looked for during so many times the seconds that are asked for.
+#: Frames at rest are collected for at most so many times the seconds needed.
 _PATIENCE = 5.0
 
-#: Most that is taken out of a blendshape, so that no smile taken for rest hides all others.
-_MOST = 0.3
+#: Limit of the correction, so that a smile mistaken for rest does not hide all others.
+_LIMIT = 0.3
 
-#: Most seconds that one frame counts, as after a face was hidden.
+#: Maximum weight of a frame in seconds, as after a face was hidden.
 _LONGEST_FRAME = 0.2
 
 
 class NeutralFace:
-    """What is known of one face at rest."""
+    """The resting expression of one face."""
 
     def __init__(self, usual: FloatArray = USUAL) -> None:
-        """Begin with nothing.
+        """Start without observations.
 
-        :param usual: (52,), 0 to 1, the blendshapes of the usual face at rest.
+        :param usual: (52,), 0 to 1, blendshapes of the average face at rest.
         """
         self._usual = usual
         self._sum = np.zeros(len(BLENDSHAPE_NAMES), np.float32)
@@ -54,17 +54,17 @@ class NeutralFace:
         self._own: FloatArray | None = None
 
     def correct(self, blendshapes: FloatArray) -> FloatArray:
-        """Return the blendshapes without what is the face's own, unchanged while that is unknown.
+        """Return blendshapes corrected by the baseline, or unchanged while it is unknown.
 
         :param blendshapes: (52,), 0 to 1.
-        :returns: the same.
+        :returns: (52,), 0 to 1.
         """
         if self._own is None:
             return blendshapes
         corrected: FloatArray = np.clip(blendshapes - self._own, 0.0, 1.0)
         return corrected
 
-    def gather(
+    def observe(
         self,
         blendshapes: FloatArray,
         dt: float,
@@ -73,15 +73,16 @@ class NeutralFace:
         seconds: float,
         facing: bool = True,
     ) -> None:
-        """Look at a frame of the face: it counts if the face seems to be at rest.
+        """Add a frame of the face to the baseline if the face seems to be at rest.
 
-        :param blendshapes: (52,), 0 to 1, as they were seen.
-        :param dt: seconds since the face's frame before.
-        :param expressions: pairs of expression and probability in this frame; none but neutral
-            may be clear (0.6 or more).
-        :param seconds: how much at rest must be seen, over 0. It is looked for during the first
-            five times as many seconds; a face that shows less stays as it is.
-        :param facing: whether it looks towards the camera; turned away, blendshapes are less sure.
+        :param blendshapes: (52,), 0 to 1, not corrected.
+        :param dt: seconds since the face's previous frame.
+        :param expressions: pairs of expression and probability in this frame; at rest, only
+            neutral reaches 0.6.
+        :param seconds: time at rest needed, above 0. It is collected during the first five times
+            as many seconds; a face that rests for less is never corrected.
+        :param facing: whether the face looks towards the camera; if not, its blendshapes are less
+            reliable.
         """
         if self._own is not None or self._passed > _PATIENCE * seconds:
             return
@@ -95,4 +96,4 @@ class NeutralFace:
         self._seconds += counts
         if self._seconds >= seconds:
             mean = self._sum / np.float32(self._seconds)
-            self._own = np.clip(mean - self._usual, -_MOST, _MOST)
+            self._own = np.clip(mean - self._usual, -_LIMIT, _LIMIT)

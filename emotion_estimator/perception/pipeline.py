@@ -1,22 +1,34 @@
-"""The only door into perception: a frame in, the emotion of each face in it out."""
+"""The entry point of perception: an image in, the emotion of each face in it out."""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import logging
 import math
-from dataclasses import dataclass
+import numbers
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import TracebackType
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from emotion_estimator.affect import affect
 from emotion_estimator.emotion import FaceEmotion
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.perception.abstention import told
-from emotion_estimator.perception.appearance import Branches
-from emotion_estimator.perception.classifier import Answer, EmotionClassifier
+from emotion_estimator.perception.abstention import choose_label
+from emotion_estimator.perception.appearance import Branches, FaceReader
+from emotion_estimator.perception.classifier import Answer, EmotionClassifier, FaceClassifier
 from emotion_estimator.perception.image import check_rgb
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarker
-from emotion_estimator.perception.landmarks.source import find_faces, open_first
+from emotion_estimator.perception.landmarks.source import find_faces, open_first, open_landmarker
 from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
 from emotion_estimator.perception.primary_face import (
     FACING_DEGREES,
@@ -26,20 +38,24 @@ from emotion_estimator.perception.primary_face import (
 )
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.perception.window_classifier import WindowClassifier
-from emotion_estimator.settings import EstimatorSettings
+from emotion_estimator.settings import EstimatorSettings, make_settings
+from emotion_estimator.sources.images import read_image
 
 _LOG = logging.getLogger(__name__)
 
-#: Seconds assumed before a face's first frame, and between two frames of the same stamp.
+#: Default of ``max_faces`` for still images, as for ``emotion-estimator image``.
+STILL_MAX_FACES = 8
+
+#: Seconds assumed before a face's first frame, and between two frames with the same stamp.
 _FIRST_STEP = 1 / 30
 _LEAST_STEP = 1 / 240
 
-#: Of so many jumps in time, the log tells one.
-_TOLD_EVERY = 100
+#: One in so many jumps in time is logged.
+_LOG_EVERY = 100
 
 
 @dataclass
-class _Known:
+class _FaceMemory:
     """What is kept of a face from frame to frame.
 
     :param state: the classifier's.
@@ -52,77 +68,151 @@ class _Known:
 
 
 class EmotionEstimator:
-    """Landmarks and blendshapes, identity, one streaming LSTM state per face, the primary face.
+    """Find the faces in images and estimate the emotion of each.
 
-    Time is the frames' stamps. A face that is lost takes its state with it. Everything is reset
-    when time jumps: backwards, or forwards by more than ``reset_gap``.
+    Example::
+
+        from emotion_estimator import EmotionEstimator, open_source
+
+        with EmotionEstimator(max_faces=1) as estimator:
+            for frame in open_source('portrait'):
+                for face in estimator(frame):
+                    print(frame.stamp, face.label, face.confidence)
+
+    Frames form a stream: faces are tracked, and each has a state of its own that follows its
+    expression over time. Time is the frames' stamps. A face that is lost loses its state; all
+    state is reset when time jumps backwards, or forwards by more than the setting ``reset_gap``.
+    Still images are independent of the stream and of each other.
+
+    Threads may share an estimator: they take turns. Processes may not: after a fork the child
+    needs an estimator of its own.
     """
 
     def __init__(
         self,
-        landmarker: Landmarker,
-        classifier: EmotionClassifier | WindowClassifier,
         settings: EstimatorSettings | None = None,
         *,
-        branches: Branches | WindowClassifier | None = None,
-        reason: str = '',
+        static: bool = False,
+        **changes: Any,
     ) -> None:
-        """Put the parts together; :meth:`load` is the usual way.
+        """Open the landmark source and the networks.
 
-        :param settings: of which those that :meth:`apply` names are taken.
-        :param branches: what is read of a face; None is its blendshapes alone.
-        :param reason: why this landmark source was chosen.
+        :param settings: None is the defaults.
+        :param static: only still images will follow; avoids opening two landmark sources.
+        :param changes: fields of :class:`~emotion_estimator.settings.EstimatorSettings` that
+            differ from ``settings``, such as ``max_faces=1``. ``max_rate_hz`` and the settings of
+            topics and messages affect only the node. For still images, ``max_faces`` is 8 unless
+            ``settings`` or ``max_faces`` is given.
+        :raises InputError: unknown setting, or a value out of range; the message names the
+            setting, its range and the value.
+        :raises ModelError: a model file is missing, corrupt or does not match the code.
         """
-        self.landmark_source = landmarker.name
-        self.landmark_reason = reason
-        self.resets = 0
-        self._landmarker = landmarker
-        # Two that fit each other: what the one sees the other reads.
-        self._classifier: Any = classifier
-        self._branches: Any = branches or Branches(None)
-        self._usual = classifier.neutral if classifier.neutral is not None else USUAL
-        self._tracker = Tracker()
-        self._engagement = Engagement()
-        self._primary = PrimaryFace()
-        self._states: dict[str, _Known] = {}
-        self._last_stamp: float | None = None
-        self._jumps = 0
-        self.apply(settings or EstimatorSettings())
+        checked = _check_settings(settings, changes)
+        classifier, reader = _open_model(checked)
+        chosen_by_user = settings is not None or 'max_faces' in changes
+        still_faces = checked.max_faces if chosen_by_user else STILL_MAX_FACES
+        landmarker, choice = open_first(
+            checked.landmark_source,
+            checked.face_landmarker_path,
+            max_faces=still_faces if static else checked.max_faces,
+            static=static,
+            min_confidence=checked.min_face_confidence,
+        )
+        _LOG.info('landmark source %s: %s', choice.name, choice.reason)
+
+        def open_still() -> Landmarker:
+            return open_landmarker(
+                choice,
+                max_faces=still_faces,
+                static=True,
+                min_confidence=checked.min_face_confidence,
+            )
+
+        self._assemble(
+            landmarker,
+            classifier,
+            reader,
+            checked,
+            open_still=None if static else open_still,
+            reason=choice.reason,
+        )
 
     @classmethod
     def load(
         cls, settings: EstimatorSettings | None = None, *, static: bool = False
     ) -> EmotionEstimator:
-        """Open the landmark source and the shipped networks.
+        """Open an estimator; the same as calling the class."""
+        return cls(settings, static=static)
 
-        :param static: for unrelated still images, see :meth:`still`.
-        :raises ModelError: a model file is missing, corrupt or does not fit the code.
+    @classmethod
+    def from_parts(
+        cls,
+        landmarker: Landmarker,
+        classifier: FaceClassifier[Any, Any],
+        settings: EstimatorSettings | None = None,
+        *,
+        reader: FaceReader[Any] | None = None,
+    ) -> EmotionEstimator:
+        """Put together parts of your own, in place of those that the settings name.
+
+        :param landmarker: also used for still images.
+        :param classifier: reads what ``reader`` returns.
+        :param settings: only those that :meth:`apply` names are used.
+        :param reader: None reads the blendshapes alone.
         """
-        settings = settings or EstimatorSettings()
-        classifier, branches = _open_model(settings)
-        landmarker, choice = open_first(
-            settings.landmark_source,
-            settings.face_landmarker_path,
-            max_faces=settings.max_faces,
-            static=static,
-            min_confidence=settings.min_face_confidence,
+        estimator = cls.__new__(cls)
+        estimator._assemble(
+            landmarker, classifier, reader or Branches(None), settings or EstimatorSettings()
         )
-        _LOG.info('landmark source %s: %s', choice.name, choice.reason)
-        return cls(landmarker, classifier, settings, branches=branches, reason=choice.reason)
+        return estimator
+
+    def _assemble(
+        self,
+        landmarker: Landmarker,
+        classifier: FaceClassifier[Any, Any],
+        reader: FaceReader[Any],
+        settings: EstimatorSettings,
+        *,
+        open_still: Callable[[], Landmarker] | None = None,
+        reason: str = '',
+    ) -> None:
+        self.landmark_source = landmarker.name
+        #: Why this landmark source was chosen.
+        self.landmark_reason = reason
+        #: How often all state was reset.
+        self.resets = 0
+        self._landmarker = landmarker
+        self._open_still = open_still
+        self._still_landmarker = landmarker if open_still is None else None
+        self._classifier = classifier
+        self._reader = reader
+        self._usual = classifier.neutral if classifier.neutral is not None else USUAL
+        self._tracker = Tracker()
+        self._engagement = Engagement()
+        self._primary = PrimaryFace()
+        self._memories: dict[str, _FaceMemory] = {}
+        self._last_stamp: float | None = None
+        self._jumps = 0
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._closed = False
+        self.apply(settings)
 
     def apply(self, settings: EstimatorSettings) -> None:
-        """Take over the settings that change at run time, from the next frame on.
+        """Take over the settings that can change at run time, from the next frame on.
 
-        ``face_timeout``, ``reset_gap``, ``primary_face``, ``abstain_below`` and
-        ``neutral_baseline``; no face is lost by it. The others say what is opened, by :meth:`load`.
+        These are ``face_timeout``, ``reset_gap``, ``primary_face``, ``abstain_below`` and
+        ``neutral_baseline``. No face is lost. The others select what is opened.
 
-        :raises InputError: there is no such rule for the primary face.
+        :raises InputError: a value is out of range; nothing changes.
         """
-        self._primary.use(settings.primary_face)
-        self._tracker.timeout = settings.face_timeout
-        self._reset_gap = settings.reset_gap
-        self._abstain_below = settings.abstain_below
-        self._neutral_baseline = settings.neutral_baseline
+        settings = _check_settings(settings, {})
+        with self._in_use():
+            self._primary.use(settings.primary_face)
+            self._tracker.timeout = settings.face_timeout
+            self._reset_gap = settings.reset_gap
+            self._abstain_below = settings.abstain_below
+            self._neutral_baseline = settings.neutral_baseline
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -131,84 +221,161 @@ class EmotionEstimator:
 
     @property
     def model(self) -> str:
-        """Name and version of the classifier."""
+        """Return name and version of the classifier."""
         return self._classifier.title
 
     @property
     def model_sha256(self) -> str:
-        """Checksum of the classifier's weights, in hexadecimal."""
+        """Return the checksum of the classifier's weights, in hexadecimal."""
         return self._classifier.sha256
 
     @property
     def branches(self) -> str:
         """Return what is read of a face, as the setting ``branches`` names it."""
-        return self._branches.name
+        return self._reader.name
 
-    def __call__(self, frame: Frame) -> tuple[FaceEmotion, ...]:
-        """Return the faces in ``frame``; an empty tuple where there is none.
+    def __call__(
+        self,
+        image: Frame | NDArray[np.uint8] | str | os.PathLike[str],
+        *,
+        stamp: float | None = None,
+        bgr: bool = False,
+    ) -> tuple[FaceEmotion, ...]:
+        """Return the faces in an image; an empty tuple if there are none.
 
-        The primary face first, as the setting ``primary_face`` has it, then the others by size.
+        A frame or an array is the next image of the stream, a path an independent still image, as
+        for :meth:`still`.
 
-        :raises InputError: the image is not uint8 RGB, or the stamp is not a number; no state is
-            changed then.
+        :param image: a ``Frame``; uint8 (H, W, 3), RGB unless ``bgr``; or the path of an image
+            file.
+        :param stamp: capture time of an array in seconds, on a clock of your choice. None takes
+            the time of the call on the monotonic clock, as fits a live camera. Give it for
+            recordings; for unrelated images use :meth:`still`.
+        :param bgr: the array's channels are in OpenCV's order.
+        :returns: the primary face first, as selected by the setting ``primary_face``, then the
+            others by size; of a path, all by size.
+        :raises InputError: not such an image, the file cannot be read, or the stamp is not a
+            number; no state is changed.
+        :raises EmotionEstimatorError: the estimator is closed, or belongs to another process.
         """
-        image = check_rgb(frame.image)
-        if not math.isfinite(frame.stamp):
-            raise InputError(f'frame stamp must be a finite number of seconds, got {frame.stamp}')
-        self._forget_if_time_jumped(frame.stamp)
-        found = self._landmarker(Frame(image, frame.stamp))
-        face_ids = self._tracker([face.roi for face in found], frame.stamp)
+        with self._in_use():
+            if isinstance(image, np.ndarray):
+                pixels = _rgb(image, bgr)
+                # Only here: a frame's own stamp decides everything else.
+                return self._next(pixels, time.monotonic() if stamp is None else stamp)
+            if stamp is not None or bgr:
+                raise InputError(
+                    'stamp and bgr are for arrays: a Frame has a stamp, frames and files are RGB'
+                )
+            if isinstance(image, Frame):
+                return self._next(_pixels(image), image.stamp)
+            return self._still(_pixels(image))
+
+    def still(
+        self, image: Frame | NDArray[np.uint8] | str | os.PathLike[str], *, bgr: bool = False
+    ) -> tuple[FaceEmotion, ...]:
+        """Return the faces in a still image, each as if it had kept its expression for a while.
+
+        Small faces are found too, which takes longer than a frame. The stream is not affected.
+
+        :param image: as for calling the estimator; a frame's stamp is ignored.
+        :param bgr: the array's channels are in OpenCV's order.
+        :returns: the largest face first.
+        :raises InputError: not such an image, or the file cannot be read.
+        :raises EmotionEstimatorError: the estimator is closed, or belongs to another process.
+        """
+        with self._in_use():
+            if bgr and not isinstance(image, np.ndarray):
+                raise InputError('bgr is for arrays: frames and files are RGB')
+            return self._still(_pixels(image, bgr))
+
+    def reset(self) -> None:
+        """Forget every face and the time: another stream starts."""
+        with self._in_use():
+            self.resets += 1
+            self._landmarker.reset()
+            # Everything else is kept by face id, and no id is used twice.
+            self._tracker.reset()
+            self._last_stamp = None
+
+    def close(self) -> None:
+        """Free the landmark source's memory and threads; closing twice is harmless.
+
+        In a forked child it does nothing: the threads to end exist only in the parent.
+        """
+        if os.getpid() != self._process:
+            return
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._landmarker.close()
+                if self._still_landmarker not in (None, self._landmarker):
+                    self._still_landmarker.close()
+
+    def __enter__(self) -> EmotionEstimator:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Let one thread in at a time, and none after closing or in a forked process."""
+        # First: another thread of the parent may have held the lock when it forked.
+        if os.getpid() != self._process:
+            raise EmotionEstimatorError(
+                'this EmotionEstimator was opened before the process forked and cannot be used in '
+                'the child; open one in each process'
+            )
+        with self._lock:
+            if self._closed:
+                raise EmotionEstimatorError('this EmotionEstimator is closed; open another one')
+            yield
+
+    def _next(self, image: RgbImage, stamp: float) -> tuple[FaceEmotion, ...]:
+        """Return the faces in the next image of the stream."""
+        if not (isinstance(stamp, numbers.Real) and math.isfinite(stamp)):
+            raise InputError(f'frame stamp must be a finite number of seconds, got {stamp!r}')
+        self._forget_if_time_jumped(stamp)
+        found = self._landmarker(Frame(image, stamp))
+        face_ids = self._tracker([face.roi for face in found], stamp)
         alive = self._tracker.face_ids
         looking = {
             face_id
             for face, face_id in zip(found, face_ids)
             if turned_away(face.landmarks) < FACING_DEGREES
         }
-        engaged = self._engagement(looking, alive, frame.stamp)
-        self._states = {i: known for i, known in self._states.items() if i in alive}
+        engaged = self._engagement(looking, alive, stamp)
+        self._memories = {i: memory for i, memory in self._memories.items() if i in alive}
         faces = [
-            self._emotion(
-                face, i, self._step(image, face, i, frame.stamp, i in looking), engaged[i]
-            )
+            self._emotion(face, i, self._step(image, face, i, stamp, i in looking), engaged[i])
             for face, i in zip(found, face_ids)
         ]
         height, width = image.shape[:2]
         primary = self._primary(faces, alive, (width, height))
         return tuple(sorted(faces, key=lambda face: (face is not primary, -face.roi.area)))
 
-    def still(self, image: Any) -> tuple[FaceEmotion, ...]:
-        """Return the faces in one still image, each as if it had been held for a while.
-
-        The largest first. Small faces are searched for too; ask :meth:`load` for ``static``.
-
-        :param image: uint8 (H, W, 3) RGB.
-        :raises InputError: it is something else.
-        """
-        image = check_rgb(image)
+    def _still(self, image: RgbImage) -> tuple[FaceEmotion, ...]:
+        if self._still_landmarker is None:
+            assert self._open_still is not None
+            self._still_landmarker = self._open_still()
         faces = []
-        for n, face in enumerate(find_faces(self._landmarker, image), start=1):
-            seen = self._branches(image, face.landmarks, face.blendshapes)
-            answer = self._classifier.still(seen.blendshapes, seen.embedding)
+        for n, face in enumerate(find_faces(self._still_landmarker, image), start=1):
+            seen = self._reader(image, face.landmarks, face.blendshapes)
+            answer = self._classifier.still(seen.features, seen.embedding)
             faces.append(self._emotion(face, f'face_{n}', answer))
         return tuple(faces)
-
-    def reset(self) -> None:
-        """Forget every face and the time: another stream begins."""
-        self.resets += 1
-        self._landmarker.reset()
-        # All else is kept by face id, and no id comes again.
-        self._tracker.reset()
-        self._last_stamp = None
-
-    def close(self) -> None:
-        """Free the landmark source's memory and threads."""
-        self._landmarker.close()
 
     def _forget_if_time_jumped(self, stamp: float) -> None:
         last = self._last_stamp
         if last is not None and not 0 <= stamp - last <= self._reset_gap:
-            # Two cameras on one topic would fill the log with a line a frame.
-            if self._jumps % _TOLD_EVERY == 0:
+            # Two cameras on one topic would fill the log with one line per frame.
+            if self._jumps % _LOG_EVERY == 0:
                 if stamp > last:
                     what = f'no image for {stamp - last:.3f} s'
                 else:
@@ -225,26 +392,28 @@ class EmotionEstimator:
 
     def _step(
         self, image: RgbImage, face: FaceLandmarks, face_id: str, stamp: float, facing: bool
-    ) -> Answer:
-        known = self._states.get(face_id)
-        if known is None:
-            known = _Known(self._classifier.initial_state(), NeutralFace(self._usual))
-            self._states[face_id] = known
-        dt = _FIRST_STEP if known.stamp is None else max(stamp - known.stamp, _LEAST_STEP)
+    ) -> Answer[Any]:
+        memory = self._memories.get(face_id)
+        if memory is None:
+            memory = _FaceMemory(self._classifier.initial_state(), NeutralFace(self._usual))
+            self._memories[face_id] = memory
+        dt = _FIRST_STEP if memory.stamp is None else max(stamp - memory.stamp, _LEAST_STEP)
         seconds = self._neutral_baseline
-        blendshapes = known.neutral.correct(face.blendshapes) if seconds else face.blendshapes
-        seen = self._branches(image, face.landmarks, blendshapes)
-        answer = self._classifier.step(seen.blendshapes, known.state, dt, seen.embedding)
-        known.state, known.stamp = answer.state, stamp
+        blendshapes = memory.neutral.correct(face.blendshapes) if seconds else face.blendshapes
+        seen = self._reader(image, face.landmarks, blendshapes)
+        answer = self._classifier.step(seen.features, memory.state, dt, seen.embedding)
+        memory.state, memory.stamp = answer.state, stamp
         if seconds:
             expressions = zip(self._classifier.expressions, answer.expressions)
-            known.neutral.gather(face.blendshapes, dt, expressions, seconds=seconds, facing=facing)
+            memory.neutral.observe(
+                face.blendshapes, dt, expressions, seconds=seconds, facing=facing
+            )
         return answer
 
     def _emotion(
-        self, face: FaceLandmarks, face_id: str, answer: Answer, engaged: float = 0.0
+        self, face: FaceLandmarks, face_id: str, answer: Answer[Any], engaged: float = 0.0
     ) -> FaceEmotion:
-        label, confidence = told(self.labels, answer.probabilities, self._abstain_below)
+        label, confidence = choose_label(self.labels, answer.probabilities, self._abstain_below)
         point = affect(zip(self._classifier.expressions, answer.expressions))
         return FaceEmotion(
             face_id=face_id,
@@ -262,14 +431,36 @@ class EmotionEstimator:
         )
 
 
+def _check_settings(
+    settings: EstimatorSettings | None, changes: Mapping[str, Any]
+) -> EstimatorSettings:
+    """Return ``settings`` with ``changes``, checked as the node's parameters are."""
+    if not isinstance(settings, (EstimatorSettings, type(None))):
+        raise InputError(
+            f'EmotionEstimator takes EstimatorSettings or keywords, got {settings!r}; for an '
+            'image, call the estimator with it'
+        )
+    names = [item.name for item in fields(EstimatorSettings)]
+    unknown = next((name for name in changes if name not in names), None)
+    if unknown is not None:
+        [nearest] = difflib.get_close_matches(unknown, names, n=1, cutoff=0.0)
+        raise InputError(f'unknown setting {unknown!r}; the nearest is {nearest!r}')
+    values = {**asdict(settings or EstimatorSettings()), **changes}
+    return make_settings(
+        EstimatorSettings,
+        # Paths are strings in parameter files.
+        {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in values.items()},
+    )
+
+
 def _open_model(
     settings: EstimatorSettings,
-) -> tuple[EmotionClassifier | WindowClassifier, Branches | WindowClassifier]:
-    """Open the shipped networks, or the model that stands for them."""
+) -> tuple[FaceClassifier[Any, Any], FaceReader[Any]]:
+    """Open the shipped networks, or the model that replaces them."""
     if settings.model:
         default = EstimatorSettings()
         if (settings.branches, settings.vocabulary) != (default.branches, default.vocabulary):
-            _LOG.warning('branches and vocabulary do not count: model is %s', settings.model)
+            _LOG.warning('branches and vocabulary have no effect with the model %s', settings.model)
         window = WindowClassifier.load(settings.model)
         # It reads faces itself.
         return window, window
@@ -277,3 +468,23 @@ def _open_model(
     return classifier, Branches.open(
         settings.branches, classifier.embedding_size, sha256=classifier.appearance_sha256
     )
+
+
+def _pixels(image: Any, bgr: bool = False) -> RgbImage:
+    """Return an image as checked RGB, read from its file if it is a path."""
+    if isinstance(image, Frame):
+        return check_rgb(image.image)
+    if isinstance(image, np.ndarray):
+        return _rgb(image, bgr)
+    if isinstance(image, (str, os.PathLike)):
+        return check_rgb(read_image(Path(image)))
+    hint = '; did the camera deliver an image?' if image is None else ''
+    raise InputError(
+        'image must be a Frame, a numpy array of shape (height, width, 3), or the path of an image '
+        f'file, got {type(image).__name__}{hint}'
+    )
+
+
+def _rgb(image: NDArray[Any], bgr: bool) -> RgbImage:
+    checked = check_rgb(image)
+    return np.ascontiguousarray(checked[..., ::-1]) if bgr else checked

@@ -1,4 +1,4 @@
-"""Whom the robot talks to, where there are several faces, and who has been looking at it."""
+"""Choose the primary face, which the robot talks to; measure how long each face looks at it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from emotion_estimator.emotion import FaceEmotion, FloatArray
 from emotion_estimator.errors import InputError
 
-#: A head turned away by less looks towards the camera. The angle below differs by up to 7 degrees
-#: from the pose that the Face Landmarker itself reports (clips and stills with up to 50 degrees).
+#: Below this angle a face looks towards the camera. :func:`turned_away` differs by up to 7 degrees
+#: from the pose that the Face Landmarker reports (measured up to 50 degrees).
 FACING_DEGREES = 25.0
 
 #: Outer eye corners of the person's right and left eye; top of the forehead, tip of the chin.
@@ -20,14 +20,13 @@ _RIGHT_EYE, _LEFT_EYE, _FOREHEAD, _CHIN = 33, 263, 10, 152
 def turned_away(landmarks: FloatArray) -> float:
     """Return the angle between the face's normal and the line to the camera, in degrees.
 
-    Yaw and pitch together; roll does not count. The mesh is fitted in each face's own crop, as if
-    that were seen straight on, so a face at the image's border that looks at the camera has a
-    small angle too.
+    Yaw and pitch combined, without roll. The mesh is fitted in each face's own crop as if seen
+    straight on, so the angle is small for any face that looks at the camera, even at the border.
 
     :param landmarks: (478, 3) in pixels, as in ``FaceLandmarks``.
-    :returns: 0 to 90; 90 where the points span no plane.
+    :returns: 0 to 90; 90 if the points are collinear.
     """
-    # By hand: numpy's cross product takes ten times as long on three numbers.
+    # NumPy's cross product takes ten times as long on three numbers.
     ax, ay, az = (landmarks[_LEFT_EYE] - landmarks[_RIGHT_EYE]).tolist()
     dx, dy, dz = (landmarks[_CHIN] - landmarks[_FOREHEAD]).tolist()
     x, y, z = ay * dz - az * dy, az * dx - ax * dz, ax * dy - ay * dx
@@ -35,9 +34,9 @@ def turned_away(landmarks: FloatArray) -> float:
 
 
 class Engagement:
-    """Adds up, for each face, the seconds that it was seen looking towards the camera.
+    """Sum up the seconds that each face looks towards the camera.
 
-    A time between two frames counts for a face that looks in both of them.
+    The time between two frames counts if the face looks in both.
     """
 
     def __init__(self) -> None:
@@ -46,10 +45,10 @@ class Engagement:
         self._last_stamp = 0.0
 
     def __call__(self, looking: Set[str], alive: Collection[str], stamp: float) -> dict[str, float]:
-        """Take one frame; return the seconds of each face that is alive.
+        """Add one frame; return the seconds of each face that is alive.
 
         :param looking: ids of the faces that look towards the camera in this frame.
-        :param alive: ids of all faces to remember, unseen ones included.
+        :param alive: ids of all faces to remember, including undetected ones.
         :param stamp: seconds; must not decrease.
         """
         both = looking & self._looking
@@ -64,10 +63,10 @@ class Engagement:
 
 @dataclass(frozen=True)
 class _Rule:
-    """What makes a face the primary one.
+    """A rule for the primary face.
 
-    :param score: of a face in an image of (width, height) pixels; more is better.
-    :param margin: by so much another face must be better than the primary one to take its place.
+    :param score: score of a face in an image of (width, height) pixels; higher is better.
+    :param margin: how much higher another face must score to replace the primary one.
     """
 
     score: Callable[[FaceEmotion, tuple[int, int]], float]
@@ -88,8 +87,8 @@ def _engagement(face: FaceEmotion, image: tuple[int, int]) -> float:
     return face.engaged
 
 
-#: The margins: a quarter more area (an open mouth adds a tenth), nearer by a twentieth of the
-#: image's diagonal, engaged one second longer.
+#: The margins: a quarter more area (an open mouth adds a tenth), a twentieth of the image's
+#: diagonal nearer to the centre, one second more.
 _RULES = {
     'largest': _Rule(_size, math.log(1.25)),
     'nearest_centre': _Rule(_centrality, 0.05),
@@ -98,22 +97,22 @@ _RULES = {
 
 
 class PrimaryFace:
-    """Chooses one of the faces in each frame, and keeps to it while none is clearly better.
+    """Choose one of the faces in each frame, and keep it until another is clearly better.
 
-    While the primary face goes undetected another stands in for it; seen again before its timeout,
-    it is primary again unless another has become clearly better. Of faces that score the same the
-    larger comes first, as where nobody has looked at the camera yet.
+    While the primary face goes undetected, another replaces it. Detected again before its timeout,
+    it is primary again unless another has become clearly better. Of faces with the same score, as
+    before anybody has looked at the camera, the larger one is chosen.
     """
 
     def __init__(self, rule: str = 'largest') -> None:
-        """Begin with ``rule``: ``largest``, ``nearest_centre`` or ``longest_engaged``."""
+        """Start with ``rule``: ``largest``, ``nearest_centre`` or ``longest_engaged``."""
         self._name = ''
         self.use(rule)
 
     def use(self, rule: str) -> None:
-        """Change the rule; if it is another one, the next frame is decided by it alone.
+        """Change the rule; a new one ignores the current primary face in the next frame.
 
-        :raises InputError: there is no such rule.
+        :raises InputError: unknown rule.
         """
         if rule not in _RULES:
             raise InputError(f'primary_face must be one of {", ".join(_RULES)}, got {rule!r}')
@@ -125,10 +124,10 @@ class PrimaryFace:
     def __call__(
         self, faces: Sequence[FaceEmotion], alive: Collection[str], image: tuple[int, int]
     ) -> FaceEmotion | None:
-        """Return the primary one of ``faces``, whose order decides nothing; None without faces.
+        """Return the primary one of ``faces``, or None if there are none.
 
-        :param faces: those detected in this frame.
-        :param alive: ids of faces that are not forgotten yet, undetected ones included.
+        :param faces: those detected in this frame, in any order.
+        :param alive: ids of faces not yet forgotten, including undetected ones.
         :param image: width and height in pixels.
         """
         if self._holder not in alive:

@@ -8,20 +8,43 @@ from dataclasses import dataclass
 
 from emotion_estimator.emotion import Roi
 
+#: Seconds over which position and velocity are averaged: boxes jitter by about one per cent of the
+#: face, and when two faces cross, one wrong match must not reverse both velocities.
+_PLACE_TIME = 0.03
+_VELOCITY_TIME = 0.2
+#: An unseen face slows down and moves no farther than in so many seconds at its velocity: people
+#: stop, and an error in the velocity must not grow.
+_COASTING_TIME = 1.0
+#: How far from its expected position a face may be, in face sizes: at once, and more per second
+#: unseen, up to one second. Between two frames of a slow camera, somebody who starts walking moves
+#: by half a face; neighbours' faces are about two apart.
+_REACH = 0.7
+_REACH_GROWTH = 0.5
+#: From frame to frame, a face grows or shrinks by less than this factor.
+_GROWTH = 2.0
+#: Cost of a second unseen, up to one: a box that matches two faces belongs to the one just seen,
+#: not to the one hidden behind it.
+_UNSEEN = 0.25
+#: A pair that costs more is not the same face.
+_LIMIT = 1.0
+#: Maximum number of faces remembered; those unseen for longest go first. With a long timeout, a
+#: flickering detector must not fill the memory.
+_MAX_TRACKS = 64
+
 
 def assign(costs: Sequence[Sequence[float]], alone: float) -> list[int | None]:
-    """Return each row's column, None for a row that stays alone.
+    """Return each row's column, None for a row that stays alone, at the least total cost.
 
-    The least sum over all assignments, not the pairwise best first: when a camera pans, a face's
-    old place can be nearer to its neighbour's new one than to its own. Shortest augmenting paths
-    (Jonker and Volgenant 1987); of 16 rows the worst case takes a few milliseconds,
-    rows that do not contend for a column take one pass each.
+    A greedy assignment is not enough: when a camera pans, a face's old position can be nearer to
+    its neighbour's new one than to its own. Shortest augmenting paths (Jonker and Volgenant 1987).
+    With 16 rows the worst case takes a few milliseconds; rows that do not compete for a column
+    take one pass each.
 
-    :param costs: one row of equal length for each row; infinite where a pair is impossible.
-    :param alone: what a row costs that gets no column, finite.
+    :param costs: cost of each column, for each row; infinite if a pair is impossible.
+    :param alone: cost of a row without a column, finite.
     """
     rows = len(costs)
-    # A column more for each row, so that all of them may stay alone.
+    # One more column per row, so that all rows may stay alone.
     table = [[*row, *[alone] * rows] for row in costs]
     columns = len(table[0]) if table else 0
     owner: list[int | None] = [None] * columns
@@ -42,7 +65,7 @@ def _augment(
     column_price: list[float],
     start: int,
 ) -> None:
-    """Give the row ``start`` a column, along the cheapest chain of rows that move over."""
+    """Give the row ``start`` a column, along the cheapest chain of rows that change theirs."""
     distance = [math.inf] * len(owner)
     before: list[int | None] = [None] * len(owner)
     left = list(range(len(owner)))
@@ -76,30 +99,6 @@ def _augment(
         free = giver
 
 
-#: Seconds over which place and velocity are averaged: boxes tremble by about one per cent of the
-#: face, and where two faces cross, one wrong guess must not turn both round.
-_PLACE_TIME = 0.03
-_VELOCITY_TIME = 0.2
-#: An unseen face goes on ever slower, and in all no farther than in so many seconds at its
-#: velocity: people stop, and an error in the velocity must not carry it away.
-_COASTING_TIME = 1.0
-#: How far from where it is expected, in face sizes, a face may be: at once, and more for each
-#: second unseen, up to one second. Whoever starts off between two frames of a slow camera gets half
-#: a face away from where he was expected; neighbours' faces are about two apart.
-_REACH = 0.7
-_REACH_GROWTH = 0.5
-#: From frame to frame a face may grow or shrink less than by this factor.
-_GROWTH = 2.0
-#: What a second unseen, up to one, costs: where one box may be either of two faces, it is the one
-#: that was just seen, not the one that is hidden behind it.
-_UNSEEN = 0.25
-#: A pair that costs more is not the same face.
-_LIMIT = 1.0
-#: Faces kept in mind. Beyond, those unseen for longest go first: a detector that flickers must not
-#: fill the memory where the timeout is long.
-_MOST = 64
-
-
 @dataclass
 class _Track:
     """One face over time; pixels, seconds, and pixels per second."""
@@ -113,24 +112,23 @@ class _Track:
     velocity_y: float = 0.0
 
     def see(self, x: float, y: float, size: float, stamp: float) -> None:
-        """Correct place and velocity by where the face is (an alpha-beta filter)."""
+        """Update position and velocity by a measurement (an alpha-beta filter)."""
         unseen = stamp - self.last_seen
-        # Both stay finite for a step that is short or zero, in which trembling would be speed.
-        place, velocity = unseen / (unseen + _PLACE_TIME), 1.0 / (unseen + _VELOCITY_TIME)
+        # Both stay bounded for short or zero steps, in which jitter would look like speed.
+        position, velocity = unseen / (unseen + _PLACE_TIME), 1.0 / (unseen + _VELOCITY_TIME)
         expected_x = self.x + self.velocity_x * unseen
         expected_y = self.y + self.velocity_y * unseen
         self.velocity_x += velocity * (x - expected_x)
         self.velocity_y += velocity * (y - expected_y)
-        self.x = expected_x + place * (x - expected_x)
-        self.y = expected_y + place * (y - expected_y)
+        self.x = expected_x + position * (x - expected_x)
+        self.y = expected_y + position * (y - expected_y)
         self.size, self.last_seen = size, stamp
 
     def costs(self, boxes: Sequence[tuple[float, float, float]], stamp: float) -> list[float]:
-        """Return what it costs to take each box (centre x, y, size) for this face.
+        """Return the cost of matching each box (centre x, y, size) with this face.
 
-        Squares of the distance from where the face is expected, in units of its reach, and of the
-        change in size, in units of the largest allowed; overlap follows from these two. Infinite
-        over ``_LIMIT``.
+        The sum of squares of the distance from the expected position, relative to the reach, and
+        of the change in size, relative to the largest allowed. Infinite from ``_LIMIT`` on.
         """
         unseen = stamp - self.last_seen
         coasting = _COASTING_TIME * -math.expm1(-unseen / _COASTING_TIME)
@@ -149,13 +147,13 @@ class _Track:
 
 
 class Tracker:
-    """Gives the boxes of each frame to the faces of the frames before, at the least total cost.
+    """Match the boxes of each frame with the faces of earlier frames, at the least total cost.
 
-    Each face is expected where its velocity takes it. One that no box is given to coasts, and is
-    forgotten after ``timeout``. Ids are never given twice, not even after :meth:`reset`.
+    Each face is expected where its velocity takes it. Without a box it coasts and is forgotten
+    after ``timeout``. Ids are never reused, not even after :meth:`reset`.
 
     :param timeout: seconds a face may go undetected and keep its id; the time between two frames
-        in which it is detected does not count, however long. May be changed between frames.
+        in which it is detected does not count. May be changed between frames.
     """
 
     def __init__(self, timeout: float = 0.5) -> None:
@@ -165,7 +163,7 @@ class Tracker:
         self._given = 0
 
     def __call__(self, rois: Sequence[Roi], stamp: float) -> tuple[str, ...]:
-        """Return the id of each box, in the order of ``rois``, which decides nothing.
+        """Return the id of each box, in the order of ``rois``, which has no other effect.
 
         New faces are numbered from left to right.
 
@@ -195,7 +193,7 @@ class Tracker:
 
     @property
     def face_ids(self) -> frozenset[str]:
-        """Ids that are still alive, undetected ones within the timeout included."""
+        """Return the ids still alive, including faces undetected for less than the timeout."""
         return frozenset(track.face_id for track in self._tracks)
 
     def reset(self) -> None:
@@ -204,11 +202,11 @@ class Tracker:
         self._last_stamp = -math.inf
 
     def _forget(self, now: float) -> None:
-        """Drop the faces that a frame went without, and that are unseen for too long."""
+        """Drop the faces missing from the last frame that are unseen for too long."""
         self._tracks = [
             track
             for track in self._tracks
             if track.last_seen == self._last_stamp or now - track.last_seen <= self.timeout
         ]
-        if len(self._tracks) > _MOST:
-            self._tracks = sorted(self._tracks, key=lambda track: track.last_seen)[-_MOST:]
+        if len(self._tracks) > _MAX_TRACKS:
+            self._tracks = sorted(self._tracks, key=lambda track: track.last_seen)[-_MAX_TRACKS:]

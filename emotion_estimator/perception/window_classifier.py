@@ -1,4 +1,4 @@
-"""Models that read a window of frames in place of the shipped streaming one (docs/zoo.md)."""
+"""Exported models that read a window of frames, in place of the shipped one (docs/zoo.md)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from emotion_estimator.emotion import NONE, FloatArray
 from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.model_card import ModelCard
-from emotion_estimator.perception.appearance import AppearanceNetwork
+from emotion_estimator.perception.appearance import AppearanceNetwork, FaceInput
+from emotion_estimator.perception.classifier import Answer
 from emotion_estimator.perception.face_crop import crop as grey_crop
 from emotion_estimator.perception.face_parts import (
     CUT,
@@ -30,11 +31,11 @@ from emotion_estimator.perception.face_parts import (
 )
 from emotion_estimator.runtimes import open_interpreter
 
-#: The kind of their cards.
+#: ``kind`` in their model cards.
 KIND = 'window_classifier'
 
-#: Pictures of a face or a part of it; stacked flow between frames; scores; what a network of the
-#: model's own makes of each frame, and what the shipped appearance network does.
+#: Kinds of inputs: images of a face or of a part; stacked optical flow; blendshapes; encodings of
+#: single frames by a network of the model's own; embeddings from the shipped appearance network.
 IMAGE, FLOW, SHAPES, ENCODING, EMBEDDING = KINDS = (
     'image',
     'flow',
@@ -43,19 +44,27 @@ IMAGE, FLOW, SHAPES, ENCODING, EMBEDDING = KINDS = (
     'embedding',
 )
 
-#: The least side of a picture, in pixels, and the greatest of an aligned face.
+#: Minimum side of an image and maximum side of an aligned face, in pixels.
 _LEAST_SIDE, _MOST_SIDE = 8, 1024
+
+#: Frames kept per frame that the model reads: those of faster cameras are thinned, which bounds the
+#: memory while the window stays full.
+_KEPT = 4
+
+#: The value of each input in one frame.
+Values = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class WindowInput:
     """One input of a network.
 
-    :param kind: of ``KINDS``; images are 0 to 1.
-    :param part: of an image: ``face`` or one of the parts.
-    :param side: of an image or a flow, in pixels.
-    :param size: of an encoding or embedding.
-    :param last: only the window's last frame, without an axis of time.
+    :param kind: one of ``KINDS``; images have values from 0 to 1.
+    :param part: for an image: ``face`` or one of the parts.
+    :param side: for an image or a flow: its side in pixels.
+    :param colour: for an image: RGB instead of grey.
+    :param size: for an encoding or embedding: its length.
+    :param last: only the window's last frame, without a time axis.
     """
 
     kind: str
@@ -66,28 +75,28 @@ class WindowInput:
     last: bool = False
 
     def __post_init__(self) -> None:
-        """Check that there is such a thing.
+        """Validate.
 
-        :raises InputError: no such kind, no such part of a face, or a picture without pixels.
+        :raises InputError: unknown kind or part, or too small an image.
         """
         if self.kind not in KINDS:
-            raise InputError(f'a model reads nothing of kind {self.kind!r}; {", ".join(KINDS)} are')
+            raise InputError(f'unknown kind of input {self.kind!r}; use {", ".join(KINDS)}')
         if self.part != FACE and self.part not in PARTS:
             raise InputError(
-                f'a face has no part {self.part!r}; choose of {", ".join([*PARTS, FACE])}'
+                f'a face has no part {self.part!r}; choose one of {", ".join([*PARTS, FACE])}'
             )
         if self.kind in (IMAGE, FLOW) and self.side < _LEAST_SIDE:
             raise InputError(
-                f'{self.part}: a side of {self.side} pixels is too small; from {_LEAST_SIDE} on'
+                f'{self.part}: a side of {self.side} pixels is too small; use {_LEAST_SIDE} or more'
             )
 
     @property
     def name(self) -> str:
-        """Return what layers, tensors and cards call it."""
+        """Return its name in layers, tensors and cards."""
         return self.part if self.kind == IMAGE else self.kind
 
     def shape(self, window: int) -> tuple[int, ...]:
-        """Return its shape for a window of so many frames, without the batch."""
+        """Return its shape for a window of so many frames, without the batch axis."""
         if self.kind == FLOW:
             return (self.side, self.side, 2 * (window - 1))
         time = () if self.last else (window,)
@@ -96,15 +105,17 @@ class WindowInput:
         return (*time, len(BLENDSHAPE_NAMES) if self.kind == SHAPES else self.size)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as cards have it."""
+        """Return it as written in cards."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class FrameNetwork:
-    """The network that reads single frames, where the window's reads encodings.
+    """The network that encodes single frames for the window's network.
 
-    :param path: its ``.tflite`` file, with this checksum.
+    :param path: its ``.tflite`` file.
+    :param sha256: checksum of that file.
+    :param input: what it reads.
     """
 
     path: Path
@@ -114,11 +125,14 @@ class FrameNetwork:
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """What a card says of how its model is run.
+    """What a card declares about running its model.
 
-    :param window: frames that it reads, so many per second by ``rate``.
-    :param face_side: of the aligned faces that it learned from, in pixels.
-    :param appearance: checksum of the appearance network whose embeddings it reads.
+    :param window: number of frames read.
+    :param rate: frames per second in the window.
+    :param face_side: side in pixels of the aligned faces it was trained on.
+    :param inputs: of the window's network.
+    :param frame: the network that encodes single frames, if there is one.
+    :param appearance: checksum of the appearance network whose embeddings it reads, or empty.
     """
 
     window: int
@@ -130,35 +144,35 @@ class WindowSettings:
 
 
 def read_settings(card: ModelCard) -> WindowSettings:
-    """Return what a card of ``KIND`` says.
+    """Return the settings of a card of ``KIND``.
 
-    :raises ModelError: a setting is missing or cannot be; the message names card and setting.
+    :raises ModelError: a setting is missing or invalid; the message names card and setting.
     """
     if len(set(card.labels)) < 2 or len(set(card.labels)) < len(card.labels):
-        raise _wrong(card, f'labels {list(card.labels)}: two or more that differ are needed')
+        raise _wrong(card, f'labels {list(card.labels)}: two or more different ones are needed')
     if not all(card.labels) or NONE in card.labels:
-        raise _wrong(card, f'a label {NONE!r} or without a letter: nobody in sight is told so')
+        raise _wrong(card, f'an empty label or {NONE!r}, which means that there is no face')
     found = card.settings
     if found.get('cut') != CUT:
         raise _wrong(card, f"'cut' {found.get('cut')!r}, but this version cuts {CUT!r}")
-    window, side = card.whole('window'), card.whole('face_side')
+    window, side = card.count('window'), card.count('face_side')
     if side > _MOST_SIDE:
         raise _wrong(card, f"'face_side' {side}, over {_MOST_SIDE} pixels")
     rate = found.get('rate')
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
-        raise _wrong(card, f"'rate' {rate!r}: frames per second, over 0, are needed")
+        raise _wrong(card, f"'rate' {rate!r}: frames per second above 0 are needed")
     try:
         inputs = tuple(WindowInput(**one) for one in found['inputs'])
         frame = _frame(card, found.get('frame'))
     except (KeyError, TypeError, InputError) as error:
-        raise _wrong(card, f"'inputs' or 'frame' that cannot be ({first_line(error)})") from error
+        raise _wrong(card, f"invalid 'inputs' or 'frame' ({first_line(error)})") from error
     names = [one.name for one in inputs]
     if not inputs or len(set(names)) < len(names):
-        raise _wrong(card, f"'inputs' {names}: one or more that differ are needed")
+        raise _wrong(card, f"'inputs' {names}: one or more different ones are needed")
     if (ENCODING in names) != (frame is not None):
-        raise _wrong(card, "an input 'encoding' without the network 'frame' of it, or the reverse")
+        raise _wrong(card, "an input 'encoding' without the network 'frame', or the reverse")
     if FLOW in names and window < 2:
-        raise _wrong(card, "'window' 1, but flow is between two frames")
+        raise _wrong(card, "'window' 1, but optical flow needs two frames")
     appearance = str(found.get('appearance_sha256', ''))
     if EMBEDDING in (*names, frame and frame.input.name) and not appearance:
         raise _wrong(card, "an input 'embedding' without 'appearance_sha256'")
@@ -170,7 +184,7 @@ def _frame(card: ModelCard, raw: Mapping[str, Any] | None) -> FrameNetwork | Non
         return None
     read = WindowInput(**raw['input'])
     if read.kind not in (IMAGE, EMBEDDING) or not read.last:
-        raise InputError('a frame is read as an image or an embedding')
+        raise InputError('a network of single frames reads one image or embedding')
     return FrameNetwork(card.path.parent / str(raw['file']), str(raw['sha256']), read)
 
 
@@ -179,7 +193,7 @@ def _wrong(card: ModelCard, what: str) -> ModelError:
 
 
 class WindowNetwork:
-    """Opens a file and runs it; what it reads and gives is checked at once, not in mid-stream."""
+    """Run a TFLite file whose inputs and output are checked on opening, not in mid-stream."""
 
     def __init__(
         self,
@@ -190,10 +204,10 @@ class WindowNetwork:
     ) -> None:
         """Open ``path``.
 
-        :param shapes: of the inputs that the card declares, without the batch.
-        :param size: how many numbers come out.
+        :param shapes: shapes of the inputs that the card declares, without the batch axis.
+        :param size: length of the output.
         :param runtime: as in :func:`~emotion_estimator.runtimes.open_interpreter`.
-        :raises ModelError: no runtime reads it, or it is not what its card declares.
+        :raises ModelError: no runtime can open it, or it does not match its card.
         """
         self._run: Any = open_interpreter(path, runtime)
         details = self._run.get_input_details()
@@ -202,26 +216,26 @@ class WindowNetwork:
         declared = {name: (1, *shape) for name, shape in shapes.items()}
         if found != declared:
             raise ModelError(
-                f'{path} reads {_words(found)}, its card says {_words(declared)}; export the '
+                f'{path} reads {_words(found)}, its card declares {_words(declared)}; export the '
                 'model again'
             )
         given = [tuple(map(int, one['shape'])) for one in outputs]
         if given != [(1, size)]:
             raise ModelError(
-                f'{path} gives {given}, its card means {[(1, size)]}; export the model again'
+                f'{path} outputs {given}, its card declares {[(1, size)]}; export the model again'
             )
         if any(one['dtype'] != np.float32 for one in (*details, *outputs)):
             raise ModelError(
-                f'{path} does not read and give float32, as exported models do; export it again'
+                f'{path} has inputs or outputs that are not float32; export the model again'
             )
         self._at = {str(one['name']).split(':')[0]: one['index'] for one in details}
         self._output = outputs[0]['index']
         self._path = path
 
     def __call__(self, tensors: Mapping[str, FloatArray]) -> FloatArray:
-        """Return the output (size,) of float32 inputs by name, without the batch.
+        """Return the output (size,) for float32 inputs by name, without the batch axis.
 
-        :raises ModelError: the runtime opened the file, but cannot run it.
+        :raises ModelError: the runtime opened the file but cannot run it.
         """
         for name, values in tensors.items():
             self._run.set_tensor(self._at[name], values[None])
@@ -234,20 +248,22 @@ class WindowNetwork:
 
 
 def check_file(path: Path, sha256: str) -> None:
-    """Compare a file with its card's checksum.
+    """Compare a file with the checksum in its card.
 
-    :raises ModelError: it cannot be read, or is another one.
+    :raises ModelError: it cannot be read, or differs.
     """
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except (OSError, ValueError) as error:
-        # ValueError: a name that no file can have.
+        # ValueError: the name contains a null byte.
         reason = getattr(error, 'strerror', None) or first_line(error)
         raise ModelError(
             f'model file {str(path)!r} cannot be read ({reason}); restore it beside its card'
         ) from error
     if digest != sha256:
-        raise ModelError(f'model file {path} is not the one its card means; export the model again')
+        raise ModelError(
+            f'model file {path} differs from the checksum in its card; export the model again'
+        )
 
 
 def _words(shapes: Mapping[str, tuple[int, ...]]) -> str:
@@ -256,59 +272,27 @@ def _words(shapes: Mapping[str, tuple[int, ...]]) -> str:
     )
 
 
-#: Frames kept of a face for each one that the model reads: of quicker cameras some are passed over,
-#: so that memory is bounded and the window is filled all the same.
-_KEPT = 4
-
-
-#: What is kept of one frame: each input's value.
-Values = tuple[Any, ...]
-
-
 class Memory(NamedTuple):
-    """What is kept of a face.
+    """The state of a face.
 
     :param now: seconds since it was first seen.
-    :param seen: of its last frames, the oldest first: when it was, and its values.
+    :param seen: time and values of its last frames, the oldest first.
     """
 
     now: float = 0.0
     seen: tuple[tuple[float, Values], ...] = ()
 
 
-class WindowSeen(NamedTuple):
-    """What is known of a face in a frame, in the fields of the shipped classifier's ``Seen``.
-
-    :param blendshapes: all that the model reads; None where the landmarks are no face.
-    :param embedding: nothing.
-    """
-
-    blendshapes: Values | None
-    embedding: None = None
-
-
-class WindowAnswer(NamedTuple):
-    """What the model says of a frame, as the shipped classifier's answer has it.
-
-    :param probabilities: (C,) over ``labels``; ``expressions`` alike.
-    :param state: the face's new memory.
-    """
-
-    probabilities: FloatArray
-    expressions: FloatArray
-    state: Memory
-
-
 class WindowClassifier:
-    """Frames of a face in, probabilities out; the memory is the caller's, one per face.
+    """Frames of a face in, probabilities out; the state is the caller's, one per face.
 
-    It stands for the shipped classifier and for its branches: it reads faces itself.
+    It replaces both the shipped classifier and its branches: it reads faces itself.
     """
 
-    #: What the setting ``branches`` would call it.
+    #: Reported where the shipped classifier reports its branches.
     name = 'window'
-    #: A usual face at rest is not known.
-    neutral = None
+    #: Blendshapes of an average face at rest: these models have none.
+    neutral: FloatArray | None = None
 
     def __init__(self, card: ModelCard, runtime: str | None = None) -> None:
         """Open the weights of ``card``; see :meth:`load`."""
@@ -329,47 +313,48 @@ class WindowClassifier:
         self._appearance: AppearanceNetwork | None = None
         if any(one.kind == EMBEDDING for one in (*self._inputs, self._read) if one):
             self._appearance = AppearanceNetwork.load(None, runtime)
-            # Another network's numbers would be read as if they meant the same.
+            # Another network's embeddings have the same shape but another meaning.
             if self._appearance.sha256 != settings.appearance:
                 raise ModelError(
                     f'{card.title} was trained with another appearance network than '
                     f'{self._appearance.title}; train it again with this version'
                 )
-        # Blendshapes alone need no picture.
+        # Blendshapes alone need no crop.
         self._looks = any(one.kind != SHAPES for one in self._inputs)
 
     @classmethod
     def load(cls, card: Path | str, runtime: str | None = None) -> WindowClassifier:
         """Load a model that ``emotion-estimator zoo run`` exported.
 
-        :param card: its JSON card; ``~`` is the home folder.
-        :raises ModelError: the card is not there; card, weights and code do not fit together; or
-            no runtime opens the weights.
+        :param card: its JSON card; ``~`` is expanded.
+        :raises ModelError: the card is missing; card, weights and code do not match; or no runtime
+            can open the weights.
         """
         try:
             path = Path(card).expanduser()
         except RuntimeError as error:
             raise ModelError(
-                f'model card {str(card)!r} cannot be looked at ({first_line(error)}); give the '
+                f'model card {str(card)!r} cannot be opened ({first_line(error)}); give the '
                 'path of a JSON card'
             ) from error
         return cls(ModelCard.load(path, KIND), runtime)
 
     @property
     def expressions(self) -> tuple[str, ...]:
-        """Return the labels once more: the model has no finer ones."""
+        """Return the labels: the model has no finer ones."""
         return self.labels
 
     def initial_state(self) -> Memory:
-        """Return the memory of a face never seen before."""
+        """Return the state of a face never seen before."""
         return Memory()
 
     def values(self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray) -> Values:
-        """Return what the model reads of one face in one frame.
+        """Return the model's inputs for one face in one frame.
 
         :param image: uint8 (H, W, 3), RGB.
-        :param landmarks: (478, 3), in its pixels; ``blendshapes`` (52,).
-        :raises InputError: the landmarks are no face.
+        :param landmarks: (478, 3), in pixels of the image.
+        :param blendshapes: (52,), 0 to 1.
+        :raises InputError: the landmarks do not form a face.
         """
         crop, points = (
             aligned_face(image, landmarks, self._side) if self._looks else (image, landmarks)
@@ -378,41 +363,44 @@ class WindowClassifier:
 
     def __call__(
         self, image: RgbImage, landmarks: FloatArray, blendshapes: FloatArray
-    ) -> WindowSeen:
-        """Return :meth:`values`, or None for them where the landmarks are no face.
+    ) -> FaceInput[Values]:
+        """Return :meth:`values`, or nothing if the landmarks do not form a face.
 
-        Landmarks or blendshapes that are not finite are none: they would spoil a whole window.
+        Values that are not finite are left out as well: they would spoil a window's worth of
+        answers.
         """
         if not (np.isfinite(landmarks).all() and np.isfinite(blendshapes).all()):
-            return WindowSeen(None)
+            return FaceInput(None)
         try:
-            return WindowSeen(self.values(image, landmarks, blendshapes))
+            return FaceInput(self.values(image, landmarks, blendshapes))
         except InputError:
-            return WindowSeen(None)
+            return FaceInput(None)
 
     def step(
-        self, values: Values | None, memory: Memory, dt: float, embedding: None = None
-    ) -> WindowAnswer:
-        """Take one frame of one face.
+        self, values: Values | None, memory: Memory, dt: float, embedding: FloatArray | None = None
+    ) -> Answer[Memory]:
+        """Classify one frame of a face.
 
-        The window holds the frames nearest to now, one step of the model's rate before, two steps,
-        and so on, whatever the camera's rate is; before the first frame it is repeated.
+        The window holds the frames nearest to now, to one step of the model's rate before, to two
+        steps, and so on, whatever the camera's rate is. Before the first frame, it is repeated.
 
-        :param values: of :meth:`values`; None repeats the face's last ones.
-        :param dt: seconds since the face's frame before, over 0.
+        :param values: from :meth:`values`; None repeats the face's last ones.
+        :param memory: from :meth:`initial_state` or the face's previous step.
+        :param dt: seconds since the face's previous frame, above 0.
+        :param embedding: not used; ``values`` holds everything.
         """
         now = memory.now + dt
         if values is None:
             if not memory.seen:
                 unknown = np.full(len(self.labels), 1 / len(self.labels), np.float32)
-                return WindowAnswer(unknown, unknown, Memory(now))
+                return Answer(unknown, unknown, Memory(now))
             values = memory.seen[-1][1]
         seen = self._kept(memory.seen, now, values)
         probabilities = self._answer(seen, now)
-        return WindowAnswer(probabilities, probabilities, Memory(now, seen))
+        return Answer(probabilities, probabilities, Memory(now, seen))
 
-    def still(self, values: Values | None, embedding: None = None) -> WindowAnswer:
-        """Return what the model says of a face of which there is only one image: held, unmoved."""
+    def still(self, values: Values | None, embedding: FloatArray | None = None) -> Answer[Memory]:
+        """Classify a single image of a face, as if it did not move."""
         return self.step(values, self.initial_state(), 1 / self.rate)
 
     def _value(
@@ -435,11 +423,11 @@ class WindowClassifier:
     def _kept(
         self, seen: tuple[tuple[float, Values], ...], now: float, values: Values
     ) -> tuple[tuple[float, Values], ...]:
-        """Return the frames to keep, at most ``_KEPT * window + 1``, this one the last."""
+        """Return the frames to keep, at most ``_KEPT * window + 1``, the new one last."""
         if len(seen) > 1 and seen[-1][0] - seen[-2][0] < 1 / (_KEPT * self.rate):
             seen = seen[:-1]
         seen = (*seen, (now, values))
-        # The last one before the window's begin may be the nearest to it.
+        # The last frame before the window's start may be the nearest to it.
         begin = now - (self.window - 1) / self.rate
         before = sum(time <= begin for time, _ in seen)
         return seen[max(before - 1, 0) :]
@@ -463,7 +451,7 @@ class WindowClassifier:
 
 
 def _scaled(values: Any) -> FloatArray:
-    """Return pixels as 0 to 1; other numbers as they are."""
+    """Return pixels scaled to 0 to 1; other values unchanged."""
     scaled: FloatArray = values.astype(np.float32)
     return scaled / np.float32(255) if values.dtype == np.uint8 else scaled
 

@@ -1,1 +1,1 @@
-"""Where frames come from: device, video file, images, the animated portrait."""
+"""Frame sources: devices, video files, images, the animated portrait."""

@@ -1,4 +1,4 @@
-"""The small interface behind which all frame sources stand, and what each does with pixels."""
+"""The interface of all frame sources, and the pixel conversions they share."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame, RgbImage
 
+#: Frames per second if neither the user nor the source gives a rate.
+DEFAULT_FPS = 30.0
+
 
 def silence_opencv() -> None:
-    """Keep OpenCV and its FFmpeg from writing to standard error: the sources report by errors."""
+    """Keep OpenCV and its FFmpeg from writing to standard error: the sources raise errors."""
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-    # Up to OpenCV 4.11 at the top; later in cv2.utils.logging. Level 0 is silent in both.
+    # At the top level up to OpenCV 4.11, later in cv2.utils.logging. Level 0 is silent in both.
     module: Any = cv2
     if not hasattr(module, 'setLogLevel'):
         module = getattr(getattr(cv2, 'utils', None), 'logging', None)
@@ -26,7 +29,7 @@ def silence_opencv() -> None:
 
 
 def to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring any depth to 8 bits: 16-bit by its full range, floats from 0..1, NaN as 0."""
+    """Convert any depth to 8 bits: 16-bit by its full range, floats from 0..1, NaN as 0."""
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.uint16:
@@ -38,10 +41,10 @@ def to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def bgr_to_rgb(image: NDArray[Any]) -> RgbImage:
-    """Turn what OpenCV decoded into RGB uint8 (H, W, 3).
+    """Convert an image that OpenCV decoded to RGB uint8 (H, W, 3).
 
-    :param image: (H, W) grey, (H, W, 1), BGR (H, W, 3), or BGRA (H, W, 4), which is laid over
-        white; any depth.
+    :param image: (H, W) or (H, W, 1) grey, (H, W, 3) BGR, or (H, W, 4) BGRA, which is composited
+        over white; any depth.
     """
     image = to_uint8(image)
     channels = 1 if image.ndim == 2 else image.shape[2]
@@ -55,7 +58,7 @@ def bgr_to_rgb(image: NDArray[Any]) -> RgbImage:
 
 
 def fit(image: RgbImage, width: int | None, height: int | None) -> RgbImage:
-    """Resize to at most ``width`` x ``height`` pixels, aspect kept; None leaves that side free."""
+    """Resize to fit ``width`` x ``height`` pixels, keeping the aspect; None is no limit."""
     old_height, old_width = image.shape[:2]
     scales = [new / old for new, old in ((width, old_width), (height, old_height)) if new]
     scale = min(scales, default=1.0)
@@ -66,22 +69,17 @@ def fit(image: RgbImage, width: int | None, height: int | None) -> RgbImage:
     return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
 
 
-#: Frames per second where neither the user nor the source says.
-DEFAULT_FPS = 30.0
-
-
-class SourceLost(InputError):  # noqa: N818  a state of the world, named as users speak of it
-    """A source that had delivered frames stopped: unplugged, switched off. Reopening may help."""
+class SourceLost(InputError):  # noqa: N818  an event, named as users would name it
+    """A source stopped delivering frames (unplugged, switched off); reopening may help."""
 
 
 class Source(Protocol):
-    """Something that yields frames.
+    """Something that yields frames; iterate over it.
 
     :ivar name: for log lines: the file, folder or device.
     :ivar fps: nominal frames per second, above 0.
-    :ivar live: True for a device: frames arrive by themselves and are stamped when captured, in
-        seconds since the epoch. False: stamps count from 0 and frames come as fast as they are
-        read, so that the reader may pace them.
+    :ivar live: True for a device, whose frames are stamped when captured, in seconds since the
+        epoch. False if stamps count from 0 and frames come as fast as they are read.
     """
 
     name: str
@@ -97,5 +95,9 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Free the device or file; more than once does no harm."""
+        """Free the device or file; closing twice is harmless."""
         ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Iterate over :meth:`frames`."""
+        return self.frames()

@@ -1,4 +1,4 @@
-"""Read a source in a thread: open it, pace it, find a lost device again."""
+"""Read a source in a thread: open it, keep to its frame rate, reopen a lost device."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _SILENCE = 2.0
 class Capture:
     """One loop that opens, reads and publishes, so that no frame waits for a timer.
 
-    A device that cannot be opened, or is lost, is tried again with growing waits. A file, a folder
-    or the portrait is paced by the monotonic clock at its frame rate.
+    A device that cannot be opened, or is lost, is retried with growing waits. A file, a folder or
+    the portrait is read at its frame rate, by the monotonic clock.
 
-    :ivar published: frames handed to ``publish``.
-    :ivar skipped: frames that the source could not decode.
+    :ivar published: number of frames passed to ``publish``.
+    :ivar skipped: number of frames that the source could not decode.
     :ivar behind: seconds that a source slower than its rate has fallen behind.
-    :ivar lost: times a device went away.
-    :ivar problem: what is wrong now, empty when all is well.
+    :ivar lost: how often a device was lost.
+    :ivar problem: the current problem, or an empty string.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class Capture:
         ended: Callable[[str], None],
         log: Callable[[str], None],
     ) -> None:
-        """Prepare; :meth:`open` and :meth:`start` begin.
+        """Prepare; :meth:`open` and :meth:`start` do the work.
 
-        :param clock: stamps frames, in seconds since the epoch.
-        :param publish: takes each frame and its stamp, in this object's thread.
-        :param listened_to: whether somebody hears the frames, for ``wait_for_subscribers``.
-        :param ended: told once when a source that is no device has ended: with the problem, or
-            with an empty text when it simply came to its end.
-        :param log: takes one line about a device that cannot be read.
+        :param clock: returns the time that stamps frames, in seconds since the epoch.
+        :param publish: called with each frame and its stamp, in this object's thread.
+        :param listened_to: returns whether there are subscribers, for ``wait_for_subscribers``.
+        :param ended: called once when a source that is not a device ends, with the problem, or an
+            empty string at its regular end.
+        :param log: called with one line about a device that cannot be read.
         """
         self._settings = settings
         self._clock = clock
@@ -67,17 +67,17 @@ class Capture:
         self.lost = 0
 
     def open(self) -> None:
-        """Open what is no device: a file that cannot be read is a mistake to report at once.
+        """Open a source that is not a device, to report a file that cannot be read at once.
 
-        A device may yet be plugged in, and is not held before it is read.
+        A device may still be plugged in; it is opened in the thread.
 
-        :raises InputError: it cannot be opened; the line says why.
+        :raises InputError: it cannot be opened; the message says why.
         """
         if not self._device and self._prepared is None:
             self._prepared = self._open()
 
     def start(self) -> None:
-        """Begin to read and publish."""
+        """Start reading and publishing."""
         self._stop = threading.Event()
         self._problem = ''
         self._last_frame = time.monotonic()
@@ -88,10 +88,10 @@ class Capture:
         self._thread.start()
 
     def stop(self, patience: float = 5.0) -> bool:
-        """Stop reading and give the source back.
+        """Stop reading and release the source.
 
-        :param patience: most seconds to wait for a device in the middle of an image.
-        :returns: False where it hangs; it is given back should it ever answer.
+        :param patience: maximum seconds to wait for a device in the middle of an image.
+        :returns: False if it hangs; it is released as soon as it responds.
         """
         self._stop.set()
         if self._thread is not None:
@@ -102,14 +102,14 @@ class Capture:
         return True
 
     def close(self) -> None:
-        """Free what :meth:`open` opened and nobody has read."""
+        """Free the source if it was opened but never started."""
         if self._prepared is not None:
             self._prepared.close()
             self._prepared = None
 
     @property
     def problem(self) -> str:
-        """Say what is wrong now, a device that delivers nothing included; empty: all is well."""
+        """Return the current problem, such as a device without images, or an empty string."""
         silent = time.monotonic() - self._last_frame
         if self._device and not self._problem and self._thread is not None and silent > _SILENCE:
             return f'no image from camera {self._settings.source} for {silent:.0f} s; check it'
@@ -134,7 +134,7 @@ class Capture:
                 source = source or self._open()
                 self._read(source, stop, backoff)
             except Exception as error:
-                # Whatever a driver or decoder raises, somebody must hear of it.
+                # Whatever a driver or decoder raises must be reported.
                 if not isinstance(error, InputError):
                     error = InputError(f'{self._settings.source}: {first_line(error)}')
                 if not self._device:
@@ -159,7 +159,7 @@ class Capture:
         wait = backoff.next()
         self.lost += isinstance(error, SourceLost)
         self._problem = str(error)
-        self._log(f'{error}; trying again in {wait:g} s')
+        self._log(f'{error}; retrying in {wait:g} s')
         stop.wait(wait)
 
     def _end(self, stop: threading.Event, problem: str) -> None:
@@ -173,7 +173,7 @@ class Capture:
             if not source.live:
                 late = _wait_until(begun + frame.stamp, stop)
                 if late > 1.0 / source.fps:
-                    # Slower than its rate: the rest comes that much later, none of it is lost.
+                    # Slower than its rate: the rest is delayed, not dropped.
                     self.behind += late
                     begun += late
             if stop.is_set():
@@ -187,9 +187,9 @@ class Capture:
 
 
 def _wait_until(due: float, stop: threading.Event) -> float:
-    """Wait until ``due`` on the monotonic clock, or until stopped; return the seconds it is past.
+    """Wait until ``due`` on the monotonic clock, or until stopped.
 
-    :returns: 0 where it had to wait.
+    :returns: seconds past ``due``; 0 if it had to wait.
     """
     late = time.monotonic() - due
     if late < 0:

@@ -1,4 +1,4 @@
-"""A camera of this machine as a source."""
+"""A camera connected to this machine as a source."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ import cv2
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
-from emotion_estimator.sources.base import DEFAULT_FPS, SourceLost, bgr_to_rgb, silence_opencv
+from emotion_estimator.sources.base import (
+    DEFAULT_FPS,
+    Source,
+    SourceLost,
+    bgr_to_rgb,
+    silence_opencv,
+)
 
-#: Images in a row that may arrive damaged before the device counts as lost.
+#: Consecutive damaged images after which the device counts as lost.
 _PATIENCE = 30
 
 
 class DeviceCapture(Protocol):
-    """What of ``cv2.VideoCapture`` a device needs."""
+    """The methods used of ``cv2.VideoCapture``."""
 
     def isOpened(self) -> bool: ...  # noqa: N802, D102  OpenCV's own names
 
@@ -38,15 +44,15 @@ def _open_capture(device: int | str) -> DeviceCapture:
     return cv2.VideoCapture(device, backend)
 
 
-class Device:
+class Device(Source):
     """A camera; each frame is stamped right after it was grabbed.
 
-    The size and rate asked for are wishes: the device answers with the nearest it has.
+    Size and rate are requests: the device uses the nearest that it supports.
 
     :param device: its number, or its path under ``/dev``.
     :param clock: returns the time in seconds since the epoch.
     :param open_capture: opens the device.
-    :raises InputError: there is no such device, or another program holds it.
+    :raises InputError: no such device, or another program uses it.
     """
 
     live = True
@@ -65,7 +71,7 @@ class Device:
         self.name = f'camera {device}'
         self._clock = clock
         self._closed = False
-        #: Images that arrived damaged and were left out.
+        #: Damaged images left out.
         self.skipped = 0
         self._capture = open_capture(device)
         if not self._capture.isOpened():
@@ -74,22 +80,22 @@ class Device:
                 f'{self.name} cannot be opened; check that it is plugged in, that no other program '
                 "uses it and that you may read it, or use the source 'portrait'"
             )
-        # One buffered image at most: an old one would be stamped as new.
+        # At most one buffered image: an old one would be stamped as new.
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        for prop, wish in (
+        for prop, value in (
             (cv2.CAP_PROP_FRAME_WIDTH, width),
             (cv2.CAP_PROP_FRAME_HEIGHT, height),
             (cv2.CAP_PROP_FPS, fps),
         ):
-            if wish:
-                self._capture.set(prop, wish)
+            if value:
+                self._capture.set(prop, value)
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = rate if math.isfinite(rate) and rate > 0.0 else fps or DEFAULT_FPS
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames as they arrive, stamped by ``clock``.
 
-        :raises SourceLost: the device stopped delivering.
+        :raises SourceLost: the device stopped delivering frames.
         """
         damaged = 0
         while not self._closed:
@@ -109,6 +115,6 @@ class Device:
             yield Frame(bgr_to_rgb(image), stamp)
 
     def close(self) -> None:
-        """Give the device back; a reader waiting for a frame gets none."""
+        """Release the device; a reader waiting for a frame gets none."""
         self._closed = True
         self._capture.release()

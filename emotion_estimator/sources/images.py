@@ -1,4 +1,4 @@
-"""Still images as sources: one file, or a folder shown like slides."""
+"""Still images as sources: one file, or a folder as a slide show."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.sources.base import bgr_to_rgb, fit, silence_opencv
+from emotion_estimator.sources.base import Source, bgr_to_rgb, fit, silence_opencv
 
-#: Names that count as images in a folder; other files there are passed over.
+#: File types taken from a folder; other files are ignored.
 IMAGE_SUFFIXES = frozenset(
     (
         '.jpg',
@@ -38,27 +38,29 @@ _JPEG = b'\xff\xd8'
 
 
 def read_image(path: Path) -> RgbImage:
-    """Decode an image file to RGB uint8 (H, W, 3), turned upright by its EXIF orientation.
+    """Decode an image file to RGB uint8 (H, W, 3), its EXIF orientation applied.
 
-    Grey, 16-bit and float images are converted; transparent ones are laid over white.
+    Grey, 16-bit and float images are converted; transparent ones are composited over white.
 
-    :raises InputError: the file is missing, unreadable or no image.
+    :raises InputError: the file is missing, unreadable or not an image.
     """
     silence_opencv()
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # ValueError: the name contains a null byte.
+        reason = getattr(error, 'strerror', None) or first_line(error)
         raise InputError(
-            f'image {path} cannot be read ({error.strerror}); give the path of a readable image'
+            f'image {path} cannot be read ({reason}); give the path of a readable image'
         ) from error
     image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image is None:
         raise InputError(
-            f'image {path} cannot be decoded ({len(data)} bytes, damaged or no image); '
+            f'image {path} cannot be decoded ({len(data)} bytes, damaged or not an image); '
             'give a JPEG, PNG, WebP, TIFF or BMP'
         )
     if data[:2].tobytes() != _JPEG:
-        # Only without a conversion does OpenCV hand over the alpha channel.
+        # OpenCV returns the alpha channel only without conversion.
         unchanged = _decode(data, cv2.IMREAD_UNCHANGED)
         if unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4:
             image = unchanged
@@ -74,16 +76,15 @@ def _decode(data: NDArray[np.uint8], flags: int) -> NDArray[Any] | None:
         return None
 
 
-class StillImages:
-    """Images, each repeated for a while: stamps from 0 in steps of ``1 / fps``.
+class StillImages(Source):
+    """Images, each repeated for a while; stamps from 0 in steps of ``1 / fps``.
 
     :param paths: image files in the order shown, at least one.
     :param name: for messages.
     :param hold: seconds each image is shown, at least one frame.
     :param fps: frames per second, above 0.
-    :param loop: begin again after the last one, without end.
-    :raises InputError: a rate that cannot be, or no image decodes: the first one's error if there
-        is but one.
+    :param loop: restart after the last one, for ever.
+    :raises InputError: invalid rate, or no image can be decoded.
     """
 
     live = False
@@ -107,21 +108,23 @@ class StillImages:
         self._repeats = max(round(hold * fps), 1)
         self._loop = loop
         self._size = (width, height)
-        #: Files that did not decode, each named once.
+        #: Files that cannot be decoded, and why.
         self.broken: dict[Path, str] = {}
         if not any(self._read(path) is not None for path in paths):
             first = next(iter(self.broken.values()))
             if len(paths) == 1:
                 raise InputError(first)
-            raise InputError(f'none of the {len(paths)} images in {name} decodes; first: {first}')
+            raise InputError(
+                f'none of the {len(paths)} images in {name} can be decoded; first: {first}'
+            )
 
     @property
     def skipped(self) -> int:
-        """Return how many files did not decode, as far as shown."""
+        """Return the number of files so far that cannot be decoded."""
         return len(self.broken)
 
     def frames(self) -> Iterator[Frame]:
-        """Yield each image ``hold`` seconds long; each frame's pixels are the reader's own."""
+        """Yield each image for ``hold`` seconds, as a new copy in each frame."""
         i = 0
         while True:
             shown = 0
@@ -134,12 +137,14 @@ class StillImages:
                     yield Frame(image.copy(), i / self.fps)
                     i += 1
             if not shown:
-                raise InputError(f'no image in {self.name} decodes any more; restore the files')
+                raise InputError(
+                    f'no image in {self.name} can be decoded any more; restore the files'
+                )
             if not self._loop:
                 return
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing: there is nothing to free."""
 
     def _read(self, path: Path) -> RgbImage | None:
         try:
@@ -152,12 +157,12 @@ class StillImages:
 def images_in(folder: Path) -> list[Path]:
     """Return the image files directly in ``folder``, sorted by name.
 
-    :raises InputError: it cannot be listed or has none.
+    :raises InputError: it cannot be listed or has no images.
     """
     try:
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     except OSError as error:
         raise InputError(f'folder {folder} cannot be listed ({error.strerror})') from error
     if not paths:
-        raise InputError(f'folder {folder} has no images; put JPEG or PNG files into it')
+        raise InputError(f'folder {folder} has no images; add JPEG or PNG files')
     return paths

@@ -1,7 +1,8 @@
-"""One door to every frame source."""
+"""Open any frame source by what the user typed."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ _MOST_DEVICE = 2**31 - 1
 
 
 def open_source(
-    spec: str,
+    spec: str | int | os.PathLike[str],
     *,
     fps: float | None = None,
     width: int | None = None,
@@ -33,19 +34,26 @@ def open_source(
     hold: float = 1.0,
     clock: Callable[[], float] = time.time,
 ) -> Source:
-    """Open a source by what the user typed.
+    """Open a source.
+
+    Example::
+
+        for frame in open_source(0):
+            print(frame.stamp, frame.image.shape)
 
     :param spec: ``portrait``, a device number, ``/dev/videoN``, or the path of a video, an image
         or a folder of images.
-    :param fps: frames per second wanted of the portrait, images and devices; a video has its own.
-    :param width: asked of a device and of the portrait; others are resized, keeping their aspect.
+    :param fps: frames per second for the portrait, images and devices; a video has its own.
+    :param width: image width in pixels. Requested from a device and the portrait; videos and
+        images are resized, keeping their aspect.
     :param height: likewise.
-    :param loop: begin again after the end, without end.
+    :param loop: restart at the end, for ever.
     :param duration: seconds a single image is shown.
     :param hold: seconds each image of a folder is shown.
-    :param clock: what stamps a device's frames, in seconds since the epoch.
-    :raises InputError: nothing like it, or it cannot be opened.
+    :param clock: returns the time that stamps a device's frames, in seconds since the epoch.
+    :raises InputError: no such source, or it cannot be opened.
     """
+    spec = os.fspath(spec) if isinstance(spec, os.PathLike) else str(spec)
     rate = DEFAULT_FPS if fps is None else fps
     if spec == 'portrait':
         return Portrait(rate, (width or height or 512, height or width or 512), loop)
@@ -56,16 +64,16 @@ def open_source(
         path = path.expanduser()
         is_folder, is_file = bool(spec) and path.is_dir(), path.is_file()
     except (OSError, RuntimeError) as error:
-        # A name too long, a folder one may not enter, ~somebody who is not known here.
+        # The name is too long, a folder is not accessible, or ~somebody is unknown.
         raise InputError(
-            f'source {spec!r} cannot be looked at ({first_line(error)}); accepted are {ACCEPTED}'
+            f'source {spec!r} cannot be opened ({first_line(error)}); accepted are {ACCEPTED}'
         ) from error
     if is_folder:
         return StillImages(
             images_in(path), spec, hold=hold, fps=rate, loop=loop, width=width, height=height
         )
     if not is_file:
-        raise InputError(f'source {spec!r} is no such file or folder; accepted are {ACCEPTED}')
+        raise InputError(f'source {spec!r} is not a file or folder; accepted are {ACCEPTED}')
     if _is_image(path):
         return StillImages(
             [path], spec, hold=duration, fps=rate, loop=loop, width=width, height=height
@@ -74,7 +82,7 @@ def open_source(
 
 
 def is_device(spec: str) -> bool:
-    """Tell whether ``spec`` names a camera, which may be plugged in later, rather than a file."""
+    """Return whether ``spec`` names a camera, which may be plugged in later, and not a file."""
     return (spec.isascii() and spec.isdigit()) or spec.startswith('/dev/')
 
 
@@ -83,12 +91,12 @@ def _device(spec: str) -> int | str:
         return spec
     digits = spec.lstrip('0') or '0'
     if len(digits) > len(str(_MOST_DEVICE)) or int(digits) > _MOST_DEVICE:
-        raise InputError(f'source {spec[:20]} is no device number; choose 0 to {_MOST_DEVICE}')
+        raise InputError(f'source {spec[:20]} is not a device number; choose 0 to {_MOST_DEVICE}')
     return int(digits)
 
 
 def _is_image(path: Path) -> bool:
-    """Tell images from videos by name, then by content; a GIF may move, so it is a video."""
+    """Return whether a file is an image, by name, then by content; a GIF counts as a video."""
     suffix = path.suffix.lower()
     if suffix == '.gif':
         return False

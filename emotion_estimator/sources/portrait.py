@@ -1,4 +1,4 @@
-"""A real face that changes its expression: a source whose truth is known in every frame."""
+"""The animated portrait: a real face that changes its expression, with ground truth per frame."""
 
 from __future__ import annotations
 
@@ -15,21 +15,39 @@ from numpy.typing import NDArray
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
-from emotion_estimator.sources.portrait_face import SAD
+from emotion_estimator.sources.base import Source
+from emotion_estimator.sources.portrait_face import SAD_FACE
 from emotion_estimator.sources.portrait_warp import FaceWarp
 
-#: Seconds that a change of expression takes, and that it takes to come or to leave.
+#: Duration in seconds of a change of expression, and of entering or leaving the image.
 CHANGE = 0.3
 SLIDE = 0.4
+
+_DATA = Path(__file__).resolve().parent / 'data'
+
+#: Magnification at which the face is warped, and height of a frame in pixels of the picture.
+_SCALE = 2
+_VIEW = 284.0
+#: Point of the picture at the centre of the frame, and the pivot of the swaying body.
+_CENTRE = (228.0, 148.0)
+_PIVOT = (225.0, 250.0)
+#: How far the person steps aside to be out of view, beyond half a frame, in pixels of the picture.
+_REACH = 165.0
+#: Seconds between blinks, and how long lids close, stay closed and open.
+_BLINK_EVERY = 3.7
+_BLINK = (0.08, 0.05, 0.14)
+
+#: How much larger than a frame the noise is, in pixels.
+_NOISE_MARGIN = 61
 
 
 @dataclass(frozen=True)
 class PortraitSegment:
-    """A stretch of the script.
+    """One segment of the script.
 
-    :param seconds: its length.
+    :param seconds: its duration.
     :param expression: ``neutral``, ``happy`` or ``sad``.
-    :param present: whether the person is in the picture.
+    :param present: whether the person is in the image.
     """
 
     seconds: float
@@ -38,13 +56,13 @@ class PortraitSegment:
 
     @property
     def truth(self) -> str:
-        """Label of the estimator's vocabulary that is right in this stretch."""
+        """Return the correct label in this segment: ``happy``, ``sad``, ``unknown`` or ``none``."""
         if not self.present:
             return NONE
         return 'unknown' if self.expression == 'neutral' else self.expression
 
 
-#: The absence is two stretches, so that the face changes while nobody sees it.
+#: The absence has two segments, so that the expression changes out of sight.
 SCRIPT: tuple[PortraitSegment, ...] = (
     PortraitSegment(3.0, 'neutral'),
     PortraitSegment(4.0, 'happy'),
@@ -59,13 +77,13 @@ SCRIPT: tuple[PortraitSegment, ...] = (
 
 
 def smoothstep(x: float) -> float:
-    """Go from 0 (x <= 0) to 1 (x >= 1) without a kink."""
+    """Rise smoothly from 0 (x <= 0) to 1 (x >= 1)."""
     x = min(max(x, 0.0), 1.0)
     return x * x * (3.0 - 2.0 * x)
 
 
 class Timeline:
-    """A script read at any time; times in seconds from 0, the script repeats after its end."""
+    """The state of a script at any time in seconds; the script repeats after its end."""
 
     def __init__(self, script: tuple[PortraitSegment, ...] = SCRIPT) -> None:
         self._script = script
@@ -76,13 +94,13 @@ class Timeline:
         self.duration = ends[-1]
 
     def truth_at(self, t: float) -> str:
-        """Return ``happy``, ``unknown`` (neutral), ``sad`` or ``none`` (nobody) at time ``t``."""
+        """Return the correct label at ``t``: happy, unknown (neutral), sad or none."""
         return self._script[self._index(t)].truth
 
     def changes(self) -> tuple[float, ...]:
-        """Return the times within one course at which the truth changes.
+        """Return the times within one pass of the script at which the correct label changes.
 
-        The seam between two courses is one of them (time 0) if last and first truth differ.
+        Time 0 is one of them if the last and the first label differ.
         """
         starts = (0.0, *self._ends[:-1])
         return tuple(
@@ -94,14 +112,14 @@ class Timeline:
         )
 
     def expression_at(self, t: float) -> dict[str, float]:
-        """Return the share of each expression at time ``t``; the shares sum to 1."""
+        """Return the weight of each expression at ``t``; the weights sum to 1."""
         before, after, share = self._blend(t, CHANGE)
         mix = {before.expression: 1.0 - share}
         mix[after.expression] = mix.get(after.expression, 0.0) + share
         return mix
 
     def presence_at(self, t: float) -> float:
-        """Return 1 where the person is in the picture, 0 where absent, between while moving."""
+        """Return 1 if the person is in the image, 0 if absent, in between while moving."""
         before, after, share = self._blend(t, SLIDE)
         return (1.0 - share) * before.present + share * after.present
 
@@ -110,7 +128,7 @@ class Timeline:
         return next((i for i, end in enumerate(self._ends) if within < end), 0)
 
     def _blend(self, t: float, width: float) -> tuple[PortraitSegment, PortraitSegment, float]:
-        """Return the segments on both sides of the nearest change and the later one's share."""
+        """Return the segments before and after the nearest change, and the later one's weight."""
         i = self._index(t)
         within = t % self.duration
         start, end = self._ends[i] - self._script[i].seconds, self._ends[i]
@@ -123,29 +141,14 @@ class Timeline:
         return before, after, smoothstep(since / width + 0.5)
 
 
-_DATA = Path(__file__).resolve().parent / 'data'
-
-#: Enlargement at which the face is moved, and how many of the picture's pixels a frame is high.
-_SCALE = 2
-_VIEW = 284.0
-#: Point of the picture in the middle of the frame, and the one the body sways about.
-_CENTRE = (228.0, 148.0)
-_PIVOT = (225.0, 250.0)
-#: How far the person steps aside to be out of view, in pixels of the picture, beside half a frame.
-_REACH = 165.0
-#: Seconds between blinks, how long lids fall, stay and rise.
-_BLINK_EVERY = 3.7
-_BLINK = (0.08, 0.05, 0.14)
-
-
-class Portrait:
-    """The animated portrait: a pure function of time, from stamp 0, one course unless looped.
+class Portrait(Source):
+    """The animated portrait: a pure function of time, from stamp 0, one pass unless looped.
 
     :param fps: frames per second, above 0.
     :param size: width and height of the frames in pixels, each at least 64.
-    :param loop: begin again after the course, without end.
+    :param loop: restart after each pass, for ever.
     :param noise: standard deviation of the sensor noise, in grey levels of 255.
-    :raises InputError: a rate or a size that cannot be.
+    :raises InputError: invalid rate or size.
     """
 
     live = False
@@ -173,35 +176,35 @@ class Portrait:
         self._noise = _noise(size, noise)
 
     def truth_at(self, t: float) -> str:
-        """Return the truth at ``t``: ``happy``, ``unknown`` (neutral), ``sad``, ``none``."""
+        """Return the correct label at ``t``: happy, unknown (neutral), sad or none."""
         return self._timeline.truth_at(t)
 
     def changes(self) -> tuple[float, ...]:
-        """Return the times in seconds, within one course, at which the truth changes."""
+        """Return the times in seconds, within one pass, at which the correct label changes."""
         return self._timeline.changes()
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the course's frames, stamped from 0 in steps of ``1 / fps``."""
+        """Yield the frames of one pass, stamped from 0 in steps of ``1 / fps``."""
         i = 0
         while self._loop or i / self.fps < self.duration:
             yield self.frame_at(i / self.fps)
             i += 1
 
     def frame_at(self, t: float) -> Frame:
-        """Return the frame at ``t`` seconds; the same for the same ``t``."""
+        """Return the frame at ``t`` seconds, always the same for the same ``t``."""
         return Frame(self.image_at(t), t, self.truth_at(t))
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing: there is nothing to free."""
 
     def image_at(self, t: float) -> NDArray[np.uint8]:
-        """Return the picture at ``t`` seconds: uint8 (height, width, 3), RGB."""
+        """Return the image at ``t`` seconds: uint8 (height, width, 3), RGB."""
         presence = self._timeline.presence_at(t)
         image: NDArray[Any] = self._room.copy()
         if presence > 0.0:
             shares = self._timeline.expression_at(t)
-            # Lids that hang already have less way to fall.
-            shares['blink'] = _lids(t) * (1.0 - SAD.upper_lid * shares.get('sad', 0.0))
+            # Drooping lids close by less.
+            shares['blink'] = _lids(t) * (1.0 - SAD_FACE.upper_lid * shares.get('sad', 0.0))
             self._person[self._face.area][..., :3] = self._face(shares)
             layer = cv2.warpAffine(self._person, self._pose(t, presence), self._size)
             see_through = cv2.bitwise_not(cv2.extractChannel(layer, 3))
@@ -210,7 +213,7 @@ class Portrait:
         return self._add_noise(image, t)
 
     def _pose(self, t: float, presence: float) -> NDArray[np.float64]:
-        """Return the matrix from the enlarged picture to the frame: sway, lean, step aside."""
+        """Return the affine map (2, 3) from the enlarged picture to the frame: sway, lean, step."""
         width, height = self._size
         zoom = height / _VIEW * (1.0 + 0.02 * math.sin(math.tau * t / 9.1))
         roll = math.radians(2.2 * math.sin(math.tau * t / 6.3) + 0.7 * math.sin(math.tau * t / 2.3))
@@ -224,24 +227,21 @@ class Portrait:
         place = np.array([width / 2, height / 2]) + height / _VIEW * (
             pivot - _CENTRE + (across - aside, down)
         )
-        # Picture p is at (p + 0.5) * _SCALE - 0.5 in the enlargement.
+        # Point p of the picture is at (p + 0.5) * _SCALE - 0.5 in the enlargement.
         shift = place - linear @ (pivot + 0.5 - 0.5 / _SCALE)
         return np.hstack([linear / _SCALE, shift[:, None]])
 
     def _add_noise(self, image: NDArray[Any], t: float) -> NDArray[np.uint8]:
         height, width = image.shape[:2]
-        # Knuth's multiplicative hash of the time in milliseconds chooses the noise's place.
+        # Knuth's multiplicative hash of the time in milliseconds selects the offset of the noise.
         place = (round(t * 1000.0) * 2654435761) % 2**32
         y, x = place % _NOISE_MARGIN, (place >> 16) % _NOISE_MARGIN
         lighter, darker = (n[y : y + height, x : x + width] for n in self._noise)
         return np.asarray(cv2.subtract(cv2.add(image, lighter), darker), np.uint8)
 
 
-_NOISE_MARGIN = 61
-
-
 def _lids(t: float) -> float:
-    """Return how far the blink has closed the lids at ``t``: 0 open, 1 closed."""
+    """Return how far a blink closes the lids at ``t``: 0 open, 1 closed."""
     fall, stay, rise = _BLINK
     number, since = divmod(t, _BLINK_EVERY)
     since -= 1.6 + 0.9 * math.sin(2.4 * number)
@@ -251,11 +251,11 @@ def _lids(t: float) -> float:
 
 
 def _load_person() -> NDArray[np.uint8]:
-    """Return the cut-out person enlarged by ``_SCALE``: RGBA, colours multiplied by alpha."""
+    """Return the cut-out person, enlarged by ``_SCALE``: RGBA, premultiplied by alpha."""
     picture = cv2.imread(str(_DATA / 'astronaut.jpg'), cv2.IMREAD_COLOR)
     mask = cv2.imread(str(_DATA / 'astronaut_mask.png'), cv2.IMREAD_GRAYSCALE)
     if picture is None or mask is None:
-        raise InputError(f'portrait: {_DATA} lacks its pictures; reinstall the package')
+        raise InputError(f'portrait: pictures are missing from {_DATA}; reinstall the package')
     rgba = np.dstack([cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), mask])
     rgba = cv2.resize(rgba, None, fx=_SCALE, fy=_SCALE, interpolation=cv2.INTER_CUBIC)
     colours = np.rint(rgba[..., :3] * (rgba[..., 3:] / 255.0))
@@ -263,7 +263,7 @@ def _load_person() -> NDArray[np.uint8]:
 
 
 def _room(size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a plain mottled backdrop like the picture's own: RGB."""
+    """Return a mottled backdrop like that of the picture: RGB."""
     random = np.random.RandomState(2)
     mottle = cv2.resize(random.normal(0.0, 4.0, (5, 6)), size, interpolation=cv2.INTER_CUBIC)
     light = np.linspace(6.0, -10.0, size[1])[:, None]
@@ -273,7 +273,7 @@ def _room(size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _noise(size: tuple[int, int], deviation: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return what noise adds and what it takes, larger than a frame so that it can be shifted."""
+    """Return the noise's positive and negative parts, larger than a frame so that it can shift."""
     random = np.random.RandomState(3)
     shape = (size[1] + _NOISE_MARGIN, size[0] + _NOISE_MARGIN, 3)
     noise = np.rint(random.normal(0.0, deviation, shape))

@@ -1,4 +1,4 @@
-"""The portrait's face: where it is in ``data/astronaut.jpg``, and how expressions displace it."""
+"""The portrait's face: its points in ``data/astronaut.jpg``, and how expressions move them."""
 
 from __future__ import annotations
 
@@ -9,191 +9,77 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
 
-#: The head leans to the viewer's right by this angle: brows, eyes and lips do alike.
+#: The head's roll towards the viewer's right.
 ROLL = np.radians(2.7)
 
-#: Part of the picture in which pixels move: x, y, width, height.
+#: The part of the picture that changes: x, y, width, height.
 PATCH = (168, 56, 118, 142)
 
 #: Mouth contours from the left corner to the right one.
-UPPER_LIP_TOP: Points = np.array(
-    [
-        (202.3, 138.8),
-        (206.0, 139.0),
-        (209.0, 139.3),
-        (212.0, 139.6),
-        (215.0, 139.8),
-        (218.0, 139.8),
-        (222.5, 140.3),
-        (227.0, 139.8),
-        (230.0, 139.8),
-        (234.0, 139.7),
-        (238.0, 139.8),
-        (241.0, 139.9),
-        (244.6, 140.2),
-    ]
-)
-UPPER_LIP_EDGE: Points = np.array(
-    [
-        (202.8, 139.3),
-        (206.0, 140.3),
-        (209.0, 141.1),
-        (212.0, 142.0),
-        (215.0, 143.0),
-        (218.0, 143.6),
-        (222.0, 144.0),
-        (226.0, 143.6),
-        (230.0, 143.2),
-        (234.0, 142.4),
-        (238.0, 141.5),
-        (241.0, 140.9),
-        (243.7, 140.7),
-    ]
-)
-LOWER_LIP_EDGE: Points = np.array(
-    [
-        (203.2, 140.1),
-        (205.5, 142.8),
-        (208.0, 145.2),
-        (211.0, 147.0),
-        (214.0, 148.4),
-        (217.0, 149.0),
-        (222.5, 149.4),
-        (226.0, 149.2),
-        (229.0, 148.8),
-        (232.0, 147.7),
-        (235.0, 146.4),
-        (238.5, 144.4),
-        (243.6, 141.1),
-    ]
-)
-LOWER_LIP_BOTTOM: Points = np.array(
-    [
-        (203.3, 140.9),
-        (206.0, 144.5),
-        (208.0, 147.0),
-        (210.0, 149.8),
-        (213.0, 152.0),
-        (216.0, 153.4),
-        (222.5, 154.4),
-        (227.0, 154.3),
-        (230.0, 153.5),
-        (233.0, 152.2),
-        (236.0, 150.4),
-        (239.5, 147.3),
-        (244.0, 141.9),
-    ]
-)
+UPPER_LIP_TOP: Points = np.array([
+    (202.3, 138.8), (206.0, 139.0), (209.0, 139.3), (212.0, 139.6), (215.0, 139.8),
+    (218.0, 139.8), (222.5, 140.3), (227.0, 139.8), (230.0, 139.8), (234.0, 139.7),
+    (238.0, 139.8), (241.0, 139.9), (244.6, 140.2),
+])  # fmt: skip
+UPPER_LIP_EDGE: Points = np.array([
+    (202.8, 139.3), (206.0, 140.3), (209.0, 141.1), (212.0, 142.0), (215.0, 143.0),
+    (218.0, 143.6), (222.0, 144.0), (226.0, 143.6), (230.0, 143.2), (234.0, 142.4),
+    (238.0, 141.5), (241.0, 140.9), (243.7, 140.7),
+])  # fmt: skip
+LOWER_LIP_EDGE: Points = np.array([
+    (203.2, 140.1), (205.5, 142.8), (208.0, 145.2), (211.0, 147.0), (214.0, 148.4),
+    (217.0, 149.0), (222.5, 149.4), (226.0, 149.2), (229.0, 148.8), (232.0, 147.7),
+    (235.0, 146.4), (238.5, 144.4), (243.6, 141.1),
+])  # fmt: skip
+LOWER_LIP_BOTTOM: Points = np.array([
+    (203.3, 140.9), (206.0, 144.5), (208.0, 147.0), (210.0, 149.8), (213.0, 152.0),
+    (216.0, 153.4), (222.5, 154.4), (227.0, 154.3), (230.0, 153.5), (233.0, 152.2),
+    (236.0, 150.4), (239.5, 147.3), (244.0, 141.9),
+])  # fmt: skip
 
 #: Lids from the left corner to the right one; the lower contour without the corners.
-LEFT_LID_UPPER: Points = np.array(
-    [
-        (193.3, 101.3),
-        (195.5, 99.5),
-        (198.0, 98.4),
-        (201.0, 97.5),
-        (204.0, 97.3),
-        (206.7, 97.8),
-        (209.2, 99.2),
-        (211.0, 101.0),
-        (212.6, 103.0),
-    ]
-)
-LEFT_LID_LOWER: Points = np.array(
-    [
-        (195.5, 101.9),
-        (198.0, 102.8),
-        (201.0, 103.8),
-        (204.0, 104.3),
-        (207.0, 104.2),
-        (209.5, 103.9),
-        (211.2, 103.5),
-    ]
-)
-RIGHT_LID_UPPER: Points = np.array(
-    [
-        (236.8, 104.6),
-        (239.0, 102.7),
-        (241.5, 101.1),
-        (244.0, 100.2),
-        (247.0, 99.8),
-        (250.0, 100.1),
-        (253.0, 101.3),
-        (255.6, 102.6),
-        (258.0, 103.8),
-    ]
-)
-RIGHT_LID_LOWER: Points = np.array(
-    [
-        (239.0, 105.1),
-        (242.0, 105.5),
-        (245.0, 105.9),
-        (248.0, 106.1),
-        (251.0, 105.6),
-        (253.5, 105.0),
-        (255.8, 104.4),
-    ]
-)
+LEFT_LID_UPPER: Points = np.array([
+    (193.3, 101.3), (195.5, 99.5), (198.0, 98.4), (201.0, 97.5), (204.0, 97.3), (206.7, 97.8),
+    (209.2, 99.2), (211.0, 101.0), (212.6, 103.0),
+])  # fmt: skip
+LEFT_LID_LOWER: Points = np.array([
+    (195.5, 101.9), (198.0, 102.8), (201.0, 103.8), (204.0, 104.3), (207.0, 104.2),
+    (209.5, 103.9), (211.2, 103.5),
+])  # fmt: skip
+RIGHT_LID_UPPER: Points = np.array([
+    (236.8, 104.6), (239.0, 102.7), (241.5, 101.1), (244.0, 100.2), (247.0, 99.8), (250.0, 100.1),
+    (253.0, 101.3), (255.6, 102.6), (258.0, 103.8),
+])  # fmt: skip
+RIGHT_LID_LOWER: Points = np.array([
+    (239.0, 105.1), (242.0, 105.5), (245.0, 105.9), (248.0, 106.1), (251.0, 105.6),
+    (253.5, 105.0), (255.8, 104.4),
+])  # fmt: skip
 
 #: Brows from the nose outwards.
-LEFT_BROW: Points = np.array(
-    [
-        (213.0, 92.2),
-        (210.0, 91.0),
-        (206.5, 90.0),
-        (202.0, 88.9),
-        (197.5, 88.2),
-        (193.5, 89.0),
-        (189.8, 90.0),
-    ]
-)
-RIGHT_BROW: Points = np.array(
-    [
-        (238.5, 92.7),
-        (242.5, 92.4),
-        (247.0, 92.0),
-        (251.0, 91.7),
-        (255.0, 92.0),
-        (258.5, 93.3),
-        (261.5, 95.0),
-    ]
-)
+LEFT_BROW: Points = np.array([
+    (213.0, 92.2), (210.0, 91.0), (206.5, 90.0), (202.0, 88.9), (197.5, 88.2), (193.5, 89.0),
+    (189.8, 90.0),
+])  # fmt: skip
+RIGHT_BROW: Points = np.array([
+    (238.5, 92.7), (242.5, 92.4), (247.0, 92.0), (251.0, 91.7), (255.0, 92.0), (258.5, 93.3),
+    (261.5, 95.0),
+])  # fmt: skip
 
-#: What keeps its place in every expression: hairline, sides, nose.
-FIXED: Points = np.array(
-    [
-        (190.0, 78.0),
-        (206.0, 74.0),
-        (222.0, 73.0),
-        (240.0, 76.0),
-        (256.0, 82.0),
-        (182.0, 92.0),
-        (182.0, 106.0),
-        (183.0, 120.0),
-        (186.0, 140.0),
-        (193.0, 158.0),
-        (206.0, 172.0),
-        (268.0, 100.0),
-        (268.0, 112.0),
-        (266.0, 126.0),
-        (261.0, 144.0),
-        (252.0, 161.0),
-        (239.0, 173.0),
-        (225.0, 101.0),
-        (224.5, 112.0),
-        (223.5, 121.0),
-        (213.0, 127.0),
-        (234.5, 128.5),
-        (223.5, 133.5),
-    ]
-)
+#: Points that no expression moves: hairline, sides, nose.
+FIXED: Points = np.array([
+    (190.0, 78.0), (206.0, 74.0), (222.0, 73.0), (240.0, 76.0), (256.0, 82.0), (182.0, 92.0),
+    (182.0, 106.0), (183.0, 120.0), (186.0, 140.0), (193.0, 158.0), (206.0, 172.0),
+    (268.0, 100.0), (268.0, 112.0), (266.0, 126.0), (261.0, 144.0), (252.0, 161.0),
+    (239.0, 173.0), (225.0, 101.0), (224.5, 112.0), (223.5, 121.0), (213.0, 127.0),
+    (234.5, 128.5), (223.5, 133.5),
+])  # fmt: skip
 
-#: Middle of each cheek, the chin's boss, and the chin's edge.
+#: Centre of each cheek, centre of the chin, and edge of the chin.
 CHEEKS: Points = np.array([(197.0, 121.0), (251.0, 123.5)])
 CHIN: Points = np.array([(221.5, 163.0)])
 JAW: Points = np.array([(221.0, 177.0)])
 
-#: The folds that the smile draws from the nose's wings past the mouth's corners.
+#: The smile's folds, from the wings of the nose past the corners of the mouth.
 FOLDS: tuple[Points, ...] = (
     np.array([(205.0, 127.5), (202.0, 130.5), (198.5, 133.5), (196.5, 136.0), (195.5, 140.0)]),
     np.array([(241.5, 129.0), (245.0, 132.5), (248.0, 136.0), (249.5, 140.0), (249.0, 144.0)]),
@@ -202,7 +88,7 @@ FOLDS: tuple[Points, ...] = (
 
 _RIGHT = np.array([np.cos(ROLL), np.sin(ROLL)])
 _DOWN = np.array([-np.sin(ROLL), np.cos(ROLL)])
-#: Origin of mouth coordinates: between the corners of the smile.
+#: Origin of the mouth's coordinates: midway between the corners of the smile.
 _MOUTH = np.array([223.2, 139.8])
 
 
@@ -210,13 +96,15 @@ _MOUTH = np.array([223.2, 139.8])
 class Expression:
     """One expression; lengths in pixels of the picture, y down.
 
-    :param mouth: None leaves the smile; else the closed mouth.
+    The action units (AU) are those of FACS (Ekman and Friesen 1978).
+
+    :param mouth: the closed mouth; None keeps the smile.
     :param brow_inner: displacement (towards the nose, down) of the brows' inner ends; AU 1 and 4.
-    :param brow_outer: the same of their outer ends; AU 2.
-    :param upper_lid: share of the eye's opening that the upper lid covers, 0 to 1; AU 43, 45.
-    :param lower_lid: share that the lower lid covers; negative lowers it.
-    :param cheeks: how far the cheeks sink from the smile; AU 6 relaxed.
-    :param chin: how far the chin's boss rises; AU 17.
+    :param brow_outer: displacement of their outer ends; AU 2.
+    :param upper_lid: fraction of the eye's opening that the upper lid covers, 0 to 1; AU 43, 45.
+    :param lower_lid: fraction that the lower lid covers; negative lowers it.
+    :param cheeks: how far the cheeks sink compared with the smile; AU 6 relaxed.
+    :param chin: how far the chin rises; AU 17.
     """
 
     mouth: Mouth | None = None
@@ -232,11 +120,11 @@ class Expression:
 class Mouth:
     """Closed lips; lengths in pixels of the picture.
 
-    :param half_width: from the middle to a corner.
-    :param seam: how far the middle of the line between the lips lies below the smile's corners.
-    :param drop: how far the corners lie below that middle; AU 15.
-    :param upper: height of the upper lip in the middle.
-    :param lower: height of the lower lip in the middle.
+    :param half_width: from the centre to a corner.
+    :param seam: how far the centre of the line between the lips lies below the smile's corners.
+    :param drop: how far the corners lie below that centre; AU 15.
+    :param upper: height of the upper lip at the centre.
+    :param lower: height of the lower lip at the centre.
     """
 
     half_width: float
@@ -261,7 +149,7 @@ class Mouth:
         return np.asarray(_MOUTH + across[:, None] * _RIGHT + below[:, None] * _DOWN)
 
 
-NEUTRAL = Expression(
+NEUTRAL_FACE = Expression(
     mouth=Mouth(half_width=17.9, seam=8.6, drop=1.85, upper=3.3, lower=6.0),
     brow_inner=(0.0, 0.8),
     brow_outer=(-0.2, -1.2),
@@ -270,7 +158,7 @@ NEUTRAL = Expression(
     chin=0.9,
 )
 
-SAD = Expression(
+SAD_FACE = Expression(
     mouth=Mouth(half_width=16.6, seam=9.6, drop=3.8, upper=4.8, lower=5.6),
     brow_inner=(3.4, -6.2),
     brow_outer=(0.8, 2.2),
@@ -280,13 +168,16 @@ SAD = Expression(
     chin=1.5,
 )
 
-BLINK = Expression(upper_lid=0.92, lower_lid=0.05)
-
-EXPRESSIONS: dict[str, Expression] = {'neutral': NEUTRAL, 'sad': SAD, 'blink': BLINK}
+#: What the picture's smile can be changed to.
+PORTRAIT_EXPRESSIONS: dict[str, Expression] = {
+    'neutral': NEUTRAL_FACE,
+    'sad': SAD_FACE,
+    'blink': Expression(upper_lid=0.92, lower_lid=0.05),
+}
 
 
 def controls(expression: Expression) -> tuple[Points, Points]:
-    """Return the control points (n, 2) of the picture and where ``expression`` puts them (n, 2)."""
+    """Return the control points of the picture and where ``expression`` moves them: (n, 2) each."""
     pairs = [*_mouth(expression.mouth), *_eyes(expression), *_brows(expression)]
     pairs.append((CHEEKS, CHEEKS + expression.cheeks * _DOWN))
     pairs.append((CHIN, CHIN - expression.chin * _DOWN))
@@ -296,7 +187,7 @@ def controls(expression: Expression) -> tuple[Points, Points]:
 
 
 def openings() -> tuple[Points, ...]:
-    """Return the outlines of the mouth, lips included, and of the eyes, each (n, 2)."""
+    """Return the outlines of the mouth, including the lips, and of the eyes, each (n, 2)."""
     return (
         np.vstack([UPPER_LIP_TOP, LOWER_LIP_BOTTOM[::-1]]),
         np.vstack([LEFT_LID_UPPER, LEFT_LID_LOWER[::-1]]),
@@ -315,7 +206,7 @@ def _mouth(mouth: Mouth | None) -> list[tuple[Points, Points]]:
 
 
 def _along(line: Points) -> Points:
-    """Return each point's place between the line's ends, -1 to 1, as projected on the chord."""
+    """Return each point's position between the line's ends, -1 to 1, projected on the chord."""
     chord = line[-1] - line[0]
     return np.asarray(2.0 * ((line - line[0]) @ chord) / (chord @ chord) - 1.0)
 
@@ -338,7 +229,7 @@ def _eyes(expression: Expression) -> list[tuple[Points, Points]]:
 def _brows(expression: Expression) -> list[tuple[Points, Points]]:
     pairs = []
     for brow, inwards in ((LEFT_BROW, _RIGHT), (RIGHT_BROW, -_RIGHT)):
-        # The pull of the inner end fades faster than linearly: the brow bends, not only tilts.
+        # The pull of the inner end fades faster than linearly, so that the brow bends.
         inner = np.linspace(1.0, 0.0, len(brow)) ** 1.5
         outer = np.linspace(0.0, 1.0, len(brow)) ** 1.5
         move = np.zeros_like(brow)

@@ -1,4 +1,4 @@
-"""The portrait's face, moved: dense fields for each expression, mixed for each frame."""
+"""Warp the portrait's face: a dense displacement field per expression, mixed for each frame."""
 
 from __future__ import annotations
 
@@ -11,22 +11,29 @@ from numpy.typing import NDArray
 
 from emotion_estimator.sources import portrait_face as face
 from emotion_estimator.sources.portrait_face import (
-    EXPRESSIONS,
+    PORTRAIT_EXPRESSIONS,
     Expression,
+    Points,
     controls,
     openings,
 )
 
-Points = NDArray[np.float64]
+#: Spacing of the mesh's free vertices, and their least distance to a control point, in pixels.
+_PITCH = 4.0
+_CLEAR = 2.0
+
+#: The second map of ``cv2.remap``, unused if the first has both coordinates. OpenCV 5 would use an
+#: empty array as a map.
+_NO_MAP: Any = None
 
 
 def thin_plate(points: Points, displacements: Points, at: Points) -> Points:
-    """Interpolate displacements smoothly, by thin-plate splines (Bookstein 1989).
+    """Interpolate displacements with a thin-plate spline (Bookstein 1989).
 
     :param points: (n, 2), distinct, not on one line.
-    :param displacements: (n, 2) at ``points``, met exactly.
-    :param at: (m, 2) where they are wanted.
-    :returns: (m, 2).
+    :param displacements: (n, 2) at ``points``, reproduced exactly.
+    :param at: (m, 2), where to interpolate.
+    :returns: (m, 2), the displacements at ``at``.
     """
     n = len(points)
     system = np.zeros((n + 3, n + 3))
@@ -64,10 +71,10 @@ def triangulate(vertices: Points, size: tuple[int, int]) -> NDArray[np.int64]:
 def offset_field(
     vertices: Points, moved: Points, triangles: NDArray[np.int64], size: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Return, for every pixel of the moved picture, how far away its source pixel lies.
+    """Return, for every pixel of the warped picture, the offset to its source pixel.
 
     :param vertices: (n, 2) positions in the original picture.
-    :param moved: (n, 2) positions in the moved one.
+    :param moved: (n, 2) positions in the warped one.
     :param triangles: (m, 3) indices of vertices.
     :param size: width and height of both.
     :returns: float32 (height, width, 2): source position minus own position, 0 outside the mesh.
@@ -78,7 +85,7 @@ def offset_field(
     area = 0.5 * np.abs(edge_a[:, 0] * edge_b[:, 1] - edge_a[:, 1] * edge_b[:, 0])
     owner = np.zeros((height, width), np.int32)
     affine = np.zeros((len(triangles) + 1, 2, 3))
-    # Filling covers a pixel beyond each edge: the larger triangle, the milder one, comes last.
+    # Filling covers a pixel beyond each edge: the larger triangles, which distort less, come last.
     for i in np.argsort(area):
         if area[i] < 0.25:
             continue
@@ -92,38 +99,31 @@ def offset_field(
     return np.asarray(offset + coefficients[..., 2], np.float32)
 
 
-#: Distance of the mesh's free vertices, and how near to a control point none is put, in pixels.
-_PITCH = 4.0
-_CLEAR = 2.0
-
-#: The second map of ``cv2.remap``, unused where the first holds both coordinates. OpenCV 5 would
-#: take an empty array for a map.
-_NO_MAP: Any = None
-
-
 class FaceWarp:
     """Mixes expressions into a patch of the picture.
 
     :param picture: uint8 (H, W, 3), the smiling portrait enlarged by ``scale``.
-    :param scale: enlargement, a whole number.
+    :param scale: magnification, an integer.
     """
 
     def __init__(self, picture: NDArray[np.uint8], scale: int) -> None:
         self._scale = scale
         x, y, width, height = (scale * value for value in face.PATCH)
-        #: Where the patch lies in ``picture``: rows and columns.
+        #: Rows and columns of the patch in ``picture``.
         self.area = (slice(y, y + height), slice(x, x + width))
         self._smiling = np.ascontiguousarray(picture[self.area])
         self._relaxed = self._without_folds(self._smiling)
         rows, columns = np.mgrid[:height, :width].astype(np.float32)
         self._identity = np.dstack([columns, rows])
-        self._offsets = {name: self._offset(e) for name, e in EXPRESSIONS.items()}
+        self._offsets = {name: self._offset(e) for name, e in PORTRAIT_EXPRESSIONS.items()}
         self._shades = {
-            name: self._seam_shade(e) for name, e in EXPRESSIONS.items() if e.mouth is not None
+            name: self._seam_shade(e)
+            for name, e in PORTRAIT_EXPRESSIONS.items()
+            if e.mouth is not None
         }
 
     def __call__(self, shares: Mapping[str, float]) -> NDArray[np.uint8]:
-        """Return the patch with the given shares (0 to 1) of each expression; none is the smile."""
+        """Return the patch with each expression at its weight (0 to 1); without any, it smiles."""
         where = self._identity
         for name, share in shares.items():
             if share > 0.0 and name in self._offsets:
@@ -142,7 +142,7 @@ class FaceWarp:
         return np.asarray(patch, np.uint8)
 
     def _own(self, points: Points) -> Points:
-        """Return points of the original picture in pixels of the patch."""
+        """Convert points of the original picture to pixels of the patch."""
         return (points - face.PATCH[:2] + 0.5) * self._scale - 0.5
 
     def _offset(self, expression: Expression) -> NDArray[np.float32]:
@@ -160,7 +160,7 @@ class FaceWarp:
         return offset_field(vertices, targets, triangles, (width, height))
 
     def _without_folds(self, patch: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the patch with the smile's folds softened: they vanish with the smile."""
+        """Return the patch with the smile's folds softened, since they vanish with the smile."""
         mask = np.zeros(patch.shape[:2], np.uint8)
         for fold in face.FOLDS:
             line = np.rint(self._own(fold)).astype(np.int32)
@@ -174,9 +174,9 @@ class FaceWarp:
     def _seam_shade(
         self, expression: Expression
     ) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
-        """Return where the line between closed lips lies and how much it darkens each channel."""
+        """Return the area of the line between closed lips, and how much it darkens each channel."""
         assert expression.mouth is not None
-        # It fades towards the corners, where lips only touch.
+        # It fades towards the corners, where the lips only touch.
         along = np.linspace(-0.97, 0.97, 33)
         line = np.rint(self._own(expression.mouth.seam_at(along)) * 16).astype(np.int32)
         mask = np.zeros(self._identity.shape[:2], np.uint8)
@@ -192,7 +192,7 @@ class FaceWarp:
 
 
 def _free_vertices(at: Points) -> Points:
-    """Return a grid over the patch, off the control points, the mouth and the eyes."""
+    """Return a grid over the patch, without points near control points, mouth and eyes."""
     x, y, width, height = face.PATCH
     xs = np.linspace(x - 0.5, x + width - 0.5, int(width / _PITCH))
     ys = np.linspace(y - 0.5, y + height - 0.5, int(height / _PITCH))
@@ -206,7 +206,7 @@ def _free_vertices(at: Points) -> Points:
 
 
 def _inside_face(points: Points) -> NDArray[np.bool_]:
-    """Return which points may move: hair, neck and collar stay, and the cut-out's edge too."""
+    """Return which points may move: not hair, neck, collar or the edge of the cut-out."""
     outline = cv2.convexHull(np.vstack([face.FIXED, face.JAW]).astype(np.float32))
     inside = [cv2.pointPolygonTest(outline, (float(u), float(v)), False) > 0 for u, v in points]
     return np.array(inside)

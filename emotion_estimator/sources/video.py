@@ -10,23 +10,23 @@ import cv2
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
-from emotion_estimator.sources.base import DEFAULT_FPS, bgr_to_rgb, fit, silence_opencv
+from emotion_estimator.sources.base import DEFAULT_FPS, Source, bgr_to_rgb, fit, silence_opencv
 
-#: A container that says more does not know.
+#: Containers that declare more are wrong.
 _MOST_FPS = 1000.0
 
-#: Failed reads in a row after which the rest of a file is given up.
+#: Consecutive failed reads after which reading stops.
 _PATIENCE = 30
 
 
-class VideoFile:
+class VideoFile(Source):
     """Frames of a file with the container's stamps, counted from the first frame.
 
-    Rotation noted in the file is applied. Stamps that the container lacks or that do not increase
-    are replaced by the previous one plus a frame's time.
+    The file's rotation is applied. Stamps that are missing or do not increase are replaced by the
+    previous one plus the duration of a frame.
 
-    :param path: any file that OpenCV's FFmpeg decodes, animated GIF included.
-    :param loop: begin again after the end, stamps going on.
+    :param path: any file that OpenCV's FFmpeg decodes, including animated GIFs.
+    :param loop: restart at the end, with increasing stamps.
     :raises InputError: the file is missing, cannot be decoded or has no frames.
     """
 
@@ -46,7 +46,7 @@ class VideoFile:
         self._loop = loop
         self._size = (width, height)
         self._closed = False
-        #: Frames that did not decode and were left out.
+        #: Frames left out because they cannot be decoded.
         self.skipped = 0
         capture = self._open()
         fps = capture.get(cv2.CAP_PROP_FPS)
@@ -54,7 +54,9 @@ class VideoFile:
         has_frames = capture.read()[0]
         capture.release()
         if not has_frames:
-            raise InputError(f'video {path} has no frame that decodes; re-encode or replace it')
+            raise InputError(
+                f'video {path} has no frame that can be decoded; re-encode or replace it'
+            )
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames in order, their stamps strictly increasing from 0."""
@@ -69,11 +71,11 @@ class VideoFile:
             start = last + 1.0 / self.fps
 
     def close(self) -> None:
-        """End the frames; the file is closed with them."""
+        """End the iteration, which closes the file."""
         self._closed = True
 
     def _pass(self, start: float) -> Iterator[Frame]:
-        """Yield the whole file once, its first frame stamped ``start``."""
+        """Yield all frames once, the first stamped ``start``."""
         capture = self._open()
         declared = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         first: float | None = None
@@ -109,7 +111,7 @@ class VideoFile:
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         if not capture.isOpened():
             raise InputError(
-                f'video {self._path} cannot be decoded (damaged, or no video); '
+                f'video {self._path} cannot be decoded (damaged, or not a video); '
                 're-encode it as MP4 or give another file'
             )
         return capture

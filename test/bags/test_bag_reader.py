@@ -14,7 +14,7 @@ from bag_making import KINDS, SECOND, image_bytes, numbered, picture, storage_fi
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag1 import Writer as Ros1Writer
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from emotion_estimator.bags.messages import (
@@ -27,11 +27,13 @@ from emotion_estimator.bags.messages import (
     emotions_message,
     image_message,
     make,
+    read_header,
     serialize,
     typestore,
 )
 from emotion_estimator.bags.reader import open_bag, read_actions, read_emotions
 from emotion_estimator.bags.salvage import ZSTD_MAGIC
+from emotion_estimator.bags.storage import Bag
 from emotion_estimator.bags.writer import BagWriter
 from emotion_estimator.emotion import FaceEmotion, Roi
 from emotion_estimator.errors import InputError
@@ -413,6 +415,23 @@ def test_a_truncated_compressed_file(tmp_path):
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     _, problems = readable(file)
     assert 'is damaged' in problems[0]
+
+
+def test_a_damaged_index_by_time_repeats_no_message(tmp_path, monkeypatch):
+    folder = write_bag(tmp_path / 'bag', numbered(30), 'sqlite3')
+    intact = Reader.messages
+
+    def damaged(reader, connections):
+        for number, (connection, time, data) in enumerate(intact(reader, connections)):
+            if number == 14:
+                time -= SECOND
+            yield connection, time, data
+
+    monkeypatch.setattr(Reader, 'messages', damaged)
+    with Bag(folder) as bag:
+        stamps = [read_header(message.data).nanoseconds for message in bag.messages()]
+        assert stamps == [SECOND + n * SECOND // 10 for n in range(30)]
+        assert 'is damaged (its index by time is damaged)' in bag.problems[0]
 
 
 def test_a_damaged_chunk_costs_itself_and_no_other(tmp_path):

@@ -125,7 +125,7 @@ def test_keys_from_a_pipe(run):
         (['--script', 'gone.yaml'], b'', 'gone.yaml cannot be read'),
         (['--script', 'policy.yaml'], b'', 'policy.yaml: steps is missing'),
         (['--from', 'gone.jsonl'], b'', 'gone.jsonl cannot be read'),
-        (['--from', 'policy.yaml'], b'', 'policy.yaml, line 2 is no frame'),
+        (['--from', 'policy.yaml'], b'', 'policy.yaml, line 2 is not a result'),
         (['--from', '/dev/null'], b'', '/dev/null holds no frames'),
         (['--from', 'a', '--script', 'b'], b'', 'give one of them'),
         (['--topic', '/emotion'], b'u', '--topic requires --from'),

@@ -197,7 +197,7 @@ def test_nothing_is_overwritten(tmp_path):
 def test_a_bad_source_leaves_no_bag(tmp_path, monkeypatch):
     result = run(tmp_path / 'nowhere.mp4', '--bag', tmp_path / 'bag')
     assert isinstance(result.exception, InputError)
-    assert 'is no such file or folder' in str(result.exception)
+    assert 'is not a file or folder' in str(result.exception)
     monkeypatch.setattr(verb, 'open_source', lambda *_, **__: Camera(count=0))
     result = run('0', '--bag', tmp_path / 'bag')
     assert 'gave no frame' in str(result.exception)

@@ -292,7 +292,7 @@ def test_a_camera_that_is_not_there_is_reported_and_tried_again(tmp_path):
         )
         assert diagnostics[-1].status[0].level == DiagnosticStatus.ERROR
         graph.wait_until(
-            lambda: camera.log.read_text().count('trying again in 0.1 s') >= 2, 10, 'more attempts'
+            lambda: camera.log.read_text().count('retrying in 0.1 s') >= 2, 10, 'more attempts'
         )
         camera.send(signal.SIGINT)
         graph.wait_until(lambda: camera.status() is not None, 15, 'the camera stops')

@@ -48,7 +48,7 @@ def test_a_crop_becomes_numbers_of_its_own(network):
     ],
 )
 def test_what_is_no_crop_is_refused(network, crop):
-    with pytest.raises(InputError, match='48x48 grey values') as caught:
+    with pytest.raises(InputError, match='48x48 8-bit grey values') as caught:
         network(crop)
     assert '\n' not in str(caught.value)
 
@@ -113,8 +113,8 @@ def copied_card(folder, **settings):
     ('settings', 'says'),
     [
         ({'crop': 'square-64'}, "crops 'square-64', this code has"),
-        ({'embedding_size': 32}, 'no appearance network of 32 numbers'),
-        ({'embedding_size': '64'}, "misstates the setting 'embedding_size'"),
+        ({'embedding_size': 32}, 'not an appearance network of 32 numbers'),
+        ({'embedding_size': '64'}, "invalid setting 'embedding_size'"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(tmp_path, settings, says):
@@ -124,7 +124,7 @@ def test_a_card_that_does_not_fit_is_refused(tmp_path, settings, says):
 
 
 def test_a_card_of_another_kind_is_refused():
-    with pytest.raises(ModelError, match="needed is 'appearance'"):
+    with pytest.raises(ModelError, match="expected 'appearance'"):
         AppearanceNetwork.load(models_dir() / 'emotion_lstm.json')
 
 

@@ -121,5 +121,5 @@ def test_another_network_under_its_card_is_refused(tmp_path) -> None:
     shutil.copy(models_dir() / other['file'], tmp_path)
     card = tmp_path / 'blendshape_head.json'
     card.write_text(json.dumps(raw))
-    with pytest.raises(ModelError, match='no blendshape head'):
+    with pytest.raises(ModelError, match='not a blendshape head'):
         BlendshapeHead.load(card)

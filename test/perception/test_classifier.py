@@ -274,7 +274,7 @@ def test_a_card_without_settings_is_refused(tmp_path, setting) -> None:
     raw = json.loads(card.read_text())
     del raw['settings'][setting]
     card.write_text(json.dumps(raw))
-    with pytest.raises(ModelError, match=f"misstates the setting '{setting}'") as caught:
+    with pytest.raises(ModelError, match=f"invalid setting '{setting}'") as caught:
         EmotionClassifier.load(card)
     assert '\n' not in str(caught.value)
 

@@ -82,7 +82,7 @@ def test_time_counts_between_two_frames_in_which_a_face_looks():
     assert engagement({'a', 'b'}, alive, 101.75) == {'a': 1.75, 'b': 0.75}
 
 
-def test_an_unseen_face_keeps_its_time_and_a_forgotten_one_begins_anew():
+def test_an_unseen_face_keeps_its_time_and_a_forgotten_one_starts_from_zero():
     engagement = Engagement()
     for stamp in (0.0, 1.0):
         engagement({'a', 'b'}, {'a', 'b'}, stamp)

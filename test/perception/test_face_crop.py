@@ -221,7 +221,7 @@ def test_a_face_that_is_mostly_in_the_image_is_visible():
 
 @pytest.mark.parametrize('place', [(-40, 130), (150, 275), (295, 255)])
 def test_a_face_that_is_mostly_outside_is_not_visible(place):
-    # Its edge, which goes on, is a picture of something.
+    # Its replicated edge is not uniform.
     assert cut(NOISE, crop_matrix(face(*place))).std() > 8
     assert visible_crop(NOISE, face(*place)) is None
 

@@ -25,14 +25,14 @@ def test_auto_prefers_the_face_landmarker_where_its_file_is(cache):
     (cache / 'face_landmarker.task').write_bytes(b'x')
     choice = choose('auto')
     assert choice.name == 'face_landmarker'
-    assert 'is there' in choice.reason
+    assert 'exists' in choice.reason
 
 
 def test_auto_falls_back_to_the_bundled_mesh_and_says_why(monkeypatch):
     monkeypatch.setattr(landmark_source, 'bundles_face_mesh', lambda: True)
     choice = choose('auto')
     assert choice.name == 'face_mesh'
-    assert 'face_landmarker.task is not there' in choice.reason
+    assert 'face_landmarker.task does not exist' in choice.reason
     assert 'models fetch' in choice.reason
 
 
@@ -45,7 +45,7 @@ def test_without_either_the_error_names_both_ways_out(monkeypatch):
 
 
 def test_a_path_that_was_named_must_be_there(tmp_path):
-    with pytest.raises(ModelError, match='is not there; correct or empty the path'):
+    with pytest.raises(ModelError, match='does not exist; correct or empty the path'):
         choose('auto', str(tmp_path / 'gone.task'))
 
 
@@ -95,8 +95,8 @@ def test_without_the_mesh_a_cached_file_that_does_not_open_is_the_error(cache, m
 
 
 @pytest.mark.parametrize('path', ['x' * 300, '~nobody-here/x.task'])
-def test_a_path_that_cannot_be_looked_at_is_named(path):
-    with pytest.raises(ModelError, match='cannot be looked at'):
+def test_a_path_that_cannot_be_opened_is_named(path):
+    with pytest.raises(ModelError, match='cannot be opened'):
         choose('auto', path)
 
 

@@ -31,7 +31,7 @@ def late(monkeypatch):
     return opened
 
 
-def test_a_face_mesh_that_opens_or_begins_anew_is_not_heard(late, capfd) -> None:
+def test_a_face_mesh_that_opens_or_is_reset_is_not_heard(late, capfd) -> None:
     source = face_mesh.FaceMesh(head=lambda landmarks: landmarks)
     source.reset()
     assert len(late) == 2

@@ -82,7 +82,7 @@ def test_a_broken_download_is_resumed(server, tmp_path):
     assert server.asked == [None, 'bytes=100000-']
 
 
-def test_a_server_without_ranges_is_read_anew(server, tmp_path):
+def test_a_server_without_ranges_is_read_from_the_start(server, tmp_path):
     target = tmp_path / 'model.task'
     partial(target).write_bytes(b'x' * 50)
     server.ranges = False
@@ -90,7 +90,7 @@ def test_a_server_without_ranges_is_read_anew(server, tmp_path):
     assert target.read_bytes() == CONTENT
 
 
-def test_a_download_that_was_whole_but_not_yet_moved_is_used(server, tmp_path):
+def test_a_download_that_was_complete_but_not_yet_moved_is_used(server, tmp_path):
     target = tmp_path / 'model.task'
     partial(target).write_bytes(CONTENT)
     fetch(server.url, SHA256, target)

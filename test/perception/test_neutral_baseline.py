@@ -28,7 +28,7 @@ def scowling(smile=0.0):
 
 def seen(face, looks, expressions=REST, *, rate=30, seconds=1.0, facing=True):
     for look in looks:
-        face.gather(look, 1 / rate, expressions, seconds=seconds, facing=facing)
+        face.observe(look, 1 / rate, expressions, seconds=seconds, facing=facing)
     return face
 
 
@@ -81,7 +81,7 @@ def test_who_never_rests_at_first_stays_as_seen():
 def test_a_pause_counts_little():
     face = NeutralFace()
     for _ in range(3):
-        face.gather(scowling(), 60.0, REST, seconds=1.0)
+        face.observe(scowling(), 60.0, REST, seconds=1.0)
     assert not known(face)
 
 

@@ -38,7 +38,7 @@ def looking(roi, *, away=False):
 
 
 class ScriptedLandmarker:
-    """Finds the boxes it is told to; remembers what it was asked."""
+    """Returns the boxes of a script; records the stamps it was given."""
 
     name = 'scripted'
 
@@ -104,7 +104,7 @@ class MeanGrey:
 @pytest.fixture
 def made():
     landmarker, classifier = ScriptedLandmarker(LEFT), CountingClassifier()
-    estimator = EmotionEstimator(landmarker, classifier)
+    estimator = EmotionEstimator.from_parts(landmarker, classifier)
     return estimator, landmarker, classifier
 
 
@@ -191,11 +191,11 @@ def test_faces_that_come_and_go_all_the_time_leave_nothing_behind(made):
             for n in range(rng.randrange(5))
         )
         assert len(estimator(Frame(IMAGE, k / 30))) == len(landmarker.rois)
-        assert len(estimator._states) <= 64
+        assert len(estimator._memories) <= 64
     landmarker.rois = ()
     run(estimator, [100.0 + k for k in range(11)])
     assert estimator.resets == 0
-    assert estimator._states == {}
+    assert estimator._memories == {}
 
 
 def test_a_landmarker_that_finds_more_than_asked_for_is_believed(made):
@@ -263,16 +263,16 @@ def test_a_jump_in_time_resets_everything(made, jump):
     assert after != before
 
 
-def test_jumps_are_told_once_in_a_hundred_with_what_to_do(made, caplog, monkeypatch):
+def test_one_jump_in_a_hundred_is_logged_with_what_to_do(made, caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger('emotion_estimator'), 'propagate', True)
     caplog.set_level(logging.INFO, 'emotion_estimator')
     estimator, *_ = made
     run(estimator, [0.0, 50.0] * 101)
     assert estimator.resets == 201
-    told = [record.getMessage() for record in caplog.records]
-    assert [f'jump {n};' in line for n, line in zip((1, 101, 201), told)] == [True] * 3
-    assert len(told) == 3
-    assert 'more than one camera publishes on this topic' in told[0]
+    logged = [record.getMessage() for record in caplog.records]
+    assert [f'jump {n};' in line for n, line in zip((1, 101, 201), logged)] == [True] * 3
+    assert len(logged) == 3
+    assert 'more than one camera publishes on this topic' in logged[0]
 
 
 def test_the_same_stamp_twice_is_no_jump(made):
@@ -321,7 +321,7 @@ def test_closing_frees_the_landmark_source(made):
 def test_a_face_as_json_has_the_contracts_fields(made):
     estimator, *_ = made
     ((face,),) = run(estimator, [0.0])
-    assert face.as_dict() == {
+    assert face.to_dict() == {
         'face_id': 'face_1',
         'label': 'unknown',
         'confidence': 0.9,
@@ -335,7 +335,7 @@ def test_a_face_as_json_has_the_contracts_fields(made):
 def given(branches, landmarks_of, image=PICTURE):
     """Return what the classifier was given of one face in a frame, and in a still if found."""
     landmarker, classifier = ScriptedLandmarker(RIGHT), CountingClassifier()
-    estimator = EmotionEstimator(landmarker, classifier, branches=branches)
+    estimator = EmotionEstimator.from_parts(landmarker, classifier, reader=branches)
     assert estimator.branches == branches.name
     landmarker.landmarks_of = landmarks_of
     assert len(estimator(Frame(image, 0.0))) == 1
@@ -393,7 +393,7 @@ def test_of_a_face_without_a_picture_the_blendshapes_are_read(alone, landmarks_o
         assert blendshapes is not None
 
 
-def test_an_improbable_label_is_told_as_unknown_from_the_next_frame_on(made):
+def test_an_improbable_label_becomes_unknown_from_the_next_frame_on(made):
     estimator, *_ = made
     run(estimator, [0.0, 0.1, 0.2])
     assert run(estimator, [0.3])[0][0].label == 'happy'
@@ -417,7 +417,7 @@ def test_a_faces_own_look_is_taken_out_once_it_is_known(made):
     stamps = [k / 10 for k in range(20)]
     faces = run(estimator, stamps)
     seen = faces[-1][0].blendshapes
-    assert (seen == np.float32(0.1)).all(), 'what is told is what was seen'
+    assert (seen == np.float32(0.1)).all(), 'the result has the uncorrected blendshapes'
     changed = [not np.array_equal(scores, seen) for scores, _ in classifier.given]
     assert changed.index(True) in (5, 6)
     assert all(changed[6:])

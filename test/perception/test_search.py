@@ -65,7 +65,7 @@ def test_small_faces_are_found_in_tiles_the_largest_first():
     assert boxes(find_faces(landmarker, image)) == [[30, 30, 120, 120], [700, 300, 110, 110]]
 
 
-def test_a_face_that_a_tile_cuts_is_taken_from_where_it_is_whole():
+def test_a_face_cut_by_a_tile_is_taken_from_another_view():
     # Across the middle, where no tile of the corners has all of it.
     image = scene(700, 1000, (RED, 440, 290, 120))
     assert boxes(find_faces(ColourLandmarker(0.05), image)) == [[440, 290, 120, 120]]

@@ -58,7 +58,7 @@ def passing(fps, front_speed, back_speed, *, hidden=0.0, back_size=1.0, tremble=
 
 
 def ends_keep_ids(had):
-    """Tell whether each face has at the end the id of its beginning, and no third was given."""
+    """Return whether both faces keep their ids, and there is no third one."""
     return all(ids[0] == ids[-1] for ids in had.values()) and len(set().union(*had.values())) == 2
 
 
@@ -85,7 +85,7 @@ def test_a_face_hidden_behind_another_keeps_its_id(fps, speeds, unseen):
 
 
 def test_trembling_boxes_that_coincide_part_again_with_their_ids():
-    """Equal faces on one line, both detected throughout: only their movement tells them apart."""
+    """Equal faces on one line, both detected throughout: only their movement differs."""
     kept = [
         ends_keep_ids(follow(Tracker(), passing(fps, *speeds, tremble=0.01, seed=seed)))
         for fps in (10, 30, 60)
@@ -137,14 +137,14 @@ def test_random_crossings_in_as_many_lanes(crossings, fps, seed):
         )
     frames = [
         (
-            moment[0][0],
+            instant[0][0],
             {
                 (lane, name): roi
-                for lane, (_, boxes) in enumerate(moment)
+                for lane, (_, boxes) in enumerate(instant)
                 for name, roi in boxes.items()
             },
         )
-        for moment in zip(*lanes)
+        for instant in zip(*lanes)
     ]
     had = follow(Tracker(timeout=0.5), frames)
     assert all(ids[0] == ids[-1] for ids in had.values())

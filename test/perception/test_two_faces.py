@@ -1,4 +1,4 @@
-"""Real faces through the whole of perception: who is who and primary, and time that jumps."""
+"""Real faces through all of perception: identities, the primary face, and jumps in time."""
 
 from __future__ import annotations
 

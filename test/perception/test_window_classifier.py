@@ -48,32 +48,40 @@ FRAME = {'file': 'portrait.tflite', 'sha256': RAW['sha256'], 'input': {**FACE, '
     ('settings', 'others', 'says'),
     [
         ({'cut': 'other'}, {}, "has 'cut' 'other', but this version cuts"),
-        ({'window': 0}, {}, "'window', which must be a whole number from 1 on, not 0"),
-        ({'window': '5'}, {}, "'window', which must be a whole number"),
-        ({'window': 6}, {}, 'reads face 1x5x12x12x3, mouth 1x5x12x12x3, its card says face 1x6'),
-        ({'rate': 0}, {}, "'rate' 0: frames per second, over 0"),
+        ({'window': 0}, {}, "'window': it must be an integer of at least 1, not 0"),
+        ({'window': '5'}, {}, "'window': it must be an integer"),
+        (
+            {'window': 6},
+            {},
+            'reads face 1x5x12x12x3, mouth 1x5x12x12x3, its card declares face 1x6',
+        ),
+        ({'rate': 0}, {}, "'rate' 0: frames per second above 0"),
         ({'rate': float('inf')}, {}, "'rate' inf"),
-        ({'face_side': 0}, {}, "'face_side', which must be a whole number"),
+        ({'face_side': 0}, {}, "'face_side': it must be an integer"),
         ({'face_side': 10**9}, {}, "'face_side' 1000000000, over 1024 pixels"),
-        ({'inputs': []}, {}, "'inputs' []: one or more that differ"),
+        ({'inputs': []}, {}, "'inputs' []: one or more different"),
         ({'inputs': [MOUTH, MOUTH]}, {}, "'inputs' ['mouth', 'mouth']"),
         ({'inputs': [MOUTH]}, {}, 'portrait.tflite reads face'),
-        ({'inputs': [MOUTH, {**FACE, 'side': 13}]}, {}, 'its card says face 1x5x13x13x3'),
+        ({'inputs': [MOUTH, {**FACE, 'side': 13}]}, {}, 'its card declares face 1x5x13x13x3'),
         ({'inputs': [MOUTH, {**FACE, 'side': 4}]}, {}, 'a side of 4 pixels is too small'),
-        ({'inputs': [MOUTH, {'kind': 'sound'}]}, {}, "nothing of kind 'sound'"),
+        ({'inputs': [MOUTH, {'kind': 'sound'}]}, {}, "unknown kind of input 'sound'"),
         ({'inputs': [MOUTH, {**FACE, 'part': 'chin'}]}, {}, "no part 'chin'"),
         ({'inputs': [MOUTH, {**FACE, 'smell': 1}]}, {}, 'smell'),
         ({'inputs': [MOUTH, {'kind': 'encoding', 'size': 4}]}, {}, "without the network 'frame'"),
-        ({'frame': FRAME}, {}, "'frame' of it, or the reverse"),
-        ({'frame': {**FRAME, 'input': MOUTH}}, {}, 'a frame is read as an image'),
-        ({'frame': {'file': 'x'}}, {}, "'frame' that cannot be"),
+        ({'frame': FRAME}, {}, "'frame', or the reverse"),
+        ({'frame': {**FRAME, 'input': MOUTH}}, {}, 'reads one image or embedding'),
+        ({'frame': {'file': 'x'}}, {}, "invalid 'inputs' or 'frame' ("),
         ({'inputs': [MOUTH, {'kind': 'embedding', 'size': 64}]}, {}, "without 'appearance_sha256'"),
-        ({'window': 1, 'inputs': [{'kind': 'flow', 'side': 12}]}, {}, 'flow is between two frames'),
-        ({}, {'labels': ['happy', 'sad']}, 'gives [(1, 3)], its card means [(1, 2)]'),
-        ({}, {'labels': ['happy', 'sad', 'sad']}, 'two or more that differ'),
-        ({}, {'labels': ['happy', 'sad', NONE]}, "a label 'none'"),
-        ({}, {'kind': 'emotion_lstm'}, "needed is 'window_classifier'"),
-        ({}, {'sha256': '0'}, 'its card says 0'),
+        (
+            {'window': 1, 'inputs': [{'kind': 'flow', 'side': 12}]},
+            {},
+            'optical flow needs two frames',
+        ),
+        ({}, {'labels': ['happy', 'sad']}, 'outputs [(1, 3)], its card declares [(1, 2)]'),
+        ({}, {'labels': ['happy', 'sad', 'sad']}, 'two or more different'),
+        ({}, {'labels': ['happy', 'sad', NONE]}, "an empty label or 'none'"),
+        ({}, {'kind': 'emotion_lstm'}, "expected 'window_classifier'"),
+        ({}, {'sha256': '0'}, 'its card has 0'),
         ({}, {'file': 'gone.tflite'}, "gone.tflite' cannot be read"),
     ],
 )
@@ -88,7 +96,7 @@ def test_a_card_that_cannot_be_is_refused_in_one_line(tmp_path, settings, others
     ('path', 'says'),
     [
         ('gone.json', 'model card gone.json cannot be read'),
-        ('~nobody-here/x.json', 'looked at'),
+        ('~nobody-here/x.json', 'cannot be opened'),
         (CARD.with_suffix('.tflite'), 'is not JSON'),
         ('x' * 300, 'cannot be read'),
     ],
@@ -120,8 +128,8 @@ def test_both_runtimes_say_the_same():
         memory = classifier.initial_state()
         for frame in frames:
             seen = classifier(frame, landmarks, np.zeros(52, np.float32))
-            memory = classifier.step(seen.blendshapes, memory, 1 / 15).state
-        found.append(classifier.step(seen.blendshapes, memory, 1 / 15).probabilities)
+            memory = classifier.step(seen.features, memory, 1 / 15).state
+        found.append(classifier.step(seen.features, memory, 1 / 15).probabilities)
     np.testing.assert_allclose(*found, atol=1e-4)
 
 
@@ -145,9 +153,9 @@ def test_what_is_not_finite_is_no_face_to_a_model_of_blendshapes(monkeypatch, br
     classifier, _ = watched(monkeypatch)
     found = {'landmarks': np.zeros((478, 3), np.float32), 'blendshapes': np.zeros(52, np.float32)}
     image = np.zeros((9, 9, 3), np.uint8)
-    assert classifier(image, **found).blendshapes is not None
+    assert classifier(image, **found).features is not None
     found[broken][7] = value
-    assert classifier(image, **found).blendshapes is None
+    assert classifier(image, **found).features is None
 
 
 @given(
@@ -209,7 +217,7 @@ def test_other_settings_beside_it(course, caplog):
         unsure = estimator(
             abstain_below=1.0, neutral_baseline=1.0, vocabulary='seven', branches='appearance'
         )
-    assert 'branches and vocabulary do not count' in caplog.text
+    assert 'branches and vocabulary have no effect' in caplog.text
     assert unsure.labels == LABELS
     said = [primary(unsure(frame)) for frame in frames[:30]]
     assert 'unknown' in {face.label for face in said} <= {'unknown', NONE}

@@ -1,4 +1,4 @@
-"""The estimating thread, with an estimator that does as it is told."""
+"""The estimating thread, with a scripted estimator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.perception.worker import EstimatorWorker, Picture
+from emotion_estimator.perception.worker import EstimatorWorker, PendingImage
 from emotion_estimator.settings import EstimatorSettings
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
@@ -17,10 +17,10 @@ PATIENCE = 10.0
 
 
 class ScriptedEstimator:
-    """Waits before each frame until it may go on; fails where it is told to."""
+    """Waits before each frame until it may continue; fails as scripted."""
 
     def __init__(self):
-        self.may_go_on = threading.Semaphore(0)
+        self.may_continue = threading.Semaphore(0)
         self.begun = threading.Semaphore(0)
         self.stamps = []
         self.applied = []
@@ -29,7 +29,7 @@ class ScriptedEstimator:
 
     def __call__(self, frame):
         self.begun.release()
-        assert self.may_go_on.acquire(timeout=PATIENCE)
+        assert self.may_continue.acquire(timeout=PATIENCE)
         self.stamps.append(frame.stamp)
         if frame.stamp in self.errors:
             raise self.errors[frame.stamp]
@@ -71,11 +71,11 @@ class Bench:
         self.something.release()
 
     def offer(self, stamp, decode=lambda: IMAGE):
-        self.worker.offer(Picture(stamp, f'header {stamp}', decode))
+        self.worker.offer(PendingImage(stamp, f'header {stamp}', decode))
 
     def work_on(self, stamp, decode=lambda: IMAGE):
         """Offer a picture and wait until it was answered, rejected, or broke the worker."""
-        self.estimator.may_go_on.release()
+        self.estimator.may_continue.release()
         self.offer(stamp, decode)
         assert self.something.acquire(timeout=PATIENCE)
 
@@ -86,7 +86,7 @@ def bench():
     made.worker.start()
     yield made
     for _ in range(10):
-        made.estimator.may_go_on.release()
+        made.estimator.may_continue.release()
     assert made.worker.stop()
 
 
@@ -96,7 +96,7 @@ def test_the_newest_wins_and_what_it_replaced_is_counted(bench):
     for stamp in (2.0, 3.0, 4.0):
         bench.offer(stamp)
     for _ in range(2):
-        bench.estimator.may_go_on.release()
+        bench.estimator.may_continue.release()
         assert bench.something.acquire(timeout=PATIENCE)
     assert [header for header, _ in bench.answers] == ['header 1.0', 'header 4.0']
     assert (bench.worker.counts.processed, bench.worker.counts.dropped) == (2, 2)
@@ -109,7 +109,7 @@ def test_what_is_dropped_is_never_decoded(bench):
     bench.offer(2.0, lambda: decoded.append(2) or IMAGE)
     bench.offer(3.0, lambda: decoded.append(3) or IMAGE)
     for _ in range(2):
-        bench.estimator.may_go_on.release()
+        bench.estimator.may_continue.release()
         assert bench.something.acquire(timeout=PATIENCE)
     assert decoded == [3]
 
@@ -138,29 +138,31 @@ def test_a_bad_picture_is_rejected_and_the_next_one_answered(bench):
         raise InputError('no picture; send one')
 
     bench.work_on(1.0, broken)
-    bench.estimator.may_go_on.acquire(timeout=PATIENCE)
+    bench.estimator.may_continue.acquire(timeout=PATIENCE)
     bench.work_on(2.0)
     assert bench.rejections == [('header 1.0', 'no picture; send one')]
     assert bench.worker.counts.bad == 1
     assert len(bench.answers) == 1
 
 
-def test_a_landmark_source_that_fails_is_started_anew(bench):
+def test_a_landmark_source_that_fails_is_restarted(bench):
     bench.estimator.errors[1.0] = RuntimeError('graph error\nwith details')
     resets = bench.estimator.resets
     bench.work_on(1.0)
     bench.work_on(2.0)
-    assert bench.rejections == [('header 1.0', 'landmark source failed, started anew: graph error')]
+    assert bench.rejections == [
+        ('header 1.0', 'landmark source failed and was restarted: graph error')
+    ]
     assert bench.estimator.resets == resets + 1
     assert len(bench.answers) == 1
 
 
-def test_one_that_cannot_be_started_anew_ends_the_work(bench):
+def test_one_that_cannot_be_restarted_ends_the_work(bench):
     bench.estimator.errors[1.0] = RuntimeError('graph error')
     bench.estimator.errors['reset'] = RuntimeError('no memory')
     bench.work_on(1.0)
     assert bench.something.acquire(timeout=PATIENCE)
-    assert bench.failures == ['the estimator cannot go on: no memory']
+    assert bench.failures == ['the estimator cannot continue: no memory']
 
 
 def test_what_is_offered_between_stop_and_start_is_not_worked_on(bench):
@@ -173,13 +175,13 @@ def test_what_is_offered_between_stop_and_start_is_not_worked_on(bench):
     assert bench.worker.counts.processed == 2
 
 
-def test_a_thread_that_hangs_is_told_of():
+def test_a_thread_that_hangs_is_reported():
     bench = Bench()
     bench.worker.start()
     bench.offer(1.0)
     assert bench.estimator.begun.acquire(timeout=PATIENCE)
     assert not bench.worker.stop(patience=0.01)
-    bench.estimator.may_go_on.release()
+    bench.estimator.may_continue.release()
     bench.worker._thread.join(PATIENCE)
     assert not bench.worker._thread.is_alive()
     assert bench.answers == bench.failures == []

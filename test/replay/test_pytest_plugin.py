@@ -222,7 +222,7 @@ def test_what_is_as_expected_passes(visited):
         ('test_missing_bag', ['bags/nobody does not exist']),
         ('test_missing_limits', ['none.yaml cannot be read']),
         ('test_setting', ["unknown setting 'max_face'"]),
-        ('test_parameters_of_the_robot', ['is no longer than the time between two images']),
+        ('test_parameters_of_the_robot', ['so every image would reset all state']),
         ('test_span', ['ends at 4 s, before it begins at 6.5 s']),
     ],
 )  # fmt: skip

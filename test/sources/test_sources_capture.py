@@ -1,4 +1,4 @@
-"""The capturing thread, with sources that do as they are told."""
+"""The capturing thread, with scripted sources."""
 
 from __future__ import annotations
 
@@ -121,9 +121,9 @@ def test_a_lost_device_is_found_again(monkeypatch):
     assert bench.capture.stop()
     assert bench.stamps == [1.0, 2.0, 3.0]
     assert bench.lines == [
-        'camera 0 cannot be opened; trying again in 0.05 s',
-        'camera 0 is gone; trying again in 0.05 s',
-        '0: driver; trying again in 0.05 s',
+        'camera 0 cannot be opened; retrying in 0.05 s',
+        'camera 0 is gone; retrying in 0.05 s',
+        '0: driver; retrying in 0.05 s',
     ]
     assert bench.capture.lost == 1
     assert all(source.closed for source in bench.sources[1:])
@@ -195,7 +195,7 @@ def test_stopping_does_not_wait_for_a_listener(monkeypatch):
     assert bench.ends == []
 
 
-def test_a_device_that_hangs_is_told_of_and_given_back_late(monkeypatch):
+def test_a_device_that_hangs_is_reported_and_released_late(monkeypatch):
     hold = threading.Event()
     source = ScriptedSource(1.0, hold, live=True)
     bench = Bench(monkeypatch, source, settings=DEVICE)

@@ -99,7 +99,7 @@ def test_a_missing_image_is_named(tmp_path):
         read_image(tmp_path / 'gone.png')
 
 
-def test_one_image_is_held_for_a_while(tmp_path):
+def test_one_image_is_repeated_for_a_while(tmp_path):
     save(tmp_path / 'a.png', ramp())
     source = StillImages([tmp_path / 'a.png'], 'a', hold=2.0, fps=5)
     frames = list(source.frames())
@@ -130,7 +130,7 @@ def test_a_looped_folder_that_vanishes_ends_in_an_error(tmp_path):
     frames = StillImages(images_in(tmp_path), 'folder', hold=0.1, fps=10, loop=True).frames()
     next(frames)
     (tmp_path / 'a.png').unlink()
-    with pytest.raises(InputError, match='decodes any more'):
+    with pytest.raises(InputError, match='can be decoded any more'):
         list(islice(frames, 5))
 
 
@@ -139,7 +139,9 @@ def test_a_folder_without_a_good_image_is_refused(tmp_path):
         images_in(tmp_path)
     for name in ('a.png', 'b.png'):
         (tmp_path / name).write_bytes(b'broken')
-    with pytest.raises(InputError, match=r'none of the 2 images in F decodes; first: .*a\.png'):
+    with pytest.raises(
+        InputError, match=r'none of the 2 images in F can be decoded; first: .*a\.png'
+    ):
         StillImages(images_in(tmp_path), 'F', hold=1.0)
 
 

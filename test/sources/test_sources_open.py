@@ -73,7 +73,7 @@ def test_a_video(tmp_path):
 
 
 @pytest.mark.parametrize('spec', ['nonsense', '', '-1', 'gone.mp4', '٣'])
-def test_what_is_nothing_of_the_kind_is_told_what_is_accepted(spec):
+def test_an_unknown_source_is_refused_with_what_is_accepted(spec):
     with pytest.raises(InputError) as caught:
         open_source(spec)
     text = str(caught.value)
@@ -85,7 +85,7 @@ def test_what_is_nothing_of_the_kind_is_told_what_is_accepted(spec):
 
 @pytest.mark.parametrize('spec', ['2147483648', '9' * 5000])
 def test_numbers_that_no_device_has(spec):
-    with pytest.raises(InputError, match='is no device number; choose 0 to 2147483647'):
+    with pytest.raises(InputError, match='is not a device number; choose 0 to 2147483647'):
         open_source(spec)
 
 
@@ -95,8 +95,8 @@ def test_leading_zeros_do_not_count(devices):
 
 
 @pytest.mark.parametrize('spec', ['x' * 300, '~nobody-here/film.mp4'])
-def test_names_that_cannot_be_looked_at(spec):
-    with pytest.raises(InputError, match=r'cannot be looked at .*accepted are') as caught:
+def test_names_that_cannot_be_opened(spec):
+    with pytest.raises(InputError, match=r'cannot be opened .*accepted are') as caught:
         open_source(spec)
     assert '\n' not in str(caught.value)
 

@@ -100,7 +100,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 class FakeCapture:
-    """A file whose reads fail and whose stamps are as told: None is a broken frame."""
+    """A file with scripted stamps and failing reads: None is a broken frame."""
 
     def __init__(self, stamps, declared=None, fps=10.0) -> None:
         self._stamps = list(stamps)
@@ -167,5 +167,5 @@ def test_stamps_increase_strictly_whatever_the_container_says(stamps):
 
 
 def test_a_video_without_frames_is_refused(monkeypatch):
-    with pytest.raises(InputError, match='no frame that decodes'):
+    with pytest.raises(InputError, match='no frame that can be decoded'):
         fake(monkeypatch, [])

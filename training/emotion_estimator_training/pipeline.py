@@ -1,4 +1,4 @@
-"""Runs stages one after another: times them, keeps what they say, and leaves out what is done."""
+"""The training pipeline: its stages, from raw images to a report, and how they run and resume."""
 
 from __future__ import annotations
 
@@ -12,18 +12,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emotion_estimator import __version__
+from emotion_estimator.model_card import ModelCard, models_dir
+from emotion_estimator_training.shipping.model_folder import (
+    APPEARANCE,
+    HEAD,
+    STREAMING,
+    copy_model,
+)
 from emotion_estimator_training.tables import write_json
+
+#: Stages of the papers' own networks, which take longest.
+PAPER_STAGES = ('fit paper', 'fit paper-relevant')
+#: Options of each stage in a quick run.
+_QUICK: dict[str, dict[str, Any]] = {
+    'appearance': {'epochs': 2},
+    'covered': {'faces': 40},
+    'relevant': {'least': 20},
+    'fit dense': {'epochs': 10},
+    'fit paper': {'epochs': 1},
+    'fit paper-relevant': {'epochs': 1},
+    'fit streaming': {'epochs': 10, 'steps': 60},
+    'quantize': {'paper': False, 'rounds': 3, 'faces': 20},
+    'evaluate': {'faces': 20, 'hard': 12},
+}
+#: Options that change no result: the number of workers, and where intermediate results are kept.
+_WITHOUT_EFFECT = ('processes', 'cache')
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One part of a long run.
+    """One step of the pipeline.
 
-    :param work: does it; what it prints is kept in a file.
-    :param decided_by: what its outcome depends on, beside the stages before it.
-    :param makes: what it leaves; once that is gone it has to run again.
-    :param continues: folders from which it goes on by itself where it was; emptied where it is
-        asked to run again.
+    :param work: runs it; what it prints is kept in a log.
+    :param decided_by: what its result depends on, apart from earlier stages.
+    :param makes: files that it writes; it runs again if one is missing.
+    :param continues: folders from which it resumes by itself; deleted to restart it.
     """
 
     name: str
@@ -33,43 +57,143 @@ class Stage:
     continues: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True)
+class Verb:
+    """A verb of ``emotion-estimator training`` that stages run.
+
+    :param options: names of its options.
+    :param run: takes options by name; the others have their defaults.
+    """
+
+    options: frozenset[str]
+    run: Callable[..., object]
+
+
+def training_stages(
+    verbs: Mapping[str, Verb], options: Mapping[str, Any], quick: bool, keep_head: bool
+) -> list[Stage]:
+    """Return the stages of ``emotion-estimator training all``, in order.
+
+    :param verbs: by name.
+    :param options: shared by all verbs, each of which gets those that it has; with ``run``,
+        ``models``, ``data``, ``teacher`` and ``config``.
+    :param quick: shorten each stage to test that it runs.
+    :param keep_head: copy the shipped blendshape head instead of training one.
+    """
+    run, models, teacher = options['run'], options['models'], options['teacher']
+    tables, checkpoints = run / 'tables', run / 'checkpoints'
+    #: Landmark source of the papers' networks, which read only one.
+    source = 'face_landmarker' if teacher else 'face_mesh'
+    origin = {
+        'version': __version__,
+        'quick': quick,
+        'data': fingerprint(options['data']),
+        **{
+            name: fingerprint(options[name]) if options[name] else None
+            for name in ('teacher', 'config')
+        },
+    }
+
+    def stage(
+        name: str,
+        *makes: Path,
+        verb: str | None = None,
+        continues: tuple[Path, ...] = (),
+        **own: Any,
+    ) -> Stage:
+        chosen = verbs[verb or name]
+        given = {
+            **{key: value for key, value in options.items() if key in chosen.options},
+            **own,
+            **(_QUICK.get(name, {}) if quick else {}),
+        }
+        decides = {key: value for key, value in given.items() if key not in _WITHOUT_EFFECT}
+        return Stage(name, lambda: chosen.run(**given), {**origin, **decides}, makes, continues)
+
+    def fit(model: str) -> Stage:
+        return stage(
+            f'fit {model}',
+            tables / f'{model}.json',
+            verb='fit',
+            continues=(checkpoints / model,),
+            model=model,
+            source=source,
+        )
+
+    def head() -> Stage:
+        if not keep_head:
+            return stage(
+                'blendshapes',
+                models / f'{HEAD}.json',
+                continues=(checkpoints / 'blendshape_head',),
+                model_name='',
+            )
+        shipped = ModelCard.load(models_dir() / f'{HEAD}.json', HEAD)
+        return Stage(
+            'head',
+            lambda: copy_model(HEAD, models_dir(), models),
+            {**origin, 'sha256': shipped.sha256},
+            (models / f'{HEAD}.json',),
+        )
+
+    return [
+        stage('data', tables / 'counts.json'),
+        head(),
+        stage('clean', tables / 'undetected.json'),
+        stage('features', run / 'features' / f'{source}.npz'),
+        stage('covered', run / 'covered' / f'{source}.npz'),
+        stage(
+            'appearance',
+            models / f'{APPEARANCE}.json',
+            continues=(checkpoints / 'appearance',),
+            # --model-name names the classifier, whose name is published.
+            model_name='',
+        ),
+        stage('relevant', tables / 'relevant.json'),
+        stage('sequences', run / 'figures' / 'sequences.png'),
+        *(fit(model) for model in ('dense', 'paper', 'paper-relevant', 'streaming')),
+        stage('quantize', models / f'{STREAMING}.json'),
+        stage('evaluate', run / 'report' / 'index.html', card=True),
+    ]
+
+
 def run_stages(
-    stages: Sequence[Stage], run: Path, say: Callable[[str], object], again: str | None = None
+    stages: Sequence[Stage], run: Path, show: Callable[[str], object], restart: str | None = None
 ) -> dict[str, Any]:
-    """Run those that are not done, and write ``tables/times.json`` after each.
+    """Run the stages that are not done, and write ``tables/times.json`` after each.
 
-    A stage is done when it ended with the same ``decided_by``, what it makes is there, and none
-    before it had to run. One that was interrupted is called again, and adds to its time.
+    A stage is done if it ended with the same ``decided_by``, its files exist, and no earlier stage
+    had to run. An interrupted stage is called again; its times add up.
 
-    :param run: folder; what the stages print goes to ``log/<stage>.txt`` in it.
-    :param say: shows a line.
-    :param again: name of the stage from which on all run again, from their beginnings.
-    :returns: ``seconds`` of all, and by stage its ``seconds``, ``done``, ``this_call`` and ``key``.
+    :param run: folder; the stages' output goes to ``log/<stage>.txt`` in it.
+    :param show: prints a line.
+    :param restart: name of the stage from which all run again from their start.
+    :returns: ``seconds`` in total, and by stage ``seconds``, ``done``, ``this_call`` and ``key``.
     """
     path = run / 'tables' / 'times.json'
-    known = _read(path)
+    earlier = _read_times(path)
     (run / 'log').mkdir(parents=True, exist_ok=True)
     times: dict[str, Any] = {}
-    key, anew, asked = '', False, False
+    key, outdated, restarting = '', False, False
     for number, stage in enumerate(stages, 1):
         key = hashlib.sha256(
             json.dumps([key, stage.name, stage.decided_by], default=str, sort_keys=True).encode()
         ).hexdigest()[:16]
-        before = known.get(stage.name, {})
+        before = earlier.get(stage.name, {})
         same = before.get('key') == key
-        asked = asked or stage.name == again
-        anew = anew or asked
+        restarting = restarting or stage.name == restart
+        outdated = outdated or restarting
         title = f'{number}/{len(stages)} {stage.name}'
-        if same and before['done'] and not anew and all(made.exists() for made in stage.makes):
+        if same and before['done'] and not outdated and all(made.exists() for made in stage.makes):
             times[stage.name] = {**before, 'this_call': False}
-            say(f'{title}: done before, in {before["seconds"]} s')
+            show(f'{title}: already done, in {before["seconds"]} s')
             continue
-        anew = True
-        for folder in stage.continues if asked else ():
+        outdated = True
+        for folder in stage.continues if restarting else ():
             shutil.rmtree(folder, ignore_errors=True)
-        spent = before['seconds'] if same and not before['done'] and not asked else 0.0
+        spent = before['seconds'] if same and not before['done'] and not restarting else 0.0
         log = run / 'log' / f'{stage.name.replace(" ", "-")}.txt'
-        say(f'{title} (says: {log})')
+        show(f'{title} (log: {log})')
         started, done = time.monotonic(), False
         try:
             with log.open('w') as file, contextlib.redirect_stdout(file):
@@ -78,18 +202,28 @@ def run_stages(
         finally:
             seconds = round(spent + time.monotonic() - started, 1)
             times[stage.name] = {'seconds': seconds, 'done': done, 'this_call': True, 'key': key}
-            write_json(_whole(times), path)
-        say(f'    {seconds} s')
-    write_json(_whole(times), path)
-    return _whole(times)
+            write_json(_with_total(times), path)
+        show(f'    {seconds} s')
+    write_json(_with_total(times), path)
+    return _with_total(times)
 
 
-def _whole(times: dict[str, Any]) -> dict[str, Any]:
+def fingerprint(path: Path) -> str:
+    """Return a digest of a file, or of all files in a folder: of names, sizes and times."""
+    files = [path] if path.is_file() else sorted(path.rglob('*'))
+    digest = hashlib.sha256()
+    for file in files:
+        about = file.stat()
+        digest.update(f'{file} {about.st_size} {about.st_mtime_ns}\n'.encode())
+    return digest.hexdigest()[:16]
+
+
+def _with_total(times: dict[str, Any]) -> dict[str, Any]:
     return {'seconds': round(sum(one['seconds'] for one in times.values()), 1), 'stages': times}
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return what an earlier call noted of each stage; nothing if that cannot be read."""
+def _read_times(path: Path) -> dict[str, Any]:
+    """Return what an earlier call recorded of each stage; empty if that cannot be read."""
     try:
         stages: dict[str, Any] = json.loads(path.read_text())['stages']
         return {
@@ -101,13 +235,3 @@ def _read(path: Path) -> dict[str, Any]:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-
-
-def fingerprint(path: Path) -> str:
-    """Return what changes when a file, or a file below a folder, does: names, sizes and times."""
-    files = [path] if path.is_file() else sorted(path.rglob('*'))
-    digest = hashlib.sha256()
-    for file in files:
-        about = file.stat()
-        digest.update(f'{file} {about.st_size} {about.st_mtime_ns}\n'.encode())
-    return digest.hexdigest()[:16]

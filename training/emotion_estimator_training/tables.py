@@ -1,4 +1,4 @@
-"""Tables in plain text, and where verbs leave theirs."""
+"""Tables as plain text, Markdown and JSON files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def write_json(content: dict[str, Any], path: Path) -> Path:
-    """Write a table; its folder is made."""
+    """Write a JSON file and its folder; return ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + '\n')
     return path
@@ -21,9 +21,9 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return '\n'.join('| ' + ' | '.join(str(cell) for cell in line) + ' |' for line in lines)
 
 
-def text_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return lines of aligned columns: the first to the left, the others to the right."""
-    cells = [list(map(str, head)), *(list(map(str, row)) for row in rows)]
+def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return aligned columns as plain text: the first left-aligned, the others right-aligned."""
+    cells = [list(map(str, header)), *(list(map(str, row)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells)]
     return '\n'.join(
         '  '.join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))])

@@ -1,4 +1,4 @@
-"""The small interface behind which both landmark sources stand."""
+"""The interface of both landmark sources, and the warm-up they share."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from emotion_estimator.emotion import FloatArray, Roi
 from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.runtimes import quiet
 
+_FACE = Path(__file__).resolve().parents[2] / 'sources' / 'data' / 'astronaut.jpg'
+
 
 @dataclass(frozen=True, eq=False)
 class FaceLandmarks:
@@ -23,7 +25,7 @@ class FaceLandmarks:
     :param landmarks: float32 (478, 3); x and y in pixels of the frame, z in pixels as MediaPipe
         scales it (by image width, smaller is nearer).
     :param blendshapes: float32 (52,), 0 to 1, in ``BLENDSHAPE_NAMES`` order.
-    :param roi: box around the landmarks, clipped to the frame.
+    :param roi: bounding box of the landmarks, clipped to the frame.
     """
 
     landmarks: FloatArray
@@ -32,16 +34,16 @@ class FaceLandmarks:
 
 
 class Landmarker(Protocol):
-    """Turns a frame into faces; keeps MediaPipe's own tracking between frames."""
+    """Finds the faces in a frame; tracks them between frames unless opened for still images."""
 
     name: str
 
     def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
-        """Return the faces in ``frame``, an empty tuple where there is none."""
+        """Return the faces in ``frame``; an empty tuple if there are none."""
         ...
 
     def reset(self) -> None:
-        """Forget the previous frames: time jumped, or another stream begins."""
+        """Forget the previous frames: time jumped, or another stream starts."""
         ...
 
     def close(self) -> None:
@@ -50,11 +52,12 @@ class Landmarker(Protocol):
 
 
 def bounding_roi(landmarks: FloatArray, width: int, height: int) -> Roi | None:
-    """Return the box around landmarks in whole pixels, clipped to the frame.
+    """Return the bounding box of landmarks in integer pixels, clipped to the frame.
 
     :param landmarks: (N, 2 or more); x and y in pixels.
-    :param width: frame width in pixels; ``height`` alike.
-    :returns: None where no part of the box lies in the frame.
+    :param width: frame width in pixels.
+    :param height: likewise.
+    :returns: None if no part of the box lies in the frame.
     """
     low = np.floor(landmarks[:, :2].min(axis=0))
     high = np.ceil(landmarks[:, :2].max(axis=0))
@@ -65,22 +68,19 @@ def bounding_roi(landmarks: FloatArray, width: int, height: int) -> Roi | None:
     return Roi(x=left, y=top, width=right - left, height=bottom - top)
 
 
-_FACE = Path(__file__).resolve().parents[1] / 'sources' / 'data' / 'astronaut.jpg'
-
-
 @cache
 def _images() -> tuple[RgbImage, RgbImage]:
     picture = cv2.imread(str(_FACE))
     if picture is None:
-        # The source works without; it is only more talkative.
+        # The source works without it, but its first face is logged to standard error.
         return np.zeros((256, 256, 3), np.uint8), np.zeros((256, 256, 3), np.uint8)
     face = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
-    # Nobody in the second: the face that was being tracked is lost, nothing of it stays.
+    # The second is empty, so that the tracked face is lost and leaves nothing behind.
     return face, np.zeros_like(face)
 
 
 def warm_up(process: Callable[[RgbImage], Any]) -> None:
-    """Call ``process`` with a face and then with nobody, both uint8 (H, W, 3) RGB, silently."""
+    """Call ``process`` with a face and then with an empty image, uint8 (H, W, 3) RGB, silently."""
     with quiet():
         for image in _images():
             process(image)

@@ -1,4 +1,4 @@
-"""MediaPipe's Face Landmarker: its file, and landmarks and blendshapes from it.
+"""MediaPipe's Face Landmarker: its model file, and the landmark source that reads it.
 
 MediaPipe: Lugaresi et al. 2019; its blendshapes: Grishchenko et al. 2023.
 """
@@ -33,12 +33,12 @@ _CHUNK = 1 << 16
 
 
 def face_landmarker_path() -> Path:
-    """Return where the fetched file lies or would lie, in the user's cache folder."""
+    """Return the path of the downloaded model in the user's cache folder; it may not exist."""
     return platformdirs.user_cache_path('emotion_estimator') / 'face_landmarker.task'
 
 
 def has_sha256(path: Path, sha256: str) -> bool:
-    """Tell whether ``path`` is a readable file with this checksum (64 hexadecimal digits)."""
+    """Return whether ``path`` is a readable file with this checksum (64 hexadecimal digits)."""
     try:
         return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
     except OSError:
@@ -51,14 +51,14 @@ def fetch(
     target: Path | None = None,
     timeout: float = 20.0,
 ) -> Path:
-    """Download a file once: resumed where it broke off, checked, and only then put in its place.
+    """Download a file unless it is there: resume, verify, and only then move it into place.
 
     :param url: http or https address.
-    :param sha256: what the file must be.
-    :param target: its place; None is :func:`face_landmarker_path`.
-    :param timeout: seconds without an answer after which the network is taken as absent.
-    :returns: ``target``; at once when it is there and right.
-    :raises InputError: no network, or another content; names the URL and the place to put the file.
+    :param sha256: expected checksum, in hexadecimal.
+    :param target: where to put it; None is :func:`face_landmarker_path`.
+    :param timeout: seconds to wait for a response.
+    :returns: ``target``, at once if it is there and intact.
+    :raises InputError: no network, or another content; names the URL and where to put the file.
     """
     target = target or face_landmarker_path()
     if has_sha256(target, sha256):
@@ -72,14 +72,14 @@ def fetch(
                 return target
             part.unlink()
     except (OSError, http.client.HTTPException, ValueError) as error:
-        # ValueError: no URL, or a header that should be a number.
+        # ValueError: not a URL, or a header that is not a number.
         reason = first_line(error).removeprefix('<urlopen error ').removesuffix('>')
         raise InputError(f'cannot fetch {target.name} ({reason}); {by_hand}') from error
-    raise InputError(f'{url} gave a file with another sha256 than {sha256}; {by_hand}')
+    raise InputError(f'{url} has another sha256 than {sha256}; {by_hand}')
 
 
 def _download(url: str, part: Path, timeout: float) -> None:
-    """Append to ``part`` what it lacks of ``url``; a server that cannot resume starts anew."""
+    """Download the rest of ``url`` to ``part``, or all of it if the server cannot resume."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url)
     if have:
@@ -87,7 +87,7 @@ def _download(url: str, part: Path, timeout: float) -> None:
     try:
         answer = urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # Range not satisfiable: all of it is here already.
+        if error.code == 416:  # Range not satisfiable: the file is complete already.
             return
         raise
     with answer:
@@ -107,9 +107,9 @@ def _download(url: str, part: Path, timeout: float) -> None:
 
 
 class FaceLandmarker:
-    """Landmark source that reads the official ``face_landmarker.task``.
+    """Landmark source on the official ``face_landmarker.task``.
 
-    Same results in ``mediapipe`` 0.10.14 to 1.x. Tracks faces between frames unless ``static``.
+    Same results with ``mediapipe`` 0.10.14 to 1.x. Tracks faces between frames unless ``static``.
     """
 
     name = 'face_landmarker'
@@ -124,8 +124,8 @@ class FaceLandmarker:
         """Open the model.
 
         :param model_path: ``face_landmarker.task``.
-        :param max_faces: most faces found in one frame, at least 1.
-        :param static: take every frame as an unrelated image.
+        :param max_faces: maximum number of faces per frame, at least 1.
+        :param static: treat every frame as an unrelated image.
         :param min_confidence: 0 to 1, for detection, presence and tracking.
         :raises ModelError: the file is missing or corrupt, or ``mediapipe`` cannot be imported.
         """
@@ -146,8 +146,8 @@ class FaceLandmarker:
         vision = self._mediapipe.tasks.vision
         mode = vision.RunningMode.IMAGE if static else vision.RunningMode.VIDEO
         return vision.FaceLandmarkerOptions(
-            # The bytes, not the path: MediaPipe resolves paths against its own package folder
-            # on some platforms.
+            # Bytes instead of a path, which MediaPipe resolves against its own package folder on
+            # some platforms.
             base_options=self._mediapipe.tasks.BaseOptions(model_asset_buffer=content),
             running_mode=mode,
             num_faces=faces,
@@ -158,15 +158,15 @@ class FaceLandmarker:
         )
 
     def _open(self) -> None:
-        """Open the model with nothing seen and no time passed."""
+        """Open the model with no history."""
         self._first_stamp: float | None = None
         self._last_stamp = 0.0
         self._last_ms = -1
-        # Its threads open the networks while it is created: no gap before the warm-up.
+        # Silent from the start: threads that it starts log until the warm-up is over.
         with quiet():
             self._create()
             warm_up(self._detect)
-        # The first frame begins its own time; MediaPipe's goes on from the warm-up's.
+        # The first frame starts its own time; MediaPipe's continues from the warm-up's.
         self._first_stamp = None
 
     def _create(self) -> None:
@@ -181,7 +181,7 @@ class FaceLandmarker:
             ) from error
 
     def _milliseconds(self, stamp: float) -> int:
-        """Return the strictly increasing timestamp that VIDEO mode insists on."""
+        """Return a timestamp that strictly increases, as VIDEO mode requires."""
         if self._first_stamp is not None and stamp < self._last_stamp:
             self.reset()
         if self._first_stamp is None:
@@ -196,12 +196,12 @@ class FaceLandmarker:
         )
         if self._static:
             return self._landmarker.detect(wrapped)
-        # First, since it may replace the landmarker.
+        # Before the call, since it may replace the landmarker.
         milliseconds = self._milliseconds(stamp)
         return self._landmarker.detect_for_video(wrapped, milliseconds)
 
     def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
-        """Return the faces in ``frame``; one whose box lies outside the frame is left out."""
+        """Return the faces in ``frame``, without those that lie outside it."""
         result = self._detect(frame.image, frame.stamp)
         height, width = frame.image.shape[:2]
         scale = np.array([width, height, width], np.float32)
@@ -222,5 +222,5 @@ class FaceLandmarker:
             self._open()
 
     def close(self) -> None:
-        """Free the graph's memory and threads; the object is of no use afterwards."""
+        """Free the graph's memory and threads; it cannot be used afterwards."""
         self._landmarker.close()

@@ -1,4 +1,4 @@
-"""The face mesh bundled in ``mediapipe`` up to 0.10.21, with our own blendshape head behind it."""
+"""The face mesh bundled with ``mediapipe`` up to 0.10.21, and our blendshape head on top of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from emotion_estimator.runtimes import import_mediapipe, open_interpreter, quiet
 
 
 class BlendshapeHead:
-    """Runs the shipped head on one face at a time."""
+    """Predicts blendshapes from landmarks, one face at a time."""
 
     def __init__(self, card: ModelCard, runtime: str | None = None) -> None:
         """Open the weights of ``card``; see :meth:`load`."""
@@ -33,16 +33,18 @@ class BlendshapeHead:
         outputs = self._interpreter.get_output_details()
         shapes = [tuple(int(n) for n in tensor['shape']) for tensor in (*inputs, *outputs)]
         if shapes != [(1, 3 * len(INPUT_POINTS)), (1, len(BLENDSHAPE_NAMES))]:
-            raise ModelError(f'{card.path} is no blendshape head: tensors {shapes}')
+            raise ModelError(
+                f'{card.path} is not a blendshape head (tensors {shapes}); restore it and its card'
+            )
         self._input, self._output = inputs[0]['index'], outputs[0]['index']
 
     @classmethod
     def load(cls, card: Path | None = None, runtime: str | None = None) -> BlendshapeHead:
         """Load a head.
 
-        :param card: its JSON card; None takes the shipped one.
+        :param card: its JSON card; None is the shipped one.
         :param runtime: TFLite runtime as in :func:`~emotion_estimator.runtimes.open_interpreter`.
-        :raises ModelError: card, weights and code do not fit together.
+        :raises ModelError: card, weights and code do not match.
         """
         path = card or models_dir() / 'blendshape_head.json'
         return cls(ModelCard.load(path, 'blendshape_head'), runtime)
@@ -52,7 +54,7 @@ class BlendshapeHead:
 
         :param landmarks: float32 (478, 3) in pixels, as in ``FaceLandmarks``.
         :returns: float32 (52,), 0 to 1, in ``BLENDSHAPE_NAMES`` order.
-        :raises InputError: the shape is another one, or a value is not finite.
+        :raises InputError: wrong shape, or a value is not finite.
         """
         if landmarks.shape != (478, 3) or not np.isfinite(landmarks).all():
             raise InputError(
@@ -82,9 +84,9 @@ class FaceMesh:
     ) -> None:
         """Build the graph.
 
-        :param head: turns the 478 landmarks into blendshapes.
-        :param max_faces: most faces found in one frame, at least 1.
-        :param static: take every frame as an unrelated image.
+        :param head: predicts the blendshapes.
+        :param max_faces: maximum number of faces per frame, at least 1.
+        :param static: treat every frame as an unrelated image.
         :param min_confidence: 0 to 1, for detection and tracking.
         :raises ModelError: ``mediapipe`` is missing or of a version without the bundled mesh.
         """
@@ -96,7 +98,7 @@ class FaceMesh:
                 'use the landmark source face_landmarker, or install mediapipe 0.10.21'
             )
         self._head = head
-        # Its threads open the networks while the constructor returns: no gap before the warm-up.
+        # Silent from the start: threads that it starts log until the warm-up is over.
         with quiet():
             self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
                 static_image_mode=static,
@@ -108,7 +110,7 @@ class FaceMesh:
             warm_up(self._mesh.process)
 
     def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
-        """Return the faces in ``frame``; one whose box lies outside the frame is left out."""
+        """Return the faces in ``frame``, without those that lie outside it."""
         height, width = frame.image.shape[:2]
         scale = np.array([width, height, width], np.float32)
         result = self._mesh.process(np.ascontiguousarray(frame.image))
@@ -127,5 +129,5 @@ class FaceMesh:
             warm_up(self._mesh.process)
 
     def close(self) -> None:
-        """Free the graph's memory and threads; the object is of no use afterwards."""
+        """Free the graph's memory and threads; it cannot be used afterwards."""
         self._mesh.close()

@@ -1,4 +1,4 @@
-"""Which landmark source runs, and why; and how it is shown small faces."""
+"""Choose and open a landmark source; find small faces in still images."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ from emotion_estimator.perception.landmarks.face_landmarker import (
 from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead, FaceMesh
 from emotion_estimator.runtimes import import_mediapipe
 
-#: Images below this many pixels are enlarged to it; a face needs some pixels and some border
-#: (FER2013's 48-pixel faces are found in 92 % instead of 85 %).
+#: Smaller images are enlarged to this side, in pixels, and get a border: it finds 92 % instead of
+#: 85 % of FER2013's 48-pixel faces.
 _LEAST_SIDE = 192
-#: Nothing is enlarged beyond so many pixels a side: a strip of two pixels would fill the memory.
+#: Limit of a side when enlarging, in pixels: a strip of two pixels would fill the memory.
 _MOST_SIDE = 4096
 _BORDER = 0.33
-#: Tiles as a share of the image's sides, for images of at least so many pixels.
+#: Size of tiles relative to the image, and the least longer side of images that are tiled so.
 _TILES = ((0.6, 320), (0.4, 640))
 _SAME_FACE = 0.3
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _View:
-    """A part of the image: pixel (x, y) of it is ``(x - left, y - top) * scale`` of ``image``."""
+    """Part of an image, whose pixel (x, y) is at ``(x - left, y - top) * scale`` in the view."""
 
     image: RgbImage
     left: float
@@ -66,7 +68,7 @@ def _views(image: RgbImage) -> Iterator[_View]:
 
 
 def _is_cut(face: FaceLandmarks, view: _View, image: RgbImage) -> bool:
-    """Tell whether the face touches an edge of the view that is no edge of the image."""
+    """Return whether the face touches an edge of the view inside the image."""
     height, width = image.shape[:2]
     tall, wide = view.image.shape[0] / view.scale, view.image.shape[1] / view.scale
     roi = face.roi
@@ -79,9 +81,9 @@ def _is_cut(face: FaceLandmarks, view: _View, image: RgbImage) -> bool:
 
 
 def find_faces(landmarker: Landmarker, image: RgbImage) -> tuple[FaceLandmarks, ...]:
-    """Return the faces of a still image, each once, the largest first.
+    """Return the faces in a still image, the largest first, searching tiles for small ones.
 
-    :param landmarker: one that takes every frame as an unrelated image.
+    :param landmarker: opened for still images (``static``).
     :param image: uint8 (H, W, 3) RGB.
     """
     height, width = image.shape[:2]
@@ -95,7 +97,7 @@ def find_faces(landmarker: Landmarker, image: RgbImage) -> tuple[FaceLandmarks, 
                 continue
             moved = FaceLandmarks(landmarks, face.blendshapes, roi)
             if not _is_cut(moved, view, image):
-                # The larger a face in its view, the better it was seen.
+                # The larger a face in its view, the more exact its landmarks.
                 share = roi.height * view.scale / view.image.shape[0]
                 found.append((share, moved))
     kept: list[FaceLandmarks] = []
@@ -105,14 +107,13 @@ def find_faces(landmarker: Landmarker, image: RgbImage) -> tuple[FaceLandmarks, 
     return tuple(sorted(kept, key=lambda face: -face.roi.area))
 
 
-_LOG = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True)
 class Choice:
-    """A landmark source and the reason it was chosen, in words for the log.
+    """A landmark source and why it was chosen.
 
-    :param model_path: the ``.task`` file for ``face_landmarker``, else None.
+    :param name: ``face_landmarker`` or ``face_mesh``.
+    :param reason: text for the log.
+    :param model_path: the ``.task`` file of ``face_landmarker``, else None.
     """
 
     name: str
@@ -121,11 +122,11 @@ class Choice:
 
 
 def bundles_face_mesh() -> bool:
-    """Tell whether the installed mediapipe still carries the face mesh (up to 0.10.21).
+    """Return whether the installed mediapipe bundles the face mesh (up to 0.10.21).
 
     :raises ModelError: it is not installed or cannot be loaded.
     """
-    # To look into a package imports it, whatever that raises and prints.
+    # Finding a submodule imports the package, whatever that raises and prints.
     import_mediapipe()
     try:
         return importlib.util.find_spec('mediapipe.python.solutions.face_mesh') is not None
@@ -134,48 +135,48 @@ def bundles_face_mesh() -> bool:
 
 
 def choose(source: str, path: str = '') -> Choice:
-    """Decide on a source.
+    """Choose a landmark source.
 
     :param source: ``auto``, ``face_landmarker`` or ``face_mesh``.
-    :param path: a ``.task`` file; empty means the user's cache.
-    :raises InputError: an unknown ``source``.
-    :raises ModelError: ``auto`` finds neither, or a ``path`` was named that is not there.
+    :param path: the ``.task`` file; empty is the one in the user's cache.
+    :raises InputError: unknown source.
+    :raises ModelError: ``auto`` finds neither source, or ``path`` does not exist.
     """
     task, is_there = _look_for(path)
     if source == 'face_landmarker':
-        return Choice(source, 'asked for', task)
+        return Choice(source, 'selected', task)
     if source == 'face_mesh':
-        return Choice(source, 'asked for')
+        return Choice(source, 'selected')
     if source != 'auto':
         raise InputError(
             f'unknown landmark source {source!r}; use auto, face_landmarker or face_mesh'
         )
     if is_there:
-        return Choice('face_landmarker', f'{task} is there', task)
+        return Choice('face_landmarker', f'{task} exists', task)
     if path:
-        raise ModelError(f'face landmarker model {task} is not there; correct or empty the path')
+        raise ModelError(f'face landmarker model {task} does not exist; correct or empty the path')
     if bundles_face_mesh():
         return Choice(
             'face_mesh',
-            f'{task} is not there and mediapipe bundles the face mesh; '
-            '`emotion-estimator models fetch` gets the Face Landmarker',
+            f'{task} does not exist and mediapipe bundles the face mesh; '
+            '`emotion-estimator models fetch` downloads the Face Landmarker',
         )
     raise ModelError(
-        f'no landmark source: {task} is not there and this mediapipe bundles no face mesh; run '
+        f'no landmark source: {task} does not exist and mediapipe bundles no face mesh; run '
         f'`emotion-estimator models fetch` (or put {FACE_LANDMARKER_URL} there), or install '
         'mediapipe 0.10.21'
     )
 
 
 def _look_for(path: str) -> tuple[Path, bool]:
-    """Return the ``.task`` file that ``path`` or the cache means, and whether it is there."""
+    """Return the ``.task`` file at ``path``, or in the cache, and whether it exists."""
     try:
         task = Path(path).expanduser() if path else face_landmarker_path()
         return task, task.is_file()
     except (OSError, RuntimeError) as error:
-        # A name too long, a folder one may not enter, ~somebody who is not known here.
+        # The name is too long, a folder is not accessible, or ~somebody is unknown.
         raise ModelError(
-            f'face landmarker model {path!r} cannot be looked at ({first_line(error)}); '
+            f'face landmarker model {path!r} cannot be opened ({first_line(error)}); '
             'correct or empty the path'
         ) from error
 
@@ -185,9 +186,9 @@ def open_landmarker(
 ) -> Landmarker:
     """Open the chosen source.
 
-    :param max_faces: most faces found in one frame.
-    :param static: every frame is an unrelated image.
-    :param min_confidence: of the detector, 0 to 1.
+    :param max_faces: maximum number of faces per frame, at least 1.
+    :param static: treat every frame as an unrelated image.
+    :param min_confidence: minimum confidence of the detector, 0 to 1.
     :raises ModelError: its files are missing or corrupt.
     """
     if choice.model_path is not None:
@@ -203,14 +204,12 @@ def open_first(
     static: bool = False,
     min_confidence: float = 0.5,
 ) -> tuple[Landmarker, Choice]:
-    """Open a source; ``auto`` takes the first that works.
+    """Open a source; ``auto`` takes the first that works, unless ``path`` is given.
 
-    A ``path`` that was named is meant: then nothing else is tried.
-
-    :param source: as for :func:`choose`, ``path`` likewise; the rest as for
+    :param source: as for :func:`choose`, and so is ``path``; the rest is as for
         :func:`open_landmarker`.
-    :raises InputError: an unknown ``source``.
-    :raises ModelError: nothing opens.
+    :raises InputError: unknown source.
+    :raises ModelError: no source can be opened.
     """
 
     def opened(choice: Choice) -> tuple[Landmarker, Choice]:
@@ -227,4 +226,4 @@ def open_first(
         if path or not has_other:
             raise
         _LOG.warning('%s; using the bundled face mesh', error)
-        return opened(Choice('face_mesh', f'the Face Landmarker does not open: {error}'))
+        return opened(Choice('face_mesh', f'the Face Landmarker cannot be opened: {error}'))

@@ -1,4 +1,4 @@
-"""A group of verbs that write into folders of runs, imported when they are asked for."""
+"""A command group of training verbs, imported on use, with one-line errors."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from emotion_estimator.errors import InputError, first_line
 
 
 class ExtraVerbs(LazyVerbs):
-    """Imports a verb from a module of ``package``; says in one line what is not installed."""
+    """Imports each verb from a module of ``package``; names missing packages in one line."""
 
-    #: Where the verbs' modules are.
+    #: The package of the verbs' modules.
     package: ClassVar[str]
 
     def load(self, name: str, where: str) -> click.Command:
         """Import a verb."""
-        with _extra_named():
+        with _missing_package_named():
             module: Any = importlib.import_module(f'{self.package}.{where}')
         command: click.Command = getattr(module, name.replace('-', '_'))
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb."""
-        # Verbs import what is slow to import once they run.
-        with _extra_named(), _file_named():
+        # Verbs import slow modules only when they run.
+        with _missing_package_named(), _file_named():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _extra_named() -> Iterator[None]:
-    """Say of a package that is not installed what to install."""
+def _missing_package_named() -> Iterator[None]:
+    """Turn the error of a missing package into how to install it."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -47,7 +47,7 @@ def _extra_named() -> Iterator[None]:
 
 @contextmanager
 def _file_named() -> Iterator[None]:
-    """Say of a folder or file that cannot be written, or a full disk, which one."""
+    """Turn the error of a file or folder that cannot be used, or of a full disk, into its name."""
     try:
         yield
     except BrokenPipeError:
@@ -56,5 +56,5 @@ def _file_named() -> Iterator[None]:
         where = 'a file of the run' if error.filename is None else error.filename
         raise InputError(
             f'{where} cannot be used ({error.strerror or first_line(error)}); choose another '
-            'folder, or make room in this one'
+            'folder or free some space'
         ) from error

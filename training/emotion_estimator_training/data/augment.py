@@ -1,4 +1,4 @@
-"""Enlarges stills for the landmark models, and varies them, expressions included."""
+"""Enlarges stills for the landmark models, and varies them, including their expression."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 Points = NDArray[np.float32]
 
-#: Mesh points that expressions move, as pairs (person's right, left); a point on the middle line
-#: is its own pair. With each: the spread of the bump and the usual shift, in face widths (x, y).
+#: Mesh points that expressions move, as pairs (person's right, left; equal on the middle line), the
+#: standard deviation of the skin around that follows, and the typical shift (x, y), in face widths.
 _HANDLES = (
     ((61, 291), 0.09, (0.05, 0.08)),  # mouth corners
     ((37, 267), 0.06, (0.01, 0.04)),  # upper lip
@@ -30,19 +30,19 @@ _HANDLES = (
 )
 _RIGHT_CHEEK, _LEFT_CHEEK = 234, 454
 
-#: Degrees that a face is turned by at most, either way.
+#: Maximum rotation in degrees, in either direction.
 _GREATEST_ROLL = 0.2 * 180
 
 
 @dataclass(frozen=True)
 class Enlargement:
-    """How a 48x48 still becomes an image that face detection likes.
+    """How a 48x48 still is enlarged so that faces in it are detected.
 
-    :param scale: enlargement, cubic.
-    :param pad: black border in pixels of the still (64 pixels at scale 4 are 16).
-    :param roll: degrees, in the image plane.
-    :param stretch: height over width.
-    :param mirror: left and right swapped.
+    :param scale: factor of the enlargement, cubic.
+    :param pad: black border in pixels of the still (16 are 64 pixels at scale 4).
+    :param roll: rotation in the image plane, degrees.
+    :param stretch: factor of height over width.
+    :param mirror: whether left and right are swapped.
     """
 
     scale: float = 4.0
@@ -53,7 +53,7 @@ class Enlargement:
 
     @property
     def matrix(self) -> NDArray[np.float64]:
-        """Return the affine map (2, 3), still to enlarged image, pixel centres to pixel centres."""
+        """Affine map (2, 3) from the still to the enlarged image, between pixel centres."""
         radians = np.deg2rad(self.roll)
         turn = np.array([[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]])
         flip = np.diag([-1.0 if self.mirror else 1.0, self.stretch])
@@ -63,12 +63,12 @@ class Enlargement:
 
     @property
     def size(self) -> int:
-        """Side of the enlarged image in pixels."""
+        """Side of the enlarged image, pixels."""
         return round(self.scale * (48 + 2 * self.pad))
 
 
 def enlarge(still: Image, how: Enlargement) -> Image:
-    """Return the still as RGB uint8 (size, size, 3)."""
+    """Return a still, uint8 (48, 48), enlarged: uint8 (size, size, 3), RGB."""
     grey = cv2.warpAffine(
         still, how.matrix, (how.size, how.size), flags=cv2.INTER_CUBIC, borderValue=(0,)
     )
@@ -76,9 +76,9 @@ def enlarge(still: Image, how: Enlargement) -> Image:
 
 
 def displacement(landmarks: Points, rng: np.random.Generator) -> Points:
-    """Return a smooth random field that moves brows, lids, cheeks, lips and jaw.
+    """Return a smooth random displacement field that moves brows, lids, cheeks, lips and jaw.
 
-    Stills show few strong expressions; the field makes more of them, often the same on both sides.
+    Stills show few strong expressions; the field adds some, often symmetric ones.
 
     :param landmarks: (478, 2 or more), in pixels of the 48x48 still.
     :returns: float32 (48, 48, 2), the shift of each pixel's content in pixels.
@@ -99,7 +99,7 @@ def displacement(landmarks: Points, rng: np.random.Generator) -> Points:
         for side, point in enumerate(dict.fromkeys(pair)):
             if side and not symmetric:
                 shift = rng.normal(size=2) * usual * strength * width
-            # Symmetric means mirrored: the same shift down, the opposite shift across.
+            # Mirrored: the same shift down, the opposite shift across.
             outward = -shift[0] if side else shift[0]
             x, y = points[point]
             sigma = spread * width * rng.uniform(0.7, 1.4)
@@ -109,7 +109,11 @@ def displacement(landmarks: Points, rng: np.random.Generator) -> Points:
 
 
 def warp(image: Image, field: Points) -> Image:
-    """Move an image's content by ``field``, which is resized to the image (and scaled with it)."""
+    """Return an image whose content is moved by a displacement field.
+
+    :param image: uint8 (S, S) or (S, S, C).
+    :param field: float32 (48, 48, 2), in pixels of a still; resized and scaled to the image.
+    """
     side = image.shape[0]
     shift = cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC) * (side / len(field))
     ys, xs = np.mgrid[0:side, 0:side].astype(np.float32)
@@ -124,11 +128,11 @@ def warp(image: Image, field: Points) -> Image:
 
 
 def vary(still: Image, landmarks: Points | None, rng: np.random.Generator) -> Image:
-    """Return the still enlarged at random, its expression, light and sharpness changed.
+    """Return the still randomly enlarged, with a random expression, light and sharpness.
 
     :param still: uint8 (48, 48).
-    :param landmarks: (478, 2 or more) in pixels of the still; None leaves the expression.
-    :param rng: the only source of chance.
+    :param landmarks: (478, 2 or more) in pixels of the still; None keeps the expression.
+    :param rng: the only source of randomness.
     :returns: uint8 (S, S, 3), RGB.
     """
     how = Enlargement(
@@ -139,7 +143,7 @@ def vary(still: Image, landmarks: Points | None, rng: np.random.Generator) -> Im
         mirror=rng.random() < 0.5,
     )
     if landmarks is not None and rng.random() < 0.85:
-        # Four times enlarged first, so that lids and lips do not tear.
+        # Warped at four times the size, so that lids and lips do not tear.
         large = np.asarray(cv2.resize(still, (192, 192), interpolation=cv2.INTER_CUBIC), np.uint8)
         moved = warp(large, displacement(landmarks, rng))
         to_still = np.array([[0.25, 0, -0.375], [0, 0.25, -0.375], [0, 0, 1]])
@@ -155,12 +159,12 @@ def vary(still: Image, landmarks: Points | None, rng: np.random.Generator) -> Im
 
 
 def rotate_and_flip(still: Image, rng: np.random.Generator) -> Image:
-    """Return the still enlarged, turned by up to 36 degrees (0.2 x 180), flipped by chance.
+    """Return the still enlarged, rotated by up to 36 degrees (0.2 x 180), randomly flipped.
 
     The augmentation of Attrah 2025 (section 3.2.4) and of Attrah's report (4.5).
 
     :param still: uint8 (48, 48).
-    :param rng: the only source of chance.
+    :param rng: the only source of randomness.
     :returns: uint8 (S, S, 3), RGB.
     """
     roll = rng.uniform(-_GREATEST_ROLL, _GREATEST_ROLL)

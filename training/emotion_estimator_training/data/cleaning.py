@@ -1,4 +1,4 @@
-"""Images in which a landmark source finds no face: Attrah 2025, section 3.2.2."""
+"""Images in which a landmark source finds no face (Attrah 2025, section 3.2.2)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from emotion_estimator_training.data.stills import (
 
 
 def undetected(stills: Stills, found: NDArray[np.bool_]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Count the images of one source by split and class, and name those without a face.
+    """Count the images in which one source finds no face, by split and class.
 
     :param found: bool (N,), whether the source found a face.
     :returns: for each of ``SPLITS`` and each class: ``images``, ``undetected``, ``coverage``
-        (share of images with a face; None where there are no images) and ``image_ids``.
+        (share of images with a face; None without images) and ``image_ids`` of the undetected.
     """
     return {
         split: {
@@ -45,8 +45,8 @@ def _cell(stills: Stills, found: NDArray[np.bool_], rows: NDArray[np.bool_]) -> 
     }
 
 
-def table_three(by_source: dict[str, Any]) -> tuple[list[str], list[list[object]]]:
-    """Return head and rows: undetected images of Training by class, and the paper's.
+def undetected_table(by_source: dict[str, Any]) -> tuple[list[str], list[list[object]]]:
+    """Return header and rows of undetected images of Training by class, next to the paper's.
 
     :param by_source: :func:`undetected` of each source.
     """
@@ -68,7 +68,10 @@ def table_three(by_source: dict[str, Any]) -> tuple[list[str], list[list[object]
 
 
 def coverage(by_source: dict[str, Any]) -> dict[str, dict[str, float | None]]:
-    """Return the share of images with a face, by source and split; None for an empty split."""
+    """Return the share of images with a face, by source and split; None for an empty split.
+
+    :param by_source: :func:`undetected` of each source.
+    """
     shares: dict[str, dict[str, float | None]] = {}
     for source, table in by_source.items():
         shares[source] = {}
@@ -80,7 +83,10 @@ def coverage(by_source: dict[str, Any]) -> dict[str, dict[str, float | None]]:
 
 
 def write_undetected(stills: Stills, found: dict[str, NDArray[np.bool_]], path: Path) -> None:
-    """Write a CSV line for each source and image without a face: where to look at it."""
+    """Write a CSV line for each source and image in which it finds no face.
+
+    :param found: by source, bool (N,).
+    """
     with path.open('w', newline='') as file:
         writer = csv.writer(file)
         writer.writerow(['source', 'image_id', 'split', 'class', 'file'])

@@ -1,4 +1,4 @@
-"""A small set in FER2013's form, made from the portrait, to try training without FER2013."""
+"""A small synthetic set in FER2013's form, rendered from the portrait, to try training on."""
 
 from __future__ import annotations
 
@@ -25,17 +25,34 @@ from emotion_estimator_training.data.stills import (
 )
 from emotion_estimator_training.seed import SEED
 
+FORMS = ('npz', 'csv', 'folder')
+
+#: Share of each class, roughly FER2013's.
+_SHARES = {
+    'angry': 0.13,
+    'disgust': 0.04,
+    'fear': 0.13,
+    'happy': 0.25,
+    'sad': 0.18,
+    'surprise': 0.11,
+    'neutral': 0.16,
+}
+#: Splits of five images of a class: three of Training, one of each test.
+_SPLITS = (0, 0, 0, 1, 2)
+#: Share of images without a face: FER2013 has some, of one grey.
+_EMPTY = 0.05
+
 _PICTURE = Path(sources.__file__).resolve().parent / 'data' / 'astronaut.jpg'
 #: Enlargement at which the face is moved.
 SCALE = 2
 #: Middle of the face and its width, in pixels of the picture.
 MIDDLE, WIDTH = (223.0, 126.0), 90.0
 
-#: The second map of ``cv2.remap``, unused; OpenCV 5 would take an empty array for a map.
+#: The unused second map of ``cv2.remap``; OpenCV 5 would use an empty array as a map.
 _NO_MAP: Any = None
 
-#: Places of the face that move, in pixels of the picture: the viewer's left and right one (the
-#: same where there is one only), and how far around it skin follows.
+#: Points of the face that move, in pixels of the picture: the viewer's left and right one (equal if
+#: there is only one), and the standard deviation of how far the skin around follows.
 _PLACES = {
     'inner brow': ((211.0, 91.5), (240.0, 92.5), 9.0),
     'outer brow': ((196.0, 88.5), (256.0, 92.0), 10.0),
@@ -51,10 +68,10 @@ _PLACES = {
 
 @dataclass(frozen=True)
 class _Look:
-    """An expression: the portrait's own ones mixed, and places moved on top.
+    """An expression: a mix of the portrait's own expressions, with points moved in addition.
 
-    :param shares: of the portrait's expressions, 0 to 1; none is its smile.
-    :param moves: by place, (outwards, down) in pixels of the picture.
+    :param shares: weights of the portrait's expressions, 0 to 1; empty is its smile.
+    :param moves: by key of ``_PLACES``, (outwards, down) in pixels of the picture.
     """
 
     shares: dict[str, float] = field(default_factory=dict)
@@ -112,9 +129,9 @@ _LOOKS = {
 
 
 class MadeFace:
-    """Renders the portrait's face with a class's expression; opening it takes a second.
+    """Renders the portrait's face with the expression of a class; creating it takes a second.
 
-    :raises InputError: the installation lacks the portrait.
+    :raises InputError: the portrait is missing from the installation.
     """
 
     def __init__(self) -> None:
@@ -126,36 +143,35 @@ class MadeFace:
         self._face = FaceWarp(self._picture, SCALE)
         x, y, width, height = points.PATCH
         rows, columns = np.mgrid[: height * SCALE, : width * SCALE].astype(np.float32)
-        #: Each of the patch's pixels in pixels of the picture.
+        #: Coordinates of the patch's pixels, in pixels of the picture.
         self._at = np.dstack([(columns + 0.5) / SCALE - 0.5 + x, (rows + 0.5) / SCALE - 0.5 + y])
         self._grid = np.dstack([columns, rows])
 
     def __call__(self, expression: str, rng: np.random.Generator) -> NDArray[np.uint8]:
         """Return a still, uint8 (48, 48), grey.
 
-        :param expression: one of ``FER_CLASSES``; its strength is decided by ``rng``, as are size,
-            place, roll, light, blur and noise.
+        :param expression: one of ``FER_CLASSES``.
+        :param rng: decides strength, size, position, roll, light, blur and noise.
         """
         strength = rng.uniform(0.75, 1.1)
         blink = max(rng.uniform(-0.6, 0.3), 0.0)
-        return _degraded(
-            cv2.warpAffine(
-                self.picture(expression, strength, blink),
-                _pose(rng),
-                (4 * SIDE, 4 * SIDE),
-                borderMode=cv2.BORDER_REPLICATE,
-            ),
-            rng,
+        posed = cv2.warpAffine(
+            self.picture(expression, strength, blink),
+            _pose(rng),
+            (4 * SIDE, 4 * SIDE),
+            borderMode=cv2.BORDER_REPLICATE,
         )
+        return _degraded(np.asarray(posed, np.uint8), rng)
 
     def picture(
         self, expression: str, strength: float, blink: float = 0.0, speech: float = 0.0
     ) -> NDArray[np.uint8]:
         """Return the portrait, enlarged by ``SCALE``, with an expression: uint8 (H, W, 3), RGB.
 
+        :param expression: one of ``FER_CLASSES``.
         :param strength: of the expression, 0 (neutral) to about 1.
         :param blink: how far the lids are closed, 0 to 1.
-        :param speech: how far the lower lip falls, in pixels of the picture (the face is
+        :param speech: how far the lower lip is lowered, in pixels of the picture (the face is
             ``WIDTH`` wide).
         """
         look = _LOOKS[expression]
@@ -181,18 +197,18 @@ class MadeFace:
         for name, (outwards, down) in moves.items():
             left, right, spread = _PLACES[name]
             for place, side in {left: -1.0, right: 1.0}.items():
-                # One on the middle line has no outside.
+                # Points on the middle line do not move sideways.
                 across = 0.0 if left == right else side * outwards
-                distance = ((self._at - np.float32(place)) ** 2).sum(axis=-1)
+                distance = ((self._at - np.array(place, np.float32)) ** 2).sum(axis=-1)
                 bump = np.exp(-distance / np.float32(2 * spread**2))
-                shift += bump[..., None] * np.float32((across, down))
+                shift += bump[..., None] * np.array((across, down), np.float32)
         where = self._grid - np.float32(SCALE) * shift
         moved = cv2.remap(patch, where, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(moved, np.uint8)
 
 
 def _pose(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the matrix (2, 3) from the enlarged picture to four times the still."""
+    """Return a random affine map (2, 3) from the enlarged picture to four times the still."""
     zoom = 4 * rng.uniform(30.0, 40.0) / (WIDTH * SCALE)
     roll = np.radians(np.clip(rng.normal(scale=7.0), -20, 20))
     mirror = rng.choice([-1.0, 1.0])
@@ -205,41 +221,23 @@ def _pose(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _degraded(large: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a picture, RGB (192, 192, 3), as a still: small, grey, in other light, with noise."""
+    """Turn a picture, RGB (192, 192, 3), into a still: small, grey, with random light and noise."""
     grey = cv2.cvtColor(large, cv2.COLOR_RGB2GRAY)
     grey = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.3, 3.0))
     small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA) / 255.0
     slope = np.linspace(-1, 1, SIDE) * rng.normal(scale=0.15)
     lit = small ** rng.uniform(0.7, 1.5) * rng.uniform(0.7, 1.1) * (1 + slope)
     noisy = 255 * lit + rng.normal(scale=rng.uniform(1.0, 6.0), size=small.shape)
-    return np.rint(noisy.clip(0, 255)).astype(np.uint8)
-
-
-FORMS = ('npz', 'csv', 'folder')
-
-#: Share of each class, roughly FER2013's.
-_SHARES = {
-    'angry': 0.13,
-    'disgust': 0.04,
-    'fear': 0.13,
-    'happy': 0.25,
-    'sad': 0.18,
-    'surprise': 0.11,
-    'neutral': 0.16,
-}
-#: Of five images of a class three are of Training, one of each test.
-_SPLITS = (0, 0, 0, 1, 2)
-#: Images without a face: FER2013's own has some, all of one grey.
-_EMPTY = 0.05
+    return np.asarray(np.rint(noisy.clip(0, 255)), np.uint8)
 
 
 def make(faces: int = 420, seed: int = SEED) -> Stills:
-    """Return rendered stills, and some (a twentieth) in which there is no face.
+    """Return rendered stills, and a twentieth as many images without a face.
 
-    Expression strength, place, size, roll, light, blur and noise vary.
+    Strength of the expression, position, size, roll, light, blur and noise vary.
 
-    :param faces: images with a face, 30 or more.
-    :param seed: decides everything.
+    :param faces: number of images with a face, at least 30.
+    :param seed: of everything random.
     """
     rng = np.random.default_rng(seed)
     face = MadeFace()
@@ -265,9 +263,10 @@ def make(faces: int = 420, seed: int = SEED) -> Stills:
 
 
 def write(stills: Stills, folder: Path, form: str = 'npz') -> Path:
-    """Write ``fer2013.npz``, ``fer2013.csv`` or ``<split>/<emotion>/*.png`` into a folder.
+    """Write ``fer2013.npz``, ``fer2013.csv`` or ``<split>/<emotion>/*.png`` to a folder.
 
-    :returns: what ``--data`` takes.
+    :param form: one of ``FORMS``.
+    :returns: the path to pass as ``--data``.
     :raises InputError: the folder cannot be written.
     """
     try:
@@ -278,17 +277,19 @@ def write(stills: Stills, folder: Path, form: str = 'npz') -> Path:
         return writer(stills, folder / f'fer2013.{form}')
     except OSError as error:
         raise InputError(
-            f'{folder} cannot be written ({error.strerror}); choose another'
+            f'{folder} cannot be written ({error.strerror}); choose another folder'
         ) from error
 
 
 def _no_face(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return one grey, a slope of greys, or blurred noise."""
+    """Return an image without a face: one grey, a gradient, or blurred noise."""
     kind = rng.integers(3)
     if kind == 0:
         image = np.full((SIDE, SIDE), rng.uniform(0, 255))
     elif kind == 1:
-        image = np.tile(np.linspace(*rng.uniform(0, 255, 2), SIDE), (SIDE, 1))
+        begin, end = rng.uniform(0, 255, 2)
+        image = np.tile(np.linspace(begin, end, SIDE), (SIDE, 1))
     else:
-        image = cv2.GaussianBlur(rng.uniform(0, 255, (SIDE, SIDE)), (0, 0), rng.uniform(0.5, 6))
+        noise = rng.uniform(0, 255, (SIDE, SIDE))
+        image = np.asarray(cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.5, 6)))
     return image.astype(np.uint8)

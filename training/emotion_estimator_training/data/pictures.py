@@ -13,24 +13,28 @@ from emotion_estimator_training.data.augment import rotate_and_flip
 from emotion_estimator_training.data.stills import FER_CLASSES, TRAINING, Stills
 from emotion_estimator_training.features.feature_set import FeatureSet
 
+#: Images in a line.
 _ACROSS = 8
-_SHOWN_IMAGES = 2000
+#: Faces whose blendshapes are drawn.
+_FACES_SHOWN = 2000
 
 
 def _caption(stills: Stills, row: int) -> str:
     return f'{stills.image_id[row]} {FER_CLASSES[stills.emotion[row]]}'
 
 
-def undetected_figure(
+def draw_undetected(
     stills: Stills, found: dict[str, NDArray[np.bool_]], path: Path, seed: int = 0
 ) -> Path:
-    """Draw up to 16 images of Training, chosen by chance, in which each source finds no face.
+    """Draw up to 16 random images of Training in which each source finds no face; return ``path``.
 
-    After Attrah 2025 Figure 3; each image bears its number and class.
+    Like Figure 3 of Attrah 2025, with the number and class of each image.
+
+    :param found: by source, bool (N,), whether it found a face.
     """
     figure = Figure(figsize=(1.25 * _ACROSS, 3.3 * len(found)), layout='constrained')
-    parts = np.atleast_1d(figure.subfigures(len(found), 1))
-    for (source, seen), part in zip(found.items(), parts):
+    parts = figure.subfigures(len(found), 1, squeeze=False)
+    for (source, seen), (part,) in zip(found.items(), parts):
         missed = np.flatnonzero(~seen & (stills.usage == TRAINING))
         rng = np.random.default_rng(seed)
         shown = np.sort(rng.choice(missed, min(2 * _ACROSS, len(missed)), replace=False))
@@ -44,10 +48,10 @@ def undetected_figure(
     return _save(figure, path)
 
 
-def augmented_figure(stills: Stills, path: Path, seed: int = 1, count: int = 6) -> Path:
-    """Draw images of Training, chosen by chance, beside copies turned and flipped with 4 seeds.
+def draw_augmented(stills: Stills, path: Path, seed: int = 1, count: int = 6) -> Path:
+    """Draw random images of Training next to copies augmented with 4 seeds; return ``path``.
 
-    The first copy is the one of pass ``seed``.
+    :param seed: number of the augmentation pass of the first copy.
     """
     training = np.flatnonzero(stills.usage == TRAINING)
     rng = np.random.default_rng(seed)
@@ -55,13 +59,13 @@ def augmented_figure(stills: Stills, path: Path, seed: int = 1, count: int = 6) 
     figure = Figure(figsize=(7, 1.5 * len(rows)), layout='constrained')
     axes = figure.subplots(len(rows), 5, squeeze=False)
     figure.suptitle(
-        'Training images, and copies turned by up to 36 degrees and flipped', fontsize=10
+        'Training images, and copies rotated by up to 36 degrees and flipped', fontsize=10
     )
     for line, row in zip(axes, rows):
         line[0].imshow(stills.pixels[row], cmap='gray', vmin=0, vmax=255)
         line[0].set_title(_caption(stills, int(row)), fontsize=7)
         for place, number in zip(line[1:], range(seed, seed + 4)):
-            # The same chance as in extraction.
+            # The same random numbers as in extraction.
             copy = rotate_and_flip(stills.pixels[row], np.random.default_rng([number, int(row)]))
             place.imshow(copy)
             place.set_title(f'pass {number}', fontsize=7)
@@ -70,17 +74,18 @@ def augmented_figure(stills: Stills, path: Path, seed: int = 1, count: int = 6) 
     return _save(figure, path)
 
 
-def relevant_figure(
+def draw_relevant(
     features: FeatureSet, relevant: tuple[int, ...], threshold: float, path: Path
 ) -> Path:
-    """Draw the scores of each blendshape in the first 2,000 faces of Training (Figure 5).
+    """Draw each blendshape's scores in the first 2,000 faces of Training; return ``path``.
 
-    Relevant ones are blue, the others grey; the line is the threshold.
+    Like Figure 5 of Attrah 2025: relevant blendshapes are blue, the others grey; the line is the
+    threshold.
     """
-    plain = np.flatnonzero((features.usage == TRAINING) & ~features.augmented)[:_SHOWN_IMAGES]
+    plain = np.flatnonzero((features.usage == TRAINING) & ~features.augmented)[:_FACES_SHOWN]
     columns = 8
     lines = -(-len(BLENDSHAPE_NAMES) // columns)
-    # Laid out by hand: Matplotlib's constrained layout takes seconds for so many axes.
+    # Matplotlib's constrained layout takes seconds for so many axes.
     figure = Figure(figsize=(2 * columns, 1.6 * lines))
     axes = figure.subplots(
         lines,

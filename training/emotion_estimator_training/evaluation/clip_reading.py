@@ -1,26 +1,21 @@
-"""Tracked video against stills: what a network says of a clip, and of its frames one by one."""
+"""Video against stills: each branch's labels for a tracked clip, and for its frames as stills."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator_training.evaluation.recognizers import (
-    BRANCHES,
-    VOCABULARIES,
-    RobotNetworks,
-)
-from emotion_estimator_training.evaluation.stability import flips
+from emotion_estimator.emotion import VOCABULARIES
+from emotion_estimator_training.evaluation.recognizers import BRANCHES, RobotNetworks
 from emotion_estimator_training.features.clips import Track
-from emotion_estimator_training.tables import markdown_table
 
-Figures = dict[str, Any]
+Metrics = dict[str, Any]
 
-#: What the makers of clips call them, in each vocabulary.
+#: The expression that a generated clip shows, by its name and vocabulary.
 SHOWN = {
     'generated_happy': {'three': 'happy', 'seven': 'happy'},
     'generated_sadness': {'three': 'sad', 'seven': 'sad'},
@@ -30,42 +25,41 @@ SHOWN = {
 
 @dataclass(frozen=True, eq=False)
 class ClipReading:
-    """One clip in the frames in which tracking finds the face and looking at each alone does too.
+    """One clip, in the frames in which the face is found both with and without tracking.
 
-    :param strips: by way to look (``video``, ``stills``), branch and vocabulary, each frame's
-        label.
+    :param labels: by mode (``video``, ``stills``), branch and vocabulary, each frame's label.
     """
 
     track: Track
-    strips: Mapping[tuple[str, str, str], tuple[str, ...]]
+    labels: Mapping[tuple[str, str, str], tuple[str, ...]]
 
 
-def read(networks: RobotNetworks, tracked: Track, stills: Track) -> ClipReading | None:
-    """Ask each branch about a clip, from frame to frame and of each frame by itself.
+def read_clip(networks: RobotNetworks, tracked: Track, stills: Track) -> ClipReading | None:
+    """Run each branch on a clip, as a sequence and on each frame by itself.
 
-    :param tracked: of the landmark source in video mode; ``stills`` the same frames, each looked
-        at as an unrelated image.
-    :returns: None where they share no frame that shows the face.
+    :param tracked: from the landmark source in video mode.
+    :param stills: from the same frames, each processed as an unrelated image.
+    :returns: None if fewer than two frames show the face in both.
     """
     tracked, stills = _showing(tracked), _showing(stills)
     _, one, two = np.intersect1d(tracked.times, stills.times, return_indices=True)
     if len(one) < 2:
         return None
     seen, alone = (_with_embeddings(networks, each) for each in (tracked, stills))
-    dt = seen.course.dt[0]
-    strips = {}
+    dt = seen.sequence.dt[0]
+    labels = {}
     for vocabulary in VOCABULARIES:
-        labels = networks.labels(vocabulary)
+        names = networks.labels(vocabulary)
         for branch in BRANCHES:
-            said = {
-                'video': networks.course(seen.vectors, dt, branch, vocabulary)[one],
+            probabilities = {
+                'video': networks.sequence(seen.vectors, dt, branch, vocabulary)[one],
                 'stills': networks.stills(alone.vectors[two], branch, vocabulary),
             }
-            for way, told in said.items():
-                strips[way, branch, vocabulary] = tuple(
-                    labels[code] for code in told.argmax(axis=1)
+            for mode, each in probabilities.items():
+                labels[mode, branch, vocabulary] = tuple(
+                    names[code] for code in each.argmax(axis=1)
                 )
-    return ClipReading(_frames(seen, one), strips)
+    return ClipReading(_frames(seen, one), labels)
 
 
 def _showing(track: Track) -> Track:
@@ -97,14 +91,14 @@ def _with_embeddings(networks: RobotNetworks, track: Track) -> Track:
     )
 
 
-def reading_figures(reading: ClipReading) -> list[Figures]:
-    """Return what a clip shows of each branch and vocabulary.
+def clip_metrics(reading: ClipReading) -> list[Metrics]:
+    """Return the metrics of a clip for each branch and vocabulary.
 
     :returns: rows with ``video``, ``source``, ``frames``, ``seconds``, ``branch``, ``vocabulary``;
-        ``agreement``, the share of frames of which both ways say the same; ``flips_per_s`` in
-        video and ``stills_flips_per_s``; ``shown``, what the clip's name says it shows, and the
-        share of frames called so, ``right`` in video and ``stills_right`` (null where unknown);
-        and ``most``, what video says most often.
+        ``agreement``, the share of frames with the same label as video and as still;
+        ``flips_per_s`` as video and ``stills_flips_per_s``; ``shown``, the expression that the clip
+        shows, and the share of frames with that label, ``right`` as video and ``stills_right``
+        (None if unknown); and ``most``, the most frequent label as video.
     """
     rows = []
     seconds = float(np.ptp(reading.track.times))
@@ -112,7 +106,7 @@ def reading_figures(reading: ClipReading) -> list[Figures]:
         shown = SHOWN.get(reading.track.name, {}).get(vocabulary)
         for branch in BRANCHES:
             video, stills = (
-                np.array(reading.strips[way, branch, vocabulary]) for way in ('video', 'stills')
+                np.array(reading.labels[mode, branch, vocabulary]) for mode in ('video', 'stills')
             )
             names, counts = np.unique(video, return_counts=True)
             rows.append(
@@ -138,45 +132,4 @@ def reading_figures(reading: ClipReading) -> list[Figures]:
 
 
 def _flips(labels: NDArray[np.str_], seconds: float) -> float:
-    names, codes = np.unique(labels, return_inverse=True)
-    return round(float(flips(np.eye(len(names))[codes][None])[0]) / max(seconds, 1e-9), 4)
-
-
-def markdown(rows: Sequence[Mapping[str, Any]], vocabulary: str) -> str:
-    """Return one vocabulary's rows of :func:`reading_figures` as Markdown."""
-
-    def share(value: float | None) -> str:
-        return '-' if value is None else f'{value:.3f}'
-
-    return markdown_table(
-        [
-            'clip',
-            'landmark source',
-            'branch',
-            'frames',
-            'video = stills',
-            'flips/s, video',
-            'flips/s, stills',
-            'shown',
-            'called so, video',
-            'called so, stills',
-            'most, video',
-        ],
-        [
-            [
-                one['video'],
-                one['source'],
-                one['branch'],
-                one['frames'],
-                share(one['agreement']),
-                f'{one["flips_per_s"]:.2f}',
-                f'{one["stills_flips_per_s"]:.2f}',
-                one['shown'] or '-',
-                share(one['right']),
-                share(one['stills_right']),
-                one['most'],
-            ]
-            for one in rows
-            if one['vocabulary'] == vocabulary
-        ],
-    )
+    return round(float((labels[1:] != labels[:-1]).sum()) / max(seconds, 1e-9), 4)

@@ -1,4 +1,4 @@
-"""Measures recognizers on labelled still faces: each source, each split, every figure of merit."""
+"""Measures recognizers on labelled still faces, by landmark source and split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emotion_estimator_training.data.grouping import Grouping, load_grouping
 from emotion_estimator_training.data.stills import FER_CLASSES, PRIVATE_TEST, PUBLIC_TEST, Stills
 from emotion_estimator_training.evaluation.recognizers import Recognizer, StreamingRecognizer
 from emotion_estimator_training.evaluation.scores import classification
-from emotion_estimator_training.evaluation.stability import held_flips, onset_delay
+from emotion_estimator_training.evaluation.stability import onset_delay, steady_flips
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.features.features import SourceFindings
 
@@ -23,16 +23,17 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.bool_]
 
 PUBLIC, PRIVATE, UNIQUE = 'public_test', 'private_test', 'private_test_without_duplicates'
-#: Frames per second at which the time behaviour is measured.
+#: Frames per second at which flips and delays are measured.
 RATES = (10, 30, 60)
 
 
 def split_rows(
     usage: NDArray[np.int64], duplicate: Rows, public_only: bool = False
 ) -> dict[str, Rows]:
-    """Return which rows each split of the tests takes.
+    """Return the rows of each test split.
 
-    :param public_only: leave PrivateTest alone, so that nothing is chosen by looking at it.
+    :param usage: (N,), as in :class:`~.stills.Stills`; ``duplicate`` alike.
+    :param public_only: leave out PrivateTest, so that it cannot influence any choice.
     """
     splits = {PUBLIC: usage == PUBLIC_TEST}
     if not public_only:
@@ -42,11 +43,12 @@ def split_rows(
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What a recognizer says of the faces of one split, for looking at errors.
+class Predictions:
+    """A recognizer's probabilities for some faces, with the truth.
 
-    :param probabilities: float32 (N, L); ``truth`` int64 (N,), index into its labels.
-    :param image_id: int64 (N,).
+    :param probabilities: float32 (N, L), in the grouping's order of labels.
+    :param truth: int64 (N,), index of the right label.
+    :param image_id: int64 (N,), row in FER2013's own file.
     """
 
     probabilities: Floats
@@ -54,39 +56,36 @@ class Answers:
     image_id: NDArray[np.int64]
 
 
-def answer(recognizer: Recognizer, features: FeatureSet, grouping: Grouping) -> Answers:
-    """Ask a recognizer about each face, taken as a still.
-
-    The answers are put into the grouping's order, whatever the recognizer's is.
-    """
+def predict_stills(recognizer: Recognizer, features: FeatureSet, grouping: Grouping) -> Predictions:
+    """Run a recognizer on each face as a still; return probabilities in the grouping's order."""
     order = [recognizer.labels.index(label) for label in grouping.labels]
-    return Answers(
+    return Predictions(
         recognizer.stills(features.vectors)[:, order],
         grouping.to_label[features.emotion],
         features.image_id,
     )
 
 
-def still_figures(
-    answers: Answers,
+def still_metrics(
+    predictions: Predictions,
     features: FeatureSet,
     grouping: Grouping,
     public_only: bool = False,
     penalty: float = 0.0,
 ) -> dict[str, dict[str, Any]]:
-    """Return :func:`~.scores.classification` of each split that has faces, and the loss.
+    """Return :func:`~.scores.classification` and ``loss`` of each split that has faces.
 
-    :param answers: to all faces of ``features``.
-    :param penalty: what the size of the weights adds to the cross-entropy in the loss.
+    :param predictions: for all faces of ``features``.
+    :param penalty: weight penalty that the loss adds to the cross-entropy.
     """
-    figures = {}
+    metrics = {}
     for split, rows in split_rows(features.usage, features.duplicate, public_only).items():
         if rows.any():
-            figures[split] = classification(
-                answers.probabilities[rows], answers.truth[rows], grouping.labels
+            metrics[split] = classification(
+                predictions.probabilities[rows], predictions.truth[rows], grouping.labels
             )
-            figures[split]['loss'] = round(figures[split]['cross_entropy'] + penalty, 4)
-    return figures
+            metrics[split]['loss'] = round(metrics[split]['cross_entropy'] + penalty, 4)
+    return metrics
 
 
 def coverage(
@@ -94,7 +93,7 @@ def coverage(
 ) -> dict[str, dict[str, Any]]:
     """Return the share of each split's images in which the source finds a face.
 
-    :returns: of each split ``all`` and the share of each class that it has.
+    :returns: by split, ``all`` and each of its classes.
     """
     found = np.isin(stills.image_id, features.image_id[~features.augmented])
     shares: dict[str, dict[str, Any]] = {}
@@ -108,22 +107,23 @@ def coverage(
     return shares
 
 
-def time_figures(
+def time_metrics(
     recognizer: Recognizer,
     features: FeatureSet,
     grouping: Grouping | None = None,
     faces: int = 200,
     pairs: int = 300,
 ) -> dict[str, Any]:
-    """Return delay after a change and flips on held faces, by frames per second.
+    """Return the delay after a change and flips on steady faces, by frames per second.
 
-    :param features: faces of one source and of a test split, of which ``faces`` are held and
-        ``pairs`` change.
+    :param features: faces of one source and one test split.
+    :param faces: number of faces that keep their expression.
+    :param pairs: number of faces that change their expression.
     """
     return {
         f'{rate}_fps': {
             **onset_delay(recognizer, features, rate, pairs, grouping=grouping),
-            'flips_per_s': round(held_flips(recognizer, features, rate, faces=faces), 4),
+            'flips_per_s': round(steady_flips(recognizer, features, rate, faces=faces), 4),
         }
         for rate in RATES
     }
@@ -137,21 +137,21 @@ def evaluate(
     faces: int = 200,
     pairs: int = 300,
 ) -> dict[str, Any]:
-    """Return the shipped classifier's figures for its card, by landmark source.
+    """Return the shipped classifier's metrics for its card, by landmark source.
 
     :param stills: all images, for the coverage; None, with features, leaves that out.
-    :param sources: what each landmark source sees, by its name.
-    :param faces: how many are held for counting flips; ``pairs`` change for timing the label.
-    :returns: of each split :func:`~.scores.classification` with its coverage; the coverage of
-        each class, and the time behaviour, on the last split's faces.
+    :param sources: by landmark source, the faces it found.
+    :param faces: as for :func:`time_metrics`; ``pairs`` too.
+    :returns: for each split :func:`~.scores.classification` with its coverage; for the last split
+        the coverage of each class, and flips and delays.
     """
     grouping, recognizer = load_grouping(), StreamingRecognizer(classifier)
-    figures: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     for name, seen in sources.items():
         features = seen if isinstance(seen, FeatureSet) else _features(name, seen, stills)
         features = features.where(features.usage != 0)
-        answers = answer(recognizer, features, grouping)
-        splits = still_figures(answers, features, grouping, public_only)
+        predictions = predict_stills(recognizer, features, grouping)
+        splits = still_metrics(predictions, features, grouping, public_only)
         last = PUBLIC if public_only else PRIVATE
         by_class: dict[str, Any] = {}
         if stills is not None:
@@ -160,17 +160,17 @@ def evaluate(
                 part['coverage'] = shares[split]['all']
             by_class = {k: v for k, v in shares[last].items() if k != 'all'}
         test = split_rows(features.usage, features.duplicate, public_only)[last]
-        figures[name] = {
+        metrics[name] = {
             **splits,
             **({'coverage_by_class': by_class} if by_class else {}),
-            'response': time_figures(recognizer, features.where(test), grouping, faces, pairs),
+            'response': time_metrics(recognizer, features.where(test), grouping, faces, pairs),
         }
-    return figures
+    return metrics
 
 
 def _features(name: str, seen: SourceFindings, stills: Stills | None) -> FeatureSet:
     if stills is None:
-        raise ValueError('what is seen belongs to stills')
+        raise ValueError('findings need the stills they are of')
     found = seen.found
     return FeatureSet(
         name,

@@ -1,4 +1,4 @@
-"""Figures of merit, each as plain numbers."""
+"""Metrics of classification and regression, as plain numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 
 
 def confusion(truth: Ints, guess: Ints, classes: int = len(LABELS)) -> Ints:
-    """Return the confusion matrix (classes, classes), rows truth, columns guess."""
+    """Return the confusion matrix (classes, classes), rows truth, columns prediction."""
     matrix = np.zeros((classes, classes), np.int64)
     np.add.at(matrix, (truth, guess), 1)
     return matrix
@@ -28,37 +28,41 @@ def macro_f1(matrix: Ints) -> float:
 
 
 def reliability(probabilities: Floats, truth: Ints, bins: int = 15) -> list[dict[str, Any]]:
-    """Return how often the top label is right where it is how sure: a row for each bin in use.
+    """Return accuracy against confidence of the top label, in equal-width bins.
 
-    :param probabilities: (N, L); ``truth`` (N,), index of the right one.
-    :returns: mean ``confidence``, ``accuracy`` and ``n`` of the equal-width bins that hold any.
+    :param probabilities: (N, L).
+    :param truth: (N,), index of the right label.
+    :returns: mean ``confidence``, ``accuracy`` and ``n`` of each bin that is not empty.
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
     return [
         {
-            'confidence': float(confidence[place == b].mean()),
-            'accuracy': float(right[place == b].mean()),
-            'n': int((place == b).sum()),
+            'confidence': float(confidence[bin_of == b].mean()),
+            'accuracy': float(right[bin_of == b].mean()),
+            'n': int((bin_of == b).sum()),
         }
         for b in range(bins)
-        if (place == b).any()
+        if (bin_of == b).any()
     ]
 
 
 def calibration_error(probabilities: Floats, truth: Ints, bins: int = 15) -> float:
-    """Return the expected calibration error of the top label (equal-width bins)."""
+    """Return the expected calibration error of the top label (equal-width bins).
+
+    The parameters are those of :func:`reliability`.
+    """
     rows = reliability(probabilities, truth, bins)
-    return sum(abs(row['accuracy'] - row['confidence']) * row['n'] for row in rows) / max(
-        len(truth), 1
-    )
+    gaps = sum(abs(row['accuracy'] - row['confidence']) * row['n'] for row in rows)
+    return float(gaps / max(len(truth), 1))
 
 
 def cross_entropy(probabilities: Floats, truth: Ints) -> float:
-    """Return the mean categorical cross-entropy in nats; probabilities under 1e-7 count as that.
+    """Return the mean categorical cross-entropy in nats; probabilities are at least 1e-7.
 
-    :param probabilities: (N, L); ``truth`` (N,).
+    :param probabilities: (N, L).
+    :param truth: (N,), index of the right label.
     """
     if not len(truth):
         return 0.0
@@ -69,18 +73,20 @@ def cross_entropy(probabilities: Floats, truth: Ints) -> float:
 def classification(
     probabilities: Floats, truth: Ints, labels: Sequence[str] = LABELS
 ) -> dict[str, Any]:
-    """Return every figure of merit of still faces.
+    """Return every metric of still faces.
 
-    :param probabilities: (N, L) over ``labels``; ``truth`` (N,), index into ``labels``.
-    :returns: n, cross-entropy, accuracy, macro-F1, ECE, precision, recall and F1 of each label,
-        and the confusion matrix, rows truth. A label that is never said has a precision of 0.
+    :param probabilities: (N, L) over ``labels``.
+    :param truth: (N,), index into ``labels``.
+    :returns: ``n``, ``cross_entropy``, ``accuracy``, ``macro_f1``, ``precision``, ``recall`` and
+        ``f1`` by label, ``ece`` and ``confusion_matrix``, rows truth. The precision of a label that
+        is never predicted is 0.
     """
     matrix = confusion(truth, probabilities.argmax(axis=1), len(labels))
-    right, actual, said = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    right, actual, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     by_label = {
-        'precision': right / np.maximum(said, 1),
+        'precision': right / np.maximum(predicted, 1),
         'recall': right / np.maximum(actual, 1),
-        'f1': 2 * right / np.maximum(actual + said, 1),
+        'f1': 2 * right / np.maximum(actual + predicted, 1),
     }
     return {
         'n': len(truth),
@@ -97,9 +103,10 @@ def classification(
 
 
 def correlations(guess: Floats, truth: Floats) -> NDArray[np.float64]:
-    """Return Pearson's correlation of each column, 0 where a column does not vary.
+    """Return Pearson's correlation (K,) of each column; 0 for a column that does not vary.
 
-    :param guess: (N, K); ``truth`` alike.
+    :param guess: (N, K).
+    :param truth: (N, K).
     """
     a, b = guess - guess.mean(axis=0), truth - truth.mean(axis=0)
     spread = np.sqrt((a**2).sum(axis=0, dtype=float) * (b**2).sum(axis=0, dtype=float))
@@ -107,8 +114,8 @@ def correlations(guess: Floats, truth: Floats) -> NDArray[np.float64]:
 
 
 def moving(truth: Floats) -> NDArray[np.bool_]:
-    """Say which blendshapes move in a set: standard deviation over 0.05, or over 0.4 in 100 rows.
+    """Return which blendshapes (52,) move: standard deviation over 0.05, or over 0.4 in 100 rows.
 
     :param truth: (N, 52), the teacher's scores.
     """
-    return (truth.std(axis=0) > 0.05) | ((truth > 0.4).sum(axis=0) > 100)
+    return np.asarray((truth.std(axis=0) > 0.05) | ((truth > 0.4).sum(axis=0) > 100))

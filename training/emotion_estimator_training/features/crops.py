@@ -1,4 +1,4 @@
-"""Face crops of stills: cut as on the robot, and varied as cameras, heads and hands vary them."""
+"""Face crops of stills: cut as on the robot, and varied like real cameras and faces."""
 
 from __future__ import annotations
 
@@ -13,24 +13,31 @@ from emotion_estimator.perception.face_crop import SIDE, crop_matrix, cut, even
 from emotion_estimator_training.data.augment import Enlargement
 
 Crop = NDArray[np.uint8]
+Crops = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-#: Rows and columns of a crop that hold the eyes with the brows, and the mouth, roughly: what a
-#: pair of dark glasses and a mask hide.
+#: Rows and columns of a crop that dark glasses (eyes and brows) and a mask (mouth) hide, roughly.
 EYES = (slice(8, 25), slice(3, 45))
 MOUTH = (slice(27, 48), slice(7, 41))
+#: Coordinate across a crop, -1 to 1.
+_ACROSS = np.linspace(-1, 1, SIDE)
 
 
 @dataclass(frozen=True)
 class CropVariation:
-    """How much crops vary; shares are of the crops, drawn independently.
+    """How much crops vary.
 
-    :param roll: standard deviation in degrees; ``size`` of the scale's logarithm; ``shift`` in
-        pixels of the crop; ``stretch`` of the logarithm of height over width.
+    Each share is the probability that a crop is affected, independently of the others.
+
+    :param roll: standard deviation in degrees.
+    :param size: standard deviation of the logarithm of the scale.
+    :param shift: standard deviation in pixels of the crop.
+    :param stretch: standard deviation of the logarithm of height over width.
     :param gamma: standard deviation of the logarithm of the gamma.
-    :param shaded: share with light from one side.
-    :param coarse: share that was smaller once; ``least_side`` the smallest such side in pixels.
-    :param blurred: share; ``noisy`` and ``compressed`` (JPEG) alike.
+    :param shaded: share lit from one side.
+    :param coarse: share downscaled and enlarged again.
+    :param least_side: smallest side of the downscaled crop in pixels.
+    :param blurred: share blurred; ``noisy`` and ``compressed`` (JPEG) alike.
     :param hidden: share with eyes, mouth or another part covered.
     """
 
@@ -49,7 +56,7 @@ class CropVariation:
 
 
 def jitter(matrix: Floats, how: CropVariation, rng: np.random.Generator) -> Floats:
-    """Return a crop's map (2, 3), turned, scaled, stretched and shifted about its middle."""
+    """Return a crop's affine map (2, 3), randomly rotated, scaled, stretched and shifted."""
     roll = np.deg2rad(np.clip(rng.normal() * how.roll, -3 * how.roll, 3 * how.roll))
     scale = np.exp(np.clip(rng.normal(), -2.5, 2.5) * how.size)
     stretch = np.exp(np.clip(rng.normal(), -2.5, 2.5) * how.stretch / 2)
@@ -62,7 +69,7 @@ def jitter(matrix: Floats, how: CropVariation, rng: np.random.Generator) -> Floa
 
 
 def mirror(matrix: Floats) -> Floats:
-    """Return a crop's map (2, 3) with left and right swapped."""
+    """Return a crop's affine map (2, 3) with left and right swapped."""
     flip = np.array([[-1.0, 0.0], [0.0, 1.0]], np.float32)
     moved = flip @ matrix
     moved[0, 2] += SIDE - 1
@@ -70,9 +77,9 @@ def mirror(matrix: Floats) -> Floats:
 
 
 def damage(crop: Crop, how: CropVariation, rng: np.random.Generator) -> tuple[Crop, bool]:
-    """Return a crop (48, 48) under other light, from a worse camera, partly covered.
+    """Return a crop (48, 48) with random light, camera defects and covers.
 
-    :returns: also whether a part was covered.
+    :returns: the crop, and whether a part is covered.
     """
     table = 255 * (np.arange(256) / 255) ** np.exp(rng.normal() * how.gamma)
     crop = np.asarray(cv2.LUT(crop, table.astype(np.uint8)), np.uint8)
@@ -101,7 +108,7 @@ def damage(crop: Crop, how: CropVariation, rng: np.random.Generator) -> tuple[Cr
 
 
 def cover(crop: Crop, part: tuple[slice, slice], rng: np.random.Generator) -> Crop:
-    """Return a crop with a part of it plain, or rough as cloth is."""
+    """Return a crop with a part covered by a random grey, plain or textured like cloth."""
     covered = crop.copy()
     area = covered[part]
     grey = rng.uniform(0, 255)
@@ -121,14 +128,8 @@ def _part(rng: np.random.Generator) -> tuple[slice, slice]:
     return slice(int(top), int(top + height)), slice(int(left), int(left + width))
 
 
-_ACROSS = np.linspace(-1, 1, SIDE)
-
-
-Crops = NDArray[np.uint8]
-
-
 def landmarks_in_stills(landmarks: Floats) -> Floats:
-    """Return landmarks (N, 478, 2) in pixels of the stills.
+    """Convert landmarks to pixels of the stills, (N, 478, 2).
 
     :param landmarks: (N, 478, 2 or more), in pixels of the stills enlarged without variation.
     """
@@ -138,10 +139,10 @@ def landmarks_in_stills(landmarks: Floats) -> Floats:
 
 
 def still_matrices(landmarks: Floats, found: NDArray[np.bool_]) -> Floats:
-    """Return for each still the map (N, 2, 3) from its pixels to its crop's.
+    """Return the affine maps (N, 2, 3) from the pixels of stills to those of their crops.
 
     :param landmarks: (N, 478, 2), in pixels of the stills.
-    :param found: bool (N,); a still without a face is its own crop.
+    :param found: bool (N,); the crop of a still without a face is the still itself.
     """
     matrices = np.tile(np.eye(2, 3, dtype=np.float32), (len(landmarks), 1, 1))
     for row in np.flatnonzero(found):
@@ -150,7 +151,7 @@ def still_matrices(landmarks: Floats, found: NDArray[np.bool_]) -> Floats:
 
 
 def plain_crops(pixels: Crops, matrices: Floats) -> Crops:
-    """Return the crops (N, 48, 48) of stills (N, 48, 48), as the robot would cut them."""
+    """Return the crops (N, 48, 48) of stills (N, 48, 48), cut as on the robot."""
     made = np.empty((len(pixels), SIDE, SIDE), np.uint8)
     for row, (still, matrix) in enumerate(zip(pixels, matrices)):
         made[row] = even(cut(still, matrix))
@@ -158,12 +159,13 @@ def plain_crops(pixels: Crops, matrices: Floats) -> Crops:
 
 
 class CropMaker:
-    """Makes varied crops of stills."""
+    """Makes randomly varied crops of stills."""
 
     def __init__(self, pixels: Crops, matrices: Floats, variation: CropVariation) -> None:
         """Take the stills.
 
-        :param pixels: uint8 (N, 48, 48); ``matrices`` (N, 2, 3) of :func:`still_matrices`.
+        :param pixels: uint8 (N, 48, 48).
+        :param matrices: (N, 2, 3), of :func:`still_matrices`.
         """
         self._pixels, self._matrices, self._variation = pixels, matrices, variation
 
@@ -172,7 +174,7 @@ class CropMaker:
     ) -> tuple[Crops, NDArray[np.bool_], NDArray[np.bool_]]:
         """Return crops (B, 48, 48) of some stills, the same for the same seed.
 
-        :returns: also which of them are mirrored (B,), and in which a part of the face is hidden.
+        :returns: the crops, which of them are mirrored (B,), and which are partly hidden (B,).
         """
         rng = np.random.default_rng(seed)
         crops = np.empty((len(rows), SIDE, SIDE), np.uint8)

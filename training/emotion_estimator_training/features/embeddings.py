@@ -1,8 +1,8 @@
-"""What the appearance network makes of many crops."""
+"""Embeddings of many crops by the shipped appearance network, in TensorFlow."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from emotion_estimator_training.models.legacy_keras import tf
 
 Crops = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+#: Returns embeddings (N, 64) of crops (N, 48, 48); the second argument titles a progress bar.
+Embed = Callable[[Crops, str], Floats]
 
-#: What a tracker and a sensor change from one frame to the next, and the light while one speaks.
+#: What tracker, sensor and light change from one frame to the next.
 FROM_FRAME_TO_FRAME = CropVariation(
     roll=2.0,
     size=0.03,
@@ -41,22 +43,22 @@ _MOVES_SEED = 53
 
 
 class Embedder:
-    """The shipped int8 network over many crops at once, in TensorFlow's own interpreter.
+    """Runs the shipped int8 network on many crops at once, in TensorFlow's own interpreter.
 
-    Where TensorFlow is loaded, tflite-runtime cannot read any file.
+    tflite-runtime cannot open files once TensorFlow is loaded.
     """
 
     def __init__(self, card: Path) -> None:
-        """Open it.
+        """Load the network.
 
         :param card: its JSON card.
-        :raises ModelError: there is none, or it was trained on crops of another kind.
+        :raises ModelError: it is missing, or was trained on another kind of crops.
         """
         found = ModelCard.load(card, 'appearance')
         if found.settings.get('crop') != CROP or found.settings.get('embedding_size') != EMBEDDING:
             raise ModelError(
-                f'{card} reads crops {found.settings.get("crop")!r} into '
-                f'{found.settings.get("embedding_size")!r} numbers, this code makes {CROP!r} and '
+                f'{card} needs crops {found.settings.get("crop")!r} and returns '
+                f'{found.settings.get("embedding_size")!r} numbers; this code makes {CROP!r} and '
                 f'needs {EMBEDDING}; train it again'
             )
         self.sha256 = found.sha256
@@ -68,7 +70,7 @@ class Embedder:
     def __call__(self, crops: Crops, name: str = '') -> Floats:
         """Return the embeddings (N, 64) of crops (N, 48, 48).
 
-        :param name: shown beside a progress bar; empty shows none.
+        :param name: title of a progress bar; empty shows none.
         """
         parts = [crops[at : at + _BATCH] for at in range(0, len(crops), _BATCH)]
         bar = tqdm(parts, desc=name, unit='batch', disable=not name)
@@ -87,11 +89,11 @@ class Embedder:
 
 
 def with_embeddings(
-    features: FeatureSet, embed: Embedder, name: str = '', moves: int = 0
+    features: FeatureSet, embed: Embed, name: str = '', moves: int = 0
 ) -> FeatureSet:
-    """Return the faces with the embeddings of their crops; noughts where there is no crop.
+    """Return the faces with the embeddings of their crops; zeros for a face without a crop.
 
-    :param moves: how many varied crops of each face tell how its embedding moves.
+    :param moves: number of varied crops of each face that show how its embedding moves.
     """
     made = np.zeros((len(features), EMBEDDING), np.float32)
     rows = np.flatnonzero(features.crops.any(axis=(1, 2)))
@@ -106,13 +108,13 @@ def with_embeddings(
 
 def varied_embeddings(
     features: FeatureSet,
-    embed: Embedder,
+    embed: Embed,
     variation: CropVariation,
     count: int,
     seed: int | Sequence[int],
     name: str = '',
 ) -> Floats:
-    """Return embeddings (N, K, 64) of each face's crop, varied ``count`` times; none mirrored."""
+    """Return embeddings (N, ``count``, 64) of varied crops of each face, none mirrored."""
     rows = np.flatnonzero(features.crops.any(axis=(1, 2)))
     identity = np.tile(np.eye(2, 3, dtype=np.float32), (len(rows), 1, 1))
     maker = CropMaker(features.crops[rows], identity, variation)

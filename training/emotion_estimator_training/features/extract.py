@@ -1,4 +1,4 @@
-"""Runs both landmark sources over stills: in parallel, resumable, in chunks on disk."""
+"""Runs both landmark sources on stills: in parallel, resumable, in chunks on disk."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ from emotion_estimator.worker_pool import Runner, runner_of
 from emotion_estimator_training.data.augment import Enlargement, enlarge, rotate_and_flip, vary
 from emotion_estimator_training.data.stills import Stills
 
-#: Raise it when the images made for a pass change, so that old chunks are not reused.
+#: Increment when the images made for a pass change, so that old chunks are not reused.
 _VERSION = 1
+#: Stills per chunk.
 _CHUNK = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Extracted:
-    """What both sources saw in a pass over stills; rows of zeros where no face was found.
+    """What both sources found in a pass over stills; zeros for stills without a face.
 
     :param row: (N,), index of the still.
     :param teacher: float32 (N, 52), the Face Landmarker's blendshapes.
     :param mesh: float32 (N, 478, 3), the bundled face mesh's landmarks in pixels of the
         enlarged image.
-    :param teacher_found: bool (N,); ``mesh_found`` alike.
+    :param teacher_found: bool (N,), whether the Face Landmarker found a face.
+    :param mesh_found: bool (N,), whether the face mesh found a face.
     """
 
     row: NDArray[np.int64]
@@ -51,10 +53,10 @@ class Extracted:
 
 @dataclass(frozen=True, eq=False)
 class Outlines:
-    """Where the Face Landmarker sees faces in stills; rows of zeros where it found none.
+    """Landmarks of one source in stills; zeros for stills without a face.
 
     :param landmarks: float32 (N, 478, 3), in pixels of the enlarged image.
-    :param found: bool (N,).
+    :param found: bool (N,), whether the source found a face.
     """
 
     landmarks: NDArray[np.float32]
@@ -72,7 +74,7 @@ class _Task:
     with_mesh: bool
 
 
-#: Landmark models of each thread that looks at images: opening them takes longer than using them.
+#: Each thread's landmark models, kept open: opening them takes longer than using them.
 _opened = threading.local()
 
 
@@ -91,7 +93,7 @@ def _open_mesh() -> Any:
     mediapipe = import_mediapipe()
     if not hasattr(mediapipe, 'solutions'):
         raise ModelError(
-            'mediapipe bundles no face mesh after 0.10.21; install that, or take '
+            'mediapipe has no face mesh after 0.10.21; install that version or pass '
             '--source face_landmarker'
         )
     with quiet():
@@ -173,24 +175,25 @@ def extract(
     with_mesh: bool = True,
     wanted: NDArray[np.bool_] | None = None,
 ) -> Extracted:
-    """Run the Face Landmarker and the face mesh over enlarged stills.
+    """Run the Face Landmarker and the face mesh on enlarged stills.
 
     Chunks that an earlier run finished are read from ``cache``, so an interrupted run continues.
 
     :param stills: the images.
     :param rows: which of them.
-    :param teacher: ``face_landmarker.task``; None leaves the Face Landmarker out.
+    :param teacher: ``face_landmarker.task``; None leaves out the Face Landmarker.
     :param cache: folder of the chunks.
-    :param look: ``plain`` enlarging (4x, cubic); ``mirrored``, left and right swapped; ``rotated``
-        and flipped at random; or ``varied`` in expression, light and more.
-    :param seed: of the chance in ``rotated`` and ``varied``.
-    :param landmarks: (len(stills), 478, 3) in pixels of the stills, zeros where unknown; needed
+    :param look: how stills are prepared: ``plain`` (enlarged 4x, cubic), ``mirrored`` (left and
+        right swapped), ``rotated`` (and flipped, at random) or ``varied`` (random expression, light
+        and more).
+    :param seed: for ``rotated`` and ``varied``.
+    :param landmarks: (len(stills), 478, 3) in pixels of the stills, zeros if unknown; needed
         to vary expressions.
-    :param processes: worker processes (None: one a core), or a runner of
+    :param processes: number of worker processes (None is one per core), or a runner of
         :mod:`~emotion_estimator.worker_pool`.
-    :param with_mesh: whether the face mesh looks too.
-    :param wanted: bool (len(rows),), which are needed: nothing looks at a chunk without any, whose
-        rows come back as if no face was found. The chunks are those of all rows.
+    :param with_mesh: whether to run the face mesh.
+    :param wanted: bool (len(rows),), which rows are needed. Chunks without any are skipped, and
+        their rows returned as if no face was found. None needs all.
     :raises InputError: there are no rows.
     :raises ModelError: the Face Landmarker's file cannot be read or opened.
     """
@@ -200,7 +203,7 @@ def extract(
         known = None if landmarks is None else landmarks[part]
         return _Task(part, stills.pixels[part], known, look, seed, _absolute(teacher), with_mesh)
 
-    _some(rows, wanted)
+    _check_any(rows, wanted)
     folder = cache / f'{_identity(stills, rows, teacher, with_mesh)}-seed{seed}{suffix}'
     paths = _in_chunks(_see, task, rows, folder, f'{look} {seed}', processes, wanted)
     seen = _read(paths, [field.name for field in fields(Extracted)], len(rows))
@@ -215,28 +218,30 @@ def extract_outlines(
     processes: int | Runner | None = None,
     wanted: NDArray[np.bool_] | None = None,
 ) -> Outlines:
-    """Run the Face Landmarker over enlarged stills, for its landmarks.
+    """Run the Face Landmarker on plainly enlarged stills, for its landmarks.
 
-    :func:`extract` keeps only its blendshapes, in chunks that stay valid. The parameters are
-    those of :func:`extract`, whose ``plain`` look this is, and the errors too.
+    :func:`extract` keeps only its blendshapes, and its chunks should stay valid. Parameters and
+    errors are those of :func:`extract`.
     """
 
     def task(part: NDArray[np.int64]) -> _Task:
         return _Task(part, stills.pixels[part], None, 'plain', 0, _absolute(teacher), False)
 
-    _some(rows, wanted)
+    _check_any(rows, wanted)
     folder = cache / f'{_identity(stills, rows, teacher, False)}-outlines'
     paths = _in_chunks(_outline, task, rows, folder, "the teacher's", processes, wanted)
     return Outlines(**_read(paths, [field.name for field in fields(Outlines)], len(rows)))
 
 
-def _some(rows: NDArray[np.int64], wanted: NDArray[np.bool_] | None) -> None:
+def _check_any(rows: NDArray[np.int64], wanted: NDArray[np.bool_] | None) -> None:
     if not (len(rows) if wanted is None else wanted.any()):
-        raise InputError('there are no images to look at; see "emotion-estimator training data"')
+        raise InputError(
+            'there are no images to process; "emotion-estimator training data" counts them'
+        )
 
 
 def _absolute(teacher: Path | None) -> Path | None:
-    """Return the path that holds for a worker that runs in another folder."""
+    """Return a path that is valid for workers that run in another folder."""
     return None if teacher is None else teacher.absolute()
 
 
@@ -249,9 +254,9 @@ def _in_chunks(
     processes: int | Runner | None,
     wanted: NDArray[np.bool_] | None,
 ) -> dict[int, Path]:
-    """Write what ``work`` returns of each chunk of rows; return the files, old and new.
+    """Write the result of ``work`` for each chunk of rows that has no file yet.
 
-    :returns: by the chunk's first row, those with a row that is ``wanted``.
+    :returns: by the chunk's first row, the files of all chunks with a ``wanted`` row.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths, missing = {}, {}
@@ -282,7 +287,7 @@ def _identity(
     digest = hashlib.sha256(json.dumps([_VERSION, _CHUNK]).encode())
     for content in (stills.pixels[rows].tobytes(), rows.tobytes()):
         digest.update(content)
-    # Left out rather than marked where both look: the chunks of earlier versions stay valid.
+    # Added only if one source is left out, so that the chunks of earlier versions stay valid.
     if teacher is not None:
         digest.update(_content(teacher))
     if not with_mesh:
@@ -301,16 +306,16 @@ def _content(model: Path) -> bytes:
 
 
 def _read(paths: Mapping[int, Path], names: Sequence[str], count: int) -> dict[str, NDArray[Any]]:
-    """Return the arrays of all chunks as one of ``count`` rows; zeros where there is no chunk."""
-    whole: dict[str, NDArray[Any]] = {}
+    """Return the arrays of all chunks joined to ``count`` rows; zeros for skipped chunks."""
+    joined: dict[str, NDArray[Any]] = {}
     for start, path in paths.items():
         try:
             with np.load(path) as data:
                 for name in names:
                     part = data[name]
-                    if name not in whole:
-                        whole[name] = np.zeros((count, *part.shape[1:]), part.dtype)
-                    whole[name][start : start + len(part)] = part
+                    if name not in joined:
+                        joined[name] = np.zeros((count, *part.shape[1:]), part.dtype)
+                    joined[name][start : start + len(part)] = part
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise InputError(f'{path} is damaged; delete it and call again') from error
-    return whole
+            raise InputError(f'{path} is damaged; delete it and run again') from error
+    return joined

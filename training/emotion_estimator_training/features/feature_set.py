@@ -1,4 +1,4 @@
-"""A table of blendshapes and crops, with what is known of each face: what models learn from."""
+"""The feature set that models learn from: blendshapes and crops of labelled faces."""
 
 from __future__ import annotations
 
@@ -21,12 +21,25 @@ SHAPES = len(BLENDSHAPE_NAMES)
 EMBEDDING = 64
 WIDTH = SHAPES + EMBEDDING + 2
 
-#: What each branch is called, and the two columns that say what is known.
+#: By branch, the flags at the end of a face's vector: embedding known, blendshapes known.
 PRESENT = {'fused': (1.0, 1.0), 'appearance': (1.0, 0.0), 'blendshapes': (0.0, 1.0)}
+#: Fields of :class:`FeatureSet` that files do not have.
+_NOT_SAVED = ('embeddings', 'moves')
+#: Columns of the papers' CSV form.
+_CSV_HEADER = [*BLENDSHAPE_NAMES, 'label', 'index', 'class', 'augmented']
+_CSV_SCORES = ','.join(['%.6f'] * len(BLENDSHAPE_NAMES))
+_REMEDY = 'write it with "emotion-estimator training features"'
 
 
 def face_vectors(blendshapes: Floats, embedding: Floats | None = None) -> Floats:
-    """Return rows (..., 118) of blendshapes (..., 52) and embeddings (..., 64), if there are."""
+    """Return the vectors (..., 118) that models read.
+
+    They hold 52 blendshapes, 64 numbers of the embedding, and two flags: embedding known,
+    blendshapes known.
+
+    :param blendshapes: (..., 52).
+    :param embedding: (..., 64); None leaves it unknown.
+    """
     rows = np.zeros((*blendshapes.shape[:-1], WIDTH), np.float32)
     rows[..., :SHAPES] = blendshapes
     rows[..., -1] = 1
@@ -36,14 +49,18 @@ def face_vectors(blendshapes: Floats, embedding: Floats | None = None) -> Floats
     return rows
 
 
-def whole(rows: Floats) -> Floats:
-    """Return rows (..., 118), of which some may be blendshapes alone (..., 52)."""
+def complete_vectors(rows: Floats) -> Floats:
+    """Return vectors (..., 118) of rows that may be blendshapes only, (..., 52)."""
     return rows if rows.shape[-1] == WIDTH else face_vectors(rows)
 
 
-def only(rows: Floats, branch: str) -> Floats:
-    """Return rows (..., 118) of which no more is known than ``branch`` of ``PRESENT`` reads."""
-    known = whole(rows).copy()
+def only_branch(rows: Floats, branch: str) -> Floats:
+    """Return vectors (..., 118) with only the inputs of a branch known.
+
+    :param rows: (..., 118 or 52).
+    :param branch: a key of ``PRESENT``.
+    """
+    known = complete_vectors(rows).copy()
     known[..., -2:] *= np.array(PRESENT[branch], np.float32)
     return known
 
@@ -57,14 +74,13 @@ class FeatureSet:
     :param emotion: int64 (N,), index into ``FER_CLASSES``.
     :param usage: int64 (N,), ``TRAINING``, ``PUBLIC_TEST`` or ``PRIVATE_TEST``.
     :param image_id: int64 (N,), the image's row in FER2013's own file.
-    :param duplicate: bool (N,), a test image that is a training image too.
-    :param augmented: bool (N,), seen on a rotated or flipped copy (Training only).
-    :param crops: uint8 (N, 48, 48), the face as the appearance network sees it, cut from the still
-        by the source's landmarks; zeros where ``augmented``.
-    :param embeddings: float32 (N, 64), of the crops, where they were asked for (``embeddings``);
-        not kept in files.
-    :param moves: float32 (N, K, 64), how far from these the embeddings of K varied crops of each
-        face lie, alike.
+    :param duplicate: bool (N,), whether a test image is also a training image.
+    :param augmented: bool (N,), whether the face is of a rotated or flipped copy (Training only).
+    :param crops: uint8 (N, 48, 48), the appearance network's input, cut from the still by the
+        source's landmarks; zeros if ``augmented``.
+    :param embeddings: float32 (N, 64), of the crops; None if not computed; not saved.
+    :param moves: float32 (N, K, 64), deviation of the embeddings of K varied crops of each face
+        from ``embeddings``; None if not computed; not saved.
     """
 
     source: str
@@ -80,9 +96,9 @@ class FeatureSet:
 
     @property
     def vectors(self) -> NDArray[np.float32]:
-        """Return what is known of each face (N, 118), see ``face_vector``.
+        """Return the vectors (N, 118) of the faces; see :func:`face_vectors`.
 
-        Without a crop there is no embedding.
+        The embedding of a face without a crop is unknown.
         """
         vectors = face_vectors(self.blendshapes, self.embeddings)
         vectors[~self.crops.any(axis=(1, 2)), SHAPES:-1] = 0
@@ -104,14 +120,11 @@ class FeatureSet:
         )
 
 
-_NOT_KEPT = ('embeddings', 'moves')
-
-
 def save_features(features: FeatureSet, path: Path) -> Path:
-    """Write an ``.npz`` that :func:`load_features` reads; its folder is made."""
+    """Write an ``.npz`` that :func:`load_features` reads, and its folder; return ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = asdict(features)
-    for name in _NOT_KEPT:
+    for name in _NOT_SAVED:
         del arrays[name]
     np.savez_compressed(path, **arrays)
     return path
@@ -120,80 +133,73 @@ def save_features(features: FeatureSet, path: Path) -> Path:
 def load_features(path: Path) -> FeatureSet:
     """Read what :func:`save_features` wrote.
 
-    :raises InputError: the file is missing, or holds something else; says what.
+    :raises InputError: the file is missing or holds something else.
     """
-    names = [field.name for field in fields(FeatureSet) if field.name not in _NOT_KEPT]
+    names = [field.name for field in fields(FeatureSet) if field.name not in _NOT_SAVED]
     try:
         with np.load(path) as data:
             missing = [name for name in names if name not in data.files]
             if missing:
-                raise InputError(f'{path} has no array {missing[0]}; {_AGAIN}')
+                raise InputError(f'{path} has no array {missing[0]}; {_REMEDY}')
             arrays = {name: data[name] for name in names}
     except OSError as error:
         raise InputError(
-            f'{path} cannot be read ({error.strerror or first_line(error)}); {_AGAIN}'
+            f'{path} cannot be read ({error.strerror or first_line(error)}); {_REMEDY}'
         ) from error
     except (ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise InputError(
-            f'{path} is no .npz of features ({first_line(error)}); {_AGAIN}'
+            f'{path} is not an .npz of features ({first_line(error)}); {_REMEDY}'
         ) from error
     source = str(arrays.pop('source'))
     count = len(np.atleast_1d(arrays['emotion']))
-    of_a_face = {'blendshapes': (len(BLENDSHAPE_NAMES),), 'crops': (SIDE, SIDE)}
+    shapes = {'blendshapes': (len(BLENDSHAPE_NAMES),), 'crops': (SIDE, SIDE)}
     for name, array in arrays.items():
-        shape = (count, *of_a_face.get(name, ()))
+        shape = (count, *shapes.get(name, ()))
         if array.shape != shape:
-            raise InputError(f'{path}: {name} is {array.shape} instead of {shape}; {_AGAIN}')
+            raise InputError(f'{path}: {name} is {array.shape} instead of {shape}; {_REMEDY}')
     blendshapes = arrays.pop('blendshapes').astype(np.float32)
     if not ((blendshapes >= 0) & (blendshapes <= 1)).all():
-        raise InputError(f'{path}: a blendshape is not in 0 to 1; {_AGAIN}')
+        raise InputError(f'{path}: a blendshape is outside 0 to 1; {_REMEDY}')
     if arrays['crops'].dtype != np.uint8:
-        raise InputError(f'{path}: crops are {arrays["crops"].dtype} instead of uint8; {_AGAIN}')
+        raise InputError(f'{path}: crops are {arrays["crops"].dtype} instead of uint8; {_REMEDY}')
     for name, end in (('emotion', len(FER_CLASSES)), ('usage', len(SPLITS))):
         if not np.isin(arrays[name], range(end)).all():
-            raise InputError(f'{path}: {name} is not always 0 to {end - 1}; {_AGAIN}')
+            raise InputError(f'{path}: {name} is outside 0 to {end - 1}; {_REMEDY}')
     return FeatureSet(source, blendshapes, **arrays)
 
 
-_AGAIN = 'write it with "emotion-estimator training features"'
-
-
 def load_sources(run: Path) -> list[FeatureSet]:
-    """Read the features of every landmark source that a run folder holds.
+    """Read the features of every landmark source in a run folder.
 
-    :raises InputError: it holds none, or they were taken of different images.
+    :raises InputError: there are none, or they are of different images.
     """
     paths = sorted((run / 'features').glob('*.npz'))
     found = [load_features(path) for path in paths]
     if not found:
-        raise InputError(f'{run}/features has no features; {_AGAIN}')
+        raise InputError(f'{run}/features has no features; {_REMEDY}')
     first = found[0].where(~found[0].augmented)
     for other in found[1:]:
         second = other.where(~other.augmented)
-        # Not every source finds every face: where both did, they know the same of it.
+        # Faces that both sources found must agree.
         _, one, two = np.intersect1d(first.image_id, second.image_id, return_indices=True)
         same = (first.emotion[one] == second.emotion[two]) & (first.usage[one] == second.usage[two])
         if not len(one) or not same.all():
             raise InputError(
                 f'the features of {first.source} and {second.source} in {run}/features are of '
-                f'different images; remove that folder, and {_AGAIN}'
+                f'different images; remove that folder, and {_REMEDY}'
             )
     return found
-
-
-_HEAD = [*BLENDSHAPE_NAMES, 'label', 'index', 'class', 'augmented']
-_SCORES = ','.join(['%.6f'] * len(BLENDSHAPE_NAMES))
 
 
 def write_tables(features: FeatureSet, to_label: NDArray[np.int64], folder: Path) -> list[Path]:
     """Write ``<source>-<split>.csv`` and ``<source>-<split>-<class>.csv``; return their paths.
 
-    The columns, named in the first line: the 52 blendshapes (0 to 1, six decimals), the label's
-    number, the image's number, the class's name, and 1 where a turned or flipped copy was seen.
-    ``emotion-estimator evaluate --blendshapes`` reads them where the labels are the shipped ones.
-    Splits and classes without a face have no file.
+    The columns, named in the first line: the 52 blendshapes (0 to 1, six decimals), the index of
+    the label, the number of the image, the name of the class, and 1 for an augmented copy. With the
+    shipped labels, ``emotion-estimator evaluate --blendshapes`` reads these files. Splits and
+    classes without faces have no file.
 
-    :param to_label: (7,), the label of each of ``FER_CLASSES``.
+    :param to_label: (7,), index of the label of each of ``FER_CLASSES``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -208,7 +214,7 @@ def write_tables(features: FeatureSet, to_label: NDArray[np.int64], folder: Path
         }
         for suffix, rows in parts.items():
             path = folder / f'{features.source}-{split.lower()}{suffix}.csv'
-            # One of an earlier run would be taken for this one's.
+            # A file of an earlier run must not be mistaken for this one's.
             path.unlink(missing_ok=True)
             if len(rows):
                 _write(rows, to_label, path)
@@ -218,11 +224,11 @@ def write_tables(features: FeatureSet, to_label: NDArray[np.int64], folder: Path
 
 def _write(features: FeatureSet, to_label: NDArray[np.int64], path: Path) -> None:
     with path.open('w', newline='') as file:
-        csv.writer(file, lineterminator='\n').writerow(_HEAD)
+        csv.writer(file, lineterminator='\n').writerow(_CSV_HEADER)
         for scores, emotion, number, augmented in zip(
             features.blendshapes, features.emotion, features.image_id, features.augmented
         ):
             file.write(
-                f'{_SCORES % tuple(scores)},{to_label[emotion]},{number},'
+                f'{_CSV_SCORES % tuple(scores)},{to_label[emotion]},{number},'
                 f'{FER_CLASSES[emotion]},{int(augmented)}\n'
             )

@@ -1,4 +1,4 @@
-"""What both landmark sources see in FER2013 and in covered faces, ready for training."""
+"""Runs the landmark sources on FER2013 and on covered faces; builds the feature sets."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ from emotion_estimator_training.features.extract import (
 from emotion_estimator_training.features.feature_set import FeatureSet, load_features
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 Rows = NDArray[np.bool_]
 
-#: Worker processes (None: one a core), or a runner of ``engine``.
+#: Number of worker processes (None is one per core), or a runner of ``worker_pool``.
 Processes = int | Runner | None
 
 LANDMARKER, MESH = SOURCES = ('face_landmarker', 'face_mesh')
@@ -41,12 +42,12 @@ LANDMARKER, MESH = SOURCES = ('face_landmarker', 'face_mesh')
 
 @dataclass(frozen=True)
 class Places:
-    """Where training reads and writes.
+    """Files and folders of training.
 
-    :param data: FER2013, ``.csv``, ``.npz`` or a folder.
-    :param teacher: ``face_landmarker.task``; None where only the bundled face mesh looks.
-    :param cache: folder for what is computed on the way.
-    :param models: folder the weights and cards go to.
+    :param data: FER2013 as ``.csv``, ``.npz`` or folder.
+    :param teacher: ``face_landmarker.task``; None uses only the bundled face mesh.
+    :param cache: folder for intermediate results.
+    :param models: folder of weights and cards.
     """
 
     data: Path
@@ -57,31 +58,31 @@ class Places:
 
 @dataclass(frozen=True, eq=False)
 class SourceFindings:
-    """What one landmark source sees in all stills.
+    """What one landmark source finds in all stills.
 
-    :param blendshapes: float32 (N, 52).
+    :param blendshapes: float32 (N, 52), 0 to 1; zeros for stills without a face.
     :param found: bool (N,), whether it found a face.
     """
 
     blendshapes: Floats
-    found: NDArray[np.bool_]
+    found: Rows
 
 
 def plain_pass(stills: Stills, places: Places, processes: Processes = None) -> Extracted:
-    """Run both sources over all stills, enlarged without variation."""
+    """Run both sources on all stills, enlarged without variation."""
     rows = np.arange(len(stills))
     return extract(stills, rows, places.teacher, places.cache, processes=processes)
 
 
 def mirrored_teacher(
-    stills: Stills, rows: NDArray[np.int64], places: Places, processes: Processes = None
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return what the Face Landmarker says of mirrored stills, left and right swapped back.
+    stills: Stills, rows: Ints, places: Places, processes: Processes = None
+) -> tuple[Floats, Rows]:
+    """Return the Face Landmarker's blendshapes for mirrored stills, left and right swapped back.
 
-    A perfectly symmetric teacher would say what it says of the stills themselves; how far it
-    does bounds what a symmetric head can reach.
+    For a perfectly symmetric teacher they would equal those of the stills; the difference bounds
+    how well a symmetric head can agree with it.
 
-    :returns: blendshapes (len(rows), 52), and bool (len(rows),) whether it found a face.
+    :returns: blendshapes (len(rows), 52), and whether it found a face, bool (len(rows),).
     """
     seen = extract(stills, rows, places.teacher, places.cache, 'mirrored', processes=processes)
     return seen.teacher[:, list(MIRROR)], seen.teacher_found
@@ -90,7 +91,10 @@ def mirrored_teacher(
 def varied_passes(
     stills: Stills, plain: Extracted, places: Places, passes: int, processes: Processes = None
 ) -> list[Extracted]:
-    """Run both sources over varied training stills, ``passes`` times with other variations."""
+    """Run both sources on varied training stills, ``passes`` times with different seeds.
+
+    :param plain: of :func:`plain_pass`.
+    """
     matrix = Enlargement().matrix
     landmarks = plain.mesh.copy()
     seen = plain.mesh_found
@@ -103,12 +107,10 @@ def varied_passes(
     ]
 
 
-def head_pairs(
-    extracted: Extracted, keep: NDArray[np.bool_] | None = None
-) -> tuple[Floats, Floats]:
-    """Return aligned landmarks (N, 438) and the teacher's scores (N, 52) where both found a face.
+def head_pairs(extracted: Extracted, keep: Rows | None = None) -> tuple[Floats, Floats]:
+    """Return aligned landmarks (N, 438) and the teacher's scores (N, 52) if both found a face.
 
-    :param keep: bool, which rows of ``extracted`` to take; None takes all.
+    :param keep: bool, which rows of ``extracted`` to use; None uses all.
     """
     both = extracted.teacher_found & extracted.mesh_found
     if keep is not None:
@@ -118,7 +120,7 @@ def head_pairs(
 
 
 def head_scores(extracted: Extracted, head: BlendshapeHead) -> Floats:
-    """Return the head's blendshapes (N, 52) for each row; zeros where the mesh found no face."""
+    """Return the head's blendshapes (N, 52) for each row; zeros if the mesh found no face."""
     scores = np.zeros((len(extracted.row), 52), np.float32)
     for row in np.flatnonzero(extracted.mesh_found):
         scores[row] = head(extracted.mesh[row])
@@ -126,9 +128,9 @@ def head_scores(extracted: Extracted, head: BlendshapeHead) -> Floats:
 
 
 def available(sources: Sequence[str], places: Places) -> list[str]:
-    """Return those of ``sources`` that can look: without a teacher only the bundled face mesh.
+    """Return those of ``sources`` that are available: without a teacher only the face mesh.
 
-    :raises InputError: none can.
+    :raises InputError: none is available.
     """
     able = [name for name in sources if name == MESH or places.teacher is not None]
     if not able:
@@ -138,7 +140,7 @@ def available(sources: Sequence[str], places: Places) -> list[str]:
 
 def _look(
     stills: Stills,
-    rows: NDArray[np.int64],
+    rows: Ints,
     places: Places,
     sources: Sequence[str],
     processes: Processes,
@@ -197,9 +199,9 @@ def outlines(
     sources: Sequence[str] = SOURCES,
     wanted: Rows | None = None,
 ) -> dict[str, Outlines]:
-    """Return where each landmark source sees faces in the stills, by the source's name.
+    """Return the landmarks that each source finds in the stills, by source.
 
-    The parameters are those of :func:`feature_sets`, and the errors too.
+    Parameters and errors are those of :func:`feature_sets`.
     """
     able = available(sources, places)
     extracted = _look(stills, np.arange(len(stills)), places, able, processes, wanted=wanted)
@@ -212,11 +214,11 @@ def seen_by_both(
     processes: Processes = None,
     sources: Sequence[str] = SOURCES,
 ) -> dict[str, SourceFindings]:
-    """Return what each landmark source sees in the stills, by the source's name.
+    """Return the blendshapes that each landmark source finds in the stills, by source.
 
     :param places: without a ``teacher`` the Face Landmarker is left out.
-    :param sources: those wanted.
-    :raises InputError: no source is left.
+    :param sources: landmark sources to run.
+    :raises InputError: none of them is available.
     """
     wanted = available(sources, places)
     everything = np.arange(len(stills))
@@ -231,18 +233,18 @@ def feature_sets(
     sources: Sequence[str] = SOURCES,
     wanted: Rows | None = None,
 ) -> dict[str, FeatureSet]:
-    """Return blendshapes and crop of every face that each landmark source finds, by its name.
+    """Return blendshapes and crops of every face that each landmark source finds, by source.
 
-    First the images as they are, of all splits; then ``augment`` passes over those of Training,
-    each image turned and flipped at random before the source sees it (Attrah 2025, 3.2.4); these
-    have crops of zeros, since crops are varied by :mod:`~.features.crops`.
+    First the unchanged images of all splits; then ``augment`` passes over those of Training, each
+    image rotated and flipped at random (Attrah 2025, section 3.2.4). The crops of these are zeros,
+    since :mod:`~.features.crops` varies crops itself.
 
     :param places: without a ``teacher`` the Face Landmarker is left out.
-    :param augment: passes, 0 or more; pass k is made with seed k, and found in the cache later.
-    :param sources: those that shall look.
-    :param wanted: bool (N,), the stills whose faces are asked for; the others, where nothing has
-        looked at them before, are spared. None asks for all.
-    :raises InputError: no source is left.
+    :param augment: number of augmented passes; pass k uses seed k.
+    :param sources: landmark sources to run.
+    :param wanted: bool (N,), the stills whose faces are needed; the others are not processed. None
+        needs all.
+    :raises InputError: none of the sources is available.
     """
     able = available(sources, places)
     everything = np.arange(len(stills))
@@ -263,7 +265,7 @@ def feature_sets(
 
 
 def _asked_for(seen: dict[str, SourceFindings], wanted: Rows | None) -> dict[str, SourceFindings]:
-    """Return what is seen in the stills that are wanted: chunks hold their neighbours too."""
+    """Return the findings of wanted stills only: chunks also hold their neighbours."""
     if wanted is None:
         return seen
     return {name: SourceFindings(one.blendshapes, one.found & wanted) for name, one in seen.items()}
@@ -272,7 +274,7 @@ def _asked_for(seen: dict[str, SourceFindings], wanted: Rows | None) -> dict[str
 def _gather(
     name: str,
     stills: Stills,
-    rows: Sequence[NDArray[np.int64]],
+    rows: Sequence[Ints],
     passes: Sequence[SourceFindings],
     where: Outlines,
 ) -> FeatureSet:
@@ -295,11 +297,8 @@ def _gather(
     )
 
 
-Ints = NDArray[np.int64]
-
-
 def covered_folder(run: Path) -> Path:
-    """Return where a run folder keeps the features of covered faces."""
+    """Return the folder of covered faces' features in a run folder."""
     return run / 'covered'
 
 
@@ -311,14 +310,14 @@ def covered_sets(
     processes: Processes = None,
     sources: tuple[str, ...] = SOURCES,
 ) -> dict[str, FeatureSet]:
-    """Cover a part of some of Training's faces, and look at them anew with each source.
+    """Cover a part of some of Training's faces, and run each landmark source on them.
 
-    :param count: how many faces, at most.
-    :param seed: of which faces, and of the covers.
-    :returns: by source the faces that it finds; crops are cut where it sees them.
-    :raises InputError: Training has no face, or no source can look.
+    :param count: maximum number of faces.
+    :param seed: for choosing faces and covers.
+    :returns: by source the faces that it finds, with their crops.
+    :raises InputError: Training has no face, or no source is available.
     """
-    # Of two sources that see the same face one will do: the bundled mesh finds more of them.
+    # One source's landmarks suffice: the last one is the face mesh, which finds more faces.
     seen = list(outlines(stills, places, processes, sources).values())[-1]
     rows = np.flatnonzero((stills.usage == TRAINING) & seen.found)
     if not len(rows):
@@ -337,7 +336,7 @@ def covered_sets(
 
 
 def load_covered(run: Path, source: str) -> FeatureSet | None:
-    """Read the covered faces that a source sees; None where a run has none.
+    """Read the covered faces that a source found; None if the run has none.
 
     :raises InputError: they cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Which blendshapes tell anything: Attrah 2025, section 4.1."""
+"""The relevant blendshapes: those that exceed a threshold often enough (Attrah 2025, 4.1)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from emotion_estimator.errors import InputError
 from emotion_estimator_training.data.stills import TRAINING
 from emotion_estimator_training.features.feature_set import FeatureSet
 
-#: The paper's choice: above 0.4 in more than 100 images.
+#: The paper's rule: above 0.4 in more than 100 images.
 THRESHOLD, LEAST = 0.4, 100
-#: How many blendshapes that left the paper (Attrah 2025, 4.1); it does not list them.
+#: Number of blendshapes that the paper's rule kept there (Attrah 2025, 4.1); it does not list them.
 PAPER_COUNT = 27
-#: Those that Attrah's report (4.3) names as close to zero throughout.
+#: Blendshapes that Attrah's report (4.3) names as close to zero throughout.
 PAPER_IRRELEVANT = (6, 7, 8)
 
 
 def counts_above(features: FeatureSet, threshold: float = THRESHOLD) -> NDArray[np.int64]:
-    """Return in how many images of Training each blendshape (52,) is above ``threshold``.
+    """Return the number of Training's images in which each blendshape (52,) exceeds ``threshold``.
 
-    Images are counted as they are; copies made by augmentation are left out.
+    Augmented copies are not counted.
     """
     plain = (features.usage == TRAINING) & ~features.augmented
-    return (features.blendshapes[plain] > threshold).sum(axis=0)
+    return np.asarray((features.blendshapes[plain] > threshold).sum(axis=0))
 
 
 def relevant_blendshapes(
@@ -39,9 +39,9 @@ def relevant_blendshapes(
 
 
 def chosen_blendshapes(run: Path, features: FeatureSet) -> tuple[int, ...]:
-    """Return the indices that "training relevant" chose in a run folder; else by the paper's rule.
+    """Return the indices that "training relevant" chose in a run folder, or by the paper's rule.
 
-    :raises InputError: none is left.
+    :raises InputError: there is none.
     """
     try:
         table = json.loads((run / 'tables' / 'relevant.json').read_text())
@@ -50,8 +50,8 @@ def chosen_blendshapes(run: Path, features: FeatureSet) -> tuple[int, ...]:
         chosen = relevant_blendshapes(features)
     if not chosen:
         raise InputError(
-            f'no blendshape of {features.source} is relevant; choose some with '
-            '"emotion-estimator training relevant --least 20", for example'
+            f'no blendshape of {features.source} is relevant; try '
+            '"emotion-estimator training relevant --least 20"'
         )
     return chosen
 
@@ -59,13 +59,12 @@ def chosen_blendshapes(run: Path, features: FeatureSet) -> tuple[int, ...]:
 def report(
     features: FeatureSet, threshold: float = THRESHOLD, least: int = LEAST
 ) -> dict[str, Any]:
-    """Return the relevant blendshapes beside what the papers say of theirs.
+    """Return the relevant blendshapes, next to what the papers report.
 
-    :returns: ``source``, ``threshold``, ``least``, ``images`` looked at, ``relevant`` (names),
-        ``indices``, ``counts`` (by name, all 52), ``paper_count``, ``least_for_paper_count``: the
-        greatest ``least`` that leaves as many as the paper has, and ``paper_irrelevant``: by
-        name, whether those that Attrah's report calls irrelevant are so here. The papers list no
-        others.
+    :returns: ``source``, ``threshold``, ``least``, ``images`` counted, ``relevant`` (names),
+        ``indices``, ``counts`` (by name, all 52), ``paper_count``, ``least_for_paper_count`` (the
+        greatest ``least`` that keeps as many as the paper), and ``paper_irrelevant`` (by name,
+        whether those that Attrah's report calls irrelevant are so here; it lists no others).
     """
     counts = counts_above(features, threshold)
     indices = relevant_blendshapes(features, threshold, least)

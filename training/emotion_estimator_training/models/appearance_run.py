@@ -16,11 +16,16 @@ from tqdm import tqdm
 from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.data.grouping import Grouping
-from emotion_estimator_training.data.stills import FER_CLASSES, PUBLIC_TEST, TRAINING, Stills
+from emotion_estimator_training.data.stills import (
+    FER_CLASSES,
+    PUBLIC_TEST,
+    TRAINING,
+    Stills,
+    votes_of,
+)
 from emotion_estimator_training.features.crops import CropMaker, CropVariation, plain_crops
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.models.appearance_network import (
-    VOTES,
     AppearanceData,
     AppearanceFit,
     AppearanceSettings,
@@ -354,15 +359,6 @@ def blendshapes_of(stills: Stills, sources: list[FeatureSet]) -> tuple[Floats, N
         rows = [row_of[int(number)] for number in plain.image_id]
         scores[rows, k], known[rows, k] = plain.blendshapes, True
     return scores, known
-
-
-def votes_of(stills: Stills) -> Floats:
-    """Return the shares of the annotators' votes (N, 10); zeros if the data has none."""
-    if stills.ferplus_votes is None:
-        return np.zeros((len(stills), VOTES), np.float32)
-    votes = stills.ferplus_votes.astype(np.float32)
-    shares: Floats = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
-    return shares
 
 
 def _scores(name: str, logits: Floats, truth: Ints, grouping: Grouping) -> dict[str, float]:

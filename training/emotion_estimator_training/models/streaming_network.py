@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator_training.data.stills import FER_CLASSES
-from emotion_estimator_training.features.feature_set import EMBEDDING, SHAPES, WIDTH, whole
+from emotion_estimator_training.features.feature_set import (
+    EMBEDDING,
+    SHAPES,
+    WIDTH,
+    complete_vectors,
+)
 from emotion_estimator_training.models.branches import (
     FRONT,
     BranchSettings,
@@ -109,7 +114,7 @@ class StreamingNetwork:
     def logits(self, vectors: Floats, dt: Floats) -> Floats:
         """Return the logits (B, T, 7) for faces (B, T, 52 or 118) and seconds (B, T, 1)."""
         parts = [
-            np.asarray(self.model([whole(vectors[at : at + 512]), dt[at : at + 512]]))
+            np.asarray(self.model([complete_vectors(vectors[at : at + 512]), dt[at : at + 512]]))
             for at in range(0, len(vectors), 512)
         ]
         return np.concatenate(parts)

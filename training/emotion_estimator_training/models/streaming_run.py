@@ -30,7 +30,7 @@ from emotion_estimator_training.features.feature_set import (
     FeatureSet,
     face_vectors,
     load_sources,
-    only,
+    only_branch,
 )
 from emotion_estimator_training.features.features import load_covered
 from emotion_estimator_training.models.legacy_keras import keras
@@ -154,7 +154,7 @@ def run_streaming(
                 np.arange(len(rows)), each.emotion
             ]
             for each in public_test
-            for rows in (each.vectors, only(each.vectors, 'blendshapes'))
+            for rows in (each.vectors, only_branch(each.vectors, 'blendshapes'))
         ]
         return -float(np.mean([-np.log(np.maximum(one, 1e-9)).mean() for one in right]))
 
@@ -335,7 +335,7 @@ def _report(
             vocabulary: {
                 each.source: {
                     branch: classification(
-                        fitted.stills(only(each.vectors, branch), vocabulary),
+                        fitted.stills(only_branch(each.vectors, branch), vocabulary),
                         to_label[each.emotion],
                         names,
                     )

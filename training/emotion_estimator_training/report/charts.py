@@ -1,4 +1,4 @@
-"""The report's charts, each as PNG bytes."""
+"""The report's charts, as PNG bytes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,21 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 
 Floats = NDArray[np.float32]
 
-#: A colour for each model, of Okabe and Ito's palette (told apart by colour-blind people too).
+#: Colours of models: the palette of Okabe and Ito 2008, which colour-blind people can distinguish.
 _COLOURS = ('#000000', '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
 _MARKERS = ('o', 'D', '*', '^', 'v', 'P')
 _INK = '#0072B2'
+#: Colour, line and marker of each branch, from the same palette.
+_BRANCH_STYLES = {
+    'fused': ('#0072B2', '-', 'o'),
+    'appearance': ('#D55E00', '--', 's'),
+    'blendshapes': ('#009E73', ':', '^'),
+    'fer': ('#777777', '-.', 'v'),
+}
 
 
-def _new(width: float, height: float) -> Figure:
-    # Without pyplot: no display, no state, and threads may draw at once.
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure; without pyplot it needs no display and is safe in threads."""
     return Figure(figsize=(width, height), dpi=130, layout='constrained')
 
 
@@ -36,12 +43,12 @@ def png(figure: Figure) -> bytes:
 def confusion_chart(
     matrices: Mapping[str, Sequence[Sequence[int]]], labels: Sequence[str]
 ) -> bytes:
-    """Draw confusion matrices side by side: counts, and shares of each row as shade.
+    """Draw confusion matrices side by side: counts, shaded by the share of their row.
 
-    :param matrices: by title, rows truth, columns said.
+    :param matrices: by title, rows truth, columns prediction.
     """
     side = 0.9 * len(labels) + 0.9
-    figure = _new(side * len(matrices), side + 0.3)
+    figure = new_figure(side * len(matrices), side + 0.3)
     axes = figure.subplots(1, len(matrices), squeeze=False)[0]
     for axis, (title, counts) in zip(axes, matrices.items()):
         matrix = np.asarray(counts)
@@ -59,7 +66,7 @@ def confusion_chart(
                 color='white' if share > 0.55 else 'black',
             )
         axis.set(
-            xticks=range(len(labels)), yticks=range(len(labels)), xlabel='said', ylabel='truth'
+            xticks=range(len(labels)), yticks=range(len(labels)), xlabel='predicted', ylabel='truth'
         )
         axis.set_xticklabels(labels, rotation=30 if len(labels) > 4 else 0)
         axis.set_yticklabels(labels)
@@ -68,38 +75,39 @@ def confusion_chart(
 
 
 def reliability_chart(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
-    """Draw how often the top label is right where it is how sure.
+    """Draw the accuracy of the top label against its probability.
 
     :param rows: by title, of :func:`~.scores.reliability`.
     """
-    figure = _new(3.1 * len(rows), 3.3)
+    figure = new_figure(3.1 * len(rows), 3.3)
     axes = figure.subplots(1, len(rows), squeeze=False, sharey=True)[0]
     for axis, (title, bins) in zip(axes, rows.items()):
-        sure = [row['confidence'] for row in bins]
+        confidence = [row['confidence'] for row in bins]
         total = sum(row['n'] for row in bins)
         axis.bar(
-            sure,
+            confidence,
             [row['n'] / total for row in bins],
             width=0.05,
             color='#bbbbbb',
             label='share of faces',
         )
         axis.plot([0, 1], [0, 1], color='#777777', lw=1, ls='--', label='perfectly calibrated')
-        axis.plot(sure, [row['accuracy'] for row in bins], 'o-', color=_INK, ms=4, label='measured')
+        accuracy = [row['accuracy'] for row in bins]
+        axis.plot(confidence, accuracy, 'o-', color=_INK, ms=4, label='measured')
         axis.set(xlim=(0, 1), ylim=(0, 1), xlabel='probability of the top label')
         axis.set_title(title, fontsize=9)
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel('share that is right')
+    axes[0].set_ylabel('accuracy')
     axes[0].legend(fontsize=7, loc='upper left')
     return png(figure)
 
 
 def blendshape_chart(scores: Floats, title: str) -> bytes:
-    """Draw the 52 blendshapes of a face as bars: Figure 2 of Attrah 2025.
+    """Draw the 52 blendshapes of a face as bars (Attrah 2025, Figure 2).
 
     :param scores: (52,), 0 to 1.
     """
-    figure = _new(6.4, 9.0)
+    figure = new_figure(6.4, 9.0)
     axis = figure.subplots()
     places = np.arange(len(BLENDSHAPE_NAMES))
     axis.barh(places, scores, color=_INK)
@@ -113,11 +121,11 @@ def blendshape_chart(scores: Floats, title: str) -> bytes:
 
 
 def coverage_chart(shares: Mapping[str, Mapping[str, float]], split: str) -> bytes:
-    """Draw the share of images in which a face is found, of each class.
+    """Draw the share of images in which a face is found, by class.
 
-    :param shares: by landmark source, of each class and of all.
+    :param shares: by landmark source, then by class and ``all``.
     """
-    figure = _new(6.4, 3.0)
+    figure = new_figure(6.4, 3.0)
     axis = figure.subplots()
     for number, (source, found) in enumerate(shares.items()):
         places = np.arange(len(found)) + (number - (len(shares) - 1) / 2) * 0.38
@@ -132,18 +140,19 @@ def coverage_chart(shares: Mapping[str, Mapping[str, float]], split: str) -> byt
 
 
 def flips_against_delay_chart(compared: Mapping[str, Any], rate: int = 30) -> bytes:
-    """Draw flips on held faces against the delay after a change, a panel for each source.
+    """Draw flips on steady faces against the delay after a change, with a panel for each source.
 
-    :param compared: by landmark source, of :func:`~.stability_table.compare`.
+    :param compared: by landmark source, of :func:`~.stability.compare_stability`.
+    :param rate: frames per second.
     """
-    figure = _new(4.6 * len(compared), 3.9)
+    figure = new_figure(4.6 * len(compared), 3.9)
     axes = figure.subplots(1, len(compared), squeeze=False, sharey=True)[0]
     highest = 0.0
     for axis, (source, content) in zip(axes, compared.items()):
         points = {
-            name: (figures[f'{rate}_fps']['median_s'], figures[f'{rate}_fps']['flips_per_s'])
-            for name, figures in content['models'].items()
-            if figures[f'{rate}_fps']['median_s'] is not None
+            name: (metrics[f'{rate}_fps']['median_s'], metrics[f'{rate}_fps']['flips_per_s'])
+            for name, metrics in content['models'].items()
+            if metrics[f'{rate}_fps']['median_s'] is not None
         }
         highest = max([highest, *(flips for _, flips in points.values())])
         curve = sorted(points[name] for name in points if name.startswith('dense'))
@@ -171,7 +180,7 @@ def flips_against_delay_chart(compared: Mapping[str, Any], rate: int = 30) -> by
             )
             number += 1
         if 'dense' in points:
-            axis.plot([], [], 's-', ms=5, lw=1, color='#999999', label='mean of dense over a while')
+            axis.plot([], [], 's-', ms=5, lw=1, color='#999999', label='moving average of dense')
             axis.axhline(
                 points['dense'][1] / 10, color='#D55E00', lw=1, ls=':', label='a tenth of dense'
             )
@@ -182,19 +191,20 @@ def flips_against_delay_chart(compared: Mapping[str, Any], rate: int = 30) -> by
         axis.grid(alpha=0.3)
         axis.legend(fontsize=7, loc='lower left')
     axes[0].set_ylim(0, max(2 * highest, 0.1))
-    axes[0].set_ylabel('label flips per second, held face')
+    axes[0].set_ylabel('label flips per second, steady face')
     return png(figure)
 
 
-def course_chart(
+def timeline_chart(
     times: NDArray[np.float64], scores: Floats, strips: Mapping[str, Sequence[str]], title: str
 ) -> bytes:
-    """Draw a face over time: some blendshapes, and below what each model calls it.
+    """Draw a face over time: the blendshapes that move most, and below each model's labels.
 
-    :param times: (T,), seconds; ``scores`` (T, 52).
-    :param strips: by name, the label of each frame; the truth first where it is known.
+    :param times: (T,), seconds.
+    :param scores: (T, 52).
+    :param strips: by name, the label of each frame.
     """
-    figure = _new(8.0, 2.2 + 0.32 * len(strips))
+    figure = new_figure(8.0, 2.2 + 0.32 * len(strips))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.0, 0.32 * len(strips)))
     moving = np.argsort(-np.ptp(scores, axis=0))[:6]
     for number, column in enumerate(sorted(moving)):
@@ -217,39 +227,29 @@ def course_chart(
     return png(figure)
 
 
-#: Okabe and Ito's palette; markers too, for those who see no colours.
-_LOOKS = {
-    'fused': ('#0072B2', '-', 'o'),
-    'appearance': ('#D55E00', '--', 's'),
-    'blendshapes': ('#009E73', ':', '^'),
-    'fer': ('#777777', '-.', 'v'),
-}
-
-
 def risk_coverage_chart(
     curves: Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]],
     points: Sequence[Mapping[str, Any]] = (),
 ) -> bytes:
-    """Draw how many answers are wrong among the surest share of them.
+    """Draw the error rate of the most confident answers against their share.
 
-    :param curves: by branch, of :func:`~.risk_coverage.curve`.
-    :param points: thresholds to mark on the first curve, of
-        :func:`~.risk_coverage.at_thresholds`.
+    :param curves: by branch, of :func:`~.trust.risk_coverage`.
+    :param points: thresholds to mark on the first curve, of :func:`~.trust.at_thresholds`.
     """
-    figure = Figure(figsize=(6.4, 4.0), dpi=130, layout='constrained')
+    figure = new_figure(6.4, 4.0)
     axis = figure.subplots()
     highest = 0.0
     for name, (coverage, risk) in curves.items():
-        colour, line, _ = _LOOKS.get(name, ('#000000', '-', 'o'))
+        colour, line, _ = _BRANCH_STYLES.get(name, ('#000000', '-', 'o'))
         axis.plot(coverage, risk, line, color=colour, lw=1.6, label=name)
         highest = max(highest, float(risk[-1]))
     for point in points:
         if point['accuracy'] is not None and point['abstain_below'] > 0:
-            place = point['answered'], 1 - point['accuracy']
-            axis.plot(*place, 'o', ms=4, color='#000000')
+            position = point['answered'], 1 - point['accuracy']
+            axis.plot(*position, 'o', ms=4, color='#000000')
             axis.annotate(
                 f'{point["abstain_below"]:g}',
-                place,
+                position,
                 (3, -10),
                 textcoords='offset points',
                 fontsize=7,
@@ -257,8 +257,8 @@ def risk_coverage_chart(
     axis.set(
         xlim=(0, 1),
         ylim=(0, 1.2 * highest + 0.01),
-        ylabel='share of these that is wrong',
-        xlabel='share of faces answered, the surest first',
+        ylabel='error rate of these',
+        xlabel='share of faces answered, most confident first',
     )
     axis.set_title('Risk against coverage; dots are values of abstain_below', fontsize=10)
     axis.grid(alpha=0.3)
@@ -267,12 +267,12 @@ def risk_coverage_chart(
 
 
 def condition_chart(rows: Sequence[Mapping[str, Any]], branches: Sequence[str]) -> bytes:
-    """Draw the error of each branch in each condition, and the share of faces found.
+    """Draw the accuracy of each branch in each condition, and the share of faces found.
 
-    :param rows: of :func:`~.trust.condition_figures` and :func:`~.trust.yaw_figures`.
+    :param rows: of :func:`~.trust.condition_metrics` and :func:`~.trust.yaw_metrics`.
     """
     shown = [row for row in rows if branches[0] in row]
-    figure = Figure(figsize=(7.4, 0.9 + 0.27 * len(shown)), dpi=130, layout='constrained')
+    figure = new_figure(7.4, 0.9 + 0.27 * len(shown))
     axis = figure.subplots()
     places = np.arange(len(shown))
     axis.barh(
@@ -282,7 +282,7 @@ def condition_chart(rows: Sequence[Mapping[str, Any]], branches: Sequence[str]) 
         label='share in which a face is found',
     )
     for branch in branches:
-        colour, _, marker = _LOOKS[branch]
+        colour, _, marker = _BRANCH_STYLES[branch]
         axis.plot(
             [row[branch]['accuracy'] for row in shown],
             places,

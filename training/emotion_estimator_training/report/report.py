@@ -1,77 +1,86 @@
-"""Everything that is measured, as one JSON file and one page that needs nothing else."""
+"""The report: everything that is measured, as one JSON file and one self-contained page."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.report.measuring import Material, Question, gather, measure
-from emotion_estimator_training.report.models import STREAMING
+from emotion_estimator.model_card import ModelCard
+from emotion_estimator_training.evaluation.compared_models import STREAMING
+from emotion_estimator_training.evaluation.measuring import (
+    Material,
+    MeasurementPlan,
+    gather,
+    measure,
+)
+from emotion_estimator_training.evaluation.trust import measure_trust
 from emotion_estimator_training.report.papers import (
     HEADER,
     PAPER_CONFUSION,
     comparison,
     comparison_markdown,
-    targets,
 )
 from emotion_estimator_training.report.pictures import (
     charts,
     error_gallery,
     portrait_pictures,
+    trust_charts,
 )
-from emotion_estimator_training.report.trust_report import measure_trust, tables
-from emotion_estimator_training.shipping.cards import measure_card
+from emotion_estimator_training.report.tables import (
+    TIME_HEADER,
+    number,
+    time_rows,
+    trust_tables,
+    video_table,
+)
+from emotion_estimator_training.report.targets import targets
+from emotion_estimator_training.shipping.cards import measure_card, other_metrics
+from emotion_estimator_training.shipping.parity import parity_table
+from emotion_estimator_training.shipping.step_time import time_table
 from emotion_estimator_training.tables import markdown_table
 
 _TEMPLATE = 'report.html.j2'
-TIME_HEADER = (
-    'rate',
-    'model',
-    'flips/s, held',
-    "share of dense's",
-    'right while held',
-    'median delay s',
-    '95th percentile s',
-    'never',
-    'changes',
-)
 
 
-def write_report(question: Question, out: Path, card: bool = False) -> Path:
-    """Measure, and write ``index.html``, ``report.json``, ``tables.md`` and figures to a folder.
+def write_report(plan: MeasurementPlan, out: Path, card: bool = False) -> Path:
+    """Measure, and write ``index.html``, ``report.json``, ``tables.md`` and pictures to a folder.
 
-    :param card: write the shipped classifier's figures into its card, too.
+    :param card: also write the shipped classifier's metrics into its card.
     :returns: the page's path.
     :raises InputError: Jinja2 is missing, or there is nothing to measure.
     """
-    # Before minutes of measuring.
+    # First, as measuring takes minutes.
     template = page_template()
-    material = gather(question)
+    material = gather(plan)
     if card:
         measure_card(
-            question.places.models / 'emotion_lstm.json',
+            plan.places.models / 'emotion_lstm.json',
             material.features,
-            question.public_only,
+            plan.public_only,
             material.stills,
-            question.faces,
-            question.pairs,
+            plan.faces,
+            plan.pairs,
         )
-    return compose(question, material, template, out)
+    return compose(plan, material, template, out)
 
 
-def compose(question: Question, material: Material, template: Any, out: Path) -> Path:
-    """Measure what was gathered and write it; see :func:`write_report`."""
-    report = measure(question, material)
+def compose(plan: MeasurementPlan, material: Material, template: Any, out: Path) -> Path:
+    """Measure the material and write the report; see :func:`write_report`.
+
+    :param template: of :func:`page_template`.
+    """
+    report = {**measure(plan, material), **_card_parts(plan, material)}
     pictures: dict[str, bytes] = {}
     if material.networks is not None:
-        report['trust'] = measure_trust(question, material, material.networks)
-        pictures.update(report['trust'].pop('pictures'))
-    if tuple(sorted(question.grouping.labels)) == tuple(sorted(LABELS)):
+        trust = measure_trust(plan, material, material.networks)
+        report['trust'] = trust.metrics
+        pictures.update(trust_charts(trust))
+    if tuple(sorted(plan.grouping.labels)) == tuple(sorted(LABELS)):
         report['comparison'] = {
             split: [dict(zip(HEADER, row)) for row in comparison(report['stills'], split)]
             for split in next(iter(next(iter(report['stills'].values())).values()))
@@ -81,17 +90,14 @@ def compose(question: Question, material: Material, template: Any, out: Path) ->
             report['stability']['constructed'],
             report['models'],
             STREAMING,
-            question.split,
+            plan.split,
             report.get('trust'),
         )
-    report['errors'], faces = error_gallery(question, material)
-    pictures.update(charts(question, material, report), **portrait_pictures(question))
-    (out / 'figures').mkdir(parents=True, exist_ok=True)
-    for name, content in pictures.items():
-        suffix = 'png' if content.startswith(b'\x89PNG') else 'jpg'
-        file = f'{name.replace(",", "").replace(" ", "-")}.{suffix}'
-        (out / 'figures' / file).write_bytes(content)
-    (out / 'tables.md').write_text(_tables(report))
+    report['errors'], faces = error_gallery(plan, material)
+    pictures.update(charts(plan, material, report), **portrait_pictures(plan))
+    _write_pictures(pictures, out / 'figures')
+    tables = trust_tables(report['trust']) if 'trust' in report else {}
+    (out / 'tables.md').write_text(_document(report, tables))
     (out / 'report.json').write_text(json.dumps(report, indent=1) + '\n')
     page = out / 'index.html'
     page.write_text(
@@ -106,92 +112,11 @@ def compose(question: Question, material: Material, template: Any, out: Path) ->
                 source: time_rows(each)
                 for source, each in report['stability']['constructed'].items()
             },
-            trust_tables={title: _cells(table) for title, table in _trust(report).items()},
-            number=_number,
+            trust_tables={title: _cells(table) for title, table in tables.items()},
+            number=number,
         )
     )
     return page
-
-
-def _trust(report: Mapping[str, Any]) -> dict[str, str]:
-    return tables(report['trust']) if 'trust' in report else {}
-
-
-def _cells(markdown: str) -> list[list[str]]:
-    """Return the cells of a Markdown table, its header first."""
-    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in markdown.splitlines()]
-    return [rows[0], *rows[2:]]
-
-
-def _tables(report: Mapping[str, Any]) -> str:
-    """Return the comparisons as Markdown, for documents."""
-    parts = [f'Made by `{report["command"]}`, {report["made"]}.']
-    for split in report.get('comparison', {}):
-        parts.append(f'Still faces, {split}:\n\n{comparison_markdown(report, split)}')
-    for source, compared in report['stability']['constructed'].items():
-        table = markdown_table(TIME_HEADER, time_rows(compared))
-        parts.append(f'In time, {source}, {report["split"]}:\n\n{table}')
-    parts.append(markdown_table(*video_table(report['stability']['videos'])))
-    parts += [f'{title}:\n\n{table}' for title, table in _trust(report).items()]
-    return '\n\n'.join(parts) + '\n'
-
-
-def time_rows(compared: Mapping[str, Any]) -> list[list[str]]:
-    """Return the table of one source's ``compare`` in time, as text."""
-    rates = [key for key in next(iter(compared['models'].values())) if key.endswith('_fps')]
-    return [
-        [
-            rate.replace('_', ' '),
-            name,
-            *(
-                _number(figures[rate].get(key))
-                for key in (
-                    'flips_per_s',
-                    'flips_to_dense',
-                    'right_while_held',
-                    'median_s',
-                    'p95_s',
-                    'never',
-                    'changes',
-                )
-            ),
-        ]
-        for rate in rates
-        for name, figures in compared['models'].items()
-    ]
-
-
-def video_table(videos: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of the flips on tracked videos, as text."""
-    names = list(videos[0]['flips']) if videos else []
-    return (
-        ['video', 'source', 'seconds', 'changes shown', *names],
-        [
-            [
-                row['video'],
-                row['source'],
-                _number(row['seconds']),
-                _number(row['changes_shown']),
-                *(_number(row['flips'][name]) for name in names),
-            ]
-            for row in videos
-        ],
-    )
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return '-'
-    if isinstance(value, bool):
-        return 'yes' if value else 'no'
-    if isinstance(value, float):
-        return f'{value:.3f}'
-    return f'{value:,}' if isinstance(value, int) else str(value)
-
-
-def _embedded(content: bytes) -> str:
-    kind = 'png' if content.startswith(b'\x89PNG') else 'jpeg'
-    return f'data:image/{kind};base64,{base64.b64encode(content).decode()}'
 
 
 def page_template() -> Any:
@@ -212,3 +137,51 @@ def page_template() -> Any:
     )
     environment.globals['video_table'] = video_table
     return environment.get_template(_TEMPLATE)
+
+
+def _card_parts(plan: MeasurementPlan, material: Material) -> dict[str, Any]:
+    """Return the shipped card's other metrics and its tables of quantization and time."""
+    if material.networks is None:
+        return {'card_metrics': {}, 'card_tables': {}}
+    metrics = ModelCard.load(plan.places.models / 'emotion_lstm.json', 'emotion_lstm').metrics
+    tables: dict[str, dict[str, Any]] = {}
+    for name, title, table in (
+        ('quantization', 'Quantized, and held to the float network', parity_table),
+        ('time', 'Microseconds of a step', time_table),
+    ):
+        if name in metrics:
+            header, rows = table(metrics[name])
+            tables[title] = {'header': header, 'rows': rows}
+    return {'card_metrics': other_metrics(metrics), 'card_tables': tables}
+
+
+def _write_pictures(pictures: Mapping[str, bytes], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in pictures.items():
+        suffix = 'png' if content.startswith(b'\x89PNG') else 'jpg'
+        file = f'{name.replace(",", "").replace(" ", "-")}.{suffix}'
+        (folder / file).write_bytes(content)
+
+
+def _document(report: Mapping[str, Any], tables: Mapping[str, str]) -> str:
+    """Return all tables as Markdown, for documents."""
+    parts = [f'Made by `{report["command"]}`, {report["made"]}.']
+    for split in report.get('comparison', {}):
+        parts.append(f'Still faces, {split}:\n\n{comparison_markdown(report, split)}')
+    for source, compared in report['stability']['constructed'].items():
+        table = markdown_table(TIME_HEADER, time_rows(compared))
+        parts.append(f'In time, {source}, {report["split"]}:\n\n{table}')
+    parts.append(markdown_table(*video_table(report['stability']['videos'])))
+    parts += [f'{title}:\n\n{table}' for title, table in tables.items()]
+    return '\n\n'.join(parts) + '\n'
+
+
+def _cells(markdown: str) -> list[list[str]]:
+    """Return the cells of a Markdown table, its header first."""
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in markdown.splitlines()]
+    return [rows[0], *rows[2:]]
+
+
+def _embedded(content: bytes) -> str:
+    kind = 'png' if content.startswith(b'\x89PNG') else 'jpeg'
+    return f'data:image/{kind};base64,{base64.b64encode(content).decode()}'

@@ -1,4 +1,4 @@
-"""How training went, epoch by epoch."""
+"""Training curves: loss and validation metrics by epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ matplotlib.use('Agg')
 
 
 def draw_history(model: str, history: History, best_epoch: int, path: Path) -> Path:
-    """Draw the loss, and accuracy, macro-F1 and recalls on PublicTest; return ``path``."""
+    """Draw the loss, and accuracy, macro-F1 and recalls on PublicTest; return ``path``.
+
+    :param best_epoch: marked by a line.
+    """
     epochs = [one['epoch'] for one in history]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
     left.plot(epochs, [one['loss'] for one in history], label='loss on Training')
@@ -49,7 +52,7 @@ def draw_history(model: str, history: History, best_epoch: int, path: Path) -> P
 
 
 def draw_appearance(history: History, path: Path, title: str = 'appearance') -> Path:
-    """Draw the loss, and what the appearance network tells of PublicTest; return ``path``."""
+    """Draw the appearance network's loss, and its metrics on PublicTest; return ``path``."""
     epochs = [one['epoch'] for one in history]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
     left.plot(epochs, [one['loss'] for one in history], label='loss on Training, varied crops')
@@ -78,11 +81,11 @@ def draw_appearance(history: History, path: Path, title: str = 'appearance') -> 
 
 
 def draw_trainings(tables: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
-    """Draw what each training's network tells of PublicTest, beside each other; return ``path``.
+    """Draw the metrics of several trainings on PublicTest next to each other; return ``path``.
 
-    What goes on from another training begins where that one ends.
+    A training that continues another one starts where that one ends.
 
-    :param tables: of each what :func:`~.appearance_run.run_appearance` returned, by its name.
+    :param tables: by name, what :func:`~.appearance_run.run_appearance` returned.
     """
     figure, panels = plt.subplots(1, 3, figsize=(13, 4.2), layout='constrained')
     for axes, what, text in zip(

@@ -1,4 +1,4 @@
-"""What moves a face's blendshapes beside its expression: lids, speech, the head, the sensor."""
+"""Disturbances of a face's blendshapes: blinks, speech, head movement and sensor noise."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ _BLINKING = [
     for i, name in enumerate(BLENDSHAPE_NAMES)
     if name.startswith(('eyeBlink', 'eyeLookDown', 'eyeSquint'))
 ]
-#: Greatest score that speech adds to a blendshape, and whether it comes with the open jaw (1) or
-#: between two openings (-1).
+#: Maximum that speech adds to a blendshape, while the jaw is open (1) or closed (-1).
 _SPEAKING = {
     'jawOpen': (0.35, 1),
     'mouthLowerDownLeft': (0.3, 1),
@@ -36,25 +35,27 @@ _SPEAKING = {
     'mouthShrugLower': (0.2, -1),
     'mouthClose': (0.1, -1),
 }
-#: Nearer to 0 or 1 scores hardly move at all.
+#: Scores are limited to this distance from 0 and 1 before taking logits.
 _EDGE = 1e-3
+#: Correlation of the movement of the two sides of the face.
 _SIDES_TOGETHER = 0.5
 
 
 @dataclass(frozen=True)
 class Disturbances:
-    """Ranges from which disturbances are drawn, uniformly unless said otherwise.
+    """Ranges from which disturbances are drawn, uniformly unless stated otherwise.
 
-    :param white: noise from frame to frame, standard deviation in logits.
-    :param tremor: movement that is forgotten within 0.2 s, alike; ``drift``: within 2 s.
-    :param turn: drift of the head from side to side, in logits, opposite on both sides; the gaze
-        answers five times as much.
+    :param white: white noise, standard deviation in logits.
+    :param tremor: noise with a correlation time of 0.2 s, standard deviation in logits.
+    :param drift: noise with a correlation time of 2 s, standard deviation in logits.
+    :param turn: drift of the head from side to side, in logits, opposite on both sides; five times
+        as strong for the gaze.
     :param blinks: blinks per second (Poisson).
     :param speaks: share of sequences in which the person speaks.
-    :param calm: share of sequences without any of these: faces seen as clearly as the stills are.
-    :param gain: standard deviation of the logarithm of each blendshape's gain in a sequence:
-        landmark sources, cameras and faces differ in it.
-    :param missing: share of blendshapes that stay at nought in a sequence, so that no single one
+    :param calm: share of sequences without disturbances.
+    :param gain: standard deviation of the logarithm of each blendshape's gain in a sequence, as
+        landmark sources, cameras and faces differ.
+    :param missing: share of blendshapes that are zero throughout a sequence, so that no single one
         decides.
     """
 
@@ -72,12 +73,13 @@ class Disturbances:
 def disturb(
     scores: Floats, times: Doubles, settings: Disturbances, rng: np.random.Generator
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return scores (B, T, 52) as a camera would see them, and which (B,) stayed as they are.
+    """Return disturbed scores (B, T, 52), and which sequences (B,) are calm and unchanged.
 
+    :param scores: (B, T, 52), 0 to 1.
     :param times: (B, T), seconds, increasing.
     """
     count, _, width = scores.shape
-    as_they_are = scores
+    undisturbed = scores
     gain = np.exp(settings.gain * rng.normal(size=(count, 1, width)))
     gain[rng.random(gain.shape) < settings.missing] = 0
     scores = scores * gain.astype(np.float32)
@@ -85,7 +87,7 @@ def disturb(
     scores = _move(scores, _movement(times, settings, rng, width))
     disturbed = _blinks(scores, times, settings.blinks, rng)
     calm = rng.random(count) < settings.calm
-    return np.where(calm[:, None, None], as_they_are, disturbed), calm
+    return np.where(calm[:, None, None], undisturbed, disturbed), calm
 
 
 def _movement(
@@ -101,13 +103,16 @@ def _movement(
     moved += size[1] * wander(times, 0.2, width, rng) + size[2] * wander(times, 2.0, width, rng)
     mirror, angle = np.array(MIRROR), np.arcsin(_SIDES_TOGETHER) / 2
     mixed = moved * float(np.cos(angle)) + moved[..., mirror] * float(np.sin(angle))
-    # A blendshape of the middle is its own other side.
+    # A blendshape of the middle has no other side.
     moved = np.where(mirror == np.arange(width), moved, mixed)
-    return moved + size[3] * wander(times, 1.0, 1, rng) * _TURNING
+    return np.asarray(moved + size[3] * wander(times, 1.0, 1, rng) * _TURNING)
 
 
 def wander(times: Doubles, memory: float, width: int, rng: np.random.Generator) -> Floats:
-    """Draw Ornstein-Uhlenbeck processes (B, T, width) of variance 1 that forget within seconds."""
+    """Draw Ornstein-Uhlenbeck processes (B, T, width) of variance 1.
+
+    :param memory: correlation time in seconds.
+    """
     kept = np.exp(-np.diff(times, axis=1) / memory).astype(np.float32)[..., None]
     drawn = rng.standard_normal((*times.shape, width), np.float32)
     for step in range(1, times.shape[1]):
@@ -120,7 +125,7 @@ def _move(scores: Floats, movement: Floats) -> Floats:
     inner = np.clip(scores, _EDGE, 1 - _EDGE)
     resting = np.log(inner / (1 - inner))
     change = 1 / (1 + np.exp(-resting - movement)) - inner
-    return np.clip(scores + change, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(scores + change, 0, 1), np.float32)
 
 
 def _blinks(scores: Floats, times: Doubles, rate: float, rng: np.random.Generator) -> Floats:
@@ -139,11 +144,11 @@ def _blinks(scores: Floats, times: Doubles, rate: float, rng: np.random.Generato
 
 
 def _speech(scores: Floats, times: Doubles, share: float, rng: np.random.Generator) -> Floats:
-    """Let some speak: syllables of the jaw and the lips, with pauses."""
+    """Add speech to some sequences: syllables of jaw and lips, with pauses."""
     speaks = np.flatnonzero(rng.random(len(times)) < share)
     clock, shape = times[speaks], (len(speaks), 1)
-    pace = 2 * np.pi * rng.uniform(2.0, 5.0, shape)
-    phase = pace * clock + 2 * np.sin(clock * rng.uniform(1, 4, shape)) + rng.uniform(0, 6, shape)
+    rate = 2 * np.pi * rng.uniform(2.0, 5.0, shape)
+    phase = rate * clock + 2 * np.sin(clock * rng.uniform(1, 4, shape)) + rng.uniform(0, 6, shape)
     breath = np.sin(clock * rng.uniform(0.8, 3.0, shape) + rng.uniform(0, 6, shape)) > -0.5
     opening = (1 + np.sin(phase)) / 2
     for name, (most, sign) in _SPEAKING.items():
@@ -157,7 +162,7 @@ def _speech(scores: Floats, times: Doubles, share: float, rng: np.random.Generat
 def _turning(name: str) -> float:
     side = -1.0 if name.endswith('Left') else 1.0 if name.endswith('Right') else 0.0
     if name.startswith(('eyeLookIn', 'eyeLookOut')):
-        # Both eyes look the same way: inwards with one is outwards with the other.
+        # Both eyes turn together: one looks inwards while the other looks outwards.
         return 5 * side * (1 if name.startswith('eyeLookIn') else -1)
     return side
 

@@ -1,4 +1,4 @@
-"""A picture of what sequences are made of: an expression that comes and goes, and what disturbs."""
+"""A picture of training sequences: changing expressions, and each of the disturbances."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
@@ -27,10 +29,9 @@ from emotion_estimator_training.sequences.sequences import (
 
 matplotlib.use('Agg')
 
-
-#: Of so many sequences the one is drawn that shows a panel's matter best.
+#: Sequences among which each panel chooses the clearest example.
 _DRAWN_FROM = 48
-#: Seconds without a frame that dropped frames do not explain here.
+#: Gaps of more than so many seconds are absences, not dropped frames.
 _AWAY = 0.4
 _CALM = Disturbances(
     white=(0.0, 0.0),
@@ -42,17 +43,15 @@ _CALM = Disturbances(
     gain=0.0,
     missing=0.0,
 )
-_STEADY = SequenceSettings(
-    steps=150, rate=(30.0, 30.0), dropped=0.0, leaves=0.0, disturbances=_CALM
-)
+_EVEN = SequenceSettings(steps=150, rate=(30.0, 30.0), dropped=0.0, leaves=0.0, disturbances=_CALM)
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """One sequence with one matter.
+    """An example of one kind of sequence.
 
-    :param lines: blendshapes to draw; those that move most where empty.
-    :param worth: how well each sequence of a batch shows it, (B,).
+    :param lines: blendshapes to draw; if empty, those that move most.
+    :param worth: returns how well each sequence of a batch (B,) shows this kind.
     """
 
     title: str
@@ -62,7 +61,7 @@ class _Panel:
 
 
 def _changes(batch: Sequences) -> NDArray[Any]:
-    return (np.diff(batch.row, axis=1) != 0).sum(axis=1)
+    return np.asarray((np.diff(batch.row, axis=1) != 0).sum(axis=1))
 
 
 def _moves(*names: str) -> Callable[[Sequences], NDArray[Any]]:
@@ -71,21 +70,21 @@ def _moves(*names: str) -> Callable[[Sequences], NDArray[Any]]:
 
 
 def _smiling_blink(batch: Sequences) -> NDArray[Any]:
-    # On a middling score tremor shows; near 0 there is hardly any.
+    # Tremor is visible on medium scores, hardly near 0 or 1.
     smile = batch.blendshapes[..., BLENDSHAPE_NAMES.index('mouthSmileLeft')].mean(axis=1)
-    return _moves('eyeBlinkLeft')(batch) * smile * (1 - smile)
+    return np.asarray(_moves('eyeBlinkLeft')(batch) * smile * (1 - smile))
 
 
 def _panels() -> list[_Panel]:
-    held = replace(_STEADY, still=1.0)
-    changing = replace(_STEADY, still=0.0)
+    steady = replace(_EVEN, still=1.0)
+    changing = replace(_EVEN, still=0.0)
     usual = Disturbances()
     return [
-        _Panel('neutral, apex, neutral: nothing disturbs', changing, (), _changes),
+        _Panel('neutral, apex, neutral: no disturbances', changing, (), _changes),
         _Panel(
-            'an expression is held: tremor, drift and blinks',
+            'steady expression: tremor, drift and blinks',
             replace(
-                held,
+                steady,
                 disturbances=replace(
                     _CALM, white=(0.1, 0.15), tremor=(0.15, 0.2), drift=(0.25, 0.3), blinks=0.6
                 ),
@@ -94,14 +93,14 @@ def _panels() -> list[_Panel]:
             _smiling_blink,
         ),
         _Panel(
-            'held, and speaking',
-            replace(held, disturbances=replace(_CALM, speaks=1.0)),
+            'steady expression while speaking',
+            replace(steady, disturbances=replace(_CALM, speaks=1.0)),
             ('jawOpen', 'mouthPucker', 'mouthFunnel', 'mouthLowerDownLeft', 'browInnerUp'),
             _moves('jawOpen', 'mouthPucker'),
         ),
         _Panel(
-            'held, and the head turns',
-            replace(held, disturbances=replace(_CALM, turn=(usual.turn[1], usual.turn[1]))),
+            'steady expression while the head turns',
+            replace(steady, disturbances=replace(_CALM, turn=(usual.turn[1], usual.turn[1]))),
             ('eyeLookInLeft', 'eyeLookOutRight', 'eyeLookInRight', 'eyeLookOutLeft', 'browInnerUp'),
             _moves('eyeLookInLeft', 'eyeLookOutLeft'),
         ),
@@ -117,7 +116,7 @@ def _panels() -> list[_Panel]:
             lambda batch: (np.ptp(batch.dt[..., 0], axis=1) > 0.1) * _changes(batch),
         ),
         _Panel(
-            'the face leaves and returns; all else as in training',
+            'the face leaves and returns; otherwise as in training',
             replace(
                 SequenceSettings(),
                 steps=150,
@@ -133,14 +132,16 @@ def _panels() -> list[_Panel]:
 
 
 def draw_sequences(run: Path, grouping: Grouping, seed: int) -> Path:
-    """Draw ``<run>/figures/sequences.png`` of sequences of Training's faces; return its path.
+    """Draw ``<run>/figures/sequences.png`` from Training's faces; return its path.
 
-    :raises InputError: the run has no features, or too few kinds of faces.
+    :raises InputError: the run has no features, or no neutral or no expressive faces.
     """
     paths = [run / 'features' / f'{source}.npz' for source in SOURCES]
     features = next((load_features(path) for path in paths if path.exists()), None)
     if features is None:
-        raise InputError(f'{run}/features has no features; "... training features" writes them')
+        raise InputError(
+            f'{run}/features has no features; "emotion-estimator training features" writes them'
+        )
     features = features.where(features.usage == TRAINING)
     figure, axes = plt.subplots(3, 2, figsize=(15, 12), layout='constrained')
     for number, (panel, one) in enumerate(zip(_panels(), axes.flat)):
@@ -148,21 +149,21 @@ def draw_sequences(run: Path, grouping: Grouping, seed: int) -> Path:
             maker = SequenceMaker(features.blendshapes, features.emotion, panel.settings)
         except ValueError as error:
             plt.close(figure)
-            raise InputError(f'{error}; Training must have both') from error
+            raise InputError(f'{error}; Training needs both') from error
         batch = maker(_DRAWN_FROM, [seed, number])
         _draw(one, panel, batch, int(np.argmax(panel.worth(batch))), features.emotion, grouping)
 
     def patch(colour: Any) -> Any:
-        return plt.Rectangle((0, 0), 1, 1, color=colour)
+        return Rectangle((0, 0), 1, 1, color=colour)
 
     handles = [patch(_colour(code, grouping)) for code in range(len(grouping.labels))]
-    frame = plt.Line2D([], [], color='k', marker='|', linestyle='', markersize=9)
+    frame = Line2D([], [], color='k', marker='|', linestyle='', markersize=9)
     figure.legend(
         [*handles, patch('0.85'), frame],
-        [*grouping.labels, 'the label counts a tenth', 'a frame'],
+        [*grouping.labels, 'label has a tenth of the weight', 'frame'],
         loc='outside lower center',
         ncols=len(handles) + 2,
-        title='label of the class that is named at the bottom',
+        title='label of the class named at the bottom',
     )
     figure.suptitle(f'Sequences made of stills ({features.source}, Training, seed {seed})')
     path = run / 'figures' / 'sequences.png'
@@ -231,7 +232,7 @@ def _draw(
 
 
 def _most_moving(scores: NDArray[np.float32]) -> tuple[str, ...]:
-    """Return the four blendshapes, of the left side and the middle, that move most."""
+    """Return the four blendshapes of the left side and the middle that move most."""
     span = np.ptp(scores, axis=0)
     span[[name.endswith('Right') for name in BLENDSHAPE_NAMES]] = 0
     return tuple(BLENDSHAPE_NAMES[i] for i in np.argsort(-span)[:4])

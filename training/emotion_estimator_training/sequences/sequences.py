@@ -1,4 +1,4 @@
-"""Makes labelled sequences of faces out of stills: a face that moves, with known truth."""
+"""Training sequences: faces that move, made of labelled stills."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator_training.data.stills import FER_CLASSES
-from emotion_estimator_training.features.feature_set import PRESENT, SHAPES, whole
+from emotion_estimator_training.features.feature_set import PRESENT, SHAPES, complete_vectors
 from emotion_estimator_training.sequences.disturbances import Disturbances, disturb, wander
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 _NEUTRAL = FER_CLASSES.index('neutral')
-#: Most changes in a sequence; what would follow is a longer hold.
+#: Maximum number of changes in a sequence; the last expression lasts to its end.
 _MOST_CHANGES = 6
 
 
 @dataclass(frozen=True)
 class SequenceSettings:
-    """Ranges from which sequences are drawn, uniformly unless said otherwise.
+    """Ranges from which sequences are drawn, uniformly unless stated otherwise.
 
     :param steps: frames in a sequence.
     :param rate: frames per second (log-uniform).
-    :param onset: seconds from one expression to the next.
-    :param hold: seconds an expression stays.
-    :param still: share of sequences that hold one expression throughout.
-    :param direct: share of changes that go from one expression to another without neutral.
-    :param dropped: greatest share of dropped frames.
-    :param leaves: share of sequences in which the face is out of sight once.
-    :param away: seconds for which it is; whoever stays away longer returns as another face, whose
-        state begins anew (``EstimatorSettings.face_timeout``).
-    :param branches: shares of sequences in which blendshapes and embedding are known, the
-        embedding alone, and the blendshapes alone.
-    :param unseen: share of frames without an embedding in the others: of a crop that shows nothing.
-    :param moves: how much a face's embedding moves between those of its varied crops.
+    :param onset: duration of a change in seconds.
+    :param hold: duration of an expression in seconds.
+    :param still: share of sequences with one expression throughout.
+    :param direct: share of changes from one expression to another without neutral in between.
+    :param dropped: maximum share of dropped frames.
+    :param leaves: share of sequences in which the face is absent once.
+    :param away: duration of the absence in seconds; after a longer one the robot treats it as
+        another face with a new state (``EstimatorSettings.face_timeout``).
+    :param disturbances: of the blendshapes.
+    :param branches: shares of sequences in which both blendshapes and embedding are known, only the
+        embedding, and only the blendshapes.
+    :param unseen: share of frames whose embedding is unknown although the sequence has one, as if
+        the crop did not show the face.
+    :param moves: factor of how far a face's embedding moves towards those of its varied crops.
     """
 
     steps: int = 64
@@ -60,10 +62,10 @@ class SequenceSettings:
 class Sequences:
     """A batch of B sequences of T frames.
 
-    :param vectors: float32 (B, T, 118), see ``face_vector``.
-    :param dt: float32 (B, T, 1), seconds since the frame before.
-    :param row: int64 (B, T), the still of the pool that the face shows (or shows most of).
-    :param weight: float32 (B, T), how much the label counts: less around a change.
+    :param vectors: float32 (B, T, 118), see :func:`~.face_vectors`.
+    :param dt: float32 (B, T, 1), seconds since the previous frame.
+    :param row: int64 (B, T), row of the pool that the face mostly shows.
+    :param weight: float32 (B, T), weight of the label: lower during a change.
     """
 
     vectors: Floats
@@ -73,7 +75,7 @@ class Sequences:
 
     @property
     def blendshapes(self) -> Floats:
-        """Return what each face shows, (B, T, 52)."""
+        """Blendshapes (B, T, 52), 0 to 1."""
         return self.vectors[..., :SHAPES]
 
 
@@ -89,19 +91,19 @@ class SequenceMaker:
     ) -> None:
         """Take the pool.
 
-        :param pool: (N, 52 or 118), see ``face_vector``.
+        :param pool: (N, 52 or 118), see :func:`~.face_vectors`.
         :param emotion: (N,), index into ``FER_CLASSES``.
-        :param varied: (N, K, 64), embeddings of each face cut and seen a little otherwise.
-        :raises ValueError: it lacks neutral faces or others.
+        :param varied: (N, K, 64), embeddings of varied crops of each face.
+        :raises ValueError: it has no neutral or no expressive faces.
         """
-        self._pool, self._settings = whole(pool), settings
+        self._pool, self._settings = complete_vectors(pool), settings
         self._moves = None
         if varied is not None:
             self._moves = varied - self._pool[:, None, SHAPES:-2]
         self._neutral = np.flatnonzero(emotion == _NEUTRAL)
         self._expressive = np.flatnonzero(emotion != _NEUTRAL)
         if not len(self._neutral) or not len(self._expressive):
-            raise ValueError('sequences need neutral faces and others')
+            raise ValueError('sequences need neutral and expressive faces')
 
     def __call__(self, count: int, seed: int | Sequence[int]) -> Sequences:
         """Return ``count`` sequences, the same for the same seed."""
@@ -126,7 +128,7 @@ class SequenceMaker:
         calm: NDArray[np.bool_],
         rng: np.random.Generator,
     ) -> Floats:
-        """Let embeddings wander towards those of the face's varied crops, and back."""
+        """Move embeddings randomly towards those of the face's varied crops and back."""
         if self._moves is None:
             return embeddings
         count = self._moves.shape[1]
@@ -134,53 +136,55 @@ class SequenceMaker:
         share = size * wander(times, 0.3, count, rng)
         share[calm] = 0
         moved = np.einsum('btk,btke->bte', share.astype(np.float32), self._moves[row])
-        # What the network's last layer tells is not negative.
-        return np.maximum(embeddings + moved, 0)
+        # Embeddings are not negative.
+        return np.asarray(np.maximum(embeddings + moved, 0))
 
     def _known(self, known: Floats, rng: np.random.Generator) -> Floats:
-        """Return which branches are known (B, T, 2): fewer than the pool knows."""
+        """Return the flags of what is known (B, T, 2), some of the pool's cleared."""
         settings = self._settings
-        kinds = np.array([PRESENT[name] for name in ('fused', 'appearance', 'blendshapes')])
-        drawn = kinds[rng.choice(3, len(known), p=settings.branches)][:, None]
+        kinds = np.array(list(PRESENT.values()))
+        drawn = kinds[rng.choice(len(kinds), len(known), p=settings.branches)][:, None]
         left = known * drawn
         unseen = (rng.random(known.shape[:2]) < settings.unseen) & (left[..., 1] > 0)
         left[..., 0] *= ~unseen
-        # A face of which nothing else is known keeps its blendshapes.
+        # A face with nothing else known keeps its blendshapes.
         left[..., 1] = np.where(left.any(axis=-1), left[..., 1], known[..., 1])
-        return left.astype(np.float32)
+        return np.asarray(left, np.float32)
 
     def _intervals(self, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
         settings = self._settings
         shape = (count, settings.steps)
-        rate = np.exp(rng.uniform(*np.log(settings.rate), (count, 1)))
+        slowest, fastest = np.log(settings.rate)
+        rate = np.exp(rng.uniform(slowest, fastest, (count, 1)))
         frames = 1 + rng.binomial(3, rng.uniform(0, settings.dropped, (count, 1)), shape)
         dt = frames / rate * rng.uniform(0.9, 1.1, shape)
         leaves = np.flatnonzero(rng.random(count) < settings.leaves)
         dt[leaves, rng.integers(1, settings.steps, len(leaves))] = rng.uniform(
             *settings.away, len(leaves)
         )
-        return dt
+        return np.asarray(dt)
 
     def _plan(
         self, count: int, times: NDArray[np.float64], rng: np.random.Generator
     ) -> tuple[Ints, NDArray[np.float64], NDArray[np.float64]]:
-        """Draw what each face shows and when: neutral to apex to neutral, or from apex to apex.
+        """Draw what each face shows and when: neutral to apex to neutral, or apex to apex.
 
-        :returns: stills (B, 1 + changes), and for each change its beginning and length in seconds.
+        :returns: rows of the pool (B, 1 + changes), and start and duration of each change in
+            seconds (B, changes).
         """
         settings = self._settings
         neutral = rng.choice(self._neutral, count)
         current = np.where(rng.random(count) < 0.6, neutral, rng.choice(self._expressive, count))
-        held = rng.random(count) < settings.still
-        # Those that hold one expression throughout are drawn as the pool has them.
-        current[held] = rng.integers(len(self._pool), size=held.sum())
+        steady = rng.random(count) < settings.still
+        # Faces with one expression throughout have the pool's distribution of classes.
+        current[steady] = rng.integers(len(self._pool), size=steady.sum())
         onsets = rng.uniform(*settings.onset, (count, _MOST_CHANGES))
         holds = rng.uniform(*settings.hold, (count, _MOST_CHANGES))
-        # Starts at any moment of the first hold, so that the first change comes at any time.
+        # Starts at any time within the first hold, so that the first change comes at any time.
         first = times[:, 0] + rng.uniform(0, settings.hold[1], count)
         later = np.cumsum((onsets + holds)[:, :-1], axis=1)
         begins = np.concatenate([first[:, None], first[:, None] + later], axis=1)
-        begins[held] = np.inf
+        begins[steady] = np.inf
         stations = [current]
         for _ in range(_MOST_CHANGES):
             rests = current == neutral
@@ -205,8 +209,8 @@ class SequenceMaker:
             target = self._pool[stations[:, change + 1]][:, None]
             vectors += share.astype(np.float32)[..., None] * (target - vectors)
             row = np.where(share > 0.5, stations[:, change + 1, None], row)
-            # In the middle of a change nobody can say which of the two the face shows.
+            # In the middle of a change the label is ambiguous.
             weight = np.where(np.abs(share - 0.5) < 0.35, 0.1, weight)
-        # Between two faces of which one lacks an embedding there is none.
+        # Between two faces, the embedding is known only if both have one.
         vectors[..., -2:] = vectors[..., -2:] > 0.999
         return vectors, row, weight

@@ -10,8 +10,8 @@ import numpy as np
 from emotion_estimator.perception.face_crop import ALIGNMENT, INPUT_POINTS
 from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
 from emotion_estimator_training.data.stills import PRIVATE_TEST, PUBLIC_TEST, TRAINING, load_stills
+from emotion_estimator_training.evaluation.agreement import agreement, symmetry
 from emotion_estimator_training.evaluation.scores import correlations, moving
-from emotion_estimator_training.features.clips import agreement, symmetry
 from emotion_estimator_training.features.features import (
     Places,
     head_pairs,

@@ -6,7 +6,6 @@ alike. It is a process of its own, since tflite-runtime cannot read files once T
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,7 +21,8 @@ from emotion_estimator.errors import ModelError
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.runtimes import open_interpreter, runtimes
-from emotion_estimator_training.evaluation.recognizers import StreamingRecognizer, known
+from emotion_estimator_training.evaluation.recognizers import StreamingRecognizer, split_vector
+from emotion_estimator_training.evaluation.timing import MICROSECONDS, Stopwatch
 from emotion_estimator_training.features.feature_set import EMBEDDING, SHAPES
 from emotion_estimator_training.shipping.parity import Parity, parity
 
@@ -120,10 +120,17 @@ def measure(files: Files) -> StepTimes:
     if not runs:
         reasons = '; '.join(found.notes) or 'none is installed'
         raise ModelError(f'no TFLite runtime works here ({reasons})')
-    for (name, runtime, part), taken in _interleaved(runs, files.rounds).items():
+    watch = Stopwatch()
+    for number in range(files.rounds + 1):
+        for key in watch.shuffled(runs):
+            call, repeats = runs[key]
+            # The first round warms up.
+            watch.run(key, call, repeats, keep=number > 0)
+    for key in runs:
+        name, runtime, part = key
         row = found.times.setdefault(name, {}).setdefault(runtime, {})
-        row[f'{part}_median'] = round(float(np.median(taken)), 2)
-        row[f'{part}_p95'] = round(float(np.percentile(taken, 95)), 2)
+        row[f'{part}_median'] = round(watch.median(key, MICROSECONDS), 2)
+        row[f'{part}_p95'] = round(watch.percentile(key, 95, MICROSECONDS), 2)
     return found
 
 
@@ -136,7 +143,7 @@ def _reason(error: ModelError) -> str:
 
 def _steps(classifier: EmotionClassifier, files: Files) -> Callable[[], None]:
     """Return a function that runs the classifier on the next frame at each call."""
-    faces = [known(row) for row in files.vectors.reshape(-1, files.vectors.shape[-1])]
+    faces = [split_vector(row) for row in files.vectors.reshape(-1, files.vectors.shape[-1])]
     dt = files.dt.reshape(-1).tolist()
     state, at = classifier.initial_state(), 0
 
@@ -178,25 +185,6 @@ def _set_inputs(interpreter: Any, vector: Floats) -> None:
 
 def _shaped(values: NDArray[Any], shape: NDArray[Any]) -> Floats:
     return values[: int(np.prod(shape))].reshape(shape).astype(np.float32)
-
-
-def _interleaved(
-    runs: Mapping[Any, tuple[Callable[[], Any], int]], rounds: int
-) -> dict[Any, list[float]]:
-    """Call all in turns, in another order each round; return each call's microseconds."""
-    taken: dict[Any, list[float]] = {key: [] for key in runs}
-    rng, keys, clock = np.random.default_rng(0), list(runs), time.perf_counter_ns
-    for number in range(rounds + 1):
-        for index in rng.permutation(len(keys)):
-            run, times = runs[keys[index]]
-            for _ in range(times):
-                begin = clock()
-                run()
-                end = clock()
-                # The first round warms up.
-                if number:
-                    taken[keys[index]].append((end - begin) / 1000)
-    return taken
 
 
 def against_paper(measured: StepTimes, name: str, papers: Mapping[str, Any]) -> dict[str, float]:

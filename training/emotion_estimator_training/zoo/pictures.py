@@ -1,4 +1,4 @@
-"""The one picture of all models, and their confusions."""
+"""Charts of the models: comparison of their metrics, and confusion matrices."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from typing import Any
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from emotion_estimator_training.report.charts import _new, confusion_chart, png
+from emotion_estimator_training.report.charts import confusion_chart, new_figure, png
+from emotion_estimator_training.zoo.metrics import Result
 
-Result = dict[str, Any]
-
-#: Of a result, what stands over the panel, how a value is written, whether the axis is
-#: logarithmic; there, where no bar could begin at nought, a value is a dot.
+#: Key of a result, title of its panel, number format, and whether the axis is logarithmic (which
+#: has no zero for bars to start from, so values are dots).
 _PANELS = (
     ('accuracy', 'accuracy\n(more is better)', '{:.2f}', False),
     ('macro_f1', 'macro-F1\n(more is better)', '{:.2f}', False),
-    ('flips_per_second', 'label changes per second\n(each is one too many)', '{:.2f}', False),
+    ('flips_per_second', 'label changes per second\n(fewer is better)', '{:.2f}', False),
     ('parameters', 'parameters\n(logarithmic)', '{:,.0f}', True),
     ('bytes', 'TFLite, kB\n(logarithmic)', '{:,.0f}', True),
-    ('ms_per_frame', 'ms of processor per frame\n(logarithmic)', '{:.2f}', True),
+    ('ms_per_frame', 'processor ms per frame\n(logarithmic)', '{:.2f}', True),
 )
-#: Families of kinds and their colours (Okabe and Ito); other kinds are the last one.
+#: Family name, kinds of models, colour (Okabe and Ito); other kinds belong to the last family.
 _FAMILIES = (
     ('MicroX', ('microx',), '#CC79A7'),
     ('per frame', ('frame',), '#56B4E9'),
@@ -31,19 +30,18 @@ _FAMILIES = (
     ('ours', ('ours', 'shipped'), '#D55E00'),
     ("Terbouche and Chaoui's survey", (), '#999999'),
 )
-#: Room for values behind the longest bar, in its lengths; of a logarithmic axis in decades.
+#: Length of the axis for labels behind the longest bar: in its lengths, and in decades.
 _ROOM, _DECADES = 1.45, 1.1
 
 
 def comparison_chart(results: Sequence[Result], title: str, chance: float | None = None) -> bytes:
-    """Draw each model's accuracy, macro-F1, flips, parameters, size and time.
+    """Draw accuracy, macro-F1, flips, parameters, size and time of each model; return a PNG.
 
-    :param results: of ``zoo run``, the table's order from top to bottom; what is not known of one
-        is a dash.
+    :param results: from top to bottom; missing metrics are dashes.
     :param chance: accuracy of guessing, drawn as a line.
     """
     names = [one['model'] for one in results]
-    figure = _new(13.0, 1.7 + 0.27 * len(names))
+    figure = new_figure(13.0, 1.7 + 0.27 * len(names))
     axes = figure.subplots(1, len(_PANELS), sharey=True, squeeze=False)[0]
     for axis, (key, label, form, logarithmic) in zip(axes, _PANELS):
         values = [_value(one, key) for one in results]
@@ -54,12 +52,12 @@ def comparison_chart(results: Sequence[Result], title: str, chance: float | None
         axes[0].text(chance, len(names) - 0.45, ' chance', fontsize=6.5, va='center')
     axes[0].set_yticks(range(len(names)), names, fontsize=8)
     axes[0].set_ylim(len(names) - 0.2, -0.6)
-    there = {_family(one['kind']) for one in results}
+    present = {_family(one['kind']) for one in results}
     figure.legend(
         handles=[
             Line2D([], [], color=colour, linewidth=6, label=family)
             for family, _, colour in _FAMILIES
-            if family in there
+            if family in present
         ],
         loc='outside lower center',
         ncols=len(_FAMILIES),
@@ -71,7 +69,10 @@ def comparison_chart(results: Sequence[Result], title: str, chance: float | None
 
 
 def confusions_chart(result: Result, classes: Sequence[str]) -> bytes:
-    """Draw a model's confusions (Pua et al., figure 10; Terbouche and Chaoui, figures 22 to 25)."""
+    """Draw a model's confusion matrix; return a PNG.
+
+    Pua et al., figure 10; Terbouche and Chaoui, figures 22 to 25.
+    """
     return confusion_chart({result['model']: result['confusion_matrix']}, classes)
 
 
@@ -84,7 +85,7 @@ def _draw(
     if logarithmic:
         least = min((value for value in known if value > 0), default=1.0) / 1.6
         axis.set_xscale('log')
-        # Within a decade they would overlap.
+        # Labels within a decade would overlap.
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlim(least, most * 10**_DECADES)
     else:

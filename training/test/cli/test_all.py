@@ -62,10 +62,12 @@ def read(path: Path) -> dict:
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory) -> Path:
-    """Return a folder with a whole run, ``one``, that was interrupted and continued."""
+    """Return a folder with a complete run, ``one``, that was interrupted and continued."""
     folder = tmp_path_factory.mktemp('training')
-    whole = quick(folder, 'one', '--models', folder / 'shipped')
-    with subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    arguments = quick(folder, 'one', '--models', folder / 'shipped')
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
         for line in run.stdout:
             if 'fit streaming' in line:
                 run.send_signal(signal.SIGINT)
@@ -77,9 +79,9 @@ def folder(tmp_path_factory) -> Path:
         == 'emotion-estimator: interrupted; run the same command again to continue'
     )
     assert 'Traceback' not in said
-    shown = finished(whole)
-    assert '11/14 fit paper-relevant: done before, in ' in shown
-    assert '12/14 fit streaming (says' in shown
+    shown = finished(arguments)
+    assert '11/14 fit paper-relevant: already done, in ' in shown
+    assert '12/14 fit streaming (log' in shown
     return folder
 
 
@@ -151,9 +153,9 @@ def test_the_models_tell_the_made_faces_apart(folder: Path, faces, branch: str) 
 
 def test_the_report_says_what_the_files_say(folder: Path, faces) -> None:
     report = read(folder / 'one' / 'report' / 'report.json')
-    figures = report['stills']['streaming']['face_mesh']['public_test']
-    assert figures['n'] == len(faces)
-    assert figures['accuracy'] == pytest.approx(
+    metrics = report['stills']['streaming']['face_mesh']['public_test']
+    assert metrics['n'] == len(faces)
+    assert metrics['accuracy'] == pytest.approx(
         accuracy(folder / 'one' / 'models', faces), abs=1e-4
     )
     assert {'paper', 'paper-relevant', 'dense', 'streaming'} <= set(report['stills'])
@@ -191,4 +193,4 @@ def test_a_second_run_with_the_same_seed_ends_as_the_first(folder: Path) -> None
 
 def test_called_again_nothing_is_left_to_do(folder: Path) -> None:
     shown = finished(quick(folder, 'one', '--models', folder / 'shipped'))
-    assert shown.count(': done before, in ') == 14
+    assert shown.count(': already done, in ') == 14

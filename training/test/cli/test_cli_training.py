@@ -18,7 +18,7 @@ def errors(result):
         (['training', 'fly'], "No such command 'fly'"),
         (['training', 'data'], "Missing option '--data'"),
         (['training', 'data', '--data', 'gone.csv'], 'gone.csv cannot be read'),
-        (['training', 'features', '--data', 'text.mp4'], 'text.mp4 is no FER2013'),
+        (['training', 'features', '--data', 'text.mp4'], 'text.mp4 is not an .npz of FER2013'),
         (['training', 'relevant', '--run', 'gone'], 'training features'),
         (['training', 'blendshapes', '--data', 'x.npz'], '--teacher face_landmarker.task'),
         (['training', 'data', '--data', 'x.npz', '--seed', '-1'], "Invalid value for '--seed'"),

@@ -10,11 +10,11 @@ import pytest
 
 from emotion_estimator_training.data.cleaning import (
     coverage,
-    table_three,
     undetected,
+    undetected_table,
     write_undetected,
 )
-from emotion_estimator_training.data.pictures import undetected_figure
+from emotion_estimator_training.data.pictures import draw_undetected
 from emotion_estimator_training.data.stills import FER_CLASSES, PAPER_UNDETECTED, Stills
 
 HAPPY, SAD = FER_CLASSES.index('happy'), FER_CLASSES.index('sad')
@@ -49,7 +49,7 @@ def test_images_without_a_face_are_counted_and_numbered(stills: Stills) -> None:
 
 
 def test_table_three_is_of_training_with_the_papers_counts(stills: Stills) -> None:
-    head, rows = table_three({'face_mesh': undetected(stills, FOUND)})
+    head, rows = undetected_table({'face_mesh': undetected(stills, FOUND)})
     by_class = {row[0]: row[1:] for row in rows}
     assert head == ['class', 'images', 'face_mesh', 'paper', 'of']
     assert by_class['happy'] == [2, 1, 377, 7215]
@@ -77,7 +77,7 @@ def test_the_list_names_each_image(tmp_path, stills: Stills) -> None:
 def test_the_picture_of_examples_is_the_same_for_the_same_seed(tmp_path, stills: Stills) -> None:
     found = {'face_landmarker': FOUND, 'face_mesh': np.ones(6, bool)}
     a, b = (
-        cv2.imread(str(undetected_figure(stills, found, tmp_path / name, 3)))
+        cv2.imread(str(draw_undetected(stills, found, tmp_path / name, 3)))
         for name in ('a.png', 'b.png')
     )
     np.testing.assert_array_equal(a, b)

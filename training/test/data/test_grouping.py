@@ -52,12 +52,12 @@ def _config(tmp_path: Path, groupings: str, counts: str = '{}') -> Path:
 @pytest.mark.parametrize(
     ('groupings', 'message'),
     [
-        ('{a: [happy]}', 'needs two labels'),
+        ('{a: [happy]}', 'needs at least two labels'),
         ('{a: [happy], a: [sad]}', "line 1 .key 'a' occurs twice"),
         ('{a: [happy], b: [sad]}', 'gives angry, disgust, fear, surprise, neutral no label'),
         ('{a: [happy], b: [happy]}', 'gives happy two labels'),
         ('{a: [happy], b: [bored]}', "'bored' is none of angry"),
-        ('{a: happy, b: [sad]}', 'label a: give a list of classes'),
+        ('{a: happy, b: [sad]}', 'label a: list its classes'),
     ],
 )
 def test_a_bad_grouping_is_named(tmp_path, groupings: str, message: str) -> None:

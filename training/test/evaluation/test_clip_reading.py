@@ -6,8 +6,9 @@ import numpy as np
 from robot_stub import stub_networks, written
 
 from emotion_estimator_training.data.stills import FER_CLASSES
-from emotion_estimator_training.evaluation.clip_reading import markdown, read, reading_figures
+from emotion_estimator_training.evaluation.clip_reading import clip_metrics, read_clip
 from emotion_estimator_training.features.clips import Track
+from emotion_estimator_training.report.tables import clip_table
 
 HAPPY, SAD, SURPRISE = (FER_CLASSES.index(name) for name in ('happy', 'sad', 'surprise'))
 
@@ -25,7 +26,7 @@ def row(rows, branch, vocabulary='three'):
 def test_agreement_flips_and_names_are_counted_by_branch() -> None:
     tracked = track('generated_happy', [HAPPY] * 11, by_crop=[HAPPY] * 5 + [SAD] + [HAPPY] * 5)
     alone = track('generated_happy', [HAPPY, SAD] * 5 + [HAPPY], by_crop=[HAPPY] * 11)
-    rows = reading_figures(read(stub_networks(), tracked, alone))
+    rows = clip_metrics(read_clip(stub_networks(), tracked, alone))
     shapes, pixels = row(rows, 'blendshapes'), row(rows, 'appearance')
     assert shapes['agreement'] == round(6 / 11, 4)
     assert (shapes['flips_per_s'], shapes['stills_flips_per_s']) == (0.0, 10.0)
@@ -33,12 +34,12 @@ def test_agreement_flips_and_names_are_counted_by_branch() -> None:
     assert pixels['agreement'] == round(10 / 11, 4)
     assert pixels['flips_per_s'] == 2.0
     assert (pixels['shown'], pixels['most']) == ('happy', 'happy')
-    assert '| generated_happy | face_mesh | blendshapes | 11 | 0.545 |' in markdown(rows, 'three')
+    assert '| generated_happy | face_mesh | blendshapes | 11 | 0.545 |' in clip_table(rows, 'three')
 
 
 def test_surprise_is_unknown_in_three_labels_and_itself_in_seven() -> None:
     tracked = track('generated_surprise', [SURPRISE] * 5)
-    rows = reading_figures(read(stub_networks(), tracked, tracked))
+    rows = clip_metrics(read_clip(stub_networks(), tracked, tracked))
     assert (row(rows, 'fused')['shown'], row(rows, 'fused')['right']) == ('unknown', 1.0)
     assert (row(rows, 'fused', 'seven')['shown'], row(rows, 'fused', 'seven')['right']) == (
         'surprise',
@@ -47,22 +48,22 @@ def test_surprise_is_unknown_in_three_labels_and_itself_in_seven() -> None:
 
 
 def test_a_clip_without_a_known_expression_has_no_right_answer() -> None:
-    rows = reading_figures(read(stub_networks(), *[track('head_pose', [SAD] * 4)] * 2))
+    rows = clip_metrics(read_clip(stub_networks(), *[track('head_pose', [SAD] * 4)] * 2))
     assert row(rows, 'fused')['right'] is None
-    assert '| - | - | - | sad |' in markdown(rows, 'three')
+    assert '| - | - | - | sad |' in clip_table(rows, 'three')
 
 
 def test_only_frames_that_both_ways_see_are_compared() -> None:
     tracked = track('a', [HAPPY, HAPPY, SAD, SAD], np.array([0.0, 0.1, 0.2, 0.3]))
     alone = track('a', [SAD, SAD, SAD], np.array([0.1, 0.3, 0.4]))
-    (one, *_) = reading_figures(read(stub_networks(), tracked, alone))
+    (one, *_) = clip_metrics(read_clip(stub_networks(), tracked, alone))
     assert (one['frames'], one['agreement']) == (2, 0.5)
     apart = track('a', [SAD, SAD], np.array([1.0, 1.1]))
-    assert read(stub_networks(), tracked, apart) is None
+    assert read_clip(stub_networks(), tracked, apart) is None
 
 
 def test_frames_that_do_not_show_the_face_are_passed_over() -> None:
     tracked = track('a', [HAPPY] * 4)
     tracked.crops[1] = 0
-    (one, *_) = reading_figures(read(stub_networks(), tracked, track('a', [HAPPY] * 4)))
+    (one, *_) = clip_metrics(read_clip(stub_networks(), tracked, track('a', [HAPPY] * 4)))
     assert one['frames'] == 3

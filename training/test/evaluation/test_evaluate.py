@@ -1,4 +1,4 @@
-"""How training measures: with classifiers whose figures are known beforehand."""
+"""How training measures: with classifiers whose behaviour is known."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import LABELS
 from emotion_estimator_training.data.stills import FER_CLASSES, Stills
+from emotion_estimator_training.evaluation.agreement import agreement
 from emotion_estimator_training.evaluation.evaluate import evaluate
-from emotion_estimator_training.features.clips import agreement
 from emotion_estimator_training.features.features import SourceFindings
 from emotion_estimator_training.shipping.cards import (
     blendshape_table,
@@ -61,18 +61,18 @@ def test_stills_that_no_source_sees_lower_coverage_not_accuracy() -> None:
     stills.usage[::2] = 1
     found = np.ones(60, bool)
     found[1:11] = False
-    figures = {
+    metrics = {
         'a': evaluate(Late(0), stills, {'a': SourceFindings(blendshapes, found)}, faces=5, pairs=6)[
             'a'
         ]
     }
-    test = figures['a']['private_test']
+    test = metrics['a']['private_test']
     assert (test['accuracy'], test['n'], test['coverage']) == (1.0, 25, round(25 / 30, 4))
-    assert figures['a']['private_test_without_duplicates']['n'] == 25
-    assert figures['a']['coverage_by_class']['happy'] == 0.5
-    assert '| a | private_test | 25 | 0.8333 |' in emotion_table(figures)
-    assert '| a | 30 fps |' in response_table(figures)
-    assert figures['a']['response']['30_fps']['never'] == 0.0
+    assert metrics['a']['private_test_without_duplicates']['n'] == 25
+    assert metrics['a']['coverage_by_class']['happy'] == 0.5
+    assert '| a | private_test | 25 | 0.8333 |' in emotion_table(metrics)
+    assert '| a | 30 fps |' in response_table(metrics)
+    assert metrics['a']['response']['30_fps']['never'] == 0.0
 
 
 def test_public_only_leaves_private_test_alone() -> None:
@@ -83,10 +83,10 @@ def test_public_only_leaves_private_test_alone() -> None:
     )
     blendshapes[usage == 2] = 0.0
     seen = {'a': SourceFindings(blendshapes, np.ones(60, bool))}
-    figures = evaluate(Late(0), stills, seen, public_only=True, faces=5, pairs=6)['a']
-    assert [name for name in figures if name.endswith('test')] == ['public_test']
-    assert figures['public_test']['accuracy'] == 1.0
-    assert 'private' not in emotion_table({'a': figures})
+    metrics = evaluate(Late(0), stills, seen, public_only=True, faces=5, pairs=6)['a']
+    assert [name for name in metrics if name.endswith('test')] == ['public_test']
+    assert metrics['public_test']['accuracy'] == 1.0
+    assert 'private' not in emotion_table({'a': metrics})
 
 
 def test_agreement_with_the_teacher_counts_what_moves() -> None:
@@ -94,8 +94,8 @@ def test_agreement_with_the_teacher_counts_what_moves() -> None:
     truth[:, SMILE] = np.linspace(0, 1, 300)
     guess = truth.copy()
     guess[:, SMILE] = 0.5 * truth[:, SMILE]
-    figures = agreement(guess, truth)
-    assert figures['moving'] == 1
-    assert figures['mean_correlation_moving'] == 1.0
-    assert figures['blendshapes']['mouthSmileLeft']['mae'] == pytest.approx(0.25, abs=0.01)
-    assert '| mouthSmileLeft | 1.0 | 0.25 |' in blendshape_table({'test': figures})
+    metrics = agreement(guess, truth)
+    assert metrics['moving'] == 1
+    assert metrics['mean_correlation_moving'] == 1.0
+    assert metrics['blendshapes']['mouthSmileLeft']['mae'] == pytest.approx(0.25, abs=0.01)
+    assert '| mouthSmileLeft | 1.0 | 0.25 |' in blendshape_table({'test': metrics})

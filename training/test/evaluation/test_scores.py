@@ -1,25 +1,19 @@
-"""Figures of merit of known cases, and the paper's own."""
+"""Metrics of known cases."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from emotion_estimator.emotion import LABELS
 from emotion_estimator_training.evaluation.scores import (
     calibration_error,
     classification,
+    correlations,
     cross_entropy,
+    macro_f1,
     reliability,
 )
-from emotion_estimator_training.report.papers import (
-    HEADER,
-    PAPER,
-    PAPER_CONFUSION,
-    comparison,
-    comparison_markdown,
-    targets,
-)
+from emotion_estimator_training.report.papers import PAPER, PAPER_CONFUSION
 
 
 def answers_of(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -28,20 +22,20 @@ def answers_of(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.eye(len(matrix), dtype=np.float32)[said], truth
 
 
-def test_the_papers_matrix_gives_the_papers_figures() -> None:
-    figures = classification(*answers_of(PAPER_CONFUSION))
-    assert figures['accuracy'] == PAPER['accuracy']
+def test_the_papers_matrix_gives_the_papers_metrics() -> None:
+    metrics = classification(*answers_of(PAPER_CONFUSION))
+    assert metrics['accuracy'] == PAPER['accuracy']
     # The paper's F1 was reported by Keras during evaluation; its matrix gives nearly the same.
-    assert figures['macro_f1'] == pytest.approx(PAPER['macro_f1'], abs=0.01)
-    assert figures['recall']['sad'] == pytest.approx(0.3429, abs=1e-4)
-    assert figures['precision']['sad'] == pytest.approx(84 / 239, abs=1e-4)
+    assert metrics['macro_f1'] == pytest.approx(PAPER['macro_f1'], abs=0.01)
+    assert metrics['recall']['sad'] == pytest.approx(0.3429, abs=1e-4)
+    assert metrics['precision']['sad'] == pytest.approx(84 / 239, abs=1e-4)
 
 
 def test_precision_and_recall_are_not_mixed_up() -> None:
-    figures = classification(*answers_of(np.array([[3, 1], [0, 4]])), ('a', 'b'))
-    assert figures['precision'] == {'a': 1.0, 'b': 0.8}
-    assert figures['recall'] == {'a': 0.75, 'b': 1.0}
-    assert figures['f1'] == {'a': round(6 / 7, 4), 'b': round(8 / 9, 4)}
+    metrics = classification(*answers_of(np.array([[3, 1], [0, 4]])), ('a', 'b'))
+    assert metrics['precision'] == {'a': 1.0, 'b': 0.8}
+    assert metrics['recall'] == {'a': 0.75, 'b': 1.0}
+    assert metrics['f1'] == {'a': round(6 / 7, 4), 'b': round(8 / 9, 4)}
 
 
 def test_cross_entropy_of_known_probabilities() -> None:
@@ -64,81 +58,31 @@ def test_reliability_adds_up_to_the_calibration_error() -> None:
 
 
 def test_an_empty_split_is_no_error() -> None:
-    figures = classification(np.zeros((0, 3), np.float32), np.zeros(0, np.int64))
-    assert (figures['n'], figures['accuracy'], figures['ece']) == (0, 0.0, 0.0)
+    metrics = classification(np.zeros((0, 3), np.float32), np.zeros(0, np.int64))
+    assert (metrics['n'], metrics['accuracy'], metrics['ece']) == (0, 0.0, 0.0)
 
 
-def stills(accuracy: float, mesh: float, ece: float = 0.02) -> dict:
-    figures = {
-        'n': 3461,
-        'loss': 0.6,
-        'cross_entropy': 0.6,
-        'macro_f1': 0.7,
-        'ece': ece,
-        'recall': dict.fromkeys(LABELS, 0.5),
-    }
-    return {
-        'streaming': {
-            'face_landmarker': {'private_test': {**figures, 'accuracy': accuracy}},
-            'face_mesh': {'private_test': {**figures, 'accuracy': mesh}},
-        }
-    }
+def test_metrics_of_a_known_case() -> None:
+    truth = np.array([0, 0, 1, 1, 2, 2])
+    answers = np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 1, 2]]
+    metrics = classification(answers, truth)
+    assert metrics['accuracy'] == pytest.approx(5 / 6, abs=1e-4)
+    assert metrics['recall'] == {'happy': 1.0, 'unknown': 1.0, 'sad': 0.5}
+    assert metrics['macro_f1'] == pytest.approx((1 + 0.8 + 2 / 3) / 3, abs=1e-4)
+    assert metrics['confusion_matrix'] == [[2, 0, 0], [0, 2, 0], [0, 1, 1]]
+    assert metrics['ece'] == pytest.approx(1 / 6, abs=1e-4)
 
 
-def test_the_table_begins_with_the_paper() -> None:
-    rows = comparison(stills(0.77, 0.768), 'private_test')
-    assert [row[:2] for row in rows] == [
-        ['paper, as published', 'face_landmarker'],
-        ['streaming', 'face_landmarker'],
-        ['streaming', 'face_mesh'],
-    ]
-    assert rows[0][HEADER.index('accuracy')] == '0.720'
-    assert '| streaming | face_mesh | 3,461 |' in comparison_markdown(
-        {'stills': stills(0.77, 0.768)}
-    )
+def test_calibrated_answers_have_no_calibration_error() -> None:
+    answers = np.tile(np.array([0.8, 0.1, 0.1], np.float32), (10, 1))
+    assert calibration_error(answers, np.array([0] * 8 + [1, 2])) == pytest.approx(0, abs=1e-6)
 
 
-def test_targets_say_what_is_reached() -> None:
-    def flips(ratio: float) -> dict:
-        return {'face_mesh': {'models': {'streaming': {'30_fps': {'flips_to_dense': ratio}}}}}
+def test_macro_f1_counts_an_absent_class_as_zero() -> None:
+    assert macro_f1(np.array([[4, 0], [0, 0]])) == 0.5
 
-    def reached(rows: list) -> list:
-        return [row['what'] for row in rows if row['reached']]
 
-    measured = stills(0.83, 0.825)
-    for splits in measured['streaming'].values():
-        figures = splits['private_test']
-        figures.update(macro_f1=0.79, recall={**figures['recall'], 'sad': 0.63})
-        splits['private_test_without_duplicates'] = {**figures, 'accuracy': 0.815}
-    seven = {'model': 'fused', 'vocabulary': 'seven', 'duplicates': True, 'source': 'face_mesh'}
-    trust = {
-        'side_by_side': [{**seven, 'accuracy': 0.71}, {**seven, 'model': 'appearance'}],
-        'bytes': 600_000,
-        'pace': {'fused': {'median_ms': 0.9}},
-    }
-    files = {'streaming': {'share_of_paper': 0.01}}
-    good = targets(measured, flips(0.1), files, 'streaming', 'private_test', trust)
-    missed = [row['what'] for row in good if not row['reached']]
-    assert missed == [
-        'accuracy, face_landmarker, without duplicates',
-        'accuracy, face_mesh, without duplicates',
-    ]
-    assert {
-        'accuracy of seven, face_mesh',
-        'bytes of all shipped weights',
-        'milliseconds that a face adds, median',
-    } <= set(reached(good))
-    poor = targets(
-        stills(0.75, 0.73, ece=0.04),
-        flips(0.11),
-        {},
-        'streaming',
-        'private_test',
-        {
-            'side_by_side': [{**seven, 'accuracy': 0.69}],
-            'bytes': 600_001,
-            'pace': {'fused': {'median_ms': 1.01}},
-        },
-    )
-    assert reached(poor) == ['macro-F1 lost with face_mesh']
-    assert targets({}, {}, {}, 'streaming', 'private_test') == []
+def test_correlation_of_known_columns() -> None:
+    x = np.random.default_rng(0).normal(size=(500, 3))
+    y = np.stack([2 * x[:, 0] + 1, -x[:, 1], np.full(500, 3.0)], axis=1)
+    np.testing.assert_allclose(correlations(x, y), [1, -1, 0], atol=1e-9)

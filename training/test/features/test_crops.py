@@ -203,9 +203,9 @@ def test_what_is_not_damaged_stays() -> None:
 def test_damage_comes_in_the_shares_asked_for() -> None:
     rng, plain = np.random.default_rng(6), even(STILLS[0])
     how = replace(NOTHING, hidden=0.3)
-    told = [damage(plain, how, rng) for _ in range(400)]
-    assert np.mean([hidden for _, hidden in told]) == pytest.approx(0.3, abs=0.07)
-    assert all((found != plain).any() == hidden for found, hidden in told)
+    damaged = [damage(plain, how, rng) for _ in range(400)]
+    assert np.mean([hidden for _, hidden in damaged]) == pytest.approx(0.3, abs=0.07)
+    assert all((found != plain).any() == hidden for found, hidden in damaged)
 
 
 @pytest.mark.parametrize('part', [EYES, MOUTH])

@@ -125,7 +125,7 @@ def test_a_network_that_is_not_there_is_named(tmp_path) -> None:
         Embedder(tmp_path / 'appearance.json')
 
 
-def test_faces_without_a_crop_get_noughts(embed) -> None:
+def test_faces_without_a_crop_get_zeros(embed) -> None:
     features = with_embeddings(FEATURES, embed)
     cropped = FEATURES.crops.any(axis=(1, 2))
     assert 0 < cropped.sum() < len(cropped)

@@ -104,7 +104,7 @@ def _places(cache: Path, teacher: Path | None) -> Places:
 
 def test_an_interrupted_pass_continues_where_it_was(tmp_path, teacher: Path) -> None:
     stills, rows = _stills([0] * 600), np.arange(600)
-    whole = extract(stills, rows, teacher, tmp_path / 'whole', processes=_Runner())
+    complete = extract(stills, rows, teacher, tmp_path / 'complete', processes=_Runner())
     first, second, third = _Runner(stop=2), _Runner(), _Runner()
     with pytest.raises(KeyboardInterrupt):
         extract(stills, rows, teacher, tmp_path / 'cut', processes=first)
@@ -112,10 +112,10 @@ def test_an_interrupted_pass_continues_where_it_was(tmp_path, teacher: Path) -> 
     assert [len(task.rows) for task in first.tasks] == [CHUNK, CHUNK]
     assert [len(task.rows) for task in second.tasks] == [600 - 2 * CHUNK]
     np.testing.assert_array_equal(continued.row, rows)
-    np.testing.assert_array_equal(continued.mesh, whole.mesh)
+    np.testing.assert_array_equal(continued.mesh, complete.mesh)
     again = extract(stills, rows, teacher, tmp_path / 'cut', processes=third)
     assert not third.tasks, 'everything is there'
-    np.testing.assert_array_equal(again.teacher, whole.teacher)
+    np.testing.assert_array_equal(again.teacher, complete.teacher)
 
 
 def _written(cache: Path) -> set[str]:
@@ -226,9 +226,9 @@ def test_only_chunks_with_wanted_stills_are_looked_at(tmp_path, teacher: Path) -
     for table in sets.values():
         assert (table.usage == 1).all()
         assert len(table) == 80
-    whole, again = feature_sets(stills, places, 0, _Runner()), _Runner()
+    complete, again = feature_sets(stills, places, 0, _Runner()), _Runner()
     np.testing.assert_array_equal(
-        whole['face_mesh'].where(whole['face_mesh'].usage == 1).crops, sets['face_mesh'].crops
+        complete['face_mesh'].where(complete['face_mesh'].usage == 1).crops, sets['face_mesh'].crops
     )
     feature_sets(stills, places, 0, again, wanted=stills.usage == 1)
     assert not again.tasks, 'the chunks are those of all stills'
@@ -299,10 +299,10 @@ def test_features_are_read_back(tmp_path, table: FeatureSet) -> None:
     [
         ({'usage': None}, 'has no array usage'),
         ({'blendshapes': np.zeros((8, 51), np.float32)}, r'blendshapes is \(8, 51\) instead'),
-        ({'blendshapes': np.full((8, 52), 1.5, np.float32)}, 'not in 0 to 1'),
-        ({'blendshapes': np.full((8, 52), np.nan, np.float32)}, 'not in 0 to 1'),
+        ({'blendshapes': np.full((8, 52), 1.5, np.float32)}, 'outside 0 to 1'),
+        ({'blendshapes': np.full((8, 52), np.nan, np.float32)}, 'outside 0 to 1'),
         ({'image_id': np.zeros(7, int)}, r'image_id is \(7,\) instead'),
-        ({'emotion': np.full(8, 7)}, 'emotion is not always 0 to 6'),
+        ({'emotion': np.full(8, 7)}, 'emotion is outside 0 to 6'),
         ({'crops': None}, 'has no array crops'),
         ({'crops': np.zeros((8, 48, 47), np.uint8)}, r'crops is \(8, 48, 47\) instead'),
         ({'crops': np.zeros((8, 48, 48), np.float32)}, 'crops are float32 instead of uint8'),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator_training.data.pictures import relevant_figure
+from emotion_estimator_training.data.pictures import draw_relevant
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.features.relevant import counts_above, relevant_blendshapes, report
 
@@ -58,7 +58,7 @@ def test_the_report_says_what_the_paper_says_and_no_more(table: FeatureSet) -> N
 
 
 def test_the_picture_tells_relevant_from_others(tmp_path, table: FeatureSet) -> None:
-    path = relevant_figure(table, tuple(range(24)), 0.4, tmp_path / 'figures' / 'relevant.png')
+    path = draw_relevant(table, tuple(range(24)), 0.4, tmp_path / 'figures' / 'relevant.png')
     picture = cv2.imread(str(path))
     blue = (picture[..., 0] > 150) & (picture[..., 2] < 60)
     # 24 of 52 in lines of 8 are the first three of seven lines.

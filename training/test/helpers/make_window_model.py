@@ -1,7 +1,7 @@
-"""Makes test/helpers/window_model: a tiny MicroX, trained on the portrait and exported.
+"""Makes ``test/helpers/window_model``: an exported tiny MicroX, trained on the portrait.
 
-The robot's tests use it, where there is no TensorFlow. Its middle label is none of the shipped
-ones. Run ``.venv-training/bin/python training/test/helpers/make_window_model.py``.
+The robot's tests use it, where there is no TensorFlow. Its middle label is not a shipped one. Run
+``.venv-training/bin/python training/test/helpers/make_window_model.py``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from emotion_estimator.perception.face_parts import FACE_SIDE, aligned_face
 from emotion_estimator.perception.landmarks.source import open_first
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator_training.zoo.data.clips import Clip
-from emotion_estimator_training.zoo.data.frames import FaceTrack
+from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
 from emotion_estimator_training.zoo.export import export
 from emotion_estimator_training.zoo.models.catalog import Catalog
 from emotion_estimator_training.zoo.models.microx import MicroX
@@ -40,7 +40,7 @@ SETTINGS = {
 
 
 def tracks() -> tuple[FaceTrack, ...]:
-    """Return the portrait's faces, a track per stretch of one expression."""
+    """Return a track for each stretch of the portrait with one expression."""
     landmarker, _ = open_first('face_mesh', '', max_faces=1)
     found = []
     for truth, frames in groupby(Portrait(RATE).frames(), key=lambda frame: frame.truth):
@@ -62,12 +62,12 @@ def tracks() -> tuple[FaceTrack, ...]:
 
 
 def main() -> None:
-    """Train and export it."""
+    """Train and export the model."""
     catalog = Catalog({'models': {'portrait': {'kind': 'microx', 'paper': SETTINGS}}}, FOLDER)
     seen = tracks()
     with tempfile.TemporaryDirectory() as folder:
-        place = RunContext(Path(folder), catalog, CLASSES, 'paper', RATE)
-        model = MicroX(catalog.entry('portrait', 'paper'), place)
+        context = RunContext(Path(folder), catalog, CLASSES, 'paper', RATE)
+        model = MicroX(catalog.entry('portrait', 'paper'), context)
         print(model.fit(Split(CLASSES, seen, seen))[-1])
         print(export(model, FOLDER, FACE_SIDE))
 

@@ -8,7 +8,7 @@ from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator_training.zoo.models.catalog import Catalog
 from emotion_estimator_training.zoo.models.model import RunContext, Split, ZooModel
-from emotion_estimator_training.zoo.run import build
+from emotion_estimator_training.zoo.models.registry import build
 
 FRAME = {
     'encoder': 'small',
@@ -99,23 +99,23 @@ TINY = {
 def tiny_catalog(path='tiny') -> Catalog:
     """Return a catalog of the tiny models."""
     models = {
-        name: {'kind': kind, 'says': f'a tiny {name}', 'paper': deepcopy(settings)}
+        name: {'kind': kind, 'description': f'a tiny {name}', 'paper': deepcopy(settings)}
         for name, (kind, settings) in TINY.items()
     }
     models['microx']['variants'] = {'mouth': {'parts': ['mouth']}, 'grey': {'colour': False}}
     return Catalog({'models': models, 'grids': {'reduced': {'hidden': [2, 3]}}}, path)
 
 
-def tiny_place(folder, classes=CLASSES) -> RunContext:
-    """Return a place to train tiny models in."""
+def tiny_context(folder, classes=CLASSES) -> RunContext:
+    """Return a run context for tiny models."""
     return RunContext(folder, tiny_catalog(), classes, 'reduced', 10.0, progress=False)
 
 
 def tiny_split(classes=CLASSES, count: int = 2) -> Split:
-    """Return made faces to learn from, ``count`` of each class."""
+    """Return made tracks for training, ``count`` of each class, and for validation."""
     return Split(classes, made_tracks(count, 12, classes), made_tracks(1, 12, classes, first=50))
 
 
-def tiny_model(name: str, place: RunContext, **changes) -> ZooModel:
+def tiny_model(name: str, context: RunContext, **changes) -> ZooModel:
     """Return an untrained tiny model."""
-    return build(place.catalog.entry(name, 'reduced').changed(**changes), place)
+    return build(context.catalog.entry(name, 'reduced').changed(**changes), context)

@@ -1,4 +1,4 @@
-"""Made faces for the zoo's tests: class by class another shade that comes and goes in a part."""
+"""Made tracks for the zoo's tests: the mouth changes its shade over time, by class."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from emotion_estimator.perception.face_parts import PARTS
 from emotion_estimator_training.zoo.data.clips import Clip
-from emotion_estimator_training.zoo.data.frames import FaceTrack
+from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
 
 CLASSES = ('happy', 'sad')
 SIDE = 32
-#: Middle and half width and height of each part, in shares of the crop.
+#: Middle, half width and half height of each part, relative to the side of the crop.
 _PLACES = {
     'left_eyebrow': (0.7, 0.3, 0.12, 0.03),
     'right_eyebrow': (0.3, 0.3, 0.12, 0.03),
@@ -68,7 +68,7 @@ def made_track(
     side: int = SIDE,
     classes: tuple[str, ...] = CLASSES,
 ) -> FaceTrack:
-    """Return a track whose mouth is the brighter, and whose smile the greater, the label says."""
+    """Return a track in which brightness of the mouth and smile depend on the label."""
     rng = np.random.default_rng([seed, classes.index(label)])
     crops = rng.integers(90, 110, (frames, side, side, 3)).astype(np.uint8)
     strength = np.sin(np.linspace(0.3, np.pi - 0.3, frames))

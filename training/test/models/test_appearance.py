@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
+from emotion_estimator_training.data.stills import votes_of
+
 for module in ('tensorflow', 'tf_keras', 'ai_edge_litert'):
     pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
@@ -44,7 +46,6 @@ from emotion_estimator_training.models.appearance_run import (
     appearance_folder,
     blendshapes_of,
     planned,
-    votes_of,
 )
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.training_loop import claim_folder, read_history

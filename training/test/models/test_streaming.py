@@ -16,7 +16,7 @@ from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator.errors import ModelError
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.data.stills import FER_CLASSES
-from emotion_estimator_training.features.feature_set import PRESENT, face_vectors, only
+from emotion_estimator_training.features.feature_set import PRESENT, face_vectors, only_branch
 from emotion_estimator_training.models.branches import BranchSettings
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.streaming_fit import (
@@ -107,7 +107,7 @@ def train(folder, stop_at=None):
 def test_a_step_is_the_sequence_model(branch: str) -> None:
     one = fitted()
     batch = SequenceMaker(POOL, EMOTION, SequenceSettings(steps=30))(3, 5)
-    vectors = only(batch.vectors, branch)
+    vectors = only_branch(batch.vectors, branch)
     wanted = [one.probabilities(vectors, batch.dt, name) for name in (THREE, SEVEN)]
     step = step_function(one.network, one.vocabularies)
     for face, (rows, intervals) in enumerate(zip(vectors, batch.dt)):
@@ -137,7 +137,7 @@ def test_a_state_differs_from_every_other_input_in_length() -> None:
 
 @pytest.mark.parametrize('branch', PRESENT)
 def test_what_is_not_known_has_no_influence_whatever_its_numbers(branch: str) -> None:
-    one, faces = fitted(), only(POOL[1:9], branch)
+    one, faces = fitted(), only_branch(POOL[1:9], branch)
     others = faces.copy()
     noise = np.random.default_rng(1).uniform(0, 1e3, faces.shape)
     others[:, :52] = np.where(faces[:, -1:] > 0, faces[:, :52], noise[:, :52])
@@ -150,13 +150,15 @@ def test_what_is_not_known_has_no_influence_whatever_its_numbers(branch: str) ->
 
 def test_blendshapes_alone_are_a_face_without_a_crop() -> None:
     one = fitted()
-    np.testing.assert_allclose(one.stills(SCORES[:5]), one.stills(only(POOL[:5], 'blendshapes')))
+    np.testing.assert_allclose(
+        one.stills(SCORES[:5]), one.stills(only_branch(POOL[:5], 'blendshapes'))
+    )
 
 
 def test_inputs_are_normalized_by_the_faces_that_have_them() -> None:
     made, known = network(), POOL[POOL[:, -2] > 0]
     np.testing.assert_allclose(made.mean[:64], known[:, 52:-2].mean(axis=0), rtol=1e-5)
-    without = build_network(only(POOL, 'blendshapes'), SMALL)
+    without = build_network(only_branch(POOL, 'blendshapes'), SMALL)
     np.testing.assert_array_equal(without.mean[:64], 0)
     assert np.isfinite(without.still_logits(POOL[:3], 2, 1 / 30)).all()
 
@@ -243,7 +245,7 @@ def test_pretraining_learns_what_either_branch_shows() -> None:
     made = build_network(pool, replace(SMALL, branches=WIDER))
     pretrain(made, pool, TARGETS, replace(TRAINING, epochs=100))
     for branch in PRESENT:
-        answers = made.frame_logits(only(pool, branch)).argmax(axis=1)
+        answers = made.frame_logits(only_branch(pool, branch)).argmax(axis=1)
         assert (answers == EMOTION).mean() > 0.8, branch
 
 

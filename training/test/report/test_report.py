@@ -15,19 +15,20 @@ from emotion_estimator.model_card import models_dir
 from emotion_estimator.runtimes import import_mediapipe
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.data.stills import Stills
-from emotion_estimator_training.evaluation.evaluate import Answers
+from emotion_estimator_training.evaluation.compared_models import ComparedModels
+from emotion_estimator_training.evaluation.evaluate import Predictions
+from emotion_estimator_training.evaluation.measuring import Material, MeasurementPlan, measure
 from emotion_estimator_training.features.clips import Track
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.features.features import Places
-from emotion_estimator_training.report.measuring import Material, Question, measure
-from emotion_estimator_training.report.models import Models, gather_models
 from emotion_estimator_training.report.pictures import most_missed, worst_errors
-from emotion_estimator_training.report.report import compose, page_template, time_rows, video_table
+from emotion_estimator_training.report.report import compose, page_template
+from emotion_estimator_training.report.tables import time_rows, video_table
 
 
-def question(tmp_path, public_only: bool = True) -> Question:
+def plan(tmp_path, public_only: bool = True) -> MeasurementPlan:
     places = Places(tmp_path / 'made.npz', None, tmp_path / 'cache', models_dir())
-    return Question(
+    return MeasurementPlan(
         places,
         tmp_path / 'run',
         load_grouping(),
@@ -58,7 +59,7 @@ def material() -> Material:
     # One image in which nobody is found, and one that every model takes for another.
     features.blendshapes[3] = 0.0
     features = features.where(np.arange(60) != 5)
-    models = Models(
+    models = ComparedModels(
         {'dense': Smiles(), 'streaming': Smiles(3)},
         penalty={'dense': 0.25},
         structure={
@@ -77,46 +78,32 @@ def material() -> Material:
 
 
 def test_everything_is_measured_on_public_test_alone(tmp_path) -> None:
-    report = measure(question(tmp_path), material())
+    report = measure(plan(tmp_path), material())
     assert list(report['stills']['dense']['face_mesh']) == ['public_test']
-    figures = report['stills']['dense']['face_mesh']['public_test']
-    assert (figures['n'], figures['accuracy']) == (29, round(28 / 29, 4))
-    assert figures['loss'] == pytest.approx(figures['cross_entropy'] + 0.25)
+    metrics = report['stills']['dense']['face_mesh']['public_test']
+    assert (metrics['n'], metrics['accuracy']) == (29, round(28 / 29, 4))
+    assert metrics['loss'] == pytest.approx(metrics['cross_entropy'] + 0.25)
     assert list(report['coverage']['face_mesh']) == ['public_test']
     assert report['coverage']['face_mesh']['public_test']['happy'] == 0.9
     assert report['stability']['videos'][0]['changes_shown'] == 2
-    assert any('PrivateTest was not looked at' in note for note in report['notes'])
+    assert any('PrivateTest is left out' in note for note in report['notes'])
     assert any('No --teacher' in note for note in report['notes'])
     assert 'private' not in json.dumps(report['stills'])
 
 
 def test_private_test_comes_with_and_without_duplicates(tmp_path) -> None:
-    report = measure(question(tmp_path, public_only=False), material())
+    report = measure(plan(tmp_path, public_only=False), material())
     counts = {split: each['n'] for split, each in report['stills']['dense']['face_mesh'].items()}
     assert counts == {'public_test': 29, 'private_test': 30, 'private_test_without_duplicates': 29}
     assert report['split'] == 'private_test'
 
 
-def test_missing_networks_are_said_and_do_not_fail(tmp_path) -> None:
-    models = gather_models(tmp_path, models_dir(), load_grouping())
-    assert list(models.recognizers) == [
-        'streaming, blendshapes',
-        'streaming, appearance',
-        'streaming',
-    ]
-    assert any('training fit paper' in note for note in models.notes)
-    assert len(models.files['streaming']['sha256']) == 64
-    other = gather_models(tmp_path, models_dir(), load_grouping('positive-negative'))
-    assert not other.recognizers
-    assert any('left out' in note for note in other.notes)
-
-
 def test_worst_errors_are_the_surest_and_the_most_missed() -> None:
     probabilities = np.array([[0.9, 0.1, 0.0], [0.6, 0.1, 0.3], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7]])
     truth, image_id = np.array([1, 2, 2, 2]), np.array([7, 8, 9, 10])
-    answers = Answers(probabilities.astype(np.float32), truth, image_id)
-    assert [error.image_id for error in worst_errors(answers, LABELS, 2)] == [7, 9]
-    missed = most_missed(answers, LABELS, 'sad', 9)
+    predictions = Predictions(probabilities.astype(np.float32), truth, image_id)
+    assert [error.image_id for error in worst_errors(predictions, LABELS, 2)] == [7, 9]
+    missed = most_missed(predictions, LABELS, 'sad', 9)
     assert [(e.image_id, e.guess, e.of_truth) for e in missed] == [
         (9, 'unknown', 0.1),
         (8, 'happy', 0.3),
@@ -124,7 +111,7 @@ def test_worst_errors_are_the_surest_and_the_most_missed() -> None:
 
 
 def test_tables_in_time_say_never_and_unknown() -> None:
-    figures = {
+    metrics = {
         'flips_per_s': 0.5,
         'flips_to_dense': None,
         'right_while_held': 0.8,
@@ -133,13 +120,13 @@ def test_tables_in_time_say_never_and_unknown() -> None:
         'never': 0.1,
         'changes': 20,
     }
-    rows = time_rows({'models': {'a': {'30_fps': figures, 'flips_by_strength': {}}}})
+    rows = time_rows({'models': {'a': {'30_fps': metrics, 'flips_by_strength': {}}}})
     assert rows == [['30 fps', 'a', '0.500', '-', '0.800', '0.100', '-', '0.100', '20']]
     assert video_table([]) == (['video', 'source', 'seconds', 'changes shown'], [])
 
 
 def test_data_without_the_split_are_refused(tmp_path, monkeypatch) -> None:
-    from emotion_estimator_training.report import measuring as asked
+    from emotion_estimator_training.evaluation import measuring as asked
 
     made = material()
     only = made.features['face_mesh']
@@ -147,15 +134,15 @@ def test_data_without_the_split_are_refused(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(
         asked, 'feature_sets', lambda *_, **__: {'face_mesh': only.where(only.usage == 2)}
     )
-    with pytest.raises(InputError, match='no public_test images'):
-        asked.gather(question(tmp_path))
+    with pytest.raises(InputError, match='no face is found in the public_test images'):
+        asked.gather(plan(tmp_path))
 
 
 def test_the_page_needs_nothing_else(tmp_path) -> None:
     pytest.importorskip('jinja2', reason='the page needs Jinja2 (pip install ./training)')
     if not hasattr(import_mediapipe(), 'solutions'):
         pytest.skip('this mediapipe bundles no face mesh to look at the pictures with')
-    page = compose(question(tmp_path), material(), page_template(), tmp_path / 'out')
+    page = compose(plan(tmp_path), material(), page_template(), tmp_path / 'out')
     text = page.read_text()
     assert not re.search(r'<script|src="(?!data:)|https?://', text)
     assert '&lt;made&gt;' in text
@@ -174,5 +161,5 @@ def test_the_page_needs_nothing_else(tmp_path) -> None:
 def test_flickering_is_seen_on_video(tmp_path) -> None:
     made = material()
     made.models.recognizers['flickers'] = Flickers()
-    videos = measure(question(tmp_path), made)['stability']['videos']
+    videos = measure(plan(tmp_path), made)['stability']['videos']
     assert videos[0]['flips']['flickers'] == 59

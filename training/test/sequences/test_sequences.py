@@ -106,14 +106,14 @@ def test_a_face_shows_the_still_that_its_label_is_of(seed: int) -> None:
     assert np.median(nearest(batch.blendshapes, batch.row)[steady]) < 1e-5
 
 
-def test_the_face_that_is_held_does_not_change() -> None:
+def test_a_steady_face_does_not_change() -> None:
     batch = made(3, replace(PLAIN, still=1.0))
     assert (batch.row == batch.row[:, :1]).all()
     assert (batch.weight == 1).all()
     assert np.ptp(batch.blendshapes, axis=1).max() < 1e-5
 
 
-def test_half_are_mirrored_and_whole_sequences_are() -> None:
+def test_half_are_mirrored_and_complete_sequences_are() -> None:
     batch = made(4, replace(PLAIN, still=1.0), count=200)
     mirrored = np.abs(batch.blendshapes - POOL[batch.row][..., list(MIRROR)]).max(axis=-1) < 1e-5
     assert (mirrored == mirrored[:, :1]).all()
@@ -184,7 +184,7 @@ def test_each_branch_is_known_as_configured(shares, known) -> None:
     assert (batch.vectors[without][:, -2:] == (0, 1)).all()
 
 
-def test_branches_are_drawn_in_the_shares_asked_for_and_for_whole_sequences() -> None:
+def test_branches_are_drawn_in_the_shares_asked_for_and_for_complete_sequences() -> None:
     shape = replace(PLAIN, still=1.0, branches=(0.6, 0.3, 0.1), unseen=0.0)
     batch = made_of_faces(7, shape, count=600)
     flags = batch.vectors[..., -2:]

@@ -26,7 +26,7 @@ from emotion_estimator_training.evaluation.recognizers import StreamingRecognize
 from emotion_estimator_training.features.feature_set import (
     PRESENT,
     face_vectors,
-    only,
+    only_branch,
     save_features,
 )
 from emotion_estimator_training.models.appearance_network import build_appearance
@@ -188,7 +188,7 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
     for vocabulary in (THREE, SEVEN):
         robot = EmotionClassifier.load(tmp_path / 'emotion_lstm.json', vocabulary=vocabulary)
         for branch in PRESENT:
-            faces = only(FACES[:3], branch)
+            faces = only_branch(FACES[:3], branch)
             np.testing.assert_allclose(
                 StreamingRecognizer(robot).stills(faces),
                 fitted().stills(faces, vocabulary),

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from emotion_estimator.cli.main import group
+from emotion_estimator.emotion import EXPRESSIONS, LABELS
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.zoo.data.clips import (
     Clip,
@@ -56,7 +57,7 @@ def test_clips_are_videos_or_folders_in_the_order_of_the_table(folder):
     assert found.clips[0].title == 'c [1.5-end s]'
 
 
-def test_each_bad_line_is_named_and_the_others_go_on(folder):
+def test_each_bad_line_is_named_and_the_others_are_read(folder):
     found = load_clips(
         table(
             folder,
@@ -84,17 +85,17 @@ def test_each_bad_line_is_named_and_the_others_go_on(folder):
         ('missing', 'gone'),
         ('label', "b: 'grief' (line 4)"),
         ('row', 'line 5: no subject'),
-        ('row', 'line 6: its end (1) is not after its start (2)'),
-        ('row', "line 7: start 'x' is no time in seconds"),
-        ('row', "line 8: start '-1' is no time in seconds"),
+        ('row', 'line 6: end 1 is not after start 2'),
+        ('row', "line 7: start 'x' is not a time in seconds"),
+        ('row', "line 8: start '-1' is not a time in seconds"),
         ('row', 'line 9: no label'),
-        ('twice', 'a.mp4 (line 10) stands above already as happy of s1'),
-        ('row', "line 11: end 'inf' is no time in seconds"),
+        ('twice', 'a.mp4 (line 10) is listed before as happy of s1'),
+        ('row', "line 11: end 'inf' is not a time in seconds"),
     ]
-    says = summary(found.problems)
-    assert says[0].startswith('6 lines of the table that cannot be read: line 5: no subject; ')
-    assert says[0].endswith('; and 3 more')
-    assert '1 clips that are not there: gone' in says
+    lines = summary(found.problems)
+    assert lines[0].startswith('6 table lines that cannot be read: line 5: no subject; ')
+    assert lines[0].endswith('; and 3 more')
+    assert '1 missing clips: gone' in lines
 
 
 def test_segments_of_one_video_are_clips_of_their_own(folder):
@@ -120,8 +121,8 @@ def test_an_empty_start_is_0(folder):
     )
     assert [clip.label for clip in found.clips] == ['happy', 'sad']
     assert [(one.kind, one.what) for one in found.problems] == [
-        ('twice', 'a.mp4 [0-2 s] (line 4) stands above already as happy of s1'),
-        ('twice', 'b (line 5) stands above already'),
+        ('twice', 'a.mp4 [0-2 s] (line 4) is listed before as happy of s1'),
+        ('twice', 'b (line 5) is listed before'),
     ]
 
 
@@ -148,16 +149,16 @@ def test_of_segments_that_contradict_each_other_the_first_is_taken(folder):
     ]
     assert {one.kind for one in found.problems} == {'overlap'}
     assert summary(found.problems) == [
-        '3 segments that overlap one above of another label: '
+        '3 segments that overlap an earlier one with another label: '
         'a [3.5-end s] (line 5) is happy, a [1.95-4 s] is sad; '
         'a (line 6) is sad, a [0-2 s] is happy; b [4-5 s] (line 8) is happy, b is sad'
     ]
 
 
-def test_labels_that_differ_in_capitals_only_are_warned_of(folder):
+def test_labels_that_differ_only_in_case_are_warned_of(folder):
     lines = 'a,happy,s1', 'b,Happy,s2', 'c,sad,s3'
     (warning,) = load_clips(table(folder, *lines)).warnings
-    assert 'differ in capitals only (Happy/happy)' in warning
+    assert 'differ only in case (Happy/happy)' in warning
     assert f'warning: {warning}' in verb('--data', folder).output
     mapped = LabelMap('own', ('happy', 'sad'), {'happy': 'happy', 'sad': 'sad'})
     assert load_clips(table(folder, *lines), labels=mapped).warnings == ()
@@ -174,21 +175,21 @@ def test_the_table_may_say_what_is_for_what(folder):
         )
     )
     assert [clip.part for clip in found.clips] == ['validation', 'test']
-    assert "split 'mine' is none of train, validation, test" in found.problems[0].what
+    assert "split 'mine' is not one of train, validation, test" in found.problems[0].what
 
 
 @pytest.mark.parametrize(
-    ('lines', 'header', 'says'),
+    ('lines', 'header', 'message'),
     [
         (['a,happy'], 'clip,label', 'no column subject'),
         (['a,happy,s', 'b,happy,s'], 'clip,label,subject', r'one class only \(happy\)'),
-        (['gone,happy,s', 'a,sad,s'], 'clip,label,subject', 'not there: gone'),
-        ([], 'clip,label,subject', 'no clip that can be used'),
+        (['gone,happy,s', 'a,sad,s'], 'clip,label,subject', 'missing clips: gone'),
+        ([], 'clip,label,subject', 'no usable clip'),
         (['"a,happy,s\0'], 'clip,label,subject', 'labels.csv'),
     ],
 )
-def test_a_table_that_leaves_no_two_classes_is_refused(folder, lines, header, says):
-    with pytest.raises(InputError, match=says) as error:
+def test_a_table_that_leaves_no_two_classes_is_refused(folder, lines, header, message):
+    with pytest.raises(InputError, match=message) as error:
         load_clips(table(folder, *lines, header=header))
     assert '\n' not in str(error.value)
 
@@ -197,15 +198,20 @@ def test_a_table_that_cannot_be_read_is_named(folder):
     with pytest.raises(InputError, match=r'none\.csv cannot be read'):
         load_clips(folder / 'none.csv')
     (folder / 'bad.csv').write_bytes(b'clip,label,subject\n\xff\xfe,happy,s\n')
-    with pytest.raises(InputError, match=r'bad\.csv is no CSV in UTF-8'):
+    with pytest.raises(InputError, match=r'bad\.csv is not CSV in UTF-8'):
         load_clips(folder / 'bad.csv')
-    with pytest.raises(InputError, match='is no folder'):
+    with pytest.raises(InputError, match='is not a folder'):
         load_clips(table(folder), folder / 'nowhere')
+
+
+def test_shipped_maps_have_the_packages_labels():
+    assert load_label_map('fer').classes == EXPRESSIONS
+    assert load_label_map('happy-unknown-sad').classes == LABELS
 
 
 def test_both_baum_sets_become_the_same_seven():
     one, two = load_label_map('baum1'), load_label_map('baum2')
-    assert one.classes == two.classes == load_label_map('fer').classes
+    assert one.classes == two.classes == EXPRESSIONS
     assert [one('Contempt'), one('Disgust'), two('Angry'), one(' Happiness ')] == [
         'disgust',
         'disgust',
@@ -224,10 +230,10 @@ def test_emmpathic_keeps_three():
 
 
 @pytest.mark.parametrize(
-    ('text', 'says'),
+    ('text', 'message'),
     [
-        ('label_maps: {own: {a: [x], b: [X]}}', "'x' belongs to a already"),
-        ('label_maps: {own: {a: [x]}}', 'two classes or more'),
+        ('label_maps: {own: {a: [x], b: [X]}}', "'x' already belongs to a"),
+        ('label_maps: {own: {a: [x]}}', 'at least two classes'),
         ('label_maps: {own: {a: x, b: [y]}}', 'class a: give a list'),
         ('label_maps: {other: {}}', "no label map 'own'; it has: other"),
         ('- 1', 'has no label_maps'),
@@ -235,10 +241,10 @@ def test_emmpathic_keeps_three():
         ('label_maps: {own: {a: [x], a: [y]}}', "line 1 .key 'a' occurs twice"),
     ],
 )
-def test_a_label_map_that_is_none_is_refused(tmp_path, text, says):
+def test_an_invalid_label_map_is_refused(tmp_path, text, message):
     config = tmp_path / 'zoo.yaml'
     config.write_text(text)
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         load_label_map('own', config)
 
 
@@ -274,23 +280,23 @@ def test_the_verb_counts_clips_by_class_and_part(folder):
     assert said['subjects'] == {'train': 3, 'validation': 1, 'test': 2}
     assert said['left_out'] == 1
     (problem,) = said['problems']
-    assert problem == "1 clips with a label that is not in the map: v0: 'grief' (line 14)"
+    assert problem == "1 clips whose label is not in the map: v0: 'grief' (line 14)"
     text = verb(*options, '--by', 'clip').output
-    assert '1 clips have labels that own leaves out' in text
-    assert 'left out: 1 clips with a label that is not in the map' in text
+    assert '1 clips have labels that the map own leaves out' in text
+    assert 'left out: 1 clips whose label is not in the map' in text
     assert 'warning: ' in text
 
 
 @pytest.mark.parametrize(
-    ('options', 'says'),
+    ('options', 'message'),
     [
         (('--shares', '50/50'), '50/50'),
         (('--shares', '1/2/x'), '1/2/x'),
         (('--labels', 'nothing'), "no label map 'nothing'"),
     ],
 )
-def test_the_verb_refuses_what_cannot_be(folder, options, says):
+def test_the_verb_refuses_invalid_options(folder, options, message):
     table(folder, 'a,happy,s1', 'b,sad,s2', 'c,sad,s3')
     result = verb('--data', folder, *options)
     assert result.exit_code != 0
-    assert says in result.output + str(result.exception)
+    assert message in result.output + str(result.exception)

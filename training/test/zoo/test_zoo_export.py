@@ -13,12 +13,12 @@ import pytest
 for module in ('tensorflow', 'tf_keras', 'sklearn', 'ai_edge_litert'):
     pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
-from zoo_models import tiny_model, tiny_place, tiny_split
+from zoo_models import tiny_context, tiny_model, tiny_split
 from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.window_classifier import WindowClassifier
-from emotion_estimator_training.zoo.data.windows import moments
+from emotion_estimator_training.zoo.data.windows import query_windows
 from emotion_estimator_training.zoo.export import export, exported_bytes, frame_time
 
 TRACK = made_tracks(1, 8, first=9)[0]
@@ -45,12 +45,12 @@ class Made:
 
     def __init__(self, folder):
         self.folder, self.split = folder, tiny_split()
-        self.place = tiny_place(folder / 'models')
+        self.context = tiny_context(folder / 'models')
         self._known = {}
 
     def __call__(self, name):
         if name not in self._known:
-            model = tiny_model(name, self.place)
+            model = tiny_model(name, self.context)
             # Decisions have nothing to learn beyond single frames.
             assert len(model.fit(self.split)) == (name != 'weighted')
             card = export(model, self.folder / 'exported', 32, {'accuracy': 0.5})
@@ -82,11 +82,11 @@ def aligned(track):
 @pytest.mark.parametrize('name', NAMES)
 def test_learns_and_says_the_same_as_tflite(made, name):
     model, card = made(name)
-    asked = moments([aligned(TRACK)], CLASSES, model.window)
+    asked = query_windows([aligned(TRACK)], CLASSES, model.window)
     expected = model.predict(asked)
     np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-5)
     if name in READ_BACK:
-        again = tiny_model(name, made.place)
+        again = tiny_model(name, made.context)
         again.load()
         np.testing.assert_allclose(again.predict(asked), expected, atol=1e-6)
     classifier = WindowClassifier.load(card, 'ai_edge_litert')
@@ -100,7 +100,7 @@ def test_learns_and_says_the_same_as_tflite(made, name):
     assert len(memory.seen) <= model.window + 1
 
 
-#: Reads a track and cards; writes what each runtime says of the last frame.
+#: Reads a track and cards; prints each runtime's probabilities for the last frame.
 ELSEWHERE = """
 import json, sys
 from pathlib import Path
@@ -143,7 +143,7 @@ def test_both_runtimes_say_what_keras_says(made, tmp_path):
     assert len(found) == 2 * len(NAMES)
     for name in NAMES:
         model, card = made(name)
-        expected = model.predict(moments([aligned(TRACK)], CLASSES, model.window))[-1]
+        expected = model.predict(query_windows([aligned(TRACK)], CLASSES, model.window))[-1]
         for runtime in ('ai_edge_litert', 'tflite_runtime'):
             np.testing.assert_allclose(
                 found[f'{runtime} {card.stem}'], expected, atol=2e-3, err_msg=f'{runtime} {name}'
@@ -174,7 +174,7 @@ def test_quicker_and_slower_cameras_fill_the_same_window(made):
     for step in (1, 3):
         memory = classifier.initial_state()
         for number in range(7 * step + 1):
-            # Held for `step` frames: three times as many frames of the same film.
+            # Each frame is repeated `step` times: a faster camera films the same face.
             frame = -(-number // step)
             answer = classifier.step(values(classifier, frame), memory, 1 / (10 * step))
             memory = answer.state
@@ -182,22 +182,22 @@ def test_quicker_and_slower_cameras_fill_the_same_window(made):
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
 
 
-def test_a_still_is_a_face_that_is_held(made):
+def test_a_still_is_a_face_that_does_not_move(made):
     model, card = made('bi-lstm')
     classifier = WindowClassifier.load(card)
     face = values(classifier, 3)
-    held, memory = classifier.still(face), classifier.initial_state()
+    still, memory = classifier.still(face), classifier.initial_state()
     for _ in range(model.window + 1):
         answer = classifier.step(face, memory, 0.1)
         memory = answer.state
-    np.testing.assert_allclose(held.probabilities, answer.probabilities, atol=1e-6)
+    np.testing.assert_allclose(still.probabilities, answer.probabilities, atol=1e-6)
 
 
 def test_landmarks_that_are_no_face_repeat_the_last_one(made):
     _, card = made('microx')
     classifier = WindowClassifier.load(card)
     nothing = classifier(TRACK.crops[0], np.zeros((478, 3), np.float32), TRACK.blendshapes[0])
-    assert nothing == (None, None)
+    assert (nothing.features, nothing.embedding) == (None, None)
     first = classifier.step(None, classifier.initial_state(), 0.1)
     np.testing.assert_allclose(first.probabilities, [0.5, 0.5])
     seen = classifier.step(values(classifier, 0), first.state, 0.1)
@@ -206,12 +206,12 @@ def test_landmarks_that_are_no_face_repeat_the_last_one(made):
 
 
 def test_shipped_needs_no_export(tmp_path):
-    place = tiny_place(tmp_path)
+    context = tiny_context(tmp_path)
     from emotion_estimator_training.zoo.models.catalog import Entry
     from emotion_estimator_training.zoo.models.ours import Shipped
 
     with pytest.raises(InputError, match='no export'):
-        export(Shipped(Entry('shipped', 'shipped', '', {}), place), tmp_path, 32)
+        export(Shipped(Entry('shipped', 'shipped', '', {}), context), tmp_path, 32)
 
 
 def test_estimator_runs_the_model_in_place_of_the_shipped_one(made):
@@ -235,9 +235,9 @@ def test_estimator_runs_the_model_in_place_of_the_shipped_one(made):
             pass
 
     model, card = made('microx')
-    classifier, branches = _open_model(EstimatorSettings(model=str(card)))
-    estimator = EmotionEstimator(Landmarks(), classifier, branches=branches)
-    expected = model.predict(moments([aligned(TRACK)], CLASSES, model.window))
+    classifier, reader = _open_model(EstimatorSettings(model=str(card)))
+    estimator = EmotionEstimator.from_parts(Landmarks(), classifier, reader=reader)
+    expected = model.predict(query_windows([aligned(TRACK)], CLASSES, model.window))
     assert (estimator.labels, estimator.model) == (CLASSES, 'zoo_microx-1.0.0')
     for frame in range(len(TRACK)):
         [face] = estimator(Frame(TRACK.crops[frame], frame / 10))

@@ -17,18 +17,16 @@ from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.landmarks.base import FaceLandmarks
 from emotion_estimator.sources.video import VideoFile
-from emotion_estimator_training.zoo.data import frames
+from emotion_estimator_training.zoo.data import face_tracks as face_tracks_module
+from emotion_estimator_training.zoo.data.clip_frames import frames_of, group_by_reading, sampled
 from emotion_estimator_training.zoo.data.clips import PARTS, Clip
-from emotion_estimator_training.zoo.data.frames import (
+from emotion_estimator_training.zoo.data.face_tracks import (
     ClipFrameSettings,
-    _sampled,
     central,
-    disjoint,
     face_tracks,
-    frames_of,
 )
-from emotion_estimator_training.zoo.data.made_film import write_video
-from emotion_estimator_training.zoo.data.video_set import SetChoice, counts, open_set
+from emotion_estimator_training.zoo.data.made_video import write_video
+from emotion_estimator_training.zoo.data.video_set import SetChoice, class_counts, open_set
 
 SETTINGS = ClipFrameSettings(rate=0, side=24, source='face_mesh')
 #: Landmarks of a face 40 pixels wide about (0, 0).
@@ -70,7 +68,7 @@ class Landmarker:
 @pytest.fixture
 def landmarker(monkeypatch) -> Landmarker:
     one = Landmarker()
-    monkeypatch.setattr(frames, '_landmarker', lambda choice, faces: one)
+    monkeypatch.setattr(face_tracks_module, '_landmarker', lambda choice, faces: one)
     return one
 
 
@@ -121,7 +119,7 @@ def test_frames_without_a_face_repeat_the_last_one_between_the_first_and_the_las
     assert track.blendshapes[5, 0] == track.blendshapes[4, 0]
 
 
-def test_each_bad_clip_is_named_and_the_others_go_on(tmp_path, landmarker):
+def test_each_bad_clip_is_named_and_the_others_are_read(tmp_path, landmarker):
     good = video(tmp_path, 'good', *[200] * 12)
     dark, short = video(tmp_path, 'dark', *[0] * 12), video(tmp_path, 'short', *[200] * 7)
     (tmp_path / 'text.mp4').write_text('this is no video')
@@ -146,7 +144,7 @@ def test_each_bad_clip_is_named_and_the_others_go_on(tmp_path, landmarker):
         ('no face', 'good'),
         ('unreadable', 'gone'),
     ]
-    assert problems[2].what == 'short shows a face in 7 frames, of at least 8'
+    assert problems[2].what == 'short shows a face in 7 frames; 8 are needed'
     assert all('\n' not in one.what for one in problems)
 
 
@@ -171,7 +169,7 @@ def test_an_interrupted_call_continues(tmp_path, landmarker):
     assert landmarker.resets == 3
 
 
-def test_what_changed_or_was_cut_off_is_looked_at_again(tmp_path, landmarker):
+def test_what_changed_or_was_truncated_is_processed_again(tmp_path, landmarker):
     clip = video(tmp_path, 'one', *[100] * 10)
     cache = tmp_path / 'cache'
     face_tracks([clip], SETTINGS, cache, here)
@@ -193,7 +191,7 @@ def damaged_method(raw: bytes) -> bytes:
 
 
 def damaged_flag(raw: bytes) -> bytes:
-    # Encrypted, says the directory, which no array is.
+    # The directory marks the entry as encrypted, which no array is.
     at = raw.index(b'PK\x01\x02')
     return raw[: at + 8] + b'\x01\x00' + raw[at + 10 :]
 
@@ -208,14 +206,14 @@ def test_a_damaged_file_is_made_again(tmp_path, landmarker, caplog, damage):
     cache = tmp_path / 'cache'
     before, _ = face_tracks(clips, SETTINGS, cache, here)
     file = sorted(cache.rglob('*.npz'))[0]
-    whole = file.read_bytes()
-    file.write_bytes(damage(whole))
-    assert file.read_bytes() != whole
+    intact = file.read_bytes()
+    file.write_bytes(damage(intact))
+    assert file.read_bytes() != intact
     after, problems = face_tracks(clips, SETTINGS, cache, here)
     assert problems == () and landmarker.seen == 30
     assert [track.clip for track in after] == clips
     assert all((a.crops == b.crops).all() for a, b in zip(before, after))
-    assert f'{file} is damaged' in caplog.text and '0 is looked at again' in caplog.text
+    assert f'{file} is damaged' in caplog.text and '0 is processed again' in caplog.text
 
 
 def test_a_disk_that_damages_each_file_is_an_error(tmp_path, landmarker):
@@ -236,7 +234,7 @@ def test_a_disk_that_damages_each_file_is_an_error(tmp_path, landmarker):
 def test_no_more_frames_than_asked_for_and_no_step_left_out(given_rate, wanted, count):
     stamps = [i / given_rate for i in range(count)]
     image = np.zeros((1, 1, 3), np.uint8)
-    kept = [frame.stamp for frame in _sampled([Frame(image, at) for at in stamps], wanted)]
+    kept = [frame.stamp for frame in sampled([Frame(image, at) for at in stamps], wanted)]
     if wanted >= given_rate:
         assert kept == stamps
     steps = [int((at + 1e-4) * wanted) for at in kept]
@@ -252,18 +250,18 @@ def test_a_part_of_a_video_keeps_the_videos_time(tmp_path):
 
 
 def test_one_reading_of_a_video_serves_all_its_segments(tmp_path, landmarker, monkeypatch):
-    whole = video(tmp_path, 'one', *range(100, 240, 2))
+    full = video(tmp_path, 'one', *range(100, 240, 2))
     other = video(tmp_path, 'two', *[200] * 10)
     parts = [(4.0, None), (0.0, 1.0), (1.0, 2.0), (1.5, 3.0), (None, 0.9), (9.0, 9.5)]
-    clips = [other, *(replace(whole, start=start, end=end) for start, end in parts)]
-    groups = disjoint(clips)
+    clips = [other, *(replace(full, start=start, end=end) for start, end in parts)]
+    groups = group_by_reading(clips)
     assert sorted(clip.title for group in groups for clip in group) == sorted(
         clip.title for clip in clips
     )
     assert len(groups) == 3
     opened = []
     monkeypatch.setattr(
-        'emotion_estimator_training.zoo.data.frames.VideoFile',
+        'emotion_estimator_training.zoo.data.clip_frames.VideoFile',
         lambda path: opened.append(path.stem) or VideoFile(path),
     )
     tracks, (problem,) = face_tracks(clips, SETTINGS, tmp_path / 'cache', here)
@@ -288,7 +286,7 @@ def test_images_that_do_not_decode_are_passed_over(tmp_path):
     assert [round(30 * stamp) for stamp in stamps] == [0, 2, 3]
     for path in (tmp_path / 'one').iterdir():
         path.write_bytes(b'')
-    with pytest.raises(InputError, match=r'no image in .*one decodes'):
+    with pytest.raises(InputError, match=r'no image in .*one can be decoded'):
         stamps_of(clip)
 
 
@@ -308,8 +306,8 @@ def test_the_face_nearest_to_the_middle_is_taken():
         {'max_faces': 0},
     ],
 )
-def test_settings_that_cannot_be_are_refused(wrong):
-    with pytest.raises(InputError, match='cannot be'):
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError, match='out of range'):
         ClipFrameSettings(**wrong)
 
 
@@ -337,7 +335,7 @@ def test_a_set_is_opened_and_split(tmp_path, landmarker):
     assert {len(tracks) for tracks in video_set.tracks.values()} == {2}
     assert video_set.problems == ['1 clips without a face: dark']
     assert video_set.warnings == []
-    assert counts(video_set.tracks['test'], video_set.classes) == '1 happy, 1 sad'
+    assert class_counts(video_set.tracks['test'], video_set.classes) == '1 happy, 1 sad'
     assert video_set.tracks['test'][0].strength is None
 
 
@@ -362,7 +360,7 @@ def test_a_part_that_has_only_classes_that_train_lacks_is_refused(tmp_path, land
         video(tmp_path, name, *[150] * 10)
         lines.append(f'{name},{label},s,{part}')
     (tmp_path / 'clips.csv').write_text('\n'.join(lines))
-    with pytest.raises(InputError, match='validation has no clip of a class that train has'):
+    with pytest.raises(InputError, match='validation has no clip of a class in train'):
         open_set(SetChoice(tmp_path, frames=SETTINGS), tmp_path / 'cache', here)
 
 
@@ -374,7 +372,7 @@ def test_a_set_warns_of_its_labels_too(tmp_path, landmarker):
             lines.append(f'{label}-{part},{label},{part},{part}')
     (tmp_path / 'clips.csv').write_text('\n'.join(lines))
     (warning,) = open_set(SetChoice(tmp_path, frames=SETTINGS), tmp_path / 'cache', here).warnings
-    assert 'capitals only (Sad/sad)' in warning
+    assert 'only in case (Sad/sad)' in warning
 
 
 def test_a_made_sets_strength_is_at_the_times_of_the_frames(tmp_path, landmarker):
@@ -391,7 +389,7 @@ def test_a_set_with_faces_of_one_class_only_is_refused(tmp_path, landmarker):
     lines = (tmp_path / 'clips.csv').read_text() + '\ndark,sad,5'
     video(tmp_path, 'dark', *[0] * 10)
     (tmp_path / 'clips.csv').write_text(lines)
-    with pytest.raises(InputError, match=r'fewer than two classes .* without a face: dark'):
+    with pytest.raises(InputError, match=r'fewer than two classes: .* without a face: dark'):
         open_set(SetChoice(tmp_path, frames=SETTINGS), tmp_path / 'cache', here)
 
 
@@ -406,7 +404,7 @@ def test_a_folder_without_a_table_is_refused(tmp_path):
 
 def test_the_verb_says_how_long_clips_are(tmp_path, landmarker, monkeypatch):
     monkeypatch.setattr(
-        'emotion_estimator_training.zoo.data.frames.runner_of', lambda processes: here
+        'emotion_estimator_training.zoo.data.face_tracks.runner_of', lambda processes: here
     )
     made_set(tmp_path, 'a1', 'x1', 'b2', 'y2', 'c3', 'z3', 'dark')
     options = (

@@ -19,10 +19,10 @@ from emotion_estimator_training.data import made_set
 from emotion_estimator_training.data.stills import FER_CLASSES, TRAINING, Stills
 from emotion_estimator_training.zoo.data import made_clips, made_people
 from emotion_estimator_training.zoo.data.clips import load_clips
-from emotion_estimator_training.zoo.data.frames import ClipFrameSettings
+from emotion_estimator_training.zoo.data.face_tracks import ClipFrameSettings
 from emotion_estimator_training.zoo.data.made_clips import MadeSettings
 from emotion_estimator_training.zoo.data.made_faces import Shapes, StillFace, in_picture, own_frame
-from emotion_estimator_training.zoo.data.made_film import film, make_course
+from emotion_estimator_training.zoo.data.made_video import film, make_course
 from emotion_estimator_training.zoo.data.video_set import SetChoice, open_set
 
 LANDMARK_SOURCE = made_people._outlines
@@ -133,14 +133,14 @@ def test_the_seed_decides_everything_and_an_interrupted_set_continues(tmp_path, 
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path, made_once):
-    def refused(says: str, settings: MadeSettings = SMALL) -> None:
-        with pytest.raises(InputError, match=says):
+    def refused(message: str, settings: MadeSettings = SMALL) -> None:
+        with pytest.raises(InputError, match=message):
             made_clips.make_set(
                 made_stills(), tmp_path, settings, tmp_path / 'cache', processes=here
             )
 
     shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
-    refused('holds a set that was made otherwise', replace(SMALL, people=9))
+    refused('holds a set with other settings', replace(SMALL, people=9))
     (tmp_path / 'made.json').write_text('{')
     refused('is damaged')
     (tmp_path / 'made.json').unlink()
@@ -150,7 +150,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, made_once):
 def test_stills_without_a_neutral_face_are_refused(tmp_path):
     stills = made_stills()
     stills.usage[stills.emotion == FER_CLASSES.index('neutral')] = TRAINING
-    with pytest.raises(InputError, match='no neutral face that is found'):
+    with pytest.raises(InputError, match='no neutral face is found'):
         made_clips.make_set(stills, tmp_path / 'set', SMALL, tmp_path, processes=here)
 
 
@@ -248,6 +248,13 @@ def test_a_still_is_itself_without_movement_and_moves_with_it():
     assert (shown(course, 0) != shown(course, last)).mean() > 0.02
 
 
+def test_pixels_follow_a_turn_less_far_than_the_portrait_shifts():
+    face = still_face(False)
+    for number in (3, 4):
+        expected = face._field(face._shifts[number], 0.12 * face.width)
+        np.testing.assert_array_equal(face._fields[number], expected)
+
+
 def test_a_hand_hides_only_where_it_is(tmp_path):
     course = make_course(True, 2.0, 10.0, np.random.default_rng(0))
     hand = np.full((len(course.times), 2), np.nan)
@@ -270,8 +277,8 @@ def test_a_hand_hides_only_where_it_is(tmp_path):
         {'size': 2000},
     ],
 )
-def test_settings_that_cannot_be_are_refused(wrong):
-    with pytest.raises(InputError, match='cannot be made'):
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError, match='out of range'):
         MadeSettings(**wrong)
 
 

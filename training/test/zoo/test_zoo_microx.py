@@ -8,9 +8,10 @@ import pytest
 for module in ('tensorflow', 'tf_keras'):
     pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
-from zoo_models import tiny_model, tiny_place, tiny_split
+from zoo_models import tiny_context, tiny_model, tiny_split
 from zoo_tracks import CLASSES, made_tracks
 
+from emotion_estimator.emotion import EXPRESSIONS
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator_training.models.training_loop import (
     best_index,
@@ -18,14 +19,12 @@ from emotion_estimator_training.models.training_loop import (
     is_finished,
     read_history,
 )
-from emotion_estimator_training.zoo.data.windows import moments
+from emotion_estimator_training.zoo.data.windows import query_windows
 from emotion_estimator_training.zoo.models import fitting
 from emotion_estimator_training.zoo.models.catalog import Catalog
 from emotion_estimator_training.zoo.models.fitting import BEST, CARD, ZooFitSettings
 from emotion_estimator_training.zoo.models.model import RunContext
-from emotion_estimator_training.zoo.run import build
-
-SEVEN = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
+from emotion_estimator_training.zoo.models.registry import build
 
 
 def test_published_structure(tmp_path):
@@ -34,7 +33,7 @@ def test_published_structure(tmp_path):
     assert entry.settings['parts'] == ['left_eye', 'right_eye', 'nose', 'mouth', 'face']
     # Two of the five, which are alike: all are 65 million numbers.
     model = build(
-        entry.changed(parts=['mouth', 'face']), RunContext(tmp_path, catalog, SEVEN, 'paper')
+        entry.changed(parts=['mouth', 'face']), RunContext(tmp_path, catalog, EXPRESSIONS, 'paper')
     )
     layers = {layer.name: layer for layer in model.structure()}
     assert model.window == 10
@@ -50,73 +49,73 @@ def test_published_structure(tmp_path):
 
 
 def test_variants_are_other_parts_and_colours(tmp_path):
-    place = tiny_place(tmp_path)
-    alone = tiny_model('microx:mouth', place)
+    context = tiny_context(tmp_path)
+    alone = tiny_model('microx:mouth', context)
     assert [one.part for one in alone.inputs] == ['mouth']
     assert not any(layer.name == 'joined' for layer in alone.structure())
-    grey = tiny_model('microx:mouth+grey', place)
+    grey = tiny_model('microx:mouth+grey', context)
     assert grey.inputs[0].shape(4) == (4, 12, 12, 1)
     with pytest.raises(InputError, match="no variant 'green'"):
-        place.catalog.entry('microx:green', 'reduced')
+        context.catalog.entry('microx:green', 'reduced')
 
 
 @pytest.mark.parametrize(
-    'changes, says',
+    'changes, message',
     [
         ({'parts': ['mouth', 'mouth']}, 'twice'),
         ({'parts': ['chin']}, 'no part'),
         ({'colour': 'yes'}, 'of type bool'),
         ({'depth': 3}, "no setting 'depth'"),
         ({'fit': {'optimizer': 'magic'}}, 'magic'),
-        ({'overlap': 'much'}, 'overlap is'),
+        ({'overlap': 'much'}, 'overlap must be'),
     ],
 )
-def test_settings_that_cannot_be(tmp_path, changes, says):
-    with pytest.raises(InputError, match=says):
-        tiny_model('microx', tiny_place(tmp_path), **changes).fit(tiny_split())
+def test_invalid_settings_are_refused(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        tiny_model('microx', tiny_context(tmp_path), **changes).fit(tiny_split())
 
 
-def test_learns_goes_on_and_is_read_back(tmp_path):
+def test_trains_resumes_and_is_read_back(tmp_path):
     split, fit = tiny_split(), {'epochs': 3, 'patience': 3}
     pieces = {**fit, 'call_epochs': 2}
-    model = tiny_model('microx:mouth', tiny_place(tmp_path), fit=pieces)
+    model = tiny_model('microx:mouth', tiny_context(tmp_path), fit=pieces)
     first = model.fit(split)
     assert [one['epoch'] for one in first] == [1, 2]
-    again = tiny_model('microx:mouth', tiny_place(tmp_path), fit=pieces)
+    again = tiny_model('microx:mouth', tiny_context(tmp_path), fit=pieces)
     history = again.fit(split)
     assert history[:2] == first and len(history) == 3
     # As without an interruption: its order of the windows, its dropout, its optimizer.
-    whole = tiny_model('microx:mouth', tiny_place(tmp_path / 'whole'), fit=fit)
-    for one, other in zip(history, whole.fit(split)):
+    single = tiny_model('microx:mouth', tiny_context(tmp_path / 'single'), fit=fit)
+    for one, other in zip(history, single.fit(split)):
         assert one == pytest.approx(other, abs=2e-4)
-    asked = moments(made_tracks(1, first=9), CLASSES, 4, 3)
+    asked = query_windows(made_tracks(1, first=9), CLASSES, 4, 3)
     found = again.predict(asked)
     assert found.shape == (len(asked), 2)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
-    read = tiny_model('microx:mouth', tiny_place(tmp_path), fit=pieces)
+    read = tiny_model('microx:mouth', tiny_context(tmp_path), fit=pieces)
     read.load()
     np.testing.assert_allclose(read.predict(asked), found, atol=1e-6)
     assert np.abs(read.predict(asked, covered=True) - found).max() > 1e-4
 
 
-def test_tells_what_is_in_the_mouth(tmp_path):
+def test_recognizes_what_is_in_the_mouth(tmp_path):
     model = tiny_model(
         'microx:mouth',
-        tiny_place(tmp_path),
+        tiny_context(tmp_path),
         dropout=0.0,
         dense=8,
         fit={'batch': 4, 'learning_rate': 0.02, 'epochs': 12, 'patience': 12},
     )
     model.fit(tiny_split(count=4))
-    asked = moments(made_tracks(2, first=9), CLASSES, 4, 3)
+    asked = query_windows(made_tracks(2, first=9), CLASSES, 4, 3)
     assert (model.predict(asked).argmax(axis=1) == asked.labels).mean() > 0.7
 
 
-def test_rare_classes_count_more_and_what_gets_no_better_ends(tmp_path):
+def test_rare_classes_count_more_and_training_ends_without_improvement(tmp_path):
     # It hardly moves, so that its losses are those of its first weights.
     model = tiny_model(
         'microx:mouth',
-        tiny_place(tmp_path),
+        tiny_context(tmp_path),
         dropout=0.0,
         fit={
             'learning_rate': 1e-9,
@@ -134,27 +133,27 @@ def test_rare_classes_count_more_and_what_gets_no_better_ends(tmp_path):
     assert [one['train_loss'] for one in history] == pytest.approx([weighted] * 2, abs=2e-4)
 
 
-def test_windows_to_learn_from_and_to_choose_by_overlap_as_told(tmp_path, monkeypatch):
+def test_training_and_validation_windows_overlap_as_set(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        'emotion_estimator_training.zoo.models.model.fit',
+        'emotion_estimator_training.zoo.models.network_model.fit',
         lambda _, reader, *parts: seen.extend(parts[:2]),
     )
-    tiny_model('microx:mouth', tiny_place(tmp_path), overlap={'sad': 0.5}).fit(tiny_split())
+    tiny_model('microx:mouth', tiny_context(tmp_path), overlap={'sad': 0.5}).fit(tiny_split())
     # Of 12 frames: every fourth begins a window, or every second.
     assert [np.bincount(part.labels).tolist() for part in seen] == [[6, 10], [3, 5]]
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(tmp_path, monkeypatch):
     monkeypatch.setattr(fitting, 'fit_epoch', lambda *_: float('nan'))
-    model = tiny_model('microx:mouth', tiny_place(tmp_path), fit={'learning_rate': 9.0})
+    model = tiny_model('microx:mouth', tiny_context(tmp_path), fit={'learning_rate': 9.0})
     with pytest.raises(InputError, match=r'the loss is not finite after epoch 1; .*\(9\)'):
         model.fit(tiny_split())
     assert not read_history(model.folder)
 
 
-def test_other_data_and_settings_begin_anew(tmp_path):
-    model, split = tiny_model('microx:mouth', tiny_place(tmp_path)), tiny_split()
+def test_other_data_and_settings_start_again(tmp_path):
+    model, split = tiny_model('microx:mouth', tiny_context(tmp_path)), tiny_split()
     claim_folder(model.folder, model.identity(split), CARD)
     kept = model.folder / BEST
     kept.touch()
@@ -164,18 +163,17 @@ def test_other_data_and_settings_begin_anew(tmp_path):
     claim_folder(model.folder, model.identity(other), CARD)
     assert not kept.exists()
     kept.touch()
-    claim_folder(
-        model.folder, tiny_model('microx:mouth', model.place, dense=5).identity(other), CARD
-    )
+    other_settings = tiny_model('microx:mouth', model.context, dense=5)
+    claim_folder(model.folder, other_settings.identity(other), CARD)
     assert not kept.exists()
 
 
 def test_without_weights_or_windows(tmp_path):
-    model = tiny_model('microx:mouth', tiny_place(tmp_path))
+    model = tiny_model('microx:mouth', tiny_context(tmp_path))
     with pytest.raises(ModelError, match='no trained weights'):
         model.load()
     split = tiny_split()
-    with pytest.raises(InputError, match='frames of a window'):
+    with pytest.raises(InputError, match='complete window'):
         model.fit(type(split)(split.classes, (), split.validation))
     model.folder.mkdir(parents=True, exist_ok=True)
     (model.folder / BEST).write_bytes(b'no weights')

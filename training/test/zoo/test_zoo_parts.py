@@ -16,8 +16,9 @@ from emotion_estimator.perception.face_parts import (
     motion,
     part_image,
 )
-from emotion_estimator_training.zoo.data.windows import moments, single_frames
-from emotion_estimator_training.zoo.models.inputs import FLOW, IMAGE, SHAPES, Input, InputReader
+from emotion_estimator.perception.window_classifier import FLOW, IMAGE, SHAPES, WindowInput
+from emotion_estimator_training.zoo.data.windows import query_windows, single_frames
+from emotion_estimator_training.zoo.models.input_reader import InputReader
 
 FACE_POINTS = made_landmarks(96)
 
@@ -100,12 +101,12 @@ def test_motion_points_where_pixels_go():
 
 def test_reader_gives_what_the_inputs_say():
     tracks = made_tracks(1)
-    asked = moments(tracks, ('happy', 'sad'), 4, 3)
+    asked = query_windows(tracks, ('happy', 'sad'), 4, 3)
     inputs = [
-        Input(IMAGE, 'mouth', 12),
-        Input(IMAGE, side=16, colour=False, last=True),
-        Input(FLOW, side=16),
-        Input(SHAPES),
+        WindowInput(IMAGE, 'mouth', 12),
+        WindowInput(IMAGE, side=16, colour=False, last=True),
+        WindowInput(FLOW, side=16),
+        WindowInput(SHAPES),
     ]
     found = InputReader(inputs)(asked)
     assert [one.shape[1:] for one in found] == [one.shape(4) for one in inputs]
@@ -117,30 +118,30 @@ def test_reader_gives_what_the_inputs_say():
 
 
 def test_reader_covers_faces():
-    asked = moments(made_tracks(1), ('happy', 'sad'), 1, 4)
-    mouth = [Input(IMAGE, 'mouth', 12)]
+    asked = query_windows(made_tracks(1), ('happy', 'sad'), 1, 4)
+    mouth = [WindowInput(IMAGE, 'mouth', 12)]
     bare, masked = InputReader(mouth)(asked)[0], InputReader(mouth, covered=True)(asked)[0]
     assert np.ptp(masked[:, :, 4:8, 4:8], axis=(0, 1, 2, 3)).max() < 0.02
     assert np.ptp(bare[:, :, 4:8, 4:8], axis=(0, 1, 2, 3)).max() > 0.1
 
 
-def test_moments_are_the_same_for_every_window():
+def test_query_times_are_the_same_for_every_window():
     tracks = made_tracks(2, 11)
-    short, long = (moments(tracks, ('happy', 'sad'), window, 2) for window in (1, 8))
+    short, long = (query_windows(tracks, ('happy', 'sad'), window, 2) for window in (1, 8))
     np.testing.assert_array_equal(short.track, long.track)
     np.testing.assert_array_equal(short.frames[:, -1], long.frames[:, -1])
     assert long.frames.min() == 0 and (np.diff(long.frames, axis=1) <= 1).all()
 
 
 def test_single_frames_are_taken_once():
-    asked = moments(made_tracks(1, 9), ('happy', 'sad'), 4)
+    asked = query_windows(made_tracks(1, 9), ('happy', 'sad'), 4)
     alone = single_frames(asked, 2)
     assert alone.length == 1
     assert alone.frames[alone.track == 0, 0].tolist() == [0, 2, 4, 6, 8]
 
 
-def test_inputs_that_cannot_be():
+def test_invalid_inputs_are_refused():
     with pytest.raises(InputError, match='chin'):
-        Input(IMAGE, 'chin', SIDE)
+        WindowInput(IMAGE, 'chin', SIDE)
     with pytest.raises(InputError, match='too small'):
-        Input(IMAGE, side=2)
+        WindowInput(IMAGE, side=2)

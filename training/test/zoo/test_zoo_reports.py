@@ -1,4 +1,4 @@
-"""What is told of the models: by hand where a few moments can be counted."""
+"""Metrics, ordering and report of the models, checked by hand on a few queries."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ import numpy as np
 import pytest
 from zoo_tracks import made_tracks
 
-from emotion_estimator_training.zoo.data.windows import moments
-from emotion_estimator_training.zoo.pictures import comparison_chart, confusions_chart
-from emotion_estimator_training.zoo.reports import (
+from emotion_estimator_training.zoo.data.windows import query_windows
+from emotion_estimator_training.zoo.metrics import (
+    accuracy_by_clip,
+    classification_metrics,
     clip_accuracy,
-    comparisons,
     flips_per_second,
-    in_words,
-    markdown,
-    measures,
     one_against_rest,
-    page,
-    papers_order,
-    right_by_clip,
     second_most_likely,
-    table,
+)
+from emotion_estimator_training.zoo.ordering import describe_ordering, paper_ordering
+from emotion_estimator_training.zoo.pictures import comparison_chart, confusions_chart
+from emotion_estimator_training.zoo.report import (
+    ReportFacts,
+    comparisons,
+    markdown,
+    report_page,
+    results_table,
 )
 
 ABC = ('a', 'b', 'c')
-#: Said: a, a, b, c.
+#: Predicted: a, a, b, c.
 FOUND = np.array([[0.6, 0.3, 0.1], [0.5, 0.1, 0.4], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6]], np.float32)
 TRUTH = np.array([0, 1, 1, 2])
 
 
 def result(model: str, accuracy: float = 0.5, **others) -> dict:
-    found = measures(FOUND, TRUTH, ABC)
+    found = classification_metrics(FOUND, TRUTH, ABC)
     return {
         'model': model,
         'says': f'the {model}',
@@ -54,7 +56,7 @@ def result(model: str, accuracy: float = 0.5, **others) -> dict:
 
 
 def test_measures_of_all_and_of_each():
-    found = measures(FOUND, TRUTH, ABC)
+    found = classification_metrics(FOUND, TRUTH, ABC)
     assert found['accuracy'] == 0.75
     assert found['precision'] == {'a': 0.5, 'b': 1.0, 'c': 1.0}
     assert found['recall'] == {'a': 1.0, 'b': 0.5, 'c': 1.0}
@@ -89,18 +91,18 @@ def test_second_most_likely():
 
 def test_flips_are_counted_within_clips_only():
     # Two clips of 1 s each: the one flips twice, the other never.
-    asked = moments(made_tracks(1, 11), ('happy', 'sad'), 3)
+    asked = query_windows(made_tracks(1, 11), ('happy', 'sad'), 3)
     found = np.tile([[1.0, 0.0]], (len(asked), 1)).astype(np.float32)
     found[4:7] = found[4:7, ::-1]
     found[asked.track == 1] = [0.0, 1.0]
     assert flips_per_second(found, asked) == pytest.approx(2 / 2)
     assert clip_accuracy(found, asked) == 1.0
     assert clip_accuracy(found[:, ::-1], asked) == 0.0
-    assert right_by_clip(found, asked) == [['s0', round(8 / 11, 4)], ['s0', 1.0]]
+    assert accuracy_by_clip(found, asked) == [['s0', round(8 / 11, 4)], ['s0', 1.0]]
 
 
-def test_table_says_where_nothing_is_known():
-    head, rows = table([result('microx'), result('lstm', bytes=None, ms_per_frame=None)])
+def test_table_has_dashes_for_missing_metrics():
+    head, rows = results_table([result('microx'), result('lstm', bytes=None, ms_per_frame=None)])
     assert len(head) == len(rows[0]) == len(rows[1])
     assert rows[0][6:9] == ['1,234', '5', '1.50']
     assert rows[1][7:9] == ['-', '-']
@@ -131,13 +133,13 @@ def test_comparisons_as_the_paper_has_them():
     ]
 
 
-def test_papers_order_is_told_either_way():
+def test_ordering_holds_or_not():
     levels = {'frame': 0.4, 'mean': 0.5, 'lstm': 0.6}
-    order = papers_order({name: result(name, score) for name, score in levels.items()})
+    order = paper_ordering({name: result(name, score) for name, score in levels.items()})
     assert order['holds'] and order['levels']['sequence']['model'] == 'lstm'
     levels['statistics'] = 0.7
-    assert not papers_order({n: result(n, score) for n, score in levels.items()})['holds']
-    assert papers_order({'frame': result('frame')}) is None
+    assert not paper_ordering({n: result(n, score) for n, score in levels.items()})['holds']
+    assert paper_ordering({'frame': result('frame')}) is None
 
 
 def test_each_level_is_the_one_that_validation_chooses():
@@ -150,13 +152,13 @@ def test_each_level_is_the_one_that_validation_chooses():
             ('lstm', 0.6, 0.6),
         )
     }
-    order = papers_order(run)
+    order = paper_ordering(run)
     assert order['levels']['aggregation'] == {'model': 'weighted', 'macro_f1': 0.5}
-    assert order['holds'] and 'picked on the test clips' not in in_words(order)
+    assert order['holds'] and 'chosen on the test clips' not in describe_ordering(order)
     del run['mean']['validation_macro_f1']
-    order = papers_order(run)
+    order = paper_ordering(run)
     assert order['levels']['aggregation'] == {'model': 'mean', 'macro_f1': 0.7}
-    assert 'picked on the test clips' in in_words(order)
+    assert 'chosen on the test clips' in describe_ordering(order)
 
 
 def test_order_says_how_sure_it_is():
@@ -169,19 +171,21 @@ def test_order_says_how_sure_it_is():
         'mean': result('mean', 0.5, by_clip=clips(0.3, 0.4, 0.5, 0.6, 0.5, 0.4)),
         'lstm': result('lstm', 0.6, by_clip=clips(0.9, 1.0, 0.1, 0.2, 0.5, 0.4)),
     }
-    order = papers_order(run)
+    order = paper_ordering(run)
     sure, unsure = order['steps']
     assert (sure['difference'], sure['low'], sure['high']) == (0.2, 0.2, 0.2)
     assert unsure['low'] < 0 < unsure['high']
     assert unsure['difference'] == pytest.approx(0.2 / 3, abs=1e-3)
-    says = in_words(order)
-    assert says.count('do not tell the two apart') == 1
-    assert 'From per frame to aggregation accuracy changes by +0.200 (+0.200 to +0.200' in says
+    text = describe_ordering(order)
+    assert text.count('not significant on these clips') == 1
+    assert 'From per frame to aggregation, accuracy changes by +0.200' in text
+    assert 'test subjects +0.200 to +0.200).' in text
 
 
 def test_page_names_what_failed_and_what_was_left_out():
     results = [result('microx'), {'model': 'lstm', 'says': '', 'kind': 'x', 'failed': 'too short'}]
-    text = page(results, {'facts': ['Made.'], 'notes': ['LOUD'], 'problems': ['2 clips']}, 'z.png')
+    facts = ReportFacts('set', 'reduced', 1, ['LOUD'], ['2 clips'])
+    text = report_page(results, ['Made.'], facts, 'z.png')
     assert '- lstm: too short' in text and '**LOUD**' in text and '- 2 clips' in text
     assert '| truth b | 1 | 1 | 0 |' in text
     assert '| b | 2 | 0 | 1 | 1 |' in text

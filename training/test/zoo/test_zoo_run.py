@@ -15,7 +15,7 @@ for module in ('tensorflow', 'tf_keras', 'sklearn'):
     pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
 from click.testing import CliRunner
-from zoo_models import tiny_catalog, tiny_model, tiny_place, tiny_split
+from zoo_models import tiny_catalog, tiny_context, tiny_model, tiny_split
 from zoo_tracks import CLASSES, made_track, made_tracks
 
 from emotion_estimator.errors import InputError
@@ -26,7 +26,9 @@ from emotion_estimator_training.zoo import run as run_module
 from emotion_estimator_training.zoo.data.video_set import VideoSet
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
 from emotion_estimator_training.zoo.models.model import Split
-from emotion_estimator_training.zoo.run import PAGE, PICTURE, TABLE, RunSettings, build, run
+from emotion_estimator_training.zoo.models.registry import build
+from emotion_estimator_training.zoo.report import PAGE, PICTURE, TABLE
+from emotion_estimator_training.zoo.run import RunSettings, run
 
 SETTINGS = RunSettings(hop=3, timed=False, progress=False)
 
@@ -47,7 +49,7 @@ def done(tmp_path_factory):
     return folder, run(video(), tiny_catalog(), names, folder, SETTINGS)
 
 
-def test_every_model_is_asked_at_the_same_moments(done):
+def test_every_model_is_queried_at_the_same_times(done):
     _, results = done
     assert [one['model'] for one in results] == ['frame', 'mean', 'lstm']
     assert {one['n'] for one in results} == {6}
@@ -69,12 +71,12 @@ def test_size_and_time_are_those_of_what_is_exported(tmp_path):
 
 def test_table_and_picture(done):
     folder, results = done
-    whole = json.loads((folder / TABLE).read_text())
-    assert [one['model'] for one in whole['models']] == [one['model'] for one in results]
-    assert whole['clips'] == {'train': 4, 'validation': 2, 'test': 2}
-    assert set(whole['order']['levels']) == {'per frame', 'aggregation', 'sequence'}
-    assert whole['order']['chosen_on'] == 'validation'
-    assert whole['order']['holds'] == (
+    table = json.loads((folder / TABLE).read_text())
+    assert [one['model'] for one in table['models']] == [one['model'] for one in results]
+    assert table['clips'] == {'train': 4, 'validation': 2, 'test': 2}
+    assert set(table['order']['levels']) == {'per frame', 'aggregation', 'sequence'}
+    assert table['order']['chosen_on'] == 'validation'
+    assert table['order']['holds'] == (
         results[0]['macro_f1'] < results[1]['macro_f1'] < results[2]['macro_f1']
     )
     page = (folder / PAGE).read_text()
@@ -90,21 +92,21 @@ def test_what_is_done_is_left_out(done, monkeypatch):
     def forbidden(*_):
         raise AssertionError('measured again')
 
-    monkeypatch.setattr(run_module, '_measured', forbidden)
+    monkeypatch.setattr(run_module, '_measure', forbidden)
     assert run(video(), tiny_catalog(), 'frame,lstm', folder, SETTINGS) == [results[0], results[2]]
 
 
-def test_models_that_cannot_be_are_named_and_the_others_go_on(tmp_path, monkeypatch):
+def test_models_that_fail_are_named_and_the_others_are_run(tmp_path, monkeypatch):
     catalog = tiny_catalog()
     catalog._models['stcnn']['paper']['window'] = 4
     catalog._models['shipped'] = {'kind': 'shipped'}
     real = run_module.build
 
-    def broken(entry, place):
+    def broken(entry, context):
         if entry.name == 'lstm':
             # As Keras and scikit-learn do.
             raise ValueError('negative dimension\nin layer x')
-        return real(entry, place)
+        return real(entry, context)
 
     monkeypatch.setattr(run_module, 'build', broken)
     settings = RunSettings(hop=5, covered=False, timed=False, progress=False)
@@ -118,22 +120,24 @@ def test_models_that_cannot_be_are_named_and_the_others_go_on(tmp_path, monkeypa
 
 
 def test_clips_too_short_or_without_a_face_are_noted(tmp_path):
-    place = tiny_place(tmp_path)
-    model = tiny_model('microx', place)
-    whole, hidden = made_tracks(1, 12)
+    context = tiny_context(tmp_path)
+    model = tiny_model('microx', context)
+    full, hidden = made_tracks(1, 12)
     hidden = replace(hidden, found=np.arange(12) == 0)
     short = made_track('happy', 's7', 3)
-    assert set(model.windows_of([whole, hidden, short]).track) == {0, 2}
-    model.windows_of([whole, hidden, short])
-    assert place.notes == [
-        'microx learns without 1 clips without a whole window: s0_sad_0 shows the face too rarely '
-        'in each 4 frames',
-        'microx repeats the last frame of 1 clips without a whole window: s7_happy_0',
+    assert set(model.windows_of([full, hidden, short]).track) == {0, 2}
+    model.windows_of([full, hidden, short])
+    assert context.notes == [
+        'microx learns without 1 clips without a complete window: s0_sad_0 shows the face too '
+        'rarely in each 4 frames',
+        'microx repeats the last frame of 1 clips without a complete window: s7_happy_0',
     ]
 
 
 def test_the_verb_prints_the_table_and_what_was_not_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr('emotion_estimator_training.cli.zoo.models.opened', lambda **_: video())
+    monkeypatch.setattr(
+        'emotion_estimator_training.cli.zoo.models.open_video_set', lambda **_: video()
+    )
     (tmp_path / 'models.yaml').write_text(
         yaml.safe_dump(
             {
@@ -182,7 +186,7 @@ def test_names_and_groups():
         'microx:face',
     ]
     for name in (*catalog.chosen('all', 'paper'), *catalog.chosen('microx-study', 'reduced')):
-        assert name.says
+        assert name.description
     with pytest.raises(InputError, match="no model 'vgg'"):
         catalog.chosen('microx,vgg', 'reduced')
     with pytest.raises(InputError, match='no size'):
@@ -191,13 +195,13 @@ def test_names_and_groups():
 
 def test_catalogs_that_cannot_be_read(tmp_path):
     path = tmp_path / 'zoo_models.yaml'
-    for content, says in (
+    for content, message in (
         ('a: [', 'invalid YAML'),
         ('models: {}\nmodels: {}', "line 2 .key 'models' occurs twice"),
         ('models: {x: {}}', 'without a kind'),
     ):
         path.write_text(content)
-        with pytest.raises(InputError, match=says):
+        with pytest.raises(InputError, match=message):
             Catalog.load(path)
     with pytest.raises(InputError, match='cannot be read'):
         Catalog.load(tmp_path / 'none.yaml')
@@ -211,12 +215,12 @@ def test_structure_verb_prints_the_figure():
 
 
 @pytest.mark.parametrize('name', ['emotion_lstm', 'appearance'])
-def test_other_shipped_networks_are_measured_anew(tmp_path, name):
+def test_other_shipped_networks_are_measured_again(tmp_path, name):
     split = tiny_split()
 
     def identity():
-        place = replace(tiny_place(tmp_path), models=tmp_path / 'models', shared={})
-        return build(Entry('shipped', 'shipped', '', {}), place).identity(split)
+        context = replace(tiny_context(tmp_path), own_models=tmp_path / 'models', shared={})
+        return build(Entry('shipped', 'shipped', '', {}), context).identity(split)
 
     shutil.copytree(models_dir(), tmp_path / 'models')
     before = identity()
@@ -237,30 +241,30 @@ def test_frames_shown_at_other_times_are_other_data():
 
 
 def test_another_rate_is_another_model(tmp_path):
-    split, place = tiny_split(), tiny_place(tmp_path)
-    slower = replace(place, rate=5.0)
-    assert tiny_model('ours', place).identity(split) != tiny_model('ours', slower).identity(split)
+    split, context = tiny_split(), tiny_context(tmp_path)
+    slower = replace(context, rate=5.0)
+    assert tiny_model('ours', context).identity(split) != tiny_model('ours', slower).identity(split)
 
 
-def test_what_is_said_aloud_is_said_again_when_results_are_read(tmp_path):
+def test_notes_are_kept_when_results_are_read(tmp_path):
     settings = RunSettings(hop=5, covered=False, timed=False, progress=False)
     tracks = {**video().tracks, 'train': (*made_tracks(2, 10), made_track('happy', 's7', 3))}
     few = replace(video(), tracks=tracks)
     run(few, tiny_catalog(), 'frame,statistics', tmp_path, settings)
-    said = json.loads((tmp_path / TABLE).read_text())['notes']
-    assert any(note.startswith('statistics repeats') for note in said)
+    notes = json.loads((tmp_path / TABLE).read_text())['notes']
+    assert any(note.startswith('statistics repeats') for note in notes)
     for names in ('frame,statistics', 'statistics'):
         run(few, tiny_catalog(), names, tmp_path, settings)
-        assert json.loads((tmp_path / TABLE).read_text())['notes'] == said
+        assert json.loads((tmp_path / TABLE).read_text())['notes'] == notes
 
 
 def test_notes_on_single_frames_are_those_of_what_is_built_on_them_too(tmp_path):
-    place = tiny_place(tmp_path)
-    model = tiny_model('lstm', place)
+    context = tiny_context(tmp_path)
+    model = tiny_model('lstm', context)
     model.frames.note('RANDOM')
     model.note('short')
-    assert model.noted == ['RANDOM', 'short'] and model.frames.noted == ['RANDOM']
-    assert place.notes == ['RANDOM', 'short']
+    assert model.notes == ['RANDOM', 'short'] and model.frames.notes == ['RANDOM']
+    assert context.notes == ['RANDOM', 'short']
 
 
 def test_results_keep_what_models_are_chosen_by(done):

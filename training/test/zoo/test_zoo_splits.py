@@ -79,8 +79,8 @@ def test_the_table_decides_where_it_says_so():
 
 
 @pytest.mark.parametrize('shares', [(0.5, 0.5), (0.5, 0.5, 0.0), (0.5, 0.4, 0.3), (1, 1, -1)])
-def test_shares_that_are_none_are_refused(shares):
-    with pytest.raises(InputError, match='are none; give three'):
+def test_invalid_shares_are_refused(shares):
+    with pytest.raises(InputError, match='are invalid; give three'):
         split(people(5), shares)
 
 

@@ -8,19 +8,19 @@ import pytest
 for module in ('tensorflow', 'tf_keras'):
     pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
-from zoo_models import tiny_model, tiny_place, tiny_split
+from zoo_models import tiny_context, tiny_model, tiny_split
 from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.models.legacy_keras import keras
-from emotion_estimator_training.zoo.data.windows import moments
+from emotion_estimator_training.zoo.data.windows import query_windows
 from emotion_estimator_training.zoo.models.catalog import Catalog
 from emotion_estimator_training.zoo.models.model import RunContext
 from emotion_estimator_training.zoo.models.ours import Shipped
-from emotion_estimator_training.zoo.models.survey import Pooling3D
-from emotion_estimator_training.zoo.run import build
+from emotion_estimator_training.zoo.models.registry import build
+from emotion_estimator_training.zoo.models.survey_baselines import Pooling3D
 
-ASKED = moments(made_tracks(1, first=9), CLASSES, 1, 4)
+ASKED = query_windows(made_tracks(1, first=9), CLASSES, 1, 4)
 
 
 @pytest.mark.parametrize('size', [3, (1, 2, 2), (2, 1, 3)])
@@ -65,24 +65,24 @@ def test_nested_lstms_read_each_level(tmp_path):
     assert layers['c_lstm'].after == ('levels',)
 
 
-def test_ours_tells_the_expression_in_the_blendshapes(tmp_path):
-    model = tiny_model('ours', tiny_place(tmp_path), fit={'batch': 4, 'epochs': 8, 'patience': 8})
+def test_ours_learns_the_expression_from_the_blendshapes(tmp_path):
+    model = tiny_model('ours', tiny_context(tmp_path), fit={'batch': 4, 'epochs': 8, 'patience': 8})
     model.fit(tiny_split(count=4))
-    asked = moments(ASKED.tracks, CLASSES, model.window, 4)
+    asked = query_windows(ASKED.tracks, CLASSES, model.window, 4)
     assert (model.predict(asked).argmax(axis=1) == asked.labels).mean() > 0.8
 
 
-def test_shipped_refuses_classes_that_it_does_not_tell(tmp_path):
+def test_shipped_refuses_unknown_classes(tmp_path):
     catalog = Catalog.load()
-    place = RunContext(tmp_path, catalog, ('happy', 'pensive'), 'reduced')
+    context = RunContext(tmp_path, catalog, ('happy', 'pensive'), 'reduced')
     with pytest.raises(InputError, match='pensive'):
-        Shipped(catalog.entry('shipped', 'reduced'), place).fit(tiny_split())
+        Shipped(catalog.entry('shipped', 'reduced'), context).fit(tiny_split())
 
 
-def test_shipped_is_asked_frame_by_frame(tmp_path):
+def test_shipped_is_queried_frame_by_frame(tmp_path):
     catalog = Catalog.load()
-    place = RunContext(tmp_path, catalog, CLASSES, 'reduced', 10.0)
-    model = Shipped(catalog.entry('shipped', 'reduced'), place)
+    context = RunContext(tmp_path, catalog, CLASSES, 'reduced', 10.0)
+    model = Shipped(catalog.entry('shipped', 'reduced'), context)
     found = model.predict(ASKED)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     assert model.parameters > 1000
@@ -91,14 +91,14 @@ def test_shipped_is_asked_frame_by_frame(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'name, changes, says',
+    'name, changes, message',
     [
         ('stcnn', {'window': 4}, 'window 4'),
         ('two-stream', {'window': 1}, 'two frames'),
-        ('stc-nlstm', {'filters': [2] * 5}, 'to nothing'),
+        ('stc-nlstm', {'filters': [2] * 5}, 'too few'),
         ('ours', {'branch': 'none'}, 'branch'),
     ],
 )
-def test_settings_that_cannot_be(tmp_path, name, changes, says):
-    with pytest.raises(InputError, match=says):
-        tiny_model(name, tiny_place(tmp_path), **changes)
+def test_invalid_settings_are_refused(tmp_path, name, changes, message):
+    with pytest.raises(InputError, match=message):
+        tiny_model(name, tiny_context(tmp_path), **changes)

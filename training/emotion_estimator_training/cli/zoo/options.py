@@ -1,4 +1,4 @@
-"""Options that say which video set a verb reads, and how."""
+"""Options that select a set of labelled video and how it is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from emotion_estimator_training.cli.training.options import all_of, processes_option, seed_option
 
 if TYPE_CHECKING:
-    from emotion_estimator_training.zoo.data.frames import ClipFrameSettings
+    from emotion_estimator_training.zoo.data.face_tracks import ClipFrameSettings
     from emotion_estimator_training.zoo.data.video_set import SetChoice, VideoSet
 
 _PATH = click.Path(path_type=Path)
@@ -20,64 +20,67 @@ _THERE = click.Path(path_type=Path, exists=True)
 
 
 def shares(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[float, ...]:
-    """Read ``50/20/30``, in percent or not."""
+    """Parse ``50/20/30``, as percentages or fractions."""
     try:
         values = [float(part) for part in text.split('/')]
         total = sum(values)
-        whole = abs(total - 100) < 0.1 or abs(total - 1) < 1e-3
-        if len(values) == 3 and min(values) > 0 and whole:
+        complete = abs(total - 100) < 0.1 or abs(total - 1) < 1e-3
+        if len(values) == 3 and min(values) > 0 and complete:
             return tuple(value / total for value in values)
     except ValueError:
         pass
     raise click.BadParameter(
-        f'{text!r} are no shares of training, validation and test; give for example 50/20/30'
+        f'{text!r} is not valid; give shares of training, validation and test like 50/20/30'
     )
 
 
-#: Which clips, and which part of them is for what.
+#: Options of a set and its split.
 set_options: Callable[[Any], Any] = all_of(
     click.option(
         '--data',
         required=True,
         type=_THERE,
-        help='CSV with the columns clip, label, subject, and maybe start, end (seconds) '
+        help='CSV table with columns clip, label, subject, and optionally start, end (seconds) '
         'and split; or a folder with clips.csv.',
     ),
     click.option(
         '--clips',
         type=_THERE,
         default=None,
-        help='Folder of the clips (videos, or folders of frames); where the CSV is.',
+        help='Folder of the clips (videos or folders of frames). Default: folder of the table.',
     ),
+    click.option('--labels', default='identity', show_default=True, help='Label map in --config.'),
     click.option(
-        '--labels', default='identity', show_default=True, help='Name of a label map in --config.'
+        '--config',
+        type=_PATH,
+        default=None,
+        help='File of label maps. Default: the shipped zoo.yaml.',
     ),
-    click.option('--config', type=_PATH, default=None, help='Label maps; the shipped zoo.yaml.'),
     click.option(
         '--shares',
         default='50/20/30',
         show_default=True,
         callback=shares,
-        help='Of training, validation and test.',
+        help='Shares of training, validation and test in percent.',
     ),
     click.option(
         '--by',
         type=click.Choice(['subject', 'clip']),
         default='subject',
         show_default=True,
-        help='What is not torn apart by the split.',
+        help='Keep the clips of a subject together, or split clips independently.',
     ),
     seed_option,
 )
 
-#: How frames become faces.
+#: Options of face detection and cropping.
 frame_options: Callable[[Any], Any] = all_of(
     click.option(
         '--rate',
         type=click.FloatRange(0, 1000),
         default=0.0,
         show_default=True,
-        help='Frames per second; 0 takes all there are.',
+        help='Frames per second to read from videos; 0 reads all.',
     ),
     click.option(
         '--folder-rate',
@@ -91,7 +94,7 @@ frame_options: Callable[[Any], Any] = all_of(
         type=click.IntRange(16, 1024),
         default=96,
         show_default=True,
-        help='Pixels of a face crop.',
+        help='Side of a face crop in pixels.',
     ),
     click.option(
         '--faces',
@@ -99,7 +102,7 @@ frame_options: Callable[[Any], Any] = all_of(
         type=click.IntRange(1),
         default=3,
         show_default=True,
-        help='Most faces looked for in a frame; the central one is taken.',
+        help='Maximum number of faces to detect in a frame; the central one is used.',
     ),
     click.option(
         '--source',
@@ -111,20 +114,20 @@ frame_options: Callable[[Any], Any] = all_of(
     click.option(
         '--face-landmarker',
         default='',
-        help='face_landmarker.task, for that source; the one in your cache.',
+        help='Path of face_landmarker.task. Default: the copy in your cache.',
     ),
     click.option(
         '--cache',
         type=_PATH,
         default=Path('data/cache/zoo'),
         show_default=True,
-        help='Folder for the faces found.',
+        help='Folder for cropped faces.',
     ),
     processes_option,
 )
 
 
-def choice(
+def set_choice(
     data: Path,
     clips: Path | None,
     labels: str,
@@ -134,14 +137,14 @@ def choice(
     seed: int,
     frames: ClipFrameSettings | None = None,
 ) -> SetChoice:
-    """Return what ``set_options`` say."""
+    """Return the set selected by ``set_options``."""
     from emotion_estimator_training.zoo.data.video_set import SetChoice
 
     chosen = SetChoice(data, clips, labels, config, shares, by, seed)
     return chosen if frames is None else replace(chosen, frames=frames)
 
 
-def opened(
+def open_video_set(
     rate: float,
     side: int,
     max_faces: int,
@@ -152,18 +155,18 @@ def opened(
     processes: int | None,
     **of_set: Any,
 ) -> VideoSet:
-    """Open what ``set_options`` and ``frame_options`` say; say what was left out."""
-    from emotion_estimator_training.zoo.data.frames import ClipFrameSettings
+    """Open the set selected by ``set_options`` and ``frame_options``; print its problems."""
+    from emotion_estimator_training.zoo.data.face_tracks import ClipFrameSettings
     from emotion_estimator_training.zoo.data.video_set import open_set
 
     frames = ClipFrameSettings(rate, side, max_faces, folder_rate, source, face_landmarker)
-    video = open_set(choice(**of_set, frames=frames), cache, processes)
-    say(video.problems, video.warnings)
+    video = open_set(set_choice(**of_set, frames=frames), cache, processes)
+    print_problems(video.problems, video.warnings)
     return video
 
 
-def say(problems: Sequence[str], warnings: Sequence[str]) -> None:
-    """Write problems and warnings to standard error."""
+def print_problems(problems: Sequence[str], warnings: Sequence[str]) -> None:
+    """Print problems and warnings on standard error."""
     for line in (
         *(f'left out: {line}' for line in problems),
         *(f'warning: {line}' for line in warnings),

@@ -1,4 +1,4 @@
-"""Labelled video: a folder of clips, their labels, and what is wrong with single ones."""
+"""Tables of labelled video clips: label maps, the clips, and the problems found in them."""
 
 from __future__ import annotations
 
@@ -9,33 +9,53 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emotion_estimator import strict_yaml
 from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.strict_yaml import read_yaml
 from emotion_estimator_training import CONFIG
 
-#: Kinds of problems, and what is said of them.
-KINDS = {
-    'row': 'lines of the table that cannot be read',
-    'label': 'clips with a label that is not in the map',
-    'missing': 'clips that are not there',
-    'twice': 'clips that the table names twice',
-    'overlap': 'segments that overlap one above of another label',
+#: File name suffixes of videos.
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv', '.flv', '.gif')
+#: Default name of the table, and of a file next to it that has the strength of the expression at
+#: each time (columns clip, time, strength), as made sets do.
+TABLE, STRENGTH = 'clips.csv', 'strength.csv'
+#: Required and optional columns of the table.
+COLUMNS, OPTIONAL = ('clip', 'label', 'subject'), ('start', 'end', 'split')
+#: Parts of a split.
+PARTS = ('train', 'validation', 'test')
+#: Names of parts in a table.
+_PART_NAMES = {
+    **{part: part for part in PARTS},
+    'training': 'train',
+    'val': 'validation',
+    'testing': 'test',
+}
+#: Kinds of problems, and how a summary names the clips that have them.
+PROBLEM_KINDS = {
+    'row': 'table lines that cannot be read',
+    'label': 'clips whose label is not in the map',
+    'missing': 'missing clips',
+    'twice': 'clips that are listed twice',
+    'overlap': 'segments that overlap an earlier one with another label',
     'unreadable': 'clips that cannot be decoded',
     'no face': 'clips without a face',
     'short': 'segments with too few frames',
-    'window': 'clips without a whole window',
+    'window': 'clips without a complete window',
 }
-#: How many are named of each kind.
-_NAMED = 3
+#: Problems of one kind that a summary quotes.
+_QUOTED = 3
+#: Seconds that segments with different labels may share: annotated ends are not exact.
+_TOLERATED_OVERLAP = 0.1
+#: Key of a label map that lists the labels to leave out.
+_LEAVE_OUT = 'leave_out'
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One clip (or line) that is left out, and why.
+    """A clip, or a line of the table, that is left out.
 
-    :param kind: one of ``KINDS``.
-    :param clip: its name; of a line that names none, the line.
-    :param what: one line that says what is wrong.
+    :param kind: key of ``PROBLEM_KINDS``.
+    :param clip: name of the clip, or of the line if it names none.
+    :param what: one line that describes the problem.
     """
 
     kind: str
@@ -44,27 +64,24 @@ class Problem:
 
 
 def summary(problems: Iterable[Problem]) -> list[str]:
-    """Return one line for each kind of problem: how many there are, and what the first ones are."""
-    found = list(problems)
-    counts = Counter(problem.kind for problem in found)
+    """Return one line for each kind of problem: the number, and the first few of them."""
+    problems = list(problems)
+    counts = Counter(problem.kind for problem in problems)
     lines = []
-    for kind, says in KINDS.items():
+    for kind, name in PROBLEM_KINDS.items():
         if counts[kind]:
-            named = [problem.what for problem in found if problem.kind == kind]
-            more = f'; and {len(named) - _NAMED} more' if len(named) > _NAMED else ''
-            lines.append(f'{counts[kind]} {says}: {"; ".join(named[:_NAMED])}{more}')
+            quoted = [problem.what for problem in problems if problem.kind == kind]
+            more = f'; and {len(quoted) - _QUOTED} more' if len(quoted) > _QUOTED else ''
+            lines.append(f'{counts[kind]} {name}: {"; ".join(quoted[:_QUOTED])}{more}')
     return lines
-
-
-_LEAVE_OUT = 'leave_out'
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """A set's labels as classes.
+    """Maps the labels of a set to classes.
 
-    :param classes: in output order; empty where each label stands for itself.
-    :param to_class: from a label in lower case to its class.
+    :param classes: in output order; empty if each label is a class of its own.
+    :param to_class: class of each label, in lower case.
     :param leave_out: labels, in lower case, whose clips are not used.
     """
 
@@ -74,94 +91,65 @@ class LabelMap:
     leave_out: frozenset[str] = frozenset()
 
     def __call__(self, label: str) -> str | None:
-        """Return a label's class, or None where the map leaves it out.
+        """Return the class of a label, or None if its clips are left out.
 
-        :raises KeyError: the map does not know it.
+        :raises KeyError: the label is unknown.
         """
         if not self.classes:
             return label.strip()
         return None if _plain(label) in self.leave_out else self.to_class[_plain(label)]
 
 
-def default_config() -> Path:
-    """Return the shipped ``zoo.yaml``."""
-    return CONFIG / 'zoo.yaml'
-
-
 def load_label_map(name: str = 'identity', config: Path | None = None) -> LabelMap:
     """Read a label map.
 
-    :param config: a YAML file like ``config/zoo.yaml``; None takes that.
-    :raises InputError: it is not there, gives a label two classes, or has fewer than two classes
-        (but none at all, as ``identity`` has).
+    :param config: a YAML file; None is the shipped ``config/zoo.yaml``.
+    :raises InputError: there is no such map, it lists a label twice, or has one class only.
     """
-    path = config or default_config()
-    maps = _maps(path)
+    path = config or CONFIG / 'zoo.yaml'
+    content = read_yaml(path)
+    maps = content.get('label_maps') if isinstance(content, dict) else None
+    if not isinstance(maps, dict):
+        raise InputError(f'{path} has no label_maps; see the shipped config/zoo.yaml')
     if name not in maps:
         raise InputError(
             f'{path} has no label map {name!r}; it has: {", ".join(map(str, maps)) or "none"}'
         )
-    content = maps[name] or {}
+    labels_of = maps[name] or {}
     where = f'{path}: label map {name}'
-    if not isinstance(content, dict):
-        raise InputError(f'{where}: give classes and the labels of each')
+    if not isinstance(labels_of, dict):
+        raise InputError(f'{where}: list the labels of each class')
     to_class: dict[str, str] = {}
-    for class_name, labels in content.items():
+    for class_name, labels in labels_of.items():
         if not isinstance(labels, list) or not labels:
             raise InputError(f'{where}, class {class_name}: give a list of labels')
         for label in map(_plain, map(str, labels)):
             if label in to_class:
-                raise InputError(f'{where}: {label!r} belongs to {to_class[label]} already')
+                raise InputError(f'{where}: {label!r} already belongs to {to_class[label]}')
             to_class[label] = str(class_name)
     leave_out = frozenset(label for label, one in to_class.items() if one == _LEAVE_OUT)
-    classes = tuple(str(one) for one in content if one != _LEAVE_OUT)
-    if len(classes) < 2 and content:
-        raise InputError(f'{where}: there must be two classes or more')
+    classes = tuple(str(one) for one in labels_of if one != _LEAVE_OUT)
+    if len(classes) < 2 and labels_of:
+        raise InputError(f'{where}: give at least two classes')
     kept = {label: one for label, one in to_class.items() if label not in leave_out}
     return LabelMap(name, classes, kept, leave_out)
-
-
-def _maps(path: Path) -> dict[object, object]:
-    content = strict_yaml.read_yaml(path)
-    maps = content.get('label_maps') if isinstance(content, dict) else None
-    if not isinstance(maps, dict):
-        raise InputError(f'{path} has no label_maps; see the shipped config/zoo.yaml')
-    return maps
 
 
 def _plain(label: str) -> str:
     return label.strip().lower()
 
 
-#: Names that count as videos.
-VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv', '.flv', '.gif')
-
-#: Seconds that segments of two labels may have in common: annotators' ends are not exact.
-_COMMON = 0.1
-
-#: Columns of the table that are needed, and that may be there.
-COLUMNS, OPTIONAL = ('clip', 'label', 'subject'), ('start', 'end', 'split')
-#: Parts of a set, and what tables call them.
-PARTS = ('train', 'validation', 'test')
-_PART_NAMES = {
-    **{part: part for part in PARTS},
-    'training': 'train',
-    'val': 'validation',
-    'testing': 'test',
-}
-
-
 @dataclass(frozen=True)
 class Clip:
-    """A video, or the part of it that one label describes (a *segment*, Terbouche and Chaoui).
+    """A labelled video, or a labelled part of one (a *segment*, Terbouche and Chaoui).
 
-    :param name: as the table has it.
+    :param name: from the table.
     :param path: a video file, or a folder of frames.
     :param label: one of the set's classes.
     :param subject: who is seen.
-    :param start: seconds from the video's begin; None begins with it.
-    :param end: seconds, over ``start``; None ends with the video.
-    :param part: one of ``PARTS``, where the table has a column ``split``.
+    :param start: seconds from the start of the video; None is its start.
+    :param end: seconds, greater than ``start``; None is the end of the video.
+    :param part: one of ``PARTS``, if the table has a column ``split``.
     """
 
     name: str
@@ -174,7 +162,7 @@ class Clip:
 
     @property
     def title(self) -> str:
-        """Return the name, with its part of the video where it has one."""
+        """Return the name, followed by the seconds of a segment."""
         if self.start is None and self.end is None:
             return self.name
         start, end = self.start or 0.0, 'end' if self.end is None else f'{self.end:g}'
@@ -183,11 +171,12 @@ class Clip:
 
 @dataclass(frozen=True)
 class ClipSet:
-    """Clips that can be used, and what is wrong with the others.
+    """The usable clips of a table.
 
     :param classes: in output order; each has a clip.
-    :param left_out: how many clips have a label that the map leaves out on purpose.
-    :param warnings: what is likely meant otherwise, although all can be used.
+    :param problems: clips that are not used, and why.
+    :param left_out: number of clips that the label map leaves out.
+    :param warnings: likely mistakes that do not prevent using the clips.
     """
 
     classes: tuple[str, ...]
@@ -200,20 +189,19 @@ class ClipSet:
 def load_clips(table: Path, folder: Path | None = None, labels: LabelMap | None = None) -> ClipSet:
     """Read a table of labelled clips.
 
-    :param table: CSV with the columns clip, label, subject and, where it likes, start and end in
-        seconds, and split (train, validation or test). A clip is the name of a video (its suffix
-        may lack) or of a folder of frames.
-    :param folder: where the clips are; None is where the table is.
-    :param labels: None takes each label as a class of its own.
-    :returns: the clips in the table's order; those that are not there, have a label that is not in
-        the map, stand in a line that cannot be read, or overlap one above of another label, as
-        problems.
-    :raises InputError: the table cannot be read, lacks a column, or leaves fewer than two classes.
+    :param table: CSV with the columns clip, label, subject, and optionally start and end in
+        seconds and split (train, validation or test). A clip is the name of a video, with or
+        without its suffix, or of a folder of frames.
+    :param folder: of the clips; None is that of the table.
+    :param labels: None makes each label a class of its own.
+    :returns: the clips in the order of the table. Missing clips, unknown labels, unreadable lines,
+        and clips that repeat or contradict an earlier one are returned as problems.
+    :raises InputError: the table cannot be read, lacks a column, or has fewer than two classes.
     """
     labels = labels or LabelMap()
     folder = folder or table.parent
     if not folder.is_dir():
-        raise InputError(f'{folder} is no folder; give the folder of the clips')
+        raise InputError(f'{folder} is not a folder; pass the folder of the clips')
     clips: dict[tuple[Path, float, float | None], Clip] = {}
     of_video: dict[Path, list[Clip]] = {}
     problems: list[Problem] = []
@@ -224,7 +212,7 @@ def load_clips(table: Path, folder: Path | None = None, labels: LabelMap | None 
             start, end = _seconds(cells, 'start'), _seconds(cells, 'end')
             part = _part(cells)
             if end is not None and end <= (start or 0.0):
-                raise ValueError(f'its end ({end:g}) is not after its start ({start or 0:g})')
+                raise ValueError(f'end {end:g} is not after start {start or 0:g}')
         except ValueError as error:
             problems.append(Problem('row', f'line {line}', f'line {line}: {error}'))
             continue
@@ -247,7 +235,7 @@ def load_clips(table: Path, folder: Path | None = None, labels: LabelMap | None 
             same = (first.label, first.subject, first.part) == (class_name, subject, part)
             differs = '' if same else f' as {first.label} of {first.subject}'
             problems.append(
-                Problem('twice', name, f'{clip.title} (line {line}) stands above already{differs}')
+                Problem('twice', name, f'{clip.title} (line {line}) is listed before{differs}')
             )
             continue
         other = next((one for one in of_video.get(path, []) if _contradict(one, clip)), None)
@@ -267,14 +255,14 @@ def load_clips(table: Path, folder: Path | None = None, labels: LabelMap | None 
 
 
 def _contradict(one: Clip, other: Clip) -> bool:
-    """Tell whether two clips of one video say different things of the same time."""
+    """Return whether two clips of one video label the same time differently."""
     begin = max(one.start or 0.0, other.start or 0.0)
     end = min(math.inf if clip.end is None else clip.end for clip in (one, other))
-    return one.label != other.label and end - begin > _COMMON
+    return one.label != other.label and end - begin > _TOLERATED_OVERLAP
 
 
 def _alike(classes: tuple[str, ...], labels: LabelMap) -> tuple[str, ...]:
-    """Return a warning where labels that stand for themselves differ in capitals only."""
+    """Return a warning if classes made of plain labels differ only in case."""
     groups: dict[str, list[str]] = {}
     for name in classes:
         groups.setdefault(name.casefold(), []).append(name)
@@ -282,13 +270,13 @@ def _alike(classes: tuple[str, ...], labels: LabelMap) -> tuple[str, ...]:
     if labels.classes or not alike:
         return ()
     return (
-        f'classes differ in capitals only ({", ".join(alike)}); write them alike, or give a label '
-        'map (--labels)',
+        f'classes differ only in case ({", ".join(alike)}); unify them, or use a label map '
+        '(--labels)',
     )
 
 
-def _lines(table: Path) -> list[tuple[int, Mapping[str, str]]]:
-    """Return each line's number and cells by column; blank lines are passed over."""
+def _lines(table: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return the number of each line and its cells by column; blank lines are skipped."""
     lines = []
     try:
         with table.open(newline='', encoding='utf-8-sig') as file:
@@ -297,18 +285,20 @@ def _lines(table: Path) -> list[tuple[int, Mapping[str, str]]]:
             missing = [name for name in COLUMNS if name not in header]
             if missing:
                 raise InputError(
-                    f'{table}, line 1: no column {missing[0]}; it needs '
-                    f'{", ".join(COLUMNS)} and may have {" and ".join(OPTIONAL)}'
+                    f'{table}, line 1: no column {missing[0]}; required are '
+                    f'{", ".join(COLUMNS)}, optional {", ".join(OPTIONAL)}'
                 )
             for cells in reader:
                 if any(cell.strip() for cell in cells):
                     lines.append((reader.line_num, dict(zip(header, cells))))
     except OSError as error:
         raise InputError(
-            f'{table} cannot be read ({error.strerror}); give a CSV file of clips'
+            f'{table} cannot be read ({error.strerror}); pass a CSV table of clips'
         ) from error
     except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f'{table} is no CSV in UTF-8: {first_line(error)}') from error
+        raise InputError(
+            f'{table} is not CSV in UTF-8 ({first_line(error)}); convert it'
+        ) from error
     return lines
 
 
@@ -328,7 +318,7 @@ def _seconds(cells: Mapping[str, str], column: str) -> float | None:
     except ValueError:
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise ValueError(f'{column} {text!r} is no time in seconds')
+        raise ValueError(f'{column} {text!r} is not a time in seconds')
     return seconds
 
 
@@ -337,7 +327,7 @@ def _part(cells: Mapping[str, str]) -> str | None:
         return None
     text = cells['split'].strip()
     if text.lower() not in _PART_NAMES:
-        raise ValueError(f'split {text!r} is none of {", ".join(PARTS)}')
+        raise ValueError(f'split {text!r} is not one of {", ".join(PARTS)}')
     return _PART_NAMES[text.lower()]
 
 
@@ -350,16 +340,16 @@ def _find(folder: Path, name: str) -> Path | None:
         candidates = (path.with_name(path.name + suffix) for suffix in VIDEO_SUFFIXES)
         return next((one for one in candidates if one.is_file()), None)
     except (OSError, ValueError):
-        # A name too long, or a folder one may not enter.
+        # The name is too long, or the folder may not be entered.
         return None
 
 
 def _too_few(
     table: Path, labels: LabelMap, classes: tuple[str, ...], problems: list[Problem], left_out: int
 ) -> str:
-    what = f'clips of one class only ({classes[0]})' if classes else 'no clip that can be used'
-    says = [*summary(problems), *([f'{left_out} left out by the label map'] if left_out else [])]
+    what = f'usable clips of one class only ({classes[0]})' if classes else 'no usable clip'
+    lines = [*summary(problems), *([f'{left_out} left out by the label map'] if left_out else [])]
     return (
-        f'{table} has {what} by the label map {labels.name}; at least two classes are needed'
-        + ''.join(f'; {line}' for line in says)
+        f'{table} has {what} with the label map {labels.name}; at least two classes are needed'
+        + ''.join(f'; {line}' for line in lines)
     )

@@ -1,7 +1,7 @@
-"""A made set of labelled clips: FER2013's faces, and the shipped portrait, in motion.
+"""A made set of labelled clips: animated stills of FER2013, and the animated portrait.
 
-There is no open set of labelled video here. This one shows that models learn from time and compares
-them on equal terms; how its clips differ from people is in docs/zoo.md.
+It is a stand-in for sets of labelled video, none of which is openly available; docs/zoo.md says how
+it differs from real faces.
 """
 
 from __future__ import annotations
@@ -17,32 +17,35 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion_estimator.atomic_write import atomic_write
+from emotion_estimator.emotion import NEUTRAL
 from emotion_estimator.errors import InputError
 from emotion_estimator.worker_pool import Runner, runner_of
 from emotion_estimator_training.data.made_set import MadeFace
 from emotion_estimator_training.data.stills import FER_CLASSES, Stills
 from emotion_estimator_training.seed import SEED
+from emotion_estimator_training.zoo.data.clips import STRENGTH, TABLE
 from emotion_estimator_training.zoo.data.made_faces import (
     PortraitFace,
     Shapes,
     StillFace,
     in_picture,
 )
-from emotion_estimator_training.zoo.data.made_film import (
+from emotion_estimator_training.zoo.data.made_people import Person, choose_people
+from emotion_estimator_training.zoo.data.made_video import (
     Face,
     FilmCourse,
     film,
     make_course,
     write_video,
 )
-from emotion_estimator_training.zoo.data.made_people import Person, choose_people
 
-#: Raise it when the same settings make other clips.
+#: File of the settings of a set.
+SETTINGS = 'made.json'
+#: Increase it when the same settings make other clips.
 _VERSION = 1
-#: Clips of a person who shows one expression, and of each expression of the portrait.
-_CLIPS_OF_ONE, _CLIPS_OF_PORTRAIT = 2, 2
-TABLE, STRENGTH, SETTINGS = 'clips.csv', 'strength.csv', 'made.json'
-#: Means of faces are milder than single faces.
+#: Clips of a person whose still shows an expression, and of each expression of the portrait.
+_CLIPS_OF_PERSON, _CLIPS_OF_PORTRAIT = 2, 2
+#: Factor on movements, since means of faces are milder than single faces.
 _EXAGGERATION = 1.4
 _COLUMNS = (
     'clip',
@@ -60,14 +63,14 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class MadeSettings:
-    """What a made set is made of.
+    """What a made set consists of.
 
-    :param people: stills that are animated, beside the portrait; at least 3.
-    :param seconds: of a clip.
-    :param rate: frames per second.
-    :param size: side of the frames in pixels.
-    :param seed: decides everything.
-    :raises InputError: one of them cannot be.
+    :param people: number of animated stills besides the portrait, at least 3.
+    :param seconds: duration of a clip, 0.5 to 60.
+    :param rate: frames per second, 1 to 60.
+    :param size: side of the frames in pixels, 96 to 1024.
+    :param seed: determines the entire set.
+    :raises InputError: a value is out of range.
     """
 
     people: int = 120
@@ -85,7 +88,7 @@ class MadeSettings:
         ):
             raise InputError(
                 f'{self.people} people in clips of {self.seconds:g} s at {self.rate:g} frames per '
-                f'second and {self.size} pixels cannot be made; give 3 people or more, 0.5 to '
+                f'second and {self.size} pixels: out of range; give at least 3 people, 0.5 to '
                 '60 s, 1 to 60 frames per second, 96 to 1024 pixels'
             )
 
@@ -105,7 +108,7 @@ class _Task:
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """A clip that was made."""
+    """A clip of the set."""
 
     name: str
     label: str
@@ -115,10 +118,10 @@ class _Made:
 
     @property
     def row(self) -> list[object]:
-        """Its row of the table."""
+        """The clip's row in the table."""
         course, person = self.course, self.person
-        kind = 'portrait' if person is None else 'moved' if person.label == 'neutral' else 'shown'
-        # What stays to the end has no offset.
+        kind = 'portrait' if person is None else 'moved' if person.label == NEUTRAL else 'shown'
+        # An expression that stays until the end has no offset.
         last = course.times[-1]
         phases = [f'{at:.2f}' if at < last else '' for at in course.phases] or [''] * 4
         return [
@@ -140,29 +143,31 @@ def make_set(
     teacher: Path | None = None,
     processes: int | Runner | None = None,
 ) -> Path:
-    """Write clips and their table; an interrupted call continues when it is made again.
+    """Write clips and their table; an interrupted call resumes when repeated.
 
-    A neutral person shows all seven expressions, once each, by the movement of other faces' points;
-    a person of another class shows that one, from nearly neutral to the still as it is and back;
-    the portrait shows all, in colour.
+    A person with a neutral still shows all seven expressions once each, with movements learned from
+    other faces. A person with another still shows its expression, from nearly neutral to the still
+    itself and back. The portrait shows all expressions, in colour.
 
-    :param stills: FER2013, or what ``training make-set`` makes.
-    :param folder: ``clips/*.mp4``, ``clips.csv`` (label, subject, and what happens: speech, share
-        of frames with a hand, seconds of onset, apex, offset and end), ``strength.csv`` (of the
-        expression in each frame) and ``made.json``.
-    :param cache: folder for what the landmark source sees in the stills.
-    :param teacher: as for :func:`choose_people`.
-    :returns: the table.
-    :raises InputError: the folder holds another made set or cannot be written, or the stills are
-        too few.
+    :param stills: FER2013, or the set of ``training make-set``.
+    :param folder: gets ``clips/*.mp4``, ``clips.csv`` (label, subject, speech, share of frames with
+        a hand, seconds of onset, apex, offset and end), ``strength.csv`` (of the expression in each
+        frame) and ``made.json`` (the settings).
+    :param cache: folder for the landmarks of the stills.
+    :param teacher: ``face_landmarker.task``; None uses the bundled face mesh.
+    :param processes: worker processes (None: one a core), or a runner of
+        :mod:`~emotion_estimator.worker_pool`.
+    :returns: path of the table.
+    :raises InputError: the folder holds something else or cannot be written, or there are too few
+        stills with a face.
     """
-    said = {
+    facts = {
         'version': _VERSION,
         **asdict(settings),
         'stills': len(stills),
         'landmarks': 'face_mesh' if teacher is None else 'face_landmarker',
     }
-    _begin(folder, said)
+    _begin(folder, facts)
     people, shapes = choose_people(
         stills, settings.people, settings.seed, teacher, cache, processes
     )
@@ -196,29 +201,30 @@ def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[object]]) ->
     return path
 
 
-def _begin(folder: Path, said: dict[str, object]) -> None:
+def _begin(folder: Path, facts: dict[str, object]) -> None:
+    """Create the folder, or check that it holds a set with the same settings."""
     note = folder / SETTINGS
     try:
         (folder / 'clips').mkdir(parents=True, exist_ok=True)
         if note.is_file():
-            if json.loads(note.read_text()) != said:
+            if json.loads(note.read_text()) != facts:
                 raise InputError(
-                    f'{folder} holds a set that was made otherwise ({note}); choose another folder'
+                    f'{folder} holds a set with other settings ({note}); choose another folder'
                 )
             return
         if any((folder / 'clips').iterdir()):
             raise InputError(f'{folder / "clips"} holds other files; choose another folder')
-        note.write_text(json.dumps(said, indent=2) + '\n')
+        note.write_text(json.dumps(facts, indent=2) + '\n')
     except OSError as error:
         raise InputError(
-            f'{folder} cannot be written ({error.strerror}); choose another'
+            f'{folder} cannot be written ({error.strerror}); choose another folder'
         ) from error
     except ValueError as error:
-        raise InputError(f'{note} is damaged; delete {folder} and call again') from error
+        raise InputError(f'{note} is damaged; delete {folder} and repeat the command') from error
 
 
 def _make(task: _Task) -> list[_Made]:
-    """Write a subject's clips that are not there; return what all of them are."""
+    """Write the missing clips of a subject; return all of them."""
     cv2.setNumThreads(1)
     made: list[_Made] = []
     settings = task.settings
@@ -227,7 +233,7 @@ def _make(task: _Task) -> list[_Made]:
         who = 'portrait' if task.person is None else f'still{task.person.row:05d}'
         name = f'{who}-{number}-{label}'
         rng = np.random.default_rng([settings.seed, _number(task.person), number])
-        course = make_course(label == 'neutral', settings.seconds, settings.rate, rng)
+        course = make_course(label == NEUTRAL, settings.seconds, settings.rate, rng)
         path = task.folder / 'clips' / f'{name}.mp4'
         if not path.is_file():
             if task.person is None:
@@ -241,9 +247,9 @@ def _make(task: _Task) -> list[_Made]:
 def _labels(person: Person | None) -> Iterator[str]:
     if person is None:
         return iter(FER_CLASSES * _CLIPS_OF_PORTRAIT)
-    if person.label == 'neutral':
+    if person.label == NEUTRAL:
         return iter(FER_CLASSES)
-    return iter([person.label] * _CLIPS_OF_ONE)
+    return iter([person.label] * _CLIPS_OF_PERSON)
 
 
 def _number(person: Person | None) -> int:
@@ -255,10 +261,10 @@ def _actor(task: _Task, label: str, face: MadeFace | None, rng: np.random.Genera
     if person is None:
         assert face is not None
         return PortraitFace(face, label, size)
-    own = person.label != 'neutral'
+    own = person.label != NEUTRAL
     if own:
         movement = task.shapes.own_movement(person.landmarks)
-    elif label == 'neutral':
+    elif label == NEUTRAL:
         movement = np.zeros((478, 2), np.float32)
     else:
         movement = _EXAGGERATION * task.shapes.movement(label, rng)

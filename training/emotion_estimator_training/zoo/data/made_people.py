@@ -1,4 +1,4 @@
-"""Which stills become people of a made set, and where their faces are."""
+"""Chooses the stills that become the people of a made set, and finds their faces."""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimator.emotion import NEUTRAL
 from emotion_estimator.errors import InputError
 from emotion_estimator.worker_pool import Runner
 from emotion_estimator_training.data.augment import Enlargement
-from emotion_estimator_training.data.stills import FER_CLASSES, TRAINING, Stills
+from emotion_estimator_training.data.stills import (
+    FER_CLASSES,
+    FERPLUS_CLASSES,
+    TRAINING,
+    Stills,
+)
 from emotion_estimator_training.features.crops import landmarks_in_stills
 from emotion_estimator_training.features.extract import extract, extract_outlines
 from emotion_estimator_training.zoo.data.made_faces import Shapes
 
-#: Stills of each class whose points say how faces move.
+#: Stills of each class from which movements are learned.
 _SHAPES = 60
-#: More people than wanted are looked at: in some no face is found.
+#: Candidates per wanted person: in some stills no face is found.
 _SPARE = 1.3
-#: The columns of FER+'s votes, for each of ``FER_CLASSES``.
-_VOTES = (4, 5, 6, 1, 3, 2, 0)
-_NEUTRAL = FER_CLASSES.index('neutral')
-#: Share of the people who are neutral in their stills and show all expressions.
+#: Columns of FER+'s votes for each of ``FER_CLASSES``.
+_VOTES = [FERPLUS_CLASSES.index(name) for name in FER_CLASSES]
+_NEUTRAL = FER_CLASSES.index(NEUTRAL)
+#: Share of people with a neutral still, who show all expressions.
 _NEUTRAL_SHARE = 1 / 3
 
 
@@ -31,8 +37,9 @@ _NEUTRAL_SHARE = 1 / 3
 class Person:
     """A still that is animated.
 
-    :param row: in the stills, and the person's name in the set.
-    :param label: what the still shows.
+    :param row: of the still, which also names the person in the set.
+    :param label: class of the still.
+    :param still: uint8 (48, 48), grey.
     :param landmarks: float32 (478, 3), in pixels of the still.
     """
 
@@ -52,21 +59,21 @@ def choose_people(
 ) -> tuple[list[Person], Shapes]:
     """Choose people from the test splits, and learn from Training how faces move.
 
-    No model that was trained on FER2013's Training has seen these people. Where FER+'s votes are
-    known, only stills are taken that most annotators see as FER2013 labels them.
+    No model that was trained on FER2013's Training has seen these people. If FER+'s votes are
+    known, only stills are used whose FER2013 label most annotators agree with.
 
-    :param count: people; a third of them neutral, the others of the six classes in turn.
-    :param seed: decides who.
-    :param teacher: ``face_landmarker.task``; None takes the bundled face mesh.
-    :param cache: folder for what the landmark source sees.
-    :raises InputError: there are not enough stills with a face.
+    :param count: of people: a third neutral, the others of the six classes in turn.
+    :param seed: determines the choice.
+    :param teacher: ``face_landmarker.task``; None uses the bundled face mesh.
+    :param cache: folder for landmarks.
+    :raises InputError: too few stills have a face.
     """
     rng = np.random.default_rng(seed)
     agreed = _agreed(stills)
     tested = agreed & (stills.usage != TRAINING) & ~stills.duplicate
     wanted = _wanted(count)
-    people_rows = _some(stills, tested, [round(_SPARE * n + 1) for n in wanted], rng)
-    shape_rows = _some(stills, agreed & (stills.usage == TRAINING), [_SHAPES] * len(wanted), rng)
+    people_rows = _drawn(stills, tested, [round(_SPARE * n + 1) for n in wanted], rng)
+    shape_rows = _drawn(stills, agreed & (stills.usage == TRAINING), [_SHAPES] * len(wanted), rng)
     rows = np.concatenate([people_rows, shape_rows])
     landmarks, found = _outlines(stills, rows, teacher, cache, processes)
     people: list[Person] = []
@@ -76,9 +83,9 @@ def choose_people(
         if seen and left[code]:
             left[code] -= 1
             people.append(Person(int(row), FER_CLASSES[code], stills.pixels[row], points))
-    if not people or not any(person.label == 'neutral' for person in people):
+    if not any(person.label == NEUTRAL for person in people):
         raise InputError(
-            'the test splits have no neutral face that is found; give FER2013, or leave --data out'
+            'no neutral face is found in the test splits; pass FER2013, or omit --data'
         )
     seen = found[len(people_rows) :]
     labels = [FER_CLASSES[code] for code in stills.emotion[shape_rows][seen]]
@@ -86,28 +93,29 @@ def choose_people(
 
 
 def _wanted(count: int) -> list[int]:
-    """Return how many people of each class are wanted."""
+    """Return the wanted number of people of each class."""
     neutral = max(round(_NEUTRAL_SHARE * count), 1)
     others = [code for code in range(len(FER_CLASSES)) if code != _NEUTRAL]
     wanted = [0] * len(FER_CLASSES)
     wanted[_NEUTRAL] = neutral
-    for place in range(count - neutral):
-        wanted[others[place % len(others)]] += 1
+    for number in range(count - neutral):
+        wanted[others[number % len(others)]] += 1
     return wanted
 
 
 def _agreed(stills: Stills) -> NDArray[np.bool_]:
+    """Return the stills (N,) whose label more than half of the annotators agree with."""
     if stills.ferplus_votes is None:
         return np.ones(len(stills), bool)
     votes = stills.ferplus_votes
-    own = votes[np.arange(len(stills)), np.array(_VOTES)[stills.emotion]]
-    # More than half of the ten annotators.
-    return 2 * own.astype(int) > votes.sum(axis=1)
+    for_label = votes[np.arange(len(stills)), np.array(_VOTES)[stills.emotion]]
+    return np.asarray(2 * for_label.astype(int) > votes.sum(axis=1))
 
 
-def _some(
+def _drawn(
     stills: Stills, usable: NDArray[np.bool_], counts: list[int], rng: np.random.Generator
 ) -> NDArray[np.int64]:
+    """Return rows of usable stills, up to ``counts`` of each class."""
     chosen = []
     for code, count in enumerate(counts):
         rows = np.flatnonzero(usable & (stills.emotion == code))
@@ -122,7 +130,7 @@ def _outlines(
     cache: Path,
     processes: int | Runner | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return landmarks (N, 478, 3) in pixels of the stills, and which were found."""
+    """Return landmarks (N, 478, 3) in pixels of the stills, and whether a face was found (N,)."""
     if teacher is None:
         seen = extract(stills, rows, None, cache, processes=processes)
         landmarks, found = seen.mesh, seen.mesh_found

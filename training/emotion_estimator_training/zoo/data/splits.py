@@ -1,9 +1,8 @@
-"""Clips for training, for choosing, and for measuring."""
+"""Splits clips into parts for training, validation and test."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,10 +12,11 @@ from emotion_estimator.errors import InputError
 from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.zoo.data.clips import PARTS, Clip
 
-#: Terbouche and Chaoui's shares, section 3.1.
+#: Shares of ``PARTS`` (Terbouche and Chaoui, section 3.1).
 SHARES = (0.5, 0.2, 0.3)
-#: What is kept together: all clips of a subject, or each clip by itself.
+#: Units of a split: all clips of a subject together, or single clips.
 BY = ('subject', 'clip')
+#: Subjects that a warning names.
 _NAMED = 5
 
 
@@ -26,16 +26,16 @@ def split(
     by: str = 'subject',
     seed: int = SEED,
 ) -> dict[str, tuple[Clip, ...]]:
-    """Share clips out, each class in about the same shares.
+    """Split clips into ``PARTS``, each class in about the same shares.
 
-    Where the table has a column ``split``, that decides.
+    If the table has a column ``split``, the clips are split as it says.
 
-    :param shares: of clips for each of ``PARTS``, each over 0, the sum 1.
-    :param by: ``subject`` puts all clips of a subject into one part; ``clip`` lets subjects cross,
-        as many papers do, which measures less than it seems to.
-    :param seed: decides what the shares leave open.
-    :returns: the clips of each of ``PARTS``, in the order given.
-    :raises InputError: the shares are none, or there are fewer subjects (clips) than parts.
+    :param shares: of clips for each of ``PARTS``, greater than 0, sum 1.
+    :param by: ``subject`` puts all clips of a subject into one part; with ``clip`` a subject can be
+        in several parts, as in many papers, which overestimates how well models generalize.
+    :param seed: breaks ties.
+    :returns: the clips of each of ``PARTS``, in the given order.
+    :raises InputError: the shares are invalid, or there are fewer subjects (clips) than parts.
     """
     if (
         len(shares) != len(PARTS)
@@ -43,8 +43,8 @@ def split(
         or not math.isclose(sum(shares), 1.0, abs_tol=1e-6)
     ):
         raise InputError(
-            f'the shares {", ".join(map(str, shares))} are none; give three over 0 of sum 1, for '
-            f'example {", ".join(map(str, SHARES))}'
+            f'shares {", ".join(map(str, shares))} are invalid; give three numbers greater than 0 '
+            f'with sum 1, for example {", ".join(map(str, SHARES))}'
         )
     if by not in BY:
         raise InputError(f'clips cannot be split by {by!r}; choose {" or ".join(BY)}')
@@ -55,7 +55,7 @@ def split(
     if len(groups) < len(PARTS):
         raise InputError(
             f'clips of {len(groups)} {by}s cannot be split into {", ".join(PARTS)}; '
-            'give more clips' + (', or split by clip' if by == 'subject' else '')
+            'add clips' + (', or split by clip' if by == 'subject' else '')
         )
     part_of = _assign(_counts(clips, names, groups), np.array(shares), seed)
     where = dict(zip(groups, part_of))
@@ -66,32 +66,32 @@ def split(
 
 
 def split_warnings(parts: Mapping[str, Sequence[Clip]], classes: Sequence[str]) -> list[str]:
-    """Return what makes a split worth less: subjects in two parts, parts that lack a class."""
+    """Return warnings of subjects in several parts, and of parts that lack a class."""
     seen: dict[str, list[str]] = {}
     for part, clips in parts.items():
         for subject in {clip.subject for clip in clips}:
             seen.setdefault(subject, []).append(part)
     crossing = sorted(subject for subject, within in seen.items() if len(within) > 1)
-    says = []
+    warnings = []
     if crossing:
         more = ', ...' if len(crossing) > _NAMED else ''
-        says.append(
+        warnings.append(
             f'{len(crossing)} of {len(seen)} subjects are in more than one part '
-            f'({", ".join(crossing[:_NAMED])}{more}): models may know them again, and the figures '
-            'say little of strangers; split by subject'
+            f'({", ".join(crossing[:_NAMED])}{more}): models may recognize them, so the metrics '
+            'say little about other people; split by subject'
         )
     for part, clips in parts.items():
-        there = Counter(clip.label for clip in clips)
-        lacking = [name for name in classes if not there[name]]
+        present = {clip.label for clip in clips}
+        lacking = [name for name in classes if name not in present]
         if lacking:
-            says.append(f'{part} has no clip of {", ".join(lacking)}')
-    return says
+            warnings.append(f'{part} has no clip of {", ".join(lacking)}')
+    return warnings
 
 
 def _counts(
     clips: Sequence[Clip], names: Sequence[str], groups: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Return how many clips of each class each group has, (groups, classes)."""
+    """Return the number of clips of each group and class, (G, C)."""
     classes = sorted({clip.label for clip in clips})
     counts = np.zeros((len(groups), len(classes)))
     row = {group: index for index, group in enumerate(groups)}
@@ -103,23 +103,25 @@ def _counts(
 def _assign(
     counts: NDArray[np.float64], shares: NDArray[np.float64], seed: int
 ) -> NDArray[np.int64]:
-    """Return each group's part: largest first, each where its classes are wanted most.
+    """Return the part (G,) of each group: largest first, each where its classes are missing most.
 
     No part stays empty.
+
+    :param counts: (G, C).
     """
     rng = np.random.default_rng(seed)
-    # Random first, so that groups of one size come in the seed's order.
+    # Shuffled before the stable sort, so that the seed orders groups of one size.
     order = rng.permutation(len(counts))
     order = order[np.argsort(-counts[order].sum(axis=1), kind='stable')]
     totals = np.maximum(counts.sum(axis=0), 1)
     wanted = shares[:, None] * totals
     given = np.zeros_like(wanted)
     part_of = np.full(len(counts), -1, np.int64)
-    for place, group in enumerate(order):
+    for position, group in enumerate(order):
         empty = [part for part in range(len(shares)) if not (part_of == part).any()]
-        left = len(order) - place
+        left = len(order) - position
         choices = empty if len(empty) >= left else list(range(len(shares)))
-        # How far from the wanted shares all are after it, each class by its own size.
+        # Distance from the wanted shares after adding the group, relative to the class sizes.
         costs = []
         for part in choices:
             after = given.copy()

@@ -1,4 +1,4 @@
-"""One door to a set of labelled video: its faces, split, and what is wrong with it."""
+"""A set of labelled video: its face tracks, split into parts, and the problems found in it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,33 @@ from numpy.typing import NDArray
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.worker_pool import Runner
 from emotion_estimator_training.seed import SEED
-from emotion_estimator_training.zoo.data.clips import ClipSet, load_clips, load_label_map, summary
-from emotion_estimator_training.zoo.data.frames import ClipFrameSettings, FaceTrack, face_tracks
-from emotion_estimator_training.zoo.data.made_clips import STRENGTH, TABLE
-from emotion_estimator_training.zoo.data.splits import PARTS, SHARES, split, split_warnings
+from emotion_estimator_training.zoo.data.clips import (
+    PARTS,
+    STRENGTH,
+    TABLE,
+    ClipSet,
+    load_clips,
+    load_label_map,
+    summary,
+)
+from emotion_estimator_training.zoo.data.face_tracks import (
+    ClipFrameSettings,
+    FaceTrack,
+    face_tracks,
+)
+from emotion_estimator_training.zoo.data.splits import SHARES, split, split_warnings
 
 
 @dataclass(frozen=True, eq=False)
 class VideoSet:
-    """Faces of labelled clips.
+    """Face tracks of labelled clips.
 
     :param classes: in output order; each has a track in ``train``.
     :param tracks: of each of ``PARTS``.
-    :param rate: frames per second, the mean over all tracks: steps are of two lengths where the
-        rate asked for does not divide a video's.
+    :param rate: frames per second, the mean over all tracks: intervals vary where the requested
+        rate does not divide that of a video.
     :param problems: one line for each kind of clips that were left out.
-    :param warnings: what makes labels or split worth less.
+    :param warnings: doubts about labels or split.
     """
 
     classes: tuple[str, ...]
@@ -41,12 +52,13 @@ class VideoSet:
 
 @dataclass(frozen=True)
 class SetChoice:
-    """Which clips, how they are split, and how they become faces.
+    """Which clips to use, how to split them, and how to turn them into face tracks.
 
-    :param data: the table, or a folder with it (``clips.csv``, or the one CSV file there is).
-    :param clips: folder of the clips; None is where the table is.
-    :param labels: name of a label map in ``config`` (None: the shipped ``zoo.yaml``).
-    :param shares: as ``by`` and ``seed`` for :func:`split`.
+    :param data: the table, or its folder (with ``clips.csv``, or a single CSV file).
+    :param clips: folder of the clips; None is that of the table.
+    :param labels: name of a label map in ``config``.
+    :param config: file of label maps; None is the shipped ``zoo.yaml``.
+    :param shares: see :func:`~.splits.split`, as for ``by`` and ``seed``.
     """
 
     data: Path
@@ -60,23 +72,26 @@ class SetChoice:
 
     @property
     def table(self) -> Path:
-        """Return the table.
+        """Return the path of the table.
 
-        :raises InputError: there is none, or several.
+        :raises InputError: the folder has none, or several.
         """
         return _table(self.data) if self.data.is_dir() else self.data
 
     def read(self) -> ClipSet:
-        """Return the clips; errors are those of :func:`load_clips` and the label maps'."""
+        """Read the clips.
+
+        :raises InputError: as :func:`load_clips` and :func:`load_label_map`.
+        """
         return load_clips(self.table, self.clips, load_label_map(self.labels, self.config))
 
 
 def open_set(choice: SetChoice, cache: Path, processes: int | Runner | None = None) -> VideoSet:
-    """Look at a set of labelled video, or read what was seen before.
+    """Find the faces of a set of labelled video, or read them from the cache.
 
-    :param cache: as ``processes`` for :func:`face_tracks`.
-    :raises InputError: the set cannot be read or split, faces are found in clips of one class
-        only, or a part has none of a class that train has.
+    :param cache: see :func:`~.face_tracks.face_tracks`, as for ``processes``.
+    :raises InputError: the set cannot be read or split, fewer than two classes have clips with a
+        face, or a part has no clip of the classes in train.
     :raises ModelError: the landmark source does not open.
     """
     clips = choice.read()
@@ -84,8 +99,7 @@ def open_set(choice: SetChoice, cache: Path, processes: int | Runner | None = No
     lines = summary((*clips.problems, *problems))
     if len({track.clip.label for track in tracks}) < 2:
         raise InputError(
-            f'faces are found in clips of fewer than two classes of {choice.data}: '
-            + '; '.join(lines)
+            f'{choice.data} has clips with a face of fewer than two classes: ' + '; '.join(lines)
         )
     tracks = _with_strength(choice.table.parent / STRENGTH, tracks)
     parts = split([track.clip for track in tracks], choice.shares, choice.by, choice.seed)
@@ -100,18 +114,18 @@ def open_set(choice: SetChoice, cache: Path, processes: int | Runner | None = No
     if empty or len(classes) < 2:
         what = f'{empty[0]} has no clip' if empty else 'train has clips of fewer than two classes'
         if empty and parts[empty[0]]:
-            what += ' of a class that train has'
-        raise InputError(f'{what}; change the shares, the column split, or give more clips')
+            what += ' of a class in train'
+        raise InputError(f'{what}; change the shares or the column split, or add clips')
     warnings = [*clips.warnings, *split_warnings(parts, clips.classes)]
     seconds = sum(float(track.times[-1] - track.times[0]) for track in tracks)
     rate = sum(len(track) - 1 for track in tracks) / seconds
     return VideoSet(classes, kept, rate, lines, warnings)
 
 
-def counts(tracks: Sequence[FaceTrack], classes: Sequence[str]) -> str:
-    """Say how many tracks there are of each class."""
-    there = Counter(track.clip.label for track in tracks)
-    return ', '.join(f'{there[name]} {name}' for name in classes)
+def class_counts(tracks: Sequence[FaceTrack], classes: Sequence[str]) -> str:
+    """Return the number of tracks of each class as text."""
+    counts = Counter(track.clip.label for track in tracks)
+    return ', '.join(f'{counts[name]} {name}' for name in classes)
 
 
 def _table(folder: Path) -> Path:
@@ -121,29 +135,31 @@ def _table(folder: Path) -> Path:
     tables = sorted(folder.glob('*.csv'))
     if len(tables) != 1:
         found = 'no table' if not tables else f'{len(tables)} CSV files and no {TABLE}'
-        raise InputError(f'{folder} has {found}; give the table itself')
+        raise InputError(f'{folder} has {found}; pass the table itself')
     return tables[0]
 
 
 def _with_strength(path: Path, tracks: Sequence[FaceTrack]) -> tuple[FaceTrack, ...]:
-    """Give tracks of a made set the strength of the expression in each frame."""
+    """Return tracks with the strength of the expression in each frame, if the set has it."""
     if not path.is_file():
         return tuple(tracks)
-    strengths = _strengths(path)
+    strengths = _read_strengths(path)
     return tuple(
-        track
-        if track.clip.name not in strengths
-        else replace(track, strength=_at(track.times, strengths[track.clip.name]))
+        replace(track, strength=_interpolated(strengths[track.clip.name], track.times))
+        if track.clip.name in strengths
+        else track
         for track in tracks
     )
 
 
-def _at(times: NDArray[np.float64], known: Mapping[float, float]) -> NDArray[np.float32]:
-    return np.interp(times, list(known), list(known.values())).astype(np.float32)
+def _interpolated(
+    strength: Mapping[float, float], times: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    return np.interp(times, list(strength), list(strength.values())).astype(np.float32)
 
 
-def _strengths(path: Path) -> dict[str, dict[float, float]]:
-    """Return by clip and time the strength of its expression."""
+def _read_strengths(path: Path) -> dict[str, dict[float, float]]:
+    """Return the strength of the expression by clip and time."""
     strengths: dict[str, dict[float, float]] = {}
     try:
         with path.open(newline='', encoding='utf-8') as file:

@@ -1,4 +1,4 @@
-"""Windows: runs of frames of one length, which sequence models read, and when they are asked."""
+"""Windows: runs of frames of one length, for training and for querying models."""
 
 from __future__ import annotations
 
@@ -11,24 +11,18 @@ from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.zoo.data.clips import Problem
-from emotion_estimator_training.zoo.data.frames import FaceTrack
+from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
 
-#: Pua et al.: a segment of 10 frames; Terbouche and Chaoui: sequences of 16, and the
-#: overlap of rare classes in
-#: training and validation (section 3.1).
-MICROX_LENGTH, SEQUENCE_LENGTH = 10, 16
-SEQUENCE_OVERLAP = {'happy': 0.5, 'pensive': 0.3}
-#: Share of a window's frames that must show the face; the others repeat its last one.
-LEAST_SEEN = 0.5
-#: What becomes of tracks that are shorter than a window.
+#: Least share of a window's frames that must show the face.
+LEAST_FOUND = 0.5
+#: What to do with tracks that are shorter than a window (both in Pua et al., VII).
 SHORT = ('drop', 'repeat')
 
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """N windows of L frames over tracks; arrays are gathered when they are asked for.
+    """N windows of L frames over tracks; arrays are gathered on access.
 
-    :param tracks: the faces.
     :param classes: in output order.
     :param track: int64 (N,), index of each window's track.
     :param frames: int64 (N, L), indices of its frames in that track.
@@ -45,7 +39,7 @@ class Windows:
 
     @property
     def length(self) -> int:
-        """Frames of a window."""
+        """Frames in a window."""
         return self.frames.shape[1]
 
     @property
@@ -57,7 +51,7 @@ class Windows:
 
     @property
     def crops(self) -> NDArray[np.uint8]:
-        """Faces of all frames, cut out: (N, L, S, S, 3), RGB."""
+        """Face crops (N, L, S, S, 3), RGB."""
         return self._gather('crops')
 
     @property
@@ -67,17 +61,17 @@ class Windows:
 
     @property
     def blendshapes(self) -> NDArray[np.float32]:
-        """Blendshapes (N, L, 52)."""
+        """Blendshapes (N, L, 52), 0 to 1."""
         return self._gather('blendshapes')
 
     @property
     def times(self) -> NDArray[np.float64]:
-        """Seconds from the begin of each window's video, (N, L)."""
+        """Seconds from the start of the video, (N, L)."""
         return self._gather('times')
 
     @property
     def found(self) -> NDArray[np.bool_]:
-        """Which frames (N, L) show a face; where not, they repeat the last one's."""
+        """Which frames (N, L) show a face; the others repeat the last face."""
         return self._gather('found')
 
     def take(self, rows: NDArray[Any]) -> Windows:
@@ -96,7 +90,7 @@ class Windows:
         )
 
 
-def windows(
+def cut_windows(
     tracks: Sequence[FaceTrack],
     classes: Sequence[str],
     length: int,
@@ -104,27 +98,25 @@ def windows(
     step: int | None = None,
     short: str = 'drop',
 ) -> tuple[Windows, tuple[Problem, ...]]:
-    """Cut tracks into windows.
+    """Cut tracks into windows, for training.
 
-    A window begins every ``length * (1 - overlap)`` frames; frames behind the last whole window
-    are left over, and windows in which the face is seen in less than ``LEAST_SEEN`` of the frames.
+    A window begins every ``length * (1 - overlap)`` frames. Frames after the last complete window,
+    and windows in which less than ``LEAST_FOUND`` of the frames show the face, are left out.
 
-    :param classes: in output order; every track's label is one of them.
-    :param length: frames of a window, at least 1.
-    :param overlap: share of a window that the next one has too, 0 up to but not 1: of all classes,
-        or by class (others 0). More windows of rare classes balance a set (Terbouche and Chaoui).
-    :param step: frames from one window's begin to the next one's, instead of ``overlap``; 1 is a
-        window for every frame that has enough before it.
-    :param short: tracks with fewer frames than a window are dropped, or made longer by repeating
-        their last frame (both named in Pua et al., VII).
-    :returns: the windows, and the tracks that are shorter, if they are dropped, or show the face
-        too rarely.
-    :raises InputError: a length, an overlap or a step that cannot be, or no window is left.
+    :param classes: in output order; the label of every track is one of them.
+    :param length: frames in a window, at least 1.
+    :param overlap: share of frames that consecutive windows have in common, at least 0 and less
+        than 1: for all classes, or by class (0 for others). More windows of rare classes balance a
+        set (Terbouche and Chaoui: happy 0.5, pensive 0.3).
+    :param step: frames from the start of one window to that of the next, in place of ``overlap``.
+    :param short: ``drop`` tracks that are shorter than a window, or ``repeat`` their last frame.
+    :returns: the windows, and the tracks without one.
+    :raises InputError: length, overlap or step is out of range, or no window is left.
     """
     if length < 1 or (step is not None and step < 1) or short not in SHORT:
         raise InputError(
-            f'windows of {length} frames every {step}, short ones {short!r}, cannot be; give whole '
-            f'numbers over 0 and {" or ".join(SHORT)}'
+            f'windows of {length} frames every {step}, short tracks {short!r}: out of range; give '
+            f'whole numbers of at least 1 and {" or ".join(SHORT)}'
         )
     track, frames, problems = [], [], []
     for index, one in enumerate(tracks):
@@ -137,7 +129,7 @@ def windows(
         every = step or _step(one.clip.label, length, overlap)
         starts = np.arange(0, max(count - length, 0) + 1, every)
         runs = np.minimum(starts[:, None] + np.arange(length), count - 1)
-        runs = runs[one.found[runs].mean(axis=1) >= LEAST_SEEN]
+        runs = runs[one.found[runs].mean(axis=1) >= LEAST_FOUND]
         if not len(runs):
             problems.append(
                 Problem(
@@ -150,29 +142,31 @@ def windows(
         frames += list(runs)
     if not track:
         raise InputError(
-            f'none of {len(tracks)} clips has the {length} frames of a window; take shorter '
+            f'none of {len(tracks)} clips has a complete window of {length} frames; use shorter '
             'windows, more frames per second, or longer clips'
         )
-    made = Windows(
+    windows = Windows(
         tuple(tracks), tuple(classes), np.array(track, np.int64), np.stack(frames).astype(np.int64)
     )
-    return made, tuple(problems)
+    return windows, tuple(problems)
 
 
 def _step(label: str, length: int, overlap: float | Mapping[str, float]) -> int:
     share = overlap.get(label, 0.0) if isinstance(overlap, Mapping) else overlap
     if not 0 <= share < 1:
-        raise InputError(f'an overlap of {share} cannot be; give 0 up to, but not, 1')
+        raise InputError(f'overlap {share} is out of range; give at least 0 and less than 1')
     return max(round(length * (1 - share)), 1)
 
 
-def moments(
+def query_windows(
     tracks: Sequence[FaceTrack], classes: tuple[str, ...], window: int, hop: int = 1
 ) -> Windows:
-    """Return a window that ends at every ``hop``-th frame of each track, in order.
+    """Return a window that ends at every ``hop``-th frame of each track, in order, for testing.
 
-    Before a track's begin its first frame is repeated, as a robot's window is filled when a face
-    comes into sight: whatever ``window`` is, the moments are the same.
+    Before the start of a track its first frame is repeated, as the estimator node does when a face
+    appears. All models are thus queried at the same times, whatever ``window`` is.
+
+    :param window: frames in a window.
     """
     track, frames = [], []
     back = np.arange(1 - window, 1)
@@ -189,7 +183,10 @@ def moments(
 
 
 def single_frames(windows: Windows, step: int = 1) -> Windows:
-    """Return windows of one frame each: every ``step``-th of those that ``windows`` holds, once."""
+    """Return windows of one frame: the frames of ``windows`` whose index is a multiple of ``step``.
+
+    Each frame is returned once.
+    """
     pairs = np.unique(
         np.stack([np.repeat(windows.track, windows.length), windows.frames.ravel()], axis=1), axis=0
     )

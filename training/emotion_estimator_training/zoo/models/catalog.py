@@ -1,4 +1,4 @@
-"""The zoo's models by name: what ``config/zoo_models.yaml`` says of each."""
+"""The zoo's models by name, as ``config/zoo_models.yaml`` describes them."""
 
 from __future__ import annotations
 
@@ -7,41 +7,46 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emotion_estimator import strict_yaml
 from emotion_estimator.errors import InputError
+from emotion_estimator.strict_yaml import read_yaml
 from emotion_estimator_training import CONFIG
 
-#: ``paper`` is what was published, ``reduced`` trains in minutes on two cores.
-SIZES = ('paper', 'reduced')
+#: ``paper`` models are as published, ``reduced`` ones train within minutes on two cores.
+SIZES = ('reduced', 'paper')
 
 
 @dataclass(frozen=True)
 class Entry:
     """One model to build.
 
-    :param name: as the user wrote it, variants included: ``microx:face+grey``.
-    :param kind: which code builds it.
-    :param says: what it is, in a few words.
-    :param settings: as YAML has them, reduced or not, variants applied.
+    :param name: including variants: ``microx:face+grey``.
+    :param kind: key of :data:`~.registry.MODEL_KINDS`.
+    :param description: a few words.
+    :param settings: from YAML, with size and variants applied.
     """
 
     name: str
     kind: str
-    says: str
+    description: str
     settings: Mapping[str, Any]
 
     @property
     def slug(self) -> str:
-        """Return the name as a folder's."""
-        return self.name.replace(':', '--').replace('+', '-')
+        """Return the name as a file or folder name."""
+        return slug(self.name)
 
     def changed(self, **settings: Any) -> Entry:
-        """Return the entry with other settings; ``fit`` is merged."""
+        """Return the entry with other settings; those of ``fit`` are merged."""
         return replace(self, settings=_merged(self.settings, settings))
 
 
+def slug(name: str) -> str:
+    """Return a model's name as a file or folder name."""
+    return name.replace(':', '--').replace('+', '-')
+
+
 class Catalog:
-    """Reads the models' file; see :meth:`load`."""
+    """The contents of a models file; read it with :meth:`load`."""
 
     def __init__(self, content: Mapping[str, Any], path: Path) -> None:
         self._models: Mapping[str, Any] = content['models']
@@ -51,33 +56,34 @@ class Catalog:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Catalog:
-        """Read ``config/zoo_models.yaml`` or a file like it.
+        """Read a models file.
 
-        :raises InputError: it cannot be read, or holds no models.
+        :param path: None reads the shipped ``config/zoo_models.yaml``.
+        :raises InputError: it cannot be read, or has no models.
         """
         path = path or CONFIG / 'zoo_models.yaml'
-        content = strict_yaml.read_yaml(path)
+        content = read_yaml(path)
         models = content.get('models') if isinstance(content, dict) else None
         if not isinstance(models, dict) or not all(
             isinstance(one, dict) and 'kind' in one for one in models.values()
         ):
             raise InputError(
-                f'{path} has no models, or one without a kind; see the shipped '
+                f'{path} has no models, or a model without a kind; see the shipped '
                 'config/zoo_models.yaml'
             )
         return cls(content, path)
 
     @property
     def names(self) -> list[str]:
-        """Return the models' names, without variants."""
+        """Return the names of the models, without variants."""
         return list(self._models)
 
     def variants(self, name: str) -> list[str]:
-        """Return a model's variants."""
+        """Return the names of a model's variants."""
         return list(self._models[name].get('variants') or ())
 
     def chosen(self, names: str, size: str) -> list[Entry]:
-        """Return the models that a list, separated by commas, asks for; groups are taken apart.
+        """Return the models of a comma-separated list; groups are expanded.
 
         :param size: one of ``SIZES``.
         :raises InputError: there is no such model, variant or size.
@@ -91,10 +97,11 @@ class Catalog:
     def entry(self, name: str, size: str) -> Entry:
         """Return one model.
 
+        :param size: one of ``SIZES``.
         :raises InputError: there is no such model, variant or size.
         """
         if size not in SIZES:
-            raise InputError(f'a model has no size {size!r}; choose of {", ".join(SIZES)}')
+            raise InputError(f'models have no size {size!r}; choose from {", ".join(SIZES)}')
         base, _, variants = name.partition(':')
         if base not in self._models:
             raise InputError(
@@ -112,17 +119,18 @@ class Catalog:
                     f'{base} has no variant {variant!r}; it has: {", ".join(known) or "none"}'
                 )
             settings = _merged(settings, known[variant])
-        says = str(model.get('says', base))
+        description = str(model.get('description', base))
         if size == 'reduced':
-            says = str(model.get('says_reduced', says))
-        return Entry(
-            name, str(model['kind']), says + (f', {variants}' if variants else ''), settings
-        )
+            description = str(model.get('description_reduced', description))
+        if variants:
+            description += f', {variants}'
+        return Entry(name, str(model['kind']), description, settings)
 
     def grid(self, size: str) -> dict[str, list[float]]:
-        """Return what a grid search tries of each setting.
+        """Return the values that a grid search tries of each setting.
 
-        :raises InputError: the file has none of this size.
+        :param size: one of ``SIZES``.
+        :raises InputError: the file has no grid of this size.
         """
         grid = self._grids.get(size)
         if (
@@ -130,12 +138,14 @@ class Catalog:
             or not grid
             or not all(isinstance(values, list) and values for values in grid.values())
         ):
-            raise InputError(f'{self._path} has no grid {size!r}: settings, and values of each')
+            raise InputError(
+                f'{self._path} has no grid {size!r}; list the values to try of each setting'
+            )
         return {str(name): list(values) for name, values in grid.items()}
 
 
 def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with changes; how a model is fitted is changed one by one."""
+    """Return settings with changes; those of ``fit`` are changed one by one."""
     merged = {**settings, **changes}
     if 'fit' in settings and 'fit' in changes:
         merged['fit'] = {**settings['fit'], **changes['fit']}

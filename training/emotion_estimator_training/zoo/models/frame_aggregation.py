@@ -1,4 +1,4 @@
-"""Aggregation of single frames without their order (Terbouche and Chaoui, 1.4.1)."""
+"""Aggregation of single frames regardless of their order (Terbouche and Chaoui, 1.4.1)."""
 
 from __future__ import annotations
 
@@ -9,36 +9,50 @@ from typing import Any
 import numpy as np
 
 from emotion_estimator.errors import InputError
+from emotion_estimator.perception.window_classifier import ENCODING, WindowInput
 from emotion_estimator_training.models.legacy_keras import keras, tf
+from emotion_estimator_training.models.training_loop import BEST
 from emotion_estimator_training.seed import SEED
-from emotion_estimator_training.zoo.data.frames import FaceTrack
+from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import (
-    BEST,
     Floats,
     ZooFitSettings,
     load_best,
     probabilities,
     read,
 )
-from emotion_estimator_training.zoo.models.inputs import ENCODING, Input
+from emotion_estimator_training.zoo.models.frame_model import FrameModel, shared_frame_model
+from emotion_estimator_training.zoo.models.layer_summary import LayerSummary, summarize_layers
 from emotion_estimator_training.zoo.models.model import (
-    LayerSummary,
-    NetworkModel,
-    Networks,
+    ExportNetworks,
+    Overlap,
     RunContext,
     Split,
 )
-from emotion_estimator_training.zoo.models.xception import FrameModel, shared_frame_model
+from emotion_estimator_training.zoo.models.network_model import NetworkModel
 
+#: Values of ``DecisionSettings.how``.
 HOW = ('mean', 'weighted')
+#: Statistics over frames (N, L, E) -> (N, E); ``all`` concatenates the frames (N, L * E).
+STATISTICS: dict[str, Callable[[Any], Any]] = {
+    'mean': lambda values: tf.reduce_mean(values, axis=1),
+    'variance': lambda values: tf.math.reduce_variance(values, axis=1),
+    'minimum': lambda values: tf.reduce_min(values, axis=1),
+    'maximum': lambda values: tf.reduce_max(values, axis=1),
+    'all': lambda values: tf.reshape(values, (-1, int(values.shape[1]) * int(values.shape[2]))),
+}
+#: Values of ``StatisticsSettings.classifier``.
+CLASSIFIERS = ('svm', 'mlp')
+#: Bias of classes without training windows: their probability is practically 0.
+_NEVER = -30.0
 
 
-class CertaintyWeighted(keras.layers.Layer):
-    """The mean over frames of probabilities (N, L, C), weighted by how certain each frame is.
+class CertaintyWeighted(keras.layers.Layer):  # type: ignore[misc]
+    """The mean over frames of probabilities (N, L, C), weighted by each frame's certainty.
 
-    A frame's certainty is what its distribution's entropy lacks of the greatest possible, relative
-    to that: 0 where all classes are alike, 1 where one is certain.
+    Certainty is one minus the entropy relative to its maximum: 0 for a uniform distribution, 1 if
+    one class has probability 1.
     """
 
     def call(self, inputs: Any) -> Any:
@@ -50,8 +64,9 @@ class CertaintyWeighted(keras.layers.Layer):
 
 @dataclass(frozen=True)
 class DecisionSettings:
-    """How frames' probabilities become those of a window.
+    """How the probabilities of frames are aggregated.
 
+    :param window: frames.
     :param how: ``mean``, or ``weighted`` by certainty.
     """
 
@@ -60,23 +75,26 @@ class DecisionSettings:
 
 
 class OnFrames(NetworkModel):
-    """A model over what the run's model of single frames makes of each."""
+    """A model over the encodings of single frames.
+
+    :param frames: the frame model; None is the one that the run's models share.
+    """
 
     def __init__(
         self,
         entry: Entry,
-        place: RunContext,
+        context: RunContext,
         window: int,
         settings: ZooFitSettings,
-        overlap: Any = 0.0,
+        overlap: Overlap | str = 0.0,
         frames: FrameModel | None = None,
     ) -> None:
-        self.frames = frames or shared_frame_model(place)
-        inputs = [Input(ENCODING, size=self.encoding_size())]
-        super().__init__(entry, place, window, inputs, settings, overlap)
+        self.frames = frames or shared_frame_model(context)
+        inputs = [WindowInput(ENCODING, size=self.encoding_size())]
+        super().__init__(entry, context, window, inputs, settings, overlap)
 
     def encoding_size(self) -> int:
-        """Return E."""
+        """Return E, the size of an encoding."""
         return self.frames.encoding_size
 
     def encode(self, track: FaceTrack, covered: bool) -> Floats:
@@ -84,41 +102,42 @@ class OnFrames(NetworkModel):
         return self.frames.encode(track, covered)
 
     def frame_network(self) -> Any:
-        """Return the Keras model that reads a frame."""
+        """Return the Keras model that encodes a frame."""
         return self.frames.encoder
 
     def fit(self, split: Split) -> list[dict[str, Any]]:
-        """Learn single frames first, where that was not done, then windows."""
+        """Train the frame model, then the model of windows."""
         self.frames.fit(split)
         return self.fit_windows(split)
 
     def fit_windows(self, split: Split) -> list[dict[str, Any]]:
-        """Learn windows."""
+        """Train the model of windows."""
         return super().fit(split)
 
     def identity(self, split: Split) -> dict[str, Any]:
-        """Return what decides the outcome of learning, the model of frames' included."""
+        """Return what determines the result of training, including the frame model."""
         return {**super().identity(split), 'frames': self.frames.identity(split)}
 
     @property
-    def noted(self) -> list[str]:
-        """Return what must be said aloud of the model of frames, and of this one."""
-        return [*self.frames.noted, *super().noted]
+    def notes(self) -> list[str]:
+        """Return the remarks on the frame model and on this one."""
+        return [*self.frames.notes, *super().notes]
 
     def load(self) -> None:
-        """Read what was learned of frames and of windows."""
+        """Load the weights of both models."""
         self.frames.load()
         super().load()
 
     def structure(self) -> tuple[LayerSummary, ...]:
-        """Return the frame's layers, then the window's."""
-        from emotion_estimator_training.zoo.models.model import layers
+        """Return the layers of the frame model, then those of this one."""
+        return (
+            *summarize_layers(self.frame_network(), 'frame/'),
+            *summarize_layers(self.network),
+        )
 
-        return (*layers(self.frame_network(), 'frame/'), *layers(self.network))
-
-    def networks(self) -> Networks:
-        """Return the network of a frame, and the window's over its encodings."""
-        return Networks(
+    def networks(self) -> ExportNetworks:
+        """Return the network of a frame, and the one over its encodings."""
+        return ExportNetworks(
             self.network,
             self.inputs,
             self.frame_network(),
@@ -128,16 +147,18 @@ class OnFrames(NetworkModel):
 
 
 class DecisionAggregation(OnFrames):
-    """Decision level: probabilities put together. It learns nothing beyond single frames."""
+    """Decision level: aggregates probabilities. Only the frame model is trained."""
 
-    def __init__(self, entry: Entry, place: RunContext) -> None:
+    def __init__(self, entry: Entry, context: RunContext) -> None:
         self.settings = read(DecisionSettings, entry.settings, entry.name)
         if self.settings.how not in HOW:
-            raise InputError(f'{entry.name}: how {self.settings.how!r}; choose of {HOW}')
-        super().__init__(entry, place, self.settings.window, ZooFitSettings())
+            raise InputError(
+                f'{entry.name}: how must be {" or ".join(HOW)}, got {self.settings.how!r}'
+            )
+        super().__init__(entry, context, self.settings.window, ZooFitSettings())
 
     def encoding_size(self) -> int:
-        """Return C: a frame's encoding is what its network says."""
+        """Return C: the encoding of a frame is its probabilities."""
         return len(self.frames.classes)
 
     def encode(self, track: FaceTrack, covered: bool) -> Floats:
@@ -145,11 +166,11 @@ class DecisionAggregation(OnFrames):
         return self.frames.frame_probabilities(track, covered)
 
     def frame_network(self) -> Any:
-        """Return the Keras model that reads a frame, to its end."""
+        """Return the complete frame network."""
         return self.frames.network
 
     def build(self) -> Any:
-        """Return the network that has nothing to learn."""
+        """Return the network, which has no weights."""
         [frames] = self.keras_inputs()
         if self.settings.how == 'mean':
             answer = keras.layers.GlobalAveragePooling1D(name='mean')(frames)
@@ -158,27 +179,16 @@ class DecisionAggregation(OnFrames):
         return keras.Model(frames, answer, name=self.settings.how)
 
     def fit_windows(self, split: Split) -> list[dict[str, Any]]:
-        """Do nothing."""
+        """Return no epochs: there is nothing to train."""
         return []
 
     def load(self) -> None:
-        """Read what was learned of frames."""
+        """Load the weights of the frame model."""
         self.frames.load()
 
 
-#: Statistics over frames (N, L, E) -> (N, E); ``all`` keeps every frame (N, L * E).
-STATISTICS: dict[str, Callable[[Any], Any]] = {
-    'mean': lambda values: tf.reduce_mean(values, axis=1),
-    'variance': lambda values: tf.math.reduce_variance(values, axis=1),
-    'minimum': lambda values: tf.reduce_min(values, axis=1),
-    'maximum': lambda values: tf.reduce_max(values, axis=1),
-    'all': lambda values: tf.reshape(values, (-1, int(values.shape[1]) * int(values.shape[2]))),
-}
-CLASSIFIERS = ('svm', 'mlp')
-
-
-class Statistics(keras.layers.Layer):
-    """Statistics of encodings (N, L, E) over the frames, one after another (N, K * E)."""
+class Statistics(keras.layers.Layer):  # type: ignore[misc]
+    """Statistics over the frames of encodings (N, L, E), concatenated to (N, K * E)."""
 
     def __init__(self, statistics: tuple[str, ...] = ('mean',), **others: Any) -> None:
         super().__init__(**others)
@@ -189,15 +199,15 @@ class Statistics(keras.layers.Layer):
         return tf.concat([STATISTICS[name](inputs) for name in self.statistics], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """Return how to make it again."""
+        """Return the arguments of the constructor."""
         return {**super().get_config(), 'statistics': self.statistics}
 
 
-class Standardize(keras.layers.Layer):
-    """Values (N, K) less their mean over their scale, both measured, not learned."""
+class Standardize(keras.layers.Layer):  # type: ignore[misc]
+    """Standardizes values (N, K) by a measured mean and scale."""
 
     def build(self, shape: Any) -> None:
-        """Make room."""
+        """Create the weights."""
         self.mean = self.add_weight('mean', (int(shape[-1]),), trainable=False)
         self.scale = self.add_weight(
             'scale', (int(shape[-1]),), initializer='ones', trainable=False
@@ -210,13 +220,14 @@ class Standardize(keras.layers.Layer):
 
 @dataclass(frozen=True)
 class StatisticsSettings:
-    """Feature-level aggregation (Terbouche and Chaoui, figure 2).
+    """Settings of feature-level aggregation (Terbouche and Chaoui, figure 2).
 
-    :param statistics: of ``STATISTICS``, concatenated.
-    :param classifier: ``svm``, a linear support vector machine for each class against the rest
-        whose margins' softmax is given, or ``mlp``, one hidden layer.
+    :param window: frames.
+    :param statistics: keys of ``STATISTICS``.
+    :param classifier: ``svm``, linear one-against-rest support vector machines with a softmax over
+        their margins, or ``mlp`` with one hidden layer.
     :param hidden: units of the MLP.
-    :param c: how much the SVM minds errors.
+    :param c: the SVM's penalty C of misclassified windows.
     """
 
     window: int = 16
@@ -229,22 +240,22 @@ class StatisticsSettings:
 
 
 class StatisticsModel(OnFrames):
-    """Feature level: scikit-learn learns, a Keras network of the same weights answers."""
+    """Feature level: trained with scikit-learn, run as a Keras network with the same weights."""
 
-    def __init__(self, entry: Entry, place: RunContext) -> None:
+    def __init__(self, entry: Entry, context: RunContext) -> None:
         self.settings = read(StatisticsSettings, entry.settings, entry.name)
         unknown = set(self.settings.statistics) - set(STATISTICS)
         if unknown or self.settings.classifier not in CLASSIFIERS:
             raise InputError(
-                f'{entry.name}: statistics are {", ".join(STATISTICS)}, classifiers '
-                f'{", ".join(CLASSIFIERS)}'
+                f'{entry.name}: choose statistics from {", ".join(STATISTICS)}, and a classifier '
+                f'from {", ".join(CLASSIFIERS)}'
             )
         super().__init__(
-            entry, place, self.settings.window, ZooFitSettings(), self.settings.overlap
+            entry, context, self.settings.window, ZooFitSettings(), self.settings.overlap
         )
 
     def build(self) -> Any:
-        """Return the network that scikit-learn's weights are put into."""
+        """Return the network into which scikit-learn's weights are copied."""
         [frames] = self.keras_inputs()
         values = Statistics(self.settings.statistics, name='statistics')(frames)
         values = Standardize(name='standardize')(values)
@@ -256,33 +267,38 @@ class StatisticsModel(OnFrames):
         return keras.Model(frames, answer, name='statistics')
 
     def fit_windows(self, split: Split) -> list[dict[str, Any]]:
-        """Learn from statistics of all training windows; read what was learned if it was."""
+        """Train on the statistics of all training windows.
+
+        :raises InputError: the training windows are of one class only.
+        """
         train = self.windows_of(split.train, self.overlap_on(split.train))
         present = np.unique(train.labels)
         if len(present) < 2:
-            raise InputError(f'{self.name}: training windows of one class only; give others too')
-        front = keras.Model(self.network.input, self.network.get_layer('statistics').output)
-        x = probabilities(front, self.reader(), train)
+            raise InputError(
+                f'{self.name}: all training windows are of one class; add clips of others'
+            )
+        statistics = keras.Model(self.network.input, self.network.get_layer('statistics').output)
+        x = probabilities(statistics, self.reader(), train)
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler().fit(x)
-        dense = self._learned(scaler.transform(x), train.labels)
+        dense = self._trained(scaler.transform(x), train.labels)
         self.network.get_layer('standardize').set_weights([scaler.mean_, scaler.scale_])
         for name, weights in dense.items():
             self.network.get_layer(name).set_weights(weights)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.network.save_weights(self.folder / BEST)
-        found = probabilities(self.network, self.reader(), train)
-        right = float((found.argmax(axis=1) == train.labels).mean())
-        return [{'epoch': 1, 'train_accuracy': round(right, 4)}]
+        predicted = probabilities(self.network, self.reader(), train).argmax(axis=1)
+        accuracy = float((predicted == train.labels).mean())
+        return [{'epoch': 1, 'train_accuracy': round(accuracy, 4)}]
 
     def load(self) -> None:
-        """Read what was learned of frames and of windows."""
+        """Load the weights of both models."""
         self.frames.load()
         load_best(self.network, self.folder)
 
-    def _learned(self, x: Floats, labels: Any) -> dict[str, list[Floats]]:
-        """Return weights of the dense layers by their names."""
+    def _trained(self, x: Floats, labels: Any) -> dict[str, list[Floats]]:
+        """Return the weights of the dense layers, by layer name."""
         last = f'{self.settings.classifier}_margins'
         known = np.unique(labels)
         if self.settings.classifier == 'svm':
@@ -295,7 +311,7 @@ class StatisticsModel(OnFrames):
                 dual='auto',
                 max_iter=5000,
             ).fit(x, labels)
-            return {last: self._whole(machine.coef_.T, machine.intercept_, known)}
+            return {last: self._for_all_classes(machine.coef_.T, machine.intercept_, known)}
         from sklearn.neural_network import MLPClassifier
 
         network = MLPClassifier(
@@ -307,17 +323,20 @@ class StatisticsModel(OnFrames):
         (first, second), (first_bias, second_bias) = network.coefs_, network.intercepts_
         return {
             'hidden': [first, first_bias],
-            last: self._whole(second, second_bias, known),
+            last: self._for_all_classes(second, second_bias, known),
         }
 
-    def _whole(self, kernel: Floats, bias: Floats, known: Any) -> list[Floats]:
-        """Return a dense layer's weights for all classes, also those that did not occur."""
+    def _for_all_classes(self, kernel: Floats, bias: Floats, known: Any) -> list[Floats]:
+        """Return a dense layer's weights for all classes from those of the trained ones.
+
+        :param known: indices of the classes that occur in training.
+        """
         if len(known) == 2 and kernel.shape[1] == 1:
-            # scikit-learn gives the second of two classes only.
+            # Of two classes, scikit-learn returns only the second one's weights.
             kernel = np.concatenate([-kernel / 2, kernel / 2], axis=1)
             bias = np.concatenate([-bias / 2, bias / 2])
-        whole = np.zeros((len(kernel), len(self.classes)), np.float32)
-        whole[:, known] = kernel
-        biases = np.full(len(self.classes), -30.0, np.float32)
+        kernels = np.zeros((len(kernel), len(self.classes)), np.float32)
+        kernels[:, known] = kernel
+        biases = np.full(len(self.classes), _NEVER, np.float32)
         biases[known] = bias
-        return [whole, biases]
+        return [kernels, biases]

@@ -1,4 +1,4 @@
-"""Keras layers: dropout that a resumed training repeats, and loops without TFLite's loops."""
+"""Keras layers: reproducible dropout, and recurrent layers unrolled for TFLite."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ import numpy as np
 from emotion_estimator_training.models.legacy_keras import keras
 
 
-class Dropout(keras.layers.Dropout):
-    """Keras' dropout, with a generator of its own that can begin anew."""
+class Dropout(keras.layers.Dropout):  # type: ignore[misc]
+    """Keras' dropout with a random generator that can be reseeded."""
 
     def __init__(self, rate: float, **others: Any) -> None:
         super().__init__(rate, **{**others, 'force_generator': True})
 
     def reseed(self, seed: int) -> None:
-        """Begin the noise anew."""
+        """Restart the random generator."""
         random = self._random_generator
         random._maybe_init()
         random._generator.reset_from_seed(seed)
 
 
 def reseed_dropout(model: Any, seed: int, epoch: int) -> None:
-    """Begin the noise of all of a model's dropout layers anew, each with its own."""
+    """Reseed all dropout layers of a model for an epoch, each with a seed of its own.
+
+    A resumed training then drops the same units as an uninterrupted one.
+    """
     for number, layer in enumerate(_dropouts(model)):
         layer.reseed(int(np.random.SeedSequence([seed, epoch, number]).generate_state(1)[0]))
 
@@ -38,8 +41,8 @@ def _dropouts(model: Any) -> list[Dropout]:
     return found
 
 
-class UnrolledConvLSTM2D(keras.layers.ConvLSTM2D):
-    """The same layer with its steps written out one after another, as TFLite needs it."""
+class UnrolledConvLSTM2D(keras.layers.ConvLSTM2D):  # type: ignore[misc]
+    """ConvLSTM2D whose steps are separate operations, since TFLite cannot convert its loop."""
 
     def call(self, inputs: Any, **_: Any) -> Any:
         """Return the last output, (B, H, W, filters)."""
@@ -51,9 +54,9 @@ class UnrolledConvLSTM2D(keras.layers.ConvLSTM2D):
 
 
 def unrolled(model: Any) -> Any:
-    """Return a copy of a Keras model in which ConvLSTMs' and simple RNNs' steps are written out.
+    """Return a copy of a Keras model with unrolled ConvLSTM and simple RNN layers.
 
-    Not for training: there batches come without a number of frames.
+    Not for training, where the number of frames of a batch is unknown.
     """
 
     def copy(layer: Any) -> Any:

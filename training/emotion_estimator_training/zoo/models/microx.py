@@ -1,4 +1,4 @@
-"""MicroX: a ConvLSTM block for each part of the face, joined at the end (Pua et al.)."""
+"""MicroX: one ConvLSTM block for each part of the face, joined at the end (Pua et al.)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emotion_estimator.errors import InputError
+from emotion_estimator.perception.window_classifier import IMAGE, WindowInput
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import ZooFitSettings, read
-from emotion_estimator_training.zoo.models.inputs import IMAGE, Input
 from emotion_estimator_training.zoo.models.layers import Dropout, unrolled
-from emotion_estimator_training.zoo.models.model import NetworkModel, Networks, RunContext
+from emotion_estimator_training.zoo.models.model import ExportNetworks, RunContext
+from emotion_estimator_training.zoo.models.network_model import NetworkModel
 
 
 @dataclass(frozen=True)
 class MicroXSettings:
-    """Pua et al.'s figures 4 to 6; the defaults are what it publishes.
+    """Settings of Pua et al., figures 4 to 6; the defaults are the published ones.
 
-    :param parts: of the face, or ``face`` itself; one alone is not joined to anything.
-    :param side: of each part, in pixels. Chapter III resizes to 30; chapter IV.C prints 60.
-    :param window: frames of a segment.
-    :param dense: units after the convolutions.
+    :param parts: of the face, or ``face`` itself; a single one has no joining layer.
+    :param side: of each part, in pixels. Chapter III resizes to 30, chapter IV.C states 60.
+    :param window: frames in a segment.
+    :param filters: of the ConvLSTM, with kernels of ``kernel`` x ``kernel``.
+    :param dense: units after the ConvLSTM.
     """
 
     parts: tuple[str, ...] = ('left_eye', 'right_eye', 'nose', 'mouth', 'face')
@@ -37,19 +39,14 @@ class MicroXSettings:
 
 
 class MicroX(NetworkModel):
-    """The network of Pua et al.."""
+    """The network of Pua et al."""
 
-    def __init__(self, entry: Entry, place: RunContext) -> None:
-        self.settings = read(MicroXSettings, entry.settings, entry.name)
-        if len(set(self.settings.parts)) < len(self.settings.parts):
-            raise InputError(f'{entry.name} names a part twice')
-        inputs = [
-            Input(IMAGE, part, self.settings.side, self.settings.colour)
-            for part in self.settings.parts
-        ]
-        super().__init__(
-            entry, place, self.settings.window, inputs, self.settings.fit, self.settings.overlap
-        )
+    def __init__(self, entry: Entry, context: RunContext) -> None:
+        self.settings = chosen = read(MicroXSettings, entry.settings, entry.name)
+        if len(set(chosen.parts)) < len(chosen.parts):
+            raise InputError(f'{entry.name} lists a part twice; remove one')
+        inputs = [WindowInput(IMAGE, part, chosen.side, chosen.colour) for part in chosen.parts]
+        super().__init__(entry, context, chosen.window, inputs, chosen.fit, chosen.overlap)
 
     def build(self) -> Any:
         """Return the untrained network."""
@@ -71,6 +68,6 @@ class MicroX(NetworkModel):
         values = Dropout(chosen.dropout, name=f'{part}_dropout_2')(values)
         return use.Dense(len(self.classes), 'softmax', name=f'{part}_emotion')(values)
 
-    def networks(self) -> Networks:
-        """Return the network with its loops over frames written out."""
-        return Networks(unrolled(self.network), self.inputs)
+    def networks(self) -> ExportNetworks:
+        """Return the network with its ConvLSTMs unrolled."""
+        return ExportNetworks(unrolled(self.network), self.inputs)

@@ -1,4 +1,4 @@
-"""The package's own networks among the zoo's: trained on the same clips, and as shipped."""
+"""The package's own networks in the zoo: trained on the same clips, and as shipped."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from typing import Any
 
 import numpy as np
 
+from emotion_estimator.emotion import VOCABULARIES
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import ModelCard, models_dir
+from emotion_estimator.perception import window_classifier
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.face_crop import crop
 from emotion_estimator.perception.face_parts import cover
+from emotion_estimator.perception.window_classifier import WindowInput
 from emotion_estimator_training.evaluation.recognizers import StreamingRecognizer
 from emotion_estimator_training.features.embeddings import Embedder
-from emotion_estimator_training.features.feature_set import EMBEDDING, PRESENT, SHAPES, face_vectors
+from emotion_estimator_training.features.feature_set import (
+    EMBEDDING,
+    PRESENT,
+    SHAPES,
+    face_vectors,
+)
 from emotion_estimator_training.models.branches import BranchSettings
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.models.streaming_network import (
@@ -23,37 +31,41 @@ from emotion_estimator_training.models.streaming_network import (
     assemble,
     build_network,
 )
-from emotion_estimator_training.zoo.data.frames import FaceTrack
+from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
 from emotion_estimator_training.zoo.data.windows import Windows
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import Floats, ZooFitSettings, read
-from emotion_estimator_training.zoo.models.inputs import EMBEDDING as EMBEDDING_INPUT
-from emotion_estimator_training.zoo.models.inputs import SHAPES as SHAPES_INPUT
-from emotion_estimator_training.zoo.models.inputs import Input
+from emotion_estimator_training.zoo.models.layer_summary import LayerSummary, summarize_layers
 from emotion_estimator_training.zoo.models.model import (
-    LayerSummary,
-    NetworkModel,
-    Networks,
+    ExportNetworks,
     RunContext,
     Split,
     ZooModel,
 )
+from emotion_estimator_training.zoo.models.network_model import NetworkModel
+
+#: File of the normalization of a network's inputs, next to its weights.
+_SCALES = 'scales.npz'
+#: Inputs that are normalized: the embedding and the spread blendshapes.
+_NORMALIZED = 2 * SHAPES + EMBEDDING
+_NO_COVERED_REASON = 'blendshapes stay those of the open face'
 
 
 class Embeddings:
-    """Embeddings of tracks' faces by the shipped appearance network; each track once."""
+    """Embeddings of tracks' faces by the shipped appearance network; cached by track."""
 
     def __init__(self, folder: Path) -> None:
         """Open the network.
 
-        :raises ModelError: the folder has none.
+        :param folder: of this package's models.
+        :raises ModelError: the folder has no appearance network.
         """
         self._embed = Embedder(folder / 'appearance.json')
         self.sha256 = self._embed.sha256
         self._known: dict[tuple[FaceTrack, bool], Floats] = {}
 
     def __call__(self, track: FaceTrack, covered: bool = False) -> Floats:
-        """Return (T, 64); faces that cannot be cut out give noughts."""
+        """Return the embeddings (T, 64); zeros for faces that cannot be cropped."""
         if (track, covered) not in self._known:
             crops = np.stack(
                 [
@@ -65,31 +77,31 @@ class Embeddings:
         return self._known[track, covered]
 
 
-def embeddings_of(place: RunContext) -> Embeddings | None:
-    """Return what embeds faces, once for a run; None where no appearance network is there."""
-    if 'embeddings' not in place.shared:
+def embeddings_of(context: RunContext) -> Embeddings | None:
+    """Return the embeddings that a run shares; None, with a note, without an appearance network."""
+    if 'embeddings' not in context.shared:
         try:
-            place.shared['embeddings'] = Embeddings(place.models or models_dir())
+            context.shared['embeddings'] = Embeddings(context.own_models or models_dir())
         except ModelError as error:
-            place.shared['embeddings'] = None
-            place.notes.append(f'there is no appearance network: {error}')
-    found: Embeddings | None = place.shared['embeddings']
-    return found
+            context.shared['embeddings'] = None
+            context.notes.append(f'there is no appearance network: {error}')
+    embeddings: Embeddings | None = context.shared['embeddings']
+    return embeddings
 
 
-#: What the normalization of the network's inputs is kept in, beside its weights.
-_SCALES = 'scales.npz'
-#: Of the embedding and the spread blendshapes: what a network's inputs are normalized by.
-_NUMBERS = 2 * SHAPES + EMBEDDING
-_COVER = 'blendshapes stay those of the open face'
+def face_rows(track: FaceTrack, embeddings: Embeddings | None, covered: bool = False) -> Floats:
+    """Return a track's blendshapes and embeddings as face vectors (T, 118)."""
+    embedded = embeddings(track, covered) if embeddings is not None else None
+    return face_vectors(track.blendshapes, embedded)
 
 
 @dataclass(frozen=True)
 class OursSettings:
-    """The streaming network's shape, and how it learns here.
+    """Shape of the streaming network, and how it is trained here.
 
-    :param window: frames that it remembers here; on a robot it remembers without an end.
-    :param branch: ``fused``, or ``blendshapes`` or ``appearance`` alone.
+    :param window: frames; on a robot the network keeps a state instead.
+    :param units: of the LSTM.
+    :param branch: ``fused``, ``blendshapes`` or ``appearance``.
     """
 
     window: int = 32
@@ -100,23 +112,23 @@ class OursSettings:
 
 
 class Ours(NetworkModel):
-    """The shipped network's layers, with the set's classes, trained on the set."""
+    """The shipped network's layers with the set's classes, trained on the set."""
 
-    cover_unseen = _COVER
+    no_covered_reason = _NO_COVERED_REASON
 
-    def __init__(self, entry: Entry, place: RunContext) -> None:
-        self.settings = read(OursSettings, entry.settings, entry.name)
-        if self.settings.branch not in PRESENT:
-            raise InputError(f'{entry.name}: branch is one of {", ".join(PRESENT)}')
-        self._embeddings = embeddings_of(place) if self.settings.branch != 'blendshapes' else None
-        if self.settings.branch == 'appearance' and self._embeddings is None:
-            raise InputError(f'{entry.name} needs the appearance network (models/appearance.json)')
-        inputs = [Input(SHAPES_INPUT)]
+    def __init__(self, entry: Entry, context: RunContext) -> None:
+        self.settings = chosen = read(OursSettings, entry.settings, entry.name)
+        if chosen.branch not in PRESENT:
+            raise InputError(f'{entry.name}: branch must be one of {", ".join(PRESENT)}')
+        self._embeddings = embeddings_of(context) if chosen.branch != 'blendshapes' else None
+        if chosen.branch == 'appearance' and self._embeddings is None:
+            raise InputError(
+                f'{entry.name} needs the appearance network (models/appearance.json); restore it'
+            )
+        inputs = [WindowInput(window_classifier.SHAPES)]
         if self._embeddings is not None:
-            inputs.append(Input(EMBEDDING_INPUT, size=EMBEDDING))
-        super().__init__(
-            entry, place, self.settings.window, inputs, self.settings.fit, self.settings.overlap
-        )
+            inputs.append(WindowInput(window_classifier.EMBEDDING, size=EMBEDDING))
+        super().__init__(entry, context, chosen.window, inputs, chosen.fit, chosen.overlap)
         self._scales: tuple[Floats, Floats] | None = None
 
     def encode(self, track: FaceTrack, covered: bool) -> Floats:
@@ -125,20 +137,14 @@ class Ours(NetworkModel):
         return self._embeddings(track, covered)
 
     def build(self) -> Any:
-        """Return the untrained network, its inputs normalized as the training faces are."""
+        """Return the untrained network, its inputs normalized on the training faces."""
+        mean, scale = self._scales or _no_normalization()
         streaming = StreamingSettings(BranchSettings(), self.settings.units)
-        width = SHAPES + EMBEDDING + 2
-        mean, scale = self._scales or (
-            np.zeros(_NUMBERS, np.float32),
-            np.ones(_NUMBERS, np.float32),
-        )
         network = assemble(mean, scale, streaming).model
         inputs = self.keras_inputs()
-        known = np.array(PRESENT[self.settings.branch], np.float32)
-        if self._embeddings is None:
-            known = np.array([0.0, 1.0], np.float32)
-        faces = FaceRows(known, width, name='faces')(inputs)
-        seconds = Interval(1 / self.place.rate, name='seconds')(inputs[0])
+        branch = self.settings.branch if self._embeddings is not None else 'blendshapes'
+        faces = FaceRows(PRESENT[branch], name='faces')(inputs)
+        seconds = Interval(1 / self.context.rate, name='seconds')(inputs[0])
         memory = keras.Model(network.inputs, network.get_layer('lstm').output, name='streaming')
         last = keras.layers.Lambda(lambda values: values[:, -1], name='last')(
             memory([faces, seconds])
@@ -147,51 +153,50 @@ class Ours(NetworkModel):
         return keras.Model(inputs, answer, name='ours')
 
     def fit(self, split: Split) -> list[dict[str, Any]]:
-        """Learn; see :meth:`ZooModel.fit`."""
-        pool = np.concatenate([self._rows(track) for track in split.train])
-        network = build_network(pool, StreamingSettings(BranchSettings(), self.settings.units))
+        """Train; see :meth:`ZooModel.fit`."""
+        faces = np.concatenate([face_rows(track, self._embeddings) for track in split.train])
+        network = build_network(faces, StreamingSettings(BranchSettings(), self.settings.units))
         self._scales, self._network = (network.mean, network.scale), None
         history = super().fit(split)
         np.savez(self.folder / _SCALES, mean=network.mean, scale=network.scale)
         return history
 
     def load(self) -> None:
-        """Read the normalization and the best weights."""
+        """Load the normalization and the best weights."""
         try:
-            with np.load(self.folder / _SCALES) as kept:
-                self._scales, self._network = (kept['mean'], kept['scale']), None
+            with np.load(self.folder / _SCALES) as arrays:
+                self._scales, self._network = (arrays['mean'], arrays['scale']), None
         except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f'{self.folder} holds no trained {self.name}; run it first') from error
+            raise ModelError(
+                f'{self.folder} holds no trained {self.name}; call "emotion-estimator zoo run"'
+            ) from error
         super().load()
 
-    def networks(self) -> Networks:
-        """Return the network over windows; embeddings are the shipped appearance network's."""
-        found = super().networks()
-        if self._embeddings is None:
-            return found
-        return replace(found, appearance=self._embeddings.sha256)
+    def networks(self) -> ExportNetworks:
+        """Return the network, with the checksum of the appearance network."""
+        return replace(super().networks(), appearance=self._appearance_checksum())
 
     def identity(self, split: Split) -> dict[str, Any]:
-        """Return what decides the outcome of learning, whose embeddings it reads included."""
-        embeddings = self._embeddings.sha256 if self._embeddings is not None else ''
-        return {**super().identity(split), 'appearance': embeddings}
+        """Return what determines the result of training, including the appearance network."""
+        return {**super().identity(split), 'appearance': self._appearance_checksum()}
 
-    def _rows(self, track: FaceTrack) -> Floats:
-        return vectors(track, self._embeddings)
-
-
-def vectors(track: FaceTrack, embeddings: Embeddings | None, covered: bool = False) -> Floats:
-    """Return what is known of a track's faces, (T, 118)."""
-    embedded = embeddings(track, covered) if embeddings is not None else None
-    return face_vectors(track.blendshapes, embedded)
+    def _appearance_checksum(self) -> str:
+        return self._embeddings.sha256 if self._embeddings is not None else ''
 
 
-class FaceRows(keras.layers.Layer):
-    """Blendshapes (N, L, 52), perhaps embeddings (N, L, 64), as rows (N, L, 118)."""
+def _no_normalization() -> tuple[Floats, Floats]:
+    return np.zeros(_NORMALIZED, np.float32), np.ones(_NORMALIZED, np.float32)
 
-    def __init__(self, known: Any, width: int, **others: Any) -> None:
+
+class FaceRows(keras.layers.Layer):  # type: ignore[misc]
+    """Joins blendshapes (N, L, 52) and, if given, embeddings (N, L, 64) to rows (N, L, 118).
+
+    :param present: whether embedding and blendshapes are used, as in ``PRESENT``.
+    """
+
+    def __init__(self, present: tuple[float, float], **others: Any) -> None:
         super().__init__(**others)
-        self._known, self._width = np.asarray(known, np.float32), width
+        self._present = np.asarray(present, np.float32)
 
     def call(self, inputs: Any) -> Any:
         """Return (N, L, 118)."""
@@ -199,11 +204,11 @@ class FaceRows(keras.layers.Layer):
         shapes = parts[0]
         if len(parts) == 1:
             parts.append(tf.zeros_like(tf.concat([shapes, shapes], -1)[..., :EMBEDDING]))
-        flags = tf.ones_like(shapes[..., :2]) * self._known
+        flags = tf.ones_like(shapes[..., :2]) * self._present
         return tf.concat([*parts, flags], axis=-1)
 
 
-class Interval(keras.layers.Layer):
+class Interval(keras.layers.Layer):  # type: ignore[misc]
     """The same seconds for every frame of (N, L, ...): (N, L, 1)."""
 
     def __init__(self, seconds: float, **others: Any) -> None:
@@ -216,12 +221,12 @@ class Interval(keras.layers.Layer):
 
 
 class Shipped(ZooModel):
-    """The shipped classifier, step by step over whole tracks, its expressions as the classes."""
+    """The shipped classifier, run frame by frame over each track."""
 
-    cover_unseen = _COVER
+    no_covered_reason = _NO_COVERED_REASON
 
-    def __init__(self, entry: Entry, place: RunContext) -> None:
-        super().__init__(entry, place)
+    def __init__(self, entry: Entry, context: RunContext) -> None:
+        super().__init__(entry, context)
         self._known: dict[tuple[FaceTrack, bool], Floats] = {}
         self._recognizer: StreamingRecognizer | None = None
         self._embeddings: Embeddings | None = None
@@ -230,15 +235,15 @@ class Shipped(ZooModel):
     def recognizer(self) -> StreamingRecognizer:
         """Return the shipped classifier.
 
-        :raises InputError: it does not tell the set's classes.
+        :raises InputError: its labels do not include the set's classes.
         """
         if self._recognizer is None:
-            self._recognizer = StreamingRecognizer(_classifier(self.place, self.classes))
-            self._embeddings = embeddings_of(self.place)
+            self._recognizer = StreamingRecognizer(_classifier(self.context, self.classes))
+            self._embeddings = embeddings_of(self.context)
         return self._recognizer
 
     def fit(self, split: Split) -> list[dict[str, Any]]:
-        """Do nothing: it was trained elsewhere."""
+        """Return no epochs: it is trained already."""
         self.load()
         return []
 
@@ -246,20 +251,19 @@ class Shipped(ZooModel):
         """Open the shipped files."""
         assert self.recognizer
 
-    def predict(self, asked: Windows, covered: bool = False) -> Floats:
-        """Return the probabilities (N, C) at the windows' last frames."""
+    def predict(self, windows: Windows, covered: bool = False) -> Floats:
+        """Return the probabilities (N, C) at each window's last frame."""
         found = [
-            self._track(asked.tracks[track], covered)[last]
-            for track, last in zip(asked.track, asked.frames[:, -1])
+            self._of_track(windows.tracks[track], covered)[last]
+            for track, last in zip(windows.track, windows.frames[:, -1])
         ]
         return np.array(found, np.float32).reshape(-1, len(self.classes))
 
     def identity(self, split: Split) -> dict[str, Any]:
-        """Return what decides its answers: the shipped networks."""
-        card = ModelCard.load(
-            (self.place.models or models_dir()) / 'emotion_lstm.json', 'emotion_lstm'
-        )
-        embeddings = embeddings_of(self.place)
+        """Return what determines the answers, including the shipped networks."""
+        folder = self.context.own_models or models_dir()
+        card = ModelCard.load(folder / 'emotion_lstm.json', 'emotion_lstm')
+        embeddings = embeddings_of(self.context)
         return {
             **super().identity(split),
             'emotion_lstm': [card.sha256, card.settings],
@@ -267,47 +271,41 @@ class Shipped(ZooModel):
         }
 
     def structure(self) -> tuple[LayerSummary, ...]:
-        """Return the network's layers as training builds them."""
-        from emotion_estimator_training.zoo.models.model import layers
+        """Return the layers of the network as it is trained."""
+        return summarize_layers(assemble(*_no_normalization(), StreamingSettings()).model)
 
-        network = assemble(
-            np.zeros(_NUMBERS, np.float32), np.ones(_NUMBERS, np.float32), StreamingSettings()
-        )
-        return layers(network.model)
-
-    def networks(self) -> Networks:
-        """Refuse: it ships already.
+    def networks(self) -> ExportNetworks:
+        """Refuse to export.
 
         :raises InputError: always.
         """
-        raise InputError('the shipped model needs no export: the estimator node runs it by itself')
+        raise InputError('the shipped model needs no export: the estimator node runs it by default')
 
-    def _track(self, track: FaceTrack, covered: bool) -> Floats:
+    def _of_track(self, track: FaceTrack, covered: bool) -> Floats:
+        """Return the probabilities (T, C) of the set's classes at each frame, sum 1."""
         if (track, covered) not in self._known:
             labels = self.recognizer.labels
-            steps = np.diff(track.times, prepend=track.times[0] - 1 / self.place.rate)
+            steps = np.diff(track.times, prepend=track.times[0] - 1 / self.context.rate)
             rows = (
-                vectors(track, self._embeddings, covered)
+                face_rows(track, self._embeddings, covered)
                 if self._embeddings is not None
                 else track.blendshapes
             )
             found = self.recognizer.sequences(rows[None], steps[None].astype(np.float32))[0]
-            order = [labels.index(one) for one in self.classes]
-            chosen = found[:, order]
+            chosen = found[:, [labels.index(name) for name in self.classes]]
             self._known[track, covered] = chosen / np.maximum(
                 chosen.sum(axis=1, keepdims=True), 1e-9
             )
         return self._known[track, covered]
 
 
-def _classifier(place: RunContext, classes: tuple[str, ...]) -> EmotionClassifier:
-    card = place.models / 'emotion_lstm.json' if place.models else None
-    told: list[tuple[str, ...]] = []
-    for vocabulary in ('three', 'seven'):
+def _classifier(context: RunContext, classes: tuple[str, ...]) -> EmotionClassifier:
+    """Return the shipped classifier in the first vocabulary that includes the classes."""
+    card = context.own_models / 'emotion_lstm.json' if context.own_models else None
+    for vocabulary in VOCABULARIES:
         classifier = EmotionClassifier.load(card, vocabulary=vocabulary)
-        told.append(classifier.labels)
         if set(classes) <= set(classifier.labels):
             return classifier
     raise InputError(
-        f'the shipped model tells {", ".join(told[-1])}; the set has {", ".join(classes)}'
+        f'the shipped model knows {", ".join(classifier.labels)}; the set has {", ".join(classes)}'
     )

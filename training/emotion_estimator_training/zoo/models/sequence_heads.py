@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,18 +10,19 @@ from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import ZooFitSettings, read
 from emotion_estimator_training.zoo.models.frame_aggregation import OnFrames
+from emotion_estimator_training.zoo.models.frame_model import FrameModel
 from emotion_estimator_training.zoo.models.layers import Dropout, unrolled
-from emotion_estimator_training.zoo.models.model import Networks, RunContext, as_mapping
-from emotion_estimator_training.zoo.models.xception import FrameModel
+from emotion_estimator_training.zoo.models.model import ExportNetworks, RunContext
 
 
 @dataclass(frozen=True)
 class SequenceHeadSettings:
-    """Terbouche and Chaoui's figures 18 to 20; the defaults are the best of its grid.
+    """Settings of Terbouche and Chaoui, figures 18 to 20; the defaults won their grid search.
 
+    :param window: frames.
     :param hidden: units of each LSTM.
-    :param layers: LSTMs one over the other; two are its deep one.
-    :param dropout: between LSTMs, and before the softmax.
+    :param layers: number of stacked LSTMs; two in their deep LSTM.
+    :param dropout: after each LSTM.
     """
 
     window: int = 16
@@ -33,13 +35,11 @@ class SequenceHeadSettings:
 
 
 class SequenceModel(OnFrames):
-    """LSTMs, many to one."""
+    """One or more LSTMs, many to one, over the encodings of the shared frame model."""
 
-    def __init__(self, entry: Entry, place: RunContext) -> None:
-        self.settings = read(SequenceHeadSettings, entry.settings, entry.name)
-        super().__init__(
-            entry, place, self.settings.window, self.settings.fit, self.settings.overlap
-        )
+    def __init__(self, entry: Entry, context: RunContext) -> None:
+        self.settings = chosen = read(SequenceHeadSettings, entry.settings, entry.name)
+        super().__init__(entry, context, chosen.window, chosen.fit, chosen.overlap)
 
     def build(self) -> Any:
         """Return the untrained network."""
@@ -59,9 +59,10 @@ class SequenceModel(OnFrames):
 
 @dataclass(frozen=True)
 class IrnnSettings:
-    """Kahou et al. 2015 as Terbouche and Chaoui (1.4.3) tells it.
+    """Settings of Kahou et al. 2015, as described by Terbouche and Chaoui (1.4.3).
 
-    :param frame: settings of the CNN that learns single frames.
+    :param window: frames.
+    :param frame: settings of the CNN that is trained on single frames.
     """
 
     window: int = 16
@@ -73,23 +74,18 @@ class IrnnSettings:
 
 
 class CnnRnn(OnFrames):
-    """An RNN of rectified units that begins as the identity, over a CNN of its own."""
+    """An RNN of rectified units, initialized with the identity, over a CNN of its own."""
 
-    def __init__(self, entry: Entry, place: RunContext) -> None:
-        self.settings = read(IrnnSettings, entry.settings, entry.name)
-        of_frames = Entry(
+    def __init__(self, entry: Entry, context: RunContext) -> None:
+        self.settings = chosen = read(IrnnSettings, entry.settings, entry.name)
+        frame = Entry(
             f'{entry.name}:frame',
             'frame',
             'the CNN of single frames',
-            as_mapping(self.settings.frame),
+            chosen.frame if isinstance(chosen.frame, Mapping) else {},
         )
         super().__init__(
-            entry,
-            place,
-            self.settings.window,
-            self.settings.fit,
-            self.settings.overlap,
-            FrameModel(of_frames, place),
+            entry, context, chosen.window, chosen.fit, chosen.overlap, FrameModel(frame, context)
         )
 
     def build(self) -> Any:
@@ -106,6 +102,6 @@ class CnnRnn(OnFrames):
         answer = keras.layers.Dense(len(self.classes), 'softmax', name='emotion')(values)
         return keras.Model(inputs, answer, name='cnn_rnn')
 
-    def networks(self) -> Networks:
-        """Return the networks of a frame and of the window, its loop over frames written out."""
+    def networks(self) -> ExportNetworks:
+        """Return the networks of a frame and of the window, the latter unrolled."""
         return replace(super().networks(), window=unrolled(self.network))

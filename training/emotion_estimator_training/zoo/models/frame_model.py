@@ -1,4 +1,4 @@
-"""Networks of single frames, Xception first, and their encodings (Terbouche and Chaoui, 2.3)."""
+"""The network of single frames, Xception or another encoder (Terbouche and Chaoui, 2.3)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from emotion_estimator.errors import InputError, ModelError, first_line
+from emotion_estimator.perception.window_classifier import EMBEDDING, IMAGE, WindowInput
 from emotion_estimator_training.features.feature_set import EMBEDDING as EMBEDDING_SIZE
 from emotion_estimator_training.models.legacy_keras import keras
-from emotion_estimator_training.zoo.data.frames import FaceTrack
+from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
 from emotion_estimator_training.zoo.data.windows import Windows, single_frames
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import (
@@ -24,39 +25,44 @@ from emotion_estimator_training.zoo.models.fitting import (
     probabilities,
     read,
 )
-from emotion_estimator_training.zoo.models.inputs import EMBEDDING, IMAGE, Input, InputReader
+from emotion_estimator_training.zoo.models.input_reader import InputReader
 from emotion_estimator_training.zoo.models.layers import Dropout
-from emotion_estimator_training.zoo.models.model import NetworkModel, Networks, RunContext, Split
+from emotion_estimator_training.zoo.models.model import ExportNetworks, RunContext, Split
+from emotion_estimator_training.zoo.models.network_model import NetworkModel
 from emotion_estimator_training.zoo.models.ours import Embeddings, embeddings_of
 
 _LOG = logging.getLogger(__name__)
 
-_PRETRAINED = (
-    'SINGLE FRAMES ARE READ BY THE SHIPPED APPEARANCE NETWORK, NOT BY XCEPTION: frame, aggregation '
-    "and LSTMs begin with what it learned of FER2013's faces; models that read pixels from nothing "
-    'do not'
-)
 #: The encoder that is the shipped appearance network.
 APPEARANCE = 'appearance'
-#: What Keras calls its file of ImageNet weights without the top, and where it keeps it.
+#: Keras' file of Xception's ImageNet weights without the top, and the folder Keras caches it in.
 KERAS_FILE = 'xception_weights_tf_dim_ordering_tf_kernels_notop.h5'
 _KERAS_FOLDER = Path.home() / '.keras' / 'models'
-#: The least side that Xception takes, in pixels.
+#: Least input side of Xception, in pixels.
 _LEAST_SIDE = 71
+_PRETRAINED_NOTE = (
+    'SINGLE FRAMES ARE ENCODED BY THE SHIPPED APPEARANCE NETWORK, NOT BY XCEPTION: frame, '
+    'aggregation and LSTMs start from features learned on FER2013; models trained on pixels from '
+    'scratch do not'
+)
+_RANDOM_NOTE = (
+    'XCEPTION STARTS FROM RANDOM WEIGHTS, not from the ImageNet weights of Terbouche and Chaoui: '
+    "put Keras' {file} into {folder}, or pass it with --xception-weights"
+)
 
 
 @dataclass(frozen=True)
 class XceptionSettings:
-    """Terbouche and Chaoui's figure 16; the defaults are what it publishes.
+    """Settings of Terbouche and Chaoui, figure 16; the defaults are the published ones.
 
     :param encoder: ``xception``; ``small``, four separable convolutions; ``kahou`` or
         ``kahou-small``, three convolutions (Kahou et al. 2015); ``appearance``, the shipped
-        network of this name, which learned faces elsewhere and learns nothing here.
-    :param weights: of Xception: ``auto`` takes a file that is there and else random ones, and says
-        so; ``random``; ``imagenet`` lets Keras download them where no file is given.
+        appearance network, which is not trained further.
+    :param weights: of Xception: ``auto`` uses a file of ImageNet weights if there is one, else
+        random weights with a note; ``random``; ``imagenet`` lets Keras download missing ones.
     :param side: of the face, in pixels; 224 gives Xception's 7 x 7 x 2048 features.
-    :param units: dense layers; the second (or only) one's output is the encoding.
-    :param frame_step: learn from every so many frames of a clip.
+    :param units: of the dense layers; the output of the second (or only) one is the encoding.
+    :param frame_step: train on every so many frames of a clip.
     """
 
     encoder: str = 'xception'
@@ -69,29 +75,29 @@ class XceptionSettings:
 
 
 class FrameModel(NetworkModel):
-    """A network that reads single frames."""
+    """A network that classifies single frames, and encodes them for other models."""
 
-    def __init__(self, entry: Entry, place: RunContext) -> None:
+    def __init__(self, entry: Entry, context: RunContext) -> None:
         self.settings = read(XceptionSettings, entry.settings, entry.name)
-        face = Input(IMAGE, side=self.settings.side, last=True)
+        face = WindowInput(IMAGE, side=self.settings.side, last=True)
         self._embeddings: Embeddings | None = None
         if self.settings.encoder == APPEARANCE:
-            face = Input(EMBEDDING, size=EMBEDDING_SIZE, last=True)
-            self._embeddings = embeddings_of(place)
+            face = WindowInput(EMBEDDING, size=EMBEDDING_SIZE, last=True)
+            self._embeddings = embeddings_of(context)
             if self._embeddings is None:
                 raise InputError(
-                    f'{entry.name} needs the appearance network (models/appearance.json); or '
-                    'choose another encoder'
+                    f'{entry.name} needs the appearance network (models/appearance.json); '
+                    'restore it, or choose another encoder'
                 )
-        super().__init__(entry, place, 1, [face], self.settings.fit)
+        super().__init__(entry, context, 1, [face], self.settings.fit)
         if self._embeddings is not None:
-            self.note(_PRETRAINED)
+            self.note(_PRETRAINED_NOTE)
         self._encodings: dict[tuple[FaceTrack, bool, bool], Floats] = {}
         self._encoder: Any = None
-        self._fitted: Any = None
+        self._fitted: tuple[Split, list[dict[str, Any]]] | None = None
 
     def build(self) -> Any:
-        """Return the untrained network; Xception with ImageNet's weights where they are."""
+        """Return the untrained network; Xception with ImageNet weights if there are any."""
         [face] = self.keras_inputs()
         values = _ENCODERS[self._kind()](face, self)
         for number, units in enumerate(self.settings.units, start=1):
@@ -103,12 +109,12 @@ class FrameModel(NetworkModel):
 
     @property
     def encoding_size(self) -> int:
-        """Return E."""
+        """Return E, the size of an encoding."""
         return self.settings.units[min(1, len(self.settings.units) - 1)]
 
     @property
     def encoder(self) -> Any:
-        """Return the part of the network that ends with the encoding, (N, E)."""
+        """Return the part of the network up to the encoding (N, E)."""
         if self._encoder is None:
             layer = f'fc_{min(2, len(self.settings.units))}'
             self._encoder = keras.Model(
@@ -117,7 +123,7 @@ class FrameModel(NetworkModel):
         return self._encoder
 
     def fit(self, split: Split) -> list[dict[str, Any]]:
-        """Learn from single frames; once for all models that are built on this one."""
+        """Train on single frames, once for all models that build on this one."""
         if self._fitted is None or self._fitted[0] is not split:
             step = self.settings.frame_step
             train = single_frames(self.windows_of(split.train), step)
@@ -132,43 +138,43 @@ class FrameModel(NetworkModel):
                     self.settings.fit,
                     self.folder,
                     self.identity(split),
-                    self.place.progress,
+                    self.context.progress,
                 ),
             )
         return self._fitted[1]
 
     @property
     def appearance(self) -> str:
-        """Return the checksum of the appearance network that it reads; empty where it does not."""
+        """Return the SHA-256 of the appearance network that is the encoder, or an empty text."""
         return self._embeddings.sha256 if self._embeddings is not None else ''
 
     def identity(self, split: Split) -> dict[str, Any]:
-        """Return what decides the outcome of learning, the networks that it begins with included.
+        """Return what determines the result of training, including pretrained weights.
 
-        :raises ModelError: Xception's weights file that was given cannot be read.
+        :raises ModelError: the file of Xception's weights cannot be read.
         """
         found = super().identity(split)
         if self.appearance:
             return {**found, 'appearance': self.appearance}
         if self.settings.encoder == 'xception':
-            return {**found, 'xception': self._begins_with}
+            return {**found, 'xception': self._weights_checksum}
         return found
 
     @cached_property
-    def _begins_with(self) -> str:
-        """Return the checksum of Xception's weights file; empty where they are random."""
-        path = weights_file(self.settings.weights, self.place.weights)
+    def _weights_checksum(self) -> str:
+        """Return the SHA-256 of Xception's weights file; empty if weights are random."""
+        path = weights_file(self.settings.weights, self.context.weights)
         try:
             return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None else ''
         except OSError as error:
             raise ModelError(f'{path} cannot be read ({error.strerror})') from error
 
-    def networks(self) -> Networks:
+    def networks(self) -> ExportNetworks:
         """Return the network itself."""
         return replace(super().networks(), appearance=self.appearance)
 
     def reader(self, covered: bool = False) -> InputReader:
-        """Return what gathers faces, or what the appearance network makes of them."""
+        """Return the reader of faces, or of their embeddings."""
         if covered not in self._readers:
             self._readers[covered] = InputReader(self.inputs, self._embeddings, covered)
         return self._readers[covered]
@@ -178,55 +184,56 @@ class FrameModel(NetworkModel):
         return self._of_track(track, covered, self.encoder, True)
 
     def frame_probabilities(self, track: FaceTrack, covered: bool) -> Floats:
-        """Return the probabilities (T, C) of a track's frames, each by itself."""
+        """Return the probabilities (T, C) of each frame of a track."""
         return self._of_track(track, covered, self.network, False)
 
     def _of_track(self, track: FaceTrack, covered: bool, model: Any, encoding: bool) -> Floats:
         key = (track, covered, encoding)
         if key not in self._encodings:
             frames = np.arange(len(track))
-            alone = Windows((track,), self.classes, np.zeros(len(track), np.int64), frames[:, None])
-            found = probabilities(model, self.reader(covered), alone)
-            self._encodings[key] = found
+            single = Windows(
+                (track,), self.classes, np.zeros(len(track), np.int64), frames[:, None]
+            )
+            self._encodings[key] = probabilities(model, self.reader(covered), single)
         return self._encodings[key]
 
     def _kind(self) -> str:
         if self.settings.encoder not in _ENCODERS:
             raise InputError(
-                f'{self.name}: there is no encoder {self.settings.encoder!r}; choose of '
+                f'{self.name}: there is no encoder {self.settings.encoder!r}; choose from '
                 f'{", ".join(_ENCODERS)}'
             )
         return self.settings.encoder
 
 
 def weights_file(choice: str, given: Path | None) -> Path | None:
-    """Return the file of Xception's ImageNet weights, or None where there is none.
+    """Return the file of Xception's ImageNet weights, or None if there is none to load.
 
-    :param choice: ``auto``, ``random`` or ``imagenet``, which without a file of the user's is
-        Keras' own matter.
-    :param given: by the user.
-    :raises ModelError: the file that was given is not there.
+    :param choice: ``auto``, ``random`` or ``imagenet``; with the latter Keras finds or downloads
+        the file, unless one is given.
+    :param given: file passed by the user.
+    :raises ModelError: the given file does not exist.
     """
     if choice == 'random':
         return None
     if given is not None:
         if not given.is_file():
-            raise ModelError(f"{given} is not there; give Keras' {KERAS_FILE}")
+            raise ModelError(f"{given} does not exist; pass Keras' {KERAS_FILE}")
         return given
-    kept = _KERAS_FOLDER / KERAS_FILE
     if choice == 'imagenet':
-        # Keras compares the file with its own checksum: it is always the same.
+        # Keras verifies the checksum of its file, so it never changes.
         return None
-    return kept if kept.is_file() else None
+    cached = _KERAS_FOLDER / KERAS_FILE
+    return cached if cached.is_file() else None
 
 
 def _xception(face: Any, model: FrameModel) -> Any:
     settings = model.settings
     if settings.side < _LEAST_SIDE:
-        raise InputError(f'{model.name}: Xception needs a side of {_LEAST_SIDE} pixels or more')
+        raise InputError(f'{model.name}: Xception needs a side of at least {_LEAST_SIDE} pixels')
     values = keras.layers.Rescaling(2.0, -1.0, name='minus_one_to_one')(face)
     shape = (settings.side, settings.side, 3)
-    path = weights_file(settings.weights, model.place.weights)
+    path = weights_file(settings.weights, model.context.weights)
     if settings.weights == 'imagenet' and path is None:
         base = _downloaded(shape)
     else:
@@ -239,21 +246,17 @@ def _downloaded(shape: tuple[int, int, int]) -> Any:
     try:
         return keras.applications.Xception(False, 'imagenet', input_shape=shape)
     except Exception as error:
-        # Keras raises no class of its own where there is no network.
+        # Without a network, Keras raises a plain Exception.
         raise ModelError(
             f"Keras cannot download Xception's weights ({first_line(error)}); put {KERAS_FILE} "
-            f'into {_KERAS_FOLDER}, or name it with --xception-weights'
+            f'into {_KERAS_FOLDER}, or pass it with --xception-weights'
         ) from error
 
 
 def _load(base: Any, path: Path | None, model: FrameModel) -> None:
     if path is None:
-        note = (
-            'XCEPTION BEGINS WITH RANDOM WEIGHTS, not with those learned on ImageNet, which seed '
-            f"004 had: put Keras' {KERAS_FILE} into {_KERAS_FOLDER}, or name it with "
-            '--xception-weights'
-        )
-        if note not in model.place.notes:
+        note = _RANDOM_NOTE.format(file=KERAS_FILE, folder=_KERAS_FOLDER)
+        if note not in model.context.notes:
             _LOG.warning(note)
         model.note(note)
         return
@@ -261,7 +264,7 @@ def _load(base: Any, path: Path | None, model: FrameModel) -> None:
         base.load_weights(path)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{path} does not hold Xception's weights ({first_line(error)}); give Keras' "
+            f"{path} does not hold Xception's weights ({first_line(error)}); pass Keras' "
             f'{KERAS_FILE}'
         ) from error
 
@@ -304,9 +307,9 @@ _ENCODERS: dict[str, Any] = {
 }
 
 
-def shared_frame_model(place: RunContext) -> FrameModel:
-    """Return the run's one model of single frames, the catalog's ``frame``."""
-    if 'frame' not in place.shared:
-        place.shared['frame'] = FrameModel(place.catalog.entry('frame', place.size), place)
-    found: FrameModel = place.shared['frame']
+def shared_frame_model(context: RunContext) -> FrameModel:
+    """Return the frame model that all models of a run share, the catalog's ``frame``."""
+    if 'frame' not in context.shared:
+        context.shared['frame'] = FrameModel(context.catalog.entry('frame', context.size), context)
+    found: FrameModel = context.shared['frame']
     return found

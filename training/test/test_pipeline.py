@@ -1,4 +1,4 @@
-"""Stages of a long run, and the folder of its models."""
+"""The training pipeline: which stages run, resume and restart."""
 
 from __future__ import annotations
 
@@ -9,28 +9,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from emotion_estimator.errors import InputError
-from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator_training.pipeline import Stage, fingerprint, run_stages
-from emotion_estimator_training.shipping.model_folder import (
-    APPEARANCE,
-    HEAD,
-    MODELS,
-    STREAMING,
-    copy_model,
-    own_models,
-    with_shipped,
-)
 
 
-class Course:
+class Run:
     """Three stages, each of which notes that it ran and leaves a file."""
 
     def __init__(self, run: Path) -> None:
         self.run, self.ran, self.said = run, [], []
         self.breaks: str | None = None
 
-    def __call__(self, again: str | None = None, **decided: object) -> list[str]:
+    def __call__(self, restart: str | None = None, **decided: object) -> list[str]:
         """Return which ran."""
         self.ran, self.said = [], []
         run_stages(
@@ -46,7 +35,7 @@ class Course:
             ],
             self.run,
             self.said.append,
-            again,
+            restart,
         )
         return self.ran
 
@@ -62,58 +51,58 @@ class Course:
 
 
 def test_what_is_done_is_left_out_and_keeps_its_time(tmp_path: Path) -> None:
-    course = Course(tmp_path)
-    assert course() == ['look', 'learn', 'tell']
-    first = course.times()
-    assert course() == []
-    assert [line.split(':')[0] for line in course.said] == ['1/3 look', '2/3 learn', '3/3 tell']
-    assert {name: one | {'this_call': True} for name, one in course.times().items()} == first
+    run_three = Run(tmp_path)
+    assert run_three() == ['look', 'learn', 'tell']
+    first = run_three.times()
+    assert run_three() == []
+    assert [line.split(':')[0] for line in run_three.said] == ['1/3 look', '2/3 learn', '3/3 tell']
+    assert {name: one | {'this_call': True} for name, one in run_three.times().items()} == first
     assert (tmp_path / 'log' / 'learn.txt').read_text() == 'learn says something\n'
 
 
 def test_all_that_comes_after_a_change_runs_again(tmp_path: Path) -> None:
-    course = Course(tmp_path)
-    course()
-    assert course(learn=1) == ['learn', 'tell']
-    assert course(learn=1, again='tell') == ['tell']
+    run_three = Run(tmp_path)
+    run_three()
+    assert run_three(learn=1) == ['learn', 'tell']
+    assert run_three(learn=1, restart='tell') == ['tell']
     (tmp_path / 'look').unlink()
-    assert course(learn=1) == ['look', 'learn', 'tell']
+    assert run_three(learn=1) == ['look', 'learn', 'tell']
 
 
 def test_only_a_stage_that_is_asked_for_again_forgets_where_it_was(tmp_path: Path) -> None:
-    course = Course(tmp_path)
-    course()
+    run_three = Run(tmp_path)
+    run_three()
     states = [tmp_path / f'{name}-state' for name in ('look', 'learn', 'tell')]
     for state in states:
         state.mkdir()
         (state / 'weights').write_text('')
-    course(look=1)
+    run_three(look=1)
     assert all(state.exists() for state in states)
-    course(look=1, again='learn')
+    run_three(look=1, restart='learn')
     assert [state.exists() for state in states] == [True, False, False]
 
 
 def test_an_interrupted_stage_is_called_again_and_adds_up_its_time(tmp_path: Path) -> None:
-    course = Course(tmp_path)
-    course.breaks = 'learn'
+    run_three = Run(tmp_path)
+    run_three.breaks = 'learn'
     with pytest.raises(KeyboardInterrupt):
-        course()
-    assert [one['done'] for one in course.times().values()] == [True, False]
+        run_three()
+    assert [one['done'] for one in run_three.times().values()] == [True, False]
     path = tmp_path / 'tables' / 'times.json'
     noted = json.loads(path.read_text())
     noted['stages']['learn']['seconds'] = 100.0
     path.write_text(json.dumps(noted))
-    course.breaks = None
-    assert course() == ['learn', 'tell']
-    assert 100 <= course.times()['learn']['seconds'] < 101
+    run_three.breaks = None
+    assert run_three() == ['learn', 'tell']
+    assert 100 <= run_three.times()['learn']['seconds'] < 101
 
 
 @pytest.mark.parametrize('content', ['', '[]', '{"stages": {"look": {"key": 1}}}', '{"stages": 3}'])
 def test_a_spoilt_note_makes_all_run(tmp_path: Path, content: str) -> None:
-    course = Course(tmp_path)
+    run_three = Run(tmp_path)
     (tmp_path / 'tables').mkdir()
     (tmp_path / 'tables' / 'times.json').write_text(content)
-    assert course() == ['look', 'learn', 'tell']
+    assert run_three() == ['look', 'learn', 'tell']
 
 
 def test_a_fingerprint_changes_with_any_file_below(tmp_path: Path) -> None:
@@ -126,44 +115,8 @@ def test_a_fingerprint_changes_with_any_file_below(tmp_path: Path) -> None:
     assert fingerprint(tmp_path) != before
 
 
-def test_a_run_has_the_shipped_models_until_it_makes_its_own(tmp_path: Path) -> None:
-    assert own_models(tmp_path) == models_dir()
-    copy_model(STREAMING, models_dir(), tmp_path / 'models')
-    assert own_models(tmp_path) == tmp_path / 'models'
-    for name in MODELS:
-        assert (
-            ModelCard.load(tmp_path / 'models' / f'{name}.json', name).sha256
-            == ModelCard.load(models_dir() / f'{name}.json', name).sha256
-        )
-
-
-@pytest.mark.parametrize('own', MODELS)
-def test_what_a_run_has_made_is_not_replaced(tmp_path: Path, own: str) -> None:
-    card = tmp_path / 'models' / f'{own}.json'
-    card.parent.mkdir()
-    card.write_text('{}')
-    assert own_models(tmp_path) == tmp_path / 'models'
-    assert card.read_text() == '{}'
-
-
-def test_only_the_models_asked_for_are_put_beside(tmp_path: Path) -> None:
-    assert with_shipped(tmp_path, (APPEARANCE,)) == tmp_path
-    assert {path.name for path in tmp_path.iterdir()} == {
-        f'{APPEARANCE}{suffix}' for suffix in ('.json', '.md', '.tflite')
-    }
-    with_shipped(tmp_path)
-    assert (tmp_path / f'{HEAD}.json').is_file()
-    assert not (tmp_path / f'{STREAMING}.json').exists()
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / 'file').write_text('')
-    with pytest.raises(InputError, match='choose another folder'):
-        copy_model(HEAD, models_dir(), tmp_path / 'file' / 'models')
-
-
 @pytest.mark.parametrize('longer', [False, True])
-def test_the_whole_training_hands_its_options_to_the_stages(tmp_path, monkeypatch, longer) -> None:
+def test_training_all_passes_its_options_to_the_stages(tmp_path, monkeypatch, longer) -> None:
     module = importlib.import_module('emotion_estimator_training.cli.training.all')
     planned: dict[str, dict] = {}
 

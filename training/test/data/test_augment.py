@@ -1,4 +1,4 @@
-"""Training's plain numpy parts: varying stills, figures of merit."""
+"""Enlarged and varied stills."""
 
 from __future__ import annotations
 
@@ -14,12 +14,6 @@ from emotion_estimator_training.data.augment import (
     rotate_and_flip,
     vary,
     warp,
-)
-from emotion_estimator_training.evaluation.scores import (
-    calibration_error,
-    classification,
-    correlations,
-    macro_f1,
 )
 
 
@@ -90,29 +84,3 @@ def test_copies_are_flipped_and_turned_both_ways() -> None:
     assert (xs < 0).any()
     assert (ys > 10).any()
     assert (ys < -10).any()
-
-
-def test_figures_of_a_known_case() -> None:
-    truth = np.array([0, 0, 1, 1, 2, 2])
-    answers = np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 1, 2]]
-    figures = classification(answers, truth)
-    assert figures['accuracy'] == pytest.approx(5 / 6, abs=1e-4)
-    assert figures['recall'] == {'happy': 1.0, 'unknown': 1.0, 'sad': 0.5}
-    assert figures['macro_f1'] == pytest.approx((1 + 0.8 + 2 / 3) / 3, abs=1e-4)
-    assert figures['confusion_matrix'] == [[2, 0, 0], [0, 2, 0], [0, 1, 1]]
-    assert figures['ece'] == pytest.approx(1 / 6, abs=1e-4)
-
-
-def test_calibrated_answers_have_no_calibration_error() -> None:
-    answers = np.tile(np.array([0.8, 0.1, 0.1], np.float32), (10, 1))
-    assert calibration_error(answers, np.array([0] * 8 + [1, 2])) == pytest.approx(0, abs=1e-6)
-
-
-def test_macro_f1_counts_an_absent_class_as_zero() -> None:
-    assert macro_f1(np.array([[4, 0], [0, 0]])) == 0.5
-
-
-def test_correlation_of_known_columns() -> None:
-    x = np.random.default_rng(0).normal(size=(500, 3))
-    y = np.stack([2 * x[:, 0] + 1, -x[:, 1], np.full(500, 3.0)], axis=1)
-    np.testing.assert_allclose(correlations(x, y), [1, -1, 0], atol=1e-9)

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import threading
 
-from emotion_estimator.perception.worker import Latest
+from emotion_estimator.perception.dropped_frames import NewestSlot
 
 
 def test_the_newest_wins_and_the_others_are_counted():
-    latest = Latest()
+    latest = NewestSlot()
     for item in range(5):
         latest.put(item)
     assert latest.take() == 4
@@ -14,7 +14,7 @@ def test_the_newest_wins_and_the_others_are_counted():
 
 
 def test_an_item_that_was_taken_is_not_dropped():
-    latest = Latest()
+    latest = NewestSlot()
     latest.put('a')
     assert latest.take() == 'a'
     latest.put('b')
@@ -23,7 +23,7 @@ def test_an_item_that_was_taken_is_not_dropped():
 
 
 def test_closing_wakes_the_reader():
-    latest = Latest()
+    latest = NewestSlot()
     taken = []
     reader = threading.Thread(target=lambda: taken.append(latest.take()))
     reader.start()

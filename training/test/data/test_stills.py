@@ -141,8 +141,8 @@ def test_a_folder_without_faces_is_refused(tmp_path) -> None:
 @pytest.mark.parametrize(
     ('place', 'message'),
     [
-        ('train/bored/a.png', r"bored/a\.png lies in a folder 'bored', which is none of angry"),
-        ('more/happy/a.png', r'happy/a\.png lies in no folder train'),
+        ('train/bored/a.png', r"bored/a\.png is in a folder 'bored', which is none of angry"),
+        ('more/happy/a.png', r'happy/a\.png is in no folder train'),
     ],
 )
 def test_images_of_no_class_or_split_are_named(tmp_path, place: str, message: str) -> None:
@@ -166,10 +166,13 @@ def test_an_image_that_is_none_is_named(tmp_path) -> None:
         ('emotion,pixels\n3,1\n', 'line 1: no column Usage'),
         ('emotion,pixels,Usage\n', 'holds no images'),
         (f'emotion,pixels,Usage\n3,{GREY},Training\n3,1 2 3,Training\n', 'line 3: 3 pixels; 2304'),
-        (f'emotion,pixels,Usage\n3,{GREY} x,Training\n', 'line 2: pixels are not whole numbers'),
+        (
+            f'emotion,pixels,Usage\n3,{GREY} x,Training\n',
+            'line 2: pixels are not space-separated integers',
+        ),
         (
             f'emotion,pixels,Usage\n3,{GREY[:-1]}256,Training\n',
-            'line 2: a pixel is not in 0 to 255',
+            'line 2: a pixel is outside 0 to 255',
         ),
         (f'emotion,pixels,Usage\n7,{GREY},Training\n', "line 2: emotion '7'; use 0 angry"),
         (f'emotion,pixels,Usage\nsad,{GREY},Training\n', "line 2: emotion 'sad'"),
@@ -198,12 +201,12 @@ def test_a_bad_csv_is_named_by_line(tmp_path, content: str | bytes | None, messa
     [
         ({'emotion': None}, 'has no array emotion'),
         ({'pixels': np.zeros((2, 47, 48), np.uint8)}, r'pixels is uint8 \(2, 47, 48\)'),
-        ({'usage': np.zeros(3, int)}, r'usage is int64 \(3,\); whole numbers \(2\)'),
+        ({'usage': np.zeros(3, int)}, r'usage is int64 \(3,\); integers \(2\)'),
         ({'emotion': np.array([0.0, 1.0])}, 'emotion is float64'),
-        ({'emotion': np.array([6, 7])}, 'row 1: emotion 7 is none of 0 to 6'),
-        ({'usage': np.array([-1, 0])}, 'row 0: usage -1 is none of 0 to 2'),
+        ({'emotion': np.array([6, 7])}, 'row 1: emotion 7 is outside 0 to 6'),
+        ({'usage': np.array([-1, 0])}, 'row 0: usage -1 is outside 0 to 2'),
         ({'ferplus_votes': np.zeros((2, 8), int)}, 'ferplus_votes is'),
-        ({'emotion': np.array([None, None])}, 'no FER2013 in .npz'),
+        ({'emotion': np.array([None, None])}, 'is not an .npz of FER2013'),
     ],
 )
 def test_a_bad_npz_is_named_by_array_and_row(tmp_path, change, message: str) -> None:

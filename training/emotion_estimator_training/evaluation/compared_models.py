@@ -1,4 +1,4 @@
-"""The models that a report compares: which, made of what, from which files."""
+"""The models that a report compares: recognizers, their layers and their files."""
 
 from __future__ import annotations
 
@@ -18,42 +18,40 @@ from emotion_estimator_training.evaluation.recognizers import (
     Recognizer,
     StreamingRecognizer,
 )
-from emotion_estimator_training.features.feature_set import only
-from emotion_estimator_training.shipping.cards import other_metrics
-from emotion_estimator_training.shipping.parity import parity_table
-from emotion_estimator_training.shipping.step_time import time_table
+from emotion_estimator_training.features.feature_set import only_branch
 
 STREAMING = 'streaming'
 
 
 class OneBranch:
-    """A recognizer that is given no more of a face than one branch reads."""
+    """A recognizer that sees only the input of one branch."""
 
     def __init__(self, recognizer: Recognizer, branch: str) -> None:
-        """Take a recognizer of both, and the branch: ``blendshapes`` or ``appearance``."""
+        """Wrap a recognizer of both branches.
+
+        :param branch: ``blendshapes`` or ``appearance``.
+        """
         self.name = f'{recognizer.name}, {branch}'
         self.labels = recognizer.labels
         self._recognizer, self._branch = recognizer, branch
 
     def stills(self, vectors: Floats) -> Floats:
         """Return the probabilities (N, L) of unrelated faces (N, 118)."""
-        return self._recognizer.stills(only(vectors, self._branch))
+        return self._recognizer.stills(only_branch(vectors, self._branch))
 
     def sequences(self, vectors: Floats, dt: Floats) -> Floats:
         """Return the probabilities (B, T, L) at each frame; (B, T, 118), seconds (B, T)."""
-        return self._recognizer.sequences(only(vectors, self._branch), dt)
+        return self._recognizer.sequences(only_branch(vectors, self._branch), dt)
 
 
 @dataclass
-class Models:
-    """What is compared.
+class ComparedModels:
+    """The models to compare.
 
-    :param recognizers: by name, those of the papers first.
-    :param penalty: by name, what the weights' size adds to the cross-entropy in the loss.
+    :param recognizers: by name, the papers' first.
+    :param penalty: by name, the weight penalty that the loss adds to the cross-entropy.
     :param structure: by name, layers with ``name``, ``kind``, ``output`` and ``parameters``.
-    :param files: by name ``file``, ``bytes``, ``sha256`` and, where known, the training's ``seed``.
-    :param card_metrics: what else the shipped card says was measured; ``card_tables`` alike, by
-        title, each ``header`` and ``rows``.
+    :param files: by name ``file``, ``bytes``, ``sha256`` and, if known, the training ``seed``.
     :param notes: what is missing, and why.
     """
 
@@ -61,18 +59,17 @@ class Models:
     penalty: dict[str, float] = field(default_factory=dict)
     structure: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
-    card_metrics: dict[str, Any] = field(default_factory=dict)
-    card_tables: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def gather_models(run: Path, folder: Path, grouping: Grouping) -> Models:
-    """Load the papers' networks of a run folder, where fitted, and the shipped classifier.
+def gather_models(run: Path, folder: Path, grouping: Grouping) -> ComparedModels:
+    """Load the papers' networks from a run folder, if fitted, and the shipped classifier.
 
-    :param run: with ``checkpoints/<model>``; ``folder`` with the shipped cards.
+    :param run: folder with ``checkpoints/<model>``.
+    :param folder: folder of the shipped models and cards.
     :param grouping: models with other labels are left out.
     """
-    models = Models()
+    models = ComparedModels()
     _add_fitted(models, run)
     card = folder / 'emotion_lstm.json'
     streaming = StreamingRecognizer(EmotionClassifier.load(card), STREAMING)
@@ -83,17 +80,15 @@ def gather_models(run: Path, folder: Path, grouping: Grouping) -> Models:
     models.files[STREAMING] = {
         **file_facts(loaded.path),
         'seed': loaded.settings.get('seed'),
-        **_pace(loaded.metrics),
+        **_step_time(loaded.metrics),
     }
-    models.card_metrics = other_metrics(loaded.metrics)
-    models.card_tables = _card_tables(loaded.metrics)
     models.structure[STREAMING] = _streaming_structure(loaded)
     for name, recognizer in list(models.recognizers.items()):
         if tuple(recognizer.labels) != grouping.labels:
             del models.recognizers[name]
             models.notes.append(
-                f'{name} tells {", ".join(recognizer.labels)} apart, not '
-                f'{", ".join(grouping.labels)} in this order, and is left out.'
+                f'{name} is left out: its labels are {", ".join(recognizer.labels)}, not '
+                f'{", ".join(grouping.labels)} in this order.'
             )
     return models
 
@@ -104,16 +99,16 @@ def file_facts(path: Path) -> dict[str, Any]:
     return {'file': path.name, 'bytes': len(content), 'sha256': hashlib.sha256(content).hexdigest()}
 
 
-def _add_fitted(models: Models, run: Path) -> None:
+def _add_fitted(models: ComparedModels, run: Path) -> None:
     if not any((run / 'checkpoints').glob('*/still.json')):
         models.notes.append(
-            f"{run} holds none of the papers' networks, so that nothing is compared with them; "
+            f"{run} holds none of the papers' networks, so they are left out; "
             '"emotion-estimator training fit paper" and "... fit dense" make them.'
         )
         return
     if importlib.util.find_spec('tensorflow') is None:
         models.notes.append(
-            "TensorFlow is not installed, so that the papers' networks are left out; "
+            "TensorFlow is not installed, so the papers' networks are left out; "
             'pip install ./training.'
         )
         return
@@ -130,21 +125,8 @@ def _add_fitted(models: Models, run: Path) -> None:
         models.files[name] = {**file_facts(best_checkpoint(folder).weights), 'seed': seed}
 
 
-def _card_tables(metrics: dict[str, Any]) -> dict[str, dict[str, list[Any]]]:
-    """Return the card's tables of quantization and of time, where it has them."""
-    found = {}
-    for name, title, table in (
-        ('quantization', 'Quantized, and held to the float network', parity_table),
-        ('time', 'Microseconds of a step', time_table),
-    ):
-        if name in metrics:
-            header, rows = table(metrics[name])
-            found[title] = {'header': header, 'rows': rows}
-    return found
-
-
-def _pace(metrics: dict[str, Any]) -> dict[str, float]:
-    """Return the shipped file's median microseconds a step, and its share of the paper's time."""
+def _step_time(metrics: dict[str, Any]) -> dict[str, float]:
+    """Return the median microseconds of a step, and its share of the paper's network's."""
     if not {'quantization', 'time'} <= set(metrics):
         return {}
     times = metrics['time']
@@ -156,7 +138,7 @@ def _pace(metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def _streaming_structure(card: ModelCard) -> list[dict[str, Any]]:
-    """Return the shipped network's layers as its card has them."""
+    """Return the shipped network's layers, from its card."""
     settings = card.settings
     state, embedding = [1, settings['state_size']], settings['embedding_size']
     labels = [[1, len(names)] for names in (card.labels, settings['expressions'])]

@@ -1,4 +1,4 @@
-"""Baselines of Terbouche and Chaoui's survey (1.4): 3D convolutions, two streams, nested LSTMs."""
+"""Baselines surveyed by Terbouche and Chaoui (1.4): 3D convolutions, two streams, nested LSTMs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emotion_estimator.errors import InputError
+from emotion_estimator.perception.window_classifier import FLOW, IMAGE, WindowInput
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import ZooFitSettings, read
-from emotion_estimator_training.zoo.models.inputs import FLOW, IMAGE, Input
 from emotion_estimator_training.zoo.models.layers import Dropout
-from emotion_estimator_training.zoo.models.model import NetworkModel, RunContext
+from emotion_estimator_training.zoo.models.model import RunContext
+from emotion_estimator_training.zoo.models.network_model import NetworkModel
 
 
-class Pooling3D(keras.layers.MaxPooling3D):
-    """Keras' MaxPooling3D, a rest dropped, made of what TFLite has, which has none in 3D."""
+class Pooling3D(keras.layers.MaxPooling3D):  # type: ignore[misc]
+    """Keras' MaxPooling3D without padding, made of operations that TFLite has."""
 
     def build(self, shape: Any) -> None:
-        """Keep the shape, which batches of a fit do not tell."""
+        """Remember the input shape: it is unknown within ``fit``."""
         self._shape = tuple(int(one) for one in shape[1:])
         super().build(shape)
 
@@ -29,19 +30,21 @@ class Pooling3D(keras.layers.MaxPooling3D):
         flat = tf.reshape(inputs, (-1, height, width, channels))
         flat = tf.nn.max_pool2d(flat, (high, wide), (high, wide), 'VALID')
         kept, rows, columns = steps // deep, height // high, width // wide
-        whole = tf.reshape(flat, (-1, steps, rows * columns * channels))
+        values = tf.reshape(flat, (-1, steps, rows * columns * channels))
         if deep > 1:
-            whole = tf.reshape(whole[:, : kept * deep], (-1, deep, rows * columns * channels))
-            whole = tf.reduce_max(whole, axis=1)
-        return tf.reshape(whole, (-1, kept, rows, columns, channels))
+            values = tf.reshape(values[:, : kept * deep], (-1, deep, rows * columns * channels))
+            values = tf.reduce_max(values, axis=1)
+        return tf.reshape(values, (-1, kept, rows, columns, channels))
 
 
 @dataclass(frozen=True)
 class StcnnSettings:
-    """Reddy et al. 2019, MicroExpSTCNN; with two parts, their MicroExpFuseNet.
+    """Settings of MicroExpSTCNN, or with two parts of MicroExpFuseNet (Reddy et al. 2019).
 
-    :param depth: frames that the convolution spans.
-    :param dense: units of the layers after the pooling.
+    :param window: frames.
+    :param side: of each part, in pixels.
+    :param depth: frames that a convolution kernel spans.
+    :param dense: units of each dense layer.
     """
 
     window: int = 18
@@ -56,17 +59,17 @@ class StcnnSettings:
 
 
 class Stcnn(NetworkModel):
-    """One 3D convolution for each part, pooled; fused before the dense layers."""
+    """One 3D convolution and pooling for each part, fused before the dense layers."""
 
-    def __init__(self, entry: Entry, place: RunContext) -> None:
+    def __init__(self, entry: Entry, context: RunContext) -> None:
         self.settings = chosen = read(StcnnSettings, entry.settings, entry.name)
         if chosen.window < chosen.depth + 2:
             raise InputError(
-                f'{entry.name}: window {chosen.window}; the convolution spans {chosen.depth} '
-                f'frames and the pooling three of its results: {chosen.depth + 2} or more'
+                f'{entry.name}: window {chosen.window} is too short; convolution and pooling need '
+                f'{chosen.depth + 2} frames or more'
             )
-        inputs = [Input(IMAGE, part, chosen.side, False) for part in chosen.parts]
-        super().__init__(entry, place, chosen.window, inputs, chosen.fit, chosen.overlap)
+        inputs = [WindowInput(IMAGE, part, chosen.side, False) for part in chosen.parts]
+        super().__init__(entry, context, chosen.window, inputs, chosen.fit, chosen.overlap)
 
     def build(self) -> Any:
         """Return the untrained network."""
@@ -89,10 +92,11 @@ class Stcnn(NetworkModel):
 
 @dataclass(frozen=True)
 class TwoStreamSettings:
-    """Simonyan and Zisserman 2014, as Terbouche and Chaoui (1.4.5) tells it.
+    """Settings of Simonyan and Zisserman 2014, as described by Terbouche and Chaoui (1.4.5).
 
-    :param window: frames; one less flows are stacked.
-    :param filters: of each stream's convolutions.
+    :param window: frames; the flows between them are stacked.
+    :param side: of the face, in pixels.
+    :param filters: of each convolution of a stream.
     """
 
     window: int = 11
@@ -105,17 +109,19 @@ class TwoStreamSettings:
 
 
 class TwoStream(NetworkModel):
-    """A spatial stream over the last frame, a temporal one over the flows; their mean."""
+    """The mean of a spatial stream over the last frame and a temporal one over the flows."""
 
-    def __init__(self, entry: Entry, place: RunContext) -> None:
+    def __init__(self, entry: Entry, context: RunContext) -> None:
         self.settings = chosen = read(TwoStreamSettings, entry.settings, entry.name)
         if chosen.window < 2:
-            raise InputError(f'{entry.name}: window {chosen.window}; flow needs two frames or more')
+            raise InputError(
+                f'{entry.name}: window {chosen.window} is too short; flow needs two frames or more'
+            )
         inputs = [
-            Input(IMAGE, side=chosen.side, last=True),
-            Input(FLOW, side=chosen.side, colour=False),
+            WindowInput(IMAGE, side=chosen.side, last=True),
+            WindowInput(FLOW, side=chosen.side, colour=False),
         ]
-        super().__init__(entry, place, chosen.window, inputs, chosen.fit, chosen.overlap)
+        super().__init__(entry, context, chosen.window, inputs, chosen.fit, chosen.overlap)
 
     def build(self) -> Any:
         """Return the untrained network."""
@@ -140,10 +146,12 @@ class TwoStream(NetworkModel):
 
 @dataclass(frozen=True)
 class NestedSettings:
-    """Yu et al. 2018, as Terbouche and Chaoui (1.4.4, figure 6) tells it.
+    """Settings of Yu et al. 2018, as described by Terbouche and Chaoui (1.4.4, figure 6).
 
-    :param filters: of each level of the 3D CNN, whose features an LSTM reads over time.
-    :param hidden: units of every LSTM.
+    :param window: frames.
+    :param side: of the face, in pixels.
+    :param filters: of each level of the 3D CNN.
+    :param hidden: units of each LSTM.
     """
 
     window: int = 16
@@ -156,16 +164,17 @@ class NestedSettings:
 
 
 class StcNlstm(NetworkModel):
-    """Spatio-temporal convolutions; a T-LSTM for each level; a C-LSTM over the levels."""
+    """A 3D CNN, an LSTM over time (T-LSTM) for each level, and one over the levels (C-LSTM)."""
 
-    def __init__(self, entry: Entry, place: RunContext) -> None:
+    def __init__(self, entry: Entry, context: RunContext) -> None:
         self.settings = chosen = read(NestedSettings, entry.settings, entry.name)
         if chosen.side >> len(chosen.filters) < 1:
             raise InputError(
-                f'{entry.name}: {len(chosen.filters)} levels halve {chosen.side} pixels to nothing'
+                f'{entry.name}: {chosen.side} pixels are too few for {len(chosen.filters)} levels, '
+                'each of which halves them'
             )
-        inputs = [Input(IMAGE, side=chosen.side)]
-        super().__init__(entry, place, chosen.window, inputs, chosen.fit, chosen.overlap)
+        inputs = [WindowInput(IMAGE, side=chosen.side)]
+        super().__init__(entry, context, chosen.window, inputs, chosen.fit, chosen.overlap)
 
     def build(self) -> Any:
         """Return the untrained network."""
@@ -176,7 +185,7 @@ class StcNlstm(NetworkModel):
             values = use.Conv3D(
                 filters, 3, padding='same', activation='relu', name=f'conv3d_{number}'
             )(values)
-            # Time is kept whole: each level has a step for every frame.
+            # Time is not pooled: each level has a step for every frame.
             values = Pooling3D((1, 2, 2), name=f'pool_{number}')(values)
             _, steps, rows, columns, channels = values.shape
             pooled = use.Reshape((steps, rows * columns, channels), name=f'places_{number}')(values)
@@ -190,8 +199,8 @@ class StcNlstm(NetworkModel):
         return keras.Model(inputs, answer, name='stc_nlstm')
 
 
-class MeanOverPlaces(keras.layers.Layer):
-    """The mean over places of (N, L, P, C): (N, L, C)."""
+class MeanOverPlaces(keras.layers.Layer):  # type: ignore[misc]
+    """The mean over the places P of (N, L, P, C): (N, L, C)."""
 
     def call(self, inputs: Any) -> Any:
         """Return (N, L, C)."""

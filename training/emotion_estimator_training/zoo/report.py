@@ -1,0 +1,238 @@
+"""The report of a run: ``zoo.md``, ``zoo.json`` and ``zoo.png`` (see docs/zoo.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emotion_estimator_training.zoo.data.video_set import VideoSet, class_counts
+from emotion_estimator_training.zoo.metrics import Result
+from emotion_estimator_training.zoo.ordering import describe_ordering, paper_ordering
+from emotion_estimator_training.zoo.pictures import comparison_chart
+
+PICTURE, PAGE, TABLE = 'zoo.png', 'zoo.md', 'zoo.json'
+
+#: Columns of the main table: key of a result, heading, format.
+_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ('accuracy', 'accuracy', '.3f'),
+    ('macro_f1', 'macro-F1', '.3f'),
+    ('strong_accuracy', 'at its apex', '.3f'),
+    ('clip_accuracy', 'clips right', '.3f'),
+    ('flips_per_second', 'flips/s', '.2f'),
+    ('parameters', 'parameters', ',d'),
+    ('bytes', 'kB', 'kB'),
+    ('ms_per_frame', 'ms/frame', '.2f'),
+    ('covered_accuracy', 'mouth covered', '.3f'),
+)
+#: Comparisons of Pua et al. (tables 4 to 6): title, and the row heading of each model.
+_COMPARISONS = (
+    ('Colour against grey (Pua et al., table 4)', {'microx': 'colour', 'microx:grey': 'grey'}),
+    (
+        'Full face against parts (Pua et al., table 5)',
+        {
+            'microx:face': 'full face',
+            'microx:parts': 'parts',
+            'microx': 'parts and full face',
+        },
+    ),
+    (
+        'Accuracy of each part alone (Pua et al., table 6)',
+        {
+            f'microx:{part}': part.replace('_', ' ')
+            for part in ('left_eyebrow', 'right_eyebrow', 'left_eye', 'right_eye', 'nose', 'mouth')
+        },
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """What the report states about the run as a whole.
+
+    :param name: what the report calls the set.
+    :param size: of the models: ``paper`` or ``reduced``.
+    :param hop: models are queried at every so many frames of the test clips.
+    :param notes: warnings and remarks, printed in bold.
+    :param problems: one line for each kind of clips that were left out.
+    """
+
+    name: str
+    size: str
+    hop: int
+    notes: Sequence[str]
+    problems: Sequence[str]
+
+
+def write_report(
+    results: Sequence[Result], video: VideoSet, facts: ReportFacts, folder: Path
+) -> None:
+    """Write the results as Markdown, JSON and a chart into ``folder``."""
+    measured = [one for one in results if 'accuracy' in one]
+    title = f'{facts.name}: {len(video.tracks["test"])} test clips, {facts.size} models'
+    if measured:
+        chance = 1 / len(video.classes)
+        (folder / PICTURE).write_bytes(comparison_chart(measured, title, chance))
+    (folder / PAGE).write_text(report_page(results, _introduction(video, facts), facts, PICTURE))
+    content = {
+        'data': facts.name,
+        'classes': list(video.classes),
+        'rate': video.rate,
+        'size': facts.size,
+        'hop': facts.hop,
+        'notes': list(facts.notes),
+        'problems': list(facts.problems),
+        'clips': {part: len(tracks) for part, tracks in video.tracks.items()},
+        'order': paper_ordering({one['model']: one for one in results}),
+        'models': list(results),
+    }
+    (folder / TABLE).write_text(json.dumps(content, indent=1) + '\n')
+
+
+def _introduction(video: VideoSet, facts: ReportFacts) -> list[str]:
+    parts = ' '.join(
+        f'{part.capitalize()}: {len(tracks)} clips ({class_counts(tracks, video.classes)}).'
+        for part, tracks in video.tracks.items()
+    )
+    return [
+        f'Clips of {facts.name}, {video.rate:g} frames per second. {parts}',
+        f'Models: {facts.size}. All are queried at the same times, every {facts.hop} frame(s) of '
+        "the test clips, with a window that ends there; the clip's label is the truth. "
+        'Milliseconds are the median processor time for cutting the inputs of one more frame and '
+        'running the TFLite file, without landmark detection. The shipped networks take one step '
+        'for it, the others run their complete window. For models that read embeddings of the '
+        'shipped appearance network, size and time include that network; parameters do not.',
+    ]
+
+
+def report_page(
+    results: Sequence[Result], introduction: Sequence[str], facts: ReportFacts, picture: str
+) -> str:
+    """Return the report in Markdown.
+
+    :param introduction: paragraphs below the title.
+    :param picture: file name of the chart.
+    """
+    by_name = {one['model']: one for one in results}
+    measured = [one for one in results if 'accuracy' in one]
+    parts = ['# The zoo on one set of clips', *introduction]
+    parts += [f'- **{note}**' for note in facts.notes]
+    parts += [
+        markdown(*results_table(measured)),
+        f'![Accuracy, macro-F1, flips, size and time]({picture})',
+    ]
+    failed = [f'- {one["model"]}: {one["failed"]}' for one in results if 'failed' in one]
+    if failed:
+        parts.append('## Not measured\n\n' + '\n'.join(failed))
+    ordering = paper_ordering(by_name)
+    if ordering:
+        parts.append(
+            '## Sequence models above aggregation above single frames?\n\n'
+            + describe_ordering(ordering)
+        )
+    for title, head, rows in comparisons(by_name):
+        parts.append(f'## {title}\n\n{markdown(head, rows)}')
+    for one in measured:
+        parts.append(_details(one))
+    if facts.problems:
+        parts.append('## Clips left out\n\n' + '\n'.join(f'- {one}' for one in facts.problems))
+    return '\n\n'.join(parts) + '\n'
+
+
+def results_table(results: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of the table of all models; ``-`` where a metric is missing."""
+    head = ['model', *(name for _, name, _ in _COLUMNS)]
+    return head, [
+        [one['model'], *(_formatted(one.get(key), form) for key, _, form in _COLUMNS)]
+        for one in results
+    ]
+
+
+def _formatted(value: Any, form: str) -> str:
+    if value is None:
+        return '-'
+    return f'{value / 1000:,.0f}' if form == 'kB' else format(value, form)
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a Markdown table with the first column left-aligned, the others right-aligned."""
+    lines = ['| ' + ' | '.join(head) + ' |', '|---|' + '---:|' * (len(head) - 1)]
+    lines += ['| ' + ' | '.join(map(str, row)) + ' |' for row in rows]
+    return '\n'.join(lines)
+
+
+def comparisons(results: Mapping[str, Result]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Return Pua et al.'s comparisons whose models were run, each as title, head and rows.
+
+    :param results: by model.
+    """
+    found = []
+    for title, names in _COMPARISONS:
+        rows = [
+            [heading, f'{results[name]["accuracy"]:.3f}', f'{results[name]["macro_f1"]:.3f}']
+            for name, heading in names.items()
+            if 'accuracy' in results.get(name, {})
+        ]
+        if len(rows) > 1:
+            found.append((title, ['model', 'accuracy', 'macro-F1'], rows))
+    covered = [
+        [
+            name,
+            f'{one["accuracy"]:.3f}',
+            f'{one["covered_accuracy"]:.3f}',
+            f'{one["covered_accuracy"] - one["accuracy"]:+.3f}',
+        ]
+        for name, one in results.items()
+        if one.get('covered_accuracy') is not None
+    ]
+    if covered:
+        found.append(
+            (
+                'Mouth covered against uncovered (Pua et al., table 3)',
+                ['model', 'uncovered', 'covered', 'difference'],
+                covered,
+            )
+        )
+    return found
+
+
+def _details(one: Result) -> str:
+    classes = list(one['f1'])
+    each = [
+        [metric, *(f'{one[key][name]:.3f}' for name in classes), f'{one[average]:.3f}']
+        for metric, key, average in (
+            ('precision', 'precision', 'macro_precision'),
+            ('recall', 'recall', 'macro_recall'),
+            ('F1', 'f1', 'macro_f1'),
+        )
+    ]
+    confusions = [[f'truth {name}', *row] for name, row in zip(classes, one['confusion_matrix'])]
+    rest = [[name, *cells.values()] for name, cells in one['one_against_rest'].items()]
+    second = [
+        [name, *(cells.get(other, '') for other in classes)]
+        for name, cells in one['second'].items()
+    ]
+    return '\n\n'.join(
+        [
+            f'## {one["model"]}: {one["says"]}',
+            f'Accuracy {one["accuracy"]:.3f}, expected calibration error {one["ece"]:.3f}, '
+            f'{one["n"]} queries; window of {one["window"]} frames; '
+            f'trained in {one["fit_seconds"]:.0f} s, {one["epochs"]} epochs.',
+            markdown(['', *classes, 'average'], each),
+            markdown(['predicted', *classes], confusions),
+            *([f'![Confusions]({one["confusions"]})'] if 'confusions' in one else []),
+            markdown(
+                [
+                    'against the rest',
+                    'true negative',
+                    'false positive',
+                    'false negative',
+                    'true positive',
+                ],
+                rest,
+            ),
+            markdown(['second most likely, by prediction', *classes], second),
+        ]
+    )
