@@ -146,7 +146,7 @@ def training_stages(
             'appearance',
             models / f'{APPEARANCE}.json',
             continues=(checkpoints / 'appearance',),
-            # --model-name names the classifier, the one whose name is published.
+            # --model-name names the classifier, whose name is published.
             model_name='',
         ),
         stage('relevant', tables / 'relevant.json'),

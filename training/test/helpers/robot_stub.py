@@ -9,7 +9,7 @@ from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.evaluation.recognizers import RobotNetworks
 from emotion_estimator_training.features.feature_set import EMBEDDING, SHAPES, FeatureSet
 
-#: A crop's grey value is its class times this, plus 1: crops of zeros are none.
+#: A crop's grey value is its class times this, plus 1: a crop of zeros is none.
 STEP = 20
 
 

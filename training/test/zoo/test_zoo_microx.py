@@ -163,9 +163,8 @@ def test_other_data_and_settings_start_again(tmp_path):
     claim_folder(model.folder, model.identity(other), CARD)
     assert not kept.exists()
     kept.touch()
-    claim_folder(
-        model.folder, tiny_model('microx:mouth', model.context, dense=5).identity(other), CARD
-    )
+    other_settings = tiny_model('microx:mouth', model.context, dense=5)
+    claim_folder(model.folder, other_settings.identity(other), CARD)
     assert not kept.exists()
 
 

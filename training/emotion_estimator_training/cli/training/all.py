@@ -134,8 +134,8 @@ def all(  # noqa: A001 -- the verb's name
     is a verb of its own; its output is kept in "log" in the run folder, and its duration in
     "tables/times.json".
     """
-    _check(shared['grouping'], shared['config'])
     stated_identity({**shared})
+    _check(shared['grouping'], shared['config'])
     if images is None:
         if not quick:
             raise click.UsageError("Missing option '--data'; --quick makes a small set instead.")

@@ -1,4 +1,4 @@
-"""Options shared by the verbs of training."""
+"""Options shared by the training verbs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ teacher_option = click.option(
     '--teacher',
     type=_PATH,
     default=None,
-    help='face_landmarker.task; without it only the bundled face mesh reads the images.',
+    help='face_landmarker.task; without it only the bundled face mesh is used.',
 )
 cache_option = click.option(
     '--cache',
@@ -36,7 +36,7 @@ cache_option = click.option(
     show_default=True,
     help='Folder for intermediate results.',
 )
-# Eager, since the default of --models depends on it.
+# Eager: the default of --models depends on it.
 run_option = click.option(
     '--run',
     type=_PATH,
@@ -49,19 +49,19 @@ models_option = click.option(
     '--models',
     type=_PATH,
     callback=lambda ctx, _, models: models or own_models(ctx.params['run']),
-    help="Folder of the models to use; by default the run's, or the shipped ones if it has none.",
+    help="Folder of the models to use; default: the run's, or the shipped ones if it has none.",
 )
 written_models_option = click.option(
     '--models',
     type=_PATH,
     callback=lambda ctx, _, models: models or ctx.params['run'] / 'models',
-    help='Folder to write the model to; by default "models" in the folder of the run.',
+    help='Folder to write the model to; default: "models" in the run folder.',
 )
 config_option = click.option(
     '--config',
     type=_PATH,
     default=None,
-    help='Groupings and counts; by default the shipped training.yaml.',
+    help='Groupings and counts; default: the shipped training.yaml.',
 )
 grouping_option = click.option(
     '--grouping',
@@ -73,7 +73,7 @@ processes_option = click.option(
     '--processes',
     type=click.IntRange(1),
     default=None,
-    help='Worker processes; by default one per core.',
+    help='Worker processes; default: one per core.',
 )
 # The range that NumPy and Keras accept.
 seed_option = click.option(
