@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+import emotion_estimator
 from emotion_estimator import __version__
 from emotion_estimator.errors import EmotionEstimatorError, first_line
 from emotion_estimator.model_card import ModelCard, models_dir
@@ -40,7 +41,7 @@ def examine() -> list[Finding]:
     return [
         Finding('system', f'{platform.platform()}, {os.cpu_count()} cores', True),
         Finding('python', f'{platform.python_version()} at {sys.executable}', True),
-        Finding('emotion-estimator', f'{__version__} at {Path(__file__).parent}', True),
+        Finding('emotion-estimator', f'{__version__} at {_package_folder()}', True),
         *_packages(),
         _attempt('cv2', lambda: importlib.import_module('cv2').__version__),
         _attempt('landmarks', _landmarks),
@@ -51,6 +52,10 @@ def examine() -> list[Finding]:
         *_ros_settings(),
         _attempt('node communication', _communication, needed=False),
     ]
+
+
+def _package_folder() -> Path:
+    return Path(emotion_estimator.__file__).parent
 
 
 _PACKAGES = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -290,6 +291,8 @@ def test_doctor_fits_a_screen_and_finds_what_is_needed():
     ):
         assert any(line[4:].startswith(subject) for line in lines)
     assert not [line for line in lines if line.startswith('NO')]
+    # A subprocess may find another copy of the package than this test.
+    assert any(re.search(rf'{__version__} at .*/emotion_estimator$', line) for line in lines)
 
 
 def test_models_are_listed():
