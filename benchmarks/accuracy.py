@@ -70,7 +70,7 @@ def side_by_side(options: argparse.Namespace) -> dict[str, Any]:
         'runtime': options.runtime,
         'images': int(split.sum()),
         'rows': comparison_metrics(predictions, stills, split),
-        'pace': face_times(networks, fer, landmarker, stills.pixels[split], options.faces),
+        'face_times': face_times(networks, fer, landmarker, stills.pixels[split], options.faces),
         'files': {
             **{
                 name: file_facts(options.models / f'{name}.tflite')
@@ -96,7 +96,7 @@ def page(measured: dict[str, Any]) -> str:
                 f'## {words}{ending}\n\n{side_by_side_table(table, vocabulary, duplicates)}'
             )
     parts.append(f'## Fused next to the best row of fer on the same faces\n\n{_against_fer(table)}')
-    parts.append('## Milliseconds per face, in turns\n\n' + face_time_table(measured['pace']))
+    parts.append('## Milliseconds per face, in turns\n\n' + face_time_table(measured['face_times']))
     parts.append(
         '## Files\n\n'
         + markdown_table(

@@ -206,7 +206,7 @@ def provenance(plan: MeasurementPlan, material: Material) -> dict[str, Any]:
             'images': len(stills),
             'test_images_that_are_training_images_too': int(stills.duplicate.sum()),
         },
-        'seeds': {'held faces': STEADY_SEED, 'changes': CHANGES_SEED, 'movement': MOVEMENT_SEED},
+        'seeds': {'steady faces': STEADY_SEED, 'changes': CHANGES_SEED, 'movement': MOVEMENT_SEED},
         'versions': dict(sorted(_versions())),
         'models': files,
         'notes': notes,

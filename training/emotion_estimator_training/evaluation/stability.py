@@ -103,7 +103,7 @@ def steady_metrics(
 
     :param steady: of :func:`steady_faces`.
     :param label: (B,), the right label of each face.
-    :returns: ``flips_per_s``, and ``right_while_held``, the share of frames with the right label,
+    :returns: ``flips_per_s``, and ``right_while_steady``, the share of frames with the right label,
         which being steady must not cost.
     """
     settled = int(np.searchsorted(steady.times, _SETTLING - 1e-6))
@@ -111,7 +111,7 @@ def steady_metrics(
     seconds = float(steady.dt[0, settled:].sum(dtype=np.float64))
     return {
         'flips_per_s': float(flips(probabilities).mean() / seconds),
-        'right_while_held': float((probabilities.argmax(axis=-1) == label[:, None]).mean()),
+        'right_while_steady': float((probabilities.argmax(axis=-1) == label[:, None]).mean()),
     }
 
 
@@ -346,7 +346,7 @@ def compare_stability(
     :param rates: frames per second.
     :param faces: number of faces that keep their expression.
     :param pairs: number of faces that change their expression.
-    :returns: ``faces_held``, ``changes_drawn``, ``changes_all_can_follow``, and in ``models`` by
+    :returns: ``steady_faces``, ``changes_drawn``, ``changes_all_can_follow``, and in ``models`` by
         name and frames per second :func:`steady_metrics`, ``flips_to_dense`` (ratio to the dense
         network's, if that is compared) and :func:`summary` of the delays; also, at 30 frames per
         second, ``flips_by_strength`` of the movement.
@@ -381,7 +381,7 @@ def compare_stability(
                 own = metrics[f'{rate}_fps']['flips_per_s']
                 metrics[f'{rate}_fps']['flips_to_dense'] = round(own / dense, 4) if dense else None
     return {
-        'faces_held': min(faces, len(features)),
+        'steady_faces': min(faces, len(features)),
         'changes_drawn': len(changes.label),
         'changes_all_can_follow': int(common.sum()),
         'models': models,

@@ -113,7 +113,7 @@ def measure_trust(plan: MeasurementPlan, material: Material, networks: RobotNetw
     trust.metrics['bytes'] = sum(
         (plan.places.models / f'{name}.tflite').stat().st_size for name in MODELS
     )
-    trust.metrics['pace'] = _face_times(plan, material, networks)
+    trust.metrics['face_times'] = _face_times(plan, material, networks)
     trust.metrics['neutral'] = [
         row
         for features in faces.values()

@@ -146,7 +146,7 @@ def _card_parts(plan: MeasurementPlan, material: Material) -> dict[str, Any]:
     metrics = ModelCard.load(plan.places.models / 'emotion_lstm.json', 'emotion_lstm').metrics
     tables: dict[str, dict[str, Any]] = {}
     for name, title, table in (
-        ('quantization', 'Quantized, and held to the float network', parity_table),
+        ('quantization', 'Quantized, compared with the float network', parity_table),
         ('time', 'Microseconds of a step', time_table),
     ):
         if name in metrics:

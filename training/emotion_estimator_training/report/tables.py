@@ -54,7 +54,7 @@ def time_rows(compared: Mapping[str, Any]) -> list[list[str]]:
                 for key in (
                     'flips_per_s',
                     'flips_to_dense',
-                    'right_while_held',
+                    'right_while_steady',
                     'median_s',
                     'p95_s',
                     'never',
@@ -101,7 +101,7 @@ def trust_tables(trust: Mapping[str, Any]) -> dict[str, str]:
                 trust['side_by_side'], vocabulary, duplicates
             )
     tables['Milliseconds per face behind the landmark source, in turns'] = face_time_table(
-        trust['pace']
+        trust['face_times']
     )
     for source, calibration in trust['sure'].items():
         tables[f'Calibration and abstention, {source}'] = _calibration_table(

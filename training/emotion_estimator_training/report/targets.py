@@ -105,7 +105,7 @@ def _flip_rows(stability: Mapping[str, Any], model: str) -> Iterator[dict[str, A
         ratio = compared['models'].get(model, {}).get('30_fps', {}).get('flips_to_dense')
         if ratio is not None:
             yield _at_most(
-                'flips_to_dense', f"flips on held faces, share of dense's, {name}, 30 fps", ratio
+                'flips_to_dense', f"flips on steady faces, share of dense's, {name}, 30 fps", ratio
             )
 
 
@@ -115,7 +115,7 @@ def _cost_rows(trust: Mapping[str, Any], share: float | None) -> Iterator[dict[s
         (
             'added_ms',
             'milliseconds that a face adds, median',
-            trust.get('pace', {}).get('fused', {}).get('median_ms'),
+            trust.get('face_times', {}).get('fused', {}).get('median_ms'),
         ),
         ('share_of_paper', "share of the time of the paper's network in its fastest form", share),
     ):

@@ -61,7 +61,7 @@ def test_steady_faces_are_also_checked_for_being_right() -> None:
     steady, truth = steady_faces(faces(), 30, faces=60), np.zeros(60, np.int64)
     assert steady_metrics(Smiles(), steady, truth) == {
         'flips_per_s': 0.0,
-        'right_while_held': 1 / 3,
+        'right_while_steady': 1 / 3,
     }
 
 

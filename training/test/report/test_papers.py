@@ -53,7 +53,7 @@ def test_targets_say_what_is_reached() -> None:
     trust = {
         'side_by_side': [{**seven, 'accuracy': 0.71}, {**seven, 'model': 'appearance'}],
         'bytes': 600_000,
-        'pace': {'fused': {'median_ms': 0.9}},
+        'face_times': {'fused': {'median_ms': 0.9}},
     }
     files = {'streaming': {'share_of_paper': 0.01}}
     good = targets(measured, flips(0.1), files, 'streaming', 'private_test', trust)
@@ -76,7 +76,7 @@ def test_targets_say_what_is_reached() -> None:
         {
             'side_by_side': [{**seven, 'accuracy': 0.69}],
             'bytes': 600_001,
-            'pace': {'fused': {'median_ms': 1.01}},
+            'face_times': {'fused': {'median_ms': 1.01}},
         },
     )
     assert reached(poor) == ['macro-F1 lost with face_mesh']

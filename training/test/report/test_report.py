@@ -114,7 +114,7 @@ def test_tables_in_time_say_never_and_unknown() -> None:
     metrics = {
         'flips_per_s': 0.5,
         'flips_to_dense': None,
-        'right_while_held': 0.8,
+        'right_while_steady': 0.8,
         'median_s': 0.1,
         'p95_s': None,
         'never': 0.1,
@@ -153,7 +153,7 @@ def test_the_page_needs_nothing_else(tmp_path) -> None:
     report = json.loads((page.parent / 'report.json').read_text())
     assert report['errors'][0]['image_id'] == 3
     assert {row['what']: row['reached'] for row in report['targets']}[
-        "flips on held faces, share of dense's, face_mesh, 30 fps"
+        "flips on steady faces, share of dense's, face_mesh, 30 fps"
     ] is False
     assert (page.parent / 'figures' / 'flips-against-delay.png').stat().st_size > 10_000
 

@@ -107,7 +107,7 @@ def stability(**options: Any) -> None:
     measured = measure_time(plan, gather(plan))
     for source, compared in measured['constructed'].items():
         click.echo(
-            f'{source}: {compared["faces_held"]} steady faces, '
+            f'{source}: {compared["steady_faces"]} steady faces, '
             f'{compared["changes_all_can_follow"]} changes\n'
         )
         click.echo(text_table(TIME_HEADER, time_rows(compared)) + '\n')
