@@ -79,15 +79,14 @@ def embedded_apart(card: Path, crops: Crops) -> dict[str, Floats]:
     """Return the embeddings (N, E) of crops (N, 48, 48) by runtime, made in a process of its own.
 
     :param card: the network's JSON card.
-    :raises ModelError: a working runtime cannot run it, none works, or one ended the process.
+    :raises ModelError: a working runtime cannot run it, none works, or one crashed.
     """
     try:
         with ProcessPoolExecutor(1, get_context('spawn')) as pool:
             return pool.submit(_embedded, card, crops).result()
     except BrokenProcessPool as error:
         raise ModelError(
-            'a TFLite runtime ended the process that compares them; try again with one runtime '
-            'installed'
+            'a TFLite runtime crashed in the comparison; try again with one runtime installed'
         ) from error
 
 

@@ -75,14 +75,14 @@ class StepTimes:
 def measured_apart(files: Files) -> StepTimes:
     """Measure in a new process, without TensorFlow.
 
-    :raises ModelError: no runtime runs the baseline, or one ended the process.
+    :raises ModelError: no runtime runs the baseline, or one crashed.
     """
     try:
         with ProcessPoolExecutor(1, get_context('spawn')) as pool:
             return pool.submit(measure, files).result()
     except BrokenProcessPool as error:
         raise ModelError(
-            'a TFLite runtime ended the process that measures networks; try again with one '
+            'a TFLite runtime crashed while networks were timed; try again with one '
             'runtime installed'
         ) from error
 

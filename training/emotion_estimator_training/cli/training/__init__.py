@@ -34,8 +34,8 @@ class _Verbs(ExtraVerbs):
 training = _Verbs(
     'training',
     help=(
-        'Train and measure the models on labelled faces (docs/training.md). Called again, an '
-        'interrupted verb resumes.'
+        'Train and measure the models on labelled faces (docs/training.md). An interrupted verb '
+        'resumes when run again.'
     ),
     short_help='Train and measure the models on labelled faces.',
 )

@@ -130,7 +130,7 @@ def all(  # noqa: A001 -- the verb's name
 ) -> None:
     """Train and measure everything, from raw images to models and a report.
 
-    Called again, the same command skips what is done and continues what was interrupted. Each stage
+    Run again, the same command skips what is done and continues what was interrupted. Each stage
     is a verb of its own; its output is kept in "log" in the run folder, and its duration in
     "tables/times.json".
     """

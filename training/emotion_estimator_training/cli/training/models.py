@@ -59,7 +59,7 @@ def sequences(run: Path, config: Path | None, grouping: str, seed: int) -> None:
     type=click.IntRange(1),
     default=200,
     show_default=True,
-    help='Steady faces that flips are counted on; half as many more changes are timed.',
+    help='Steady faces for counting flips; 1.5 times as many changes are timed.',
 )
 @identity_options
 def quantize(
@@ -184,7 +184,7 @@ _choice_options = all_of(
         '--counts',
         default='paper',
         show_default=True,
-        help='Name of the limits of images per class in --config.',
+        help='Name of the counts of images per class in --config.',
     ),
     click.option(
         '--source',
@@ -224,7 +224,10 @@ _SHOWN = ('accuracy', 'macro_f1', 'ece')
     help='The published 5,000 epochs, or a few at a higher, decaying rate.',
 )
 @click.option(
-    '--epochs', type=click.IntRange(1), default=None, help="Most epochs; by default the schedule's."
+    '--epochs',
+    type=click.IntRange(1),
+    default=None,
+    help="Maximum number of epochs; default: the schedule's.",
 )
 @click.option(
     '--steps', type=click.IntRange(1), default=None, help='Batches of sequences (streaming only).'

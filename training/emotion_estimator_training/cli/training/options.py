@@ -87,11 +87,11 @@ seed_option = click.option(
 
 #: Whose the models are that a verb writes.
 identity_parameters = (
-    click.option('--model-name', default='', help="Name in the model's card; by default its kind."),
+    click.option('--model-name', default='', help="Name in the model's card; default: its kind."),
     click.option(
         '--model-version',
         default='',
-        help="Version in the model's card; by default the release's with "
+        help="Version in the model's card; default: the release's with "
         '"+local." and the start of the file\'s SHA-256.',
     ),
     click.option('--trained-on', default='', help='Training data, for the card.'),

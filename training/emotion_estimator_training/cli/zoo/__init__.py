@@ -24,7 +24,7 @@ zoo = _Verbs(
     'zoo',
     help=(
         "Train and compare the papers' other models on labelled video (docs/zoo.md). An "
-        'interrupted verb resumes when repeated.'
+        'interrupted verb resumes when run again.'
     ),
     short_help="Train and compare the papers' other models on labelled video.",
 )

@@ -143,7 +143,7 @@ def make_set(
     teacher: Path | None = None,
     processes: int | Runner | None = None,
 ) -> Path:
-    """Write clips and their table; an interrupted call resumes when repeated.
+    """Write clips and their table; an interrupted call resumes when run again.
 
     A person with a neutral still shows all seven expressions once each, with movements learned from
     other faces. A person with another still shows its expression, from nearly neutral to the still

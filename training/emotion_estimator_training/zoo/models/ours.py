@@ -168,7 +168,7 @@ class Ours(NetworkModel):
                 self._scales, self._network = (arrays['mean'], arrays['scale']), None
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(
-                f'{self.folder} holds no trained {self.name}; call "emotion-estimator zoo run"'
+                f'{self.folder} holds no trained {self.name}; run "emotion-estimator zoo run"'
             ) from error
         super().load()
 
