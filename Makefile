@@ -38,7 +38,7 @@ PACKAGE := $(wildcard $(shell git ls-files -co --exclude-standard -- emotion_est
 # -P below keeps this folder, whose emotion_estimator has no messages, off the import path.
 WITH_ROS := . $(INSTALL)/local_setup.sh &&
 
-# The demo tells by it under which name Fast DDS reads its profile.
+# From it the demo knows which variable of Fast DDS names the profile.
 export ROS_DISTRO := $(if $(filter jazzy,$(ON)),jazzy,kilted)
 export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
@@ -183,7 +183,7 @@ endif
 
 checks: lint types pytest
 
-# A file's tests share what is dear to start. Training's run two at a time too, though that makes
+# A file's tests share what is slow to start. Training's run two at a time too, though that makes
 # four on two cores: whichever suite is done first leaves no core idle.
 TWO_AT_A_TIME := --numprocesses=2 --dist=loadfile
 
@@ -215,7 +215,7 @@ types: $(VENV)/.test-ready ## mypy
 	$(VENV)/bin/mypy
 
 COMPILE := uv pip compile --override overrides.txt --python-version 3.11 --no-annotate --quiet
-lock: ## write the lock files anew from requirements/*.in
+lock: ## rewrite the lock files from requirements/*.in
 	cd requirements && $(COMPILE) kilted.in perception.in common.in -o demo.lock
 	cd requirements && $(COMPILE) kilted.in perception.in common.in litert.in test.in lint.in \
 	  -c demo.lock -o test.lock

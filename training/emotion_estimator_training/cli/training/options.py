@@ -100,7 +100,7 @@ identity_parameters = (
     click.option(
         '--release',
         is_flag=True,
-        help="Describe the models as this project's release (config/releases.yaml).",
+        help="Describe the models as this project's release (releases.yaml).",
     ),
 )
 

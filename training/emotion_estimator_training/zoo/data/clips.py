@@ -110,7 +110,7 @@ def load_label_map(name: str = 'identity', config: Path | None = None) -> LabelM
     content = read_yaml(path)
     maps = content.get('label_maps') if isinstance(content, dict) else None
     if not isinstance(maps, dict):
-        raise InputError(f'{path} has no label_maps; see the shipped config/zoo.yaml')
+        raise InputError(f'{path} has no label_maps; see the shipped zoo.yaml')
     if name not in maps:
         raise InputError(
             f'{path} has no label map {name!r}; it has: {", ".join(map(str, maps)) or "none"}'

@@ -68,8 +68,7 @@ class Catalog:
             isinstance(one, dict) and 'kind' in one for one in models.values()
         ):
             raise InputError(
-                f'{path} has no models, or a model without a kind; see the shipped '
-                'config/zoo_models.yaml'
+                f'{path} has no models, or a model without a kind; see the shipped zoo_models.yaml'
             )
         return cls(content, path)
 
