@@ -91,11 +91,11 @@ def oddity(face: FaceEmotion | None) -> str:
     if not face.label:
         return 'the label is empty'
     if not 0 <= face.confidence <= 1 + _ROUNDING:
-        return f'confidence {face.confidence} is not in 0 to 1'
+        return f'confidence {face.confidence} is outside 0 to 1'
     if len(face.labels) != len(face.probabilities):
         return f'{len(face.labels)} labels have {len(face.probabilities)} probabilities'
     if not np.all((face.probabilities >= 0) & (face.probabilities <= 1 + _ROUNDING)):
-        return 'a probability is not in 0 to 1'
+        return 'a probability is outside 0 to 1'
     # Models of any vocabulary publish unknown when no label is likely enough.
     if face.labels and face.label not in (*face.labels, UNKNOWN):
         return f'{face.label[:40]!r} is none of the labels'

@@ -101,7 +101,7 @@ class StillImages(Source):
         height: int | None = None,
     ) -> None:
         if not (math.isfinite(fps) and fps > 0.0):
-            raise InputError(f'{name}: {fps} frames per second is not a rate; choose 1 to 120')
+            raise InputError(f'{name}: {fps} frames per second is out of range; choose 1 to 120')
         self.name = name
         self.fps = float(fps)
         self._paths = paths

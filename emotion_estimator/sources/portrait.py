@@ -161,7 +161,7 @@ class Portrait(Source):
         noise: float = 2.0,
     ) -> None:
         if not (math.isfinite(fps) and fps > 0.0):
-            raise InputError(f'portrait: {fps} frames per second is not a rate; choose 1 to 120')
+            raise InputError(f'portrait: {fps} frames per second is out of range; choose 1 to 120')
         if min(size) < 64:
             raise InputError(f'portrait: {size[0]}x{size[1]} is too small; choose at least 64x64')
         self.name = 'portrait'

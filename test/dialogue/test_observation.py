@@ -36,12 +36,12 @@ def test_valid_faces_are_not_odd(face):
     ('changes', 'says'),
     [
         ({'label': ''}, 'the label is empty'),
-        ({'confidence': math.nan}, 'confidence nan is not in 0 to 1'),
-        ({'confidence': -0.1}, 'confidence -0.1 is not in 0 to 1'),
+        ({'confidence': math.nan}, 'confidence nan is outside 0 to 1'),
+        ({'confidence': -0.1}, 'confidence -0.1 is outside 0 to 1'),
         ({'labels': ('sad',)}, '1 labels have 3 probabilities'),
-        ({'probabilities': np.array([0.1, math.inf, 0.2])}, 'a probability is not in 0 to 1'),
-        ({'probabilities': np.array([0.1, math.nan, 0.2])}, 'a probability is not in 0 to 1'),
-        ({'probabilities': np.array([0.1, -0.5, 0.2])}, 'a probability is not in 0 to 1'),
+        ({'probabilities': np.array([0.1, math.inf, 0.2])}, 'a probability is outside 0 to 1'),
+        ({'probabilities': np.array([0.1, math.nan, 0.2])}, 'a probability is outside 0 to 1'),
+        ({'probabilities': np.array([0.1, -0.5, 0.2])}, 'a probability is outside 0 to 1'),
         ({'label': 'x' * 5000}, f"'{'x' * 40}' is none of the labels"),
     ],
 )

@@ -118,7 +118,7 @@ def test_absence_leaves_only_the_backdrop(size):
 
 @pytest.mark.parametrize('fps', [0.0, -5.0, float('nan'), float('inf')])
 def test_a_rate_that_cannot_be_is_refused(fps):
-    with pytest.raises(InputError, match='frames per second is not a rate'):
+    with pytest.raises(InputError, match='frames per second is out of range'):
         Portrait(fps=fps)
 
 

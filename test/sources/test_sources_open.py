@@ -104,5 +104,5 @@ def test_names_that_cannot_be_opened(spec):
 @pytest.mark.parametrize('kind', ['portrait', 'image'])
 def test_a_rate_that_cannot_be_is_refused(kind, tmp_path):
     spec = 'portrait' if kind == 'portrait' else image(tmp_path / 'a.png')
-    with pytest.raises(InputError, match='is not a rate'):
+    with pytest.raises(InputError, match='is out of range'):
         open_source(spec, fps=0.0)
