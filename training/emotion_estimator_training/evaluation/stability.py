@@ -1,4 +1,4 @@
-"""How steady and how quick a recognizer's label is: flips on steady faces, delay after a change."""
+"""How stable a recognizer's label is: flips on steady faces, and the delay after a change."""
 
 from __future__ import annotations
 

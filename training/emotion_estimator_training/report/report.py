@@ -170,7 +170,7 @@ def _document(report: Mapping[str, Any], tables: Mapping[str, str]) -> str:
         parts.append(f'Still faces, {split}:\n\n{comparison_markdown(report, split)}')
     for source, compared in report['stability']['constructed'].items():
         table = markdown_table(TIME_HEADER, time_rows(compared))
-        parts.append(f'In time, {source}, {report["split"]}:\n\n{table}')
+        parts.append(f'Over time, {source}, {report["split"]}:\n\n{table}')
     parts.append(markdown_table(*video_table(report['stability']['videos'])))
     parts += [f'{title}:\n\n{table}' for title, table in tables.items()]
     return '\n\n'.join(parts) + '\n'

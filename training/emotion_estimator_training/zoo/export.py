@@ -60,7 +60,7 @@ def export(
         'name': f'zoo_{name}',
         'version': '1.0.0',
         'kind': KIND,
-        'says': model.entry.description,
+        'description': model.entry.description,
         'labels': list(model.classes),
         'settings': settings,
         'metrics': dict(metrics or {}),

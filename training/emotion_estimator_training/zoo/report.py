@@ -216,7 +216,7 @@ def _details(one: Result) -> str:
     ]
     return '\n\n'.join(
         [
-            f'## {one["model"]}: {one["says"]}',
+            f'## {one["model"]}: {one["description"]}',
             f'Accuracy {one["accuracy"]:.3f}, expected calibration error {one["ece"]:.3f}, '
             f'{one["n"]} queries; window of {one["window"]} frames; '
             f'trained in {one["fit_seconds"]:.0f} s, {one["epochs"]} epochs.',

@@ -106,7 +106,7 @@ def run(
         except MODEL_FAILURES as error:
             result = {
                 'model': entry.name,
-                'says': entry.description,
+                'description': entry.description,
                 'kind': entry.kind,
                 'failed': first_line(error),
             }
@@ -144,7 +144,7 @@ def _result(
     if known is not None and known['identity'] == json.loads(json.dumps(identity)):
         for note in known['notes']:
             model.note(note)
-        return {**known['result'], 'says': entry.description}
+        return {**known['result'], 'description': entry.description}
     begun = time.monotonic()
     history = model.fit(split)
     seconds = time.monotonic() - begun
@@ -162,7 +162,7 @@ def _measure(model: ZooModel, video: VideoSet, settings: RunSettings, folder: Pa
     probabilities = model.predict(queries)
     result: Result = {
         'model': model.name,
-        'says': model.entry.description,
+        'description': model.entry.description,
         'kind': model.entry.kind,
         'window': model.window,
         **classification_metrics(probabilities, queries.labels, classes),

@@ -37,7 +37,7 @@ def result(model: str, accuracy: float = 0.5, **others) -> dict:
     found = classification_metrics(FOUND, TRUTH, ABC)
     return {
         'model': model,
-        'says': f'the {model}',
+        'description': f'the {model}',
         'kind': 'microx',
         **found,
         'accuracy': accuracy,
@@ -183,7 +183,10 @@ def test_order_says_how_sure_it_is():
 
 
 def test_page_names_what_failed_and_what_was_left_out():
-    results = [result('microx'), {'model': 'lstm', 'says': '', 'kind': 'x', 'failed': 'too short'}]
+    results = [
+        result('microx'),
+        {'model': 'lstm', 'description': '', 'kind': 'x', 'failed': 'too short'},
+    ]
     facts = ReportFacts('set', 'reduced', 1, ['LOUD'], ['2 clips'])
     text = report_page(results, ['Made.'], facts, 'z.png')
     assert '- lstm: too short' in text and '**LOUD**' in text and '- 2 clips' in text
