@@ -48,10 +48,10 @@ _LIBRARIES = ('matplotlib', 'rich')
     '--fps', default=_DEFAULTS.fps, show_default=True, type=float, help='Frames per second.'
 )
 @click.option(
-    '--duration', type=float, help='Stop after this many seconds (default: when the source ends).'
+    '--duration', type=float, help='Stop after this many seconds. Default: when the source ends.'
 )
 @click.option(
-    '--domain', type=int, help="ROS_DOMAIN_ID (default: the environment's, or a free one)."
+    '--domain', type=int, help="ROS_DOMAIN_ID. Default: the environment's, or a free one."
 )
 @click.option(
     '--patience',

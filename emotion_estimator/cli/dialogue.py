@@ -45,17 +45,17 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help='Recorded emotions: output of `video --json` or `replay --json` (- for standard input), '
     'or a bag with /emotions or /emotion.',
 )
-@click.option('--topic', help='Topic of the bag.  [default: /emotions, else /emotion]')
-@click.option('--policy', type=_FILE, help='YAML file of rules.  [default: the shipped one]')
+@click.option('--topic', help='Topic of the bag. Default: /emotions, else /emotion.')
+@click.option('--policy', type=_FILE, help='YAML file of rules. Default: the shipped one.')
 @click.option(
     '--conversation',
     type=_FILE,
-    help='YAML file of topics and words.  [default: the shipped one]',
+    help='YAML file of topics and words. Default: the shipped one.',
 )
 @click.option(
     '--speed',
     type=click.FloatRange(0, 1e6, min_open=True),
-    help='1 is real time.  [default: as fast as possible; 1 for keys in a terminal]',
+    help='Speed relative to real time. Default: as fast as possible, or 1 for keys in a terminal.',
 )
 @click.option(
     '--hold',

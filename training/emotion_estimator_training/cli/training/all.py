@@ -71,7 +71,8 @@ _VERBS = (
     '--cache',
     type=_PATH,
     default=None,
-    help='Folder for intermediate results; data/cache, or with --quick "cache" in the run folder.',
+    help='Folder for intermediate results. Default: data/cache, or with --quick "cache" in the run '
+    'folder.',
 )
 @click.option(
     '--models',

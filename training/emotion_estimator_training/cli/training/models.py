@@ -227,7 +227,7 @@ _SHOWN = ('accuracy', 'macro_f1', 'ece')
     '--epochs',
     type=click.IntRange(1),
     default=None,
-    help="Maximum number of epochs; default: the schedule's.",
+    help="Maximum number of epochs. Default: the schedule's.",
 )
 @click.option(
     '--steps', type=click.IntRange(1), default=None, help='Batches of sequences (streaming only).'

@@ -49,19 +49,19 @@ models_option = click.option(
     '--models',
     type=_PATH,
     callback=lambda ctx, _, models: models or own_models(ctx.params['run']),
-    help="Folder of the models to use; default: the run's, or the shipped ones if it has none.",
+    help="Folder of the models to use. Default: the run's, or the shipped ones if it has none.",
 )
 written_models_option = click.option(
     '--models',
     type=_PATH,
     callback=lambda ctx, _, models: models or ctx.params['run'] / 'models',
-    help='Folder to write the model to; default: "models" in the run folder.',
+    help='Folder to write the model to. Default: "models" in the run folder.',
 )
 config_option = click.option(
     '--config',
     type=_PATH,
     default=None,
-    help='Groupings and counts; default: the shipped training.yaml.',
+    help='Groupings and counts. Default: the shipped training.yaml.',
 )
 grouping_option = click.option(
     '--grouping',
@@ -73,7 +73,7 @@ processes_option = click.option(
     '--processes',
     type=click.IntRange(1),
     default=None,
-    help='Worker processes; default: one per core.',
+    help='Worker processes. Default: one per core.',
 )
 # The range that NumPy and Keras accept.
 seed_option = click.option(
@@ -87,11 +87,11 @@ seed_option = click.option(
 
 #: Whose the models are that a verb writes.
 identity_parameters = (
-    click.option('--model-name', default='', help="Name in the model's card; default: its kind."),
+    click.option('--model-name', default='', help="Name in the model's card. Default: its kind."),
     click.option(
         '--model-version',
         default='',
-        help="Version in the model's card; default: the release's with "
+        help="Version in the model's card. Default: the release's with "
         '"+local." and the start of the file\'s SHA-256.',
     ),
     click.option('--trained-on', default='', help='Training data, for the card.'),
