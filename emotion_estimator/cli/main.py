@@ -65,7 +65,10 @@ VERBS = {
     'image': ('image', 'Read the expression of each face in images.'),
     'models': ('models', 'List the models, or download the Face Landmarker.'),
     'record': ('record', 'Record SOURCE into a rosbag2, without ROS.'),
-    'replay': ('replay', 'Say what the robot would have made of each BAG (rosbag2).'),
+    'replay': (
+        'replay',
+        'Run each BAG (rosbag2) through the estimator and the dialogue manager, without ROS.',
+    ),
     'video': ('video', 'Read the expression of each face in every frame of SOURCE.'),
 }
 #: Verbs of the research package (``training`` in the repository) with their summaries. It provides
