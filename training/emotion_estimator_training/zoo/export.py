@@ -56,15 +56,17 @@ def export(
     if networks.appearance:
         settings['appearance_sha256'] = networks.appearance
     weights = folder / f'{name}.tflite'
+    written = _write(weights, tflite(networks.window, networks.inputs, model.window))
     card = {
         'name': f'zoo_{name}',
-        'version': '1.0.0',
+        # None of them is released: each is its trainer's, and its checksum tells it from others.
+        'version': f'1.0.0+local.{written["sha256"][:8]}',
         'kind': KIND,
         'description': model.entry.description,
         'labels': list(model.classes),
         'settings': settings,
         'metrics': dict(metrics or {}),
-        **_write(weights, tflite(networks.window, networks.inputs, model.window)),
+        **written,
         'blendshapes': list(BLENDSHAPE_NAMES),
     }
     path = weights.with_suffix('.json')

@@ -123,7 +123,7 @@ def test_covered_faces_are_learned_from_with_their_crops(tmp_path) -> None:
     save_features(features(4, 200), covered_faces.covered_folder(tmp_path) / 'face_mesh.npz')
     covered = covered_faces.load_covered(tmp_path, 'face_mesh')
     assert covered is not None
-    pool = streaming_run._pool([features(10, 90)], [covered], embed, tmp_path)
+    pool = streaming_run._pool([features(10, 90)], [covered], embed, tmp_path, 13)
     assert len(pool.plain) == len(pool.moves) == 14
     np.testing.assert_array_equal(pool.emotion[10:], covered.emotion)
     np.testing.assert_array_equal(pool.plain[10:, :52], covered.blendshapes)
