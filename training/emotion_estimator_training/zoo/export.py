@@ -59,7 +59,7 @@ def export(
     written = _write(weights, tflite(networks.window, networks.inputs, model.window))
     card = {
         'name': f'zoo_{name}',
-        # None of them is released: each is its trainer's, and its checksum tells it from others.
+        # None of them is released; the checksum distinguishes them.
         'version': f'1.0.0+local.{written["sha256"][:8]}',
         'kind': KIND,
         'description': model.entry.description,
