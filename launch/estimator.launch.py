@@ -19,5 +19,5 @@ def start(context: LaunchContext) -> Entities:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return the launch description; see `ros2 launch ... estimator.launch.py --show-args`."""
+    """Describe the launch; list its arguments with `--show-args`."""
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start)])

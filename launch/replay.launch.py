@@ -20,11 +20,11 @@ from emotion_estimator.launching.nodes import bag_player, dialogue_manager, esti
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = [
-    DeclareLaunchArgument('bag', description='Bag to play: a folder, or an .mcap or .db3 file'),
+    DeclareLaunchArgument('bag', description='Bag to play: a folder, or an .mcap or .db3 file.'),
     DeclareLaunchArgument(
         'image_topic',
         default_value='/image_raw',
-        description="The bag's image topic; only it and <image_topic>/compressed are played",
+        description="The bag's image topic; only it and <image_topic>/compressed are played.",
     ),
     *declare(
         'rate', 'loop', 'lockstep', 'landmark_source', 'model', 'namespace', 'params_file',

@@ -92,7 +92,7 @@ _ALL = (
     _argument(
         'log_level',
         'info',
-        'debug, info, warn, error or fatal; for a single logger: camera:=debug.',
+        'Log level: debug, info, warn, error or fatal; camera:=debug sets it for one logger.',
     ),
     _argument(
         'fastdds_profile',
