@@ -184,3 +184,13 @@ def test_symlink_install_gives_the_same(tmp_path):
             [str(settings.parents[1]), os.environ.get('PYTHONPATH', '')])},
     )  # fmt: skip
     assert 'happy' in check.stdout, check.stderr
+
+
+def test_no_two_public_classes_share_a_name():
+    found: dict[str, list[str]] = {}
+    for folder in (PACKAGE, f'training/{PACKAGE}_training', 'benchmarks'):
+        for file in (ROOT / folder).rglob('*.py'):
+            for node in ast.parse(file.read_text()).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith('_'):
+                    found.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+    assert {name: files for name, files in found.items() if len(files) > 1} == {}

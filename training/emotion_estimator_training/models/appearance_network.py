@@ -1,4 +1,8 @@
-"""The appearance network: its layers, and its training with heads that also read blendshapes."""
+"""The appearance network: its layers, and its training with heads that also read blendshapes.
+
+Batch normalization: Ioffe and Szegedy 2015; label smoothing: Szegedy et al. 2016; AdamW and cosine
+schedule: Loshchilov and Hutter 2019 and 2017; averaged weights: Polyak and Juditsky 1992.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The layers that join the two branches: a crop's embedding and the blendshapes."""
+"""The layers that join the two branches: a crop's embedding and the blendshapes.
+
+Swish: Ramachandran et al. 2017; dropout: Srivastava et al. 2014.
+"""
 
 from __future__ import annotations
 

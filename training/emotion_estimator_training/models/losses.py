@@ -1,4 +1,7 @@
-"""Losses by name, and how much each label counts in them."""
+"""Losses by name, and how much each label counts in them.
+
+Focal loss: Lin et al. 2017.
+"""
 
 from __future__ import annotations
 

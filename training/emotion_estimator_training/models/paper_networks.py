@@ -1,4 +1,8 @@
-"""The papers' networks in Keras, and their layers as data."""
+"""The papers' networks in Keras, and their layers as data.
+
+LSTM: Hochreiter and Schmidhuber 1997; AdamW: Loshchilov and Hutter 2019; cosine schedule:
+Loshchilov and Hutter 2017, without restarts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The streaming network: as a sequence model to train, and as one step to ship."""
+"""The streaming network: as a sequence model to train, and as one step to ship.
+
+The recurrent layers are LSTMs (Hochreiter and Schmidhuber 1997).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Random search over the papers' ranges (Attrah's report, 5.3) with Keras Tuner."""
+"""Random search over the papers' ranges (Attrah's report, 5.3) with Keras Tuner.
+
+Random search: Bergstra and Bengio 2012.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ Scores hardly move near 0 and 1, but their logits move equally at every level, s
 modelled in logits. It is the sum of white noise, a tremor that is smooth over a third of a second
 (a Matern 3/2 process, caused by MediaPipe's own filter), and a drift (an Ornstein-Uhlenbeck
 process). Time is in seconds, so that the same face can be sampled at any rate.
+
+Matern process: Rasmussen and Williams 2006; drift: Uhlenbeck and Ornstein 1930.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Model cards: the JSON beside a model's weights, and Markdown for people made from it."""
+"""Model cards: the JSON beside a model's weights, and Markdown for people made from it.
+
+Model cards: Mitchell et al. 2019.
+"""
 
 from __future__ import annotations
 

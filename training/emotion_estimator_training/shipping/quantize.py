@@ -1,4 +1,7 @@
-"""Converts trained networks to TFLite, quantized in several ways, and inspects the files."""
+"""Converts trained networks to TFLite, quantized in several ways, and inspects the files.
+
+Integer quantization: Jacob et al. 2018.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The papers' ordering of model levels: sequence models above aggregation above single frames."""
+"""The papers' ordering of model levels: sequence models above aggregation above single frames.
+
+Bootstrap over test subjects: Efron 1979.
+"""
 
 from __future__ import annotations
 

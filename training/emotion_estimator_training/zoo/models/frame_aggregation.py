@@ -1,4 +1,7 @@
-"""Aggregation of single frames regardless of their order (Terbouche and Chaoui, 1.4.1)."""
+"""Aggregation of single frames regardless of their order (Terbouche and Chaoui, 1.4.1).
+
+Linear support vector machines: Fan et al. 2008.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""MicroX: one ConvLSTM block for each part of the face, joined at the end (Pua et al.)."""
+"""MicroX: one ConvLSTM block for each part of the face, joined at the end (Pua et al.).
+
+ConvLSTM: Shi et al. 2015.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Recurrent networks over encodings of frames (Terbouche and Chaoui, 2.4.2; Kahou et al. 2015)."""
+"""Recurrent networks over encodings of frames (Terbouche and Chaoui, 2.4.2; Kahou et al. 2015).
+
+LSTM: Hochreiter and Schmidhuber 1997; bidirectional: Schuster and Paliwal 1997; IRNN: Le et al.
+2015.
+"""
 
 from __future__ import annotations
 
