@@ -217,10 +217,10 @@ types: $(VENV)/.test-ready ## mypy
 COMPILE := uv pip compile --override overrides.txt --python-version 3.11 --no-annotate --quiet
 lock: ## rewrite the lock files from requirements/*.in
 	cd requirements && $(COMPILE) kilted.in perception.in common.in -o demo.lock
-	cd requirements && $(COMPILE) kilted.in perception.in common.in litert.in test.in lint.in \
+	cd requirements && $(COMPILE) kilted.in perception.in common.in litert.in dialogue.in test.in lint.in \
 	  -c demo.lock -o test.lock
-	cd requirements && $(COMPILE) jazzy.in perception.in common.in test.in -o jazzy.lock
-	cd requirements && $(COMPILE) kilted.in perception-modern.in common.in test.in -o modern.lock
+	cd requirements && $(COMPILE) jazzy.in perception.in common.in dialogue.in test.in -o jazzy.lock
+	cd requirements && $(COMPILE) kilted.in perception-modern.in common.in dialogue.in test.in -o modern.lock
 	cd requirements && $(COMPILE) ../training/requirements/training.in -c test.lock -o ../$(TRAINING_LOCK)
 
 clean: ## remove everything that make made

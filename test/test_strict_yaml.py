@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from emotion_estimator.bags.files import check_bag
-from emotion_estimator.dialogue.script import load_script
 from emotion_estimator.errors import InputError
 from emotion_estimator.settings import EstimatorSettings, load_parameters
+from emotion_estimator.simulation.script import load_script
 from emotion_estimator.strict_yaml import read_yaml
 
 ROOT = Path(__file__).parents[1]

@@ -13,8 +13,11 @@ import click
 from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.cli.keyboard import HELP, QUIT, KeyState, keys_as_inputs
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.script import Script, ScriptChecker, load_script
-from emotion_estimator.dialogue.simulator import (
+from emotion_estimator.emotion import primary
+from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.replay.results import is_bag, stream_results
+from emotion_estimator.simulation.script import Script, ScriptChecker, load_script
+from emotion_estimator.simulation.simulator import (
     Event,
     SimulatedInput,
     as_json,
@@ -22,9 +25,6 @@ from emotion_estimator.dialogue.simulator import (
     in_real_time,
     simulate,
 )
-from emotion_estimator.emotion import primary
-from emotion_estimator.errors import InputError, first_line
-from emotion_estimator.replay.results import is_bag, stream_results
 
 #: Exit status when the robot does not do what its script expects.
 NOT_AS_EXPECTED = 1

@@ -12,10 +12,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from emotion_estimator.dialogue.script import simulated_face
-from emotion_estimator.dialogue.simulator import SimulatedInput
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
+from emotion_estimator.simulation.script import simulated_face
+from emotion_estimator.simulation.simulator import SimulatedInput
 
 #: Keys that change the expression.
 EMOTION_KEYS = {

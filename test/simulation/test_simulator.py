@@ -11,14 +11,15 @@ import yaml
 from emotion_estimator.cli.keyboard import EMOTION_KEYS, keys_as_inputs
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.script import (
+from emotion_estimator.errors import InputError
+from emotion_estimator.simulation.script import (
     ExpectedAction,
     Script,
     ScriptChecker,
     Step,
     simulated_face,
 )
-from emotion_estimator.dialogue.simulator import (
+from emotion_estimator.simulation.simulator import (
     Event,
     SimulatedInput,
     as_json,
@@ -26,7 +27,6 @@ from emotion_estimator.dialogue.simulator import (
     in_real_time,
     simulate,
 )
-from emotion_estimator.errors import InputError
 
 RULES = {
     'min_gap': 0.5,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from emotion_estimator.dialogue.manager import DialogueManager
-from emotion_estimator.dialogue.script import ScriptChecker, load_script
-from emotion_estimator.dialogue.simulator import as_text, simulate
+from emotion_estimator.simulation.script import ScriptChecker, load_script
+from emotion_estimator.simulation.simulator import as_text, simulate
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / 'examples' / 'dialogue').glob('*.yaml'))

@@ -11,9 +11,9 @@ import numpy as np
 
 from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
-from emotion_estimator.dialogue.simulator import Event, SimulatedInput
 from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
+from emotion_estimator.simulation.simulator import Event, SimulatedInput
 
 #: A step without any messages: a node or the network is down.
 SILENCE = 'silence'

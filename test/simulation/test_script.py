@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion_estimator.dialogue.script import load_script, simulated_face
 from emotion_estimator.emotion import EXPRESSIONS, LABELS
 from emotion_estimator.errors import InputError
+from emotion_estimator.simulation.script import load_script, simulated_face
 
 SCRIPT = """
 about: A smile that is answered.
