@@ -11,6 +11,8 @@ ACTIONS: tuple[str, ...] = (
     'change_approach',
     'check_in',
     'celebrate',
+    'acknowledge',
+    'yield',
     'pause',
     'resume',
     'end',
