@@ -211,13 +211,14 @@ class DialogueManager:
         return self._policy.suppressed
 
     def __call__(
-        self, face: FaceEmotion | None, stamp: float, others: Sequence[FaceEmotion] = ()
+        self, face: FaceEmotion | None, stamp: float, others: Sequence[FaceEmotion] | None = None
     ) -> DialogueAction | None:
         """Take one frame's faces and return what to do, usually None.
 
         :param face: the estimator's primary face; None for nobody.
         :param stamp: the frame's stamp in seconds; the frame is ignored when it is not finite.
-        :param others: further faces in the frame: the robot keeps to the person it talks to.
+        :param others: further faces in the frame: the robot keeps to the person it talks to. None
+            if they are not known.
         """
         stamp = number(stamp)
         if math.isfinite(stamp):

@@ -244,6 +244,8 @@ class DialoguePolicy:
             pointless = rule.action == 'resume' and conversation.mode == 'running'
             if not self._complete(state, now, flickers) or pointless:
                 continue
+            if rule.event and (self._not_yet(rule) or _out_of_scope(rule, conversation)):
+                continue
             complete.append(state)
             why = self._why_not(state, now, conversation)
             if why is None and (why := self._not_its_turn(rule, conversation)) is not None:
@@ -352,7 +354,9 @@ class DialoguePolicy:
         if rule.while_speaking:
             return None
         if floor == 'person_speaks' and rule.action != 'resume':
-            return 'the person is speaking' if turns.person_active else 'the person has just spoken'
+            if turns.person_active:
+                return 'the person is speaking'
+            return f'the person has just spoken, {turns.to_end_of_turn:.1f} s left'
         if not self.file.turn_taking or self._silent(rule, conversation):
             return None
         if floor == 'person_speaks':

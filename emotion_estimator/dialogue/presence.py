@@ -82,7 +82,7 @@ class Addressee:
         self._last: FaceEmotion | None = None
 
     def __call__(
-        self, primary: FaceEmotion | None, others: Sequence[FaceEmotion], stamp: float
+        self, primary: FaceEmotion | None, others: Sequence[FaceEmotion] | None, stamp: float
     ) -> FaceEmotion | None:
         """Return the face of the person spoken to; None when nobody is in view.
 
@@ -90,7 +90,8 @@ class Addressee:
         reported as ``unknown``: they still count as there, but nothing is read from them.
 
         :param primary: the estimator's primary face; None for nobody.
-        :param others: further faces in the same image.
+        :param others: further faces in the same image; None if they are not known, in which case
+            the primary face is the one.
         :param stamp: seconds, finite.
         """
         if primary is None:
@@ -98,7 +99,9 @@ class Addressee:
         if stamp < self._anybody:
             self._person, self._seen, self._anybody = '', -math.inf, -math.inf
         hidden, self._anybody = stamp - self._anybody, stamp
-        known = next((f for f in (primary, *others) if f.face_id == self._person), None)
+        known = next((f for f in (primary, *(others or ())) if f.face_id == self._person), None)
+        if others is None:
+            known = primary
         gone = stamp - self._seen > _GONE_AFTER or hidden > _NEW_ID_AFTER
         if known is None and not gone and self._last is not None:
             return replace(self._last, label=UNKNOWN, confidence=0.0)

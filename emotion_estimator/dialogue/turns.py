@@ -276,6 +276,13 @@ class Turns:
         return self._absent_since is None or self.person_active
 
     @property
+    def to_end_of_turn(self) -> float:
+        """Return for how many seconds more the person must be silent for their turn to end."""
+        if self._turn is None:
+            return 0.0
+        return max(0.0, self._turn.end + self.times.after_speaking - self._now)
+
+    @property
     def turn(self) -> PersonTurn | None:
         """Return the person's turn in progress, which a pause for thought does not end."""
         return self._turn
@@ -343,6 +350,9 @@ class Turns:
         for source, reported in list(self._reports.items()):
             if self._now > reported + self.times.speaking_timeout:
                 del self._reports[source]
+                if self._turn is not None and not self._reports:
+                    # Nobody knows when they fell silent; they have had their time.
+                    self._turn.end = reported
                 self.problems['user_speaking_expired'] += 1
         if self._reported is not None:
             estimated = max(self._robot_until, self._reported) - self._reported
