@@ -14,7 +14,7 @@ from emotion_estimator.dialogue.context import EmotionHistory
 from emotion_estimator.dialogue.conversation import Conversation, Move
 from emotion_estimator.dialogue.conversation_file import ConversationFile, load_conversation
 from emotion_estimator.dialogue.observation import number
-from emotion_estimator.dialogue.policy import ConversationState, Decision, DialoguePolicy
+from emotion_estimator.dialogue.policy import Decision, DialoguePolicy
 from emotion_estimator.dialogue.policy_file import (
     FACE,
     FACE_LOST,
@@ -24,6 +24,7 @@ from emotion_estimator.dialogue.policy_file import (
     load_policy,
 )
 from emotion_estimator.dialogue.presence import Addressee
+from emotion_estimator.dialogue.rule_state import ConversationState
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
 from emotion_estimator.resources import resource_dir
