@@ -222,9 +222,13 @@ class DialogueManager:
             if they are not known.
         """
         stamp = number(stamp)
+        at = self._conversation
         if math.isfinite(stamp):
             face = self._addressee(face, others, stamp)
-        at = self._conversation
+            if self._addressee.changed and at.mode == 'running' and self.policy.turn_taking:
+                # Somebody else is there instead, whom the robot has not greeted.
+                at.mode = 'waiting'
+                self._policy.turns.forget_question()
         state = ConversationState(at.mode, at.by_service, at.topic, at.approach, at.line)
         self._history.see(face, stamp)
         decision = self._policy(face, stamp, state)
@@ -389,7 +393,7 @@ class DialogueManager:
             approach=self.approach,
             utterance=move.utterance,
             reason=f'{reason}; {move.note}' if move.note else reason,
-            emotion=seen.label if about_face else '',
+            emotion=_seen_label(decision) if about_face else '',
             confidence=decision.evidence.confidence if about_face else 0.0,
             rule=rule.name,
             face_id=seen.face_id,
@@ -406,15 +410,27 @@ class DialogueManager:
         return instead if instead and self._policy.looks_sad() else rule.approach
 
     def _reason(self, decision: Decision) -> str:
-        rule, evidence, seen = decision.rule, decision.evidence, decision.seen
+        evidence = decision.evidence
         turn = self._policy.turns.last_turn
         if decision.event in ('answer', 'said_no', 'refusal') and turn is not None:
             spoken = f'the person spoke for {turn.end - turn.begin:.1f} s'
             return f'{spoken} and declined' if decision.event != 'answer' else spoken
         if decision.event:
             return _HAPPENED[decision.event]
-        watched = next((each for each in (seen.label, *_SEEN) if each in rule.emotion), seen.label)
+        watched = _watched(decision)
         return (
             f'{_SEEN.get(watched, watched)} for {evidence.seconds:.1f} of the last '
             f'{evidence.span:.1f} s, confidence {evidence.confidence:.2f}'
         )
+
+
+def _watched(decision: Decision) -> str:
+    """Return which of the rule's emotions is there."""
+    watched = decision.rule.emotion
+    return next((each for each in (decision.seen.label, *_SEEN) if each in watched), watched[0])
+
+
+def _seen_label(decision: Decision) -> str:
+    """Return the label that the evidence is about; a reaction may come after it has gone."""
+    watched = _watched(decision)
+    return decision.seen.label if watched in _SEEN else watched

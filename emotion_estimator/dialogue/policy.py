@@ -178,7 +178,7 @@ class DialoguePolicy:
                 self.turns.forget_question()
         elif not there and self._gone_at is None:
             self._gone_at = now - self.file.lost_after
-        self.turns.presence(there, now)
+        self.turns.presence(there, now, self._gone_at)
         for event in self.turns.advance(now):
             self._events[event] = now
             self.exchanges += event == 'answer'
@@ -339,7 +339,11 @@ class DialoguePolicy:
             if turns.person_active:
                 return 'the person is speaking'
             return f'the person has just spoken, {turns.to_end_of_turn:.1f} s left'
-        if not self.file.turn_taking or self._silent(rule, conversation):
+        if not self.file.turn_taking:
+            return None
+        if rule.action == 'pause' and turns.robot_active:
+            return 'the robot is speaking'  # A glance aside; whoever leaves stops it.
+        if self._silent(rule, conversation):
             return None
         if floor == 'person_speaks':
             return 'the person is speaking'

@@ -77,6 +77,8 @@ class Addressee:
     """
 
     def __init__(self) -> None:
+        #: Whether the face just returned is that of another person, who took the first one's place.
+        self.changed = False
         self._person = ''
         self._seen = self._anybody = -math.inf
         self._last: FaceEmotion | None = None
@@ -94,6 +96,7 @@ class Addressee:
             the primary face is the one.
         :param stamp: seconds, finite.
         """
+        self.changed = False
         if primary is None:
             return None
         if stamp < self._anybody:
@@ -105,6 +108,8 @@ class Addressee:
         gone = stamp - self._seen > _GONE_AFTER or hidden > _NEW_ID_AFTER
         if known is None and not gone and self._last is not None:
             return replace(self._last, label=UNKNOWN, confidence=0.0)
+        # Without a moment in which nobody was in view, it is not the same person's new id.
+        self.changed = known is None and self._last is not None and hidden <= _NEW_ID_AFTER
         self._last = known or primary
         self._person, self._seen = self._last.face_id, stamp
         return self._last

@@ -237,12 +237,15 @@ class Turns:
         self._question = self._reported = None
         self._quiet_since = max(self._quiet_since, now)
 
-    def presence(self, present: bool, now: float) -> None:
-        """Note whether the person counts as being there, at ``now`` seconds."""
+    def presence(self, present: bool, now: float, since: float | None = None) -> None:
+        """Note whether the person counts as being there, at ``now`` seconds.
+
+        :param since: when they were last seen; None: now.
+        """
         self._pass(now)
         if not present:
             if self._absent_since is None:
-                self._absent_since = now
+                self._absent_since = now if since is None else since
             return
         if self._absent_since is None:
             return
