@@ -88,6 +88,7 @@ class DialoguePolicy:
         self._turn: PersonTurn | None = None
         self._flicker = FlickerDetector()
         self._rules = [RuleState(rule, file.hold) for rule in _by_priority(file)]
+        self._watching = [state for state in self._rules if state.rule.emotion]
         self._seen: Observation | None = None
         self._person = ''
         self._last_action = -math.inf
@@ -101,6 +102,7 @@ class DialoguePolicy:
             past = known.get(state.rule.name)
             if past is not None:
                 state.take_over(past)
+        self._watching = [state for state in self._rules if state.rule.emotion]
         self._presence = self._presence.under(file)
         self.turns.times = file.times
         self.file = file
@@ -137,7 +139,7 @@ class DialoguePolicy:
             self._flicker.clear()
             self._sad.clear()
             self._events.clear()
-            for state in self._rules:
+            for state in self._watching:
                 for window in state.windows:
                     window.clear()
         since = min(self._last_action, self._clock.now)
@@ -160,7 +162,7 @@ class DialoguePolicy:
         if self._sad.evidence().seconds >= _LOOKS_SAD:
             self._sad_at = now
         turn, passed = self.turns.turn, now - self._advanced
-        for state in self._rules:
+        for state in self._watching:
             if turn is not self._turn and turn is not None:
                 state.in_turn = 0.0
             if turn is not None and state.window.holds:
@@ -206,7 +208,7 @@ class DialoguePolicy:
         if seen.present:
             self._person = seen.face_id
         self._sad.observe(seen.label == SAD, seen.confidence, seen.face_id, self._person)
-        for state in self._rules:
+        for state in self._watching:
             sure = seen.label in state.rule.emotion
             sure = sure and seen.confidence >= state.rule.min_confidence
             event = any(event in state.rule.emotion for event in events)

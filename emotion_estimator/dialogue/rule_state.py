@@ -56,6 +56,8 @@ class RuleState:
         self.restless = self.window
         if rule.restless_for != rule.held_for:
             self.restless = EvidenceWindow(rule.restless_for, hold)
+        #: The distinct windows.
+        self.windows = tuple(dict.fromkeys((self.window, self.restless)))
         #: When the rule last acted, in seconds.
         self.acted = -math.inf
         #: Seconds of the person's current turn during which its emotion was seen.
@@ -102,11 +104,6 @@ class RuleState:
     def answer(self, now: float, face_id: str) -> None:
         """Note that what is seen of a face (empty: nobody) was answered at ``now`` seconds."""
         self._answered, self._answered_face = now, face_id
-
-    @property
-    def windows(self) -> tuple[EvidenceWindow, ...]:
-        """Return the distinct windows."""
-        return (self.window,) if self.restless is self.window else (self.window, self.restless)
 
     def waits(self, now: float, flickers: bool) -> None:
         """Note that the rule could act at ``now`` seconds but for somebody who speaks."""
