@@ -147,7 +147,7 @@ class DialogueManager:
         """
         policy_file, conversation_file = read_together(policy, conversation, times)
         self._policy.reload(policy_file)
-        self._policy.turns.refusals = conversation_file.refusals
+        self._policy.turns.refuse(conversation_file.refusals)
         self._conversation.reload(conversation_file)
 
     @property

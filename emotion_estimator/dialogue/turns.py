@@ -7,7 +7,7 @@ one axis that never runs backwards, see :class:`evidence.StreamClock`.
 from __future__ import annotations
 
 import math
-import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -99,6 +99,13 @@ def speech_seconds(text: str, words_per_minute: float) -> float:
     return words * 60.0 / words_per_minute
 
 
+def _plain(text: str) -> str:
+    """Return the words of ``text`` in lower case with single spaces, in any script."""
+    known = unicodedata.normalize('NFKC', text.casefold()).replace('\u2019', "'")
+    kept = (c if c == "'" or unicodedata.category(c)[0] not in 'PSZC' else ' ' for c in known)
+    return ' '.join(''.join(kept).split())
+
+
 def asks(text: str) -> bool:
     """Return whether the last sentence of ``text`` is a question."""
     return text.rstrip(_CLOSERS).endswith(_QUESTION_MARKS)
@@ -115,7 +122,7 @@ class Turns:
             counts wherever it occurs, and is the event ``refusal``.
         """
         self.times = times
-        self.refusals = tuple(refusals)
+        self.refuse(refusals)
         #: Reports that contradicted themselves or expired, by kind, for diagnostics.
         self.problems: Counter[str] = Counter()
         #: The person's latest complete turn.
@@ -129,6 +136,7 @@ class Turns:
         self._reports: dict[str, float] = {}
         self._words_heard = -math.inf
         self._robot_since = self._robot_until = -math.inf
+        self._talking = False  # Until the end of the robot's words has been dealt with.
         self._reported: float | None = None
         self._sentence = ''
         self._question: float | None = None
@@ -140,6 +148,10 @@ class Turns:
         self._interrupted = self._broken_off = self._expected = False
         self._heard: list[str] = []
 
+    def refuse(self, refusals: Sequence[str]) -> None:
+        """Take other ``refusals``."""
+        self._refusals = tuple(_plain(each) for each in refusals)
+
     # What is reported ---------------------------------------------------------------------------
 
     def user_speaking(self, speaking: bool, now: float, source: str = 'topic') -> None:
@@ -150,8 +162,8 @@ class Turns:
                 self._turn = PersonTurn(now, now, over_robot=self.robot_active)
                 self._interrupted = False
             self._reports[source] = now
-        elif source in self._reports:
-            del self._reports[source]
+        elif self._reports.pop(source, None) is None:
+            return  # Many sources repeat that they hear nothing.
         if self._turn is not None:
             self._turn.end = max(self._turn.end, now)
 
@@ -171,8 +183,8 @@ class Turns:
             self._turn.words = f'{self._turn.words} {words}'.strip()[:MAX_WORDS]
             return
         last = self.last_turn
-        if last is not None and not last.words and now - last.end <= _LATE_WORDS:
-            last.words = words
+        if last is not None and self._may_be_late(last):
+            last.words = f'{last.words} {words}'.strip()[:MAX_WORDS]
             self._heard += self._declined(words)
             return
         turn = PersonTurn(now, now, words=words, over_robot=self.robot_active)
@@ -186,6 +198,7 @@ class Turns:
                 self._robot_since = now
                 self._end_waiting()
             self._reported = now if self._reported is None else self._reported
+            self._talking = True
             if self._expected:
                 self._expected, self._robot_until = False, now
             return
@@ -213,8 +226,8 @@ class Turns:
         seconds = speech_seconds(text, self.times.words_per_minute)
         self._robot_until = max(self._robot_until, now) + seconds if going_on else now + seconds
         if not going_on:
-            self._robot_since = now
-        self._sentence = text
+            self._robot_since, self._broken_off = now, False
+        self._sentence, self._talking = text, True
         self.unfinished = ''
         self._asked = asks(text) if asking is None else asking
         self._end_waiting()
@@ -226,13 +239,15 @@ class Turns:
         self._end_waiting()
         self._question = None
         self._robot_since, self._robot_until = now, now + seconds
-        self._expected = True
+        self._expected = self._talking = True
 
     def robot_stops(self, now: float) -> None:
         """Note that the robot was asked to fall silent; what it was saying stays unfinished."""
         self._pass(now)
-        if self.robot_active:
-            self.unfinished = self._sentence
+        if not self.robot_active:
+            return
+        self.unfinished = '' if self._expected else self._sentence
+        self._expected = self._talking = False
         self._robot_until = min(self._robot_until, now)
         self._question = self._reported = None
         self._quiet_since = max(self._quiet_since, now)
@@ -339,7 +354,7 @@ class Turns:
             elif self._now - turn.end >= self.times.after_speaking - TOLERANCE:
                 self._turn = None
                 self._close(turn)
-        if before < self._robot_until <= self._now and self._reported is None:
+        if self._talking and not self.robot_active:
             self._robot_ended(self._robot_until)
         if self._absent_since is not None and self.robot_active and not self._broken_off:
             since = max(self._absent_since, self._robot_since)
@@ -361,9 +376,8 @@ class Turns:
             estimated = max(self._robot_until, self._reported) - self._reported
             limit = max(_ROBOT_FACTOR * estimated, estimated + _ROBOT_SLACK)
             if self._now > self._reported + limit:
-                self._reported = None
+                self._reported, self._robot_until = None, self._now
                 self.problems['robot_speaking_expired'] += 1
-                self._robot_ended(self._now)
 
     def _interrupt(self, turn: PersonTurn) -> None:
         if not self.robot_active or self._interrupted:
@@ -389,15 +403,23 @@ class Turns:
         self._quiet_since = turn.end
         self._heard += ['answer', *self._declined(turn.words)]
 
+    def _may_be_late(self, last: PersonTurn) -> bool:
+        """Return whether words that come now are those of the turn that has ended."""
+        if self._now - last.end > _LATE_WORDS:
+            return False
+        # Whoever was heard then, and is not now, has probably not spoken again.
+        return not last.words or (last.speech > 0 and self._deadline is None)
+
     def _declined(self, words: str) -> list[str]:
         """Return ``said_no`` or ``refusal`` if the person declines to talk."""
-        said = ' '.join(re.findall(r"[\w']+", words.casefold()))
-        if said in self.refusals and ' ' not in said:
+        said = _plain(words)
+        if said in self._refusals and ' ' not in said:
             return ['said_no']
-        phrases = (each for each in self.refusals if ' ' in each)
+        phrases = (each for each in self._refusals if ' ' in each)
         return ['refusal'] if any(f' {each} ' in f' {said} ' for each in phrases) else []
 
     def _robot_ended(self, at: float) -> None:
+        self._talking = False
         if self._expected:
             self._expected = False
             self.problems['robot_said_nothing'] += 1
