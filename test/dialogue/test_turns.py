@@ -651,7 +651,8 @@ def test_a_hundred_kilobytes_of_words_are_cut_and_counted():
     ('words', 'event'),
     [
         ('No.', 'said_no'), ('NEIN!', 'said_no'), ('no, no', None), ('No, it was red.', None),
-        ("I don't want to talk.", 'refusal'), ('Well, I DON\u2019T want to talk about it', 'refusal'),
+        ("I don't want to talk.", 'refusal'),
+        ('Well, I DON\u2019T want to talk about it', 'refusal'),
         ('I dont want to talk', None), ('Lieber nicht, danke.', 'refusal'),
         ('Ich mo\u0308chte nicht.', 'refusal'), ('ich möchte  nicht', 'refusal'),
         ('möchte nichts', None), ('नहीं', 'said_no'), ('नहीं।', 'said_no'), ('いいえ。', 'said_no'),
