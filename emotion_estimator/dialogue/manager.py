@@ -225,7 +225,7 @@ class DialogueManager:
         at = self._conversation
         if math.isfinite(stamp):
             face = self._addressee(face, others, stamp)
-            if self._addressee.changed and at.mode == 'running' and self.policy.turn_taking:
+            if self._addressee.changed and at.mode == 'running' and self._greets():
                 # Somebody else is there instead, whom the robot has not greeted.
                 at.mode = 'waiting'
                 self._policy.turns.forget_question()
@@ -337,7 +337,7 @@ class DialogueManager:
     ) -> DialogueAction:
         before = self.topic
         move = self._conversation.apply(action, topic, None, kind, by_service=action != 'resume')
-        self._policy.act(number(stamp))
+        self._policy.act(number(stamp), action == 'resume')
         self._speak(move, stamp, before)
         done = DialogueAction(
             action=move.action,
@@ -376,12 +376,15 @@ class DialogueManager:
     def _act(self, decision: Decision, stamp: float) -> DialogueAction:
         rule, seen = decision.rule, decision.seen
         before, turns = self.topic, self._policy.turns
+        # Whoever was away for a moment finds the conversation as it was.
+        unchanged = rule.action == 'resume' and decision.silent and not rule.silent
+        approach = None if unchanged else self._approach(rule)
         if rule.action == 'yield':
             turns.robot_stops(self._policy.time(stamp))
             move = Move('yield', '')
         else:
             move = self._conversation.apply(
-                rule.action, rule.topic, self._approach(rule), rule.line,
+                rule.action, rule.topic, approach, rule.line,
                 silent=decision.silent, unfinished=turns.unfinished,
             )  # fmt: skip
             self._speak(move, stamp, before)
@@ -402,6 +405,11 @@ class DialogueManager:
             line=move.line,
         )
         return self._record(done)
+
+    def _greets(self) -> bool:
+        return self.policy.turn_taking and any(
+            rule.action == 'resume' for rule in self.policy.rules
+        )
 
     def _approach(self, rule: Rule) -> str | None:
         """Return the approach to take; a face that looks sad is not joked with."""

@@ -37,6 +37,9 @@ _YIELDS = {
     'left': Rule('stop talking to nobody', (), 'yield', event=('left',), silent=True),
 }
 
+#: Seconds within which it does; later, it has finished.
+_YIELDS_WITHIN = 1.0
+
 #: Events about the person's turn, which are over when they speak again or the robot has reacted.
 _TURN_ENDS = ('answer', 'said_no', 'refusal', 'unanswered')
 
@@ -81,7 +84,7 @@ class DialoguePolicy:
         self._clock = StreamClock()
         self._presence = Presence(file)
         self._sad = EvidenceWindow(_SAD_WINDOW, file.hold)
-        self._sad_at = self._welcomed = -math.inf
+        self._sad_at = self._welcomed = self._yielded = -math.inf
         self._topic_since = self._absence = 0.0
         self._gone_at: float | None = 0.0
         self._events: dict[str, float] = {}
@@ -120,9 +123,14 @@ class DialoguePolicy:
         """Return whether the face looks sad, or did a few seconds ago."""
         return self._clock.now - self._sad_at <= _SAD_LASTS
 
-    def act(self, stamp: float) -> None:
-        """Note an action that no rule decided, so that the rate limit counts from it."""
+    def act(self, stamp: float, welcome: bool = False) -> None:
+        """Note an action that no rule decided, so that the rate limit counts from it.
+
+        :param welcome: whether it greeted the person.
+        """
         self._last_action = self._clock.at(stamp, self.file.max_step)
+        if welcome:
+            self._welcomed = self._last_action
 
     def __call__(
         self, face: FaceEmotion | None, stamp: float, conversation: ConversationState
@@ -140,6 +148,7 @@ class DialoguePolicy:
             self._sad.clear()
             self._events.clear()
             for state in self._watching:
+                state.stop_waiting()
                 for window in state.windows:
                     window.clear()
         since = min(self._last_action, self._clock.now)
@@ -150,7 +159,7 @@ class DialoguePolicy:
             self._advance(now)
             flickers = self._seen is not None and self._flicker.update(self._seen.label, now)
             if decision is None:
-                decision = self._yield() or self._decide(now, conversation, flickers)
+                decision = self._yield(now) or self._decide(now, conversation, flickers)
         self._advance(self._clock.now)
         self._observe(face)
         return decision
@@ -184,21 +193,22 @@ class DialoguePolicy:
         for event in self.turns.advance(now):
             self._events[event] = now
             self.exchanges += event == 'answer'
-        if self.turns.person_active:
+        if self.turns.heard:
             self._forget(_TURN_ENDS)
 
     def _forget(self, events: Iterable[str]) -> None:
         for event in events:
             self._events.pop(event, None)
 
-    def _yield(self) -> Decision | None:
+    def _yield(self, now: float) -> Decision | None:
         """Return the decision to fall silent, if the robot should."""
-        event = next((each for each in _YIELDS if each in self._events), None)
-        if event is None or not self.file.turn_taking:
+        if not self.file.turn_taking or self._seen is None:
             return None
-        since = self._events.pop(event)
-        if self._seen is None or self._clock.now - since > _YIELDS[event].wait:
+        since = max(self._yielded, now - _YIELDS_WITHIN)
+        event = next((each for each in _YIELDS if self._events.get(each, -math.inf) > since), None)
+        if event is None:
             return None
+        self._yielded = now
         nothing = Evidence(0.0, 0.0, 0.0)
         return Decision(_YIELDS[event], nothing, self._seen, (), event, silent=True)
 
@@ -243,6 +253,7 @@ class DialoguePolicy:
         self.suppressed = tuple(suppressed)
         if chosen is None or self._seen is None:
             return None
+        rule, evidence, event = chosen.rule, chosen.evidence(flickers), self._event(chosen, now)
         # The action is published with this message, so its limits count from the message's stamp.
         chosen.acted = self._last_action = self._clock.now
         # Two answers to one sight would contradict each other: the rules below count as answered.
@@ -250,8 +261,6 @@ class DialoguePolicy:
             if set(state.rule.emotion) & set(chosen.rule.emotion):
                 state.answer(self._clock.now, self._seen.face_id)
             state.stop_waiting()
-        rule = chosen.rule
-        evidence, event = chosen.evidence(flickers), self._event(chosen, now)
         silent = self._silent(rule, conversation)
         if not silent:
             self._forget(_TURN_ENDS)
@@ -268,7 +277,7 @@ class DialoguePolicy:
         if not event or not rule.emotion:
             return bool(event)
         turn = self.turns.last_turn
-        if event == 'answer' and turn is not None:
+        if event == 'answer' and turn is not None and turn.speech > 0:
             lasted = turn.end - turn.begin + self.file.times.after_speaking
             needed = max(rule.share * lasted, rule.held_for)
             return state.in_turn >= needed - TOLERANCE
@@ -282,7 +291,9 @@ class DialoguePolicy:
             if event == 'silence':
                 if self.turns.quiet >= rule.quiet_for - TOLERANCE:
                     return event
-            elif now - self._events.get(event, -math.inf) <= rule.wait + TOLERANCE:
+            elif self._events.get(event, -math.inf) > max(
+                state.acted, now - rule.wait - 2 * TOLERANCE
+            ):
                 return event
         return ''
 

@@ -106,8 +106,11 @@ class RuleState:
         self._answered, self._answered_face = now, face_id
 
     def waits(self, now: float, flickers: bool) -> None:
-        """Note that the rule could act at ``now`` seconds but for somebody who speaks."""
-        if self.complete(flickers):
+        """Note that the rule could act at ``now`` seconds but for somebody who speaks.
+
+        Rules on events do not wait themselves: their event lasts.
+        """
+        if not self.rule.event and self.complete(flickers):
             self._waiting = now, self.evidence(flickers)
 
     def still_waits(self, now: float) -> bool:

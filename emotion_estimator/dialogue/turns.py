@@ -301,6 +301,11 @@ class Turns:
         return max(0.0, self._turn.end + self.times.after_speaking - self._now)
 
     @property
+    def heard(self) -> bool:
+        """Return whether the person is in the middle of a turn that is more than a noise."""
+        return self._turn is not None and not self._is_blip(self._turn)
+
+    @property
     def turn(self) -> PersonTurn | None:
         """Return the person's turn in progress, which a pause for thought does not end."""
         return self._turn
@@ -308,7 +313,7 @@ class Turns:
     @property
     def floor(self) -> Floor:
         """Return who has the floor."""
-        if self._turn is not None and not self._only_a_blip():
+        if self.heard:
             return 'person_speaks'
         if self.robot_active:
             return 'robot_speaks'
@@ -386,9 +391,9 @@ class Turns:
             self._interrupted = True
             self._heard.append('interrupted')
 
-    def _only_a_blip(self) -> bool:
-        turn = self._turn
-        return turn is not None and turn.speech < _BLIP and not turn.words and self.robot_active
+    @staticmethod
+    def _is_blip(turn: PersonTurn) -> bool:
+        return turn.speech < _BLIP and not turn.words
 
     def _close(self, turn: PersonTurn) -> None:
         blip = turn.speech < _BLIP
