@@ -250,6 +250,9 @@ def test_answers_are_many_and_ask_in_turn_about_the_topic_and_about_what_was_sai
         assert ['follow_up' in names(line) for line in lines] == [
             i % 2 == 0 for i in range(len(lines))
         ]
+        # Nobody hears the same acknowledgement twice before hearing the others.
+        begin = Counter(re.split(r'(?<=[.?!]) ', line)[0] for line in lines)
+        assert [text for text, n in begin.items() if n > 1] == [], tone
 
 
 @pytest.mark.parametrize('file', SHIPPED.values(), ids=LANGUAGES)
