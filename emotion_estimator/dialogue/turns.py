@@ -391,7 +391,8 @@ class Turns:
 
     def _declined(self, words: str) -> list[str]:
         """Return ``said_no`` or ``refusal`` if the person declines to talk."""
-        said = ' '.join(re.findall(r"[\w']+", words.casefold()))
+        plain = words.casefold().replace('\u2019', "'")
+        said = ' '.join(re.findall(r"[\w']+", plain))
         if said in self.refusals and ' ' not in said:
             return ['said_no']
         phrases = (each for each in self.refusals if ' ' in each)
