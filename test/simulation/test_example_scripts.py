@@ -57,9 +57,9 @@ def test_nobody_is_spoken_over_and_no_words_overlap(path, language):
 @pytest.mark.skipif(not (ROOT / 'README.md').exists(), reason='an installation has no README')
 def test_the_readme_shows_what_the_care_home_example_gives():
     script = load_script(ROOT / 'examples' / 'dialogue' / 'care_home.yaml')
-    verdict, manager = ScriptChecker(script), DialogueManager.load()
+    verdict, manager = ScriptChecker(script, 'en'), DialogueManager.load()
     told = [script.about]
-    for event in simulate(manager, script.inputs()):
+    for event in simulate(manager, script.inputs('en')):
         told += as_text(event, verdict(event))
     readme = (ROOT / 'README.md').read_text(encoding='utf-8').splitlines()
     begin = readme.index(f'    {script.about}')
