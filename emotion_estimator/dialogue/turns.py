@@ -65,7 +65,7 @@ class TurnTimes:
 
     question_time: float = 6.0
     words_per_minute: float = 150.0
-    after_speaking: float = 1.2
+    after_speaking: float = 1.6
     backchannel: float = 0.7
     speaking_timeout: float = 20.0
     left_after: float = 2.5

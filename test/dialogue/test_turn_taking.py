@@ -57,7 +57,8 @@ LEAVE = {'name': 'leave', 'emotion': 'none', 'held_for': 1.5, 'cooldown': 0.0, '
 
 def decider(*given: dict, lines: dict | None = None, **timing) -> DialogueManager:
     """Return a manager with these rules and the usual times of turns."""
-    policy = {'min_gap': 0.5, 'rules': list(given) or [ANSWER], **timing}
+    times = {'min_gap': 0.5, 'after_speaking': 1.2}
+    policy = {'rules': list(given) or [ANSWER], **times, **timing}
     conversation = talk(lines=LINES | (lines or {}))
     return DialogueManager(parse_policy(policy, 'policy.yaml'), conversation)
 

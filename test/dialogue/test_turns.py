@@ -25,7 +25,7 @@ class Course:
     """Turns under way: ``until`` advances them and collects what has happened, with its time."""
 
     def __init__(self, present: bool = True, **times: float) -> None:
-        self.turns = Turns(TurnTimes(**times), REFUSALS)
+        self.turns = Turns(TurnTimes(**{'after_speaking': 1.2, **times}), REFUSALS)
         self.happened: list[tuple[float, str]] = []
         self.now = 0.0
         self.turns.presence(present, 0.0)
