@@ -100,13 +100,20 @@ def test_debounced_emotion_acts_only_on_changes(graph):
 def test_the_state_chart_follows_the_actions(graph):
     example = Example(graph, 'state_chart')
     actions = example.publisher(ActionMessage, 'dialogue/action')
-    for name in ('continue', 'check_in', 'celebrate', 'continue', 'pause', 'resume', 'end'):
-        actions.publish(action_message(action(name), header(100)))
-    told = [line.split(']: ')[-1] for line in example.printed(5)]
+    for name in (
+        'continue', 'check_in', 'celebrate', 'continue', 'yield', 'acknowledge', 'pause',
+        'continue', 'resume', 'celebrate', 'end',
+    ):  # fmt: skip
+        actions.publish(ActionMessage(action=name, topic='garden'))
+    told = [line.split(']: ')[-1] for line in example.printed(8)]
     assert told == [
-        'check_in -> comforting, about garden', 'continue -> chatting, about garden',
-        'pause -> waiting, about garden', 'resume -> chatting, about garden',
-        'end -> idle, about garden',
+        f'{event} -> {state}, about garden'
+        for event, state in (
+            ('check_in', 'talking.comforting'), ('continue', 'talking.chatting'),
+            ('yield', 'talking.listening'), ('acknowledge', 'talking.comforting'),
+            ('pause', 'waiting'), ('resume', 'talking.chatting'),
+            ('celebrate', 'talking.celebrating'), ('end', 'idle'),
+        )
     ]  # fmt: skip
 
 
