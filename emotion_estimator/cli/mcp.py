@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from typing import TYPE_CHECKING
 
 import click
 
+from emotion_estimator.demo.nodes import choose_domain
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.language_model.mcp_server import (
     HOST,
@@ -69,6 +71,8 @@ def mcp(port: int | None, namespace: str, schema: bool) -> None:
         click.echo(json.dumps(function_list(), indent=2, ensure_ascii=False))
         return
     need_mcp()
+    # Fast DDS ends the process where the domain is too high.
+    choose_domain({'ROS_DOMAIN_ID': '0', **os.environ})
     if port is None:
         with reserved_output() as wire, _bridge(namespace) as bridge:
             serve_stdio(make_server(bridge.toolbox), wire)

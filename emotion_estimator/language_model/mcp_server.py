@@ -41,9 +41,8 @@ def need_mcp() -> None:
     :raises InputError: it is not, or it is too old.
     """
     try:
-        import mcp_types  # noqa: F401
-        import uvicorn  # noqa: F401
-        from mcp.server.lowlevel import Server  # noqa: F401
+        # Version 1 has none.
+        from mcp import Client  # noqa: F401
     except ImportError as error:
         raise InputError(
             "mcp needs the MCP SDK, version 2 or later: pip install 'emotion-estimator[mcp]'"
@@ -54,7 +53,7 @@ def make_server(toolbox: AgentToolbox) -> Server[Any]:
     """Return an MCP server with the tools; ``toolbox`` answers their calls."""
     from mcp.server.lowlevel import Server
     from mcp.shared.exceptions import MCPError
-    from mcp_types import (
+    from mcp.types import (
         INVALID_PARAMS,
         CallToolRequestParams,
         CallToolResult,
@@ -90,7 +89,7 @@ def make_server(toolbox: AgentToolbox) -> Server[Any]:
 
 
 def _declaration(tool: AgentTool) -> Any:
-    from mcp_types import Tool, ToolAnnotations
+    from mcp.types import Tool, ToolAnnotations
 
     return Tool(
         name=tool.name,
@@ -110,14 +109,21 @@ def reserved_output() -> Iterator[int]:
     ROS logs to standard output where ``RCUTILS_LOGGING_USE_STDOUT`` says so, from C.
 
     :returns: descriptor of the real standard output.
+    :raises InputError: standard output or standard error is closed.
     """
-    sys.stdout.flush()
-    wire = os.dup(1)
-    os.dup2(2, 1)
+    try:
+        wire = os.dup(1)
+        os.dup2(2, 1)
+    except OSError as error:
+        raise InputError(
+            'mcp needs standard output for the protocol and standard error for messages; one of '
+            'them is closed'
+        ) from error
     try:
         yield wire
     finally:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         os.dup2(wire, 1)
         os.close(wire)
 
