@@ -1,5 +1,7 @@
 """The voice agents on Pipecat and LiveKit, on the real packages where these are installed.
 
+    pip install pipecat-ai livekit-agents livekit-plugins-openai
+
 A real server that speaks the OpenAI protocol is their language model; microphone and loudspeaker
 are stand-ins, and the dialogue manager is a publisher on DDS.
 """
@@ -232,6 +234,73 @@ async def converse(
     await robot.wait(stopped, 'it falls silent')
 
 
+class Listener:
+    """An agent that does nothing but remember."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, ...]] = []
+
+    async def note(self, text: str) -> None:
+        self.got.append(('note', text))
+
+    async def prompt(self, text: str, fallback: str) -> None:
+        self.got.append(('prompt', text, fallback))
+
+    async def stop(self) -> None:
+        self.got.append(('stop',))
+
+
+def test_the_topics_of_both_agents(robot, caplog):
+    async def talk(module) -> None:
+        module.REPEAT = 0.2
+        topics, agent = module.DialogueTopics(), Listener()
+        following = asyncio.create_task(topics.follow(agent))
+        try:
+            await robot.known(topics)
+            # One by one: they are three topics.
+            robot.publish('context', CONTEXT)
+            await robot.wait(lambda: len(agent.got) == 1, 'the note')
+            for nonsense in ('', '{', 'null', '[]', '{"about": 1}', '"x"', 'é' * 100_000):
+                robot.publish('prompt', nonsense)
+            robot.publish('prompt', PROMPT)
+            await robot.wait(lambda: len(agent.got) == 2, 'the prompt')
+            robot.publish('prompt', {**PROMPT, 'fallback': ''})
+            await robot.wait(lambda: len(agent.got) == 3, 'a prompt without a fallback')
+            robot.publish('stop_speaking')
+            await robot.wait(lambda: len(agent.got) == 4, 'the end')
+            assert agent.got[0] == ('note', 'Estimates, often wrong.\nA person smiles.')
+            assert agent.got[1] == (
+                'prompt',
+                'Acknowledge, then ask something further.\nTopic: der Garten. Approach: warm.\n'
+                "Speak the language 'de'.\nYou could say: Wie schön. Was wuchs dort?",
+                'Wie schön. Was wuchs dort?',
+            )
+            assert agent.got[2][1].endswith("Speak the language 'de'.")
+            assert agent.got[3] == ('stop',)
+            assert len(caplog.records) == 7
+            # While the person speaks it is said again and again, and no longer.
+            topics.user_speaking(True)
+            await robot.wait(lambda: robot.of('user_speaking').count(True) >= 3, 'repetitions')
+            topics.user_speaking(False)
+            await robot.wait(lambda: False in robot.of('user_speaking'), 'the end of it')
+            await robot.quiet()
+            assert robot.of('user_speaking')[-1] is False
+            topics.robot_speaking(True)
+            for text in ('', '  ', 'Na so was! 🌷'):
+                topics.user_said(text)
+                topics.robot_said(text)
+            await robot.wait(lambda: len(robot.heard) and robot.of('say'), 'the words')
+            await robot.quiet()
+            assert robot.of('robot_speaking') == [True]
+            assert robot.of('user_said') == robot.of('say') == ['Na so was! 🌷']
+        finally:
+            following.cancel()
+            topics.close()
+
+    with example('dialogue_topics') as module:
+        asyncio.run(asyncio.wait_for(talk(module), 120))
+
+
 def test_pipecat_speaks_when_prompted(robot, model):
     pytest.importorskip('pipecat', reason='pipecat-ai is not installed')
     from pipecat.frames import frames
@@ -451,6 +520,7 @@ def test_livekit_speaks_when_prompted(robot, model):
             await robot.known(topics)
             await converse(robot, model, person_says, spoken, stopped)
             assert session.current_speech is None
+            assert [item.id for item in agent.chat_ctx.items].count('note') == 1
         finally:
             following.cancel()
             await session.aclose()
