@@ -111,8 +111,12 @@ def reserved_output() -> Iterator[int]:
     :returns: descriptor of the real standard output.
     :raises InputError: standard output or standard error is closed.
     """
+    # Not at the top: the tools' schema is for every system.
+    import fcntl
+
     try:
-        wire = os.dup(1)
+        # Above 2: with standard error closed, a plain duplicate would take its place.
+        wire = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 3)
         os.dup2(2, 1)
     except OSError as error:
         raise InputError(

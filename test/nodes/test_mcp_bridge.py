@@ -32,11 +32,11 @@ START_TIMEOUT = 40.0
 #: Seconds for a client's whole visit; every wait of the server is shorter.
 VISIT = 60.0
 #: Seconds within which the server ends. It takes less than one, where the machine is its own.
-END = 5.0
+END = 3.0
 COMMAND = (sys.executable, '-m', 'emotion_estimator.cli.main', 'mcp')
 
 #: Smiles at ten images a second, describes itself, and talks about the garden or nothing.
-#: Arguments: seconds until it answers, reliability.
+#: Arguments: seconds until it answers (negative: it only smiles), reliability.
 ROBOT = """
 import json, sys, time
 import rclpy
@@ -49,7 +49,8 @@ rclpy.init(args=sys.argv)
 node = rclpy.create_node('robot')
 qos = QoSProfile(depth=10, reliability=ReliabilityPolicy[sys.argv[2]])
 emotions = node.create_publisher(Emotion, 'emotion', qos)
-contexts = node.create_publisher(String, 'dialogue/context', qos)
+talks = float(sys.argv[1]) >= 0
+contexts = node.create_publisher(String, 'dialogue/context', qos) if talks else None
 count = 0
 
 def see():
@@ -61,8 +62,9 @@ def see():
     smile.header.stamp.nanosec = tenth * 100_000_000
     smile.roi.width = 77
     emotions.publish(smile)
-    contexts.publish(String(data=json.dumps(
-        {'version': 1, 'summary': 'Ein Lächeln. 笑顔。'}, ensure_ascii=False)))
+    if talks:
+        contexts.publish(String(data=json.dumps(
+            {'version': 1, 'summary': 'Ein Lächeln. 笑顔。'}, ensure_ascii=False)))
 
 def choose(request, response):
     time.sleep(float(sys.argv[1]))
@@ -72,7 +74,8 @@ def choose(request, response):
     return response
 
 node.create_timer(0.1, see)
-node.create_service(ChooseTopic, 'dialogue/choose_topic', choose)
+if talks:
+    node.create_service(ChooseTopic, 'dialogue/choose_topic', choose)
 try:
     rclpy.spin(node)
 except BaseException:
@@ -316,6 +319,29 @@ def test_a_slow_service_does_not_keep_the_other_tools(place):
             '/dialogue/choose_topic has not answered within 5 s; the topic may change yet'
         )
         assert time.monotonic() - began < 15
+
+    assert place.visit(use) == ''
+
+
+def test_the_dialogue_manager_of_this_package(place):
+    place.robot(delay=-1.0)
+    place.graph.start('dialogue_manager')
+
+    async def use(client: Client) -> None:
+        await lasting_smile(client)
+        deadline = time.monotonic() + START_TIMEOUT
+        while (result := await client.call_tool('choose_topic', {'topic': 'music'})).is_error:
+            assert time.monotonic() < deadline, result.content
+        assert result.structured_content['says']
+        assert json.loads(await answer(client, 'choose_topic', topic='Gardens'))['says']
+        while True:
+            context = json.loads(await answer(client, 'get_context'))['context']
+            if context['conversation']['topic'] == 'garden':
+                break
+            assert time.monotonic() < deadline, context
+        assert 'facial expression' in context['about']
+        refusal = await answer(client, 'choose_topic', True, topic='été')
+        assert 'garden' in refusal and 'music' in refusal
 
     assert place.visit(use) == ''
 
