@@ -21,8 +21,7 @@ INSTRUCTIONS = """\
 You are a companion robot in conversation with one person. Say one or two short sentences that can
 be spoken: no lists, no markup, no emojis. A dialogue manager watches the conversation; it tells you
 when to speak and what about: keep to it. Never tell the person how they feel; where it seems to
-matter, ask. Never mention the camera unless you are asked about it, and then say plainly what it
-does: it guesses expressions from faces, and is often wrong."""
+matter, ask."""
 
 #: Seconds between repetitions of "the person is speaking", as the dialogue manager wants them.
 REPEAT = 5.0
@@ -102,7 +101,7 @@ class DialogueTopics:
                     await agent.note(note_text(json.loads(data)))
                 else:
                     prompt = json.loads(data)
-                    await agent.prompt(prompt_text(prompt), prompt.get('fallback', ''))
+                    await agent.prompt(prompt_text(prompt), prompt.get('fallback') or '')
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 logging.warning('a %s of the dialogue manager makes no sense: %r', name, error)
 
@@ -136,13 +135,6 @@ def prompt_text(prompt: dict) -> str:
 
     :param prompt: content of ``dialogue/prompt``.
     """
-    return '\n'.join(
-        line
-        for line in (
-            prompt['instruction'],
-            f'Topic: {prompt["topic_name"]}. Approach: {prompt["approach"]}.',
-            f'Speak the language {prompt["language"]!r}.',
-            f'You could say: {prompt["fallback"]}' if prompt.get('fallback') else '',
-        )
-        if line
-    )
+    text: str = prompt['instruction']
+    fallback = prompt.get('fallback')
+    return f'{text}\nYou could say: {fallback}' if fallback else text

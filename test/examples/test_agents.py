@@ -33,7 +33,7 @@ QUIET = 1.0
 CONTEXT = {'version': 1, 'about': 'Estimates, often wrong.', 'summary': 'A person smiles.'}
 PROMPT = {
     'version': 1, 'stamp': 12.3, 'action': 'continue', 'line': 'answer',
-    'instruction': 'Acknowledge, then ask something further.', 'topic': 'garden',
+    'instruction': 'Acknowledge, then ask something further. Speak German.', 'topic': 'garden',
     'topic_name': 'der Garten', 'approach': 'warm', 'language': 'de',
     'said': 'Meine Schwester hatte einen Garten.', 'fallback': 'Wie schön. Was wuchs dort?',
     'context': CONTEXT,
@@ -208,7 +208,7 @@ async def converse(
     assert ('user', 'Meine Schwester hatte einen Garten.') in middle
     everything = '\n'.join(text for _, text in contents(request))
     assert 'A person smiles.' in everything and 'A person frowns.' not in everything
-    for part in ('Acknowledge, then ask', 'der Garten', 'warm', "'de'", 'Was wuchs dort?'):
+    for part in ('Acknowledge, then ask', 'Speak German.', 'Was wuchs dort?'):
         assert part in everything
     assert 'image' not in json.dumps(request)
     # The next one: the last instruction is gone, the words that were said are there.
@@ -271,11 +271,11 @@ def test_the_topics_of_both_agents(robot, caplog):
             assert agent.got[0] == ('note', 'Estimates, often wrong.\nA person smiles.')
             assert agent.got[1] == (
                 'prompt',
-                'Acknowledge, then ask something further.\nTopic: der Garten. Approach: warm.\n'
-                "Speak the language 'de'.\nYou could say: Wie schön. Was wuchs dort?",
+                'Acknowledge, then ask something further. Speak German.\n'
+                'You could say: Wie schön. Was wuchs dort?',
                 'Wie schön. Was wuchs dort?',
             )
-            assert agent.got[2][1].endswith("Speak the language 'de'.")
+            assert agent.got[2] == ('prompt', PROMPT['instruction'], '')
             assert agent.got[3] == ('stop',)
             assert len(caplog.records) == 7
             # While the person speaks it is said again and again, and no longer.
