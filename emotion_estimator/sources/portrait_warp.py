@@ -196,7 +196,7 @@ class FaceWarp:
         share = np.clip((depth - _TEETH[0]) / (_TEETH[1] - _TEETH[0]), 0.0, 1.0)
         soft = cv2.GaussianBlur(inside.astype(np.float32) / 255.0, (0, 0), 0.4 * self._scale)
         darkening = (soft * share)[..., None] * np.array([0.72, 0.84, 0.84])
-        return np.rint(patch * (1.0 - darkening)).astype(np.uint8)
+        return np.asarray(np.rint(patch * (1.0 - darkening)), np.uint8)
 
     def _seam_shade(self, mouth: Mouth) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
         """Return the area of the line between closed lips, and how much it darkens each channel."""
