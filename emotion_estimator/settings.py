@@ -235,11 +235,52 @@ class DialogueSettings:
         'it, even to the same value, reloads the file.',
         change='runtime',
     )
+    publish_say: bool = setting(
+        True,
+        'Publish what to say on dialogue/say; false leaves the words to another node, such as '
+        'llm_dialogue, which publishes there itself.',
+    )
+    words_per_minute: float = setting(
+        0.0,
+        "Rate of the robot's speech, for a voice that does not report on dialogue/robot_speaking; "
+        "0 keeps the policy file's.",
+        change='runtime',
+        minimum=0.0,
+        maximum=1000.0,
+    )
+    question_time: float = setting(
+        0.0,
+        'Seconds that a question gets before anything else is said, in tones without a time of '
+        "their own; 0 keeps the policy file's.",
+        change='runtime',
+        minimum=0.0,
+        maximum=600.0,
+    )
+    ros4hri: bool = setting(
+        True,
+        'Hear voices on /humans/voices and publish on /intents (ROS4HRI) if hri_msgs and '
+        'hri_actions_msgs are installed.',
+    )
+    say_action: str = setting(
+        '',
+        'Name of an action that speaks, called with what to say; empty uses the topic dialogue/say '
+        'only.',
+    )
+    say_action_type: str = setting(
+        '', 'Type of that action, such as tts_msgs/action/TTS; needed if say_action is set.'
+    )
     autostart: bool = _autostart()
 
     def problem(self) -> str | None:
         """Return which settings contradict each other, or None."""
+        if self.say_action and not self.say_action_type:
+            return 'say_action is set, but say_action_type is not; set both'
         return None
+
+    def times(self) -> dict[str, float]:
+        """Return the times that override those of the policy file."""
+        given = {name: getattr(self, name) for name in ('words_per_minute', 'question_time')}
+        return {name: value for name, value in given.items() if value > 0}
 
 
 Settings = TypeVar('Settings', CameraSettings, EstimatorSettings, DialogueSettings)

@@ -1,8 +1,9 @@
-"""The dialogue manager node: subscribes to emotions, publishes dialogue actions and utterances."""
+"""The dialogue manager node: hears emotions and speech, publishes actions and utterances."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 from rclpy.lifecycle import LifecyclePublisher
 from rclpy.service import Service
 from rclpy.subscription import Subscription
-from std_msgs.msg import Bool, Header, String
+from std_msgs.msg import Bool, Empty, Header, String
 from std_srvs.srv import Trigger
 
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.dialogue.observation import oddity
+from emotion_estimator.dialogue.prompt import make_prompt
+from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.errors import InputError
 from emotion_estimator.msg import DialogueAction as DialogueActionMsg
-from emotion_estimator.msg import Emotion
+from emotion_estimator.msg import Emotion, EmotionArray
 from emotion_estimator.nodes import qos
 from emotion_estimator.nodes.conversion import action_message, face_from_message, seconds
 from emotion_estimator.nodes.diagnostics import Health
@@ -37,7 +40,11 @@ if TYPE_CHECKING:
 _CONTEXT_RATE = 1.0
 #: Minimum seconds between two log lines about odd messages.
 _ODD_PERIOD = 10.0
-_FILES = frozenset({'policy_file', 'conversation_file'})
+_FILES = frozenset({'policy_file', 'conversation_file', 'words_per_minute', 'question_time'})
+#: Seconds within which the faces of ``emotions`` belong to the same image as those of ``emotion``.
+_SAME_IMAGE = 0.2
+#: Seconds of real time after which stamps that stand still are an error.
+_STUCK = 5.0
 
 
 class DialogueManagerNode(ManagedNode[DialogueSettings]):
@@ -58,27 +65,37 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._context_due = RateLimit()
         self._header: Header | None = None
         self._watchdog = Watchdog('message')
+        self._others: tuple[float, tuple[FaceEmotion, ...]] = (0.0, ())
+        self._progress = StampProgress()
         self._received = self._odd = self._decided = self._requested = self._refused = 0
+        self._said = 0
 
     def configure(self) -> None:
         """Read policy and conversation, and begin a new conversation."""
-        self._manager = DialogueManager.load(*_files(self.settings))
+        self._manager = DialogueManager.load(*_files(self.settings), self.settings.times())
+        self._manager.own_words = self.settings.publish_say
+        self._warn()
         self._header = None
         self._actions = self._publisher(DialogueActionMsg, 'dialogue/action')
         self._utterances = self._publisher(String, 'dialogue/say')
         self._contexts = self._publisher(String, 'dialogue/context')
+        self._prompts = self._publisher(String, 'dialogue/prompt')
+        self._stops = self._publisher(Empty, 'dialogue/stop_speaking')
         for name in ('start', 'pause', 'resume', 'end'):
             self._serve(Trigger, f'dialogue/{name}', partial(self._request, name))
         self._serve(ChooseTopic, 'dialogue/choose_topic', self._choose_topic)
 
     def activate(self) -> None:
         """Start listening."""
-        emotions = self.create_subscription(Emotion, 'emotion', self._on_emotion, qos.RESULTS)
-        speech = self.create_subscription(
-            Bool, 'dialogue/user_speaking', self._on_speech, qos.RESULTS
-        )
-        self._listening = [emotions, speech]
+        emotions = self._listen(Emotion, 'emotion', self._on_emotion)
+        self._listen(EmotionArray, 'emotions', self._on_faces)
+        self._listen(Bool, 'dialogue/user_speaking', self._on_speech)
+        self._listen(String, 'dialogue/user_said', self._on_words)
+        self._listen(Bool, 'dialogue/robot_speaking', self._on_voice)
+        if not self.settings.publish_say:
+            self._listen(String, 'dialogue/say', self._on_say)
         self._watchdog = Watchdog(f'message on {emotions.topic_name}')
+        self._progress = StampProgress()
 
     def deactivate(self) -> None:
         """Stop listening; the conversation keeps its state."""
@@ -102,19 +119,20 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         :raises InputError: names the file, the rule or topic, and the field.
         """
         if self._manager is not None and names & _FILES:
-            DialogueManager.load(*_files(wanted))
+            DialogueManager.load(*_files(wanted), wanted.times())
 
     def parameters_set(self, names: frozenset[str]) -> None:
         """Reload the files; the conversation keeps its state."""
         if self._manager is None or not names & _FILES:
             return
         try:
-            self._manager.reload(*_files(self.settings))
+            self._manager.reload(*_files(self.settings), self.settings.times())
         except InputError as error:
             # A file has changed since it was checked.
             self.get_logger().error(str(error))
             return
         policy, conversation = _files(self.settings)
+        self._warn()
         self.get_logger().info(f'reloaded {policy} and {conversation}')
 
     def health(self) -> Health:
@@ -133,10 +151,28 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
                 'topic': manager.topic if manager else '',
                 'approach': manager.approach if manager else '',
                 'mode': manager.mode if manager else '',
+                'floor': manager.floor if manager else '',
+                'sentences_said': self._said,
+                **(
+                    {f'speech_{kind}': n for kind, n in manager.problems.items()} if manager else {}
+                ),
                 'suppressed': '; '.join(map(str, manager.suppressed)) if manager else '',
             },
             warning=self._watchdog.problem(),
+            problem=self._progress.problem(),
+            failed=True,
         )
+
+    def _warn(self) -> None:
+        for warning in self._manager.warnings if self._manager is not None else ():
+            self.get_logger().warning(warning)
+
+    def _listen(
+        self, kind: type[MsgT], topic: str, handle: Callable[[MsgT], None]
+    ) -> Subscription[MsgT]:
+        subscription = self.create_subscription(kind, topic, handle, qos.RESULTS)
+        self._listening.append(subscription)
+        return subscription
 
     def _publisher(self, kind: type[MsgT], topic: str) -> LifecyclePublisher[MsgT]:
         publisher = self.create_lifecycle_publisher(kind, topic, qos.RESULTS)
@@ -157,7 +193,9 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
             self._odd += 1
             self.get_logger().warning(f'odd emotion: {odd}', throttle_duration_sec=_ODD_PERIOD)
         self._header = message.header
-        action = self._manager(face, stamp)
+        self._progress.note(stamp)
+        at, others = self._others
+        action = self._manager(face, stamp, others if abs(stamp - at) <= _SAME_IMAGE else ())
         due = self._context_due(stamp, _CONTEXT_RATE)
         if action is not None:
             self._decided += 1
@@ -165,9 +203,28 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         elif due:
             self._publish_context(stamp)
 
+    def _on_faces(self, message: EmotionArray) -> None:
+        faces = (face_from_message(each) for each in message.emotions)
+        self._others = (
+            seconds(message.header.stamp),
+            tuple(face for face in faces if face is not None),
+        )
+
     def _on_speech(self, message: Bool) -> None:
         if self._manager is not None:
             self._manager.user_speaking(message.data, self._now())
+
+    def _on_words(self, message: String) -> None:
+        if self._manager is not None:
+            self._manager.user_said(message.data, self._now())
+
+    def _on_voice(self, message: Bool) -> None:
+        if self._manager is not None:
+            self._manager.robot_speaking(message.data, self._now())
+
+    def _on_say(self, message: String) -> None:
+        if self._manager is not None:
+            self._manager.robot_said(message.data, self._now())
 
     def _request(self, name: str, request: Any, response: Any, *arguments: str) -> Any:
         """Handle a service by calling the manager's method ``name``."""
@@ -199,15 +256,63 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
 
     def _publish(self, action: DialogueAction) -> None:
         self._actions.publish(action_message(action, self._last_header()))
-        if action.utterance:
-            self._utterances.publish(String(data=action.utterance))
+        if action.action == 'yield':
+            self._stops.publish(Empty())
+        if action.line:
+            self._speak(action)
         self._publish_context(action.stamp)
         self.get_logger().info(f'{action.action} ({action.rule}): {action.reason}')
+
+    def _speak(self, action: DialogueAction) -> None:
+        """Publish the words, and the prompt for a language model that finds its own."""
+        manager = self._manager
+        if manager is None:
+            return
+        if action.utterance and self.settings.publish_say:
+            self._said += 1
+            self._utterances.publish(String(data=action.utterance))
+        prompt = make_prompt(
+            action,
+            manager.context(action.stamp),
+            line=action.line,
+            topic_name=manager.file.topics[action.topic].name,
+            language=manager.language,
+            said=manager.said,
+            disclosure=manager.disclosure(action),
+        )
+        self._prompts.publish(String(data=json.dumps(prompt, ensure_ascii=False)))
 
     def _publish_context(self, stamp: float) -> None:
         if self._manager is not None:
             context = json.dumps(self._manager.context(stamp), ensure_ascii=False)
             self._contexts.publish(String(data=context))
+
+
+class StampProgress:
+    """Notices stamps that do not advance: time stands still then, and nothing is ever done."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """:param clock: returns real time in seconds."""
+        self._clock = clock
+        self._stamp: float | None = None
+        self._since = self._heard = clock()
+        self._count = 0
+
+    def note(self, stamp: float) -> None:
+        """Take the stamp of a message in seconds."""
+        self._heard = self._clock()
+        if stamp != self._stamp:
+            self._stamp, self._since, self._count = stamp, self._heard, 0
+        self._count += 1
+
+    def problem(self) -> str:
+        """Return what is wrong; empty if stamps advance, or nothing is heard."""
+        if self._stamp is None or self._heard - self._since < _STUCK:
+            return ''
+        return (
+            f'the stamps of the last {self._count} emotions stand still at {self._stamp:.3f} s, so '
+            'nothing is done; let the camera stamp its images, or check use_sim_time and /clock'
+        )
 
 
 def _files(settings: DialogueSettings) -> tuple[Path, Path]:
