@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.frame import RgbImage
+from emotion_estimator.lettering import lettering
 
 Colour = tuple[int, int, int]
 
@@ -28,7 +30,6 @@ LABEL_COLOURS: dict[str, Colour] = {
 }
 OTHER_COLOUR: Colour = (204, 121, 167)
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _WHITE: Colour = (255, 255, 255)
 _BLACK: Colour = (0, 0, 0)
 
@@ -54,7 +55,7 @@ def annotate(
 
     :param image: uint8 (H, W, 3), RGB; not changed.
     :param faces: the estimator's result; landmarks are drawn if present, bars for the first face.
-    :param caption: lines of plain text for the bottom; characters outside ASCII become ``?``.
+    :param caption: lines of plain text for the bottom; characters that the font lacks become boxes.
     :returns: uint8 (H, W, 3), RGB.
     """
     canvas = np.array(image, dtype=np.uint8, order='C')
@@ -96,10 +97,10 @@ class _Pen:
     def __init__(self, canvas: RgbImage, side: int) -> None:
         self._canvas = canvas
         self._height, self._width = canvas.shape[:2]
-        self._scale = max(0.38, side / 900)
+        self._letters = lettering(max(8, round(side / 43)))
         self._stroke = max(1, round(side / 400))
         self.gap = max(2, side // 80)
-        self.line = cv2.getTextSize('Ag', _FONT, self._scale, self._stroke)[0][1] + 2 * self.gap
+        self.line = self._letters.height + 2 * self.gap
 
     def face(self, face: FaceEmotion) -> None:
         colour = label_colour(face.label)
@@ -165,21 +166,18 @@ class _Pen:
         room = self._width - 2 * self.gap
         if self._text_width(text) <= room:
             return text
-        while text and self._text_width(text + '...') > room:
-            text = text[:-1]
-        return text + '...'
+        # No letter is narrower than a pixel.
+        length = bisect_right(
+            range(min(len(text), room) + 1), room, key=lambda n: self._text_width(text[:n] + '…')
+        )
+        return text[: max(length - 1, 0)] + '…'
 
     def _text_width(self, text: str) -> int:
-        width: int = cv2.getTextSize(text, _FONT, self._scale, self._stroke)[0][0]
-        return width
+        return self._letters.width(text)
 
     def _darken(self, left: int, top: int, right: int, bottom: int) -> None:
         area = self._canvas[max(top, 0) : bottom, left:right]
         area[:] = area // 4
 
     def write(self, text: str, x: int, y: int, colour: Colour) -> None:
-        # OpenCV's stroke fonts have ASCII only; other characters become several marks.
-        plain = text.encode('ascii', 'replace').decode()
-        cv2.putText(
-            self._canvas, plain, (x, y), _FONT, self._scale, colour, self._stroke, cv2.LINE_AA
-        )
+        self._letters.write(self._canvas, text, x, y, colour)
