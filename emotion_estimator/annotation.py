@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
@@ -91,6 +92,26 @@ def caption_strip(
     return strip
 
 
+def time_lanes(
+    shape: tuple[int, ...],
+    lanes: Sequence[tuple[str, Colour, Sequence[tuple[float, float]]]],
+    span: tuple[float, float],
+) -> RgbImage:
+    """Return a black strip with bars over time to put below an image.
+
+    :param shape: shape of the image: height and width first.
+    :param lanes: each lane's name, RGB colour and bars: begin and end in seconds.
+    :param span: what the width shows, in seconds, from left to right.
+    :returns: uint8 (h, W, 3), RGB; h depends on the image's size and the number of lanes alone.
+    """
+    side = min(shape[:2])
+    line = _Pen(np.zeros((1, 1, 3), np.uint8), side).line
+    strip = np.zeros((len(lanes) * line, shape[1], 3), np.uint8)
+    pen = _Pen(strip, side)
+    pen.lanes(lanes, span)
+    return strip
+
+
 class _Pen:
     """Draw on an image; all sizes scale with ``side``, its shorter side in pixels."""
 
@@ -149,6 +170,30 @@ class _Pen:
         self._darken(0, top, self._width, self._height)
         for i, line in enumerate(lines, 1):
             self.write(self.cut(line), self.gap, top + i * self.line - self.gap // 2, _WHITE)
+
+    def lanes(
+        self,
+        lanes: Sequence[tuple[str, Colour, Sequence[tuple[float, float]]]],
+        span: tuple[float, float],
+    ) -> None:
+        """Draw bars over time, a row for each lane, with a grey line at each full second."""
+        left = max((self._text_width(name) for name, _, _ in lanes), default=0) + 2 * self.gap
+        begin, end = span
+        pixels = (self._width - self.gap - left) / (end - begin)
+        for second in range(math.ceil(begin), math.floor(end) + 1):
+            x = left + round((second - begin) * pixels)
+            cv2.line(self._canvas, (x, 0), (x, self._height - 1), (50, 50, 50), 1)
+        for row, (name, colour, bars) in enumerate(lanes):
+            top = row * self.line
+            self.write(name, self.gap, top + self.line - self.gap, colour)
+            for start, stop in bars:
+                if stop > begin and start < end:
+                    first, last = (
+                        left + round((min(max(t, begin), end) - begin) * pixels)
+                        for t in (start, stop)
+                    )
+                    corners = (first, top + self.gap // 2), (last, top + self.line - self.gap // 2)
+                    cv2.rectangle(self._canvas, *corners, colour, -1)
 
     def wrap(self, text: str) -> list[str]:
         """Wrap text to the width, apart from longer words; return at least one line."""
