@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from emotion_estimator.bags.files import need_rosbags
-from emotion_estimator.cli.keyboard import HELP, QUIT, KeyState, keys_as_inputs
+from emotion_estimator.cli.keyboard import HELP, HELP_KEY, QUIT, KeyState, keys_as_inputs
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError, first_line
@@ -72,7 +72,7 @@ def dialogue(
     """Simulate a conversation without camera and ROS.
 
     Without --script and --from, keys stand for emotions: h happy, u unknown, s sad, n nobody; space
-    starts and stops the person's speech, q quits.
+    starts and stops the person's speech, " types what they say, ? lists the keys, q quits.
 
     Exit status: 0, or 1 when the robot does not do what the script expects.
     """
@@ -87,7 +87,9 @@ def dialogue(
         policy or (scripted.policy if scripted else None),
         conversation or (scripted.conversation if scripted else None),
     )
-    printer = _Printer(as_objects, scripted)
+    printer = _Printer(as_objects, scripted, manager.language)
+    for warning in manager.warnings:
+        click.echo(f'emotion-estimator: {warning}', err=True)
     # Closed in any case, which restores the terminal.
     with closing(_inputs(scripted, recording, topic, speed, hold, as_objects)) as inputs:
         for event in simulate(manager, inputs):
@@ -98,9 +100,9 @@ def dialogue(
 class _Printer:
     """Prints events as they occur, each with whether it is as expected."""
 
-    def __init__(self, as_objects: bool, script: Script | None) -> None:
+    def __init__(self, as_objects: bool, script: Script | None, language: str) -> None:
         self._as_objects = as_objects
-        self._checker = ScriptChecker(script) if script else None
+        self._checker = ScriptChecker(script, language) if script else None
         self._first: float | None = None
         if script is not None and script.about and not as_objects:
             click.echo(script.about)
@@ -148,7 +150,7 @@ def _recorded(recording: Path, topic: str | None) -> Generator[SimulatedInput, N
     empty = True
     for frame in stream_results(path, topic):
         empty = False
-        yield SimulatedInput(frame.stamp, primary(frame.faces))
+        yield SimulatedInput(frame.stamp, primary(frame.faces), others=frame.faces[1:])
     if empty:
         raise InputError(f'{recording} holds no frames')
 
@@ -174,13 +176,19 @@ def _live(speed: float, quiet: bool) -> Generator[SimulatedInput, None, None]:
         for count, keys in ticks(key, 1 / (RATE * speed)):
             stamp = count / RATE
             for each in keys:
-                if each == QUIT:
+                if each == QUIT and not state.typing:
                     return
+                if each == HELP_KEY and not state.typing:
+                    click.echo(HELP, err=quiet)
+                    continue
                 try:
-                    service = state.press(each)
+                    pressed_input = state.press(each, stamp)
                 except InputError as error:
                     click.echo(str(error), err=True)
                     continue
-                if service:
-                    yield SimulatedInput(stamp, has_frame=False, service=service)
+                if state.typing:
+                    click.echo(f'\r    you: {state.typed}\x1b[K', nl=False, err=True)
+                if pressed_input is not None:
+                    click.echo('\r\x1b[K' if pressed_input.said else '', nl=False, err=True)
+                    yield pressed_input
             yield state.input(stamp)

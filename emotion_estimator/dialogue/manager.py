@@ -14,7 +14,7 @@ from emotion_estimator.dialogue.context import EmotionHistory
 from emotion_estimator.dialogue.conversation import Conversation, Move
 from emotion_estimator.dialogue.conversation_file import ConversationFile, load_conversation
 from emotion_estimator.dialogue.observation import number
-from emotion_estimator.dialogue.policy import ConversationState, Decision, DialoguePolicy
+from emotion_estimator.dialogue.policy import Decision, DialoguePolicy
 from emotion_estimator.dialogue.policy_file import (
     FACE,
     FACE_LOST,
@@ -24,6 +24,7 @@ from emotion_estimator.dialogue.policy_file import (
     load_policy,
 )
 from emotion_estimator.dialogue.presence import Addressee
+from emotion_estimator.dialogue.rule_state import ConversationState
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
 from emotion_estimator.resources import resource_dir
@@ -211,18 +212,23 @@ class DialogueManager:
         return self._policy.suppressed
 
     def __call__(
-        self, face: FaceEmotion | None, stamp: float, others: Sequence[FaceEmotion] = ()
+        self, face: FaceEmotion | None, stamp: float, others: Sequence[FaceEmotion] | None = None
     ) -> DialogueAction | None:
         """Take one frame's faces and return what to do, usually None.
 
         :param face: the estimator's primary face; None for nobody.
         :param stamp: the frame's stamp in seconds; the frame is ignored when it is not finite.
-        :param others: further faces in the frame: the robot keeps to the person it talks to.
+        :param others: further faces in the frame: the robot keeps to the person it talks to. None
+            if they are not known.
         """
         stamp = number(stamp)
+        at = self._conversation
         if math.isfinite(stamp):
             face = self._addressee(face, others, stamp)
-        at = self._conversation
+            if self._addressee.changed and at.mode == 'running' and self.policy.turn_taking:
+                # Somebody else is there instead, whom the robot has not greeted.
+                at.mode = 'waiting'
+                self._policy.turns.forget_question()
         state = ConversationState(at.mode, at.by_service, at.topic, at.approach, at.line)
         self._history.see(face, stamp)
         decision = self._policy(face, stamp, state)
@@ -387,7 +393,7 @@ class DialogueManager:
             approach=self.approach,
             utterance=move.utterance,
             reason=f'{reason}; {move.note}' if move.note else reason,
-            emotion=seen.label if about_face else '',
+            emotion=_seen_label(decision) if about_face else '',
             confidence=decision.evidence.confidence if about_face else 0.0,
             rule=rule.name,
             face_id=seen.face_id,
@@ -404,15 +410,27 @@ class DialogueManager:
         return instead if instead and self._policy.looks_sad() else rule.approach
 
     def _reason(self, decision: Decision) -> str:
-        rule, evidence, seen = decision.rule, decision.evidence, decision.seen
+        evidence = decision.evidence
         turn = self._policy.turns.last_turn
         if decision.event in ('answer', 'said_no', 'refusal') and turn is not None:
             spoken = f'the person spoke for {turn.end - turn.begin:.1f} s'
             return f'{spoken} and declined' if decision.event != 'answer' else spoken
         if decision.event:
             return _HAPPENED[decision.event]
-        watched = next((each for each in (seen.label, *_SEEN) if each in rule.emotion), seen.label)
+        watched = _watched(decision)
         return (
             f'{_SEEN.get(watched, watched)} for {evidence.seconds:.1f} of the last '
             f'{evidence.span:.1f} s, confidence {evidence.confidence:.2f}'
         )
+
+
+def _watched(decision: Decision) -> str:
+    """Return which of the rule's emotions is there."""
+    watched = decision.rule.emotion
+    return next((each for each in (decision.seen.label, *_SEEN) if each in watched), watched[0])
+
+
+def _seen_label(decision: Decision) -> str:
+    """Return the label that the evidence is about; a reaction may come after it has gone."""
+    watched = _watched(decision)
+    return decision.seen.label if watched in _SEEN else watched

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,13 +11,14 @@ from emotion_estimator.dialogue.evidence import TOLERANCE, Evidence, EvidenceWin
 from emotion_estimator.dialogue.observation import Observation, observe
 from emotion_estimator.dialogue.policy_file import PolicyFile, Rule
 from emotion_estimator.dialogue.presence import Presence
+from emotion_estimator.dialogue.rule_state import (
+    ConversationState,
+    FlickerDetector,
+    RuleState,
+    out_of_scope,
+)
 from emotion_estimator.dialogue.turns import PersonTurn, Turns
 from emotion_estimator.emotion import SAD, FaceEmotion
-
-#: A label flickers when it changed this often within so many seconds. Faces change less often; the
-#: output of an estimator that is wrong 10 % of the time changes more often.
-_FLICKER_CHANGES = 5
-_FLICKER_SECONDS = 10.0
 
 #: Modes of the conversation in which an action is allowed; others only while it is running.
 _MODES = {
@@ -39,24 +39,6 @@ _YIELDS = {
 
 #: Events about the person's turn, which are over when they speak again or the robot has reacted.
 _TURN_ENDS = ('answer', 'said_no', 'refusal', 'unanswered')
-
-
-@dataclass(frozen=True)
-class ConversationState:
-    """The state of the conversation that the rules depend on.
-
-    :param mode: ``waiting`` (for the first face), ``running``, ``paused`` or ``ended``.
-    :param by_service: whether a service paused or ended it, so that no rule may resume it.
-    :param topic: id of the current topic.
-    :param approach: current approach.
-    :param line: kind of line that the robot said last.
-    """
-
-    mode: str
-    by_service: bool
-    topic: str
-    approach: str
-    line: str = ''
 
 
 @dataclass(frozen=True)
@@ -106,6 +88,7 @@ class DialoguePolicy:
         self._turn: PersonTurn | None = None
         self._flicker = FlickerDetector()
         self._rules = [RuleState(rule, file.hold) for rule in _by_priority(file)]
+        self._watching = [state for state in self._rules if state.rule.emotion]
         self._seen: Observation | None = None
         self._person = ''
         self._last_action = -math.inf
@@ -119,6 +102,7 @@ class DialoguePolicy:
             past = known.get(state.rule.name)
             if past is not None:
                 state.take_over(past)
+        self._watching = [state for state in self._rules if state.rule.emotion]
         self._presence = self._presence.under(file)
         self.turns.times = file.times
         self.file = file
@@ -155,7 +139,7 @@ class DialoguePolicy:
             self._flicker.clear()
             self._sad.clear()
             self._events.clear()
-            for state in self._rules:
+            for state in self._watching:
                 for window in state.windows:
                     window.clear()
         since = min(self._last_action, self._clock.now)
@@ -178,7 +162,7 @@ class DialoguePolicy:
         if self._sad.evidence().seconds >= _LOOKS_SAD:
             self._sad_at = now
         turn, passed = self.turns.turn, now - self._advanced
-        for state in self._rules:
+        for state in self._watching:
             if turn is not self._turn and turn is not None:
                 state.in_turn = 0.0
             if turn is not None and state.window.holds:
@@ -196,7 +180,7 @@ class DialoguePolicy:
                 self.turns.forget_question()
         elif not there and self._gone_at is None:
             self._gone_at = now - self.file.lost_after
-        self.turns.presence(there, now)
+        self.turns.presence(there, now, self._gone_at)
         for event in self.turns.advance(now):
             self._events[event] = now
             self.exchanges += event == 'answer'
@@ -224,7 +208,7 @@ class DialoguePolicy:
         if seen.present:
             self._person = seen.face_id
         self._sad.observe(seen.label == SAD, seen.confidence, seen.face_id, self._person)
-        for state in self._rules:
+        for state in self._watching:
             sure = seen.label in state.rule.emotion
             sure = sure and seen.confidence >= state.rule.min_confidence
             event = any(event in state.rule.emotion for event in events)
@@ -243,6 +227,8 @@ class DialoguePolicy:
             rule = state.rule
             pointless = rule.action == 'resume' and conversation.mode == 'running'
             if not self._complete(state, now, flickers) or pointless:
+                continue
+            if rule.event and (self._not_yet(rule) or out_of_scope(rule, conversation)):
                 continue
             complete.append(state)
             why = self._why_not(state, now, conversation)
@@ -307,7 +293,7 @@ class DialoguePolicy:
             return f'the conversation is {conversation.mode}'
         if rule.action == 'resume' and conversation.by_service:
             return f'the conversation was {conversation.mode} by a service'
-        if elsewhere := _out_of_scope(rule, conversation) or self._not_yet(rule):
+        if elsewhere := out_of_scope(rule, conversation) or self._not_yet(rule):
             return elsewhere
         if (left := state.acted + rule.cooldown - now) > TOLERANCE:
             return f'cooldown, {left:.1f} s left'
@@ -352,8 +338,14 @@ class DialoguePolicy:
         if rule.while_speaking:
             return None
         if floor == 'person_speaks' and rule.action != 'resume':
-            return 'the person is speaking' if turns.person_active else 'the person has just spoken'
-        if not self.file.turn_taking or self._silent(rule, conversation):
+            if turns.person_active:
+                return 'the person is speaking'
+            return f'the person has just spoken, {turns.to_end_of_turn:.1f} s left'
+        if not self.file.turn_taking:
+            return None
+        if rule.action == 'pause' and turns.robot_active:
+            return 'the robot is speaking'  # A glance aside; whoever leaves stops it.
+        if self._silent(rule, conversation):
             return None
         if floor == 'person_speaks':
             return 'the person is speaking'
@@ -371,133 +363,3 @@ class DialoguePolicy:
 
 def _by_priority(file: PolicyFile) -> list[Rule]:
     return sorted(file.rules, key=lambda rule: -rule.priority)
-
-
-def _out_of_scope(rule: Rule, conversation: ConversationState) -> str:
-    """Return why a rule does not apply in this topic or approach; empty when it does."""
-    if rule.topics and conversation.topic not in rule.topics:
-        return 'not in this topic'
-    if rule.approaches and conversation.approach not in rule.approaches:
-        return 'not in this approach'
-    if rule.follows and conversation.line not in rule.follows:
-        return f'not after {conversation.line or "nothing"}'
-    if conversation.line in rule.not_follows:
-        return f'not after {conversation.line}'
-    return ''
-
-
-class RuleState:
-    """One rule's evidence, its last action and whether it has been answered."""
-
-    def __init__(self, rule: Rule, hold: float) -> None:
-        """:param hold: maximum seconds for which one message counts."""
-        self.rule = rule
-        self.window = EvidenceWindow(rule.held_for, hold)
-        self.restless = self.window
-        if rule.restless_for != rule.held_for:
-            self.restless = EvidenceWindow(rule.restless_for, hold)
-        #: When the rule last acted, in seconds.
-        self.acted = -math.inf
-        #: Seconds of the person's current turn during which its emotion was seen.
-        self.in_turn = 0.0
-        self._waiting: tuple[float, Evidence] | None = None
-        self._answered: float | None = None
-        self._answered_face = ''
-        self._applied = False
-
-    def take_over(self, past: RuleState) -> None:
-        """Take over the state of an earlier version of the rule.
-
-        The evidence only if both versions watch for the same emotion and confidence.
-        """
-        self.acted, self._applied = past.acted, past._applied
-        self._answered, self._answered_face = past._answered, past._answered_face
-        rule, before = self.rule, past.rule
-        if (rule.emotion, rule.min_confidence) == (before.emotion, before.min_confidence):
-            for window in self.windows:
-                # The longer of the past windows: each new one forgets what exceeds its length.
-                window.take_over(past.restless)
-
-    def enter(self, conversation: ConversationState, since: float) -> None:
-        """Note where the conversation has been since ``since`` seconds.
-
-        When the rule starts to apply, evidence from before ``since`` is forgotten.
-        """
-        rule = self.rule
-        applies = not _out_of_scope(rule, conversation)
-        if applies and not self._applied and (rule.topics or rule.approaches):
-            for window in self.windows:
-                window.forget(since)
-        self._applied = applies
-
-    @property
-    def answered(self) -> float | None:
-        """Return when any rule answered what is seen of this person, in seconds; None: not yet.
-
-        Other people who come into view in between do not reset it.
-        """
-        same = self._answered_face in ('', self.window.person)
-        return self._answered if same else None
-
-    def answer(self, now: float, face_id: str) -> None:
-        """Note that what is seen of a face (empty: nobody) was answered at ``now`` seconds."""
-        self._answered, self._answered_face = now, face_id
-
-    @property
-    def windows(self) -> tuple[EvidenceWindow, ...]:
-        """Return the distinct windows."""
-        return (self.window,) if self.restless is self.window else (self.window, self.restless)
-
-    def waits(self, now: float, flickers: bool) -> None:
-        """Note that the rule could act at ``now`` seconds but for somebody who speaks."""
-        if self.complete(flickers):
-            self._waiting = now, self.evidence(flickers)
-
-    def still_waits(self, now: float) -> bool:
-        """Return whether the rule has waited for the floor, and not for too long."""
-        if self._waiting is not None and now - self._waiting[0] > self.rule.wait + TOLERANCE:
-            self._waiting = None
-        return self._waiting is not None
-
-    def stop_waiting(self) -> None:
-        """Forget that the rule waits: something was said about it."""
-        self._waiting = None
-
-    def evidence(self, flickers: bool) -> Evidence:
-        """Return the current evidence, from the longer window while the label flickers.
-
-        While the rule waits for the floor, what it was when it began to wait.
-        """
-        if self._waiting is not None:
-            return self._waiting[1]
-        return (self.restless if flickers else self.window).evidence()
-
-    def complete(self, flickers: bool) -> bool:
-        """Return whether the evidence is complete now; rearm a rule whose evidence has faded."""
-        evidence = (self.restless if flickers else self.window).evidence()
-        faded = evidence.seconds < self.rule.release * evidence.span - TOLERANCE
-        if faded and self.answered is not None:
-            self._answered = None
-        needed = self.rule.share * evidence.span
-        return self.window.holds and evidence.seconds >= needed - TOLERANCE
-
-
-class FlickerDetector:
-    """Detects a label that changes too often to be an expression."""
-
-    def __init__(self) -> None:
-        self._changes: deque[float] = deque(maxlen=_FLICKER_CHANGES)
-        self._label: str | None = None
-
-    def clear(self) -> None:
-        """Forget everything, since time jumped."""
-        self._changes.clear()
-        self._label = None
-
-    def update(self, label: str, now: float) -> bool:
-        """Take the label at ``now`` seconds; return whether it flickers."""
-        if self._label is not None and label != self._label:
-            self._changes.append(now)
-        self._label = label
-        oldest = now - _FLICKER_SECONDS - TOLERANCE
-        return len(self._changes) == _FLICKER_CHANGES and self._changes[0] > oldest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, replace
 from dataclasses import fields as fields_of
 from functools import partial
 from pathlib import Path
@@ -318,7 +318,10 @@ def _take(
     table: strict_yaml.Table, readers: dict[str, Callable[[object, str], Any]], kind: Any
 ) -> Any:
     """Return the checked fields by name; absent ones have the default that ``kind`` declares."""
-    defaults = {field.name: field.default for field in fields_of(kind)}
+    defaults = {
+        each.name: each.default if each.default_factory is MISSING else each.default_factory()
+        for each in fields_of(kind)
+    }
     return {
         name: table.take(name, reader, **({} if name in _REQUIRED else {'default': defaults[name]}))
         for name, reader in readers.items()

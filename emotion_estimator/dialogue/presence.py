@@ -77,12 +77,14 @@ class Addressee:
     """
 
     def __init__(self) -> None:
+        #: Whether the face just returned is that of another person, who took the first one's place.
+        self.changed = False
         self._person = ''
         self._seen = self._anybody = -math.inf
         self._last: FaceEmotion | None = None
 
     def __call__(
-        self, primary: FaceEmotion | None, others: Sequence[FaceEmotion], stamp: float
+        self, primary: FaceEmotion | None, others: Sequence[FaceEmotion] | None, stamp: float
     ) -> FaceEmotion | None:
         """Return the face of the person spoken to; None when nobody is in view.
 
@@ -90,18 +92,24 @@ class Addressee:
         reported as ``unknown``: they still count as there, but nothing is read from them.
 
         :param primary: the estimator's primary face; None for nobody.
-        :param others: further faces in the same image.
+        :param others: further faces in the same image; None if they are not known, in which case
+            the primary face is the one.
         :param stamp: seconds, finite.
         """
+        self.changed = False
         if primary is None:
             return None
         if stamp < self._anybody:
             self._person, self._seen, self._anybody = '', -math.inf, -math.inf
         hidden, self._anybody = stamp - self._anybody, stamp
-        known = next((f for f in (primary, *others) if f.face_id == self._person), None)
+        known = next((f for f in (primary, *(others or ())) if f.face_id == self._person), None)
+        if others is None:
+            known = primary
         gone = stamp - self._seen > _GONE_AFTER or hidden > _NEW_ID_AFTER
         if known is None and not gone and self._last is not None:
             return replace(self._last, label=UNKNOWN, confidence=0.0)
+        # Without a moment in which nobody was in view, it is not the same person's new id.
+        self.changed = known is None and self._last is not None and hidden <= _NEW_ID_AFTER
         self._last = known or primary
         self._person, self._seen = self._last.face_id, stamp
         return self._last

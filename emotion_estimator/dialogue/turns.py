@@ -237,12 +237,15 @@ class Turns:
         self._question = self._reported = None
         self._quiet_since = max(self._quiet_since, now)
 
-    def presence(self, present: bool, now: float) -> None:
-        """Note whether the person counts as being there, at ``now`` seconds."""
+    def presence(self, present: bool, now: float, since: float | None = None) -> None:
+        """Note whether the person counts as being there, at ``now`` seconds.
+
+        :param since: when they were last seen; None: now.
+        """
         self._pass(now)
         if not present:
             if self._absent_since is None:
-                self._absent_since = now
+                self._absent_since = now if since is None else since
             return
         if self._absent_since is None:
             return
@@ -274,6 +277,13 @@ class Turns:
     def present(self) -> bool:
         """Return whether the person is there: in view, or heard."""
         return self._absent_since is None or self.person_active
+
+    @property
+    def to_end_of_turn(self) -> float:
+        """Return for how many seconds more the person must be silent for their turn to end."""
+        if self._turn is None:
+            return 0.0
+        return max(0.0, self._turn.end + self.times.after_speaking - self._now)
 
     @property
     def turn(self) -> PersonTurn | None:
@@ -343,6 +353,9 @@ class Turns:
         for source, reported in list(self._reports.items()):
             if self._now > reported + self.times.speaking_timeout:
                 del self._reports[source]
+                if self._turn is not None and not self._reports:
+                    # Nobody knows when they fell silent; they have had their time.
+                    self._turn.end = reported
                 self.problems['user_speaking_expired'] += 1
         if self._reported is not None:
             estimated = max(self._robot_until, self._reported) - self._reported

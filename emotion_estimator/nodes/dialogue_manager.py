@@ -195,7 +195,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._header = message.header
         self._progress.note(stamp)
         at, others = self._others
-        action = self._manager(face, stamp, others if abs(stamp - at) <= _SAME_IMAGE else ())
+        action = self._manager(face, stamp, others if abs(stamp - at) <= _SAME_IMAGE else None)
         due = self._context_due(stamp, _CONTEXT_RATE)
         if action is not None:
             self._decided += 1
@@ -205,10 +205,8 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
 
     def _on_faces(self, message: EmotionArray) -> None:
         faces = (face_from_message(each) for each in message.emotions)
-        self._others = (
-            seconds(message.header.stamp),
-            tuple(face for face in faces if face is not None),
-        )
+        known = tuple(face for face in faces if face is not None)
+        self._others = seconds(message.header.stamp), known
 
     def _on_speech(self, message: Bool) -> None:
         if self._manager is not None:

@@ -1,4 +1,4 @@
-"""A conversation without camera and ROS: inputs go in, what the robot sees and does comes out."""
+"""A conversation without camera and ROS: inputs go in, what both sides do and say comes out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
+from emotion_estimator.dialogue.turns import speech_seconds
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
 
@@ -27,6 +28,9 @@ class SimulatedInput:
     :param face: the primary face; None for nobody.
     :param has_frame: whether the input includes a frame; if not, ``face`` means nothing.
     :param speaking: whether the person is speaking.
+    :param said: what was recognised of the person's speech; empty for nothing.
+    :param others: further faces in the frame; None if they are not known.
+    :param robot_speaking: what the robot's voice reports; None for no report.
     :param service: service called (start, pause, resume, end); empty for none.
     :param choose_topic: topic that a service asks for; empty for none.
     """
@@ -37,6 +41,9 @@ class SimulatedInput:
     speaking: bool = False
     service: str = ''
     choose_topic: str = ''
+    said: str = ''
+    others: tuple[FaceEmotion, ...] | None = None
+    robot_speaking: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,9 @@ class Event:
     :param speaking: whether the person started (or stopped) speaking; None for neither.
     :param action: what the robot does; None for nothing.
     :param refused: why a service was refused; empty when none was.
+    :param said: what the person said, as recognised; empty for nothing.
+    :param floor: who has the floor from now on, one of ``turns.Floor``; empty: as before.
+    :param seconds: estimated duration of the action's utterance.
     """
 
     stamp: float
@@ -55,6 +65,9 @@ class Event:
     speaking: bool | None = None
     action: DialogueAction | None = None
     refused: str = ''
+    said: str = ''
+    floor: str = ''
+    seconds: float = 0.0
 
 
 def simulate(manager: DialogueManager, inputs: Iterable[SimulatedInput]) -> Iterator[Event]:
@@ -63,10 +76,16 @@ def simulate(manager: DialogueManager, inputs: Iterable[SimulatedInput]) -> Iter
     :param manager: conversation to continue.
     """
     seen: str | None = None
-    speaking = False
+    speaking, floor, voice = False, manager.floor, None
     for given in inputs:
         if given.service or given.choose_topic:
             yield _call_service(manager, given)
+        if given.robot_speaking is not None and given.robot_speaking != voice:
+            voice = given.robot_speaking
+            manager.robot_speaking(voice, given.stamp)
+        if given.said:
+            manager.user_said(given.said, given.stamp)
+            yield Event(given.stamp, said=given.said)
         if not given.has_frame and not given.speaking:
             continue
         if given.speaking or speaking:
@@ -81,9 +100,17 @@ def simulate(manager: DialogueManager, inputs: Iterable[SimulatedInput]) -> Iter
         if label != seen:
             seen = label
             yield Event(given.stamp, seen=label)
-        action = manager(given.face, given.stamp)
+        action = manager(given.face, given.stamp, given.others)
         if action is not None:
-            yield Event(given.stamp, action=action)
+            yield _done(manager, action)
+        if manager.floor != floor:
+            floor = manager.floor
+            yield Event(given.stamp, floor=floor)
+
+
+def _done(manager: DialogueManager, action: DialogueAction) -> Event:
+    rate = manager.policy.times.words_per_minute
+    return Event(action.stamp, action=action, seconds=speech_seconds(action.utterance, rate))
 
 
 def _call_service(manager: DialogueManager, given: SimulatedInput) -> Event:
@@ -100,7 +127,7 @@ def _call_service(manager: DialogueManager, given: SimulatedInput) -> Event:
             action = services[given.service](given.stamp)
     except InputError as error:
         return Event(given.stamp, refused=str(error))
-    return Event(given.stamp, action=action)
+    return _done(manager, action)
 
 
 def in_real_time(
@@ -129,7 +156,7 @@ def in_real_time(
 
 
 def as_text(event: Event, verdict: bool | None = None, first: float = 0.0) -> list[str]:
-    """Return an event in words: time, what is seen, what the robot does and says, and why.
+    """Return an event in words: both turns on one time axis, and why the robot does what it does.
 
     :param verdict: whether the event is as expected; None when nothing is expected.
     :param first: seconds; times are shown relative to this.
@@ -137,20 +164,24 @@ def as_text(event: Event, verdict: bool | None = None, first: float = 0.0) -> li
     at = f'{event.stamp - first:8.2f} s  '
     indent = ' ' * len(at)
     if event.seen is not None:
-        return [f'{at}sees {"nobody" if event.seen == NONE else event.seen}']
+        return [f'{at}person  {"nobody" if event.seen == NONE else event.seen}']
     if event.speaking is not None:
-        return [f'{at}the person {"speaks" if event.speaking else "is silent"}']
+        return [f'{at}person  {"speaks" if event.speaking else "falls silent"}']
+    if event.said:
+        return [f'{at}person  "{event.said}"']
+    if event.floor:
+        return [f'{at}robot   waits for an answer'] if event.floor == 'waiting' else []
     action = event.action
     if action is None:
-        return [f'{at}refused: {event.refused}{_VERDICT[verdict]}']
+        return [f'{at}robot   refuses: {event.refused}{_VERDICT[verdict]}']
     because = f'{action.rule}: {action.reason}' if action.rule else action.reason
+    lasts = f'  ({event.seconds:.1f} s)' if action.utterance else ''
+    words = f'"{action.utterance}"' if action.utterance else 'says nothing'
     lines = [
-        f'{at}* {action.action}{_VERDICT[verdict]}',
-        f'{indent}  topic {action.topic}, approach {action.approach}; {because}',
+        f'{at}robot   {words}{lasts}{_VERDICT[verdict]}',
+        f'{indent}        {action.action}: topic {action.topic}, {action.approach}; {because}',
     ]
-    lines += [f'{indent}  not {each}' for each in action.suppressed]
-    if action.utterance:
-        lines.append(f'{indent}  "{action.utterance}"')
+    lines += [f'{indent}        not {each}' for each in action.suppressed]
     return lines
 
 
@@ -160,7 +191,8 @@ def as_json(event: Event, verdict: bool | None = None) -> str | None:
     :param verdict: value of the field ``expected``.
     """
     if event.action is not None:
-        return json.dumps({**asdict(event.action), 'expected': verdict}, ensure_ascii=False)
+        fields = {**asdict(event.action), 'seconds': round(event.seconds, 2), 'expected': verdict}
+        return json.dumps(fields, ensure_ascii=False)
     if event.refused:
         refused = {'stamp': event.stamp, 'refused': event.refused, 'expected': verdict}
         return json.dumps(refused, ensure_ascii=False)
