@@ -130,7 +130,9 @@ def _draw_turns(axes: Any, history: DemoHistory, begin: float, end: float) -> No
     """Draw who had the floor, and when robot and person spoke."""
     changes = [(stamp - begin, floor) for stamp, floor in history.floors]
     for (start, floor), (stop, _) in zip(changes, [*changes[1:], (end, '')]):
-        axes.broken_barh([(start, stop - start)], (-0.42, 0.84), facecolors=_FLOOR_COLOURS[floor])
+        axes.broken_barh(
+            [(start, stop - start)], (-0.42, 0.84), facecolors=_FLOOR_COLOURS.get(floor, 'white')
+        )
         if stop - start > _FLOOR_ROOM * end:
             words = floor.replace('_', ' ')
             middle = (start + stop) / 2

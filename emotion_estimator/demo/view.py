@@ -19,7 +19,7 @@ from rich.text import Text
 
 from emotion_estimator.annotation import label_colour
 from emotion_estimator.demo.state import AnnotatedFrame, LiveSnapshot
-from emotion_estimator.demo.turns import PERSON, ROBOT
+from emotion_estimator.demo.turns import PERSON, ROBOT, SpokenTurn
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
 from emotion_estimator.frame import RgbImage
@@ -221,7 +221,8 @@ class PlainView:
         self._next = float('-inf')
         self._last_action: DialogueAction | None = None
         self._begin: float | None = None
-        self._speaking = False
+        #: When the person began to speak that is being reported, and whether they still do.
+        self._person: tuple[float, bool] = (float('-inf'), False)
 
     def __enter__(self) -> PlainView:
         return self
@@ -254,12 +255,19 @@ class PlainView:
             words = f': {turn.describe()}' if turn else ', without words'
             self._write(action.stamp, f'{action.action}{words}; {action.reason}')
             self._last_action = action
-        if bool(snapshot.speaking) != self._speaking:
-            self._speaking = not self._speaking
-            turn = next((t for t in reversed(snapshot.turns) if t.speaker == PERSON), None)
-            if turn is not None:
-                stamp, what = (turn.begin, 'speaks') if self._speaking else (turn.end, 'is silent')
-                self._write(stamp, f'the person {what}')
+        for turn in snapshot.turns:
+            if turn.speaker == PERSON and turn.begin >= self._person[0]:
+                self._report(turn, last.stamp)
+
+    def _report(self, turn: SpokenTurn, now: float) -> None:
+        begin, speaking = self._person
+        if turn.begin > begin:
+            self._write(turn.begin, 'the person speaks')
+            speaking = True
+        ended = turn.end < now
+        if speaking and ended:
+            self._write(turn.end, f'the person has spoken for {turn.seconds:.1f} s')
+        self._person = turn.begin, speaking and not ended
 
     def _reading(self, snapshot: LiveSnapshot) -> str:
         last = snapshot.recent[-1]

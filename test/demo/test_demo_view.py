@@ -10,17 +10,26 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from emotion_estimator.demo.results import draw_timeline, summarize
+from emotion_estimator.demo.results import (
+    check_turns,
+    describe_results,
+    draw_timeline,
+    summarize,
+    write_results,
+)
 from emotion_estimator.demo.state import (
     VIDEO_QUEUE,
     AnnotatedFrame,
     DemoHistory,
+    DemoScene,
     DemoState,
     EmotionReading,
 )
+from emotion_estimator.demo.video import DemoVideo
 from emotion_estimator.demo.view import LiveView, PlainView, latencies, rate, screen, thumbnail
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
+from emotion_estimator.errors import EmotionEstimatorError
 from emotion_estimator.timeline import stretches
 
 
@@ -52,6 +61,21 @@ def filled() -> DemoState:
     return state
 
 
+def conversation(said_at: float = 5.0) -> DemoState:
+    """Ten seconds at 10 frames per second; the person speaks from 2 to 4 s, the robot answers."""
+    state = DemoState(words_per_minute=60.0)
+    for i in range(100):
+        state.add_truth(1e9 + i / 10, 'unknown')
+        state.add_speech(2.0 <= i / 10 < 4.0)
+        state.add_reading(reading(1e9 + i / 10, 'unknown'))
+    state.add_floor(1e9 + 0.1, 'waiting')
+    state.add_floor(1e9 + 2.1, 'person_speaks')
+    state.add_floor(1e9 + 3.1, 'person_speaks')
+    state.add_floor(1e9 + 5.1, 'robot_speaks')
+    state.add_action(action(1e9 + said_at, words='Schön! Und dann?'))
+    return state
+
+
 def shown(renderable, width: int = 120, height: int = 40) -> str:
     console = Console(
         file=io.StringIO(), width=width, height=height, force_terminal=True,
@@ -80,10 +104,23 @@ def test_frames_are_queued_for_the_video_and_the_oldest_is_dropped():
 
 def test_scene_at_a_stamp_is_what_was_known_by_then():
     state = filled()
-    truth, last = state.scene_at(1e9 + 2.5)
-    assert (truth, last.action) == (NONE, 'continue')
-    assert state.scene_at(1e9 + 0.1) == ('happy', None)
-    assert DemoState().scene_at(0.0) == (None, None)
+    scene = state.scene_at(1e9 + 2.5)
+    assert (scene.truth, scene.action.action) == (NONE, 'continue')
+    assert state.scene_at(1e9 + 0.1) == DemoScene('happy')
+    assert DemoState().scene_at(0.0) == DemoScene()
+
+
+def test_scene_at_a_stamp_has_the_turns_until_then():
+    state = conversation()
+    seen = [state.scene_at(1e9 + t) for t in (0.05, 2.5, 4.5, 5.5)]
+    assert [scene.floor for scene in seen] == ['', 'person_speaks', 'person_speaks', 'robot_speaks']
+    assert [scene.speaking for scene in seen] == [False, True, False, False]
+    assert [[(t.speaker, t.seconds) for t in scene.turns] for scene in seen] == [
+        [],
+        [('person', pytest.approx(0.5))],
+        [('person', pytest.approx(2.0))],
+        [('person', pytest.approx(2.0)), ('robot', pytest.approx(3.0))],
+    ]
 
 
 def test_the_screen_shows_everything():
@@ -92,6 +129,14 @@ def test_the_screen_shows_everything():
                   'a cable is loose', '10.0 per second', '(no utterance)'):  # fmt: skip
         assert words in text, words
     assert '38;2;' in text
+    text = shown(screen(conversation().snapshot(), 't', 120, 40))
+    for words in (
+        'floor: robot speaks',
+        'Schön! Und dann? (3.0 s)',
+        'person',
+        '(speaks for 2.0 s)',
+    ):
+        assert words in text, words
 
 
 @pytest.mark.parametrize('size', [(20, 8), (80, 24), (250, 70)])
@@ -127,8 +172,27 @@ def test_plain_lines_once_a_second_on_change_and_for_each_action():
             view.show(state.snapshot())
     lines = console.file.getvalue().splitlines()
     assert [line.split()[0] for line in lines] == ['0.0', '0.7', '1.0', '1.5']
-    assert 'continue: Lovely. (happy long)' in lines[1]
+    assert 'continue: Lovely. (0.5 s); happy long' in lines[1]
     assert 'sad (happy 0.10 unknown 0.10 sad 0.80)' in lines[3]
+
+
+def test_plain_lines_tell_when_the_person_speaks():
+    console = Console(file=io.StringIO(), width=80)
+    state = DemoState()
+    with PlainView(console) as view:
+        for i in range(80):
+            # The truth comes with the image, the reading a frame later.
+            state.add_truth(5 + i / 10, 'happy')
+            state.add_speech(12 <= i < 40)
+            view.show(state.snapshot())
+            state.add_floor(5.0, 'waiting')
+            state.add_reading(reading(5 + i / 10))
+    lines = console.file.getvalue().splitlines()
+    assert [line.strip() for line in lines if 'person' in line] == [
+        '1.2 s  the person speaks',
+        '4.0 s  the person has spoken for 2.8 s',
+    ]
+    assert ', floor waiting, ' in lines[-1]
 
 
 def test_the_live_view_restores_the_terminal():
@@ -153,6 +217,37 @@ def test_the_summary_counts_and_can_be_json():
     text = '\n'.join(found.lines())
     for words in ('40 in 3.9 s', '4 dropped', 'p50 19.5 ms', 'face_mesh', 'lstm-1', '1.000'):
         assert words in text, words
+
+
+def test_the_results_have_the_conversation(tmp_path):
+    history = conversation().history()
+    written = write_results(history, tmp_path)
+    summary = json.loads((tmp_path / 'summary.json').read_text(encoding='utf-8'))
+    assert [(t['speaker'], t['begin'], t['end'], t['words']) for t in summary['conversation']] == [
+        ('person', 2.0, 4.0, ''),
+        ('robot', 5.0, 8.0, 'Schön! Und dann?'),
+    ]
+    assert summary['spoken_over_the_person'] == 0
+    lines = describe_results(history, DemoVideo(tmp_path / 'demo.mp4', 10), written)
+    assert lines[1:4] == [
+        'conversation',
+        '   2.0 s  person  (speaks for 2.0 s)',
+        '   5.0 s  robot   Schön! Und dann? (3.0 s)',
+    ]
+    assert (
+        'speech     the robot for 3.0 s, the person for 2.0 s; the robot never while the person did'
+        in lines
+    )
+    check_turns(history)
+
+
+def test_a_robot_that_speaks_over_the_person_fails_the_demo(tmp_path):
+    history = conversation(said_at=3.0).history()
+    write_results(history, tmp_path)
+    assert json.loads((tmp_path / 'summary.json').read_bytes())['spoken_over_the_person'] == 1
+    with pytest.raises(EmotionEstimatorError, match=r'while the person did.* at 3\.0 s: Schön!'):
+        check_turns(history)
+    check_turns(DemoHistory())
 
 
 def test_lost_frames_are_reported():
@@ -194,5 +289,9 @@ def test_the_picture_has_the_labels_colours(tmp_path):
     image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     sad, happy = ((image == colour).all(axis=2).sum() for colour in ((86, 180, 233), (230, 159, 0)))
     assert happy > 1.5 * sad > 1000
+    purple = (image == (204, 121, 167)).all(axis=2).sum()
+    draw_timeline(conversation().history(), path)
+    image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    assert (image == (204, 121, 167)).all(axis=2).sum() > purple + 1000
     assert not draw_timeline(DemoHistory(), tmp_path / 'none.png')
     assert not (tmp_path / 'none.png').exists()
