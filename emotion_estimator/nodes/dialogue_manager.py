@@ -27,7 +27,10 @@ from emotion_estimator.nodes import qos
 from emotion_estimator.nodes.conversion import action_message, face_from_message, seconds
 from emotion_estimator.nodes.diagnostics import Health
 from emotion_estimator.nodes.lifecycle import ManagedNode
+from emotion_estimator.nodes.ros4hri_intents import Ros4hriIntents, open_ros4hri_intents
+from emotion_estimator.nodes.ros4hri_speech import Ros4hriSpeech, open_ros4hri_speech
 from emotion_estimator.nodes.running import run
+from emotion_estimator.nodes.say_action import SayAction
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import DialogueSettings
 from emotion_estimator.srv import ChooseTopic
@@ -63,6 +66,9 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._offered: list[Service[Any, Any]] = []
         self._listening: list[Subscription[Any]] = []
         self._context_due = RateLimit()
+        self._voices: Ros4hriSpeech | None = None
+        self._intents: Ros4hriIntents | None = None
+        self._voice: SayAction | None = None
         self._header: Header | None = None
         self._watchdog = Watchdog('message')
         self._others: tuple[float, tuple[FaceEmotion, ...]] = (0.0, ())
@@ -84,6 +90,12 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         for name in ('start', 'pause', 'resume', 'end'):
             self._serve(Trigger, f'dialogue/{name}', partial(self._request, name))
         self._serve(ChooseTopic, 'dialogue/choose_topic', self._choose_topic)
+        if self.settings.ros4hri:
+            self._intents = open_ros4hri_intents(self)
+        if self.settings.say_action:
+            self._voice = SayAction(
+                self, self.settings.say_action, self.settings.say_action_type, self._robot_speaks
+            )
 
     def activate(self) -> None:
         """Start listening."""
@@ -94,6 +106,9 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._listen(Bool, 'dialogue/robot_speaking', self._on_voice)
         if not self.settings.publish_say:
             self._listen(String, 'dialogue/say', self._on_say)
+        if self.settings.ros4hri:
+            heard = partial(self._person_speaks, source='ros4hri')
+            self._voices = open_ros4hri_speech(self, heard, self._person_said, self._now)
         self._watchdog = Watchdog(f'message on {emotions.topic_name}')
         self._progress = StampProgress()
 
@@ -102,6 +117,9 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         for subscription in self._listening:
             self.destroy_subscription(subscription)
         self._listening = []
+        if self._voices is not None:
+            self._voices.close()
+            self._voices = None
 
     def clean_up(self) -> None:
         """Forget the conversation and destroy topics and services."""
@@ -112,6 +130,11 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         for publisher in self._topics:
             self.destroy_lifecycle_publisher(publisher)
         self._topics = []
+        if self._intents is not None:
+            self._intents.close()
+        if self._voice is not None:
+            self._voice.close()
+        self._intents = self._voice = None
 
     def check_settings(self, wanted: DialogueSettings, names: frozenset[str]) -> None:
         """Refuse files that cannot be read; while unconfigured, leave that to `configure`.
@@ -158,10 +181,18 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
                 ),
                 'suppressed': '; '.join(map(str, manager.suppressed)) if manager else '',
             },
-            warning=self._watchdog.problem(),
+            warning=self._watchdog.problem() or self._problem_of_parts(),
             problem=self._progress.problem(),
             failed=True,
         )
+
+    def _parts(self) -> list[Ros4hriSpeech | Ros4hriIntents | SayAction]:
+        parts = (self._voices, self._intents, self._voice)
+        return [part for part in parts if part is not None]
+
+    def _problem_of_parts(self) -> str:
+        found = (part.problem() for part in (self._voices, self._voice) if part is not None)
+        return next(filter(None, found), '')
 
     def _warn(self) -> None:
         for warning in self._manager.warnings if self._manager is not None else ():
@@ -209,20 +240,35 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._others = seconds(message.header.stamp), known
 
     def _on_speech(self, message: Bool) -> None:
-        if self._manager is not None:
-            self._manager.user_speaking(message.data, self._now())
+        self._person_speaks(message.data)
 
     def _on_words(self, message: String) -> None:
-        if self._manager is not None:
-            self._manager.user_said(message.data, self._now())
+        self._person_said(message.data)
 
     def _on_voice(self, message: Bool) -> None:
-        if self._manager is not None:
-            self._manager.robot_speaking(message.data, self._now())
+        self._robot_speaks(message.data)
 
     def _on_say(self, message: String) -> None:
+        """Take a sentence that another node has the robot say."""
         if self._manager is not None:
             self._manager.robot_said(message.data, self._now())
+            if self._voice is not None:
+                self._voice.say(message.data, self._manager.language)
+
+    def _person_speaks(self, speaking: bool, source: str = 'topic') -> None:
+        if self._manager is not None:
+            self._manager.user_speaking(speaking, self._now(), source)
+
+    def _person_said(self, text: str) -> None:
+        if self._manager is None:
+            return
+        self._manager.user_said(text, self._now())
+        if self._intents is not None:
+            self._intents.said(text)
+
+    def _robot_speaks(self, speaking: bool) -> None:
+        if self._manager is not None:
+            self._manager.robot_speaking(speaking, self._now())
 
     def _request(self, name: str, request: Any, response: Any, *arguments: str) -> Any:
         """Handle a service by calling the manager's method ``name``."""
@@ -254,8 +300,12 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
 
     def _publish(self, action: DialogueAction) -> None:
         self._actions.publish(action_message(action, self._last_header()))
+        if self._intents is not None:
+            self._intents.act(action)
         if action.action == 'yield':
             self._stops.publish(Empty())
+            if self._voice is not None:
+                self._voice.stop()
         if action.line:
             self._speak(action)
         self._publish_context(action.stamp)
@@ -269,6 +319,8 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         if action.utterance and self.settings.publish_say:
             self._said += 1
             self._utterances.publish(String(data=action.utterance))
+            if self._voice is not None:
+                self._voice.say(action.utterance, manager.language)
         prompt = make_prompt(
             action,
             manager.context(action.stamp),

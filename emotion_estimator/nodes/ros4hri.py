@@ -57,6 +57,11 @@ def open_ros4hri(node: Node) -> Ros4hri | None:
     return Ros4hri(node, messages)
 
 
+def id_prefix(node: Node) -> str:
+    """Return what comes before the ids of a node's faces, which must be unique on the robot."""
+    return ''.join(f'{part}_' for part in node.get_namespace().split('/') if part)
+
+
 @dataclass
 class _FaceTopics:
     expression: Publisher[Any]
@@ -78,7 +83,7 @@ class Ros4hri:
         """
         self._node = node
         self._messages = messages
-        self._prefix = ''.join(f'{part}_' for part in node.get_namespace().split('/') if part)
+        self._prefix = id_prefix(node)
         self._topics: dict[str, _FaceTopics] = {}
         self._published_ids: list[str] | None = None
         # The worker's thread may publish while a transition closes this.
