@@ -57,9 +57,7 @@ def lettering(height: int) -> Lettering:
         return _StrokeLetters(height)
     from PIL import ImageFont
 
-    # The basic layout is the same everywhere; the other one depends on a library.
-    size = max(1, round(height / _CAPITAL_EMS))
-    return _TypeLetters(ImageFont.truetype(file, size, layout_engine=ImageFont.Layout.BASIC))
+    return _TypeLetters(ImageFont.truetype(file, max(1, round(height / _CAPITAL_EMS))))
 
 
 @cache

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 
 import cv2
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console
 
 from emotion_estimator.demo.results import (
@@ -30,7 +32,7 @@ from emotion_estimator.demo.view import LiveView, PlainView, latencies, rate, sc
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
 from emotion_estimator.errors import EmotionEstimatorError
-from emotion_estimator.timeline import stretches
+from emotion_estimator.timeline import draw_actions, new_figure, stretches
 
 
 def reading(stamp: float, label: str = 'happy', latency: float = 0.01) -> EmotionReading:
@@ -280,6 +282,20 @@ def test_stretches_join_equal_labels_and_break_at_gaps():
     samples = [(0.0, 'a'), (0.1, 'a'), (0.2, 'b'), (2.0, 'b'), (2.1, 'b')]
     assert list(stretches(samples)) == [(0.0, 0.2, 'a'), (0.2, 0.2, 'b'), (2.0, 2.1, 'b')]
     assert list(stretches([])) == []
+
+
+def test_sentences_in_the_picture_do_not_overlap():
+    figure, (others, speech) = new_figure((1, 2), 4.0)
+    # The last one is written to the left of its mark, back to where the first one ends.
+    long, short = 'word ' * 17, 'pause'
+    said = [(0.5, long), (15, short), (19, short), (22, short), (23, short), (35, long), (36, long)]
+    draw_actions(speech, [others], [(t, words, 'happy') for t, words in said], 40.0)
+    speech.set_xlim(0, 40)
+    FigureCanvasAgg(figure).draw()
+    boxes = [text.get_window_extent() for text in speech.texts]
+    assert len(boxes) == len(said)
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
 
 
 def test_the_picture_has_the_labels_colours(tmp_path):
