@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from emotion_estimator.demo.state import DemoHistory
-from emotion_estimator.demo.turns import SpokenTurn, spoken_over, transcript
+from emotion_estimator.demo.turns import PERSON, SpokenTurn, spoken_over, transcript
 from emotion_estimator.demo.video import SPEAKER_COLOURS, DemoVideo
 from emotion_estimator.emotion import NEUTRAL, UNKNOWN
 from emotion_estimator.errors import EmotionEstimatorError, InputError
@@ -234,7 +234,7 @@ class DemoSummary:
                 }
                 for turn in self.turns
             ],
-            'spoken_over_the_person': len(spoken_over(self.turns)),
+            'spoken_over_the_person': self.spoken_over,
             'agreement': None
             if found is None
             else {
@@ -271,17 +271,25 @@ class DemoSummary:
         lines.extend(self._agreement_lines())
         return lines
 
+    @property
+    def spoken_over(self) -> int | None:
+        """How often the robot spoke while the person did; None if the person was not heard."""
+        heard = any(turn.speaker == PERSON for turn in self.turns)
+        return len(spoken_over(self.turns)) if heard else None
+
     def _turn_lines(self) -> list[str]:
         spoken = {
             name: sum(turn.seconds for turn in self.turns if turn.speaker == name)
             for name in SPEAKER_COLOURS
         }
-        if not any(spoken.values()):
+        seconds = [f'the {name} for {value:.1f} s' for name, value in spoken.items() if value]
+        if not seconds:
             return []
-        seconds = ', '.join(f'the {name} for {value:.1f} s' for name, value in spoken.items())
-        over = len(spoken_over(self.turns))
-        said = f'{over} times' if over else 'never'
-        return [f'speech     {seconds}; the robot {said} while the person did']
+        line = f'speech     {", ".join(seconds)}'
+        over = self.spoken_over
+        if over is not None:
+            line += f'; the robot {f"{over} times" if over else "never"} while the person did'
+        return [line]
 
     def _agreement_lines(self) -> list[str]:
         found = self.agreement

@@ -252,6 +252,13 @@ def test_a_robot_that_speaks_over_the_person_fails_the_demo(tmp_path):
     check_turns(DemoHistory())
 
 
+def test_of_a_person_who_is_not_heard_nothing_is_claimed():
+    found = summarize(filled().history())
+    assert found.as_dict()['spoken_over_the_person'] is None
+    (line,) = (line for line in found.lines() if line.startswith('speech'))
+    assert line == 'speech     the robot for 0.5 s'
+
+
 def test_lost_frames_are_reported():
     state = filled()
     state.add_health('estimator', {'frames_dropped': '1', 'frames_bad': '0'})
