@@ -91,7 +91,9 @@ def dialogue(
     for warning in manager.warnings:
         click.echo(f'emotion-estimator: {warning}', err=True)
     # Closed in any case, which restores the terminal.
-    with closing(_inputs(scripted, recording, topic, speed, hold, as_objects)) as inputs:
+    with closing(
+        _inputs(scripted, manager.language, recording, topic, speed, hold, as_objects)
+    ) as inputs:
         for event in simulate(manager, inputs):
             printer.show(event)
     return printer.finish()
@@ -129,11 +131,11 @@ class _Printer:
 
 
 def _inputs(
-    script: Script | None, recording: Path | None, topic: str | None, speed: float | None,
-    hold: float, quiet: bool,
+    script: Script | None, language: str, recording: Path | None, topic: str | None,
+    speed: float | None, hold: float, quiet: bool,
 ) -> Generator[SimulatedInput, None, None]:  # fmt: skip
     if script is not None:
-        inputs = script.inputs()
+        inputs = script.inputs(language)
     elif recording is not None:
         inputs = _recorded(recording, topic)
     elif sys.stdin is not None and sys.stdin.isatty():

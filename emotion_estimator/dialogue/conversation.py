@@ -15,6 +15,9 @@ from emotion_estimator.dialogue.conversation_file import (
 )
 from emotion_estimator.dialogue.turns import asks
 
+#: Kinds of lines that say nothing which the lines of the kind that stands in for them do not.
+_MIXED = frozenset(('glad_answer', 'smile', 'prompt'))
+
 _NEXT_MODE = {'pause': 'paused', 'resume': 'running', 'end': 'ended'}
 
 
@@ -142,8 +145,8 @@ class Conversation:
 class Wording:
     """Chooses and fills in lines so that nothing is repeated before it must be.
 
-    Of the sentences of an approach it takes the one said least; among equals the one that yields a
-    new utterance, and then the first. Once all have been said, those of the first approach are
+    Of the sentences of an approach it takes those that yield a new utterance; among these the one
+    said least, and then the first. Once all have been said, those of the first approach are
     used before any is repeated.
     """
 
@@ -176,19 +179,21 @@ class Wording:
             return ''
         topic = self.file.topics[topic_id]
         previous = self.file.topics.get(previous_id, topic)
-        pool = self._pool(kind)
+        names = {'topic': topic.name, 'previous': previous.name, 'unfinished': unfinished}
         # Whoever begins to talk says what it is first, once.
         disclosure = (
             '' if self._disclosed or kind != 'start' else ' '.join(self.file.disclosure[:1])
         )
         best: tuple[tuple[int, int, int], tuple[str, ...], str] | None = None
-        for parts in self._candidates(pool, topic, approach):
-            counts = [self._said[part] for part in parts]
-            names = {'topic': topic.name, 'previous': previous.name}
-            utterance = _fill(parts, {**names, 'disclosure': disclosure, 'unfinished': unfinished})
-            rank = max(counts), sum(counts), self._utterances[utterance]
-            if utterance != self._last and (best is None or rank < best[0]):
-                best = rank, parts, utterance
+        for pool in self._pools(kind):
+            for parts in self._candidates(pool, topic, approach):
+                counts = [self._said[part] for part in parts]
+                utterance = _fill(parts, {**names, 'disclosure': disclosure})
+                rank = self._utterances[utterance], max(counts), sum(counts)
+                if utterance != self._last and (best is None or rank < best[0]):
+                    best = rank, parts, utterance
+            if best is not None and not best[0][0]:
+                break
         if best is None:
             return ''
         _, parts, self._last = best
@@ -198,11 +203,18 @@ class Wording:
         self._utterances[self._last] += 1
         return self._last
 
-    def _pool(self, kind: str) -> Pool:
-        """Return the lines of a kind, or of the kind that stands in for it."""
+    def _pools(self, kind: str) -> Iterator[Pool]:
+        """Yield the lines of a kind, or else of the kind that stands in for it.
+
+        A few kinds are followed by the latter's lines, for when everything else would be a
+        repetition.
+        """
         while kind not in self.file.lines and kind in LINE_KINDS:
             kind = LINE_KINDS[kind]
-        return self.file.lines.get(kind, {})
+        yield self.file.lines.get(kind, {})
+        while kind in _MIXED:
+            kind = LINE_KINDS[kind]
+            yield self.file.lines.get(kind, {})
 
     def exhausted(self, topic_id: str, approach: str) -> bool:
         """Return whether the topic has follow-ups and all of them have been said."""

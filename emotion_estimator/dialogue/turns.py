@@ -65,7 +65,7 @@ class TurnTimes:
 
     question_time: float = 6.0
     words_per_minute: float = 150.0
-    after_speaking: float = 1.2
+    after_speaking: float = 1.6
     backchannel: float = 0.7
     speaking_timeout: float = 20.0
     left_after: float = 2.5
@@ -391,7 +391,8 @@ class Turns:
 
     def _declined(self, words: str) -> list[str]:
         """Return ``said_no`` or ``refusal`` if the person declines to talk."""
-        said = ' '.join(re.findall(r"[\w']+", words.casefold()))
+        plain = words.casefold().replace('\u2019', "'")
+        said = ' '.join(re.findall(r"[\w']+", plain))
         if said in self.refusals and ' ' not in said:
             return ['said_no']
         phrases = (each for each in self.refusals if ' ' in each)

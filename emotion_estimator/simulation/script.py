@@ -67,7 +67,8 @@ class Step:
     :param confidence: confidence of the label, 0 to 1.
     :param face: id of the face.
     :param speaking: whether the person speaks.
-    :param said: what was recognised of their speech by the end of the step; empty for nothing.
+    :param said: what was recognised of their speech by the end of the step, by language (empty:
+        any language).
     :param also: expressions of further faces in view, by face; None: not known whether any are.
     :param robot_speaking: what the robot's voice reports; None for no report.
     :param ask: one of ``SERVICES``, called at the beginning; empty for none.
@@ -81,7 +82,7 @@ class Step:
     confidence: float = 0.9
     face: str = 'face_1'
     speaking: bool = False
-    said: str = ''
+    said: Mapping[str, str] = field(default_factory=dict)
     also: Mapping[str, str] | None = None
     robot_speaking: bool | None = None
     ask: str = ''
@@ -107,10 +108,12 @@ class Script:
     policy: Path | None = None
     conversation: Path | None = None
 
-    def inputs(self) -> Generator[SimulatedInput, None, None]:
+    def inputs(self, language: str = '') -> Generator[SimulatedInput, None, None]:
         """Yield messages and service calls in the order of their stamps.
 
         Stamps are seconds from the beginning of the script.
+
+        :param language: BCP 47 tag of what the person says.
         """
         count = 0
         for step in self.steps:
@@ -126,10 +129,9 @@ class Script:
                     has_frame=step.shows != SILENCE, speaking=step.speaking, others=others,
                     robot_speaking=step.robot_speaking,
                 )  # fmt: skip
-            if step.said:
-                yield SimulatedInput(
-                    step.end, has_frame=False, speaking=step.speaking, said=step.said
-                )
+            said = step.said.get(language, step.said.get('', ''))
+            if said:
+                yield SimulatedInput(step.end, has_frame=False, speaking=step.speaking, said=said)
 
 
 def _others(step: Step) -> tuple[FaceEmotion, ...] | None:
@@ -200,7 +202,7 @@ def _step(raw: object, where: str, begin: float) -> Step:
         confidence=table.take('confidence', strict_yaml.number(0, 1), default=Step.confidence),
         face=table.take('face', strict_yaml.text, default=Step.face),
         speaking=table.take('speaking', strict_yaml.flag, default=False),
-        said=table.take('said', strict_yaml.text, default=''),
+        said=table.take('said', _by_language, default={}),
         also=table.take('also', _faces, default=None),
         robot_speaking=table.take('robot_speaking', strict_yaml.flag, default=None),
         ask=table.take('ask', strict_yaml.choice(SERVICES), default=''),
@@ -226,8 +228,8 @@ def _faces(value: object, where: str) -> dict[str, str]:
     }
 
 
-def _says(value: object, where: str) -> dict[str, str]:
-    """Read what should be said: a text for every language, or one for each."""
+def _by_language(value: object, where: str) -> dict[str, str]:
+    """Read words: a text for every language, or one for each."""
     if not isinstance(value, dict):
         return {'': strict_yaml.text(value, where)}
     return {
@@ -264,7 +266,7 @@ def _action(raw: object, where: str, lasts: float) -> ExpectedAction:
         topic=table.take('topic', strict_yaml.text, default=None),
         approach=table.take('approach', strict_yaml.text, default=None),
         line=table.take('line', strict_yaml.choice(LINES), default=None),
-        utterance=table.take('says', _says, default={}),
+        utterance=table.take('says', _by_language, default={}),
     )
     table.finish()
     if not expected.begin <= expected.end <= lasts + ROUNDING:

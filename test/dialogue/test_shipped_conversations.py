@@ -250,6 +250,9 @@ def test_answers_are_many_and_ask_in_turn_about_the_topic_and_about_what_was_sai
         assert ['follow_up' in names(line) for line in lines] == [
             i % 2 == 0 for i in range(len(lines))
         ]
+        # Nobody hears the same acknowledgement twice before hearing the others.
+        begin = Counter(re.split(r'(?<=[.?!]) ', line)[0] for line in lines)
+        assert [text for text, n in begin.items() if n > 1] == [], tone
 
 
 @pytest.mark.parametrize('file', SHIPPED.values(), ids=LANGUAGES)
@@ -449,3 +452,40 @@ def test_refusals_are_those_that_people_use(language, declining):
     assert set(declining) <= set(refusals)
     assert len(set(refusals)) == len(refusals) >= 20
     assert [each for each in refusals if each != each.casefold().strip() or '.' in each] == []
+
+
+#: What people say who do not decline.
+STORIES = {
+    'en': [
+        "I don't want to miss the spring.", 'We used to go away in summer.', 'There was no rain.',
+        'Not really, but my brother did.', 'We would just sit in the garden.', 'No, never.',
+        'It used to be quiet there.', 'Another time we went by train.', 'I was too tired.',
+    ],
+    'de': [
+        'Es gab keinen Regen.', 'Nein, aber mein Bruder.', 'Ich will nicht klagen.',
+        'Wir sind im Sommer weggefahren.', 'Eigentlich nicht, aber gern gehört.',
+        'Das mag ich nicht.', 'Ein andermal fuhren wir mit dem Zug.', 'Da war Ruhe im Haus.',
+    ],
+}  # fmt: skip
+DECLINING = {
+    'en': [
+        "I don't want to talk about it.", 'No, thank you.', "I'd rather be quiet.",
+        'Oh, leave me alone!', "Not now. I'm tired.", "Let's talk about something else.",
+    ],
+    'de': [
+        'Ich möchte nicht darüber sprechen.', 'Nein, danke.', 'Ich würde lieber still sein.',
+        'Ach, lassen Sie mich in Ruhe!', 'Jetzt nicht.', 'Lassen wir das.',
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('language', LANGUAGES)
+def test_refusals_tell_declining_from_telling(language):
+    phrases = [each for each in SHIPPED[language].refusals if ' ' in each]
+
+    def declines(words: str) -> bool:
+        said = ' '.join(re.findall(r"[\w']+", words.casefold()))
+        return any(f' {phrase} ' in f' {said} ' for phrase in phrases)
+
+    assert [each for each in STORIES[language] if declines(each)] == []
+    assert [each for each in DECLINING[language] if not declines(each)] == []
