@@ -162,7 +162,8 @@ NEXT: dict[Callable[[], Course], dict[str, tuple[str, str]]] = {
         'begin': ('person_speaks', 'person_speaks'), 'cease': ('person_speaks', 'silence'),
         'words': ('person_speaks', 'silence'), 'come': ('person_speaks', 'silence'),
         'leave': ('person_speaks', 'nobody'),
-        'say': ('person_speaks', 'silence'), 'ask': ('person_speaks', 'silence'),
+        # The turn that ends while the robot asks is no answer to it.
+        'say': ('person_speaks', 'silence'), 'ask': ('person_speaks', 'waiting'),
         'voice': ('person_speaks', 'robot_speaks'), 'hush': ('person_speaks', 'silence'),
         'stop': ('person_speaks', 'silence'), 'expect': ('person_speaks', 'silence'),
         'forget': ('person_speaks', 'silence'),
