@@ -6,6 +6,7 @@ are all made from these declarations.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -327,6 +328,12 @@ class LanguageModelSettings:
         minimum=-1.0,
         maximum=2.0,
     )
+    extra_body: str = setting(
+        '',
+        'JSON object with further fields of each request, for instance to switch reasoning off '
+        '(docs/language_model.md).',
+        change='runtime',
+    )
     history_turns: int = setting(
         16,
         'Number of turns, of the person and the robot together, that are sent with each request.',
@@ -349,6 +356,15 @@ class LanguageModelSettings:
         if url.username or url.password or url.query:
             # It is logged and published.
             return 'base_url must not hold a key; name the environment variable in api_key_env'
+        try:
+            extra = json.loads(self.extra_body or '{}')
+        except ValueError:
+            extra = None
+        if not isinstance(extra, dict) or extra.keys() & {'model', 'messages', 'stream'}:
+            return (
+                'extra_body must be a JSON object without model, messages and stream, got '
+                f'{self.extra_body!r}'
+            )
         if self.total_timeout < self.timeout:
             return f'total_timeout {self.total_timeout} is below timeout {self.timeout}'
         return None

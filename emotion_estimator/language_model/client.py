@@ -6,7 +6,7 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,19 +117,27 @@ class ChatClient:
         await self._client.close()
 
     async def stream(
-        self, messages: Sequence[dict[str, str]], temperature: float | None = None
+        self,
+        messages: Sequence[dict[str, str]],
+        temperature: float | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> AsyncGenerator[AnswerPiece, None]:
         """Yield an answer piece by piece.
 
         :param messages: each with ``role`` and ``content``.
         :param temperature: of the sampling; None leaves it to the server.
+        :param extra: further fields of the request.
         :raises LanguageModelError: of any kind up to ``filtered``.
         """
         options = {} if temperature is None else {'temperature': temperature}
         begun = False
         try:
             stream = await self._completions.create(
-                model=self._model, messages=list(messages), stream=True, **options
+                model=self._model,
+                messages=list(messages),
+                stream=True,
+                extra_body=dict(extra or {}),
+                **options,
             )
             begun = True
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import threading
 from collections import Counter
@@ -195,7 +196,11 @@ class LanguageVoice:
         """
         temperature = self.settings.temperature
         finish = ''
-        stream = self._client.stream(messages, temperature if temperature >= 0 else None)
+        stream = self._client.stream(
+            messages,
+            temperature if temperature >= 0 else None,
+            json.loads(self.settings.extra_body or '{}'),
+        )
         try:
             while not answer.done:
                 piece = await self._next(stream, answer, begin)

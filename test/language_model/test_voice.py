@@ -515,6 +515,13 @@ def test_requests_are_logged_as_they_are_sent_without_the_key(talk, caplog):
     assert len([r for r in caplog.records if r.name.startswith('emotion_estimator')]) == 1
 
 
+def test_further_fields_of_a_request(talk):
+    made = talk(answering('Hello.'), extra_body='{"reasoning_effort": "none", "seed": 3}')
+    made.ask()
+    (request,) = made.server.requests
+    assert (request['reasoning_effort'], request['seed'], request['stream']) == ('none', 3, True)
+
+
 def test_a_system_prompt_of_ones_own(talk, tmp_path):
     rules = tmp_path / 'rules.txt'
     rules.write_text('You are Ada.\n')
