@@ -234,6 +234,8 @@ class Turns:
         self.unfinished = ''
         self._end_waiting()
         asked = asks(text) if asking is None else asking
+        # A question that is followed by something else still waits for its answer.
+        asked = asked or (going_on and self._question is not None)
         self._question = question_time if asked else None
 
     def robot_expected(self, now: float, seconds: float) -> None:

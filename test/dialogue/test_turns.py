@@ -135,7 +135,7 @@ NEXT: dict[Callable[[], Course], dict[str, tuple[str, str]]] = {
         'begin': ('person_speaks', 'person_speaks'), 'cease': ('robot_speaks', 'waiting'),
         'words': ('robot_speaks', 'silence'), 'come': ('robot_speaks', 'waiting'),
         'leave': ('robot_speaks', 'nobody'),
-        'say': ('robot_speaks', 'silence'), 'ask': ('robot_speaks', 'waiting'),
+        'say': ('robot_speaks', 'waiting'), 'ask': ('robot_speaks', 'waiting'),
         'voice': ('robot_speaks', 'robot_speaks'), 'hush': ('robot_speaks', 'waiting'),
         'stop': ('silence', 'silence'), 'expect': ('robot_speaks', 'silence'),
         'forget': ('robot_speaks', 'silence'),
