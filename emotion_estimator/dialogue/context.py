@@ -38,8 +38,8 @@ _OLD = 3.0
 #: Maximum number of actions and changes reported, and of characters of a label or face id.
 _ACTIONS, _CHANGES, _CHARACTERS = 5, 10, 40
 
-#: Maximum characters of what the person said.
-_SAID = 300
+#: Maximum characters of what the person said, and of an utterance of the robot.
+_SAID, _UTTERANCE = 300, 200
 
 #: Length in seconds of a bin of :class:`LabelShares`.
 _BIN = 0.5
@@ -157,7 +157,7 @@ class EmotionHistory:
                     'rule': action.rule,
                     'topic': action.topic,
                     'approach': action.approach,
-                    'said': action.utterance,
+                    'said': action.utterance[:_UTTERANCE],
                     'why': action.reason,
                 }
                 for at, action in self._actions

@@ -189,25 +189,27 @@ class Wording:
         disclosure = (
             '' if self._disclosed or kind != 'start' else ' '.join(self.file.disclosure[:1])
         )
-        best: tuple[tuple[int, int, int], tuple[str, ...], str] | None = None
+        best: tuple[tuple[int, int, int], tuple[str, ...], str, str] | None = None
         for pool in self._pools(kind):
             for parts in self._candidates(pool, topic, approach):
                 counts = [self._said[part] for part in parts]
                 utterance = _fill(parts, {**names, 'disclosure': disclosure})
-                rank = self._utterances[utterance], max(counts), sum(counts)
+                # What was broken off may be anything: there is no end to such utterances.
+                known = parts[0] if '{unfinished}' in parts[0] else utterance
+                rank = self._utterances[known], max(counts), sum(counts)
                 if utterance != self._last and (best is None or rank < best[0]):
-                    best = rank, parts, utterance
+                    best = rank, parts, utterance, known
             if best is not None and not best[0][0]:
                 break
         if best is None:
             return ''
-        _, parts, self._last = best
+        _, parts, self._last, known = best
         self._disclosed = self._disclosed or bool(disclosure)
         self.asked = len(parts) > 1 or asks(self._last)
         if kind != 'again':
             self.core = parts[-1].format(**names) if len(parts) > 1 else self._last
         self._said.update(parts)
-        self._utterances[self._last] += 1
+        self._utterances[known] += 1
         return self._last
 
     def _pools(self, kind: str) -> Iterator[Pool]:

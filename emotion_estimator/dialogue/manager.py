@@ -343,9 +343,9 @@ class DialogueManager:
     def _by_service(
         self, service: str, action: str, stamp: float, kind: str = '', topic: str | None = None
     ) -> DialogueAction:
-        before = self.topic
+        before, stamp = self.topic, number(stamp)
         move = self._conversation.apply(action, topic, None, kind, by_service=action != 'resume')
-        self._policy.act(number(stamp), action == 'resume')
+        self._policy.act(stamp, action == 'resume')
         self._speak(move, stamp, before)
         done = DialogueAction(
             action=move.action,
@@ -364,7 +364,7 @@ class DialogueManager:
 
     def _speak(self, move: Move, stamp: float, topic_before: str) -> None:
         """Tell the turns what the robot says from now on."""
-        turns, now = self._policy.turns, self._policy.time(number(stamp))
+        turns, now = self._policy.turns, self._policy.time(stamp)
         if self.topic != topic_before:
             self._policy.topic_changed()
             turns.forget_question()
@@ -374,7 +374,9 @@ class DialogueManager:
             turns.robot_expected(now, _WORDS_WITHIN)
         else:
             wait = self._policy.file.question_time(self.approach)
-            turns.robot_said(move.utterance, now, wait, move.asks)
+            # Broken off once more, it is taken up as it was said first.
+            sentence = turns.unfinished if move.line == 'take_up' else ''
+            turns.robot_said(move.utterance, now, wait, move.asks, sentence)
 
     def _record(self, action: DialogueAction) -> DialogueAction:
         self.counts[action.action] += 1

@@ -41,7 +41,7 @@ _ROBOT_FACTOR, _ROBOT_SLACK = 2.0, 8.0
 #: Mean letters of a word with its space, where a language has few spaces or long words.
 _LETTERS = 6.0
 
-#: Maximum characters of recognised words to keep of one turn.
+#: Maximum characters to keep of the words of one turn, and of the robot's sentence.
 MAX_WORDS = 2000
 
 #: Latin, full-width, Arabic, Greek and Armenian question marks.
@@ -214,12 +214,18 @@ class Turns:
         self._robot_ended(now)
 
     def robot_said(
-        self, text: str, now: float, question_time: float, asking: bool | None = None
+        self,
+        text: str,
+        now: float,
+        question_time: float,
+        asking: bool | None = None,
+        sentence: str = '',
     ) -> None:
         """Note that the robot begins to say something, or continues with it.
 
         :param question_time: seconds that it gets if it is a question.
         :param asking: whether it asks for an answer; None reads it from the text.
+        :param sentence: what remains unfinished if it is broken off; empty for the text.
         """
         self._pass(now)
         if not text.strip():
@@ -230,7 +236,7 @@ class Turns:
         self._robot_until = max(self._robot_until, now) + seconds if going_on else now + seconds
         if not going_on:
             self._robot_since, self._broken_off = now, False
-        self._sentence, self._talking = text, True
+        self._sentence, self._talking = (sentence or text)[:MAX_WORDS], True
         self.unfinished = ''
         self._end_waiting()
         asked = asks(text) if asking is None else asking

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -45,8 +46,9 @@ _CONTEXT_RATE = 1.0
 #: Minimum seconds between two log lines about odd messages.
 _ODD_PERIOD = 10.0
 _FILES = frozenset({'policy_file', 'conversation_file', 'words_per_minute', 'question_time'})
-#: Seconds within which the faces of ``emotions`` belong to the same image as those of ``emotion``.
-_SAME_IMAGE = 0.2
+#: Seconds of the stamps for which the faces of ``emotions`` count. The estimator publishes them
+#: after ``emotion``, so they are those of the image before, at whatever rate.
+_OTHERS_COUNT = 1.0
 #: Seconds of real time after which stamps that stand still are an error.
 _STUCK = 5.0
 
@@ -73,7 +75,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._voice: SayAction | None = None
         self._header: Header | None = None
         self._watchdog = Watchdog('message')
-        self._others: tuple[float, tuple[FaceEmotion, ...]] = (0.0, ())
+        self._others: tuple[float, tuple[FaceEmotion, ...]] = (-math.inf, ())
         self._progress = StampProgress()
         self._received = self._odd = self._decided = self._requested = self._refused = 0
         self._said = 0
@@ -228,7 +230,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._header = message.header
         self._progress.note(stamp)
         at, others = self._others
-        action = self._manager(face, stamp, others if abs(stamp - at) <= _SAME_IMAGE else None)
+        action = self._manager(face, stamp, others if abs(stamp - at) <= _OTHERS_COUNT else None)
         due = self._context_due(stamp, _CONTEXT_RATE) or self._manager.floor != self._floor
         self._floor = self._manager.floor
         if action is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -174,6 +175,30 @@ def test_nobody_is_left_to_hear_the_rest_and_whoever_returns_hears_it():
     assert away[0].stamp == pytest.approx(4.4, abs=0.15)
     (back,) = talked.show('unknown', 3)
     assert (back.line, back.utterance) == ('take_up', f'I was saying: {greeting.utterance}')
+
+
+def test_what_is_broken_off_twice_is_taken_up_as_it_was_said_first():
+    lines = {'take_up': {'neutral': ['I was saying: {unfinished}', 'Where was I? {unfinished}']}}
+    talked = scene(GREET, LEAVE, lines=lines, begin='waiting', words_per_minute=30)
+    talked.show('unknown', 2)
+    for _ in range(3):
+        talked.show(NONE, 8)
+        talked.show('unknown', 3)
+    first, *said = [each.utterance for each in talked.actions if each.utterance]
+    ways = 'I was saying: ', 'Where was I? ', 'I was saying: '
+    assert said == [f'{way}{first}' for way in ways]
+
+
+def test_a_very_long_sentence_of_another_node_is_taken_up_in_part():
+    talked = scene(GREET, LEAVE, begin='waiting')
+    talked.show('unknown', 10)
+    talked.decide.robot_said('and then ' * 20_000, talked.now)
+    talked.show('unknown', 2)
+    talked.show(NONE, 8)
+    (back,) = talked.show('unknown', 2)
+    assert back.line == 'take_up'
+    assert len(back.utterance) < 2100
+    assert len(json.dumps(talked.decide.context(talked.now))) < 6000
 
 
 def test_a_glance_aside_while_the_robot_speaks_does_not_pause_it():
