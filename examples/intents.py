@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
 """Turn /dialogue/action into intents with entities for Rasa or similar; prints, sends nothing.
 
-Each line is the body of Rasa's POST /conversations/ID/trigger_intent. In Rasa, declare the intents
-(EXTERNAL_check_in, ...) and entities (topic, approach, emotion, person) in the domain, and define
-in rules or stories what follows. Start the dialogue manager with a conversation file that has
-`say: false`, since Rasa supplies the words.
+Each line is the body of Rasa's POST /conversations/ID/trigger_intent; rasa_bridge.py sends it, and
+speaks the answer.
 """
 
 import json

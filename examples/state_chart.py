@@ -12,22 +12,31 @@ from emotion_estimator.msg import DialogueAction
 
 #: Next state by state and event; any other event leaves the state unchanged.
 TRANSITIONS = {
-    ('chatting', 'check_in'): 'comforting',
-    ('chatting', 'celebrate'): 'singing',
-    ('chatting', 'pause'): 'waiting',
-    ('singing', 'change_topic'): 'chatting',
-    ('singing', 'check_in'): 'comforting',
-    ('singing', 'pause'): 'waiting',
-    ('comforting', 'continue'): 'chatting',
-    ('comforting', 'pause'): 'waiting',
-    ('waiting', 'resume'): 'chatting',
-    ('idle', 'resume'): 'chatting',
+    ('idle', 'resume'): 'talking',
+    ('waiting', 'resume'): 'talking',
+    ('talking.chatting', 'celebrate'): 'talking.celebrating',
+    ('talking', 'continue'): 'talking.chatting',
+    ('talking', 'change_topic'): 'talking.chatting',
+    # Silence, or a sad face: company comes before everything else.
+    ('talking', 'acknowledge'): 'talking.comforting',
+    ('talking', 'check_in'): 'talking.comforting',
+    # The person has taken the turn.
+    ('talking', 'yield'): 'talking.listening',
+    ('talking', 'pause'): 'waiting',
 }
+#: The state that a state with others inside begins in.
+INITIAL = {'talking': 'talking.chatting'}
 
 
 def after(state: str, event: str) -> str:
     """Return the state after an event; `end` leads to idle from every state."""
-    return 'idle' if event == 'end' else TRANSITIONS.get((state, event), state)
+    if event == 'end':
+        return 'idle'
+    for source in (state, state.partition('.')[0]):
+        if (source, event) in TRANSITIONS:
+            target = TRANSITIONS[source, event]
+            return INITIAL.get(target, target)
+    return state
 
 
 class StateChart(Node):
@@ -35,7 +44,7 @@ class StateChart(Node):
 
     def __init__(self) -> None:
         super().__init__('state_chart')
-        self._state = 'chatting'
+        self._state = 'talking.chatting'
         self.create_subscription(DialogueAction, 'dialogue/action', self._on_action, 10)
 
     def _on_action(self, action: DialogueAction) -> None:

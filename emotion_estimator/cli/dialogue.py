@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 import click
@@ -16,10 +16,12 @@ from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.replay.results import is_bag, stream_results
+from emotion_estimator.settings import LanguageModelSettings, make_settings
 from emotion_estimator.simulation.script import Script, ScriptChecker, load_script
 from emotion_estimator.simulation.simulator import (
     Event,
     SimulatedInput,
+    Words,
     as_json,
     as_text,
     in_real_time,
@@ -64,10 +66,18 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help='Seconds for which each key counts when keys do not come from a terminal.',
 )
+@click.option(
+    '--llm-base-url',
+    metavar='URL',
+    help='OpenAI-compatible server that finds the words, such as http://localhost:11434/v1; the '
+    "simulated time stands still meanwhile. Default: the conversation file's words.",
+)
+@click.option('--llm-model', metavar='NAME', help='Name of its model. Requires --llm-base-url.')
 @click.option('--json', 'as_objects', is_flag=True, help='Print one JSON object per action.')
 def dialogue(
     script: Path | None, recording: Path | None, topic: str | None, policy: Path | None,
-    conversation: Path | None, speed: float | None, hold: float, as_objects: bool,
+    conversation: Path | None, speed: float | None, hold: float, llm_base_url: str | None,
+    llm_model: str | None, as_objects: bool,
 ) -> int:  # fmt: skip
     """Simulate a conversation without camera and ROS.
 
@@ -82,6 +92,8 @@ def dialogue(
         raise click.UsageError('--speed and --hold must be numbers above 0')
     if topic is not None and recording is None:
         raise click.UsageError('--topic requires --from')
+    if (llm_base_url is None) != (llm_model is None):
+        raise click.UsageError('--llm-base-url and --llm-model go together; give both')
     scripted = load_script(script) if script is not None else None
     manager = DialogueManager.load(
         policy or (scripted.policy if scripted else None),
@@ -90,13 +102,23 @@ def dialogue(
     printer = _Printer(as_objects, scripted, manager.language)
     for warning in manager.warnings:
         click.echo(f'emotion-estimator: {warning}', err=True)
+    inputs = _inputs(scripted, manager.language, recording, topic, speed, hold, as_objects)
     # Closed in any case, which restores the terminal.
-    with closing(
-        _inputs(scripted, manager.language, recording, topic, speed, hold, as_objects)
-    ) as inputs:
-        for event in simulate(manager, inputs):
+    with closing(inputs), _words(llm_base_url, llm_model) as words:
+        for event in simulate(manager, inputs, words):
             printer.show(event)
     return printer.finish()
+
+
+def _words(base_url: str | None, model: str | None) -> AbstractContextManager[Words | None]:
+    """Open who finds the words; None leaves them to the conversation file."""
+    if base_url is None or model is None:
+        return nullcontext()
+    # Imported here, since it needs an optional library.
+    from emotion_estimator.simulation.model_speech import model_speech
+
+    settings = make_settings(LanguageModelSettings, {'base_url': base_url, 'model': model})
+    return model_speech(settings)
 
 
 class _Printer:

@@ -102,7 +102,9 @@ class Conversation:
                 self._change_topic(self.next_topic())
         elif action == 'resume' and unfinished:
             kind = 'take_up'
-        if action == 'continue' and self._wording.exhausted(self.topic, self.approach):
+        if kind == 'again':
+            unfinished = self._wording.core
+        elif action == 'continue' and self._wording.exhausted(self.topic, self.approach):
             following = self.next_topic()
             if following != self.topic:
                 note = f'all has been said about {self.topic}'
@@ -121,7 +123,8 @@ class Conversation:
         self._begun = self._begun or action != 'pause'
         if silent:
             return Move(action, '', note=note)
-        self.line = kind
+        if kind != 'again':
+            self.line = kind
         words = self._wording.words(kind, self.approach, self.topic, self._previous, unfinished)
         return Move(action, words, kind, self._wording.asked, note)
 
@@ -157,6 +160,8 @@ class Wording:
         self._utterances: Counter[str] = Counter()
         self._last = ''
         self._disclosed = False
+        #: The question of the utterance chosen last, or all of it.
+        self.core = ''
         #: Whether the utterance chosen last asks the person something.
         self.asked = False
 
@@ -201,6 +206,8 @@ class Wording:
         _, parts, self._last, known = best
         self._disclosed = self._disclosed or bool(disclosure)
         self.asked = len(parts) > 1 or asks(self._last)
+        if kind != 'again':
+            self.core = parts[-1].format(**names) if len(parts) > 1 else self._last
         self._said.update(parts)
         self._utterances[known] += 1
         return self._last

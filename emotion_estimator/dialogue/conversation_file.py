@@ -18,6 +18,7 @@ LINE_KINDS: Mapping[str, str] = {
     'start': 'resume',
     'take_up': 'resume',
     'answer': 'continue',
+    'again': 'continue',
     'glad_answer': 'answer',
     'smile': 'continue',
     'prompt': 'continue',
@@ -81,6 +82,7 @@ class ConversationFile:
     :param lines: lines by action or one of ``LINE_KINDS``.
     :param disclosure: sentences that say that a camera is used; one is said at the first greeting.
     :param refusals: words and phrases, in lower case, by which a person declines to talk.
+    :param repeats: words and phrases, in lower case, by which a person asks to hear it again.
     :param origin: name of the file in errors.
     :param warnings: what to improve, a line each.
     """
@@ -94,6 +96,7 @@ class ConversationFile:
     lines: Mapping[str, Pool]
     disclosure: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
     origin: str = ''
     warnings: tuple[str, ...] = ()
 
@@ -142,6 +145,7 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
     lines = table.take('lines', _mapping(lambda v, w: _pool(v, w, tones, PLACEHOLDERS)), default={})
     disclosure = table.take('disclosure', lambda v, w: _texts(v, w, tones, ()), default=())
     refusals = table.take('refusals', _words, default=())
+    repeats = table.take('repeats', _words, default=())
     table.finish()
     for kind in lines:
         if kind not in kinds:
@@ -159,8 +163,8 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
                     )
     warnings = _warnings(lines, origin) if say else ()
     return ConversationFile(
-        language, say, approaches, topics, start, fallback, lines, disclosure, refusals, origin,
-        warnings,
+        language, say, approaches, topics, start, fallback, lines, disclosure, refusals, repeats,
+        origin, warnings,
     )  # fmt: skip
 
 

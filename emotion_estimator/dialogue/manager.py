@@ -90,6 +90,14 @@ _HAPPENED = {
     'left': 'the person has left',
 }
 
+#: What the person meant by their turn.
+_OF_TURN = {
+    'answer': '',
+    'said_no': ' and said no',
+    'refusal': ' and declined to talk',
+    'pardon': ' and asked to hear it again',
+}
+
 #: Seconds within which another node should begin to speak when it finds the words.
 _WORDS_WITHIN = 5.0
 
@@ -112,7 +120,7 @@ class DialogueManager:
         #: Whether the words come from the conversation file; if not, another node is expected to
         #: find them and to report them by :meth:`robot_said`.
         self.own_words = True
-        self._policy = DialoguePolicy(policy, conversation.refusals)
+        self._policy = DialoguePolicy(policy, conversation.refusals, conversation.repeats)
         self._addressee = Addressee()
         self._history = EmotionHistory()
         self._conversation = Conversation(conversation, policy.begin)
@@ -147,7 +155,7 @@ class DialogueManager:
         """
         policy_file, conversation_file = read_together(policy, conversation, times)
         self._policy.reload(policy_file)
-        self._policy.turns.refuse(conversation_file.refusals)
+        self._policy.turns.listen_for(conversation_file.refusals, conversation_file.repeats)
         self._conversation.reload(conversation_file)
 
     @property
@@ -422,9 +430,9 @@ class DialogueManager:
     def _reason(self, decision: Decision) -> str:
         evidence = decision.evidence
         turn = self._policy.turns.last_turn
-        if decision.event in ('answer', 'said_no', 'refusal') and turn is not None:
+        if decision.event in _OF_TURN and turn is not None:
             spoken = f'the person spoke for {turn.end - turn.begin:.1f} s'
-            return f'{spoken} and declined' if decision.event != 'answer' else spoken
+            return f'{spoken}{_OF_TURN[decision.event]}'
         if decision.event:
             return _HAPPENED[decision.event]
         watched = _watched(decision)

@@ -41,7 +41,7 @@ _YIELDS = {
 _YIELDS_WITHIN = 1.0
 
 #: Events about the person's turn, which are over when they speak again or the robot has reacted.
-_TURN_ENDS = ('answer', 'said_no', 'refusal', 'unanswered')
+_TURN_ENDS = ('answer', 'said_no', 'refusal', 'pardon', 'unanswered')
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,16 @@ class DialoguePolicy:
     pass.
     """
 
-    def __init__(self, file: PolicyFile, refusals: Sequence[str] = ()) -> None:
+    def __init__(
+        self, file: PolicyFile, refusals: Sequence[str] = (), repeats: Sequence[str] = ()
+    ) -> None:
         """:param file: a checked policy, see :func:`policy_file.load_policy`.
 
         :param refusals: how a person declines to talk, see :class:`turns.Turns`.
+        :param repeats: how a person asks to hear it again, likewise.
         """
         self.file = file
-        self.turns = Turns(file.times, refusals)
+        self.turns = Turns(file.times, refusals, repeats)
         #: Turns of the person about the current topic.
         self.exchanges = 0
         self.suppressed: tuple[Suppressed, ...] = ()

@@ -23,6 +23,8 @@ TASKS: Mapping[str, str] = {
     'take_up': 'The person left while you were speaking and is back now. Welcome them, and say '
     'what you were about to say.',
     'answer': 'Show in a few words that you heard what the person said, then ask about it.',
+    'again': 'The person has not heard or understood you. Say your last sentence again, more '
+    'simply.',
     'glad_answer': 'Respond cheerfully, in a few words, to what the person said, then ask about '
     'it.',
     'smile': 'Say something friendly about the topic. Do not remark on a smile.',

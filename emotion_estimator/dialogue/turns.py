@@ -18,11 +18,11 @@ from emotion_estimator.dialogue.evidence import TOLERANCE
 #: Who has the floor. ``waiting``: the robot has asked and waits for the answer.
 Floor = Literal['robot_speaks', 'person_speaks', 'waiting', 'silence', 'nobody']
 
-#: What a rule may react to: the person's turn has ended; they said no, or declined to talk; a
-#: question got no answer in its time; nobody has spoken for a while; the robot was interrupted; the
-#: person left while the robot spoke.
+#: What a rule may react to: the person's turn has ended; they said no, declined to talk, or have
+#: not understood; a question got no answer in its time; nobody has spoken for a while; the robot
+#: was interrupted; the person left while the robot spoke.
 TURN_EVENTS: tuple[str, ...] = (
-    'answer', 'said_no', 'refusal', 'unanswered', 'silence', 'interrupted', 'left',
+    'answer', 'said_no', 'refusal', 'pardon', 'unanswered', 'silence', 'interrupted', 'left',
 )  # fmt: skip
 
 #: Voice activity below this many seconds, without words, is a cough or a chair.
@@ -114,15 +114,19 @@ def asks(text: str) -> bool:
 class Turns:
     """Follows the floor; see ``docs/dialogue.md`` for a picture of its states."""
 
-    def __init__(self, times: TurnTimes, refusals: Sequence[str] = ()) -> None:
+    def __init__(
+        self, times: TurnTimes, refusals: Sequence[str] = (), repeats: Sequence[str] = ()
+    ) -> None:
         """Begin with nobody in view.
 
         :param refusals: words and phrases, in lower case, by which a person declines to talk. A
             single word counts if it is all that was said, and is the event ``said_no``; a phrase
             counts wherever it occurs, and is the event ``refusal``.
+        :param repeats: likewise, by which a person asks to hear it again: the event ``pardon``, if
+            it is all that was said.
         """
         self.times = times
-        self.refuse(refusals)
+        self.listen_for(refusals, repeats)
         #: Reports that contradicted themselves or expired, by kind, for diagnostics.
         self.problems: Counter[str] = Counter()
         #: The person's latest complete turn.
@@ -134,13 +138,11 @@ class Turns:
         self._now = 0.0
         self._turn: PersonTurn | None = None
         self._reports: dict[str, float] = {}
-        self._words_heard = -math.inf
         self._robot_since = self._robot_until = -math.inf
         self._talking = False  # Until the end of the robot's words has been dealt with.
         self._reported: float | None = None
         self._sentence = ''
         self._question: float | None = None
-        self._asked = False
         self._deadline: float | None = None
         self._quiet_since = 0.0
         self._absent_since: float | None = 0.0
@@ -148,9 +150,10 @@ class Turns:
         self._interrupted = self._broken_off = self._expected = False
         self._heard: list[str] = []
 
-    def refuse(self, refusals: Sequence[str]) -> None:
-        """Take other ``refusals``."""
+    def listen_for(self, refusals: Sequence[str], repeats: Sequence[str]) -> None:
+        """Take other ``refusals`` and ``repeats``."""
         self._refusals = tuple(_plain(each) for each in refusals)
+        self._repeats = frozenset(_plain(each) for each in repeats)
 
     # What is reported ---------------------------------------------------------------------------
 
@@ -185,7 +188,7 @@ class Turns:
         last = self.last_turn
         if last is not None and self._may_be_late(last):
             last.words = f'{last.words} {words}'.strip()[:MAX_WORDS]
-            self._heard += self._declined(words)
+            self._heard += self._meant(words)
             return
         turn = PersonTurn(now, now, words=words, over_robot=self.robot_active)
         self._close(turn)
@@ -235,9 +238,11 @@ class Turns:
             self._robot_since, self._broken_off = now, False
         self._sentence, self._talking = (sentence or text)[:MAX_WORDS], True
         self.unfinished = ''
-        self._asked = asks(text) if asking is None else asking
         self._end_waiting()
-        self._question = question_time if self._asked else None
+        asked = asks(text) if asking is None else asking
+        # A question that is followed by something else still waits for its answer.
+        asked = asked or (going_on and self._question is not None)
+        self._question = question_time if asked else None
 
     def robot_expected(self, now: float, seconds: float) -> None:
         """Note that another node was asked for words, which should begin within ``seconds``."""
@@ -403,7 +408,10 @@ class Turns:
 
     def _close(self, turn: PersonTurn) -> None:
         blip = turn.speech < _BLIP
-        if not turn.words and (blip or (turn.over_robot and turn.speech < self.times.backchannel)):
+        short = blip or (turn.over_robot and turn.speech < self.times.backchannel)
+        # Whoever gives way to words that began in their pause has not answered these.
+        gave_way = self.robot_active and not self._interrupted and turn.begin < self._robot_since
+        if gave_way or (short and not turn.words):
             self.problems['voice_blips'] += blip
             if self._question is not None and self._deadline is None and not self.robot_active:
                 self._deadline = self._now + self._question
@@ -412,7 +420,7 @@ class Turns:
         self.unanswered = 0
         self._question = self._deadline = None
         self._quiet_since = turn.end
-        self._heard += ['answer', *self._declined(turn.words)]
+        self._heard += ['answer', *self._meant(turn.words)]
 
     def _may_be_late(self, last: PersonTurn) -> bool:
         """Return whether words that come now are those of the turn that has ended."""
@@ -421,9 +429,11 @@ class Turns:
         # Whoever was heard then, and is not now, has probably not spoken again.
         return not last.words or (last.speech > 0 and self._deadline is None)
 
-    def _declined(self, words: str) -> list[str]:
-        """Return ``said_no`` or ``refusal`` if the person declines to talk."""
+    def _meant(self, words: str) -> list[str]:
+        """Return ``said_no``, ``refusal`` or ``pardon`` if the words mean one of these."""
         said = _plain(words)
+        if said in self._repeats:
+            return ['pardon']
         if said in self._refusals and ' ' not in said:
             return ['said_no']
         phrases = (each for each in self._refusals if ' ' in each)

@@ -40,7 +40,8 @@ from emotion_estimator.timing import RateLimit, Watchdog
 if TYPE_CHECKING:
     from rclpy.type_support import MsgT
 
-#: Contexts published per second of the emotions' stamps, in addition to one with each action.
+#: Contexts published per second of the emotions' stamps, in addition to one with each action and
+#: each change of the floor.
 _CONTEXT_RATE = 1.0
 #: Minimum seconds between two log lines about odd messages.
 _ODD_PERIOD = 10.0
@@ -68,6 +69,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._offered: list[Service[Any, Any]] = []
         self._listening: list[Subscription[Any]] = []
         self._context_due = RateLimit()
+        self._floor = ''
         self._voices: Ros4hriSpeech | None = None
         self._intents: Ros4hriIntents | None = None
         self._voice: SayAction | None = None
@@ -229,7 +231,8 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._progress.note(stamp)
         at, others = self._others
         action = self._manager(face, stamp, others if abs(stamp - at) <= _OTHERS_COUNT else None)
-        due = self._context_due(stamp, _CONTEXT_RATE)
+        due = self._context_due(stamp, _CONTEXT_RATE) or self._manager.floor != self._floor
+        self._floor = self._manager.floor
         if action is not None:
             self._decided += 1
             self._publish(action)

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
@@ -70,21 +71,37 @@ class Event:
     seconds: float = 0.0
 
 
-def simulate(manager: DialogueManager, inputs: Iterable[SimulatedInput]) -> Iterator[Event]:
+class Words(Protocol):
+    """Finds the robot's words instead of the conversation file, such as a language model."""
+
+    def hear(self, said: str) -> None:
+        """Take what the person said."""
+
+    def speak(self, manager: DialogueManager, action: DialogueAction) -> DialogueAction:
+        """Return the action with the words that the robot says, of which the manager is told."""
+
+
+def simulate(
+    manager: DialogueManager, inputs: Iterable[SimulatedInput], words: Words | None = None
+) -> Iterator[Event]:
     """Yield what follows from each input as soon as it is read; nothing is stored.
 
     :param manager: conversation to continue.
+    :param words: who finds the robot's words; None: the conversation file.
     """
+    manager.own_words = words is None
     seen: str | None = None
     speaking, floor, voice = False, manager.floor, None
     for given in inputs:
         if given.service or given.choose_topic:
-            yield _call_service(manager, given)
+            yield _call_service(manager, given, words)
         if given.robot_speaking is not None and given.robot_speaking != voice:
             voice = given.robot_speaking
             manager.robot_speaking(voice, given.stamp)
         if given.said:
             manager.user_said(given.said, given.stamp)
+            if words is not None:
+                words.hear(given.said)
             yield Event(given.stamp, said=given.said)
         if not given.has_frame and not given.speaking:
             continue
@@ -102,18 +119,20 @@ def simulate(manager: DialogueManager, inputs: Iterable[SimulatedInput]) -> Iter
             yield Event(given.stamp, seen=label)
         action = manager(given.face, given.stamp, given.others)
         if action is not None:
-            yield _done(manager, action)
+            yield _done(manager, action, words)
         if manager.floor != floor:
             floor = manager.floor
             yield Event(given.stamp, floor=floor)
 
 
-def _done(manager: DialogueManager, action: DialogueAction) -> Event:
+def _done(manager: DialogueManager, action: DialogueAction, words: Words | None) -> Event:
+    if words is not None:
+        action = words.speak(manager, action)
     rate = manager.policy.times.words_per_minute
     return Event(action.stamp, action=action, seconds=speech_seconds(action.utterance, rate))
 
 
-def _call_service(manager: DialogueManager, given: SimulatedInput) -> Event:
+def _call_service(manager: DialogueManager, given: SimulatedInput, words: Words | None) -> Event:
     services: dict[str, Callable[[float], DialogueAction]] = {
         'start': manager.start,
         'pause': manager.pause,
@@ -127,7 +146,7 @@ def _call_service(manager: DialogueManager, given: SimulatedInput) -> Event:
             action = services[given.service](given.stamp)
     except InputError as error:
         return Event(given.stamp, refused=str(error))
-    return _done(manager, action)
+    return _done(manager, action, words)
 
 
 def in_real_time(

@@ -42,13 +42,13 @@ ABLE = {
 }
 
 #: The robot asks something with each of these, and with none of those. It may do either when it
-#: resumes a broken-off sentence or celebrates.
+#: resumes a broken-off sentence, says one again or celebrates.
 ASKING = {
     'start', 'resume', 'answer', 'glad_answer', 'smile', 'prompt', 'continue', 'check_in', 'more',
     'offer', 'move_on', 'choose_topic', 'change_topic', 'change_approach',
 }  # fmt: skip
 TELLING = {'acknowledge', 'validate', 'comfort', 'quiet', 'pause', 'end'}
-EITHER = {'take_up', 'celebrate'}
+EITHER = {'again', 'take_up', 'celebrate'}
 KINDS = ASKING | TELLING | EITHER
 
 #: Placeholders that a kind may have.
@@ -56,6 +56,7 @@ FOLLOWING = {'follow_up', 'topic'}
 OPENING = {'opening', 'topic'}
 TAKES: Mapping[str, set[str]] = {
     'start': {'disclosure', 'opening'},
+    'again': {'unfinished'},
     'take_up': {'unfinished'},
     'resume': FOLLOWING,
     'answer': {'follow_up'},

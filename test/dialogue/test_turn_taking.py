@@ -418,11 +418,14 @@ def test_another_topic_is_offered_when_nobody_answers():
     assert offer.stamp - asked > 10
 
 
-@pytest.mark.parametrize('words', ['No.', "I don't want to talk about it."])
-def test_another_topic_is_offered_to_whoever_declines(words):
+@pytest.mark.parametrize(
+    ('words', 'why'),
+    [('No.', 'and said no'), ("I don't want to talk about it.", 'and declined to talk')],
+)
+def test_another_topic_is_offered_to_whoever_declines(words, why):
     (offer,) = saddened().answer('sad', 2, words)
     assert (offer.line, offer.action) == ('offer', 'change_topic')
-    assert offer.reason.endswith('and declined')
+    assert offer.reason.endswith(why)
 
 
 def test_whoever_answers_is_thanked_and_asked_for_more_but_not_led_away():
@@ -764,3 +767,17 @@ def test_a_sentence_with_an_odd_need_is_refused(sentence, says):
         talk(lines=LINES | {'celebrate': {'neutral': [sentence]}})
     assert says in str(caught.value)
     assert 'celebrate: neutral[1]' in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_what_was_not_heard_is_said_again():
+    talked = shipped()
+    talked.show('unknown', 12)
+    (again,) = talked.answer('unknown', 1, 'Pardon?')
+    assert (again.action, again.line) == ('continue', 'again')
+    question = again.utterance.partition('. ')[2]
+    assert question and talked.actions[0].utterance.endswith(question)
+    # It is a question again, and what follows is an answer to it.
+    talked.show('unknown', 7)
+    assert talked.floors[-1] == 'waiting'
+    (after,) = talked.answer('unknown', 2, 'Sunshine.')
+    assert after.line == 'answer'

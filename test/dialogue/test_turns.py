@@ -135,7 +135,7 @@ NEXT: dict[Callable[[], Course], dict[str, tuple[str, str]]] = {
         'begin': ('person_speaks', 'person_speaks'), 'cease': ('robot_speaks', 'waiting'),
         'words': ('robot_speaks', 'silence'), 'come': ('robot_speaks', 'waiting'),
         'leave': ('robot_speaks', 'nobody'),
-        'say': ('robot_speaks', 'silence'), 'ask': ('robot_speaks', 'waiting'),
+        'say': ('robot_speaks', 'waiting'), 'ask': ('robot_speaks', 'waiting'),
         'voice': ('robot_speaks', 'robot_speaks'), 'hush': ('robot_speaks', 'waiting'),
         'stop': ('silence', 'silence'), 'expect': ('robot_speaks', 'silence'),
         'forget': ('robot_speaks', 'silence'),
@@ -162,7 +162,8 @@ NEXT: dict[Callable[[], Course], dict[str, tuple[str, str]]] = {
         'begin': ('person_speaks', 'person_speaks'), 'cease': ('person_speaks', 'silence'),
         'words': ('person_speaks', 'silence'), 'come': ('person_speaks', 'silence'),
         'leave': ('person_speaks', 'nobody'),
-        'say': ('person_speaks', 'silence'), 'ask': ('person_speaks', 'silence'),
+        # The turn that ends while the robot asks is no answer to it.
+        'say': ('person_speaks', 'silence'), 'ask': ('person_speaks', 'waiting'),
         'voice': ('person_speaks', 'robot_speaks'), 'hush': ('person_speaks', 'silence'),
         'stop': ('person_speaks', 'silence'), 'expect': ('person_speaks', 'silence'),
         'forget': ('person_speaks', 'silence'),
