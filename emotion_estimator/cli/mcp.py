@@ -62,10 +62,11 @@ def _namespace(context: click.Context, option: click.Parameter, name: str) -> st
     help="Print the tools as JSON, as OpenAI's chat completions take them, and exit (no ROS).",
 )
 def mcp(port: int | None, namespace: str, schema: bool) -> None:
-    """Offer the robot to language models as tools, by the Model Context Protocol (needs ROS 2).
+    """Offer the robot to language models as tools (MCP; needs ROS 2).
 
-    The tools are get_emotion, get_context and choose_topic. No image is ever given out. A client
-    usually starts this itself; it ends when the client goes away.
+    The Model Context Protocol (MCP) is what clients such as Claude Desktop speak. The tools are
+    get_emotion, get_context and choose_topic. No image is ever given out. A client usually starts
+    this itself; it ends when the client goes away.
     """
     if schema:
         click.echo(json.dumps(function_list(), indent=2, ensure_ascii=False))

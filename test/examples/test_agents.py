@@ -177,7 +177,7 @@ async def converse(
     spoken: list[str],
     stopped: Callable[[], bool],
 ) -> None:
-    """What holds for both agents.
+    """Hold the conversation that both agents must hold.
 
     :param person_says: has the person say something, from beginning to end.
     :param spoken: the sentences that reached the loudspeaker.

@@ -32,6 +32,8 @@ PROGRAMS = {'rosbag2': "'ros2', 'bag', "}
 CMAKE_TESTS = {'ament_cmake_pytest', 'ament_lint_auto', 'ament_lint_common'}
 # Used where they are installed, and done without where not.
 OPTIONAL = {'PIL', 'av', 'distributed', 'hri_msgs'}
+# The same, for language models: the extra `mcp`, what comes with it, and what the examples use.
+OPTIONAL |= {'jsonschema', 'livekit', 'mcp', 'openai', 'pipecat', 'pydantic', 'uvicorn'}
 # No rosdep key has these; rosbags, which has one, brings them. Python 3.14 has `compression`.
 WITH_ROSBAGS = {'backports', 'compression', 'lz4'}
 # Named in a variable, so that no import of it is to be seen.
