@@ -69,7 +69,7 @@ class GrievingPerson(SimulatedPerson):
     traits = PersonTraits(
         answers=0.7, nods=0.05, murmurs=0.1, remarks=0.25, thinks=(1.0, 3.5), talks=(2.0, 8.0),
         pauses=0.4, pause=(0.4, 1.5), early=0.0, interrupts=0.0, yields=0.8, starts=(15.0, 45.0),
-        deaf=0.05, mumbles=0.12, laughs=0.02, amused=0.03, smiles=Spells(0.2, (1.0, 4.0)),
+        deaf=0.05, mumbles=0.12, smiles_telling=0.02, amused=0.03, smiles=Spells(0.2, (1.0, 4.0)),
         sadness=Spells(0.9, (8.0, 60.0)),
     )  # fmt: skip
 
@@ -113,31 +113,28 @@ class GrievingPerson(SimulatedPerson):
         audible = self._chance(0.5)
 
         def begin(now: float) -> None:
-            self._sobs = audible
             lasts = self._draw.uniform(1.5, 4.0)
+            if audible:
+                self._make_sound(lasts)
             self._saddened = self._until(max(self._saddened, now + lasts + 1.0))
-            self._later(lasts, end)
 
-        def end(now: float) -> None:
-            self._sobs = False
-            if self._turn is None and self._robot_asks is None:
-                self._await_silence()
-
+        # Nothing follows: they wait until it is quiet.
+        self._await_silence()
         self._later(after, begin)
 
 
 class CheerfulPerson(SimulatedPerson):
     """Is in high spirits, and impatient.
 
-    Smiles for 1 to 8 s at a time, laughs, breaks into the robot's sentences with a word or a whole
+    Smiles for 1 to 8 s at a time, laughs aloud, breaks into the robot's sentences with a word or a whole
     sentence, and does not stop when talked over.
     """
 
     traits = PersonTraits(
         answers=0.9, murmurs=0.03, remarks=0.6, thinks=(0.1, 0.9), talks=(1.5, 9.0), pauses=0.2,
         early=0.25, interrupts=0.25, yields=0.3, starts=(6.0, 16.0), initiative=0.7, deaf=0.02,
-        deaf_at_first=0.1, mumbles=0.05, laughs=0.5, amused=0.35, smiles=Spells(3.0, (1.0, 8.0)),
-        sadness=Spells(0.0),
+        deaf_at_first=0.1, mumbles=0.05, smiles_telling=0.5, amused=0.35, laughs=0.5,
+        smiles=Spells(3.0, (1.0, 8.0)), sadness=Spells(0.0),
     )  # fmt: skip
 
 

@@ -59,8 +59,9 @@ class PersonTraits:
     :param deaf: chance of not hearing what the robot says.
     :param deaf_at_first: the same for the robot's first question.
     :param mumbles: chance of speech that the recogniser gets wrong: as nothing or not at all.
-    :param laughs: chance of a smile while talking.
+    :param smiles_telling: chance of a smile while talking.
     :param amused: chance of a smile after the robot's words.
+    :param laughs: chance that this is a laugh, which is heard as a voice.
     :param away: absences from the view of the camera.
     :param glances: looks to the side; the face may be lost meanwhile.
     :param asides: speech to somebody else.
@@ -85,8 +86,9 @@ class PersonTraits:
     deaf: float = 0.03
     deaf_at_first: float = 0.2
     mumbles: float = 0.08
-    laughs: float = 0.15
+    smiles_telling: float = 0.15
     amused: float = 0.1
+    laughs: float = 0.1
     away: Spells = Spells(0.03, (6.0, 40.0))
     glances: Spells = Spells(0.5, (0.8, 4.0))
     asides: Spells = Spells(0.05, (2.0, 8.0))
@@ -207,10 +209,11 @@ class SimulatedPerson:
         self._number = count()
         self._now = 0.0
         self._turn: _OpenTurn | None = None
-        self._aside = self._sobs = self._noise = self._glance = self._hidden = False
+        self._aside = self._noise = self._glance = self._hidden = False
         self._sad = self._heard_a_question = False
-        #: Until when they smile, look sad from the last telling, and do not want to talk.
-        self._smiles = self._saddened = self._withdrawn = -math.inf
+        #: Until when they smile, look sad from the last telling, laugh or sob audibly, and do not
+        #: want to talk.
+        self._smiles = self._saddened = self._sounds = self._withdrawn = -math.inf
         #: Whether what the robot is saying asks something; None while it is silent.
         self._robot_asks: bool | None = None
         #: Counts up to cancel a reply that has not begun, or a phrase that was cut off.
@@ -282,7 +285,7 @@ class SimulatedPerson:
         else:
             self._reply(asked)
             if self._chance(self.traits.amused):
-                self._smile(stamp, self._draw.uniform(1.0, 4.0))
+                self._be_amused()
         self._note()
 
     # What kinds of people do differently.
@@ -307,6 +310,12 @@ class SimulatedPerson:
         else:
             self._await_silence()
 
+    def _be_amused(self) -> None:
+        lasts = self._draw.uniform(1.0, 4.0)
+        self._smile(self._now, lasts)
+        if self._chance(self.traits.laughs):
+            self._make_sound(min(lasts, self._draw.uniform(0.4, 1.5)))
+
     def _begins_to_talk(self) -> None:
         """Plan what follows a silence that has lasted."""
         if self._chance(self.traits.initiative):
@@ -321,6 +330,10 @@ class SimulatedPerson:
         return 'happy' if self._smiles > self._now else UNKNOWN
 
     # Hearing and speaking.
+
+    def _make_sound(self, seconds: float) -> None:
+        """Laugh or sob from now on, which the voice activity detection takes for speech."""
+        self._sounds = self._until(self._now + seconds)
 
     def _listens(self) -> bool:
         return self._present and not self._aside
@@ -398,7 +411,7 @@ class SimulatedPerson:
         self._aside = kind == 'aside'
         if kind == 'telling':
             self._saddened = math.inf
-        elif kind != 'aside' and self._chance(self.traits.laughs):
+        elif kind != 'aside' and self._chance(self.traits.smiles_telling):
             self._later(total / 2, lambda then: self._smile(then, total / 2 + 1.5))
         self._say_next(now)
 
@@ -580,7 +593,7 @@ class SimulatedPerson:
             present=self._present,
             attentive=self._listens() and not self._glance,
             speaking=speaking,
-            voice=speaking or self._sobs or self._noise,
+            voice=speaking or self._noise or self._sounds > self._now,
             wants_to_talk=self._withdrawn <= self._now,
         )
         if not self.history:

@@ -37,6 +37,7 @@ PLAIN = {
     'deaf': 0.0,
     'deaf_at_first': 0.0,
     'mumbles': 0.0,
+    'smiles_telling': 0.0,
     'laughs': 0.0,
     'amused': 0.0,
     'away': NEVER,
@@ -226,6 +227,15 @@ def test_false_voice_is_short_and_no_speech():
     heard = [(s, lasts) for s, lasts in spans(person.history, 600) if s.voice]
     assert len(heard) > 20
     assert all(lasts == pytest.approx(0.2) and not s.speaking for s, lasts in heard)
+
+
+def test_some_laugh_audibly_without_words():
+    person = person_with(amused=1.0, laughs=1.0, thinks=(6.0, 6.0))
+    person.robot_begins(True, 1.0, 2.0)
+    person.robot_ends(3.0)
+    state = person(3.1)
+    assert (state.voice, state.speaking, state.label) == (True, False, 'happy')
+    assert not person(4.6).voice
 
 
 def test_speech_to_somebody_else_awaits_nothing():
