@@ -7,7 +7,9 @@ with the same people. docs/dialogue_benchmark.md describes the method and holds 
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
+import inspect
 import json
 import os
 import sys
@@ -160,20 +162,36 @@ def measure(task: SeededConversation) -> ConversationScore:
 
 
 def source_of(policy: str) -> str:
-    """Return a hash of everything that a conversation of this policy depends on."""
+    """Return a hash of everything that a conversation of this policy depends on.
+
+    Comments, docstrings and formatting do not count.
+    """
     package = ROOT / 'emotion_estimator'
-    files = [
+    code = [
         *sorted((package / 'dialogue').glob('*.py')),
         *sorted((package / 'simulation').glob('*.py')),
         package / 'emotion.py',
-        Path(__file__),
         _HERE / 'dialogue_scoring.py',
-        *POLICIES[policy],
     ]
     content = hashlib.sha256(policy.encode())
-    for file in files:
-        content.update(file.read_bytes())
+    # This file decides how a conversation is held, and also much that is none of its business.
+    for held in (naive, _files.__wrapped__, record):
+        content.update(_meaning(inspect.getsource(held)).encode())
+    for file in code:
+        content.update(_meaning(file.read_text(encoding='utf-8')).encode())
+    for file in POLICIES[policy]:
+        content.update(json.dumps(strict_yaml.read_yaml(file)).encode())
     return content.hexdigest()[:16]
+
+
+def _meaning(source: str) -> str:
+    """Return Python code without what does not change what it does."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return ast.dump(tree)
 
 
 class ConversationCache:

@@ -126,8 +126,8 @@ class GrievingPerson(SimulatedPerson):
 class CheerfulPerson(SimulatedPerson):
     """Is in high spirits, and impatient.
 
-    Smiles for 1 to 8 s at a time, laughs aloud, breaks into the robot's sentences with a word or a whole
-    sentence, and does not stop when talked over.
+    Smiles for 1 to 8 s at a time, laughs aloud, breaks into the robot's sentences with a word or a
+    whole sentence, and does not stop when talked over.
     """
 
     traits = PersonTraits(

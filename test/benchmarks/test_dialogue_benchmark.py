@@ -152,6 +152,13 @@ def test_finished_conversations_are_not_repeated(bench, in_process, tmp_path, mo
         sys.argv = argv
 
 
+def test_words_about_the_code_do_not_count(bench):
+    code = 'def f(a):\n    """Add one."""\n    return a + 1  # one\n'
+    assert bench._meaning(code) == bench._meaning('def f(a):\n  return (a+1)\n')
+    assert bench._meaning(code) != bench._meaning(code.replace('+ 1', '+ 2'))
+    assert len({bench.source_of(policy) for policy in bench.POLICIES}) == len(bench.POLICIES)
+
+
 def test_an_interruption_keeps_what_is_finished(bench, in_process, tmp_path, monkeypatch, capsys):
     argv, measure = sys.argv, bench.measure
 
