@@ -1,4 +1,4 @@
-"""Read rosbag2 recordings without ROS: images in the order of their stamps, and results."""
+"""Read rosbag2 recordings without ROS: images in the order of their stamps, results, speech."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from emotion_estimator.bags.messages import (
     read_header,
     read_result,
 )
+from emotion_estimator.bags.speech import SpeechMessage, SpeechTopics
 from emotion_estimator.bags.stamp_order import Disorder, in_stamp_order
-from emotion_estimator.bags.storage import Bag, BagMessage
+from emotion_estimator.bags.storage import Bag, BagMessage, printable
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult, RgbImage
@@ -101,9 +102,7 @@ def actions_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) -
 
 
 def _in_words(topics: Iterable[str]) -> str:
-    # In a damaged bag a name may contain anything.
-    line = ', '.join(topics) or 'no topics'
-    return ''.join(sign if sign.isprintable() else '?' for sign in line)
+    return printable(', '.join(topics) or 'no topics')
 
 
 def _of_type(types: Types, *kinds: str) -> list[str]:
@@ -207,6 +206,7 @@ class ImageBag(Bag):
             raise
         self._disorder = Disorder()
         self._undecodable = _Undecodable()
+        self._speech: SpeechTopics | None = None
 
     @property
     def count(self) -> int:
@@ -217,7 +217,8 @@ class ImageBag(Bag):
     def problems(self) -> list[str]:
         """One line for each defect or kind of skipped image found so far."""
         more = (str(self._disorder), str(self._undecodable))
-        return [*super().problems, *(f'topic {self.topic}: {line}' for line in more if line)]
+        images = (f'topic {self.topic}: {line}' for line in more if line)
+        return [*(self._speech.problems if self._speech else ()), *super().problems, *images]
 
     def images(
         self, begin: float | None = None, end: float | None = None
@@ -234,6 +235,28 @@ class ImageBag(Bag):
         for image in in_stamp_order(found, self._disorder):
             if (begin is None or image.stamp >= begin) and (end is None or image.stamp < end):
                 yield image
+
+    def images_and_speech(
+        self, namespace: str | None = None
+    ) -> Iterator[StampedImage | SpeechMessage]:
+        """Yield all images, as :meth:`images`, and what the dialogue manager hears of speech.
+
+        Speech comes before the first image that was recorded after it. Its topics are found, see
+        :class:`.speech.SpeechTopics`; a bag may have none.
+
+        :param namespace: namespace of the speech topics; None finds it.
+        :raises InputError: the bag has no speech in this namespace.
+        """
+        self._disorder, self._undecodable = Disorder(), _Undecodable()
+        self._speech = SpeechTopics(self, self.topic, namespace)
+        return in_stamp_order(self._found(self._speech), self._disorder)
+
+    def _found(self, speech: SpeechTopics) -> Iterator[StampedImage | SpeechMessage]:
+        for message in self.messages(self.topic, *speech.topics):
+            if message.topic == self.topic:
+                yield self._image(message)
+            elif (heard := speech.read(message)) is not None:
+                yield heard
 
     def _image(self, message: BagMessage) -> StampedImage:
         try:
@@ -261,6 +284,65 @@ def open_bag(path: Path, topic: str | None = None) -> ImageBag:
     return ImageBag(path, topic)
 
 
+class EmotionBag(Bag):
+    """A bag with the estimator's results.
+
+    :ivar topic: topic of the results.
+    """
+
+    def __init__(self, path: Path, topic: str | None = None) -> None:
+        """Open the bag and find its results; see :func:`read_emotions`."""
+        super().__init__(path)
+        try:
+            self.topic = emotions_topic(path, self.topics, self.counts, topic)
+        except InputError:
+            self.close()
+            raise
+        self._speech: SpeechTopics | None = None
+
+    @property
+    def all_faces(self) -> bool:
+        """Whether the results have all faces in view, rather than the primary one."""
+        return self.topics[self.topic] == EMOTION_ARRAY
+
+    @property
+    def problems(self) -> list[str]:
+        """One line for each defect found so far."""
+        return [*super().problems, *(self._speech.problems if self._speech else ())]
+
+    def results(self) -> Iterator[FrameResult]:
+        """Yield the result for each image, in the order of recording.
+
+        :raises InputError: the messages have another definition.
+        """
+        for message in self.messages(self.topic):
+            yield self._result(message)
+
+    def results_and_speech(self) -> Iterator[FrameResult | SpeechMessage]:
+        """Yield the results and what the dialogue manager hears of speech, as recorded.
+
+        The topics of speech are found, see :class:`.speech.SpeechTopics`; a bag may have none.
+
+        :raises InputError: the results have another definition.
+        """
+        self._speech = SpeechTopics(self, self.topic)
+        for message in self.messages(self.topic, *self._speech.topics):
+            if message.topic == self.topic:
+                yield self._result(message)
+            elif (heard := self._speech.read(message)) is not None:
+                yield heard
+
+    def _result(self, message: BagMessage) -> FrameResult:
+        try:
+            return read_result(message.data, self.topics[self.topic])
+        except InputError as error:
+            raise _unreadable(self.path, self.topic, error) from error
+
+    def __enter__(self) -> EmotionBag:
+        """Return the open bag."""
+        return self
+
+
 def read_emotions(path: Path, topic: str | None = None) -> Iterator[FrameResult]:
     """Yield a bag's results for each image, in the order of recording.
 
@@ -268,13 +350,8 @@ def read_emotions(path: Path, topic: str | None = None) -> Iterator[FrameResult]
         ``emotion``, in any namespace.
     :raises InputError: there is no such topic, or its messages have another definition.
     """
-    with Bag(path) as bag:
-        topic = emotions_topic(path, bag.topics, bag.counts, topic)
-        for message in bag.messages(topic):
-            try:
-                yield read_result(message.data, bag.topics[topic])
-            except InputError as error:
-                raise _unreadable(path, topic, error) from error
+    with EmotionBag(path, topic) as bag:
+        yield from bag.results()
 
 
 def read_actions(path: Path, topic: str | None = None) -> Iterator[DialogueAction]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -10,6 +11,9 @@ from typing import Protocol, TypeVar
 #: Nanoseconds by which an image may come late and still be sorted in. Transport reorders images by
 #: less; a larger step back begins a new lap.
 WINDOW = 250_000_000
+
+#: Items without a stamp that wait for the image after them; with more, no image is waited for.
+MAX_WAITING = 1000
 
 
 class Stamped(Protocol):
@@ -24,7 +28,12 @@ class Stamped(Protocol):
         """Return the bytes."""
 
 
+class Unstamped:
+    """Something recorded between the images that has no stamp of its own."""
+
+
 Item = TypeVar('Item', bound=Stamped)
+Aside = TypeVar('Aside', bound=Unstamped)
 
 
 @dataclass
@@ -59,16 +68,20 @@ class Disorder:
         return f'stamps do not increase: {"; ".join(parts)}' if parts else ''
 
 
-def in_stamp_order(items: Iterable[Item], disorder: Disorder) -> Iterator[Item]:
+def in_stamp_order(items: Iterable[Item | Aside], disorder: Disorder) -> Iterator[Item | Aside]:
     """Yield items by stamp, equal stamps in their original order.
 
     An item more than ``WINDOW`` late begins a new lap, which follows the previous one: time jumps
-    back there.
+    back there. What has no stamp keeps its own order, and comes before every item that it was
+    before.
 
     :param disorder: updated while reading.
     """
     last: Item | None = None
     for item in _ordered(items, disorder):
+        if isinstance(item, Unstamped):
+            yield item
+            continue
         if last and last.nanoseconds == item.nanoseconds:
             if last.data == item.data:
                 disorder.repeated += 1
@@ -78,10 +91,26 @@ def in_stamp_order(items: Iterable[Item], disorder: Disorder) -> Iterator[Item]:
         yield item
 
 
-def _ordered(items: Iterable[Item], disorder: Disorder) -> Iterator[Item]:
+def _ordered(items: Iterable[Item | Aside], disorder: Disorder) -> Iterator[Item | Aside]:
     buffer: list[tuple[int, int, Item]] = []
+    waiting: deque[tuple[int, Aside]] = deque()
     newest: int | None = None
+
+    def earliest() -> Iterator[Item | Aside]:
+        _, number, item = heapq.heappop(buffer)
+        while waiting and waiting[0][0] < number:
+            yield waiting.popleft()[1]
+        yield item
+
     for number, item in enumerate(items):
+        if isinstance(item, Unstamped):
+            waiting.append((number, item))
+            while buffer and len(waiting) > MAX_WAITING:
+                yield from earliest()
+            if not buffer:
+                yield from (aside for _, aside in waiting)
+                waiting.clear()
+            continue
         stamp = item.nanoseconds
         if newest is None:
             newest = stamp
@@ -89,12 +118,13 @@ def _ordered(items: Iterable[Item], disorder: Disorder) -> Iterator[Item]:
             disorder.first_jump = disorder.first_jump if disorder.jumps else (newest, stamp)
             disorder.jumps += 1
             while buffer:
-                yield heapq.heappop(buffer)[2]
+                yield from earliest()
             newest = stamp
         disorder.late += stamp < newest
         newest = max(newest, stamp)
         heapq.heappush(buffer, (stamp, number, item))
         while buffer[0][0] < newest - WINDOW:
-            yield heapq.heappop(buffer)[2]
+            yield from earliest()
     while buffer:
-        yield heapq.heappop(buffer)[2]
+        yield from earliest()
+    yield from (aside for _, aside in waiting)

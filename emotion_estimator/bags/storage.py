@@ -19,6 +19,11 @@ from emotion_estimator.bags.salvage import decompress_file, decompress_message, 
 from emotion_estimator.errors import InputError, first_line
 
 
+def printable(text: str) -> str:
+    """Return text from a bag as part of one line; in a damaged bag it may contain anything."""
+    return ''.join(sign if sign.isprintable() else '?' for sign in text)
+
+
 class BagMessage(NamedTuple):
     """A message in a bag.
 

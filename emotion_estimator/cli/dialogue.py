@@ -102,7 +102,7 @@ def dialogue(
     printer = _Printer(as_objects, scripted, manager.language)
     for warning in manager.warnings:
         click.echo(f'emotion-estimator: {warning}', err=True)
-    inputs = _inputs(scripted, manager.language, recording, topic, speed, hold, as_objects)
+    inputs = _inputs(scripted, manager, recording, topic, speed, hold, as_objects)
     # Closed in any case, which restores the terminal.
     with closing(inputs), _words(llm_base_url, llm_model) as words:
         for event in simulate(manager, inputs, words):
@@ -153,13 +153,13 @@ class _Printer:
 
 
 def _inputs(
-    script: Script | None, language: str, recording: Path | None, topic: str | None,
+    script: Script | None, manager: DialogueManager, recording: Path | None, topic: str | None,
     speed: float | None, hold: float, quiet: bool,
 ) -> Generator[SimulatedInput, None, None]:  # fmt: skip
     if script is not None:
-        inputs = script.inputs(language)
+        inputs = script.inputs(manager.language)
     elif recording is not None:
-        inputs = _recorded(recording, topic)
+        inputs = _recorded(recording, topic, manager)
     elif sys.stdin is not None and sys.stdin.isatty():
         return _live(speed or 1.0, quiet)
     else:
@@ -167,16 +167,48 @@ def _inputs(
     return in_real_time(inputs, speed) if speed else inputs
 
 
-def _recorded(recording: Path, topic: str | None) -> Generator[SimulatedInput, None, None]:
+def _recorded(
+    recording: Path, topic: str | None, manager: DialogueManager
+) -> Generator[SimulatedInput, None, None]:
     path = Path('/dev/stdin') if str(recording) == '-' else recording
     if is_bag(path):
         need_rosbags()
+        inputs = _from_bag(path, topic, manager)
+    else:
+        inputs = (
+            SimulatedInput(frame.stamp, primary(frame.faces), others=frame.faces[1:])
+            for frame in stream_results(path, topic)
+        )
     empty = True
-    for frame in stream_results(path, topic):
-        empty = False
-        yield SimulatedInput(frame.stamp, primary(frame.faces), others=frame.faces[1:])
+    for given in inputs:
+        empty = empty and not given.has_frame
+        yield given
     if empty:
         raise InputError(f'{recording} holds no frames')
+
+
+def _from_bag(path: Path, topic: str | None, manager: DialogueManager) -> Iterator[SimulatedInput]:
+    # The library for bags is slow to import and not needed for JSON Lines.
+    from emotion_estimator.bags.reader import EmotionBag
+    from emotion_estimator.bags.speech import SpeechMessage
+
+    with EmotionBag(path, topic) as bag:
+        # Of speech before the first emotion the stamp does not count.
+        last = next((first.stamp for first in bag.results()), 0.0)
+        for item in bag.results_and_speech():
+            if not isinstance(item, SpeechMessage):
+                last = item.stamp
+                others = item.faces[1:] if bag.all_faces else None
+                yield SimulatedInput(last, primary(item.faces), others=others)
+            elif item.text.strip():
+                yield SimulatedInput(last, has_frame=False, said=item.text)
+            else:
+                # To the manager itself: an input's `speaking` would be repeated with each frame,
+                # so that it never expired.
+                item.report_to(manager, last)
+        problems = bag.problems
+    for problem in problems:
+        click.echo(f'emotion-estimator: {problem}', err=True)
 
 
 def _characters() -> Iterator[str]:

@@ -24,6 +24,13 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.command()
 @click.argument('bags', nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option('--topic', default=None, help='Image topic; required if a bag has several.')
+@click.option(
+    '--speech',
+    metavar='NAMESPACE',
+    default=None,
+    help="Namespace of the speech topics (dialogue/user_speaking and others). Default: the images' "
+    'own, or the only one.',
+)
 @click.option('--json', 'as_json', is_flag=True, help='Print one JSON object per frame.')
 @click.option(
     '--output', type=_FOLDER, default=None, help='Write NAME.jsonl for each bag into this folder.'
@@ -92,16 +99,18 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option('--scheduler', default=None, help='Address of a running Dask scheduler.')
 @click.option('--resume', is_flag=True, help='Skip bags whose results are already in --output.')
 def replay(
-    bags: tuple[Path, ...], topic: str | None, as_json: bool, output: Path | None,
-    report: Path | None, write_bag: Path | None, params: Path | None, landmarks: str | None,
-    model_path: str | None, policy: Path | None, conversation: Path | None, begin: float,
-    end: float | None, jobs: int | None, pool: str, scheduler: str | None, resume: bool,
+    bags: tuple[Path, ...], topic: str | None, speech: str | None, as_json: bool,
+    output: Path | None, report: Path | None, write_bag: Path | None, params: Path | None,
+    landmarks: str | None, model_path: str | None, policy: Path | None, conversation: Path | None,
+    begin: float, end: float | None, jobs: int | None, pool: str, scheduler: str | None,
+    resume: bool,
 ) -> None:  # fmt: skip
     """Run each BAG (rosbag2) through the estimator and the dialogue manager, without ROS.
 
     It runs as fast as the bag can be read and drops no image, so the same bag gives the same
     results every time. Results carry the recording's stamps; compare them with
-    `emotion-estimator compare`.
+    `emotion-estimator compare`. The dialogue manager also hears the speech in the bag: the topics
+    dialogue/user_speaking, dialogue/user_said and dialogue/robot_speaking.
     """
     names = _names(bags, distinct=bool(output or report or write_bag))
     if as_json and len(bags) > 1:
@@ -118,6 +127,7 @@ def replay(
     base = ReplayJob(
         bag=bags[0], topic=topic, settings=_settings(params, landmarks, model_path),
         policy_file=policy, conversation_file=conversation, begin=begin, end=end,
+        speech=speech,
     )  # fmt: skip
     several = len(bags) > 1
     pending = []

@@ -12,6 +12,7 @@ import numpy as np
 
 from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.bags.reader import ImageBag, StampedImage, open_bag
+from emotion_estimator.bags.speech import SpeechMessage
 from emotion_estimator.bags.writer import BagWriter
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
@@ -30,6 +31,7 @@ class ReplayJob:
     """The inputs, settings and outputs of one replay; can be pickled for a worker process.
 
     :param topic: image topic; None finds it.
+    :param speech: namespace of the speech topics; None finds it.
     :param settings: the estimator's settings.
     :param policy_file: the dialogue manager's policy; None uses the shipped one.
     :param conversation_file: its topics and words; None uses the shipped ones.
@@ -51,6 +53,7 @@ class ReplayJob:
     results: Path | None = None
     report: Path | None = None
     written: Path | None = None
+    speech: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def run_job(
             skipped = _SkippedImages()
             with _Outputs(job, written, results, estimator.model) as outputs:
                 for frame in replay(
-                    _until(bag, job.end), estimator, policy,
+                    _until(bag, job), estimator, policy,
                     max_rate_hz=job.settings.max_rate_hz, on_skip=skipped,
                 ):  # fmt: skip
                     if outputs.add(frame):
@@ -105,7 +108,7 @@ def run_job(
                 outputs.copy_input(bag)
         problems = (*bag.problems, *skipped.lines())
         if not outputs.labels:
-            raise InputError(f'bag {job.bag}: {_why_no_results(job, bag, problems)}')
+            raise InputError(f'bag {job.bag}: {_why_no_results(job, bag, outputs.begun, problems)}')
         if job.report is not None:
             # Slow to import because of matplotlib.
             from emotion_estimator.replay.report import write_report
@@ -165,6 +168,11 @@ class _Outputs(contextlib.ExitStack):
         self._writer = self.enter_context(BagWriter(written)) if written else None
         self._lines = self.enter_context(results.open('w', encoding='utf-8')) if results else None
 
+    @property
+    def begun(self) -> bool:
+        """Return whether any frame was processed, within the job's time span or before."""
+        return self._first is not None
+
     def add(self, frame: ReplayedFrame) -> bool:
         """Write a frame; return False when it lies before the job's begin."""
         result, action = frame.result, frame.action
@@ -211,18 +219,19 @@ class _SkippedImages:
             yield f'{count} images skipped, first at {first:.6f} s: {problem}'
 
 
-def _until(bag: ImageBag, end: float | None) -> Iterator[StampedImage]:
-    """Yield the bag's images up to ``end`` seconds after the first."""
+def _until(bag: ImageBag, job: ReplayJob) -> Iterator[StampedImage | SpeechMessage]:
+    """Yield the bag's images and speech up to the job's end after the first image."""
     first: float | None = None
-    for image in bag.images():
-        first = image.stamp if first is None else first
-        if end is not None and image.stamp - first >= end:
-            return
-        yield image
+    for item in bag.images_and_speech(job.speech):
+        if not isinstance(item, SpeechMessage):
+            first = item.stamp if first is None else first
+            if job.end is not None and item.stamp - first >= job.end:
+                return
+        yield item
 
 
-def _why_no_results(job: ReplayJob, bag: ImageBag, problems: tuple[str, ...]) -> str:
-    if problems:
+def _why_no_results(job: ReplayJob, bag: ImageBag, begun: bool, problems: tuple[str, ...]) -> str:
+    if problems and not begun:
         return f'none of its images could be processed: {problems[-1]}'
     return f'no image later than {job.begin:g} s after the first; it lasts {bag.duration:.1f} s'
 

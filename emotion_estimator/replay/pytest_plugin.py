@@ -71,7 +71,7 @@ def emotion_replay(request: pytest.FixtureRequest, _replay_cache: ReplayCache) -
     """Replay a bag through the estimator and the dialogue manager, and check expectations of it.
 
     ``bag = emotion_replay('bags/visit', topic=None, landmarks='auto', policy=None,
-    conversation=None, params=None)``,
+    conversation=None, params=None, speech=None)``,
     then ``bag.expect(label, begin, end, share)``, ``bag.expect_action(action, between)``,
     ``bag.expect_file(yaml)``, ``bag.expect_like(results, limits)``.
     """

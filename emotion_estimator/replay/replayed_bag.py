@@ -211,6 +211,7 @@ class EmotionReplay:
         policy: str | Path | None = None,
         conversation: str | Path | None = None,
         params: str | Path | None = None,
+        speech: str | None = None,
         **settings: Any,
     ) -> ReplayedBag:
         """Replay a bag.
@@ -222,6 +223,8 @@ class EmotionReplay:
         :param policy: the dialogue manager's policy file; None uses the shipped one.
         :param conversation: file of its topics and words; None uses the shipped one.
         :param params: ROS parameter file; the estimator's parameters are read from it.
+        :param speech: namespace of the speech topics, needed only if the bag has several such that
+            the images are in none of them; None finds it.
         :param settings: further parameters of the estimator, such as ``max_faces=1``.
         :raises AssertionError: the bag, a file or a setting cannot be used.
         """
@@ -235,6 +238,7 @@ class EmotionReplay:
                 settings=self._settings(params, settings),
                 policy_file=self._file(policy),
                 conversation_file=self._file(conversation),
+                speech=speech,
             )
             return ReplayedBag(str(bag), self._cache.outcome(job), self._caller)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from emotion_estimator.bags.messages import Header
 from emotion_estimator.bags.reader import StampedImage
+from emotion_estimator.bags.speech import SpeechMessage
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import primary
@@ -20,8 +22,8 @@ from emotion_estimator.timing import RateLimit
 #: Images decoded ahead of the one being processed; a VGA image takes 0.9 MB.
 _AHEAD = 8
 
-#: An image with its pixels, or with the reason why it has none.
-_Decoded = tuple[StampedImage, RgbImage | InputError]
+#: An image with its pixels, or with the reason why it has none; or speech between two images.
+_Decoded = tuple[StampedImage, RgbImage | InputError] | SpeechMessage
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class ReplayedFrame:
 
 
 def replay(
-    images: Iterable[StampedImage],
+    images: Iterable[StampedImage | SpeechMessage],
     estimator: EmotionEstimator,
     policy: DialogueManager | None = None,
     *,
@@ -52,13 +54,24 @@ def replay(
     Estimator and policy keep their state between calls, so a recording gives the same results in
     pieces as at once. A thread decodes images ahead.
 
+    :param images: with the speech between them, if any, which the policy hears at the stamp of the
+        last image with a result, as the live node does.
     :param max_rate_hz: as the estimator's parameter; 0 processes every image.
     :param on_skip: called with each image that the estimator cannot process, and the reason in one
         line. The bag itself counts those that do not decode.
     """
     limit = RateLimit()
-    wanted = (image for image in images if limit(image.stamp, max_rate_hz))
-    for image, pixels in _decoded(wanted):
+    wanted = (
+        item for item in images
+        if isinstance(item, SpeechMessage) or limit(item.stamp, max_rate_hz)
+    )  # fmt: skip
+    last = math.nan
+    for item in _decoded(wanted):
+        if isinstance(item, SpeechMessage):
+            if policy is not None:
+                item.report_to(policy, last)
+            continue
+        image, pixels = item
         if isinstance(pixels, InputError):
             continue
         try:
@@ -71,13 +84,14 @@ def replay(
             on_skip(image, f'landmark source failed and was restarted: {first_line(error)}')
             estimator.reset()
             continue
+        last = image.stamp
         action = policy(primary(faces), image.stamp) if policy is not None else None
         result = FrameResult(image.stamp, faces)
         yield ReplayedFrame(result, image.header, image.message.log_time, action)
 
 
-def _decoded(images: Iterable[StampedImage]) -> Iterator[_Decoded]:
-    """Decode images ahead in a thread and yield them in their order."""
+def _decoded(images: Iterable[StampedImage | SpeechMessage]) -> Iterator[_Decoded]:
+    """Decode images ahead in a thread and yield them, and the speech, in their order."""
     ready: queue.Queue[_Decoded | BaseException | None] = queue.Queue(_AHEAD)
     stop = threading.Event()
 
@@ -94,6 +108,9 @@ def _decoded(images: Iterable[StampedImage]) -> Iterator[_Decoded]:
             for image in images:
                 if stop.is_set():
                     return
+                if isinstance(image, SpeechMessage):
+                    put(image)
+                    continue
                 try:
                     put((image, image.decode()))
                 except InputError as error:

@@ -8,7 +8,13 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_estimator.bags.stamp_order import WINDOW, Disorder, in_stamp_order
+from emotion_estimator.bags.stamp_order import (
+    MAX_WAITING,
+    WINDOW,
+    Disorder,
+    Unstamped,
+    in_stamp_order,
+)
 
 MS = 1_000_000
 
@@ -17,6 +23,13 @@ MS = 1_000_000
 class Item:
     nanoseconds: int
     data: bytes
+
+
+@dataclass(frozen=True)
+class Word(Unstamped):
+    """Something between the items, with its place among all."""
+
+    number: int
 
 
 def ordered(*stamps, data=None):
@@ -86,3 +99,50 @@ def test_only_the_window_is_held():
 
     for number, _ in enumerate(in_stamp_order(items(), Disorder())):
         assert len(read) - number <= WINDOW // (33 * MS) + 3
+
+
+#: Stamps in milliseconds; None is something without a stamp.
+mixed = st.lists(st.none() | st.integers(0, 3000), max_size=60)
+
+
+@given(mixed)
+def test_what_has_no_stamp_keeps_its_order_and_comes_before_what_followed_it(stamps):
+    given_items = [
+        Word(i) if stamp is None else Item(stamp * MS, bytes([i])) for i, stamp in enumerate(stamps)
+    ]
+    result = list(in_stamp_order(given_items, Disorder()))
+    words = [item for item in result if isinstance(item, Word)]
+    assert words == [item for item in given_items if isinstance(item, Word)]
+    stamped = [item for item in given_items if isinstance(item, Item)]
+    # It changes nothing about the others.
+    assert [item for item in result if isinstance(item, Item)] == list(
+        in_stamp_order(stamped, Disorder())
+    )
+    # A word comes right before the first item that it was before.
+    for place, item in enumerate(result):
+        if isinstance(item, Word):
+            before = [other.data[0] for other in result[:place] if isinstance(other, Item)]
+            after = [other.data[0] for other in result[place:] if isinstance(other, Item)]
+            assert all(number < item.number for number in before)
+            assert not after or after[0] > item.number
+
+
+def test_it_waits_for_what_is_late_but_not_for_ever():
+    items = [Item(0, b'0'), Item(100 * MS, b'1'), Word(2), Item(66 * MS, b'3'), Word(4)]
+    order = [items[0], items[2], items[3], items[1], items[4]]
+    assert list(in_stamp_order(items, Disorder())) == order
+
+    read = []
+
+    def many():
+        yield Item(0, b'')
+        for number in range(10 * MAX_WAITING):
+            read.append(number)
+            yield Word(number)
+        yield Item(100 * MS, b'')
+
+    result = []
+    for item in in_stamp_order(many(), Disorder()):
+        result.append(item)
+        assert len(read) - len(result) <= MAX_WAITING + 1
+    assert result == list(many())
