@@ -11,15 +11,22 @@ import sys
 import termios
 import threading
 from contextlib import contextmanager
+from dataclasses import asdict
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from click.testing import CliRunner
 from courses import course
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from emotion_estimator.cli.dialogue import dialogue as dialogue_verb
 from emotion_estimator.cli.main import main
-from emotion_estimator.emotion import NONE
-from emotion_estimator.frame import write_results
+from emotion_estimator.dialogue.manager import DialogueManager
+from emotion_estimator.emotion import LABELS, NONE
+from emotion_estimator.frame import FrameResult, write_results
 
 ROOT = Path(__file__).parents[2]
 CARE_HOME = ROOT / 'examples' / 'dialogue' / 'care_home.yaml'
@@ -116,6 +123,134 @@ def test_a_recorded_bag(run):
             writer.result(frame, header, 'made')
     status, out, _ = run('--from', 'bag', '--policy', 'policy.yaml')
     assert (status, out.count('celebrate: ')) == (0, 1)
+
+
+def speech_bag(folder: Path, inputs, storage: str = 'mcap', topic: str = '/emotions') -> list:
+    """Write a bag of emotions (given as labels) and speech; return what is to be heard."""
+    from bag_making import write_bag
+    from courses import frame
+    from speech_bag import recorded
+
+    from emotion_estimator.bags import messages as ros
+
+    step, time, messages, heard = 200_000_000, 10**9, [], []
+    for number, each in enumerate(inputs):
+        if not isinstance(each, str):
+            time += number % 3
+            messages.append(recorded(each, time))
+            heard.append(each)
+            continue
+        time = (time // step + 1) * step
+        header = ros.Header(time)
+        result = frame(header.stamp, each)
+        made = ros.emotions_message(result.faces, header, 'made')
+        kind = ros.EMOTION_ARRAY
+        if topic == '/emotion':
+            made, kind = (
+                ros.emotion_message(next(iter(result.faces), None), header, ''),
+                ros.EMOTION,
+            )
+        data = ros.serialize(made)
+        messages.append((topic, kind, time, data))
+        # As read back: probabilities are of less precision in a bag.
+        heard.append(ros.read_result(data, kind))
+    write_bag(folder, messages, storage)
+    return heard
+
+
+def without_seconds(out: str) -> list[dict]:
+    """Return the actions that were printed as JSON, without what only the simulator knows."""
+    printed = [json.loads(line) for line in out.splitlines()]
+    return [
+        {key: value for key, value in action.items() if key not in ('seconds', 'expected')}
+        for action in printed
+    ]
+
+
+def as_printed(actions) -> list[dict]:
+    return [json.loads(json.dumps(asdict(action))) for action in actions]
+
+
+def spoken():
+    """Return a minute of a person who answers, in labels and speech."""
+    from speech_bag import said, speaking, voice
+
+    inputs = [said('Hello?'), voice(False)]
+    for second in range(60):
+        inputs += ['unknown', 'happy' if second % 7 else 'sad', 'unknown', 'unknown', 'happy']
+        if second in (3, 4, 5, 20, 21, 22, 40):
+            inputs[-3:-3] = [speaking()]
+        if second in (6, 23, 41):
+            inputs += [speaking(False), said('My sister had one')]
+        if second == 44:
+            # Never reported to have ended: it expires after 20 s.
+            inputs += [speaking()]
+    return inputs + ['happy'] * 150
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('topic', ['/emotions', '/emotion'])
+def test_speech_in_a_recorded_bag_counts_as_live(run, storage, topic):
+    pytest.importorskip('rosbags')
+    from speech_bag import answers_live
+
+    heard = speech_bag(Path('bag'), spoken(), storage, topic)
+    live = answers_live(DialogueManager.load(), heard, know_others=topic == '/emotions')
+    status, out, lines = run('--from', 'bag', '--json')
+    assert (status, lines) == (0, [])
+    assert without_seconds(out) == as_printed(live)
+    assert sum('the person spoke for' in action.reason for action in live) >= 3
+    emotions = [each for each in heard if isinstance(each, FrameResult)]
+    silent = answers_live(DialogueManager.load(), emotions, know_others=topic == '/emotions')
+    assert as_printed(silent) != as_printed(live)
+    # The transcript begins with the first emotion, and has the words.
+    _, out, _ = run('--from', 'bag')
+    assert out.startswith('    0.00 s  person  "Hello?"\n    0.00 s  person  unknown\n')
+    assert out.count('person  "My sister had one"') == 3
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.data())
+def test_any_interleaving_in_a_recorded_bag_counts_as_live(data):
+    pytest.importorskip('rosbags')
+    from speech_bag import answers_live, any_speech
+
+    inputs = []
+    for _ in range(data.draw(st.integers(1, 6))):
+        inputs += data.draw(st.lists(any_speech, max_size=3))
+        inputs += [data.draw(st.sampled_from((*LABELS, NONE)))] * data.draw(st.integers(1, 60))
+    with TemporaryDirectory() as folder:
+        bag = Path(folder) / 'bag'
+        heard = speech_bag(bag, inputs, data.draw(st.sampled_from(['mcap', 'sqlite3'])))
+        live = answers_live(DialogueManager.load(), heard, know_others=True)
+        ran = CliRunner().invoke(dialogue_verb, ['--from', str(bag), '--json'])
+    assert ran.exception is None
+    assert without_seconds(ran.stdout) == as_printed(live)
+
+
+def test_damaged_speech_in_a_recorded_bag_is_one_line(run):
+    pytest.importorskip('rosbags')
+    from bag_making import write_bag
+    from speech_bag import SAID, recorded, said
+
+    from emotion_estimator.bags import messages as ros
+
+    nobody = ros.serialize(ros.emotion_message(None, ros.Header(10**9), ''))
+    words = recorded(said('yes'), 0)
+    write_bag(Path('bag'), [
+        ('/emotion', ros.EMOTION, 10**9, nobody),
+        *((f'/{SAID}', words[1], 10**9 + n, words[3][:-2]) for n in range(3)),
+        recorded(said('Bye'), 10**9 + 4),
+    ])  # fmt: skip
+    status, out, (line,) = run('--from', 'bag')
+    assert status == 0
+    assert out.splitlines()[-1].endswith('person  "Bye"')
+    assert f'topic /{SAID}: 3 messages cannot be read and are not heard' in line
+    # Speech alone is no conversation.
+    write_bag(Path('words'), [recorded(said('Hello'), 1)])
+    status, _, (line,) = run('--from', 'words')
+    assert status == 2
+    assert 'has no emotions' in line
 
 
 def test_keys_from_a_pipe(run):

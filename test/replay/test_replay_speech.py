@@ -115,7 +115,10 @@ def conversation():
         if second in (3, 4, 5, 20, 21, 22, 40):
             inputs[-3:-3] = [speaking()]
         if second in (6, 23, 41):
-            inputs += [speaking(False), said('no') if second == 23 else said('My sister had one')]
+            inputs += [
+                speaking(False),
+                said("I don't want to talk about it" if second == 23 else 'My sister had one'),
+            ]
         if second in (30, 33):
             inputs += [voice(second == 30)]
     return inputs
@@ -128,7 +131,7 @@ def test_a_replay_with_speech_decides_as_live_and_otherwise_without_it(tmp_path,
     assert replayed(bag) == live
     assert len(live) >= 6
     assert any('the person spoke for' in action.reason for action in live)
-    assert any('said no' in action.reason for action in live)
+    assert any('declined to talk' in action.reason for action in live)
     assert replayed(bag, with_speech=False) != live
 
 
