@@ -85,7 +85,7 @@ def replay(
             estimator.reset()
             continue
         last = image.stamp
-        action = policy(primary(faces), image.stamp) if policy is not None else None
+        action = policy(primary(faces), image.stamp, faces[1:]) if policy is not None else None
         result = FrameResult(image.stamp, faces)
         yield ReplayedFrame(result, image.header, image.message.log_time, action)
 

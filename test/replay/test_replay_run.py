@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -81,15 +81,19 @@ def test_every_image_is_worked_on_in_order_with_its_header():
     assert {f.action for f in frames} == {None}
 
 
-def test_the_policy_hears_of_the_primary_face():
+def test_the_policy_hears_of_the_primary_face_and_of_the_others():
     heard = []
 
-    def policy(primary, stamp):
-        heard.append((primary.face_id, stamp))
+    class TwoFaces(ScriptedEstimator):
+        def __call__(self, frame):
+            return (*super().__call__(frame), replace(face(frame.stamp), face_id='face_2'))
+
+    def policy(primary, stamp, others):
+        heard.append((primary.face_id, stamp, [other.face_id for other in others]))
         return f'action at {stamp}' if stamp == 0.0 else None
 
-    frames = list(replay(images(3), ScriptedEstimator(), policy))
-    assert heard == [('face_1', f.result.stamp) for f in frames]
+    frames = list(replay(images(3), TwoFaces(), policy))
+    assert heard == [('face_1', f.result.stamp, ['face_2']) for f in frames]
     assert [f.action for f in frames] == ['action at 0.0', None, None]
 
 

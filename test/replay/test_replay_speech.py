@@ -127,7 +127,7 @@ def conversation():
 @pytest.mark.parametrize('storage', STORAGES)
 def test_a_replay_with_speech_decides_as_live_and_otherwise_without_it(tmp_path, storage):
     bag, heard = bag_of(tmp_path / 'bag', conversation(), storage)
-    live = answers_live(manager(), heard, know_others=False)
+    live = answers_live(manager(), heard, know_others=True)
     assert replayed(bag) == live
     assert len(live) >= 6
     assert any('the person spoke for' in action.reason for action in live)
@@ -154,7 +154,7 @@ def test_any_interleaving_decides_as_live(storage, course):
         inputs += [*speech, *[label] * count]
     with TemporaryDirectory() as folder:
         bag, heard = bag_of(Path(folder) / 'bag', inputs, storage)
-        assert replayed(bag) == answers_live(manager(), heard, know_others=False)
+        assert replayed(bag) == answers_live(manager(), heard, know_others=True)
 
 
 class Note:
@@ -204,10 +204,10 @@ def test_speech_before_the_first_image_counts(tmp_path):
     """As live, where the node's own time is its stamp, which means nothing to the manager."""
     inputs = [speaking(), *['happy'] * 60]
     bag, heard = bag_of(tmp_path / 'bag', inputs)
-    live = answers_live(manager(), heard, know_others=False)
+    live = answers_live(manager(), heard, know_others=True)
     other = manager()
     other.user_speaking(True, 1.7e9)
-    assert answers_live(other, heard[1:], know_others=False) == live
+    assert answers_live(other, heard[1:], know_others=True) == live
     assert replayed(bag) == live
     assert replayed(bag, with_speech=False) != live
 
@@ -244,7 +244,7 @@ def live_from(results, speech):
     inputs = [(result.stamp - first, 1, result) for result in results]
     inputs += [(at, 0, each) for at, each in speech]
     ordered = [each for *_, each in sorted(inputs, key=lambda item: item[:2])]
-    return answers_live(manager(), ordered, know_others=False)
+    return answers_live(manager(), ordered, know_others=True)
 
 
 @pytest.mark.parametrize('storage', STORAGES)
