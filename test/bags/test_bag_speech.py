@@ -13,9 +13,17 @@ pytest.importorskip('rosbags', reason='rosbags is not installed')
 from bag_making import KINDS, SECOND, image_bytes, numbered, write_bag
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rosbags.rosbag2 import StoragePlugin, Writer
 from speech_bag import ROBOT, SAID, USER, any_speech, recorded, said, speaking, voice
 
-from emotion_estimator.bags.messages import EMOTION, IMAGE, Header, emotion_message, serialize
+from emotion_estimator.bags.messages import (
+    EMOTION,
+    IMAGE,
+    Header,
+    emotion_message,
+    serialize,
+    typestore,
+)
 from emotion_estimator.bags.reader import EmotionBag, StampedImage, open_bag
 from emotion_estimator.bags.speech import BOOL, STRING, SpeechMessage
 from emotion_estimator.dialogue.turns import MAX_WORDS
@@ -103,6 +111,30 @@ def test_speech_is_that_of_the_images_namespace(tmp_path, images, namespaces, ch
     speech, problems = heard(write_bag(tmp_path / 'bag', messages))
     assert speech == ([] if chosen is None else [said(f'in {chosen}')])
     assert len(problems) == (chosen is None)
+
+
+def test_a_topic_without_messages_is_no_candidate(tmp_path):
+    with Writer(tmp_path / 'bag', version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        writer.add_connection(f'/camera/{SAID}', STRING, typestore=typestore())
+        writer.add_connection(f'/a/{SAID}', STRING, typestore=typestore())
+        for topic, kind, time, data in [
+            image(0, SECOND, '/camera/image'), recorded(said('here'), SECOND + 1, '/b'),
+        ]:  # fmt: skip
+            writer.write(writer.add_connection(topic, kind, typestore=typestore()), time, data)
+    assert heard(tmp_path / 'bag') == ([said('here')], [])
+
+
+def test_a_second_publisher_of_another_type_is_not_taken_at_its_word(tmp_path):
+    words = recorded(said('yes'), 0)[3]
+    messages = [
+        image(0, SECOND), (f'/{USER}', STRING, SECOND + 1, words), recorded(speaking(), SECOND + 2)
+    ]  # fmt: skip
+    speech, (line,) = heard(write_bag(tmp_path / 'bag', messages))
+    assert speech == [speaking()]
+    assert line == (
+        f'topic /{USER}: 1 messages cannot be read and are not heard, first at 1.000000 s: it is '
+        f'of type {STRING}, not {BOOL}'
+    )
 
 
 def two_robots(folder: Path) -> Path:
