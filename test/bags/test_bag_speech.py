@@ -211,10 +211,11 @@ def test_damaged_messages_are_counted_in_one_line_and_the_rest_is_heard(tmp_path
 
 def test_a_name_with_odd_signs_stays_one_line(tmp_path):
     messages = [
-        image(0, SECOND, '/c/image'),
+        image(0, SECOND, '/c\nd/image'),
         *(recorded(said('yes'), SECOND + 1, space) for space in ('/a\nb', '/b\x1b[1m')),
     ]
     _, (line,) = heard(write_bag(tmp_path / 'bag', messages))
+    assert 'none of them that of /c?d/image, and' in line
     assert line.endswith('name one: /a?b, /b?[1m')
 
 

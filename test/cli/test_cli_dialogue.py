@@ -11,7 +11,7 @@ import sys
 import termios
 import threading
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -207,6 +207,30 @@ def test_speech_in_a_recorded_bag_counts_as_live(run, storage, topic):
     _, out, _ = run('--from', 'bag')
     assert out.startswith('    0.00 s  person  "Hello?"\n    0.00 s  person  unknown\n')
     assert out.count('person  "My sister had one"') == 3
+
+
+def test_of_two_people_the_one_spoken_to_is_kept_to_where_both_were_recorded(run):
+    pytest.importorskip('rosbags')
+    from courses import face
+    from speech_bag import answers_live
+
+    from emotion_estimator.bags.messages import Header
+    from emotion_estimator.bags.reader import read_emotions
+    from emotion_estimator.bags.writer import BagWriter
+
+    first, second = face('sad'), replace(face('happy'), face_id='face_2')
+    with BagWriter(Path('bag')) as writer:
+        for number in range(300):
+            header = Header(10**9 + number * 10**8, 'camera')
+            faces = (first,) if number < 30 else (second, first)
+            writer.result(FrameResult(header.stamp, faces), header, 'made')
+    printed = {}
+    for topic, known in [('/emotions', True), ('/emotion', False)]:
+        _, out, _ = run('--from', 'bag', '--topic', topic, '--json')
+        live = answers_live(DialogueManager.load(), read_emotions(Path('bag'), topic), known)
+        assert without_seconds(out) == as_printed(live)
+        printed[topic] = {each['face_id'] for each in without_seconds(out)}
+    assert printed == {'/emotions': {'face_1'}, '/emotion': {'face_1', 'face_2'}}
 
 
 @settings(deadline=None, max_examples=25)
