@@ -255,6 +255,7 @@ def test_any_interleaving_in_a_recorded_bag_counts_as_live(data):
 def test_damaged_speech_in_a_recorded_bag_is_one_line(run):
     pytest.importorskip('rosbags')
     from bag_making import write_bag
+    from rosbags.rosbag2 import StoragePlugin, Writer
     from speech_bag import SAID, recorded, said
 
     from emotion_estimator.bags import messages as ros
@@ -275,6 +276,13 @@ def test_damaged_speech_in_a_recorded_bag_is_one_line(run):
     status, _, (line,) = run('--from', 'words')
     assert status == 2
     assert 'has no emotions' in line
+    with Writer(Path('empty'), version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        writer.add_connection('/emotion', ros.EMOTION, typestore=ros.typestore())
+        heard = writer.add_connection(f'/{SAID}', words[1], typestore=ros.typestore())
+        writer.write(heard, 1, words[3])
+    status, _, (line,) = run('--from', 'empty', '--topic', 'emotion')
+    assert status == 2
+    assert line.endswith('empty holds no frames')
 
 
 def test_keys_from_a_pipe(run):
