@@ -201,6 +201,17 @@ def test_a_very_long_sentence_of_another_node_is_taken_up_in_part():
     assert len(json.dumps(talked.decide.context(talked.now))) < 6000
 
 
+def test_words_from_somebody_out_of_view_are_not_answered_to_an_empty_room():
+    talked = scene(GREET, ANSWER, begin='waiting')
+    talked.floor('unknown', 'waiting')
+    talked.show(NONE, 3)
+    assert talked.decide.floor == 'nobody'
+    talked.decide.user_said('Somebody on the radio.', talked.now)
+    talked.step(NONE)
+    assert [each.why for each in talked.decide.suppressed] in ([], ['nobody is there'])
+    assert talked.show(NONE, 8) == []
+
+
 def test_a_glance_aside_while_the_robot_speaks_does_not_pause_it():
     talked = scene(GREET, LEAVE, begin='waiting', lines={'start': {
         'neutral': ['Hello, it is good to see you here today, and I have a long story. {opening}'],
