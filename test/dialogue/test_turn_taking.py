@@ -137,13 +137,14 @@ def test_what_is_broken_off_twice_is_taken_up_as_it_was_said_first():
 def test_a_very_long_sentence_of_another_node_is_taken_up_in_part():
     talked = scene(GREET, LEAVE, begin='waiting')
     talked.show('unknown', 10)
-    talked.decide.robot_said('and then ' * 20_000, talked.now)
+    talked.decide.robot_said('それから ' * 20_000, talked.now)
     talked.show('unknown', 2)
     talked.show(NONE, 8)
     (back,) = talked.show('unknown', 2)
     assert back.line == 'take_up'
     assert len(back.utterance) < 2100
-    assert len(json.dumps(talked.decide.context(talked.now))) < 6000
+    context = json.dumps(talked.decide.context(talked.now), ensure_ascii=False)
+    assert len(context.encode()) < 6000
 
 
 def test_words_from_somebody_out_of_view_are_not_answered_to_an_empty_room():
