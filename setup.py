@@ -55,6 +55,9 @@ setup(
     ],
     extras_require={
         'demo': ['matplotlib>=3.5', 'rich>=13'],
+        # A language model that speaks for the robot, and a server of tools for one that asks.
+        'llm': ['openai>=1.40'],
+        'mcp': ['mcp>=2'],
         # For machines without a wheel of ai-edge-litert. Its last release, 2.14, was compiled
         # against NumPy 1 and cannot exchange arrays with NumPy 2.
         'tflite-runtime': ['numpy>=1.26,<2', 'tflite-runtime>=2.14'],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 import cv2
@@ -9,6 +11,7 @@ import numpy as np
 
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.frame import RgbImage
+from emotion_estimator.lettering import lettering
 
 Colour = tuple[int, int, int]
 
@@ -28,7 +31,6 @@ LABEL_COLOURS: dict[str, Colour] = {
 }
 OTHER_COLOUR: Colour = (204, 121, 167)
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _WHITE: Colour = (255, 255, 255)
 _BLACK: Colour = (0, 0, 0)
 
@@ -54,7 +56,7 @@ def annotate(
 
     :param image: uint8 (H, W, 3), RGB; not changed.
     :param faces: the estimator's result; landmarks are drawn if present, bars for the first face.
-    :param caption: lines of plain text for the bottom; characters outside ASCII become ``?``.
+    :param caption: lines of plain text for the bottom; characters that the font lacks become boxes.
     :returns: uint8 (H, W, 3), RGB.
     """
     canvas = np.array(image, dtype=np.uint8, order='C')
@@ -90,16 +92,36 @@ def caption_strip(
     return strip
 
 
+def time_lanes(
+    shape: tuple[int, ...],
+    lanes: Sequence[tuple[str, Colour, Sequence[tuple[float, float]]]],
+    span: tuple[float, float],
+) -> RgbImage:
+    """Return a black strip with bars over time to put below an image.
+
+    :param shape: shape of the image: height and width first.
+    :param lanes: each lane's name, RGB colour and bars: begin and end in seconds.
+    :param span: what the width shows, in seconds, from left to right.
+    :returns: uint8 (h, W, 3), RGB; h depends on the image's size and the number of lanes alone.
+    """
+    side = min(shape[:2])
+    line = _Pen(np.zeros((1, 1, 3), np.uint8), side).line
+    strip = np.zeros((len(lanes) * line, shape[1], 3), np.uint8)
+    pen = _Pen(strip, side)
+    pen.lanes(lanes, span)
+    return strip
+
+
 class _Pen:
     """Draw on an image; all sizes scale with ``side``, its shorter side in pixels."""
 
     def __init__(self, canvas: RgbImage, side: int) -> None:
         self._canvas = canvas
         self._height, self._width = canvas.shape[:2]
-        self._scale = max(0.38, side / 900)
+        self._letters = lettering(max(8, round(side / 43)))
         self._stroke = max(1, round(side / 400))
         self.gap = max(2, side // 80)
-        self.line = cv2.getTextSize('Ag', _FONT, self._scale, self._stroke)[0][1] + 2 * self.gap
+        self.line = self._letters.height + 2 * self.gap
 
     def face(self, face: FaceEmotion) -> None:
         colour = label_colour(face.label)
@@ -149,6 +171,30 @@ class _Pen:
         for i, line in enumerate(lines, 1):
             self.write(self.cut(line), self.gap, top + i * self.line - self.gap // 2, _WHITE)
 
+    def lanes(
+        self,
+        lanes: Sequence[tuple[str, Colour, Sequence[tuple[float, float]]]],
+        span: tuple[float, float],
+    ) -> None:
+        """Draw bars over time, a row for each lane, with a grey line at each full second."""
+        left = max((self._text_width(name) for name, _, _ in lanes), default=0) + 2 * self.gap
+        begin, end = span
+        pixels = (self._width - self.gap - left) / (end - begin)
+        for second in range(math.ceil(begin), math.floor(end) + 1):
+            x = left + round((second - begin) * pixels)
+            cv2.line(self._canvas, (x, 0), (x, self._height - 1), (50, 50, 50), 1)
+        for row, (name, colour, bars) in enumerate(lanes):
+            top = row * self.line
+            self.write(name, self.gap, top + self.line - self.gap, colour)
+            for start, stop in bars:
+                if stop > begin and start < end:
+                    first, last = (
+                        left + round((min(max(t, begin), end) - begin) * pixels)
+                        for t in (start, stop)
+                    )
+                    corners = (first, top + self.gap // 2), (last, top + self.line - self.gap // 2)
+                    cv2.rectangle(self._canvas, *corners, colour, -1)
+
     def wrap(self, text: str) -> list[str]:
         """Wrap text to the width, apart from longer words; return at least one line."""
         lines: list[str] = []
@@ -165,21 +211,18 @@ class _Pen:
         room = self._width - 2 * self.gap
         if self._text_width(text) <= room:
             return text
-        while text and self._text_width(text + '...') > room:
-            text = text[:-1]
-        return text + '...'
+        # No letter is narrower than a pixel.
+        length = bisect_right(
+            range(min(len(text), room) + 1), room, key=lambda n: self._text_width(text[:n] + '…')
+        )
+        return text[: max(length - 1, 0)] + '…'
 
     def _text_width(self, text: str) -> int:
-        width: int = cv2.getTextSize(text, _FONT, self._scale, self._stroke)[0][0]
-        return width
+        return self._letters.width(text)
 
     def _darken(self, left: int, top: int, right: int, bottom: int) -> None:
         area = self._canvas[max(top, 0) : bottom, left:right]
         area[:] = area // 4
 
     def write(self, text: str, x: int, y: int, colour: Colour) -> None:
-        # OpenCV's stroke fonts have ASCII only; other characters become several marks.
-        plain = text.encode('ascii', 'replace').decode()
-        cv2.putText(
-            self._canvas, plain, (x, y), _FONT, self._scale, colour, self._stroke, cv2.LINE_AA
-        )
+        self._letters.write(self._canvas, text, x, y, colour)

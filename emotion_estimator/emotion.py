@@ -18,6 +18,9 @@ LABELS: tuple[str, ...] = ('happy', 'unknown', 'sad')
 #: Neither happy nor sad; also published when no label is probable enough.
 UNKNOWN = 'unknown'
 
+#: The label that the robot is most careful with.
+SAD = 'sad'
+
 #: The seven basic expressions in FER2013's order.
 EXPRESSIONS: tuple[str, ...] = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
 

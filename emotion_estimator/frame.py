@@ -26,11 +26,14 @@ class Frame:
     :param stamp: capture time in seconds; the only clock that perception and dialogue read.
     :param truth: ground truth: the label of the face, or ``none`` for no face; None if the source
         does not know it.
+    :param truth_speaking: ground truth: whether the person speaks; None if the source does not
+        know it.
     """
 
     image: RgbImage
     stamp: float
     truth: str | None = None
+    truth_speaking: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,10 +6,12 @@ are all made from these declarations.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from emotion_estimator.emotion import BRANCHES, VOCABULARIES
 from emotion_estimator.errors import InputError
@@ -235,14 +237,142 @@ class DialogueSettings:
         'it, even to the same value, reloads the file.',
         change='runtime',
     )
+    publish_say: bool = setting(
+        True,
+        'Publish what to say on dialogue/say; false leaves the words to another node, such as '
+        'llm_dialogue, which publishes there itself.',
+    )
+    words_per_minute: float = setting(
+        0.0,
+        "Rate of the robot's speech, for a voice that does not report on dialogue/robot_speaking; "
+        "0 keeps the policy file's.",
+        change='runtime',
+        minimum=0.0,
+        maximum=1000.0,
+    )
+    question_time: float = setting(
+        0.0,
+        'Seconds that a question gets before anything else is said, in tones without a time of '
+        "their own; 0 keeps the policy file's.",
+        change='runtime',
+        minimum=0.0,
+        maximum=600.0,
+    )
+    ros4hri: bool = setting(
+        True,
+        'Hear voices on /humans/voices and publish on /intents (ROS4HRI) if hri_msgs and '
+        'hri_actions_msgs are installed.',
+    )
+    say_action: str = setting(
+        '',
+        'Name of an action that speaks, called with what to say; empty uses the topic dialogue/say '
+        'only.',
+    )
+    say_action_type: str = setting(
+        '', 'Type of that action, such as tts_msgs/action/TTS; needed if say_action is set.'
+    )
     autostart: bool = _autostart()
 
     def problem(self) -> str | None:
         """Return which settings contradict each other, or None."""
+        if self.say_action and not self.say_action_type:
+            return 'say_action is set, but say_action_type is not; set both'
+        return None
+
+    def times(self) -> dict[str, float]:
+        """Return the times that override those of the policy file."""
+        given = {name: getattr(self, name) for name in ('words_per_minute', 'question_time')}
+        return {name: value for name, value in given.items() if value > 0}
+
+
+@dataclass(frozen=True)
+class LanguageModelSettings:
+    """Settings of the node that has a language model speak."""
+
+    base_url: str = setting(
+        'http://localhost:11434/v1',
+        'URL of an OpenAI-compatible server, usually ending in /v1; the default is that of Ollama '
+        'on this machine.',
+    )
+    model: str = setting('', 'Name of the model; required.')
+    api_key_env: str = setting(
+        '',
+        'Name of the environment variable with the API key; empty sends no key. The key itself '
+        'must not be a parameter.',
+    )
+    timeout: float = setting(
+        4.0,
+        'Seconds for the first sentence; after that the words of the conversation file are said.',
+        change='runtime',
+        minimum=0.1,
+        maximum=120.0,
+    )
+    total_timeout: float = setting(
+        15.0,
+        'Seconds for the whole answer; what has been said until then stays.',
+        change='runtime',
+        minimum=0.1,
+        maximum=600.0,
+    )
+    max_words: int = setting(
+        60,
+        'Maximum number of words; a longer answer ends with the last sentence that fits.',
+        change='runtime',
+        minimum=5,
+        maximum=1000,
+    )
+    temperature: float = setting(
+        0.7,
+        'Sampling temperature; -1 leaves it to the server, as some models require.',
+        change='runtime',
+        minimum=-1.0,
+        maximum=2.0,
+    )
+    extra_body: str = setting(
+        '',
+        'JSON object with further fields of each request, for instance to switch reasoning off '
+        '(docs/language_model.md).',
+        change='runtime',
+    )
+    history_turns: int = setting(
+        16,
+        'Number of turns, of the person and the robot together, that are sent with each request.',
+        minimum=0,
+        maximum=200,
+    )
+    system_prompt_file: str = setting(
+        '', "Text file with the robot's character and rules; empty uses the built-in ones."
+    )
+    log_requests: bool = setting(
+        False, 'Log where each request goes, and its whole body.', change='runtime'
+    )
+    autostart: bool = _autostart()
+
+    def problem(self) -> str | None:
+        """Return which settings contradict each other, or None."""
+        url = urlsplit(self.base_url)
+        if url.scheme not in ('http', 'https') or not url.hostname:
+            return f'base_url must be like http://localhost:11434/v1, got {self.base_url!r}'
+        if url.username or url.password or url.query:
+            # It is logged and published.
+            return 'base_url must not hold a key; name the environment variable in api_key_env'
+        try:
+            extra = json.loads(self.extra_body or '{}')
+        except ValueError:
+            extra = None
+        if not isinstance(extra, dict) or extra.keys() & {'model', 'messages', 'stream'}:
+            return (
+                'extra_body must be a JSON object without model, messages and stream, got '
+                f'{self.extra_body!r}'
+            )
+        if self.total_timeout < self.timeout:
+            return f'total_timeout {self.total_timeout} is below timeout {self.timeout}'
         return None
 
 
-Settings = TypeVar('Settings', CameraSettings, EstimatorSettings, DialogueSettings)
+Settings = TypeVar(
+    'Settings', CameraSettings, EstimatorSettings, DialogueSettings, LanguageModelSettings
+)
 
 
 def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:

@@ -14,6 +14,8 @@ from emotion_estimator.emotion import NONE
 GAP = 0.5
 #: Rows for the dialogue, so that sentences do not overlap.
 ROWS = 5
+#: Share of the picture's width that a letter of a sentence takes on average.
+_LETTER = 0.0052
 #: Share of the picture's width from which on a band has room for its label.
 _ROOM = 0.045
 
@@ -118,19 +120,26 @@ def draw_bands(axes: Any, rows: Sequence[tuple[str, Labels]], width: float | Non
 def draw_actions(
     speech: Any, others: Sequence[Any], actions: Sequence[tuple[float, str, str]], end: float
 ) -> None:
-    """Mark each action in all axes and write it next to its mark, cycling through the rows.
+    """Mark each action in all axes and write it next to its mark, in a row with room for it.
 
     :param speech: the axes for the text.
     :param actions: time in seconds, text, and the label that led to the decision.
     :param end: end of the picture in seconds.
     """
+    # Where each row's last text ends.
+    ends = [float('-inf')] * ROWS
     for i, (time, words, label) in enumerate(actions):
-        row = -(i % ROWS)
+        late = time > 0.6 * end
+        length = _LETTER * end * (len(_short(words)) + 2)
+        begin = time - length if late else time
+        rows = [*range(i % ROWS, ROWS), *range(i % ROWS)]
+        place = next((n for n in rows if ends[n] < begin), min(rows, key=ends.__getitem__))
+        ends[place] = max(ends[place], time if late else time + length)
+        row = -place
         for axes in others:
             axes.axvline(time, color='0.3', linewidth=1, linestyle=(0, (4, 2)))
         speech.plot([time, time], [row, 1], color='0.3', linewidth=1, linestyle=(0, (4, 2)))
         speech.plot(time, row, marker='o', color=colour(label), markersize=7)
-        late = time > 0.6 * end
         speech.annotate(
             plain(_short(words)),
             (time, row),

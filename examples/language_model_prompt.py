@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Build a language model's prompt from /dialogue/context; prints it, sends nothing.
+"""Turn /dialogue/prompt into the messages of a chat model; prints them, sends nothing.
 
+For a model that the node `llm_dialogue` cannot reach. Each line is a list of messages, to which the
+model's answer is what the robot should say: publish it on /dialogue/say, sentence by sentence.
 Publish what a speech recognizer understood:
 
-    ros2 topic pub --once /user_said std_msgs/msg/String "{data: My sister had a garden.}"
-
-Each line is a list of messages in the format of chat models. Start the dialogue manager with a
-conversation file that has `say: false`, since the model supplies the words.
+    ros2 topic pub --once /dialogue/user_said std_msgs/msg/String "{data: My sister had a garden.}"
 """
 
 import json
@@ -16,74 +15,43 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from std_msgs.msg import String
 
-INSTRUCTIONS = """\
-You are a companion robot in conversation with one person. Answer in one or two short sentences.
-A dialogue manager watches the conversation and decides upon topic and approach: keep to them.
-A camera estimates the person's facial expression. {about}
-So never tell the person how they feel; where it seems to matter, ask. Never mention the camera
-unless you are asked about it, and then say plainly what it does."""
-
-#: What the dialogue manager's latest action requires of the model.
-TASKS = {
-    'continue': 'Stay with the topic and ask something further.',
-    'change_topic': 'Move on to the topic gently.',
-    'change_approach': 'Take on the new approach.',
-    'check_in': 'Ask the person how they are, without claiming to know.',
-    'celebrate': 'Share the good moment.',
-    'pause': 'Say that you wait, and no more.',
-    'resume': 'Welcome the person back and take the topic up.',
-    'end': 'Say goodbye.',
-}
-
-#: Seconds after which an action counts as answered by an earlier prompt.
-RECENT = 10.0
+from emotion_estimator.dialogue.prompt import parse_prompt
+from emotion_estimator.errors import InputError
+from emotion_estimator.language_model.messages import ChatHistory, chat_messages
 
 
-def prompt(context: dict, said: str) -> list[dict]:
-    """Return the messages for a chat model.
-
-    :param context: content of ``/dialogue/context``, see ``docs/dialogue.md``.
-    :param said: what the person said; empty if the robot should speak unprompted.
-    """
-    conversation = context['conversation']
-    lines = [
-        INSTRUCTIONS.format(about=context['about']),
-        f'Topic: {conversation["topic"]}. Approach: {conversation["approach"]}.',
-        context['summary'],
-    ]
-    recent = [done for done in context['actions'] if done['seconds_ago'] <= RECENT]
-    if recent:
-        lines.append(f'Now: {TASKS[recent[-1]["action"]]}')
-    messages = [{'role': 'system', 'content': '\n'.join(lines)}]
-    if said:
-        messages.append({'role': 'user', 'content': said})
-    return messages
-
-
-class Prompt(Node):
-    """Prints a prompt each time the person has said something."""
+class Messages(Node):
+    """Prints the messages for each prompt."""
 
     def __init__(self) -> None:
         super().__init__('language_model_prompt')
-        self._latest: dict = {}
-        self.create_subscription(String, 'dialogue/context', self._on_context, 10)
-        self.create_subscription(String, 'user_said', self._on_speech, 10)
+        self._history = ChatHistory(16)
+        self.create_subscription(String, 'dialogue/prompt', self._on_prompt, 10)
+        self.create_subscription(String, 'dialogue/user_said', self._on_person, 10)
+        # Whoever speaks for the robot; what it said is part of the next prompt.
+        self.create_subscription(String, 'dialogue/say', self._on_robot, 10)
 
-    def _on_context(self, message: String) -> None:
-        self._latest = json.loads(message.data)
+    def _on_prompt(self, message: String) -> None:
+        try:
+            prompt = parse_prompt(message.data)
+        except InputError as error:
+            self.get_logger().warning(str(error))
+            return
+        messages = chat_messages(prompt, self._history)
+        print(json.dumps(messages, ensure_ascii=False), flush=True)
 
-    def _on_speech(self, message: String) -> None:
-        if self._latest:
-            print(json.dumps(prompt(self._latest, message.data), ensure_ascii=False), flush=True)
-        else:
-            self.get_logger().warning('no /dialogue/context yet; is the dialogue manager active?')
+    def _on_person(self, message: String) -> None:
+        self._history.person_said(message.data)
+
+    def _on_robot(self, message: String) -> None:
+        self._history.robot_said(message.data)
 
 
 def main() -> None:
     """Run until Ctrl-C."""
     rclpy.init()
     try:
-        rclpy.spin(Prompt())
+        rclpy.spin(Messages())
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except RuntimeError:

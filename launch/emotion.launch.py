@@ -1,4 +1,7 @@
-"""Start camera, estimator and dialogue manager; with `namespace`, once for each camera."""
+"""Start camera, estimator and dialogue manager; with `namespace`, once for each camera.
+
+With `language_model`, its node speaks instead of the dialogue manager.
+"""
 
 from launch.actions import OpaqueFunction
 
@@ -9,22 +12,25 @@ from emotion_estimator.launching.nodes import (
     camera_and_estimator,
     dialogue_manager,
     estimator,
+    llm_dialogue,
 )
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = declare(
     'source', 'landmark_source', 'model', 'namespace', 'params_file', 'image_topic',
     'image_transport', 'emotion_topic', 'debug_image', 'policy_file', 'conversation_file',
-    'exit_at_end', 'intra_process', 'autostart', 'use_sim_time', 'log_level', 'fastdds_profile',
+    'language_model', 'llm_base_url', 'llm_api_key_env', 'exit_at_end', 'intra_process',
+    'autostart', 'use_sim_time', 'log_level', 'fastdds_profile',
 )  # fmt: skip
 
 
 def start(context: LaunchContext) -> Entities:
     """Return the actions once the arguments are known."""
     given = values(context, ARGUMENTS)
+    talk = dialogue_manager(given) + llm_dialogue(given)
     if given['intra_process'] == 'true':
-        return camera_and_estimator(given) + dialogue_manager(given)
-    return camera(given) + estimator(given) + dialogue_manager(given)
+        return camera_and_estimator(given) + talk
+    return camera(given) + estimator(given) + talk
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -8,13 +8,19 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
-from emotion_estimator.settings import CameraSettings, DialogueSettings, EstimatorSettings
+from emotion_estimator.settings import (
+    CameraSettings,
+    DialogueSettings,
+    EstimatorSettings,
+    LanguageModelSettings,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 NODES = {
     'camera': CameraSettings,
     'estimator': EstimatorSettings,
     'dialogue_manager': DialogueSettings,
+    'llm_dialogue': LanguageModelSettings,
 }
 CHANGES = {'startup': 'fixed at startup', 'configure': 'at configure', 'runtime': 'at run time'}
 HEAD = """\

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import time
+
 import numpy as np
 import pytest
 
+from emotion_estimator import lettering
 from emotion_estimator.annotation import (
     LABEL_COLOURS,
     OTHER_COLOUR,
@@ -105,3 +109,84 @@ def test_the_strip_wraps_words_into_its_rows():
     assert not one[:row, :, 1:].any()
     assert caption_strip((240, 320, 3), [('word ' * 300, white)], rows=4).shape == one.shape
     assert not caption_strip((240, 320, 3), [('', white)], rows=1).any()
+
+
+def row(text: str) -> np.ndarray:
+    """Return the pixels of a row with ``text``, red where it is written."""
+    return caption_strip((512, 512, 3), [(text, (255, 0, 0))], rows=1)[..., 0]
+
+
+needs_font = pytest.mark.skipif(
+    lettering._font_file() is None, reason='neither Pillow with DejaVu Sans nor matplotlib here'
+)
+
+
+@needs_font
+def test_letters_keep_their_accents():
+    plain, accented = (
+        row('Aoucszleadn'),
+        row('\u00c4\u00f6\u00fc\u00e7\u0161\u017e\u0142\u00e9\u0105\u0111\u0148'),
+    )
+    # Marks above the letters: more is written higher up.
+    assert (accented[:9] > 0).sum() > (plain[:9] > 0).sum() + 10
+    # One character, or a letter with a combining mark: the same text.
+    assert (row('scho\u0308n') == row('sch\u00f6n')).all()
+
+
+@needs_font
+def test_latin_script_is_in_the_font():
+    # All but Middle Welsh, which comes last.
+    latin = [chr(c) for c in (*range(0xA1, 0x250), *range(0x1E00, 0x1EFA)) if chr(c).isalpha()]
+    assert len(latin) > 600
+    box = row('\U0001f9ff')
+    assert [c for c in latin if (row(c) == box).all()] == []
+
+
+def test_what_cannot_be_drawn_is_a_mark_and_does_no_harm():
+    for text in ('\u4f60\u597d', '\ud800', '\x00\x1b[31m', '\U0001f9ff', '\u202e', '\t\t'):
+        assert row(f'{text}.').any()
+    assert (row('a\nb\tc') == row('a b c')).all()
+
+
+def test_a_book_is_cut_at_once():
+    begun = time.monotonic()
+    for text in ('\u00e4' * 100_000, 'w\u00f6rter ' * 20_000):
+        annotate(grey(240, 320), [], [text])
+        caption_strip((240, 320, 3), [(text, (255, 0, 0))], rows=4)
+    assert time.monotonic() - begun < 2.0
+
+
+@needs_font
+def test_the_font_is_loaded_once_and_each_text_drawn_once(monkeypatch):
+    from PIL import ImageDraw, ImageFont
+
+    calls = []
+    for module, name in ((ImageFont, 'truetype'), (ImageDraw, 'Draw')):
+        real = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *a, real=real, name=name, **k: calls.append(name) or real(*a, **k)
+        )
+    lettering.lettering.cache_clear()
+    for _ in range(20):
+        annotate(grey(480, 640), [face(Roi(300, 200, 50, 50))], ['Sch\u00f6n.'])
+    # happy, unknown, sad; happy 0.70; the caption.
+    assert calls.count('truetype') == 1
+    assert calls.count('Draw') == 5
+
+
+def test_without_the_font_accents_are_left_out_and_the_log_says_so_once(monkeypatch, caplog):
+    known = lettering._font_file
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    monkeypatch.setattr(lettering, '_FILE', 'NoSuchFont.ttf')
+    known.cache_clear()
+    lettering.lettering.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING):
+            assert (row('Sch\u00f6n \u2026') == row('Schon ...')).all()
+            annotate(grey(240, 320), [], ['\u00e4' * 300])
+            annotate(grey(1080, 1920), [], ['\u00e4' * 300])
+    finally:
+        known.cache_clear()
+        lettering.lettering.cache_clear()
+    (line,) = [record.message for record in caplog.records]
+    assert 'text in images has no accents' in line and 'pip install' in line

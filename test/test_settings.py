@@ -13,6 +13,7 @@ from emotion_estimator.settings import (
     CameraSettings,
     DialogueSettings,
     EstimatorSettings,
+    LanguageModelSettings,
     make_settings,
 )
 
@@ -20,6 +21,7 @@ NODES = {
     'camera': CameraSettings,
     'estimator': EstimatorSettings,
     'dialogue_manager': DialogueSettings,
+    'llm_dialogue': LanguageModelSettings,
 }
 ROOT = Path(__file__).parents[1]
 writer = runpy.run_path(str(ROOT / 'scripts' / 'write_parameters.py'))
@@ -58,6 +60,14 @@ def test_every_setting_is_described(kind):
         (CameraSettings, {'fps': 0.5}, 'fps must be from 1.0 to 240.0, got 0.5'),
         (CameraSettings, {'fps': 'fast'}, "fps must be of type float, got 'fast'"),
         (CameraSettings, {'width': True}, 'width must be of type int'),
+        (LanguageModelSettings, {'base_url': 'localhost:11434'}, "got 'localhost:11434'"),
+        (LanguageModelSettings, {'base_url': 'file:///v1'}, 'must be like http://'),
+        (LanguageModelSettings, {'base_url': 'https://me:sk-1@host/v1'}, 'must not hold a key'),
+        (LanguageModelSettings, {'base_url': 'https://host/v1?key=sk-1'}, 'must not hold a key'),
+        (LanguageModelSettings, {'extra_body': '{'}, 'extra_body must be a JSON object'),
+        (LanguageModelSettings, {'extra_body': '[]'}, 'extra_body must be a JSON object'),
+        (LanguageModelSettings, {'extra_body': '{"stream": false}'}, 'without model, messages'),
+        (LanguageModelSettings, {'timeout': 20.0}, 'total_timeout 15.0 is below timeout 20.0'),
         (CameraSettings, {'speed': 1}, "unknown setting 'speed'; known are source, fps"),
         (CameraSettings, {'retry_min': 5.0, 'retry_max': 1.0}, 'retry_max 1.0 is below'),
         (EstimatorSettings, {'landmark_source': 'dlib'}, 'must be one of auto, face_landmarker'),

@@ -26,6 +26,9 @@ EMOTION = 'emotion_estimator/msg/Emotion'
 EMOTION_ARRAY = 'emotion_estimator/msg/EmotionArray'
 DIALOGUE_ACTION = 'emotion_estimator/msg/DialogueAction'
 
+#: The same before it had the field ``line``; older bags have it.
+_ACTION_BEFORE_LINE = 'emotion_estimator/msg/DialogueActionBeforeLine'
+
 _SECOND = 10**9
 
 
@@ -39,6 +42,8 @@ def typestore() -> Any:
     ours: dict[str, Any] = {}
     for file in sorted(resource_dir('msg').glob('*.msg')):
         ours.update(get_types_from_msg(file.read_text(), f'emotion_estimator/msg/{file.stem}'))
+    before = (resource_dir('msg') / 'DialogueAction.msg').read_text().replace('string line\n', '')
+    ours.update(get_types_from_msg(before, _ACTION_BEFORE_LINE))
     store.register(ours)
     return store
 
@@ -208,6 +213,7 @@ def action_message(action: DialogueAction, header: Header) -> Any:
         rule=action.rule,
         face_id=action.face_id,
         suppressed=list(action.suppressed),
+        line=action.line,
     )
 
 
@@ -227,7 +233,10 @@ def read_action(data: bytes) -> DialogueAction:
 
     :raises InputError: the bytes are not such a message.
     """
-    message = deserialize(data, DIALOGUE_ACTION)
+    try:
+        message = deserialize(data, DIALOGUE_ACTION)
+    except InputError:
+        message = deserialize(data, _ACTION_BEFORE_LINE)
     return DialogueAction(
         action=message.action,
         topic=message.topic,
@@ -240,6 +249,7 @@ def read_action(data: bytes) -> DialogueAction:
         face_id=message.face_id,
         stamp=_stamp(message.header),
         suppressed=tuple(message.suppressed),
+        line=getattr(message, 'line', ''),
     )
 
 

@@ -38,6 +38,16 @@ _LIBRARIES = ('matplotlib', 'rich')
     help='JSON card of a model to use instead of the shipped networks (docs/zoo.md).',
 )
 @click.option(
+    '--conversation',
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help='YAML file of topics and utterances. Default: the shipped conversation_en.yaml.',
+)
+@click.option(
+    '--policy',
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help='YAML file of dialogue rules. Default: the shipped dialogue.yaml.',
+)
+@click.option(
     '--output',
     default=_DEFAULTS.output,
     show_default=True,
@@ -65,8 +75,9 @@ _LIBRARIES = ('matplotlib', 'rich')
 def demo(context: click.Context, /, **options: Any) -> None:
     """Run camera, estimator and dialogue manager, and record a video (needs ROS 2).
 
-    The exit status is 0 at the end of the source, 1 if a node failed, and 128 plus the signal's
-    number after a signal.
+    The portrait's film knows when the person speaks; the demo passes that on in place of a
+    microphone. The exit status is 0 at the end of the source, 1 if a node failed or the robot spoke
+    while the person did, and 128 plus the signal's number after a signal.
     """
     settings = DemoSettings(**options)
     problem = settings.problem()

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 import click
 
 from emotion_estimator.bags.files import need_rosbags
-from emotion_estimator.cli.keyboard import HELP, QUIT, KeyState, keys_as_inputs
+from emotion_estimator.cli.keyboard import HELP, HELP_KEY, QUIT, KeyState, keys_as_inputs
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.replay.results import is_bag, stream_results
+from emotion_estimator.settings import LanguageModelSettings, make_settings
 from emotion_estimator.simulation.script import Script, ScriptChecker, load_script
 from emotion_estimator.simulation.simulator import (
     Event,
     SimulatedInput,
+    Words,
     as_json,
     as_text,
     in_real_time,
@@ -64,15 +66,23 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help='Seconds for which each key counts when keys do not come from a terminal.',
 )
+@click.option(
+    '--llm-base-url',
+    metavar='URL',
+    help='OpenAI-compatible server that finds the words, such as http://localhost:11434/v1; the '
+    "simulated time stands still meanwhile. Default: the conversation file's words.",
+)
+@click.option('--llm-model', metavar='NAME', help='Name of its model. Requires --llm-base-url.')
 @click.option('--json', 'as_objects', is_flag=True, help='Print one JSON object per action.')
 def dialogue(
     script: Path | None, recording: Path | None, topic: str | None, policy: Path | None,
-    conversation: Path | None, speed: float | None, hold: float, as_objects: bool,
+    conversation: Path | None, speed: float | None, hold: float, llm_base_url: str | None,
+    llm_model: str | None, as_objects: bool,
 ) -> int:  # fmt: skip
     """Simulate a conversation without camera and ROS.
 
     Without --script and --from, keys stand for emotions: h happy, u unknown, s sad, n nobody; space
-    starts and stops the person's speech, q quits.
+    starts and stops the person's speech, " types what they say, ? lists the keys, q quits.
 
     Exit status: 0, or 1 when the robot does not do what the script expects.
     """
@@ -82,25 +92,41 @@ def dialogue(
         raise click.UsageError('--speed and --hold must be numbers above 0')
     if topic is not None and recording is None:
         raise click.UsageError('--topic requires --from')
+    if (llm_base_url is None) != (llm_model is None):
+        raise click.UsageError('--llm-base-url and --llm-model go together; give both')
     scripted = load_script(script) if script is not None else None
     manager = DialogueManager.load(
         policy or (scripted.policy if scripted else None),
         conversation or (scripted.conversation if scripted else None),
     )
-    printer = _Printer(as_objects, scripted)
+    printer = _Printer(as_objects, scripted, manager.language)
+    for warning in manager.warnings:
+        click.echo(f'emotion-estimator: {warning}', err=True)
+    inputs = _inputs(scripted, manager.language, recording, topic, speed, hold, as_objects)
     # Closed in any case, which restores the terminal.
-    with closing(_inputs(scripted, recording, topic, speed, hold, as_objects)) as inputs:
-        for event in simulate(manager, inputs):
+    with closing(inputs), _words(llm_base_url, llm_model) as words:
+        for event in simulate(manager, inputs, words):
             printer.show(event)
     return printer.finish()
+
+
+def _words(base_url: str | None, model: str | None) -> AbstractContextManager[Words | None]:
+    """Open who finds the words; None leaves them to the conversation file."""
+    if base_url is None or model is None:
+        return nullcontext()
+    # Imported here, since it needs an optional library.
+    from emotion_estimator.simulation.model_speech import model_speech
+
+    settings = make_settings(LanguageModelSettings, {'base_url': base_url, 'model': model})
+    return model_speech(settings)
 
 
 class _Printer:
     """Prints events as they occur, each with whether it is as expected."""
 
-    def __init__(self, as_objects: bool, script: Script | None) -> None:
+    def __init__(self, as_objects: bool, script: Script | None, language: str) -> None:
         self._as_objects = as_objects
-        self._checker = ScriptChecker(script) if script else None
+        self._checker = ScriptChecker(script, language) if script else None
         self._first: float | None = None
         if script is not None and script.about and not as_objects:
             click.echo(script.about)
@@ -127,11 +153,11 @@ class _Printer:
 
 
 def _inputs(
-    script: Script | None, recording: Path | None, topic: str | None, speed: float | None,
-    hold: float, quiet: bool,
+    script: Script | None, language: str, recording: Path | None, topic: str | None,
+    speed: float | None, hold: float, quiet: bool,
 ) -> Generator[SimulatedInput, None, None]:  # fmt: skip
     if script is not None:
-        inputs = script.inputs()
+        inputs = script.inputs(language)
     elif recording is not None:
         inputs = _recorded(recording, topic)
     elif sys.stdin is not None and sys.stdin.isatty():
@@ -148,7 +174,7 @@ def _recorded(recording: Path, topic: str | None) -> Generator[SimulatedInput, N
     empty = True
     for frame in stream_results(path, topic):
         empty = False
-        yield SimulatedInput(frame.stamp, primary(frame.faces))
+        yield SimulatedInput(frame.stamp, primary(frame.faces), others=frame.faces[1:])
     if empty:
         raise InputError(f'{recording} holds no frames')
 
@@ -174,13 +200,19 @@ def _live(speed: float, quiet: bool) -> Generator[SimulatedInput, None, None]:
         for count, keys in ticks(key, 1 / (RATE * speed)):
             stamp = count / RATE
             for each in keys:
-                if each == QUIT:
+                if each == QUIT and not state.typing:
                     return
+                if each == HELP_KEY and not state.typing:
+                    click.echo(HELP, err=quiet)
+                    continue
                 try:
-                    service = state.press(each)
+                    pressed_input = state.press(each, stamp)
                 except InputError as error:
                     click.echo(str(error), err=True)
                     continue
-                if service:
-                    yield SimulatedInput(stamp, has_frame=False, service=service)
+                if state.typing:
+                    click.echo(f'\r    you: {state.typed}\x1b[K', nl=False, err=True)
+                if pressed_input is not None:
+                    click.echo('\r\x1b[K' if pressed_input.said else '', nl=False, err=True)
+                    yield pressed_input
             yield state.input(stamp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import select
 import sys
@@ -36,34 +37,66 @@ SERVICE_KEYS = {'B': 'start', 'P': 'pause', 'R': 'resume', 'E': 'end'}
 #: Key that starts or stops the person's speech.
 SPEAK = ' '
 
+#: Key before and after what the person says; Enter ends it as well.
+QUOTE = '"'
+
 QUIT = 'q'
+
+#: Key that shows the keys.
+HELP_KEY = '?'
 
 HELP = (
     'keys: h happy, u unknown, s sad, n nobody (a angry, d disgust, f fear, w surprise, '
-    'l neutral); space: the person speaks or falls silent; '
-    'P pause, R resume, E end, B begin again; q quit'
+    'l neutral); space: the person speaks or falls silent; ": type what they say, and Enter; '
+    'P pause, R resume, E end, B begin again; ? shows this; q quit'
 )
 
 
 @dataclass
 class KeyState:
-    """The expression and speech that the keys pressed so far stand for."""
+    """The expression and speech that the keys pressed so far stand for.
+
+    :param label: what the face shows.
+    :param speaking: whether the person speaks; they do while their words are typed.
+    :param typing: whether keys are words.
+    :param typed: the words so far.
+    """
 
     label: str = 'unknown'
     speaking: bool = False
+    typing: bool = False
+    typed: str = ''
 
-    def press(self, key: str) -> str:
-        """Take a key; return the service it calls, usually empty.
+    def press(self, key: str, stamp: float = 0.0) -> SimulatedInput | None:
+        """Take a key; return the service it calls or the words it completes, usually None.
 
+        :param stamp: seconds.
         :raises InputError: the key is unknown; the message lists the keys.
         """
+        if self.typing or key == QUOTE:
+            return self._type(key, stamp)
         if key in EMOTION_KEYS:
             self.label = EMOTION_KEYS[key]
         elif key == SPEAK:
             self.speaking = not self.speaking
-        elif key not in SERVICE_KEYS:
+        elif key in SERVICE_KEYS:
+            return SimulatedInput(stamp, has_frame=False, service=SERVICE_KEYS[key])
+        elif key not in '\r\n':
             raise InputError(f'unknown key {key!r}; {HELP}')
-        return SERVICE_KEYS.get(key, '')
+        return None
+
+    def _type(self, key: str, stamp: float) -> SimulatedInput | None:
+        if not self.typing:
+            self.typing = self.speaking = True
+        elif key in '\b\x7f':
+            self.typed = self.typed[:-1]
+        elif key not in '"\r\n':
+            self.typed += key
+        else:
+            said, self.typed = self.typed.strip(), ''
+            self.typing = self.speaking = False
+            return SimulatedInput(stamp, has_frame=False, speaking=True, said=said)
+        return None
 
     def input(self, stamp: float) -> SimulatedInput:
         """Return the message for a stamp in seconds."""
@@ -75,7 +108,7 @@ def keys_as_inputs(
 ) -> Generator[SimulatedInput, None, None]:
     """Yield the messages for keys that each count for a while, without waiting.
 
-    Spaces, services and line ends take no time.
+    Spaces, services, words and line ends take no time.
 
     :param keys: characters; those after ``q`` are not read.
     :param hold: seconds for which a key with an emotion counts.
@@ -85,17 +118,18 @@ def keys_as_inputs(
     """
     state, end, count, number = KeyState(), 0.0, 0, 0
     for number, key in enumerate(keys, start=1):
-        if key in '\r\n':
-            continue
-        if key == QUIT:
+        if key == QUIT and not state.typing:
             return
+        if key == HELP_KEY and not state.typing:
+            continue
+        emotion = key in EMOTION_KEYS and not state.typing
         try:
-            service = state.press(key)
+            pressed_input = state.press(key, end)
         except InputError as error:
             raise InputError(f'key {number}: {error}') from error
-        if service:
-            yield SimulatedInput(end, has_frame=False, service=service)
-        if key in EMOTION_KEYS:
+        if pressed_input is not None:
+            yield pressed_input
+        if emotion:
             end += hold
             while (stamp := count / rate) < end - 1e-9:
                 count += 1
@@ -111,6 +145,7 @@ def pressed() -> Iterator[Callable[[float], str | None]]:
     It returns an empty string when no key was pressed, None at the end of standard input.
     """
     descriptor = sys.stdin.fileno()
+    decoder = codecs.getincrementaldecoder('utf-8')('replace')
     before = termios.tcgetattr(descriptor)
 
     def key(seconds: float) -> str | None:
@@ -118,7 +153,13 @@ def pressed() -> Iterator[Callable[[float], str | None]]:
             return ''
         read = os.read(descriptor, 1)
         # Without line buffering the terminal passes Ctrl-D on as a character.
-        return None if read in (b'', b'\x04') else read.decode('ascii', 'replace')
+        if read in (b'', b'\x04'):
+            return None
+        character = decoder.decode(read)
+        # The rest of a character of several bytes is there already.
+        while not character and (more := os.read(descriptor, 1)):
+            character = decoder.decode(more)
+        return character
 
     try:
         # cbreak mode, in which Ctrl-C still interrupts.

@@ -63,6 +63,7 @@ VERBS = {
     'doctor': ('doctor', 'Check the installation, the models, and communication between nodes.'),
     'evaluate': ('evaluate', 'Measure the shipped model on labelled blendshapes.'),
     'image': ('image', 'Read the expression of each face in images.'),
+    'mcp': ('mcp', 'Offer the robot to language models as tools (MCP; needs ROS 2).'),
     'models': ('models', 'List the models, or download the Face Landmarker.'),
     'record': ('record', 'Record SOURCE into a rosbag2, without ROS.'),
     'replay': (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -13,6 +15,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
+from std_msgs.msg import Bool, String
 
 from emotion_estimator.demo.state import AnnotatedFrame, DemoState, EmotionReading
 from emotion_estimator.msg import DialogueAction, Emotion
@@ -28,14 +31,26 @@ _RELIABLE = QoSProfile(depth=200)
 _IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
+#: Seconds after which it is said again that the person speaks.
+_SAY_AGAIN = 1.0
+
+
 class Listener(Node):
-    """Subscribes to what the three nodes publish."""
+    """Subscribes to what the three nodes publish, and hears for the robot.
+
+    Where the camera knows the truth of speech, it is passed on as ``dialogue/user_speaking``, in
+    place of a microphone with voice activity detection. No node of a robot does that.
+    """
 
     def __init__(self, state: DemoState) -> None:
         super().__init__('demo')
         self._state = state
         self.create_subscription(Emotion, 'emotion', self._on_emotion, _RELIABLE)
         self.create_subscription(Emotion, 'ground_truth', self._on_truth, _RELIABLE)
+        self.create_subscription(Bool, 'ground_truth/speaking', self._on_speech, _RELIABLE)
+        self._voice_activity = self.create_publisher(Bool, 'dialogue/user_speaking', _RELIABLE)
+        self._passed_on: tuple[bool, float] = (False, 0.0)
+        self.create_subscription(String, 'dialogue/context', self._on_context, _RELIABLE)
         self.create_subscription(DialogueAction, 'dialogue/action', self._on_action, _RELIABLE)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_health, _RELIABLE)
         self.create_subscription(Image, 'debug_image', self._on_image, _IMAGES)
@@ -49,6 +64,7 @@ class Listener(Node):
             # The dialogue manager's and this node's own.
             and self.count_subscribers('emotion') > 1
             and self.count_publishers('dialogue/action') > 0
+            and self.count_subscribers('dialogue/user_speaking') > 0
         )
 
     def _on_emotion(self, message: Emotion) -> None:
@@ -67,6 +83,18 @@ class Listener(Node):
 
     def _on_truth(self, message: Emotion) -> None:
         self._state.add_truth(seconds(message.header.stamp), message.label)
+
+    def _on_speech(self, message: Bool) -> None:
+        self._state.add_speech(message.data)
+        before, at = self._passed_on
+        now = time.monotonic()
+        if message.data != before or (message.data and now - at >= _SAY_AGAIN):
+            self._voice_activity.publish(message)
+            self._passed_on = message.data, now
+
+    def _on_context(self, message: String) -> None:
+        context = json.loads(message.data)
+        self._state.add_floor(context['stamp'], context['turns']['floor'])
 
     def _on_action(self, message: DialogueAction) -> None:
         self._state.add_action(action_from_message(message))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emotion_estimator.demo.state import DemoHistory
-from emotion_estimator.demo.video import DemoVideo
+from emotion_estimator.demo.turns import PERSON, SpokenTurn, spoken_over, transcript
+from emotion_estimator.demo.video import SPEAKER_COLOURS, DemoVideo
 from emotion_estimator.emotion import NEUTRAL, UNKNOWN
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.replay.comparison import MARGIN, Agreement, Tally, agreement
@@ -50,9 +51,10 @@ def write_results(history: DemoHistory, output: Path) -> list[str]:
     if not history.readings:
         return []
     chart, summary = output / _CHART, output / _SUMMARY
+    found = summarize(history).as_dict()
     try:
         draw_timeline(history, chart)
-        summary.write_text(json.dumps(summarize(history).as_dict(), indent=2) + '\n')
+        summary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + '\n', 'utf-8')
     except OSError as error:
         raise EmotionEstimatorError(f'{output} cannot be written: {error}') from error
     return [str(chart), str(summary)]
@@ -65,12 +67,29 @@ def describe_results(history: DemoHistory, video: DemoVideo, written: Sequence[s
     """
     if not history.readings:
         return []
-    lines = ['', *summarize(history).lines(), f'written    {", ".join(written)}']
+    lines = ['']
+    if history.turns:
+        lines += ['conversation', *transcript(history.turns, history.readings[0].stamp), '']
+    lines += [*summarize(history).lines(), f'written    {", ".join(written)}']
     if video.codec:
         lines.append(f'video      {video.frames} frames, {video.codec}')
     if history.video_dropped:
         lines[-1] += f'; {history.video_dropped} left out because encoding was too slow'
     return lines
+
+
+def check_turns(history: DemoHistory) -> None:
+    """Check that the robot left the person the floor.
+
+    :raises EmotionEstimatorError: it spoke while the person did; says when and what.
+    """
+    over = spoken_over(history.turns)
+    if over:
+        begin = history.readings[0].stamp if history.readings else 0.0
+        raise EmotionEstimatorError(
+            f'the robot spoke while the person did, {len(over)} times, first at '
+            f'{over[0].begin - begin:.1f} s: {over[0].words}'
+        )
 
 
 def draw_timeline(history: DemoHistory, path: Path) -> bool:
@@ -82,7 +101,7 @@ def draw_timeline(history: DemoHistory, path: Path) -> bool:
         return False
     begin = history.readings[0].stamp
     end = max(history.readings[-1].stamp - begin, 0.1)
-    figure, (curves, bands, speech) = new_figure((4, 1.1, 1.6), 7.6)
+    figure, (curves, bands, turns, speech) = new_figure((4, 1.1, 1.1, 1.8), 8.8)
     draw_probabilities(
         curves, [(reading.stamp - begin, reading.probabilities) for reading in history.readings]
     )
@@ -90,9 +109,10 @@ def draw_timeline(history: DemoHistory, path: Path) -> bool:
     if history.truth:
         rows.append(('truth', [(stamp - begin, label) for stamp, label in history.truth]))
     draw_bands(bands, rows)
+    _draw_turns(turns, history, begin, end)
     draw_actions(
         speech,
-        (curves, bands),
+        (curves, bands, turns),
         [
             (action.stamp - begin, action_words(action.action, action.utterance), action.emotion)
             for action in history.actions
@@ -104,6 +124,40 @@ def draw_timeline(history: DemoHistory, path: Path) -> bool:
     figure.suptitle('Facial expression over time and what the dialogue manager decided')
     save(figure, path)
     return True
+
+
+def _draw_turns(axes: Any, history: DemoHistory, begin: float, end: float) -> None:
+    """Draw who had the floor, and when robot and person spoke."""
+    changes = [(stamp - begin, floor) for stamp, floor in history.floors]
+    for (start, floor), (stop, _) in zip(changes, [*changes[1:], (end, '')]):
+        axes.broken_barh(
+            [(start, stop - start)], (-0.42, 0.84), facecolors=_FLOOR_COLOURS.get(floor, 'white')
+        )
+        if stop - start > _FLOOR_ROOM * end:
+            words = floor.replace('_', ' ')
+            middle = (start + stop) / 2
+            axes.text(middle, 0, words, ha='center', va='center', fontsize=8, clip_on=True)
+    names = ['floor']
+    for row, (speaker, colour) in enumerate(SPEAKER_COLOURS.items(), 1):
+        names.append(speaker)
+        spans = [(t.begin - begin, t.seconds) for t in history.turns if t.speaker == speaker]
+        face = tuple(value / 255 for value in colour)
+        axes.broken_barh(spans, (row - 0.3, 0.6), facecolors=face, edgecolor='0.2')
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.grid(axis='x', alpha=0.3)
+
+
+#: Share of the picture's width from which on a floor has room for its name.
+_FLOOR_ROOM = 0.06
+#: Shades of the floor for matplotlib: like the speakers, or grey where nobody speaks.
+_FLOOR_COLOURS = {
+    'robot_speaks': '0.9',
+    'person_speaks': '#e0b2cd',
+    'waiting': '#f3e7b5',
+    'silence': '0.75',
+    'nobody': '0.5',
+}
 
 
 #: The portrait labels a face at rest `unknown`; models with seven labels predict `neutral`.
@@ -122,6 +176,7 @@ class DemoSummary:
     :param dropped: frames that the estimator dropped in favour of newer ones.
     :param bad: images that the estimator could not read.
     :param actions: how often each dialogue action was taken.
+    :param turns: what robot and person spoke, with stamps from the first image's.
     :param agreement: with the truth; None if the source does not know it.
     """
 
@@ -135,6 +190,7 @@ class DemoSummary:
     actions: Mapping[str, int]
     landmark_source: str
     model: str
+    turns: tuple[SpokenTurn, ...]
     agreement: Agreement | None
 
     @property
@@ -167,6 +223,18 @@ class DemoSummary:
             'landmark_source': self.landmark_source,
             'model': self.model,
             'actions': dict(self.actions),
+            'conversation': [
+                {
+                    'speaker': turn.speaker,
+                    'begin': round(turn.begin, 2),
+                    'end': round(turn.end, 2),
+                    'words': turn.words,
+                    'action': turn.action,
+                    'broken_off': turn.broken_off,
+                }
+                for turn in self.turns
+            ],
+            'spoken_over_the_person': self.spoken_over,
             'agreement': None
             if found is None
             else {
@@ -199,8 +267,29 @@ class DemoSummary:
         lines.append(f'model      {self.model or "unknown"}')
         decided = ', '.join(f'{name} {count}' for name, count in self.actions.items())
         lines.append(f'dialogue   {decided or "no action"}')
+        lines.extend(self._turn_lines())
         lines.extend(self._agreement_lines())
         return lines
+
+    @property
+    def spoken_over(self) -> int | None:
+        """How often the robot spoke while the person did; None if the person was not heard."""
+        heard = any(turn.speaker == PERSON for turn in self.turns)
+        return len(spoken_over(self.turns)) if heard else None
+
+    def _turn_lines(self) -> list[str]:
+        spoken = {
+            name: sum(turn.seconds for turn in self.turns if turn.speaker == name)
+            for name in SPEAKER_COLOURS
+        }
+        seconds = [f'the {name} for {value:.1f} s' for name, value in spoken.items() if value]
+        if not seconds:
+            return []
+        line = f'speech     {", ".join(seconds)}'
+        over = self.spoken_over
+        if over is not None:
+            line += f'; the robot {f"{over} times" if over else "never"} while the person did'
+        return [line]
 
     def _agreement_lines(self) -> list[str]:
         found = self.agreement
@@ -245,6 +334,8 @@ def summarize(history: DemoHistory) -> DemoSummary:
     actions: dict[str, int] = {}
     for action in history.actions:
         actions[action.action] = actions.get(action.action, 0) + 1
+    begin = readings[0].stamp if readings else 0.0
+    turns = (replace(t, begin=t.begin - begin, end=t.end - begin) for t in history.turns)
     camera, estimator = history.health.get('camera', {}), history.health.get('estimator', {})
     return DemoSummary(
         frames=history.received,
@@ -256,6 +347,7 @@ def summarize(history: DemoHistory) -> DemoSummary:
         bad=_count(estimator, 'frames_bad'),
         actions=actions,
         landmark_source=estimator.get('landmark_source', ''),
+        turns=tuple(turns),
         model=next((reading.model for reading in reversed(readings) if reading.model), ''),
         agreement=agreement(
             history.truth, [(r.stamp, _AT_REST.get(r.label, r.label)) for r in readings]

@@ -14,11 +14,18 @@ from rich.console import Console
 
 from emotion_estimator.demo.nodes import choose_domain, node_command, ros_environment
 from emotion_estimator.demo.processes import ChildProcess, ProcessSet
-from emotion_estimator.demo.results import VIDEO, clear_results, describe_results, write_results
+from emotion_estimator.demo.results import (
+    VIDEO,
+    check_turns,
+    clear_results,
+    describe_results,
+    write_results,
+)
 from emotion_estimator.demo.settings import DemoSettings
 from emotion_estimator.demo.state import DemoState
 from emotion_estimator.demo.video import DemoVideo, VideoRecorder
 from emotion_estimator.demo.view import LiveView, PlainView, View
+from emotion_estimator.dialogue.manager import read_together
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.resources import resource_dir
 
@@ -34,8 +41,10 @@ def run_demo(settings: DemoSettings, prefix: Path) -> None:
     """Run the nodes, show what they publish, and write video, chart and summary.
 
     :param prefix: install prefix of the nodes.
-    :raises InputError: ROS cannot be used, or old results cannot be removed.
-    :raises EmotionEstimatorError: a node failed, or results cannot be written.
+    :raises InputError: ROS cannot be used, a file of the dialogue is invalid, or old results cannot
+        be removed.
+    :raises EmotionEstimatorError: a node failed, results cannot be written, or the robot spoke
+        while the person did.
     :raises Interrupted: SIGINT, SIGTERM or SIGHUP arrived.
     """
     with stop_requests() as stop:
@@ -44,6 +53,7 @@ def run_demo(settings: DemoSettings, prefix: Path) -> None:
 
 def _run(settings: DemoSettings, prefix: Path, console: Console, stop: StopRequest) -> None:
     config = resource_dir('config')
+    policy, _ = read_together(settings.policy, settings.conversation)
     domain = choose_domain(os.environ, settings.domain)
     environment = ros_environment(os.environ, domain, config / 'fastdds.xml')
     # ROS reads these when it starts in this process.
@@ -56,9 +66,12 @@ def _run(settings: DemoSettings, prefix: Path, console: Console, stop: StopReque
             'install/local_setup.bash and set PYTHONSAFEPATH=1, so that the checkout does not hide '
             'the installed package'
         ) from error
-    console.print(_announcement(settings, domain), markup=False, highlight=False, soft_wrap=True)
+    rate = policy.times.words_per_minute
+    console.print(
+        _announcement(settings, domain, rate), markup=False, highlight=False, soft_wrap=True
+    )
     clear_results(settings.output)
-    state = DemoState()
+    state = DemoState(rate)
     video = DemoVideo(settings.output / VIDEO, settings.fps)
     recorder = VideoRecorder(state, video)
     live = console.is_terminal and not settings.plain
@@ -73,16 +86,25 @@ def _run(settings: DemoSettings, prefix: Path, console: Console, stop: StopReque
         lines = describe_results(state.history(), video, written)
         if lines:
             console.print('\n'.join(lines), markup=False, highlight=False, soft_wrap=True)
+    check_turns(state.history())
 
 
-def _announcement(settings: DemoSettings, domain: int) -> str:
+def _announcement(settings: DemoSettings, domain: int, words_per_minute: float) -> str:
+    hearing = (
+        'the portrait also knows when the person speaks: the demo publishes it as '
+        "dialogue/user_speaking, in place of a microphone's voice activity detector\n"
+        if settings.source == 'portrait'
+        else ''
+    )
     return (
         f'starting camera ({settings.source}), estimator and dialogue manager with '
         f'ROS_DOMAIN_ID={domain}\n'
         f'to watch in another terminal: ROS_DOMAIN_ID={domain} ros2 topic echo /emotion '
         f'(or make echo DOMAIN={domain})\n'
         f'annotated video, chart and logs are written to {settings.output.resolve()}; '
-        'no image leaves this machine'
+        'no image leaves this machine\n'
+        f'{hearing}nothing is heard of the robot: its sentences are taken to last as long as '
+        f'{words_per_minute:g} words a minute do'
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ class DemoSettings:
     :param source: as the camera's parameter of the same name.
     :param landmarks: ``auto``, ``face_landmarker`` or ``face_mesh``.
     :param model: JSON card of a model to use instead of the shipped networks; empty uses these.
+    :param conversation: YAML file of topics and utterances; None takes the shipped English one.
+    :param policy: YAML file of dialogue rules; None takes the shipped one.
     :param output: folder for the video, the chart, the summary and the logs.
     :param fps: frames per second of the camera and the video.
     :param duration: seconds from the first message to the end of the demo; None waits for the end
@@ -25,6 +28,8 @@ class DemoSettings:
     source: str = 'portrait'
     landmarks: str = 'auto'
     model: str = ''
+    conversation: Path | None = None
+    policy: Path | None = None
     output: Path = Path('out')
     fps: float = 30.0
     duration: float | None = None
@@ -57,4 +62,11 @@ class DemoSettings:
         if node == 'estimator':
             chosen = {'model': self.model} if self.model else {}
             return {'landmark_source': self.landmarks, 'debug_image': True, **chosen}
-        return {}
+        return dict(self._dialogue_files())
+
+    def _dialogue_files(self) -> Iterator[tuple[str, str]]:
+        # Absolute: a node need not run in this process's folder.
+        if self.conversation is not None:
+            yield 'conversation_file', str(self.conversation.resolve())
+        if self.policy is not None:
+            yield 'policy_file', str(self.policy.resolve())

@@ -14,10 +14,16 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from emotion_estimator.annotation import Colour, caption_strip, label_colour
+from emotion_estimator.annotation import (
+    OTHER_COLOUR,
+    Colour,
+    caption_strip,
+    label_colour,
+    time_lanes,
+)
 from emotion_estimator.atomic_write import atomic_write
-from emotion_estimator.demo.state import AnnotatedFrame, DemoState
-from emotion_estimator.dialogue.action import DialogueAction
+from emotion_estimator.demo.state import AnnotatedFrame, DemoScene, DemoState
+from emotion_estimator.demo.turns import PERSON, ROBOT
 from emotion_estimator.errors import EmotionEstimatorError
 from emotion_estimator.frame import RgbImage
 
@@ -172,29 +178,62 @@ class DemoVideo:
 
 #: Seconds by which the video lags, so that a frame's truth and actions have arrived.
 _LAG = 0.4
-#: Seconds for which an action stays in the caption.
+#: Seconds for which an action stays in the caption at least; words stay while they are spoken.
 CAPTION_SECONDS = 4.0
-#: Rows of the caption: one for the truth, the others for the action and the utterance.
+#: Rows of the caption: one for truth and floor, the others for the action and the utterance.
 _CAPTION_ROWS = 4
+#: Seconds that the lanes of both speakers show.
+_LANE_SECONDS = 15.0
 
 _WHITE: Colour = (255, 255, 255)
+SPEAKER_COLOURS: dict[str, Colour] = {ROBOT: _WHITE, PERSON: OTHER_COLOUR}
 
 
-def captioned(
-    image: RgbImage, stamp: float, truth: str | None, action: DialogueAction | None
-) -> RgbImage:
-    """Return the image with a caption below it: the true label, the action and the utterance.
+def captioned(image: RgbImage, stamp: float, scene: DemoScene) -> RgbImage:
+    """Return the image with a caption below it, and below that when robot and person spoke.
+
+    The caption has the truth, the floor, the action and the utterance.
 
     :param image: uint8 (H, W, 3) RGB.
     :param stamp: the image's, in seconds.
-    :param truth: the true label; None if the source does not know it.
-    :param action: the last action; an old one is left out.
+    :param scene: what was known then; an old action is left out.
     """
-    texts = [(f'truth: {truth}', label_colour(truth))] if truth else []
-    if action is not None and stamp - action.stamp <= CAPTION_SECONDS:
-        name = action.action.replace('_', ' ')
-        texts.append((f'robot ({name}): {action.utterance}' if action.utterance else name, _WHITE))
-    return np.vstack((image, caption_strip(image.shape, texts, _CAPTION_ROWS)))
+    truth = f'truth: {scene.truth}' if scene.truth else ''
+    floor = f'floor: {_name(scene.floor)}' if scene.floor else ''
+    colour = label_colour(scene.truth) if scene.truth else _WHITE
+    texts = [(' | '.join(filter(None, (truth, floor))), colour)]
+    if scene.speaking:
+        texts.append(('person: (speaks)', SPEAKER_COLOURS[PERSON]))
+    words = _words(stamp, scene)
+    if words:
+        texts.append((words, SPEAKER_COLOURS[ROBOT]))
+    lanes = [
+        (speaker, colour, [(t.begin, t.end) for t in scene.turns if t.speaker == speaker])
+        for speaker, colour in SPEAKER_COLOURS.items()
+    ]
+    return np.vstack(
+        (
+            image,
+            caption_strip(image.shape, texts, _CAPTION_ROWS),
+            time_lanes(image.shape, lanes, (stamp - _LANE_SECONDS, stamp)),
+        )
+    )
+
+
+def _words(stamp: float, scene: DemoScene) -> str:
+    """Return what the robot says or has just done; empty if that is long ago."""
+    said = next((turn for turn in reversed(scene.turns) if turn.speaker == ROBOT), None)
+    if said is not None and stamp < said.end:
+        return f'robot ({_name(said.action)}): {said.words}'
+    action = scene.action
+    if action is None or stamp - action.stamp > CAPTION_SECONDS:
+        return ''
+    name = _name(action.action)
+    return f'robot ({name}): {action.utterance}' if action.utterance else name
+
+
+def _name(action: str) -> str:
+    return action.replace('_', ' ')
 
 
 class VideoRecorder:
@@ -236,8 +275,8 @@ class VideoRecorder:
     def _record(self, frame: AnnotatedFrame) -> None:
         if self._error is not None:
             return
-        truth, action = self._state.scene_at(frame.stamp)
+        scene = self._state.scene_at(frame.stamp)
         try:
-            self._video.add(frame.stamp, captioned(frame.image, frame.stamp, truth, action))
+            self._video.add(frame.stamp, captioned(frame.image, frame.stamp, scene))
         except EmotionEstimatorError as error:
             self._error = error

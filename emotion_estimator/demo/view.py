@@ -19,9 +19,13 @@ from rich.text import Text
 
 from emotion_estimator.annotation import label_colour
 from emotion_estimator.demo.state import AnnotatedFrame, LiveSnapshot
+from emotion_estimator.demo.turns import PERSON, ROBOT, SpokenTurn
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
 from emotion_estimator.frame import RgbImage
+
+#: Turns and actions that the live screen shows.
+_ROWS = 6
 
 
 def rate(snapshot: LiveSnapshot) -> float:
@@ -102,7 +106,13 @@ def _label(snapshot: LiveSnapshot) -> Text:
         text.append(f'  {snapshot.recent[-1].confidence:.2f}', style='not bold default on default')
     if snapshot.truth:
         text.append('   truth ', style='not bold default on default')
-        text.append(f' {snapshot.truth} ', style=f'not bold black on {_css(snapshot.truth)}')
+        speaks = ', speaks' if snapshot.speaking else ''
+        style = f'not bold black on {_css(snapshot.truth)}'
+        text.append(f' {snapshot.truth}{speaks} ', style=style)
+    if snapshot.floor:
+        text.append(
+            f'   floor: {snapshot.floor.replace("_", " ")}', style='not bold default on default'
+        )
     text.append('\n')
     return text
 
@@ -139,17 +149,22 @@ def _numbers(snapshot: LiveSnapshot) -> Table:
 def _dialogue(snapshot: LiveSnapshot) -> Panel:
     table = Table.grid(padding=(0, 2))
     now = snapshot.recent[-1].stamp if snapshot.recent else 0.0
-    for action in reversed(snapshot.actions):
-        words = Text(
-            action.utterance or '(no utterance)', style='bold' if action.utterance else 'dim'
-        )
+    robot = {turn.begin: turn for turn in snapshot.turns if turn.speaker == ROBOT}
+    rows: list[tuple[float, Text, Text]] = []
+    for action in snapshot.actions:
+        turn = robot.get(action.stamp)
+        words = Text(turn.describe() if turn else action.utterance or '(no utterance)')
+        words.stylize('bold' if action.utterance else 'dim')
         words.append(f'  {action.reason}', style='not bold dim')
-        table.add_row(
-            Text(f'{max(0.0, now - action.stamp):5.1f} s ago', style='dim'),
-            Text(action.action, style=_css(action.emotion)),
-            words,
-        )
-    if not snapshot.actions:
+        rows.append((action.stamp, Text(action.action, style=_css(action.emotion)), words))
+    rows += [
+        (turn.begin, Text(turn.speaker), Text(turn.describe()))
+        for turn in snapshot.turns
+        if turn.speaker == PERSON
+    ]
+    for stamp, who, words in sorted(rows, key=lambda row: -row[0])[:_ROWS]:
+        table.add_row(Text(f'{max(0.0, now - stamp):5.1f} s ago', style='dim'), who, words)
+    if not rows:
         table.add_row(Text('No action yet', style='dim'))
     return Panel(table, title='dialogue')
 
@@ -198,7 +213,7 @@ class LiveView:
 
 
 class PlainView:
-    """Lines for a log: one per second, one for each change of label, one for each action."""
+    """Lines for a log: one per second, and one for each change of label, action and turn."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -206,6 +221,8 @@ class PlainView:
         self._next = float('-inf')
         self._last_action: DialogueAction | None = None
         self._begin: float | None = None
+        #: When the person began to speak that is being reported, and whether they still do.
+        self._person: tuple[float, bool] = (float('-inf'), False)
 
     def __enter__(self) -> PlainView:
         return self
@@ -223,7 +240,7 @@ class PlainView:
         if not snapshot.recent:
             return
         last = snapshot.recent[-1]
-        self._begin = last.stamp if self._begin is None else self._begin
+        self._begin = snapshot.recent[0].stamp if self._begin is None else self._begin
         if last.label != self._label or last.stamp >= self._next:
             self._write(last.stamp, self._reading(snapshot))
             self._label, self._next = last.label, last.stamp + 1.0
@@ -232,18 +249,35 @@ class PlainView:
             if self._last_action in snapshot.actions
             else 0
         )
+        spoken = {turn.begin: turn for turn in snapshot.turns if turn.speaker == ROBOT}
         for action in snapshot.actions[at:]:
-            self._write(action.stamp, f'{action.action}: {action.utterance} ({action.reason})')
+            turn = spoken.get(action.stamp)
+            words = f': {turn.describe()}' if turn else ', without words'
+            self._write(action.stamp, f'{action.action}{words}; {action.reason}')
             self._last_action = action
+        for turn in snapshot.turns:
+            if turn.speaker == PERSON and turn.begin >= self._person[0]:
+                self._report(turn, last.stamp)
+
+    def _report(self, turn: SpokenTurn, now: float) -> None:
+        begin, speaking = self._person
+        if turn.begin > begin:
+            self._write(turn.begin, 'the person speaks')
+            speaking = True
+        ended = turn.end < now
+        if speaking and ended:
+            self._write(turn.end, f'the person has spoken for {turn.seconds:.1f} s')
+        self._person = turn.begin, speaking and not ended
 
     def _reading(self, snapshot: LiveSnapshot) -> str:
         last = snapshot.recent[-1]
         p50, p95 = latencies(snapshot)
         scores = ' '.join(f'{label} {value:.2f}' for label, value in last.probabilities.items())
         truth = f', truth {snapshot.truth}' if snapshot.truth else ''
+        floor = f', floor {snapshot.floor.replace("_", " ")}' if snapshot.floor else ''
         dropped = snapshot.health.get('estimator', {}).get('frames_dropped', '-')
         return (
-            f'{last.label} ({scores or "no face"}{truth}), {rate(snapshot):.1f} fps, '
+            f'{last.label} ({scores or "no face"}{truth}){floor}, {rate(snapshot):.1f} fps, '
             f'latency {p50:.1f}/{p95:.1f} ms, dropped {dropped}'
         )
 

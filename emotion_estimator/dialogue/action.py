@@ -11,6 +11,8 @@ ACTIONS: tuple[str, ...] = (
     'change_approach',
     'check_in',
     'celebrate',
+    'acknowledge',
+    'yield',
     'pause',
     'resume',
     'end',
@@ -47,6 +49,7 @@ class DialogueAction:
     :param rule: name of the rule, or ``service start`` and the like.
     :param face_id: face that triggered the action; empty for nobody.
     :param stamp: seconds; stamp of the frame that completed the evidence.
+    :param line: kind of line that the utterance is, one of ``policy_file.LINES``.
     :param suppressed: other rules with complete evidence, each with why it did not act.
     """
 
@@ -61,3 +64,4 @@ class DialogueAction:
     face_id: str
     stamp: float
     suppressed: tuple[str, ...] = ()
+    line: str = ''

@@ -38,6 +38,9 @@ _OLD = 3.0
 #: Maximum number of actions and changes reported, and of characters of a label or face id.
 _ACTIONS, _CHANGES, _CHARACTERS = 5, 10, 40
 
+#: Maximum characters of what the person said, and of an utterance of the robot.
+_SAID, _UTTERANCE = 300, 200
+
 #: Length in seconds of a bin of :class:`LabelShares`.
 _BIN = 0.5
 
@@ -101,7 +104,16 @@ class EmotionHistory:
             self._actions.append((action.stamp, action))
 
     def describe(
-        self, stamp: float, *, mode: str, topic: str, approach: str, speaking: bool = False
+        self,
+        stamp: float,
+        *,
+        mode: str,
+        topic: str,
+        approach: str,
+        speaking: bool = False,
+        floor: str = 'silence',
+        said: str = '',
+        unanswered: int = 0,
     ) -> dict[str, Any]:
         """Return the content of ``dialogue/context``; ``docs/dialogue.md`` describes each field.
 
@@ -110,6 +122,9 @@ class EmotionHistory:
         :param topic: id of its topic.
         :param approach: its approach.
         :param speaking: whether the person is speaking.
+        :param floor: who has the floor, one of ``turns.Floor``.
+        :param said: what the person said in their last turn; empty if unknown.
+        :param unanswered: questions in a row that nobody answered.
         """
         now = number(stamp)
         if not math.isfinite(now):
@@ -134,6 +149,7 @@ class EmotionHistory:
                 if now - change.since <= _LONG
             ],
             'conversation': {'mode': mode, 'topic': topic, 'approach': approach},
+            'turns': {'floor': floor, 'said': said[:_SAID], 'unanswered': unanswered},
             'actions': [
                 {
                     'seconds_ago': _ago(now, at),
@@ -141,7 +157,7 @@ class EmotionHistory:
                     'rule': action.rule,
                     'topic': action.topic,
                     'approach': action.approach,
-                    'said': action.utterance,
+                    'said': action.utterance[:_UTTERANCE],
                     'why': action.reason,
                 }
                 for at, action in self._actions

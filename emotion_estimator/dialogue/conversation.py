@@ -13,6 +13,10 @@ from emotion_estimator.dialogue.conversation_file import (
     Pool,
     Topic,
 )
+from emotion_estimator.dialogue.turns import asks
+
+#: Kinds of lines that say nothing which the lines of the kind that stands in for them do not.
+_MIXED = frozenset(('glad_answer', 'smile', 'prompt'))
 
 _NEXT_MODE = {'pause': 'paused', 'resume': 'running', 'end': 'ended'}
 
@@ -24,11 +28,15 @@ class Move:
     :param action: usually the one requested; ``continue`` becomes ``change_topic`` when everything
         has been said about the topic.
     :param utterance: what to say; may be empty.
+    :param line: kind of line that it is.
+    :param asks: whether it asks the person something.
     :param note: why the action differs from the one requested; empty when it does not.
     """
 
     action: str
     utterance: str
+    line: str = ''
+    asks: bool = False
     note: str = ''
 
 
@@ -45,6 +53,8 @@ class Conversation:
         self.by_service = False
         #: Whether no action has been carried out yet.
         self.fresh = True
+        #: Kind of line that was said last; empty before the first.
+        self.line = ''
         self._begun = False
         self._previous = file.start
         self._wording = Wording(file)
@@ -69,6 +79,8 @@ class Conversation:
         approach: str | None = None,
         kind: str = '',
         by_service: bool = False,
+        silent: bool = False,
+        unfinished: str = '',
     ) -> Move:
         """Carry out an action.
 
@@ -77,6 +89,8 @@ class Conversation:
         :param approach: approach to take; None keeps the current one.
         :param kind: kind of line to say, if it is not the action.
         :param by_service: whether a service requested the action.
+        :param silent: whether nothing is to be said.
+        :param unfinished: the sentence that was broken off; empty if none was.
         """
         note = ''
         kind = kind or action
@@ -86,11 +100,17 @@ class Conversation:
             kind = 'start'
             if self.mode == 'ended':
                 self._change_topic(self.next_topic())
-        if action == 'continue' and self._wording.exhausted(self.topic, self.approach):
+        elif action == 'resume' and unfinished:
+            kind = 'take_up'
+        if kind == 'again':
+            unfinished = self._wording.core
+        elif action == 'continue' and self._wording.exhausted(self.topic, self.approach):
             following = self.next_topic()
             if following != self.topic:
                 note = f'all has been said about {self.topic}'
-                action, kind, topic = 'change_topic', 'move_on', following
+                # Nobody is thanked for an answer that was not given.
+                kind = 'change_topic' if kind == 'prompt' else 'move_on'
+                action, topic = 'change_topic', following
         if action == 'change_topic':
             # A rule that leads to the current topic still means to leave it.
             stay = topic == self.topic and not by_service
@@ -101,8 +121,12 @@ class Conversation:
             self.mode = _NEXT_MODE[action]
         self.fresh = False
         self._begun = self._begun or action != 'pause'
-        words = self._wording.words(kind, self.approach, self.topic, self._previous)
-        return Move(action, words, note)
+        if silent:
+            return Move(action, '', note=note)
+        if kind != 'again':
+            self.line = kind
+        words = self._wording.words(kind, self.approach, self.topic, self._previous, unfinished)
+        return Move(action, words, kind, self._wording.asked, note)
 
     def next_topic(self) -> str:
         """Return the id of the topic to talk about next.
@@ -124,8 +148,8 @@ class Conversation:
 class Wording:
     """Chooses and fills in lines so that nothing is repeated before it must be.
 
-    Of the sentences of an approach it takes the one said least; among equals the one that yields a
-    new utterance, and then the first. Once all have been said, those of the first approach are
+    Of the sentences of an approach it takes those that yield a new utterance; among these the one
+    said least, and then the first. Once all have been said, those of the first approach are
     used before any is repeated.
     """
 
@@ -135,6 +159,11 @@ class Wording:
         self._said: Counter[str] = Counter()
         self._utterances: Counter[str] = Counter()
         self._last = ''
+        self._disclosed = False
+        #: The question of the utterance chosen last, or all of it.
+        self.core = ''
+        #: Whether the utterance chosen last asks the person something.
+        self.asked = False
 
     def reload(self, file: ConversationFile) -> None:
         """Switch to another file; sentences that both files have still count as said."""
@@ -142,29 +171,59 @@ class Wording:
         known = set(_sentences(file))
         self._said = Counter({text: n for text, n in self._said.items() if text in known})
 
-    def words(self, kind: str, approach: str, topic_id: str, previous_id: str) -> str:
+    def words(
+        self, kind: str, approach: str, topic_id: str, previous_id: str, unfinished: str = ''
+    ) -> str:
         """Return what to say and count it as said; empty when no line fits.
 
         :param kind: an action or one of ``conversation_file.LINE_KINDS``.
+        :param unfinished: the sentence that was broken off.
         """
+        self.asked = False
         if not self.file.say:
             return ''
         topic = self.file.topics[topic_id]
         previous = self.file.topics.get(previous_id, topic)
-        pool = self.file.lines.get(kind) or self.file.lines.get(LINE_KINDS.get(kind, ''), {})
-        best: tuple[tuple[int, int, int], tuple[str, ...], str] | None = None
-        for parts in self._candidates(pool, topic, approach):
-            counts = [self._said[part] for part in parts]
-            utterance = _fill(parts, topic.name, previous.name)
-            rank = max(counts), sum(counts), self._utterances[utterance]
-            if utterance != self._last and (best is None or rank < best[0]):
-                best = rank, parts, utterance
+        names = {'topic': topic.name, 'previous': previous.name, 'unfinished': unfinished}
+        # Whoever begins to talk says what it is first, once.
+        disclosure = (
+            '' if self._disclosed or kind != 'start' else ' '.join(self.file.disclosure[:1])
+        )
+        best: tuple[tuple[int, int, int], tuple[str, ...], str, str] | None = None
+        for pool in self._pools(kind):
+            for parts in self._candidates(pool, topic, approach):
+                counts = [self._said[part] for part in parts]
+                utterance = _fill(parts, {**names, 'disclosure': disclosure})
+                # What was broken off may be anything: there is no end to such utterances.
+                known = parts[0] if '{unfinished}' in parts[0] else utterance
+                rank = self._utterances[known], max(counts), sum(counts)
+                if utterance != self._last and (best is None or rank < best[0]):
+                    best = rank, parts, utterance, known
+            if best is not None and not best[0][0]:
+                break
         if best is None:
             return ''
-        _, parts, self._last = best
+        _, parts, self._last, known = best
+        self._disclosed = self._disclosed or bool(disclosure)
+        self.asked = len(parts) > 1 or asks(self._last)
+        if kind != 'again':
+            self.core = parts[-1].format(**names) if len(parts) > 1 else self._last
         self._said.update(parts)
-        self._utterances[self._last] += 1
+        self._utterances[known] += 1
         return self._last
+
+    def _pools(self, kind: str) -> Iterator[Pool]:
+        """Yield the lines of a kind, or else of the kind that stands in for it.
+
+        A few kinds are followed by the latter's lines, for when everything else would be a
+        repetition.
+        """
+        while kind not in self.file.lines and kind in LINE_KINDS:
+            kind = LINE_KINDS[kind]
+        yield self.file.lines.get(kind, {})
+        while kind in _MIXED:
+            kind = LINE_KINDS[kind]
+            yield self.file.lines.get(kind, {})
 
     def exhausted(self, topic_id: str, approach: str) -> bool:
         """Return whether the topic has follow-ups and all of them have been said."""
@@ -190,11 +249,19 @@ class Wording:
             yield from pool.get(first, ())
 
 
-def _fill(parts: tuple[str, ...], topic: str, previous: str) -> str:
-    names = {'topic': topic, 'previous': previous}
+def _fill(parts: tuple[str, ...], names: Mapping[str, str]) -> str:
     inner = [part.format(**names) for part in parts[1:]]
     content = inner[0] if inner else ''
-    return parts[0].format(**names, opening=content, follow_up=content)
+    line = parts[0]
+    if names['disclosure'] and '{disclosure}' not in line:
+        place = line.find('{opening}')
+        line = (
+            f'{line} {{disclosure}}'
+            if place < 0
+            else (f'{line[:place]}{{disclosure}} {line[place:]}')
+        )
+    filled = line.format(**names, opening=content, follow_up=content)
+    return ' '.join(filled.split())
 
 
 def _sentences(file: ConversationFile) -> Iterator[str]:

@@ -12,17 +12,39 @@ from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.errors import InputError
 
-#: Kinds of lines besides the actions: the greeting, a topic chosen by a service, and the move away
-#: from an exhausted topic; each with the action whose lines are used when it has none.
+#: Kinds of lines besides the actions, each with the kind whose lines are used when it has none.
+#: ``config/conversation_en.yaml`` says when each is used.
 LINE_KINDS: Mapping[str, str] = {
     'start': 'resume',
-    'choose_topic': 'change_topic',
+    'take_up': 'resume',
+    'answer': 'continue',
+    'again': 'continue',
+    'glad_answer': 'answer',
+    'smile': 'continue',
+    'prompt': 'continue',
+    'validate': 'acknowledge',
+    'comfort': 'acknowledge',
+    'quiet': 'acknowledge',
+    'more': 'check_in',
+    'offer': 'change_topic',
     'move_on': 'change_topic',
+    'choose_topic': 'change_topic',
 }
 
-#: Placeholders in a line: the spoken names of the topic and of the previous one, and the topic's
-#: next opening or follow-up.
-PLACEHOLDERS: tuple[str, ...] = ('topic', 'previous', 'opening', 'follow_up')
+#: Placeholders in a line: the spoken names of the topic and of the previous one, the topic's next
+#: opening or follow-up, the disclosure, and the sentence that was broken off.
+PLACEHOLDERS: tuple[str, ...] = (
+    'topic',
+    'previous',
+    'opening',
+    'follow_up',
+    'disclosure',
+    'unfinished',
+)
+
+#: Kinds of lines that a conversation needs since the robot waits for answers. A file without them
+#: was written for an earlier release.
+_NEEDED = ('answer', 'prompt')
 
 #: Sentences by approach.
 Pool = Mapping[str, tuple[str, ...]]
@@ -58,7 +80,11 @@ class ConversationFile:
     :param start: id of the first topic.
     :param fallback: id of the topic to take when nothing new follows.
     :param lines: lines by action or one of ``LINE_KINDS``.
+    :param disclosure: sentences that say that a camera is used; one is said at the first greeting.
+    :param refusals: words and phrases, in lower case, by which a person declines to talk.
+    :param repeats: words and phrases, in lower case, by which a person asks to hear it again.
     :param origin: name of the file in errors.
+    :param warnings: what to improve, a line each.
     """
 
     language: str
@@ -68,7 +94,11 @@ class ConversationFile:
     start: str
     fallback: str | None
     lines: Mapping[str, Pool]
+    disclosure: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
     origin: str = ''
+    warnings: tuple[str, ...] = ()
 
     def topic_id(self, name: str) -> str:
         """Return the id of a topic given by id or spoken name, ignoring case.
@@ -105,14 +135,17 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
     approaches = table.take('approaches', strict_yaml.names, default=('neutral',))
     language = table.take('language', strict_yaml.text, default='en')
     say = table.take('say', strict_yaml.flag, default=True)
-    topics = table.take('topics', _mapping(lambda v, w: _topic(v, w, approaches), 'topic'))
+    abilities = table.take('abilities', _ids, default=())
+    tones = _Tones(approaches, abilities)
+    topics = table.take('topics', _mapping(lambda v, w: _topic(v, w, tones), 'topic'))
     known = strict_yaml.choice(tuple(topics))
     start = table.take('start', known, default=next(iter(topics)))
     fallback = table.take('fallback', known, default=None)
     kinds = (*ACTIONS, *LINE_KINDS)
-    lines = table.take(
-        'lines', _mapping(lambda v, w: _pool(v, w, approaches, PLACEHOLDERS)), default={}
-    )
+    lines = table.take('lines', _mapping(lambda v, w: _pool(v, w, tones, PLACEHOLDERS)), default={})
+    disclosure = table.take('disclosure', lambda v, w: _texts(v, w, tones, ()), default=())
+    refusals = table.take('refusals', _words, default=())
+    repeats = table.take('repeats', _words, default=())
     table.finish()
     for kind in lines:
         if kind not in kinds:
@@ -128,7 +161,29 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
                         f'{origin}: topic {topic_id!r}: {field} must name topics of this file '
                         f'({", ".join(topics)}), not {strict_yaml.describe(other)}'
                     )
-    return ConversationFile(language, say, approaches, topics, start, fallback, lines, origin)
+    warnings = _warnings(lines, origin) if say else ()
+    return ConversationFile(
+        language, say, approaches, topics, start, fallback, lines, disclosure, refusals, repeats,
+        origin, warnings,
+    )  # fmt: skip
+
+
+def _warnings(lines: Mapping[str, Pool], origin: str) -> tuple[str, ...]:
+    missing = [kind for kind in _NEEDED if kind not in lines]
+    if not lines or not missing:
+        return ()
+    return (
+        f'{origin} has the form of an earlier release: it has no lines {" and ".join(missing)}, so '
+        f'those of `continue` are said after an answer; add them (docs/dialogue.md)',
+    )
+
+
+@dataclass(frozen=True)
+class _Tones:
+    """What sentences may rely on: the approaches of the file, and what the robot is able to do."""
+
+    approaches: tuple[str, ...]
+    abilities: tuple[str, ...]
 
 
 def _mapping(
@@ -156,11 +211,11 @@ def _mapping(
     return reader
 
 
-def _topic(value: object, where: str, approaches: tuple[str, ...]) -> Topic:
+def _topic(value: object, where: str, tones: _Tones) -> Topic:
     table = strict_yaml.Table(value, where)
 
     def pool(value: object, where: str) -> Pool:
-        return _pool(value, where, approaches, ('topic', 'previous'))
+        return _pool(value, where, tones, ('topic', 'previous'))
 
     topic = Topic(
         name=table.take('name', strict_yaml.text),
@@ -177,10 +232,13 @@ def _ids(value: object, where: str) -> tuple[str, ...]:
     return () if value == [] else strict_yaml.names(value, where)
 
 
-def _pool(
-    value: object, where: str, approaches: tuple[str, ...], placeholders: tuple[str, ...]
-) -> Pool:
+def _words(value: object, where: str) -> tuple[str, ...]:
+    return tuple(each.casefold().strip() for each in _ids(value, where))
+
+
+def _pool(value: object, where: str, tones: _Tones, placeholders: tuple[str, ...]) -> Pool:
     """Read a mapping from approaches to lists of sentences."""
+    approaches = tones.approaches
     if not isinstance(value, dict):
         raise InputError(
             f'{where} must be a mapping of approaches ({", ".join(approaches)}) to sentences, '
@@ -193,15 +251,28 @@ def _pool(
                 f'{where}: {strict_yaml.describe(approach)} is not one of the approaches '
                 f'({", ".join(approaches)})'
             )
-        at = f'{where}: {approach}'
-        if not isinstance(sentences, list):
-            raise InputError(
-                f'{at} must be a list of sentences, not {strict_yaml.describe(sentences)}'
-            )
-        pool[approach] = tuple(
-            _sentence(item, f'{at}[{i}]', placeholders) for i, item in enumerate(sentences, 1)
-        )
+        pool[approach] = _texts(sentences, f'{where}: {approach}', tones, placeholders)
     return pool
+
+
+def _texts(
+    value: object, where: str, tones: _Tones, placeholders: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Read a list of sentences; leave out those that need something the robot is not able to do."""
+    if not isinstance(value, list):
+        raise InputError(f'{where} must be a list of sentences, not {strict_yaml.describe(value)}')
+    found: list[str] = []
+    for i, item in enumerate(value, 1):
+        at, needs = f'{where}[{i}]', None
+        if isinstance(item, dict):
+            table = strict_yaml.Table(item, at)
+            item = table.take('say', strict_yaml.text)
+            needs = table.take('needs', strict_yaml.text)
+            table.finish()
+        words = _sentence(item, at, placeholders)
+        if needs is None or needs in tones.abilities:
+            found.append(words)
+    return tuple(found)
 
 
 def _sentence(value: object, where: str, placeholders: tuple[str, ...]) -> str:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from emotion_estimator.dialogue.action import DialogueAction, Suppressed
 from emotion_estimator.dialogue.context import EmotionHistory
-from emotion_estimator.dialogue.conversation import Conversation
+from emotion_estimator.dialogue.conversation import Conversation, Move
 from emotion_estimator.dialogue.conversation_file import ConversationFile, load_conversation
 from emotion_estimator.dialogue.observation import number
-from emotion_estimator.dialogue.policy import ConversationState, Decision, DialoguePolicy
+from emotion_estimator.dialogue.policy import Decision, DialoguePolicy
 from emotion_estimator.dialogue.policy_file import (
     FACE,
     FACE_LOST,
     FACE_RETURNED,
     PolicyFile,
+    Rule,
     load_policy,
 )
+from emotion_estimator.dialogue.presence import Addressee
+from emotion_estimator.dialogue.rule_state import ConversationState
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
 from emotion_estimator.resources import resource_dir
@@ -29,6 +35,16 @@ def check_together(policy: PolicyFile, conversation: ConversationFile) -> None:
 
     :raises InputError: they do not; the message names both files, rule and field.
     """
+    for field, approaches in (
+        ('question_times', tuple(policy.question_times)),
+        ('when_sad', (*policy.when_sad, *policy.when_sad.values())),
+    ):
+        for approach in approaches:
+            if approach not in conversation.approaches:
+                raise InputError(
+                    f'{policy.origin}: {field}: {approach!r} is not an approach of '
+                    f'{conversation.origin}, which has {", ".join(conversation.approaches)}'
+                )
     for rule in policy.rules:
         named = {
             'topic': ([rule.topic], tuple(conversation.topics)),
@@ -46,21 +62,44 @@ def check_together(policy: PolicyFile, conversation: ConversationFile) -> None:
 
 
 def read_together(
-    policy: Path | str | None, conversation: Path | str | None
+    policy: Path | str | None,
+    conversation: Path | str | None,
+    times: Mapping[str, float] | None = None,
 ) -> tuple[PolicyFile, ConversationFile]:
     """Read a policy and a conversation file; None takes the shipped one.
 
+    :param times: fields of :class:`turns.TurnTimes` that override those of the policy file.
     :raises InputError: a file is unreadable or invalid, or the two do not fit each other.
     """
     shipped = resource_dir('config')
     policy_file = load_policy(Path(policy or shipped / 'dialogue.yaml'))
     conversation_file = load_conversation(Path(conversation or shipped / 'conversation_en.yaml'))
+    policy_file = replace(policy_file, times=replace(policy_file.times, **(times or {})))
     check_together(policy_file, conversation_file)
     return policy_file, conversation_file
 
 
 #: Words for what a rule watches for, unless it is a label.
 _SEEN = {NONE: 'no face', FACE_LOST: 'the face gone', FACE_RETURNED: 'a face again', FACE: 'a face'}
+
+#: Words for what a rule reacts to, unless it is the person's turn.
+_HAPPENED = {
+    'unanswered': 'a question got no answer in its time',
+    'silence': 'nobody has spoken for a while',
+    'interrupted': 'the person began to speak',
+    'left': 'the person has left',
+}
+
+#: What the person meant by their turn.
+_OF_TURN = {
+    'answer': '',
+    'said_no': ' and said no',
+    'refusal': ' and declined to talk',
+    'pardon': ' and asked to hear it again',
+}
+
+#: Seconds within which another node should begin to speak when it finds the words.
+_WORDS_WITHIN = 5.0
 
 
 class DialogueManager:
@@ -78,22 +117,35 @@ class DialogueManager:
         check_together(policy, conversation)
         #: Number of actions so far, by action.
         self.counts: Counter[str] = Counter()
-        self._policy = DialoguePolicy(policy)
+        #: Whether the words come from the conversation file; if not, another node is expected to
+        #: find them and to report them by :meth:`robot_said`.
+        self.own_words = True
+        self._policy = DialoguePolicy(policy, conversation.refusals, conversation.repeats)
+        self._addressee = Addressee()
         self._history = EmotionHistory()
         self._conversation = Conversation(conversation, policy.begin)
 
     @classmethod
     def load(
-        cls, policy: Path | str | None = None, conversation: Path | str | None = None
+        cls,
+        policy: Path | str | None = None,
+        conversation: Path | str | None = None,
+        times: Mapping[str, float] | None = None,
     ) -> DialogueManager:
         """Begin a conversation from YAML files; None takes the shipped one.
 
+        :param times: fields of :class:`turns.TurnTimes` that override those of the policy file.
         :raises InputError: a file is unreadable or invalid; the message names file, rule or topic,
             and field.
         """
-        return cls(*read_together(policy, conversation))
+        return cls(*read_together(policy, conversation, times))
 
-    def reload(self, policy: Path | str | None, conversation: Path | str | None) -> None:
+    def reload(
+        self,
+        policy: Path | str | None,
+        conversation: Path | str | None,
+        times: Mapping[str, float] | None = None,
+    ) -> None:
         """Switch to other files without ending the conversation.
 
         Topic and approach stay if the new files have them; so do the cooldowns of rules of the
@@ -101,14 +153,46 @@ class DialogueManager:
 
         :raises InputError: as :meth:`load`; nothing has changed then.
         """
-        policy_file, conversation_file = read_together(policy, conversation)
+        policy_file, conversation_file = read_together(policy, conversation, times)
         self._policy.reload(policy_file)
+        self._policy.turns.listen_for(conversation_file.refusals, conversation_file.repeats)
         self._conversation.reload(conversation_file)
 
     @property
     def policy(self) -> PolicyFile:
         """Return the policy in force."""
         return self._policy.file
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what the files in force should change, a line each."""
+        return (*self._policy.file.warnings, *self._conversation.file.warnings)
+
+    @property
+    def floor(self) -> str:
+        """Return who has the floor, one of ``turns.Floor``."""
+        return self._policy.turns.floor
+
+    @property
+    def problems(self) -> Mapping[str, int]:
+        """Return how often reports about speech contradicted themselves or expired, by kind."""
+        return self._policy.turns.problems
+
+    @property
+    def said(self) -> str:
+        """Return what the person said in their last turn; empty if it was not recognised."""
+        turn = self._policy.turns.last_turn
+        return turn.words if turn is not None else ''
+
+    def disclosure(self, action: DialogueAction) -> str:
+        """Return the sentence that ``action`` discloses the camera with; empty for none."""
+        known = (each for each in self.file.disclosure if each in action.utterance)
+        return next(known, '')
+
+    @property
+    def file(self) -> ConversationFile:
+        """Return the conversation file in force."""
+        return self._conversation.file
 
     @property
     def mode(self) -> str:
@@ -135,15 +219,25 @@ class DialogueManager:
         """Return the rules with complete evidence that may not act now, with the reasons."""
         return self._policy.suppressed
 
-    def __call__(self, face: FaceEmotion | None, stamp: float) -> DialogueAction | None:
-        """Take one frame's primary face and return what to do, usually None.
+    def __call__(
+        self, face: FaceEmotion | None, stamp: float, others: Sequence[FaceEmotion] | None = None
+    ) -> DialogueAction | None:
+        """Take one frame's faces and return what to do, usually None.
 
-        :param face: face that the robot talks to; None for nobody.
+        :param face: the estimator's primary face; None for nobody.
         :param stamp: the frame's stamp in seconds; the frame is ignored when it is not finite.
+        :param others: further faces in the frame: the robot keeps to the person it talks to. None
+            if they are not known.
         """
         stamp = number(stamp)
         at = self._conversation
-        state = ConversationState(at.mode, at.by_service, at.topic, at.approach)
+        if math.isfinite(stamp):
+            face = self._addressee(face, others, stamp)
+            if self._addressee.changed and at.mode == 'running' and self._greets():
+                # Somebody else is there instead, whom the robot has not greeted.
+                at.mode = 'waiting'
+                self._policy.turns.forget_question()
+        state = ConversationState(at.mode, at.by_service, at.topic, at.approach, at.line)
         self._history.see(face, stamp)
         decision = self._policy(face, stamp, state)
         return None if decision is None else self._act(decision, stamp)
@@ -158,15 +252,41 @@ class DialogueManager:
             mode=self.mode,
             topic=self.topic,
             approach=self.approach,
-            speaking=self._policy.speaking(),
+            speaking=self._policy.turns.person_active,
+            floor=self.floor,
+            said=self.said,
+            unanswered=self._policy.turns.unanswered,
         )
 
-    def user_speaking(self, speaking: bool, stamp: float) -> None:
-        """Note whether the person is speaking, during which and shortly after nothing is done.
+    def user_speaking(self, speaking: bool, stamp: float, source: str = 'topic') -> None:
+        """Note whether the person is speaking, during which and shortly after nothing is said.
+
+        :param stamp: seconds, on the clock of the frames.
+        :param source: who says so; they speak while any source says so.
+        """
+        self._policy.turns.user_speaking(speaking, self._policy.time(number(stamp)), source)
+
+    def user_said(self, text: str, stamp: float) -> None:
+        """Take the words of one utterance of the person, as recognised.
 
         :param stamp: seconds, on the clock of the frames.
         """
-        self._policy.hear(speaking, number(stamp))
+        self._policy.turns.user_said(text, self._policy.time(number(stamp)))
+
+    def robot_speaking(self, speaking: bool, stamp: float) -> None:
+        """Note whether the robot's voice is speaking; without reports it is estimated.
+
+        :param stamp: seconds, on the clock of the frames.
+        """
+        self._policy.turns.robot_speaking(speaking, self._policy.time(number(stamp)))
+
+    def robot_said(self, text: str, stamp: float) -> None:
+        """Note a sentence that another node has the robot say.
+
+        :param stamp: seconds, on the clock of the frames.
+        """
+        now = self._policy.time(number(stamp))
+        self._policy.turns.robot_said(text, now, self._policy.file.question_time(self.approach))
 
     def start(self, stamp: float) -> DialogueAction:
         """Begin the conversation, or begin again after its end.
@@ -223,8 +343,10 @@ class DialogueManager:
     def _by_service(
         self, service: str, action: str, stamp: float, kind: str = '', topic: str | None = None
     ) -> DialogueAction:
+        before, stamp = self.topic, number(stamp)
         move = self._conversation.apply(action, topic, None, kind, by_service=action != 'resume')
-        self._policy.act(number(stamp))
+        self._policy.act(stamp, action == 'resume')
+        self._speak(move, stamp, before)
         done = DialogueAction(
             action=move.action,
             topic=self.topic,
@@ -236,8 +358,25 @@ class DialogueManager:
             rule=f'service {service}',
             face_id='',
             stamp=stamp,
+            line=move.line,
         )
         return self._record(done)
+
+    def _speak(self, move: Move, stamp: float, topic_before: str) -> None:
+        """Tell the turns what the robot says from now on."""
+        turns, now = self._policy.turns, self._policy.time(stamp)
+        if self.topic != topic_before:
+            self._policy.topic_changed()
+            turns.forget_question()
+        if not move.line:
+            return
+        if not self.own_words or not self.file.say:
+            turns.robot_expected(now, _WORDS_WITHIN)
+        else:
+            wait = self._policy.file.question_time(self.approach)
+            # Broken off once more, it is taken up as it was said first.
+            sentence = turns.unfinished if move.line == 'take_up' else ''
+            turns.robot_said(move.utterance, now, wait, move.asks, sentence)
 
     def _record(self, action: DialogueAction) -> DialogueAction:
         self.counts[action.action] += 1
@@ -245,24 +384,71 @@ class DialogueManager:
         return action
 
     def _act(self, decision: Decision, stamp: float) -> DialogueAction:
-        rule, evidence, seen = decision.rule, decision.evidence, decision.seen
-        move = self._conversation.apply(rule.action, rule.topic, rule.approach)
-        watched = next((each for each in (seen.label, *_SEEN) if each in rule.emotion), seen.label)
-        reason = (
-            f'{_SEEN.get(watched, watched)} for {evidence.seconds:.1f} of the last '
-            f'{evidence.span:.1f} s, confidence {evidence.confidence:.2f}'
-        )
+        rule, seen = decision.rule, decision.seen
+        before, turns = self.topic, self._policy.turns
+        # Whoever was away for a moment finds the conversation as it was.
+        unchanged = rule.action == 'resume' and decision.silent and not rule.silent
+        approach = None if unchanged else self._approach(rule)
+        if rule.action == 'yield':
+            turns.robot_stops(self._policy.time(stamp))
+            move = Move('yield', '')
+        else:
+            move = self._conversation.apply(
+                rule.action, rule.topic, approach, rule.line,
+                silent=decision.silent, unfinished=turns.unfinished,
+            )  # fmt: skip
+            self._speak(move, stamp, before)
+        reason = self._reason(decision)
+        about_face = bool(rule.emotion)
         done = DialogueAction(
             action=move.action,
             topic=self.topic,
             approach=self.approach,
             utterance=move.utterance,
             reason=f'{reason}; {move.note}' if move.note else reason,
-            emotion=seen.label,
-            confidence=evidence.confidence,
+            emotion=_seen_label(decision) if about_face else '',
+            confidence=decision.evidence.confidence if about_face else 0.0,
             rule=rule.name,
             face_id=seen.face_id,
             stamp=stamp,
             suppressed=tuple(str(each) for each in decision.suppressed),
+            line=move.line,
         )
         return self._record(done)
+
+    def _greets(self) -> bool:
+        return self.policy.turn_taking and any(
+            rule.action == 'resume' for rule in self.policy.rules
+        )
+
+    def _approach(self, rule: Rule) -> str | None:
+        """Return the approach to take; a face that looks sad is not joked with."""
+        wanted = rule.approach or self.approach
+        instead = self._policy.file.when_sad.get(wanted)
+        return instead if instead and self._policy.looks_sad() else rule.approach
+
+    def _reason(self, decision: Decision) -> str:
+        evidence = decision.evidence
+        turn = self._policy.turns.last_turn
+        if decision.event in _OF_TURN and turn is not None:
+            spoken = f'the person spoke for {turn.end - turn.begin:.1f} s'
+            return f'{spoken}{_OF_TURN[decision.event]}'
+        if decision.event:
+            return _HAPPENED[decision.event]
+        watched = _watched(decision)
+        return (
+            f'{_SEEN.get(watched, watched)} for {evidence.seconds:.1f} of the last '
+            f'{evidence.span:.1f} s, confidence {evidence.confidence:.2f}'
+        )
+
+
+def _watched(decision: Decision) -> str:
+    """Return which of the rule's emotions is there."""
+    watched = decision.rule.emotion
+    return next((each for each in (decision.seen.label, *_SEEN) if each in watched), watched[0])
+
+
+def _seen_label(decision: Decision) -> str:
+    """Return the label that the evidence is about; a reaction may come after it has gone."""
+    watched = _watched(decision)
+    return decision.seen.label if watched in _SEEN else watched

@@ -1,46 +1,47 @@
-"""The policy: which rule acts now, and what keeps the others from acting (cooldown, rate limit)."""
+"""The policy: which rule acts now, and what keeps the others from acting (turns, cooldowns)."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from emotion_estimator.dialogue.action import Suppressed
 from emotion_estimator.dialogue.evidence import TOLERANCE, Evidence, EvidenceWindow, StreamClock
 from emotion_estimator.dialogue.observation import Observation, observe
-from emotion_estimator.dialogue.policy_file import FACE, FACE_LOST, FACE_RETURNED, PolicyFile, Rule
-from emotion_estimator.emotion import NONE, FaceEmotion
-
-#: A label flickers when it changed this often within so many seconds. Faces change less often; the
-#: output of an estimator that is wrong 10 % of the time changes more often.
-_FLICKER_CHANGES = 5
-_FLICKER_SECONDS = 10.0
-
-#: Fraction of ``lost_after`` that must be without a face: detectors see faces in empty rooms.
-_ABSENT_SHARE = 0.8
+from emotion_estimator.dialogue.policy_file import PolicyFile, Rule
+from emotion_estimator.dialogue.presence import Presence
+from emotion_estimator.dialogue.rule_state import (
+    ConversationState,
+    FlickerDetector,
+    RuleState,
+    out_of_scope,
+)
+from emotion_estimator.dialogue.turns import PersonTurn, Turns
+from emotion_estimator.emotion import SAD, FaceEmotion
 
 #: Modes of the conversation in which an action is allowed; others only while it is running.
 _MODES = {
     'resume': ('waiting', 'paused', 'ended'),
     'end': ('running', 'paused'),
+    'yield': ('waiting', 'running', 'paused', 'ended'),
 }
 
+#: A face looks sad when it did for this many of the last seconds, and for some seconds after that.
+_LOOKS_SAD = 0.5
+_SAD_WINDOW, _SAD_LASTS = 2.0, 5.0
 
-@dataclass(frozen=True)
-class ConversationState:
-    """The state of the conversation that the rules depend on.
+#: What the robot does of itself when it is interrupted, or talks to somebody who has left.
+_YIELDS = {
+    'interrupted': Rule('let the person speak', (), 'yield', event=('interrupted',), silent=True),
+    'left': Rule('stop talking to nobody', (), 'yield', event=('left',), silent=True),
+}
 
-    :param mode: ``waiting`` (for the first face), ``running``, ``paused`` or ``ended``.
-    :param by_service: whether a service paused or ended it, so that no rule may resume it.
-    :param topic: id of the current topic.
-    :param approach: current approach.
-    """
+#: Seconds within which it does; later, it has finished.
+_YIELDS_WITHIN = 1.0
 
-    mode: str
-    by_service: bool
-    topic: str
-    approach: str
+#: Events about the person's turn, which are over when they speak again or the robot has reacted.
+_TURN_ENDS = ('answer', 'said_no', 'refusal', 'pardon', 'unanswered')
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,16 @@ class Decision:
     :param evidence: what completed it.
     :param seen: the observation that was in force when the evidence was complete.
     :param suppressed: the other rules with complete evidence.
+    :param event: event of the conversation that the rule reacts to; empty: it reacts to a face.
+    :param silent: whether nothing is to be said.
     """
 
     rule: Rule
     evidence: Evidence
     seen: Observation
     suppressed: tuple[Suppressed, ...]
+    event: str = ''
+    silent: bool = False
 
 
 class DialoguePolicy:
@@ -66,18 +71,34 @@ class DialoguePolicy:
     pass.
     """
 
-    def __init__(self, file: PolicyFile) -> None:
-        """:param file: a checked policy, see :func:`policy_file.load_policy`."""
+    def __init__(
+        self, file: PolicyFile, refusals: Sequence[str] = (), repeats: Sequence[str] = ()
+    ) -> None:
+        """:param file: a checked policy, see :func:`policy_file.load_policy`.
+
+        :param refusals: how a person declines to talk, see :class:`turns.Turns`.
+        :param repeats: how a person asks to hear it again, likewise.
+        """
         self.file = file
+        self.turns = Turns(file.times, refusals, repeats)
+        #: Turns of the person about the current topic.
+        self.exchanges = 0
         self.suppressed: tuple[Suppressed, ...] = ()
         self._clock = StreamClock()
-        self._speech = UserSpeech()
         self._presence = Presence(file)
+        self._sad = EvidenceWindow(_SAD_WINDOW, file.hold)
+        self._sad_at = self._welcomed = self._yielded = -math.inf
+        self._topic_since = self._absence = 0.0
+        self._gone_at: float | None = 0.0
+        self._events: dict[str, float] = {}
+        self._turn: PersonTurn | None = None
         self._flicker = FlickerDetector()
         self._rules = [RuleState(rule, file.hold) for rule in _by_priority(file)]
+        self._watching = [state for state in self._rules if state.rule.emotion]
         self._seen: Observation | None = None
         self._person = ''
         self._last_action = -math.inf
+        self._advanced = 0.0
 
     def reload(self, file: PolicyFile) -> None:
         """Switch to another policy file; rules of the same name keep their state."""
@@ -87,20 +108,32 @@ class DialoguePolicy:
             past = known.get(state.rule.name)
             if past is not None:
                 state.take_over(past)
+        self._watching = [state for state in self._rules if state.rule.emotion]
         self._presence = self._presence.under(file)
+        self.turns.times = file.times
         self.file = file
 
-    def hear(self, speaking: bool, stamp: float) -> None:
-        """Note whether the person is speaking, as reported at ``stamp`` seconds."""
-        self._speech.hear(speaking, self._clock.at(stamp, self.file.max_step))
+    def time(self, stamp: float) -> float:
+        """Return ``stamp`` (seconds) on the axis of :attr:`turns`; an odd stamp counts as now."""
+        return self._clock.at(stamp, self.file.max_step)
 
-    def speaking(self) -> bool:
-        """Return whether the person is speaking, according to the latest report."""
-        return self._speech.active(self._clock.now, self.file)
+    def topic_changed(self) -> None:
+        """Note that the conversation has another topic from now on."""
+        self.exchanges = 0
+        self._topic_since = self._clock.now
 
-    def act(self, stamp: float) -> None:
-        """Note an action that no rule decided, so that the rate limit counts from it."""
+    def looks_sad(self) -> bool:
+        """Return whether the face looks sad, or did a few seconds ago."""
+        return self._clock.now - self._sad_at <= _SAD_LASTS
+
+    def act(self, stamp: float, welcome: bool = False) -> None:
+        """Note an action that no rule decided, so that the rate limit counts from it.
+
+        :param welcome: whether it greeted the person.
+        """
         self._last_action = self._clock.at(stamp, self.file.max_step)
+        if welcome:
+            self._welcomed = self._last_action
 
     def __call__(
         self, face: FaceEmotion | None, stamp: float, conversation: ConversationState
@@ -115,7 +148,10 @@ class DialoguePolicy:
         if not self._clock.advance(stamp, self.file.max_step):
             self._presence.clear()
             self._flicker.clear()
-            for state in self._rules:
+            self._sad.clear()
+            self._events.clear()
+            for state in self._watching:
+                state.stop_waiting()
                 for window in state.windows:
                     window.clear()
         since = min(self._last_action, self._clock.now)
@@ -126,23 +162,66 @@ class DialoguePolicy:
             self._advance(now)
             flickers = self._seen is not None and self._flicker.update(self._seen.label, now)
             if decision is None:
-                decision = self._decide(now, conversation, flickers)
+                decision = self._yield(now) or self._decide(now, conversation, flickers)
         self._advance(self._clock.now)
         self._observe(face)
         return decision
 
     def _advance(self, now: float) -> None:
         self._presence.advance(now)
-        for state in self._rules:
+        self._follow(now)
+        self._sad.advance(now)
+        if self._sad.evidence().seconds >= _LOOKS_SAD:
+            self._sad_at = now
+        turn, passed = self.turns.turn, now - self._advanced
+        for state in self._watching:
+            if turn is not self._turn and turn is not None:
+                state.in_turn = 0.0
+            if turn is not None and state.window.holds:
+                state.in_turn += passed
             for window in state.windows:
                 window.advance(now)
+        self._turn, self._advanced = turn, now
+
+    def _follow(self, now: float) -> None:
+        """Follow the turns: note what has happened, and forget what is over."""
+        there = self._presence.there
+        if there and self._gone_at is not None:
+            self._absence, self._gone_at = now - self._gone_at, None
+            if self._absence >= self.file.short_absence:
+                self.turns.forget_question()
+        elif not there and self._gone_at is None:
+            self._gone_at = now - self.file.lost_after
+        self.turns.presence(there, now, self._gone_at)
+        for event in self.turns.advance(now):
+            self._events[event] = now
+            self.exchanges += event == 'answer'
+        if self.turns.heard:
+            self._forget(_TURN_ENDS)
+
+    def _forget(self, events: Iterable[str]) -> None:
+        for event in events:
+            self._events.pop(event, None)
+
+    def _yield(self, now: float) -> Decision | None:
+        """Return the decision to fall silent, if the robot should."""
+        if not self.file.turn_taking or self._seen is None:
+            return None
+        since = max(self._yielded, now - _YIELDS_WITHIN)
+        event = next((each for each in _YIELDS if self._events.get(each, -math.inf) > since), None)
+        if event is None:
+            return None
+        self._yielded = now
+        nothing = Evidence(0.0, 0.0, 0.0)
+        return Decision(_YIELDS[event], nothing, self._seen, (), event, silent=True)
 
     def _observe(self, face: FaceEmotion | None) -> None:
         seen = observe(face)
         events = self._presence.observe(seen.present, self._clock.now)
         if seen.present:
             self._person = seen.face_id
-        for state in self._rules:
+        self._sad.observe(seen.label == SAD, seen.confidence, seen.face_id, self._person)
+        for state in self._watching:
             sure = seen.label in state.rule.emotion
             sure = sure and seen.confidence >= state.rule.min_confidence
             event = any(event in state.rule.emotion for event in events)
@@ -160,10 +239,14 @@ class DialoguePolicy:
         for state in self._rules:
             rule = state.rule
             pointless = rule.action == 'resume' and conversation.mode == 'running'
-            if not state.complete(flickers) or pointless:
+            if not self._complete(state, now, flickers) or pointless:
+                continue
+            if rule.event and (self._not_yet(rule) or out_of_scope(rule, conversation)):
                 continue
             complete.append(state)
             why = self._why_not(state, now, conversation)
+            if why is None and (why := self._not_its_turn(rule, conversation)) is not None:
+                state.waits(now, flickers)
             if why is None and chosen is not None:
                 why = f'lower priority than {chosen.rule.name}'
             if why is None:
@@ -173,13 +256,49 @@ class DialoguePolicy:
         self.suppressed = tuple(suppressed)
         if chosen is None or self._seen is None:
             return None
+        rule, evidence, event = chosen.rule, chosen.evidence(flickers), self._event(chosen, now)
         # The action is published with this message, so its limits count from the message's stamp.
         chosen.acted = self._last_action = self._clock.now
         # Two answers to one sight would contradict each other: the rules below count as answered.
         for state in complete[complete.index(chosen) :]:
             if set(state.rule.emotion) & set(chosen.rule.emotion):
                 state.answer(self._clock.now, self._seen.face_id)
-        return Decision(chosen.rule, chosen.evidence(flickers), self._seen, self.suppressed)
+            state.stop_waiting()
+        silent = self._silent(rule, conversation)
+        if not silent:
+            self._forget(_TURN_ENDS)
+            if rule.action == 'resume':
+                self._welcomed = self._clock.now
+        return Decision(rule, evidence, self._seen, self.suppressed, event, silent)
+
+    def _complete(self, state: RuleState, now: float, flickers: bool) -> bool:
+        """Return whether a rule has what it needs, be it an event or evidence."""
+        rule = state.rule
+        if not rule.event:
+            return state.complete(flickers) or state.still_waits(now)
+        event = self._event(state, now)
+        if not event or not rule.emotion:
+            return bool(event)
+        turn = self.turns.last_turn
+        if event == 'answer' and turn is not None and turn.speech > 0:
+            lasted = turn.end - turn.begin + self.file.times.after_speaking
+            needed = max(rule.share * lasted, rule.held_for)
+            return state.in_turn >= needed - TOLERANCE
+        evidence = state.evidence(flickers)
+        return evidence.seconds >= rule.share * evidence.span - TOLERANCE
+
+    def _event(self, state: RuleState, now: float) -> str:
+        """Return the event that a rule may react to now; empty for none."""
+        rule = state.rule
+        for event in rule.event:
+            if event == 'silence':
+                if self.turns.quiet >= rule.quiet_for - TOLERANCE:
+                    return event
+            elif self._events.get(event, -math.inf) > max(
+                state.acted, now - rule.wait - 2 * TOLERANCE
+            ):
+                return event
+        return ''
 
     def _why_not(self, state: RuleState, now: float, conversation: ConversationState) -> str | None:
         """Return why a rule with complete evidence may not act; None when it may."""
@@ -188,200 +307,73 @@ class DialoguePolicy:
             return f'the conversation is {conversation.mode}'
         if rule.action == 'resume' and conversation.by_service:
             return f'the conversation was {conversation.mode} by a service'
-        if elsewhere := _out_of_scope(rule, conversation):
+        if elsewhere := out_of_scope(rule, conversation) or self._not_yet(rule):
             return elsewhere
-        spoken = self._speech.why_not(now, self.file)
-        if spoken is not None and not rule.while_speaking:
-            return spoken
         if (left := state.acted + rule.cooldown - now) > TOLERANCE:
             return f'cooldown, {left:.1f} s left'
-        if state.answered is not None and rule.repeat is None:
+        if rule.event:
+            answered = None
+        elif (answered := state.answered) is not None and rule.repeat is None:
             return 'this was answered already'
-        if state.answered is not None and rule.repeat is not None:
-            left = state.answered + rule.repeat - now
+        if answered is not None and rule.repeat is not None:
+            left = answered + rule.repeat - now
             if left > TOLERANCE:
                 return f'this was answered already, repeats in {left:.1f} s'
         if (left := self._last_action + self.file.min_gap - now) > TOLERANCE:
             return f'rate limit, {left:.1f} s left'
         return None
 
+    def _not_yet(self, rule: Rule) -> str:
+        """Return what the conversation has not come to yet; empty when the rule applies."""
+        unanswered = self.turns.unanswered
+        if unanswered < rule.min_unanswered:
+            return f'{unanswered} unanswered questions, needs {rule.min_unanswered}'
+        if rule.max_unanswered is not None and unanswered > rule.max_unanswered:
+            return f'{unanswered} unanswered questions, at most {rule.max_unanswered}'
+        if self.exchanges < rule.min_exchanges:
+            return f'{self.exchanges} exchanges about this topic, needs {rule.min_exchanges}'
+        left = self._topic_since + rule.on_topic_for - self._clock.now
+        return f'this topic has {left:.0f} s left' if left > TOLERANCE else ''
 
-def _by_priority(file: PolicyFile) -> list[Rule]:
-    return sorted(file.rules, key=lambda rule: -rule.priority)
+    def _silent(self, rule: Rule, conversation: ConversationState) -> bool:
+        """Return whether a rule acts without words: the manager says nothing to nobody."""
+        if not self.file.turn_taking:
+            return rule.silent
+        if rule.silent or (rule.action in ('pause', 'end') and not self.turns.present):
+            return True
+        if rule.action != 'resume' or conversation.mode != 'paused' or self.turns.unfinished:
+            return False
+        welcomed = self._clock.now - self._welcomed < self.file.welcome_gap
+        return welcomed or self._absence < self.file.short_absence
 
-
-def _out_of_scope(rule: Rule, conversation: ConversationState) -> str:
-    """Return why a rule does not apply in this topic or approach; empty when it does."""
-    if rule.topics and conversation.topic not in rule.topics:
-        return 'not in this topic'
-    if rule.approaches and conversation.approach not in rule.approaches:
-        return 'not in this approach'
-    return ''
-
-
-class RuleState:
-    """One rule's evidence, its last action and whether it has been answered."""
-
-    def __init__(self, rule: Rule, hold: float) -> None:
-        """:param hold: maximum seconds for which one message counts."""
-        self.rule = rule
-        self.window = EvidenceWindow(rule.held_for, hold)
-        self.restless = self.window
-        if rule.restless_for != rule.held_for:
-            self.restless = EvidenceWindow(rule.restless_for, hold)
-        #: When the rule last acted, in seconds.
-        self.acted = -math.inf
-        self._answered: float | None = None
-        self._answered_face = ''
-        self._applied = False
-
-    def take_over(self, past: RuleState) -> None:
-        """Take over the state of an earlier version of the rule.
-
-        The evidence only if both versions watch for the same emotion and confidence.
-        """
-        self.acted, self._applied = past.acted, past._applied
-        self._answered, self._answered_face = past._answered, past._answered_face
-        rule, before = self.rule, past.rule
-        if (rule.emotion, rule.min_confidence) == (before.emotion, before.min_confidence):
-            for window in self.windows:
-                # The longer of the past windows: each new one forgets what exceeds its length.
-                window.take_over(past.restless)
-
-    def enter(self, conversation: ConversationState, since: float) -> None:
-        """Note where the conversation has been since ``since`` seconds.
-
-        When the rule starts to apply, evidence from before ``since`` is forgotten.
-        """
-        rule = self.rule
-        applies = not _out_of_scope(rule, conversation)
-        if applies and not self._applied and (rule.topics or rule.approaches):
-            for window in self.windows:
-                window.forget(since)
-        self._applied = applies
-
-    @property
-    def answered(self) -> float | None:
-        """Return when any rule answered what is seen of this person, in seconds; None: not yet.
-
-        Other people who come into view in between do not reset it.
-        """
-        same = self._answered_face in ('', self.window.person)
-        return self._answered if same else None
-
-    def answer(self, now: float, face_id: str) -> None:
-        """Note that what is seen of a face (empty: nobody) was answered at ``now`` seconds."""
-        self._answered, self._answered_face = now, face_id
-
-    @property
-    def windows(self) -> tuple[EvidenceWindow, ...]:
-        """Return the distinct windows."""
-        return (self.window,) if self.restless is self.window else (self.window, self.restless)
-
-    def evidence(self, flickers: bool) -> Evidence:
-        """Return the current evidence, from the longer window while the label flickers."""
-        return (self.restless if flickers else self.window).evidence()
-
-    def complete(self, flickers: bool) -> bool:
-        """Return whether the evidence is complete now; rearm a rule whose evidence has faded."""
-        evidence = self.evidence(flickers)
-        faded = evidence.seconds < self.rule.release * evidence.span - TOLERANCE
-        if faded and self.answered is not None:
-            self._answered = None
-        needed = self.rule.share * evidence.span
-        return self.window.holds and evidence.seconds >= needed - TOLERANCE
-
-
-class FlickerDetector:
-    """Detects a label that changes too often to be an expression."""
-
-    def __init__(self) -> None:
-        self._changes: deque[float] = deque(maxlen=_FLICKER_CHANGES)
-        self._label: str | None = None
-
-    def clear(self) -> None:
-        """Forget everything, since time jumped."""
-        self._changes.clear()
-        self._label = None
-
-    def update(self, label: str, now: float) -> bool:
-        """Take the label at ``now`` seconds; return whether it flickers."""
-        if self._label is not None and label != self._label:
-            self._changes.append(now)
-        self._label = label
-        oldest = now - _FLICKER_SECONDS - TOLERANCE
-        return len(self._changes) == _FLICKER_CHANGES and self._changes[0] > oldest
-
-
-class UserSpeech:
-    """Whether the person is speaking; a report that is not repeated expires."""
-
-    def __init__(self) -> None:
-        self._speaking = False
-        self._reported = -math.inf
-        self._ended = -math.inf
-
-    def hear(self, speaking: bool, now: float) -> None:
-        """Take a report made at ``now`` seconds."""
-        if speaking:
-            self._reported = now
-        elif self._speaking:
-            self._ended = now
-        self._speaking = speaking
-
-    def active(self, now: float, file: PolicyFile) -> bool:
-        """Return whether the person is speaking."""
-        return self._speaking and now <= self._reported + file.speaking_timeout
-
-    def why_not(self, now: float, file: PolicyFile) -> str | None:
+    def _not_its_turn(self, rule: Rule, conversation: ConversationState) -> str | None:
         """Return why the robot should not speak now; None when it may."""
-        if self.active(now, file):
+        turns, floor = self.turns, self.turns.floor
+        if rule.while_speaking:
+            return None
+        if floor == 'person_speaks' and rule.action != 'resume':
+            if turns.person_active:
+                return 'the person is speaking'
+            return f'the person has just spoken, {turns.to_end_of_turn:.1f} s left'
+        if not self.file.turn_taking:
+            return None
+        if rule.action == 'pause' and turns.robot_active:
+            return 'the robot is speaking'  # A glance aside; whoever leaves stops it.
+        if self._silent(rule, conversation):
+            return None
+        if floor == 'person_speaks':
             return 'the person is speaking'
-        left = self._ended + file.after_speaking - now
-        if not self._speaking and left > TOLERANCE:
-            return f'the person has just spoken, {left:.1f} s left'
+        if floor == 'robot_speaks':
+            return 'the robot is speaking'
+        if floor == 'waiting':
+            return 'the robot has asked and waits'
+        if floor == 'nobody':
+            return 'nobody is there'
+        of_person = any(event in self._events for event in _TURN_ENDS if event in rule.event)
+        if not of_person and (left := self.file.times.breath - turns.after_robot) > TOLERANCE:
+            return f'the robot has just spoken, {left:.1f} s left'
         return None
 
 
-class Presence:
-    """Turns faces that come and go into the events ``face_lost`` and ``face_returned``."""
-
-    def __init__(self, file: PolicyFile) -> None:
-        """:param file: gives ``lost_after``, ``returned_for`` and ``hold``."""
-        self._needed = _ABSENT_SHARE * file.lost_after
-        self._returned_for = file.returned_for
-        self._absent = EvidenceWindow(file.lost_after, file.hold)
-        self._known = False
-        self._lost = False
-        self._returned = -math.inf
-
-    def under(self, file: PolicyFile) -> Presence:
-        """Return a copy of this state that uses another policy file."""
-        following = Presence(file)
-        following._absent.take_over(self._absent)
-        following._known, following._lost = self._known, self._lost
-        following._returned = self._returned
-        return following
-
-    def clear(self) -> None:
-        """Discard the evidence, since time jumped; whether somebody was there stays known."""
-        self._absent.clear()
-
-    def advance(self, now: float) -> None:
-        """Advance time to ``now`` seconds."""
-        self._absent.advance(now)
-        if self._known and self._absent.evidence().seconds >= self._needed - TOLERANCE:
-            self._lost = True
-
-    def observe(self, present: bool, now: float) -> tuple[str, ...]:
-        """Take a message; return which of ``none``, ``face`` and the two events are true now."""
-        if present and (self._lost or not self._known):
-            # The absence that has just ended is not the beginning of another one.
-            self._absent.clear()
-        self._absent.observe(not present, 1.0, '', '')
-        if not present:
-            return (NONE, FACE_LOST) if self._known else (NONE,)
-        if self._lost:
-            self._lost, self._returned = False, now
-        self._known = True
-        return (FACE, FACE_RETURNED) if now - self._returned <= self._returned_for else (FACE,)
+def _by_priority(file: PolicyFile) -> list[Rule]:
+    return sorted(file.rules, key=lambda rule: -rule.priority)

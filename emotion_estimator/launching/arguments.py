@@ -74,6 +74,23 @@ _ALL = (
         '',
         f'YAML file of topics and utterances; {_OR_FILE} (default: the shipped one).',
     ),
+    _argument(
+        'language_model',
+        '',
+        'Name of a language model that speaks instead of the dialogue manager '
+        '(docs/language_model.md); empty starts none.',
+    ),
+    _argument(
+        'llm_base_url',
+        '',
+        "URL of the language model's server; empty uses the parameter file (default: Ollama on "
+        'this machine).',
+    ),
+    _argument(
+        'llm_api_key_env',
+        '',
+        f"Name of the environment variable with the server's API key; {_OR_FILE} (default: none).",
+    ),
     _argument('exit_at_end', 'false', 'Shut down when the source ends.', _YES_NO),
     _argument(
         'intra_process',

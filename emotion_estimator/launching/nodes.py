@@ -45,14 +45,37 @@ def estimator(given: Given) -> Entities:
 
 
 def dialogue_manager(given: Given) -> Entities:
-    """Return the dialogue manager node, followed by the actions that bring it up."""
-    parameters = {
+    """Return the dialogue manager node, followed by the actions that bring it up.
+
+    It leaves the words to the language model's node if there is one.
+    """
+    parameters: dict[str, Any] = {
         # As text, even if the file's name looks like a number.
         name: ParameterValue(given[name], value_type=str)
         for name in ('policy_file', 'conversation_file')
         if given[name]
     }
+    if given.get('language_model'):
+        parameters['publish_say'] = False
     return _managed('dialogue_manager', given, parameters)
+
+
+def llm_dialogue(given: Given) -> Entities:
+    """Return the language model's node, as above; nothing without a ``language_model``."""
+    names = {
+        'model': 'language_model',
+        'base_url': 'llm_base_url',
+        'api_key_env': 'llm_api_key_env',
+    }
+    if not given['language_model']:
+        return []
+    parameters = {
+        # As text, even if the model's name looks like a number.
+        name: ParameterValue(given[argument], value_type=str)
+        for name, argument in names.items()
+        if given[argument]
+    }
+    return _managed('llm_dialogue', given, parameters)
 
 
 def camera_and_estimator(given: Given) -> Entities:

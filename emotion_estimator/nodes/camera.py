@@ -9,7 +9,7 @@ from typing import Any
 from rclpy.lifecycle import LifecyclePublisher
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
+from std_msgs.msg import Bool, Header
 
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
@@ -63,7 +63,8 @@ class CameraNode(ManagedNode[CameraSettings]):
             CompressedImage, f'{self._images.topic_name}/compressed', qos.IMAGES
         )
         self._truth = self.create_lifecycle_publisher(Emotion, 'ground_truth', qos.RESULTS)
-        self._topics = (self._images, self._compressed, self._truth)
+        self._speech = self.create_lifecycle_publisher(Bool, 'ground_truth/speaking', qos.RESULTS)
+        self._topics = (self._images, self._compressed, self._truth, self._speech)
 
     def activate(self) -> None:
         """Start capturing."""
@@ -149,6 +150,8 @@ class CameraNode(ManagedNode[CameraSettings]):
                         model='ground truth',
                     )
                 )
+            if frame.truth_speaking is not None:
+                self._speech.publish(Bool(data=frame.truth_speaking))
             if self.reader is not None:
                 self.reader(header, frame.image)
             # A message costs a copy, a JPEG some milliseconds: only for subscribers.

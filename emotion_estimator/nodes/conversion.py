@@ -148,6 +148,7 @@ def action_message(action: DialogueAction, header: Header) -> DialogueActionMsg:
         rule=action.rule,
         face_id=action.face_id,
         suppressed=list(action.suppressed),
+        line=action.line,
     )
 
 
@@ -165,4 +166,5 @@ def action_from_message(message: DialogueActionMsg) -> DialogueAction:
         face_id=message.face_id,
         stamp=seconds(message.header.stamp),
         suppressed=tuple(message.suppressed),
+        line=message.line,
     )

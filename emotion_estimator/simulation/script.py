@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
+from emotion_estimator.dialogue.policy_file import LINES
 from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 from emotion_estimator.simulation.simulator import Event, SimulatedInput
@@ -41,7 +42,9 @@ class ExpectedAction:
     :param rule: name of the rule that should act.
     :param topic: id of the topic after the action.
     :param approach: approach after the action.
-    :param utterance: text that the utterance should contain; ``says`` in the file.
+    :param line: kind of line that it should say.
+    :param utterance: text that the utterance should contain, by language (empty: any language);
+        ``says`` in the file.
     """
 
     action: str
@@ -50,7 +53,8 @@ class ExpectedAction:
     rule: str | None = None
     topic: str | None = None
     approach: str | None = None
-    utterance: str | None = None
+    line: str | None = None
+    utterance: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ class Step:
     :param confidence: confidence of the label, 0 to 1.
     :param face: id of the face.
     :param speaking: whether the person speaks.
+    :param said: what was recognised of their speech by the end of the step, by language (empty:
+        any language).
+    :param also: expressions of further faces in view, by face; None: not known whether any are.
+    :param robot_speaking: what the robot's voice reports; None for no report.
     :param ask: one of ``SERVICES``, called at the beginning; empty for none.
     :param choose_topic: topic requested from a service at the beginning; empty for none.
     :param expect: everything the robot should do, in order; None: not checked.
@@ -74,6 +82,9 @@ class Step:
     confidence: float = 0.9
     face: str = 'face_1'
     speaking: bool = False
+    said: Mapping[str, str] = field(default_factory=dict)
+    also: Mapping[str, str] | None = None
+    robot_speaking: bool | None = None
     ask: str = ''
     choose_topic: str = ''
     expect: tuple[ExpectedAction, ...] | None = None
@@ -97,10 +108,12 @@ class Script:
     policy: Path | None = None
     conversation: Path | None = None
 
-    def inputs(self) -> Generator[SimulatedInput, None, None]:
+    def inputs(self, language: str = '') -> Generator[SimulatedInput, None, None]:
         """Yield messages and service calls in the order of their stamps.
 
         Stamps are seconds from the beginning of the script.
+
+        :param language: BCP 47 tag of what the person says.
         """
         count = 0
         for step in self.steps:
@@ -108,12 +121,24 @@ class Script:
                 yield SimulatedInput(
                     step.begin, has_frame=False, service=step.ask, choose_topic=step.choose_topic
                 )
+            others = _others(step)
             while (stamp := count / self.rate) < step.end - ROUNDING:
                 count += 1
                 yield SimulatedInput(
                     stamp, simulated_face(step.shows, step.confidence, step.face),
-                    has_frame=step.shows != SILENCE, speaking=step.speaking,
+                    has_frame=step.shows != SILENCE, speaking=step.speaking, others=others,
+                    robot_speaking=step.robot_speaking,
                 )  # fmt: skip
+            said = step.said.get(language, step.said.get('', ''))
+            if said:
+                yield SimulatedInput(step.end, has_frame=False, speaking=step.speaking, said=said)
+
+
+def _others(step: Step) -> tuple[FaceEmotion, ...] | None:
+    if step.also is None:
+        return None
+    faces = (simulated_face(label, step.confidence, name) for name, label in step.also.items())
+    return tuple(face for face in faces if face is not None)
 
 
 @lru_cache(maxsize=256)
@@ -177,6 +202,9 @@ def _step(raw: object, where: str, begin: float) -> Step:
         confidence=table.take('confidence', strict_yaml.number(0, 1), default=Step.confidence),
         face=table.take('face', strict_yaml.text, default=Step.face),
         speaking=table.take('speaking', strict_yaml.flag, default=False),
+        said=table.take('said', _by_language, default={}),
+        also=table.take('also', _faces, default=None),
+        robot_speaking=table.take('robot_speaking', strict_yaml.flag, default=None),
         ask=table.take('ask', strict_yaml.choice(SERVICES), default=''),
         choose_topic=table.take('choose_topic', strict_yaml.text, default=''),
         expect=table.take('expect', _expected(lasts), default=None),
@@ -185,6 +213,31 @@ def _step(raw: object, where: str, begin: float) -> Step:
     if step.ask and step.choose_topic:
         raise InputError(f'{where} has both ask and choose_topic; move one to a step of its own')
     return step
+
+
+def _faces(value: object, where: str) -> dict[str, str]:
+    """Read a mapping from faces to what they show."""
+    if not isinstance(value, dict):
+        raise InputError(
+            f'{where} must be a mapping of faces to expressions, not {strict_yaml.describe(value)}'
+        )
+    shown = strict_yaml.choice(SHOWN)
+    return {
+        strict_yaml.text(name, f'{where}: name'): shown(label, f'{where}: {name}')
+        for name, label in value.items()
+    }
+
+
+def _by_language(value: object, where: str) -> dict[str, str]:
+    """Read words: a text for every language, or one for each."""
+    if not isinstance(value, dict):
+        return {'': strict_yaml.text(value, where)}
+    return {
+        strict_yaml.text(language, f'{where}: language'): strict_yaml.text(
+            words, f'{where}: {language}'
+        )
+        for language, words in value.items()
+    }
 
 
 def _expected(lasts: float) -> strict_yaml.Reader[tuple[ExpectedAction, ...]]:
@@ -212,7 +265,8 @@ def _action(raw: object, where: str, lasts: float) -> ExpectedAction:
         rule=table.take('rule', strict_yaml.text, default=None),
         topic=table.take('topic', strict_yaml.text, default=None),
         approach=table.take('approach', strict_yaml.text, default=None),
-        utterance=table.take('says', strict_yaml.text, default=None),
+        line=table.take('line', strict_yaml.choice(LINES), default=None),
+        utterance=table.take('says', _by_language, default={}),
     )
     table.finish()
     if not expected.begin <= expected.end <= lasts + ROUNDING:
@@ -229,9 +283,13 @@ class ScriptChecker:
     Within a step, the expected actions must occur in order, and no others.
     """
 
-    def __init__(self, script: Script) -> None:
-        """:param script: script with the expectations."""
+    def __init__(self, script: Script, language: str = '') -> None:
+        """:param script: script with the expectations.
+
+        :param language: BCP 47 tag of the language that the robot speaks.
+        """
         self._script = script
+        self._language = language
         self._step = 0
         self._met = 0
         #: One line for each unmet expectation so far.
@@ -282,12 +340,13 @@ class ScriptChecker:
             return f'action {action.action}, not {expected.action}'
         if not expected.begin - ROUNDING <= since <= expected.end + ROUNDING:
             return f'{since:.2f} s after the step began'
-        for name in ('rule', 'topic', 'approach'):
+        for name in ('rule', 'topic', 'approach', 'line'):
             wanted, got = getattr(expected, name), getattr(action, name)
             if wanted is not None and wanted != got:
                 return f'{name} {got!r}, not {wanted!r}'
-        if expected.utterance is not None and expected.utterance not in action.utterance:
-            return f'it says {action.utterance!r}, without {expected.utterance!r}'
+        words = expected.utterance.get(self._language, expected.utterance.get(''))
+        if words is not None and words not in action.utterance:
+            return f'it says {action.utterance!r}, without {words!r}'
         return ''
 
     def _name(self, expected: ExpectedAction) -> str:

@@ -1,4 +1,4 @@
-"""A conversation without camera and ROS: inputs go in, what the robot sees and does comes out."""
+"""A conversation without camera and ROS: inputs go in, what both sides do and say comes out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
+from emotion_estimator.dialogue.turns import speech_seconds
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
 
@@ -27,6 +29,9 @@ class SimulatedInput:
     :param face: the primary face; None for nobody.
     :param has_frame: whether the input includes a frame; if not, ``face`` means nothing.
     :param speaking: whether the person is speaking.
+    :param said: what was recognised of the person's speech; empty for nothing.
+    :param others: further faces in the frame; None if they are not known.
+    :param robot_speaking: what the robot's voice reports; None for no report.
     :param service: service called (start, pause, resume, end); empty for none.
     :param choose_topic: topic that a service asks for; empty for none.
     """
@@ -37,6 +42,9 @@ class SimulatedInput:
     speaking: bool = False
     service: str = ''
     choose_topic: str = ''
+    said: str = ''
+    others: tuple[FaceEmotion, ...] | None = None
+    robot_speaking: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,9 @@ class Event:
     :param speaking: whether the person started (or stopped) speaking; None for neither.
     :param action: what the robot does; None for nothing.
     :param refused: why a service was refused; empty when none was.
+    :param said: what the person said, as recognised; empty for nothing.
+    :param floor: who has the floor from now on, one of ``turns.Floor``; empty: as before.
+    :param seconds: estimated duration of the action's utterance.
     """
 
     stamp: float
@@ -55,18 +66,43 @@ class Event:
     speaking: bool | None = None
     action: DialogueAction | None = None
     refused: str = ''
+    said: str = ''
+    floor: str = ''
+    seconds: float = 0.0
 
 
-def simulate(manager: DialogueManager, inputs: Iterable[SimulatedInput]) -> Iterator[Event]:
+class Words(Protocol):
+    """Finds the robot's words instead of the conversation file, such as a language model."""
+
+    def hear(self, said: str) -> None:
+        """Take what the person said."""
+
+    def speak(self, manager: DialogueManager, action: DialogueAction) -> DialogueAction:
+        """Return the action with the words that the robot says, of which the manager is told."""
+
+
+def simulate(
+    manager: DialogueManager, inputs: Iterable[SimulatedInput], words: Words | None = None
+) -> Iterator[Event]:
     """Yield what follows from each input as soon as it is read; nothing is stored.
 
     :param manager: conversation to continue.
+    :param words: who finds the robot's words; None: the conversation file.
     """
+    manager.own_words = words is None
     seen: str | None = None
-    speaking = False
+    speaking, floor, voice = False, manager.floor, None
     for given in inputs:
         if given.service or given.choose_topic:
-            yield _call_service(manager, given)
+            yield _call_service(manager, given, words)
+        if given.robot_speaking is not None and given.robot_speaking != voice:
+            voice = given.robot_speaking
+            manager.robot_speaking(voice, given.stamp)
+        if given.said:
+            manager.user_said(given.said, given.stamp)
+            if words is not None:
+                words.hear(given.said)
+            yield Event(given.stamp, said=given.said)
         if not given.has_frame and not given.speaking:
             continue
         if given.speaking or speaking:
@@ -81,12 +117,22 @@ def simulate(manager: DialogueManager, inputs: Iterable[SimulatedInput]) -> Iter
         if label != seen:
             seen = label
             yield Event(given.stamp, seen=label)
-        action = manager(given.face, given.stamp)
+        action = manager(given.face, given.stamp, given.others)
         if action is not None:
-            yield Event(given.stamp, action=action)
+            yield _done(manager, action, words)
+        if manager.floor != floor:
+            floor = manager.floor
+            yield Event(given.stamp, floor=floor)
 
 
-def _call_service(manager: DialogueManager, given: SimulatedInput) -> Event:
+def _done(manager: DialogueManager, action: DialogueAction, words: Words | None) -> Event:
+    if words is not None:
+        action = words.speak(manager, action)
+    rate = manager.policy.times.words_per_minute
+    return Event(action.stamp, action=action, seconds=speech_seconds(action.utterance, rate))
+
+
+def _call_service(manager: DialogueManager, given: SimulatedInput, words: Words | None) -> Event:
     services: dict[str, Callable[[float], DialogueAction]] = {
         'start': manager.start,
         'pause': manager.pause,
@@ -100,7 +146,7 @@ def _call_service(manager: DialogueManager, given: SimulatedInput) -> Event:
             action = services[given.service](given.stamp)
     except InputError as error:
         return Event(given.stamp, refused=str(error))
-    return Event(given.stamp, action=action)
+    return _done(manager, action, words)
 
 
 def in_real_time(
@@ -129,7 +175,7 @@ def in_real_time(
 
 
 def as_text(event: Event, verdict: bool | None = None, first: float = 0.0) -> list[str]:
-    """Return an event in words: time, what is seen, what the robot does and says, and why.
+    """Return an event in words: both turns on one time axis, and why the robot does what it does.
 
     :param verdict: whether the event is as expected; None when nothing is expected.
     :param first: seconds; times are shown relative to this.
@@ -137,20 +183,24 @@ def as_text(event: Event, verdict: bool | None = None, first: float = 0.0) -> li
     at = f'{event.stamp - first:8.2f} s  '
     indent = ' ' * len(at)
     if event.seen is not None:
-        return [f'{at}sees {"nobody" if event.seen == NONE else event.seen}']
+        return [f'{at}person  {"nobody" if event.seen == NONE else event.seen}']
     if event.speaking is not None:
-        return [f'{at}the person {"speaks" if event.speaking else "is silent"}']
+        return [f'{at}person  {"speaks" if event.speaking else "falls silent"}']
+    if event.said:
+        return [f'{at}person  "{event.said}"']
+    if event.floor:
+        return [f'{at}robot   waits for an answer'] if event.floor == 'waiting' else []
     action = event.action
     if action is None:
-        return [f'{at}refused: {event.refused}{_VERDICT[verdict]}']
+        return [f'{at}robot   refuses: {event.refused}{_VERDICT[verdict]}']
     because = f'{action.rule}: {action.reason}' if action.rule else action.reason
+    lasts = f'  ({event.seconds:.1f} s)' if action.utterance else ''
+    words = f'"{action.utterance}"' if action.utterance else 'says nothing'
     lines = [
-        f'{at}* {action.action}{_VERDICT[verdict]}',
-        f'{indent}  topic {action.topic}, approach {action.approach}; {because}',
+        f'{at}robot   {words}{lasts}{_VERDICT[verdict]}',
+        f'{indent}        {action.action}: topic {action.topic}, {action.approach}; {because}',
     ]
-    lines += [f'{indent}  not {each}' for each in action.suppressed]
-    if action.utterance:
-        lines.append(f'{indent}  "{action.utterance}"')
+    lines += [f'{indent}        not {each}' for each in action.suppressed]
     return lines
 
 
@@ -160,7 +210,8 @@ def as_json(event: Event, verdict: bool | None = None) -> str | None:
     :param verdict: value of the field ``expected``.
     """
     if event.action is not None:
-        return json.dumps({**asdict(event.action), 'expected': verdict}, ensure_ascii=False)
+        fields = {**asdict(event.action), 'seconds': round(event.seconds, 2), 'expected': verdict}
+        return json.dumps(fields, ensure_ascii=False)
     if event.refused:
         refused = {'stamp': event.stamp, 'refused': event.refused, 'expected': verdict}
         return json.dumps(refused, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The animated portrait: a real face that changes its expression, with ground truth per frame."""
+"""The animated portrait: a real face that changes its expression and speaks, with its truth."""
 
 from __future__ import annotations
 
@@ -48,11 +48,13 @@ class PortraitSegment:
     :param seconds: its duration.
     :param expression: ``neutral``, ``happy`` or ``sad``.
     :param present: whether the person is in the image.
+    :param speaking: whether the person speaks.
     """
 
     seconds: float
     expression: str
     present: bool = True
+    speaking: bool = False
 
     @property
     def truth(self) -> str:
@@ -73,7 +75,20 @@ SCRIPT: tuple[PortraitSegment, ...] = (
     PortraitSegment(1.5, 'happy', present=False),
     PortraitSegment(3.0, 'happy'),
     PortraitSegment(2.0, 'neutral'),
+    PortraitSegment(4.0, 'neutral'),
+    PortraitSegment(4.0, 'neutral', speaking=True),
+    PortraitSegment(6.0, 'neutral'),
 )
+
+#: Syllables per second of slow speech.
+_SYLLABLES = 4.5
+#: What is spoken, a syllable's vowel and how far it opens the mouth; '' is a pause.
+#: "My sister had a garden. She grew the reddest roses there."
+_SPEECH: tuple[tuple[str, float], ...] = (
+    ('open', 0.9), ('spread', 0.9), ('spread', 0.7), ('open', 0.8), ('open', 0.6), ('open', 1.0),
+    ('spread', 0.7), ('', 0.0), ('', 0.0), ('spread', 1.0), ('round', 1.0), ('spread', 0.7),
+    ('open', 0.8), ('spread', 0.8), ('round', 1.0), ('spread', 0.8), ('open', 0.9), ('', 0.0),
+)  # fmt: skip
 
 
 def smoothstep(x: float) -> float:
@@ -110,6 +125,20 @@ class Timeline:
             )
             if before.truth != after.truth
         )
+
+    def speaking_at(self, t: float) -> bool:
+        """Return whether the person speaks at ``t``, which includes short pauses for breath."""
+        return self._script[self._index(t)].speaking
+
+    def mouth_at(self, t: float) -> dict[str, float]:
+        """Return the weight of each of ``VOWELS`` that the mouth forms at ``t``, 0 to 1 in sum."""
+        i = self._index(t)
+        if not self._script[i].speaking:
+            return {}
+        since = t % self.duration - self._ends[i] + self._script[i].seconds
+        number, phase = divmod(since * _SYLLABLES, 1.0)
+        vowel, opening = _SPEECH[int(number) % len(_SPEECH)]
+        return {vowel: opening * math.sin(math.pi * phase) ** 1.5} if vowel else {}
 
     def expression_at(self, t: float) -> dict[str, float]:
         """Return the weight of each expression at ``t``; the weights sum to 1."""
@@ -179,6 +208,10 @@ class Portrait(Source):
         """Return the correct label at ``t``: happy, unknown (neutral), sad or none."""
         return self._timeline.truth_at(t)
 
+    def speaking_at(self, t: float) -> bool:
+        """Return whether the person speaks at ``t``, which includes short pauses for breath."""
+        return self._timeline.speaking_at(t)
+
     def changes(self) -> tuple[float, ...]:
         """Return the times in seconds, within one pass, at which the correct label changes."""
         return self._timeline.changes()
@@ -192,7 +225,7 @@ class Portrait(Source):
 
     def frame_at(self, t: float) -> Frame:
         """Return the frame at ``t`` seconds, always the same for the same ``t``."""
-        return Frame(self.image_at(t), t, self.truth_at(t))
+        return Frame(self.image_at(t), t, self.truth_at(t), self.speaking_at(t))
 
     def close(self) -> None:
         """Do nothing: there is nothing to free."""
@@ -203,6 +236,9 @@ class Portrait(Source):
         image: NDArray[Any] = self._room.copy()
         if presence > 0.0:
             shares = self._timeline.expression_at(t)
+            mouth = self._timeline.mouth_at(t)
+            shares['neutral'] = shares.get('neutral', 0.0) - sum(mouth.values())
+            shares.update(mouth)
             # Drooping lids close by less.
             shares['blink'] = _lids(t) * (1.0 - SAD_FACE.upper_lid * shares.get('sad', 0.0))
             self._person[self._face.area][..., :3] = self._face(shares)

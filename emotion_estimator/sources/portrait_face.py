@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,7 +66,7 @@ RIGHT_BROW: Points = np.array([
     (261.5, 95.0),
 ])  # fmt: skip
 
-#: Points that no expression moves: hairline, sides, nose.
+#: Points that only the dropping jaw moves: hairline, sides, nose.
 FIXED: Points = np.array([
     (190.0, 78.0), (206.0, 74.0), (222.0, 73.0), (240.0, 76.0), (256.0, 82.0), (182.0, 92.0),
     (182.0, 106.0), (183.0, 120.0), (186.0, 140.0), (193.0, 158.0), (206.0, 172.0),
@@ -78,6 +79,11 @@ FIXED: Points = np.array([
 CHEEKS: Points = np.array([(197.0, 121.0), (251.0, 123.5)])
 CHIN: Points = np.array([(221.5, 163.0)])
 JAW: Points = np.array([(221.0, 177.0)])
+#: The neck above the collar: the limit of what the dropping jaw moves.
+NECK: Points = np.array([
+    (197.0, 178.0), (205.0, 183.0), (213.0, 186.0), (222.0, 187.5), (232.0, 187.0),
+    (241.0, 184.0), (249.0, 179.0),
+])  # fmt: skip
 
 #: The smile's folds, from the wings of the nose past the corners of the mouth.
 FOLDS: tuple[Points, ...] = (
@@ -90,6 +96,9 @@ _RIGHT = np.array([np.cos(ROLL), np.sin(ROLL)])
 _DOWN = np.array([-np.sin(ROLL), np.cos(ROLL)])
 #: Origin of the mouth's coordinates: midway between the corners of the smile.
 _MOUTH = np.array([223.2, 139.8])
+
+#: Share of an open mouth's opening by which the upper lip rises; the lower one moves with the jaw.
+_UPPER_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,7 @@ class Expression:
     :param lower_lid: fraction that the lower lid covers; negative lowers it.
     :param cheeks: how far the cheeks sink compared with the smile; AU 6 relaxed.
     :param chin: how far the chin rises; AU 17.
+    :param jaw: how far the jaw drops; AU 26.
     """
 
     mouth: Mouth | None = None
@@ -114,17 +124,19 @@ class Expression:
     lower_lid: float = 0.0
     cheeks: float = 0.0
     chin: float = 0.0
+    jaw: float = 0.0
 
 
 @dataclass(frozen=True)
 class Mouth:
-    """Closed lips; lengths in pixels of the picture.
+    """Lips, closed unless ``opening`` is given; lengths in pixels of the picture.
 
     :param half_width: from the centre to a corner.
     :param seam: how far the centre of the line between the lips lies below the smile's corners.
     :param drop: how far the corners lie below that centre; AU 15.
     :param upper: height of the upper lip at the centre.
     :param lower: height of the lower lip at the centre.
+    :param opening: distance between the lips at the centre; AU 25.
     """
 
     half_width: float
@@ -132,17 +144,34 @@ class Mouth:
     drop: float
     upper: float
     lower: float
+    opening: float = 0.0
 
     def seam_at(self, u: Points) -> Points:
-        """Return the line between the lips at ``u`` (n,), -1 left corner to 1 right: (n, 2)."""
-        return self._place(u, self.seam + self.drop * np.abs(u) ** 2.2)
+        """Return the line between the lips at ``u`` (n,), -1 left corner to 1 right: (n, 2).
+
+        Of an open mouth it is the upper lip's lower edge.
+        """
+        return self._place(u, self._line(u) - _UPPER_SHARE * self._gap(u))
+
+    def lower_edge_at(self, u: Points) -> Points:
+        """Return the lower lip's upper edge at ``u``: (n, 2)."""
+        return self._place(u, self._line(u) + (1.0 - _UPPER_SHARE) * self._gap(u))
 
     def contours(self, u: Points) -> tuple[Points, Points]:
         """Return the upper lip's top and the lower lip's bottom at ``u``: two arrays (n, 2)."""
-        line = self.seam + self.drop * np.abs(u) ** 2.2
+        line, gap = self._line(u), self._gap(u)
         bow = (1.0 - np.abs(u) ** 1.7) * (1.0 - 0.14 * np.exp(-((u / 0.13) ** 2)))
         bowl = (1.0 - u**2) ** 0.9
-        return self._place(u, line - self.upper * bow), self._place(u, line + self.lower * bowl)
+        return (
+            self._place(u, line - _UPPER_SHARE * gap - self.upper * bow),
+            self._place(u, line + (1.0 - _UPPER_SHARE) * gap + self.lower * bowl),
+        )
+
+    def _line(self, u: Points) -> Points:
+        return np.asarray(self.seam + self.drop * np.abs(u) ** 2.2)
+
+    def _gap(self, u: Points) -> Points:
+        return np.asarray(self.opening * np.clip(1.0 - u**2, 0.0, None) ** 0.7)
 
     def _place(self, u: Points, below: Points) -> Points:
         across = np.asarray(u * self.half_width)
@@ -168,10 +197,24 @@ SAD_FACE = Expression(
     chin=1.5,
 )
 
+
+def _speaking(jaw: float, mouth: Mouth) -> Expression:
+    """Return the neutral face with another mouth and the jaw dropped."""
+    return replace(NEUTRAL_FACE, mouth=mouth, jaw=jaw, chin=0.4)
+
+
+#: Mouths of a person who speaks with a neutral face: an open vowel, a rounded and a spread one.
+VOWELS: dict[str, Expression] = {
+    'open': _speaking(5.0, Mouth(16.6, seam=8.9, drop=1.7, upper=3.3, lower=5.6, opening=8.6)),
+    'round': _speaking(3.0, Mouth(13.0, seam=8.8, drop=1.2, upper=4.2, lower=6.2, opening=5.6)),
+    'spread': _speaking(2.8, Mouth(18.0, seam=8.6, drop=1.6, upper=3.0, lower=5.6, opening=5.6)),
+}
+
 #: What the picture's smile can be changed to.
 PORTRAIT_EXPRESSIONS: dict[str, Expression] = {
     'neutral': NEUTRAL_FACE,
     'sad': SAD_FACE,
+    **VOWELS,
     'blink': Expression(upper_lid=0.92, lower_lid=0.05),
 }
 
@@ -180,10 +223,21 @@ def controls(expression: Expression) -> tuple[Points, Points]:
     """Return the control points of the picture and where ``expression`` moves them: (n, 2) each."""
     pairs = [*_mouth(expression.mouth), *_eyes(expression), *_brows(expression)]
     pairs.append((CHEEKS, CHEEKS + expression.cheeks * _DOWN))
-    pairs.append((CHIN, CHIN - expression.chin * _DOWN))
-    pairs.append((JAW, JAW - 0.3 * expression.chin * _DOWN))
-    pairs.append((FIXED, FIXED))
+    pairs.append((CHIN, CHIN + (expression.jaw - expression.chin) * _DOWN))
+    pairs.append((JAW, JAW + (expression.jaw - 0.3 * expression.chin) * _DOWN))
+    # The jaw line follows the chin, the less the higher it is.
+    follows = np.where(FIXED[:, 1] > 150.0, (FIXED[:, 1] - 150.0) / (JAW[0, 1] - 150.0), 0.0) ** 1.5
+    pairs.append((FIXED, FIXED + expression.jaw * follows[:, None] * _DOWN))
+    if expression.jaw:
+        pairs.append((NECK, NECK))
     return np.vstack([p for p, _ in pairs]), np.vstack([q for _, q in pairs])
+
+
+def movable(expression: Expression) -> Points:
+    """Return the outline of what may move, (n, 2): not hair, collar or the cut-out's edge."""
+    neck = [NECK] if expression.jaw else []
+    hull = cv2.convexHull(np.vstack([FIXED, JAW, *neck]).astype(np.float32))
+    return np.asarray(hull[:, 0], np.float64)
 
 
 def openings() -> tuple[Points, ...]:
@@ -202,7 +256,7 @@ def _mouth(mouth: Mouth | None) -> list[tuple[Points, Points]]:
     along = [_along(line) for line in lines]
     top, _ = mouth.contours(along[0])
     _, bottom = mouth.contours(along[3])
-    return list(zip(lines, [top, mouth.seam_at(along[1]), mouth.seam_at(along[2]), bottom]))
+    return list(zip(lines, [top, mouth.seam_at(along[1]), mouth.lower_edge_at(along[2]), bottom]))
 
 
 def _along(line: Points) -> Points:

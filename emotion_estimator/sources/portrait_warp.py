@@ -12,15 +12,23 @@ from numpy.typing import NDArray
 from emotion_estimator.sources import portrait_face as face
 from emotion_estimator.sources.portrait_face import (
     PORTRAIT_EXPRESSIONS,
+    VOWELS,
     Expression,
+    Mouth,
     Points,
     controls,
+    movable,
     openings,
 )
 
 #: Spacing of the mesh's free vertices, and their least distance to a control point, in pixels.
 _PITCH = 4.0
 _CLEAR = 2.0
+
+#: Depths in an open mouth, of its opening, between which the teeth give way to darkness.
+_TEETH = (0.15, 0.6)
+#: How much sooner than it opens the mouth's inside turns dark.
+_SOON_DARK = 3.0
 
 #: The second map of ``cv2.remap``, unused if the first has both coordinates. OpenCV 5 would use an
 #: empty array as a map.
@@ -115,11 +123,12 @@ class FaceWarp:
         self._relaxed = self._without_folds(self._smiling)
         rows, columns = np.mgrid[:height, :width].astype(np.float32)
         self._identity = np.dstack([columns, rows])
+        self._hollow = self._with_dark_mouth(self._relaxed)
         self._offsets = {name: self._offset(e) for name, e in PORTRAIT_EXPRESSIONS.items()}
         self._shades = {
-            name: self._seam_shade(e)
+            name: self._seam_shade(e.mouth)
             for name, e in PORTRAIT_EXPRESSIONS.items()
-            if e.mouth is not None
+            if e.mouth is not None and not e.mouth.opening
         }
 
     def __call__(self, shares: Mapping[str, float]) -> NDArray[np.uint8]:
@@ -128,10 +137,14 @@ class FaceWarp:
         for name, share in shares.items():
             if share > 0.0 and name in self._offsets:
                 where = cv2.scaleAdd(self._offsets[name], share, where)
-        relaxed = min(sum(shares.get(name, 0.0) for name in self._shades), 1.0)
+        opened = sum(shares.get(name, 0.0) for name in VOWELS)
+        relaxed = min(sum(shares.get(name, 0.0) for name in self._shades) + opened, 1.0)
         texture = self._smiling
         if relaxed > 0.0:
             texture = cv2.addWeighted(texture, 1.0 - relaxed, self._relaxed, relaxed, 0.0)
+        if opened > 0.0:
+            dark = min(opened * _SOON_DARK, 1.0)
+            texture = cv2.addWeighted(texture, 1.0 - dark, self._hollow, dark, 0.0)
         patch = cv2.remap(
             texture, where, _NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
@@ -148,7 +161,7 @@ class FaceWarp:
     def _offset(self, expression: Expression) -> NDArray[np.float32]:
         at, moved = controls(expression)
         grid = _free_vertices(at)
-        inner = _inside_face(grid)
+        inner = _inside(movable(expression), grid)
         shift = np.zeros_like(grid)
         shift[inner] = thin_plate(at, moved - at, grid[inner])
         vertices = self._own(np.vstack([at, grid]))
@@ -171,14 +184,25 @@ class FaceWarp:
         share = cv2.GaussianBlur(mask, (0, 0), 1.2 * self._scale)[..., None] / 255.0 * 0.8
         return np.asarray(patch + share * (filled.astype(float) - patch), np.uint8)
 
-    def _seam_shade(
-        self, expression: Expression
-    ) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
+    def _with_dark_mouth(self, patch: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the patch with darkness below the upper teeth, as an open mouth shows it."""
+        edges = self._own(face.UPPER_LIP_EDGE), self._own(face.LOWER_LIP_EDGE)
+        inside = np.zeros(patch.shape[:2], np.uint8)
+        outline = np.rint(np.vstack([edges[0], edges[1][::-1]])).astype(np.int32)
+        cv2.fillPoly(inside, [outline], (255,))
+        columns = np.arange(patch.shape[1])
+        upper, lower = (np.interp(columns, edge[:, 0], edge[:, 1]) for edge in edges)
+        depth = (self._identity[..., 1] - upper) / np.maximum(lower - upper, 1.0)
+        share = np.clip((depth - _TEETH[0]) / (_TEETH[1] - _TEETH[0]), 0.0, 1.0)
+        soft = cv2.GaussianBlur(inside.astype(np.float32) / 255.0, (0, 0), 0.4 * self._scale)
+        darkening = (soft * share)[..., None] * np.array([0.72, 0.84, 0.84])
+        return np.asarray(np.rint(patch * (1.0 - darkening)), np.uint8)
+
+    def _seam_shade(self, mouth: Mouth) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
         """Return the area of the line between closed lips, and how much it darkens each channel."""
-        assert expression.mouth is not None
         # It fades towards the corners, where the lips only touch.
         along = np.linspace(-0.97, 0.97, 33)
-        line = np.rint(self._own(expression.mouth.seam_at(along)) * 16).astype(np.int32)
+        line = np.rint(self._own(mouth.seam_at(along)) * 16).astype(np.int32)
         mask = np.zeros(self._identity.shape[:2], np.uint8)
         for start, end, u in zip(line, line[1:], along + 0.5 * (along[1] - along[0])):
             strength = round(255 * (1.0 - 0.7 * float(u) ** 4))
@@ -205,8 +229,7 @@ def _free_vertices(at: Points) -> Points:
     return np.asarray(grid[keep])
 
 
-def _inside_face(points: Points) -> NDArray[np.bool_]:
-    """Return which points may move: not hair, neck, collar or the edge of the cut-out."""
-    outline = cv2.convexHull(np.vstack([face.FIXED, face.JAW]).astype(np.float32))
-    inside = [cv2.pointPolygonTest(outline, (float(u), float(v)), False) > 0 for u, v in points]
+def _inside(outline: Points, points: Points) -> NDArray[np.bool_]:
+    shape = outline.astype(np.float32)
+    inside = [cv2.pointPolygonTest(shape, (float(u), float(v)), False) > 0 for u, v in points]
     return np.array(inside)

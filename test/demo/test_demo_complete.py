@@ -17,6 +17,7 @@ from available import LANDMARK_SOURCE
 pytest.importorskip('rclpy', reason='ROS 2 is not sourced')
 pytest.importorskip('emotion_estimator.msg', reason='the built package is not sourced')
 
+from emotion_estimator.resources import resource_dir
 from emotion_estimator.sources.portrait import Portrait
 
 NODES = ('camera_node', 'estimator_node', 'dialogue_manager_node')
@@ -79,6 +80,26 @@ def test_a_run_ends_by_itself_and_leaves_its_results(tmp_path, face):
     video = cv2.VideoCapture(str(tmp_path / 'out' / 'demo.mp4'))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) > 30
     assert cv2.imread(str(tmp_path / 'out' / 'demo.png')).shape[1] > 800
+
+
+def test_the_robot_waits_while_the_portrait_answers_and_speaks_german(tmp_path):
+    conversation = resource_dir('config') / 'conversation_de.yaml'
+    demo = start(tmp_path, '--source', 'portrait', '--fps', 15, '--conversation', conversation)
+    output, _ = demo.communicate(timeout=180)
+    assert demo.returncode == 0, output
+    assert 'in place of a microphone' in output
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text(encoding='utf-8'))
+    assert summary['spoken_over_the_person'] == 0
+    turns = summary['conversation']
+    (answer,) = (turn for turn in turns if turn['speaker'] == 'person')
+    assert answer['end'] - answer['begin'] == pytest.approx(4.0, abs=0.5)
+    before, after = turns[turns.index(answer) - 1], turns[turns.index(answer) + 1]
+    assert before['speaker'] == after['speaker'] == 'robot'
+    # The dialogue manager heard of it: it waited for the end of the answer, and went on from it.
+    assert 1.0 < after['begin'] - answer['end'] < 3.0
+    assert any(f'{after["words"]} (' in line for line in output.splitlines())
+    assert 'floor person speaks' in output
+    assert any(letter in output for letter in 'äöü')
 
 
 def test_ctrl_c_ends_every_process(tmp_path):

@@ -187,6 +187,12 @@ def test_parameters_reach_the_command_line_with_their_types():
     assert given[:3] == ['source:="a \\"b\\"\\\\c"', 'fps:=15.0', 'exit_at_end:=true']
     assert settings.parameters('estimator') == {'landmark_source': 'auto', 'debug_image': True}
     assert replace(settings, model='a.json').parameters('estimator')['model'] == 'a.json'
+    assert settings.parameters('dialogue_manager') == {}
+    words = replace(settings, conversation=Path('de.yaml'), policy=Path('/p.yaml'))
+    assert words.parameters('dialogue_manager') == {
+        'conversation_file': str(Path.cwd() / 'de.yaml'),
+        'policy_file': '/p.yaml',
+    }
 
 
 def parse(*arguments: str) -> DemoSettings:
@@ -207,6 +213,18 @@ def test_a_wrong_command_line_has_status_2(wrong, capsys):
     error = capsys.readouterr().err
     assert error.startswith(f'emotion-estimator: {wrong[0]} must be ')
     assert error.endswith('; see --help\n') and error.count('\n') == 1
+
+
+@pytest.mark.parametrize('option', ['--conversation', '--policy'])
+def test_a_file_of_the_dialogue_that_cannot_be_used_is_named(option, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('emotion_estimator.cli.demo.find_prefix', lambda environment: tmp_path)
+    odd = tmp_path / 'odd.yaml'
+    odd.write_text('colour: red\n')
+    for given, says in ((tmp_path / 'gone.yaml', 'does not exist'), (odd, 'odd.yaml')):
+        assert main(['demo', option, str(given), '--output', str(tmp_path / 'out')]) == 2
+        error = capsys.readouterr().err
+        assert says in error and error.count('\n') == 1
+    assert not (tmp_path / 'out').exists()
 
 
 def test_without_installed_nodes_one_line_gives_the_remedy(monkeypatch, capsys):

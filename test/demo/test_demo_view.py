@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 
 import cv2
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console
 
-from emotion_estimator.demo.results import draw_timeline, summarize
+from emotion_estimator.demo.results import (
+    check_turns,
+    describe_results,
+    draw_timeline,
+    summarize,
+    write_results,
+)
 from emotion_estimator.demo.state import (
     VIDEO_QUEUE,
     AnnotatedFrame,
     DemoHistory,
+    DemoScene,
     DemoState,
     EmotionReading,
 )
+from emotion_estimator.demo.video import DemoVideo
 from emotion_estimator.demo.view import LiveView, PlainView, latencies, rate, screen, thumbnail
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
-from emotion_estimator.timeline import stretches
+from emotion_estimator.errors import EmotionEstimatorError
+from emotion_estimator.timeline import draw_actions, new_figure, stretches
 
 
 def reading(stamp: float, label: str = 'happy', latency: float = 0.01) -> EmotionReading:
@@ -49,6 +60,21 @@ def filled() -> DemoState:
     image = np.zeros((120, 160, 3), np.uint8)
     image[30:100, 40:100] = 255, 0, 0
     state.add_frame(AnnotatedFrame(1e9 + 3.9, image))
+    return state
+
+
+def conversation(said_at: float = 5.0) -> DemoState:
+    """Ten seconds at 10 frames per second; the person speaks from 2 to 4 s, the robot answers."""
+    state = DemoState(words_per_minute=60.0)
+    for i in range(100):
+        state.add_truth(1e9 + i / 10, 'unknown')
+        state.add_speech(2.0 <= i / 10 < 4.0)
+        state.add_reading(reading(1e9 + i / 10, 'unknown'))
+    state.add_floor(1e9 + 0.1, 'waiting')
+    state.add_floor(1e9 + 2.1, 'person_speaks')
+    state.add_floor(1e9 + 3.1, 'person_speaks')
+    state.add_floor(1e9 + 5.1, 'robot_speaks')
+    state.add_action(action(1e9 + said_at, words='Schön! Und dann?'))
     return state
 
 
@@ -80,10 +106,23 @@ def test_frames_are_queued_for_the_video_and_the_oldest_is_dropped():
 
 def test_scene_at_a_stamp_is_what_was_known_by_then():
     state = filled()
-    truth, last = state.scene_at(1e9 + 2.5)
-    assert (truth, last.action) == (NONE, 'continue')
-    assert state.scene_at(1e9 + 0.1) == ('happy', None)
-    assert DemoState().scene_at(0.0) == (None, None)
+    scene = state.scene_at(1e9 + 2.5)
+    assert (scene.truth, scene.action.action) == (NONE, 'continue')
+    assert state.scene_at(1e9 + 0.1) == DemoScene('happy')
+    assert DemoState().scene_at(0.0) == DemoScene()
+
+
+def test_scene_at_a_stamp_has_the_turns_until_then():
+    state = conversation()
+    seen = [state.scene_at(1e9 + t) for t in (0.05, 2.5, 4.5, 5.5)]
+    assert [scene.floor for scene in seen] == ['', 'person_speaks', 'person_speaks', 'robot_speaks']
+    assert [scene.speaking for scene in seen] == [False, True, False, False]
+    assert [[(t.speaker, t.seconds) for t in scene.turns] for scene in seen] == [
+        [],
+        [('person', pytest.approx(0.5))],
+        [('person', pytest.approx(2.0))],
+        [('person', pytest.approx(2.0)), ('robot', pytest.approx(3.0))],
+    ]
 
 
 def test_the_screen_shows_everything():
@@ -92,6 +131,14 @@ def test_the_screen_shows_everything():
                   'a cable is loose', '10.0 per second', '(no utterance)'):  # fmt: skip
         assert words in text, words
     assert '38;2;' in text
+    text = shown(screen(conversation().snapshot(), 't', 120, 40))
+    for words in (
+        'floor: robot speaks',
+        'Schön! Und dann? (3.0 s)',
+        'person',
+        '(speaks for 2.0 s)',
+    ):
+        assert words in text, words
 
 
 @pytest.mark.parametrize('size', [(20, 8), (80, 24), (250, 70)])
@@ -127,8 +174,27 @@ def test_plain_lines_once_a_second_on_change_and_for_each_action():
             view.show(state.snapshot())
     lines = console.file.getvalue().splitlines()
     assert [line.split()[0] for line in lines] == ['0.0', '0.7', '1.0', '1.5']
-    assert 'continue: Lovely. (happy long)' in lines[1]
+    assert 'continue: Lovely. (0.5 s); happy long' in lines[1]
     assert 'sad (happy 0.10 unknown 0.10 sad 0.80)' in lines[3]
+
+
+def test_plain_lines_tell_when_the_person_speaks():
+    console = Console(file=io.StringIO(), width=80)
+    state = DemoState()
+    with PlainView(console) as view:
+        for i in range(80):
+            # The truth comes with the image, the reading a frame later.
+            state.add_truth(5 + i / 10, 'happy')
+            state.add_speech(12 <= i < 40)
+            view.show(state.snapshot())
+            state.add_floor(5.0, 'waiting')
+            state.add_reading(reading(5 + i / 10))
+    lines = console.file.getvalue().splitlines()
+    assert [line.strip() for line in lines if 'person' in line] == [
+        '1.2 s  the person speaks',
+        '4.0 s  the person has spoken for 2.8 s',
+    ]
+    assert ', floor waiting, ' in lines[-1]
 
 
 def test_the_live_view_restores_the_terminal():
@@ -153,6 +219,44 @@ def test_the_summary_counts_and_can_be_json():
     text = '\n'.join(found.lines())
     for words in ('40 in 3.9 s', '4 dropped', 'p50 19.5 ms', 'face_mesh', 'lstm-1', '1.000'):
         assert words in text, words
+
+
+def test_the_results_have_the_conversation(tmp_path):
+    history = conversation().history()
+    written = write_results(history, tmp_path)
+    summary = json.loads((tmp_path / 'summary.json').read_text(encoding='utf-8'))
+    assert [(t['speaker'], t['begin'], t['end'], t['words']) for t in summary['conversation']] == [
+        ('person', 2.0, 4.0, ''),
+        ('robot', 5.0, 8.0, 'Schön! Und dann?'),
+    ]
+    assert summary['spoken_over_the_person'] == 0
+    lines = describe_results(history, DemoVideo(tmp_path / 'demo.mp4', 10), written)
+    assert lines[1:4] == [
+        'conversation',
+        '   2.0 s  person  (speaks for 2.0 s)',
+        '   5.0 s  robot   Schön! Und dann? (3.0 s)',
+    ]
+    assert (
+        'speech     the robot for 3.0 s, the person for 2.0 s; the robot never while the person did'
+        in lines
+    )
+    check_turns(history)
+
+
+def test_a_robot_that_speaks_over_the_person_fails_the_demo(tmp_path):
+    history = conversation(said_at=3.0).history()
+    write_results(history, tmp_path)
+    assert json.loads((tmp_path / 'summary.json').read_bytes())['spoken_over_the_person'] == 1
+    with pytest.raises(EmotionEstimatorError, match=r'while the person did.* at 3\.0 s: Schön!'):
+        check_turns(history)
+    check_turns(DemoHistory())
+
+
+def test_of_a_person_who_is_not_heard_nothing_is_claimed():
+    found = summarize(filled().history())
+    assert found.as_dict()['spoken_over_the_person'] is None
+    (line,) = (line for line in found.lines() if line.startswith('speech'))
+    assert line == 'speech     the robot for 0.5 s'
 
 
 def test_lost_frames_are_reported():
@@ -187,6 +291,20 @@ def test_stretches_join_equal_labels_and_break_at_gaps():
     assert list(stretches([])) == []
 
 
+def test_sentences_in_the_picture_do_not_overlap():
+    figure, (others, speech) = new_figure((1, 2), 4.0)
+    # The last one is written to the left of its mark, back to where the first one ends.
+    long, short = 'word ' * 17, 'pause'
+    said = [(0.5, long), (15, short), (19, short), (22, short), (23, short), (35, long), (36, long)]
+    draw_actions(speech, [others], [(t, words, 'happy') for t, words in said], 40.0)
+    speech.set_xlim(0, 40)
+    FigureCanvasAgg(figure).draw()
+    boxes = [text.get_window_extent() for text in speech.texts]
+    assert len(boxes) == len(said)
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+
+
 def test_the_picture_has_the_labels_colours(tmp_path):
     path = tmp_path / 'demo.png'
     assert draw_timeline(filled().history(), path)
@@ -194,5 +312,9 @@ def test_the_picture_has_the_labels_colours(tmp_path):
     image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     sad, happy = ((image == colour).all(axis=2).sum() for colour in ((86, 180, 233), (230, 159, 0)))
     assert happy > 1.5 * sad > 1000
+    purple = (image == (204, 121, 167)).all(axis=2).sum()
+    draw_timeline(conversation().history(), path)
+    image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    assert (image == (204, 121, 167)).all(axis=2).sum() > purple + 1000
     assert not draw_timeline(DemoHistory(), tmp_path / 'none.png')
     assert not (tmp_path / 'none.png').exists()

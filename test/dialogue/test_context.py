@@ -32,6 +32,7 @@ SCHEMA = {
     'last_60_s': {'observed': NUMBER, 'shares': dict},
     'changes': [{'seconds_ago': NUMBER, 'from': str, 'to': str, 'confidence': NUMBER}],
     'conversation': {'mode': str, 'topic': str, 'approach': str},
+    'turns': {'floor': str, 'said': str, 'unanswered': int},
     'actions': [{'seconds_ago': NUMBER, 'action': str, 'rule': str, 'topic': str,
                  'approach': str, 'said': str, 'why': str}],
     'summary': str,

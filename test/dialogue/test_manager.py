@@ -20,11 +20,13 @@ CONFIG = Path(__file__).resolve().parents[2] / 'config'
 def test_the_shipped_files_go_together_in_every_language():
     for name in ('conversation_en.yaml', 'conversation_de.yaml'):
         loaded = DialogueManager.load(None, CONFIG / name)
-        (smile,) = play(loaded, [('happy', 1)])
-        assert (smile.action, smile.topic, smile.approach) == ('continue', 'weather', 'warm')
+        (greeting,) = play(loaded, [('happy', 1)])
+        assert (greeting.action, greeting.line) == ('resume', 'start')
+        assert (greeting.topic, greeting.approach) == ('weather', 'warm')
         assert loaded.language == name[-7:-5]
+        assert loaded.warnings == ()
     (english,) = play(DialogueManager.load(), [('happy', 1)])
-    assert english.utterance != smile.utterance
+    assert english.utterance != greeting.utterance
 
 
 # Services ---------------------------------------------------------------------------------------

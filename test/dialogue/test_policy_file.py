@@ -23,17 +23,28 @@ def test_every_field_is_read():
         'min_confidence': 0.7, 'held_for': 2.0, 'restless_for': 3.0, 'share': 0.6, 'release': 0.1,
         'repeat': 9.0, 'cooldown': 4.0, 'topics': ['tea'], 'approaches': ['warm'],
         'while_speaking': True, 'topic': 'music', 'approach': 'careful', 'priority': -3,
+        'event': ['answer', 'silence'], 'quiet_for': 5.0, 'wait': 2.0, 'line': 'offer',
+        'silent': True, 'follows': ['check_in', 'more'], 'not_follows': ['quiet'],
+        'min_unanswered': 1, 'max_unanswered': 3, 'min_exchanges': 2, 'on_topic_for': 60.0,
     }  # fmt: skip
     timing = {
-        'min_gap': 3.0, 'max_step': 4.0, 'hold': 0.3, 'after_speaking': 1.5,
-        'speaking_timeout': 9.0, 'lost_after': 2.5, 'returned_for': 6.0, 'begin': 'waiting',
+        'min_gap': 3.0, 'max_step': 4.0, 'hold': 0.3, 'lost_after': 2.5, 'returned_for': 6.0,
+        'begin': 'waiting', 'turn_taking': False, 'short_absence': 4.0, 'welcome_gap': 50.0,
+        'question_times': {'careful': 11.0}, 'when_sad': {'playful': 'careful'},
     }  # fmt: skip
-    policy = parse_policy({'rules': [full], **timing}, 'here')
+    turns = {
+        'question_time': 7.0, 'words_per_minute': 120.0, 'after_speaking': 1.5,
+        'backchannel': 0.5, 'speaking_timeout': 9.0, 'left_after': 3.0, 'breath': 0.5,
+    }  # fmt: skip
+    policy = parse_policy({'rules': [full], **timing, **turns}, 'here')
     (rule,) = policy.rules
     wanted = {name: tuple(v) if isinstance(v, list) else v for name, v in full.items()}
     assert vars(rule) == wanted
     assert {name: getattr(policy, name) for name in timing} == timing
-    assert policy.origin == 'here'
+    assert vars(policy.times) == turns
+    assert set(vars(policy)) - {'rules', 'times', 'origin', 'warnings'} == set(timing)
+    assert (policy.origin, policy.warnings) == ('here', ())
+    assert (policy.question_time('careful'), policy.question_time('warm')) == (11.0, 7.0)
 
 
 def test_omitted_fields_have_their_documented_defaults():
@@ -43,6 +54,25 @@ def test_omitted_fields_have_their_documented_defaults():
     ).rules  # fmt: skip
     assert (rule.release, rule.restless_for, rule.repeat) == (0.2, 3.0, None)
     assert (rule.topics, rule.approaches, rule.while_speaking) == ((), (), False)
+
+
+def test_a_rule_on_an_event_needs_no_emotion_and_has_other_defaults():
+    raw = {'name': 'a', 'event': 'answer', 'action': 'continue'}
+    policy = parse_policy({'rules': [raw]}, 'x')
+    (rule,) = policy.rules
+    assert (rule.emotion, rule.event, rule.cooldown, rule.wait) == ((), ('answer',), 0.0, 4.0)
+    assert policy.warnings == ()
+    (rule,) = parse_policy({'rules': [raw | {'cooldown': 5, 'wait': 1}]}, 'x').rules
+    assert (rule.cooldown, rule.wait) == (5.0, 1.0)
+
+
+def test_a_file_of_the_old_form_is_read_with_one_line_that_says_what_to_change():
+    raw = {'rules': [{'name': 'a', 'emotion': 'happy', 'action': 'continue'}]}
+    (line,) = parse_policy(raw, 'old.yaml').warnings
+    assert line.startswith('old.yaml has the form of an earlier release')
+    assert '\n' not in line
+    assert '`event: answer`' in line and '`turn_taking: false`' in line
+    assert parse_policy(raw | {'turn_taking': False}, 'old.yaml').warnings == ()
 
 
 def test_labels_of_another_model_are_named_beside_the_rules():
@@ -107,8 +137,26 @@ def broken(path: tuple, value) -> dict:
         (broken(('mingap',), 1), ['unknown field mingap']),
         (broken(('begin',), 'later'), ['begin', 'running, waiting']),
         (broken(('speaking_timeout',), 0), ['speaking_timeout']),
+        (broken(('question_time',), -1), ['question_time', '0 to 3600']),
+        (broken(('question_times',), 10), ['question_times must be a mapping of approaches']),
+        (broken(('question_times',), {'careful': 'long'}), ['question_times: careful must be']),
+        (broken(('question_times',), {3: 4}), ['question_times: name must be']),
+        (broken(('words_per_minute',), 0), ['words_per_minute', '20']),
+        (broken(('turn_taking',), 'yes'), ['turn_taking must be true or false']),
+        (broken(('when_sad',), ['careful']), ['when_sad must be a mapping of approaches']),
+        (broken(('when_sad',), {'warm': 1}), ['when_sad: warm must be']),
+        (broken(('rules', 0, 'event'), 'applause'), ["rule 'smile': event", 'answer', 'applause']),
+        (broken(('rules', 0, 'quiet_for'), 3), ['quiet_for requires `event: silence`']),
+        (broken(('rules', 0, 'line'), 'sermon'), ["rule 'smile': line", 'comfort']),
+        (broken(('rules', 0, 'follows'), ['sermon']), ["rule 'smile': follows"]),
+        (broken(('rules', 0, 'not_follows'), 'sermon'), ["rule 'smile': not_follows"]),
+        (broken(('rules', 0, 'min_unanswered'), -1), ['min_unanswered must be 0 or more, not -1']),
+        (broken(('rules', 0, 'min_exchanges'), 1.5), ['min_exchanges', 'integer']),
+        (broken(('rules', 0, 'silent'), 1), ["rule 'smile': silent", 'true or']),
+        (broken(('rules', 0), RULES['rules'][0] | {'min_unanswered': 2, 'max_unanswered': 1}),
+         ['max_unanswered 1 is below min_unanswered 2']),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_file_is_refused_in_one_line(tmp_path, raw, words):
     path = tmp_path / 'dialogue.yaml'
     path.write_text(yaml.safe_dump(raw))
@@ -149,7 +197,8 @@ RULE = 'rules: [{name: a, emotion: happy, action: continue}]\n'
         ('rules:\n- {name: a, name: b, emotion: sad}\n', "line 2 (key 'name' occurs twice)"),
         # Nine levels of ten aliases each: written out, a thousand million words.
         ('a0: &a0 [x]\n' + ''.join(f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 10)}]\n'
-                                   for i in range(1, 10)) + 'rules: [{name: *a9}]\n', 'text'),
+                                   for i in range(1, 10))
+         + 'rules: [{name: *a9, emotion: sad}]\n', 'text'),
     ],
 )  # fmt: skip
 def test_odd_content_is_refused_in_one_line(tmp_path, text, says):
@@ -166,5 +215,6 @@ def test_odd_content_is_refused_in_one_line(tmp_path, text, says):
 def test_the_shipped_policy_documents_every_field():
     text = (CONFIG / 'dialogue.yaml').read_text()
     policy = load_policy(CONFIG / 'dialogue.yaml')
-    fields = {*vars(policy), *vars(policy.rules[0])} - {'origin'}
+    fields = {*vars(policy), *vars(policy.rules[0]), *vars(policy.times)}
+    fields -= {'origin', 'warnings', 'times'}
     assert [name for name in fields if not re.search(rf'\b{name}\b', text)] == []

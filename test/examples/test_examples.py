@@ -24,6 +24,7 @@ from std_msgs.msg import Header, String
 from emotion_estimator.demo.nodes import choose_domain
 from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
 from emotion_estimator.dialogue.context import ABOUT, EmotionHistory
+from emotion_estimator.dialogue.prompt import make_prompt
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
 from emotion_estimator.msg import DialogueAction as ActionMessage
 from emotion_estimator.msg import Emotion
@@ -132,40 +133,37 @@ def test_actions_become_intents_with_entities(graph):
     assert last == {'name': 'EXTERNAL_end', 'entities': {'topic': 'garden'}}
 
 
-def test_a_language_models_prompt_has_the_context_and_the_task(graph):
+def test_a_prompt_becomes_the_messages_of_a_chat_model(graph):
     example = Example(graph, 'language_model_prompt')
-    said = example.publisher(String, 'user_said')
-    contexts = example.publisher(String, 'dialogue/context')
-    said.publish(String(data='Hello?'))
-    graph.wait_until(lambda: example.lines, START_TIMEOUT, 'it says what is missing')
-    assert 'no /dialogue/context yet' in example.lines[0]
+    prompts = example.publisher(String, 'dialogue/prompt')
+    robot = example.publisher(String, 'dialogue/say')
+    person = example.publisher(String, 'dialogue/user_said')
+    prompts.publish(String(data='no JSON'))
+    graph.wait_until(lambda: example.lines, START_TIMEOUT, 'it says what is wrong')
+    assert 'the prompt is not JSON' in example.lines[0]
     course = EmotionHistory()
     sad = FaceEmotion('face_1', 'sad', 0.8, LABELS, np.array([0.1, 0.1, 0.8]), Roi(0, 0, 9, 9))
     for index in range(50):
         course.see(sad, 100 + index / 10)
-    for name in ACTIONS:
-        course.act(action(name, 105.0))
-        told = course.describe(105.0, mode='running', topic='garden', approach='careful')
-        before = len(example.lines)
-        # One after the other: they are two topics.
-        contexts.publish(String(data=json.dumps(told)))
+    context = course.describe(105.0, mode='running', topic='garden', approach='careful')
+    prompt = make_prompt(action('check_in', 105.0), context, fallback='How are you?')
 
-        def answered(wanted: dict = told, before: int = before) -> bool:
-            said.publish(String(data='My sister "Ada" had one.'))
-            graph.heard_anything(0.1)
-            return any(wanted['summary'] in text(line) for line in example.lines[before:])
+    def answered(*texts: str) -> bool:
+        # They are several topics: again until all have arrived.
+        prompts.publish(String(data=json.dumps(prompt)))
+        graph.heard_anything(0.1)
+        return all(text in example.lines[-1] for text in texts)
 
-        graph.wait_until(answered, START_TIMEOUT, f'a prompt after {name}')
-    (system, user) = json.loads(example.printed(1)[-1])
-    assert user == {'role': 'user', 'content': 'My sister "Ada" had one.'}
-    assert system['role'] == 'system'
-    assert ABOUT in system['content'] and told['summary'] in system['content']
-    assert 'Topic: garden. Approach: careful.' in system['content']
-    assert system['content'].endswith('Now: Say goodbye.')
-
-
-def text(line: str) -> str:
-    return json.loads(line)[0]['content']
+    robot.publish(String(data='Did you keep a garden?'))
+    graph.wait_until(lambda: answered('Did you keep'), START_TIMEOUT, 'what the robot said')
+    person.publish(String(data='My sister "Ada" had one.'))
+    graph.wait_until(lambda: answered('Ada'), START_TIMEOUT, 'what the person said')
+    system, _, asked, user = json.loads(example.printed(1)[-1])
+    assert system['role'] == 'system' and ABOUT in system['content']
+    assert asked == {'role': 'assistant', 'content': 'Did you keep a garden?'}
+    assert user['content'].startswith('My sister "Ada" had one.\n\n[')
+    assert context['summary'] in user['content']
+    assert user['content'].endswith(f'Now: {prompt["instruction"]} For example: "How are you?"]')
 
 
 @pytest.fixture

@@ -18,6 +18,13 @@ from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
 RULES: dict[str, Any] = {
     'min_gap': 1.0,
     'max_step': 2.0,
+    # Words take no time and questions wait for nobody; test_turns.py has the turns.
+    'words_per_minute': 1_000_000,
+    'question_time': 0,
+    'after_speaking': 0.8,
+    'breath': 0,
+    'short_absence': 0,
+    'welcome_gap': 0,
     'rules': [
         {'name': 'smile', 'emotion': 'happy', 'held_for': 0.7, 'share': 1.0, 'cooldown': 6.0,
          'repeat': 0.0, 'action': 'continue', 'approach': 'warm'},

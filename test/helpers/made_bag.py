@@ -17,14 +17,16 @@ from emotion_estimator.bags.writer import BagWriter
 from emotion_estimator.sources.portrait import Portrait
 
 FPS = 15.0
+#: Seconds of the portrait that show every expression and an absence; it speaks after them.
+COURSE = 26.0
 #: Seconds that the image's stamp is ahead of the portrait's own time.
 START = BEGIN * 1e-9
 
 
 def make_bag(
-    folder: Path, storage: str = 'mcap', fps: float = FPS, duration: float | None = None
+    folder: Path, storage: str = 'mcap', fps: float = FPS, duration: float = COURSE
 ) -> Path:
-    """Record the portrait's whole course (26 s, 390 images, 1.8 MB) into a folder; return it.
+    """Record the portrait's course (26 s, 390 images, 1.8 MB) into a folder; return it.
 
     Without the sensor noise, of which JPEG would keep little but its size.
 

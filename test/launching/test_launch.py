@@ -19,6 +19,7 @@ pytest.importorskip('emotion_estimator.msg', reason='the built package is not so
 
 from ament_index_python.packages import get_package_share_directory
 from available import LANDMARK_SOURCE
+from chat_server import ChatServer, answering
 from diagnostic_msgs.msg import DiagnosticArray
 from launch.actions import DeclareLaunchArgument
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -26,6 +27,7 @@ from made_bag import make_bag
 from rclpy.qos import qos_profile_sensor_data
 from ros_graph import RosGraph, value_of
 from sensor_msgs.msg import Image
+from std_msgs.msg import String
 
 from emotion_estimator.msg import DialogueAction, Emotion
 from emotion_estimator.nodes.conversion import image_message, seconds
@@ -43,8 +45,16 @@ ESTIMATOR = {
     'fastdds_profile',
 }  # fmt: skip
 DIALOGUE = {'policy_file', 'conversation_file'}
+MODEL_SERVER = {'language_model', 'llm_base_url', 'llm_api_key_env'}
 ARGUMENTS = {
-    'emotion.launch.py': {*ESTIMATOR, *DIALOGUE, 'source', 'exit_at_end', 'intra_process'},
+    'emotion.launch.py': {
+        *ESTIMATOR,
+        *DIALOGUE,
+        *MODEL_SERVER,
+        'source',
+        'exit_at_end',
+        'intra_process',
+    },
     'estimator.launch.py': ESTIMATOR,
     # The bag decides upon the time.
     'replay.launch.py': {*ESTIMATOR, *DIALOGUE, 'bag', 'rate', 'loop', 'lockstep'}
@@ -252,6 +262,21 @@ def test_camera_and_estimator_in_one_process(graph):
     assert 'camera_estimator_node-' in started[0]
 
 
+def test_a_language_model_speaks_for_the_dialogue_manager(graph, still):
+    said = graph.hear(String, '/m/dialogue/say')
+    prompts = graph.node.create_publisher(String, '/m/dialogue/prompt', 10)
+    with ChatServer(answering('Hello there.')) as server, launched(
+        graph, 'emotion.launch.py', source=still, landmark_source=LANDMARK_SOURCE, namespace='m',
+        language_model='7', llm_base_url=server.url,
+    ) as launch:  # fmt: skip
+        launch.wait_for_states('active', *(f'm/{node}' for node in (*NODES, 'llm_dialogue')))
+        launch.wait(prompts.get_subscription_count, 'the node listens')
+        prompts.publish(String(data='{"instruction": "Greet."}'))
+        launch.wait(lambda: said, 'a sentence')
+        assert server.requests[0]['model'] == '7'
+    assert said[0].data == 'Hello there.'
+
+
 def test_two_cameras_side_by_side_included_by_another_launch_file(graph, still, tmp_path):
     """Each in its namespace, distinguished by the frame; the right one renamed from outside."""
     both = tmp_path / 'both.launch.py'
@@ -364,6 +389,7 @@ from builtin_interfaces.msg import Time
 from rosgraph_msgs.msg import Clock
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
+from std_msgs.msg import String
 from emotion_estimator.nodes.conversion import image_message
 
 print('PLAYER', *sys.argv[1:], flush=True)

@@ -34,6 +34,12 @@ RULES = {
     'min_gap': 0.5,
     'lost_after': 1.0,
     'after_speaking': 0.5,
+    # Words take no time and questions wait for nobody; test_dialogue_node_turns.py has the turns.
+    'words_per_minute': 1_000_000,
+    'question_time': 0,
+    'breath': 0,
+    'short_absence': 0,
+    'welcome_gap': 0,
     'rules': [
         {'name': 'smile', 'emotion': 'happy', 'held_for': 0.5, 'share': 0.8, 'cooldown': 3.0,
          'repeat': 3.0, 'action': 'continue', 'approach': 'warm'},

@@ -21,7 +21,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import qos_profile_sensor_data
 from ros_graph import RosGraph, value_of
 from sensor_msgs.msg import Image
-from std_msgs.msg import Header
+from std_msgs.msg import Bool, Header
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.msg import DialogueAction, Emotion, EmotionArray
@@ -43,6 +43,8 @@ class Course:
             self.arrays = graph.hear(EmotionArray, 'emotions', 1000)
             self.actions = graph.hear(DialogueAction, 'dialogue/action')
             self.truth = graph.hear(Emotion, 'ground_truth', 1000)
+            self.speaking = graph.hear(Bool, 'ground_truth/speaking', 1000)
+            self.voices = graph.hear(Bool, 'dialogue/user_speaking')
             self.diagnostics = graph.hear(DiagnosticArray, '/diagnostics')
             graph.start('estimator', landmark_source=LANDMARK_SOURCE)
             graph.start('dialogue_manager')
@@ -112,6 +114,13 @@ def test_the_label_follows_the_portrait(course):
     )
     assert set(found.per_label) == {*LABELS, 'none'}
     assert found.settled.share >= 0.9, found.per_label
+
+
+def test_the_camera_knows_when_the_portrait_speaks_and_passes_it_on_to_nobody(course):
+    spoken = [message.data for message in course.speaking]
+    assert sum(spoken) == pytest.approx(4.0 * 15, abs=3)
+    assert len(spoken) == pytest.approx(len(course.truth), abs=3)
+    assert course.voices == []
 
 
 def test_messages_are_complete(course):

@@ -31,7 +31,12 @@ PROGRAMS = {'rosbag2': "'ros2', 'bag', "}
 # What CMake tests with.
 CMAKE_TESTS = {'ament_cmake_pytest', 'ament_lint_auto', 'ament_lint_common'}
 # Used where they are installed, and done without where not.
-OPTIONAL = {'av', 'distributed', 'hri_actions_msgs', 'hri_msgs', 'py_trees', 'tts_msgs'}
+OPTIONAL = {'PIL', 'av', 'distributed', 'hri_actions_msgs', 'hri_msgs', 'py_trees', 'tts_msgs'}
+# The same, for language models: the extras `llm` and `mcp`, what comes with them, and what the
+# examples and tests use.
+OPTIONAL |= {
+    'gguf', 'jsonschema', 'livekit', 'mcp', 'openai', 'pipecat', 'pydantic', 'uvicorn',
+}  # fmt: skip
 # No rosdep key has these; rosbags, which has one, brings them. Python 3.14 has `compression`.
 WITH_ROSBAGS = {'backports', 'compression', 'lz4'}
 # Named in a variable, so that no import of it is to be seen.

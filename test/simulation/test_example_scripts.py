@@ -14,12 +14,14 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / 'examples' / 'dialogue').glob('*.yaml'))
 
 
+@pytest.mark.parametrize('language', ['en', 'de'])
 @pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.stem)
-def test_the_robot_does_what_the_script_expects(path):
+def test_the_robot_does_what_the_script_expects(path, language):
     script = load_script(path)
-    verdict = ScriptChecker(script)
-    manager = DialogueManager.load(script.policy, script.conversation)
-    told = [verdict(event) for event in simulate(manager, script.inputs())]
+    verdict = ScriptChecker(script, language)
+    words = ROOT / 'config' / f'conversation_{language}.yaml'
+    manager = DialogueManager.load(script.policy, words)
+    told = [verdict(event) for event in simulate(manager, script.inputs(language))]
     assert verdict.finish() == []
     # A script that looks at nothing would be met by anything.
     assert any(step.expect is not None for step in script.steps)
@@ -27,15 +29,37 @@ def test_the_robot_does_what_the_script_expects(path):
 
 
 def test_there_are_examples():
-    assert {'care_home', 'flicker', 'listening', 'asked'} <= {path.stem for path in EXAMPLES}
+    assert {
+        'asked', 'care_home', 'cheer', 'decline', 'flicker', 'greeting', 'grief', 'interruption',
+        'leaving', 'listening', 'two_people',
+    } <= {path.stem for path in EXAMPLES}  # fmt: skip
+
+
+@pytest.mark.parametrize('language', ['en', 'de'])
+@pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.stem)
+def test_nobody_is_spoken_over_and_no_words_overlap(path, language):
+    """The robot begins to speak only in silence, at 150 words a minute."""
+    script = load_script(path)
+    manager = DialogueManager.load(None, ROOT / 'config' / f'conversation_{language}.yaml')
+    speaking, until = False, 0.0
+    for event in simulate(manager, script.inputs(language)):
+        speaking = event.speaking if event.speaking is not None else speaking
+        action = event.action
+        if action is not None and action.action == 'yield':
+            until = event.stamp
+        if action is None or not action.utterance or action.rule.startswith('service'):
+            continue
+        assert not speaking, action
+        assert event.stamp >= until, action
+        until = event.stamp + len(action.utterance.split()) * 60 / 150
 
 
 @pytest.mark.skipif(not (ROOT / 'README.md').exists(), reason='an installation has no README')
 def test_the_readme_shows_what_the_care_home_example_gives():
     script = load_script(ROOT / 'examples' / 'dialogue' / 'care_home.yaml')
-    verdict, manager = ScriptChecker(script), DialogueManager.load()
+    verdict, manager = ScriptChecker(script, 'en'), DialogueManager.load()
     told = [script.about]
-    for event in simulate(manager, script.inputs()):
+    for event in simulate(manager, script.inputs('en')):
         told += as_text(event, verdict(event))
     readme = (ROOT / 'README.md').read_text(encoding='utf-8').splitlines()
     begin = readme.index(f'    {script.about}')

@@ -63,7 +63,7 @@ def test_expectations_are_read(write):
     pause, end = last.expect
     assert (pause.action, pause.begin, pause.end, pause.rule) == ('pause', 0, 0, 'service pause')
     assert (end.begin, end.end, end.topic, end.approach, end.utterance) == (
-        0.1, 0.2, 'tea', 'warm', 'Bye'
+        0.1, 0.2, 'tea', 'warm', {'': 'Bye'}
     )  # fmt: skip
 
 

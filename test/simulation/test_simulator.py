@@ -89,7 +89,7 @@ def test_services_are_called_and_may_refuse(manager):
             SimulatedInput(4.0, has_frame=False, choose_topic='no such'),
         ],
     )
-    _, pause, again, resume, topic = events
+    pause, again, resume, topic = (each for each in events if each.action or each.refused)
     assert (pause.stamp, pause.action.action) == (1.0, 'pause')
     assert again.action is None
     assert 'paused' in again.refused
@@ -126,7 +126,7 @@ def verdict(*expect: ExpectedAction | None) -> ScriptChecker:
 
 @pytest.mark.parametrize(
     'expect',
-    [WANTED, replace(WANTED, rule='smile', topic='tea', approach='warm', utterance='more')],
+    [WANTED, replace(WANTED, rule='smile', topic='tea', approach='warm', utterance={'': 'more'})],
 )
 def test_an_action_as_expected(expect):
     judge = verdict(expect)
@@ -144,7 +144,7 @@ def test_an_action_as_expected(expect):
         (replace(WANTED, rule='cheer'), "rule 'smile', not 'cheer'"),
         (replace(WANTED, topic='music'), "topic 'tea', not 'music'"),
         (replace(WANTED, approach='careful'), "approach 'warm', not 'careful'"),
-        (replace(WANTED, utterance='less'), "'Tell me more.', without 'less'"),
+        (replace(WANTED, utterance={'': 'less'}), "'Tell me more.', without 'less'"),
     ],
 )
 def test_an_action_that_differs_is_named_with_its_step(expect, says):
@@ -181,17 +181,25 @@ def test_a_step_without_expectations_accepts_anything():
 
 
 def test_an_event_in_words():
-    assert as_text(Event(1.0, seen='none')) == ['    1.00 s  sees nobody']
-    assert as_text(Event(1.0, seen='happy'), first=0.5) == ['    0.50 s  sees happy']
-    assert as_text(Event(1.0, speaking=True)) == ['    1.00 s  the person speaks']
+    assert as_text(Event(1.0, seen='none')) == ['    1.00 s  person  nobody']
+    assert as_text(Event(1.0, seen='happy'), first=0.5) == ['    0.50 s  person  happy']
+    assert as_text(Event(1.0, speaking=True)) == ['    1.00 s  person  speaks']
+    assert as_text(Event(1.0, speaking=False)) == ['    1.00 s  person  falls silent']
+    assert as_text(Event(1.0, said='Roses.')) == ['    1.00 s  person  "Roses."']
+    assert as_text(Event(1.0, floor='waiting')) == ['    1.00 s  robot   waits for an answer']
+    assert as_text(Event(1.0, floor='silence')) == []
     assert as_text(Event(1.0, refused='why'), False) == [
-        '    1.00 s  refused: why  [NOT as expected]'
+        '    1.00 s  robot   refuses: why  [NOT as expected]'
     ]
-    assert as_text(Event(2.5, action=ACTION), True) == [
-        '    2.50 s  * continue  [as expected]',
-        '              topic tea, approach warm; smile: happy for 1 s',
-        '              not cheer: cooldown, 3.0 s left',
-        '              "Tell me more."',
+    assert as_text(Event(2.5, action=ACTION, seconds=1.2), True) == [
+        '    2.50 s  robot   "Tell me more."  (1.2 s)  [as expected]',
+        '                    continue: topic tea, warm; smile: happy for 1 s',
+        '                    not cheer: cooldown, 3.0 s left',
+    ]
+    silent = replace(ACTION, utterance='', rule='', suppressed=())
+    assert as_text(Event(2.5, action=silent)) == [
+        '    2.50 s  robot   says nothing',
+        '                    continue: topic tea, warm; happy for 1 s',
     ]
 
 

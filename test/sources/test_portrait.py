@@ -12,6 +12,7 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.portrait import Portrait, PortraitSegment, Timeline
+from emotion_estimator.sources.portrait_face import VOWELS
 
 #: Seconds around a change of the truth that agreement leaves out.
 MARGIN = 0.3
@@ -29,9 +30,9 @@ def orange(image: np.ndarray) -> np.ndarray:
 
 
 def test_the_course_shows_everything_and_says_when(portrait):
-    assert portrait.duration == 26.0
+    assert portrait.duration == 40.0
     assert portrait.changes() == (3.0, 7.0, 10.0, 15.0, 18.0, 21.0, 24.0)
-    middles = (1, 5, 8, 12, 16, 19, 22, 25)
+    middles = (1, 5, 8, 12, 16, 19, 22, 33)
     assert [portrait.truth_at(t) for t in middles] == [
         'unknown',
         'happy',
@@ -42,6 +43,29 @@ def test_the_course_shows_everything_and_says_when(portrait):
         'happy',
         'unknown',
     ]
+
+
+def test_the_person_speaks_once_with_a_face_at_rest(portrait):
+    times = np.arange(0, 80, 0.1)
+    assert {t for t in times if portrait.speaking_at(t)} == {
+        t for t in times if 30.0 <= t % 40.0 < 34.0
+    }
+    assert {portrait.truth_at(t) for t in times if portrait.speaking_at(t)} == {'unknown'}
+    assert [portrait.frame_at(t).truth_speaking for t in (29.9, 30.0, 32.0, 34.0)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+@given(st.floats(0, 200))
+def test_the_mouth_forms_vowels_only_in_speech(t):
+    timeline = Timeline()
+    mouth = timeline.mouth_at(t)
+    assert set(mouth) <= set(VOWELS)
+    assert 0.0 <= sum(mouth.values()) <= 1.0
+    assert timeline.speaking_at(t) or not mouth
 
 
 def test_the_truth_switches_in_the_middle_of_each_change(portrait):
@@ -75,18 +99,20 @@ def test_a_script_whose_ends_differ_changes_at_its_seam():
 def test_frames_are_stamped_from_zero_and_end_with_the_course():
     portrait = Portrait(fps=4, size=(96, 80))
     frames = list(portrait.frames())
-    assert len(frames) == 26 * 4
-    assert [frame.stamp for frame in frames] == [i / 4 for i in range(26 * 4)]
+    assert len(frames) == 40 * 4
+    assert [frame.stamp for frame in frames] == [i / 4 for i in range(40 * 4)]
     assert {frame.image.shape for frame in frames} == {(80, 96, 3)}
     assert all(frame.image.dtype == np.uint8 for frame in frames)
     assert [f.truth for f in frames] == [portrait.truth_at(f.stamp) for f in frames]
+    assert sum(f.truth_speaking for f in frames) == 4 * 4
 
 
 def test_looped_it_goes_on_with_growing_stamps():
     portrait = Portrait(fps=1, size=(64, 64), loop=True)
-    frames = list(islice(portrait.frames(), 60))
-    assert [frame.stamp for frame in frames] == list(range(60))
-    assert [f.truth for f in frames[:26]] == [f.truth for f in frames[26:52]]
+    frames = list(islice(portrait.frames(), 85))
+    assert [frame.stamp for frame in frames] == list(range(85))
+    assert [f.truth for f in frames[:40]] == [f.truth for f in frames[40:80]]
+    assert [f.truth_speaking for f in frames[:40]] == [f.truth_speaking for f in frames[40:80]]
 
 
 def test_frames_are_pure_in_time_whatever_the_rate_and_order(portrait):
@@ -230,3 +256,22 @@ def test_landmarks_show_a_wide_smile_and_drawn_corners(seen):
     assert smile > 1.15 * neutral
     assert smile > 1.1 * sad
     assert up < level < down
+
+
+def test_landmarks_show_syllables_and_a_pause_in_speech(course):
+    def opening(begin, end):
+        """Return the distance between the lips, relative to the eyes', from begin to end."""
+        found = []
+        for frame, face in course:
+            if begin <= frame.stamp < end:
+                points = face.landmarks[:, :2]
+                eyes = np.linalg.norm(points[33] - points[263])
+                found.append(np.linalg.norm(points[13] - points[14]) / eyes)
+        return np.array(found)
+
+    rest, speech, pause = opening(27.0, 29.5), opening(30.0, 34.0), opening(31.7, 31.9)
+    assert rest.max() < 0.03 > pause.max()
+    assert speech.max() > 0.12
+    wide = speech > 0.03
+    # Of 15 syllables the shortest may fall between two frames.
+    assert 11 <= np.count_nonzero(wide[1:] & ~wide[:-1]) <= 16
