@@ -58,7 +58,7 @@ class Bridge:
         return bool(self.said)
 
     def act(self, action: str = 'check_in', **fields: str) -> None:
-        given = {'topic': 'garden', 'utterance': FALLBACK, **fields}
+        given = {'topic': 'garden', 'utterance': FALLBACK, 'line': action, **fields}
         self.actions.publish(DialogueAction(action=action, **given))
 
     def says(self, *texts: str, within: float = 10.0) -> None:
@@ -108,7 +108,8 @@ def test_an_action_becomes_an_intent_and_its_answer_is_said(bridge, rasa):
     assert body == {
         'name': 'EXTERNAL_check_in',
         'entities': {
-            'topic': 'garden', 'approach': 'careful', 'emotion': 'sad', 'person': 'face_1',
+            'line': 'check_in', 'topic': 'garden', 'approach': 'careful', 'emotion': 'sad',
+            'person': 'face_1',
         },
     }  # fmt: skip
     # Rasa may have nothing to say, which is no fault.
@@ -117,19 +118,35 @@ def test_an_action_becomes_an_intent_and_its_answer_is_said(bridge, rasa):
     bridge.says('Rasa says celebrate.')
 
 
+def test_an_action_without_a_line_is_told_but_not_spoken_of(bridge, rasa):
+    bridge.act('resume', line='')
+    bridge.graph.wait_until(lambda: rasa.bodies(TRIGGER), 10, 'Rasa is told')
+    bridge.graph.heard_anything(0.5)
+    rasa.fault = 'error'
+    bridge.act('pause', line='')
+    bridge.logged('saying nothing')
+    rasa.fault = ''
+    bridge.act('celebrate')
+    bridge.says('Rasa says celebrate.')
+    assert [body['name'] for body in rasa.bodies(TRIGGER)] == [
+        'EXTERNAL_resume', 'EXTERNAL_pause', 'EXTERNAL_celebrate',
+    ]  # fmt: skip
+
+
 def test_words_are_answered_when_the_dialogue_manager_takes_its_turn(bridge, rasa):
     bridge.words.publish(String(data='My sister '))
     bridge.words.publish(String(data='had a garden.'))
     bridge.words.publish(String(data='  '))
     bridge.graph.heard_anything(0.5)
-    # The person has the turn: silence is not answered with words.
+    # The person has the turn, or leaves: silence is not answered with words.
+    bridge.act('yield', line='')
     bridge.act('pause')
     bridge.says('Rasa says pause.')
     assert rasa.bodies(WEBHOOK) == []
     bridge.act('continue')
     bridge.says('You said: My sister had a garden.')
     assert rasa.bodies(WEBHOOK) == [{'sender': 'room 7', 'message': 'My sister had a garden.'}]
-    assert [body['name'] for body in rasa.bodies(TRIGGER)] == ['EXTERNAL_pause']
+    assert rasa.bodies(TRIGGER)[-1]['name'] == 'EXTERNAL_pause'
     bridge.act('continue')
     bridge.says('Rasa says continue.')
 
