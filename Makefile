@@ -147,7 +147,7 @@ bench-accuracy: $(BENCH)/.ready ## our networks beside that of the PyPI package 
 	$(TRAINING)/bin/python benchmarks/accuracy.py --data '$(DATA)' \
 	  $(if $(TEACHER),--teacher '$(TEACHER)') $(ARGS)
 
-bench-dialogue: $(VENV)/.ready ## the dialogue policy on noisy courses, into docs/dialogue_benchmark.md
+bench-dialogue: $(VENV)/.ready ## conversations with simulated people, into docs/dialogue_benchmark.md; continues
 	$(RUN) benchmarks/dialogue.py --write $(ARGS)
 
 $(VENV)/.test-ready: $(VENV)/.ready $(TEST_LOCK)

@@ -229,6 +229,7 @@ def test_the_robots_parameter_file_counts(monkeypatch, capfd, tmp_path):
 def test_the_policy_may_name_topics_of_a_conversation_of_its_own(monkeypatch, capfd, tmp_path):
     policy, conversation = tmp_path / 'policy.yaml', tmp_path / 'talk.yaml'
     policy.write_text(
+        'turn_taking: false\n'
         'rules: [{name: to cats, emotion: none, held_for: 0.3, action: change_topic, topic: cats}]'
     )
     conversation.write_text('topics: {dogs: {name: dogs}, cats: {name: cats}}')

@@ -48,6 +48,20 @@ def test_the_sentence_said_least_comes_next_and_none_twice_in_a_row():
     assert says(conversation, 'celebrate') == ['']
 
 
+def test_lines_of_a_kind_that_are_used_up_are_followed_by_those_that_may_stand_in():
+    conversation = Conversation(talk(topics={'tea': {'name': 'tea'}}, lines={
+        'continue': {'neutral': ['Go on.', 'And then?']},
+        'prompt': {'neutral': ['Shall I ask something else?']},
+        'check_in': {'neutral': ['How are you?']},
+        'more': {'neutral': ['Is there more?']},
+    }))  # fmt: skip
+    assert says(conversation, 'continue', 3, kind='prompt') == [
+        'Shall I ask something else?', 'Go on.', 'And then?'
+    ]  # fmt: skip
+    # What asks something else than the kind that stands in for it is not mixed with it.
+    assert says(conversation, 'check_in', 2, kind='more') == ['Is there more?', '']
+
+
 def test_an_exhausted_topic_is_left():
     conversation = Conversation(talk(lines={
         'continue': {'neutral': ['{follow_up}']},

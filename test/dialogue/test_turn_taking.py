@@ -280,6 +280,22 @@ def test_an_answer_is_followed_up_when_it_has_ended():
     assert reply.stamp - talked.decide._policy.turns.last_turn.end == pytest.approx(1.2, abs=0.1)
 
 
+def test_whoever_did_not_hear_it_hears_the_question_again_and_the_line_stays():
+    again = {'name': 'again', 'event': 'pardon', 'action': 'continue', 'line': 'again',
+             'priority': 5}  # fmt: skip
+    lines = {'again': {'neutral': ['Of course: {unfinished}', 'Once more: {unfinished}']}}
+    words = talk(lines=LINES | lines, repeats=['pardon', 'what'])
+    policy = parse_policy({'rules': [GREET, ANSWER, again], 'begin': 'waiting'}, 'policy')
+    talked = Scene(DialogueManager(policy, words))
+    (first,) = talked.answer(seconds=1, words='Pardon?')
+    assert (first.line, first.utterance) == ('again', 'Of course: Tea?')
+    assert first.reason.endswith('and asked to hear it again')
+    (second,) = talked.answer(seconds=1, words='What?')
+    assert second.utterance == 'Once more: Tea?'
+    (reply,) = talked.answer(seconds=2, words='Yes, please.')
+    assert reply.rule == 'answer'
+
+
 def test_a_cough_after_the_answer_does_not_swallow_it():
     answer = ANSWER | {'wait': 9}
     talked = scene(GREET, answer, begin='waiting', words_per_minute=60, after_speaking=0.5)

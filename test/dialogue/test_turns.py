@@ -18,6 +18,7 @@ from emotion_estimator.dialogue.turns import (
 #: Two seconds at 150 words a minute.
 SAYS, ASKS = 'One two three four five.', 'One two three four five?'
 REFUSALS = ('no', 'nein', "i don't want to talk", 'lieber nicht', 'möchte nicht', 'नहीं', 'いいえ')
+REPEATS = ('pardon', 'what did you say', 'wie bitte?')
 STEP = 0.05
 
 
@@ -25,7 +26,7 @@ class Course:
     """Turns under way: ``until`` advances them and collects what has happened, with its time."""
 
     def __init__(self, present: bool = True, **times: float) -> None:
-        self.turns = Turns(TurnTimes(**{'after_speaking': 1.2, **times}), REFUSALS)
+        self.turns = Turns(TurnTimes(**{'after_speaking': 1.2, **times}), REFUSALS, REPEATS)
         self.happened: list[tuple[float, str]] = []
         self.now = 0.0
         self.turns.presence(present, 0.0)
@@ -429,6 +430,35 @@ def test_a_short_yes_counts_when_it_was_recognised():
     course.turns.user_said('Yes.', 5.5)
     assert course.until(20).events == ['answer']
     assert course.turns.last_turn.words == 'Yes.'
+
+
+def test_whoever_gives_way_to_the_robot_has_not_answered_it():
+    """They paused, the robot took it for the end and asked, and they let it."""
+    course = Course().speaks(1, 3).until(3.5).robot(ASKS).until(5)
+    assert course.floor == 'robot_speaks'
+    assert course.events == []
+    assert course.until(7).floor == 'waiting'
+    assert course.until(30).events == ['unanswered']
+
+
+def test_a_question_that_is_followed_by_more_words_still_waits():
+    course = Course().robot(ASKS).until(1).robot('Take your time.')
+    assert course.until(4).floor == 'waiting'
+    # Words after it was asked are something else.
+    assert course.until(6).robot(SAYS).until(9).floor == 'silence'
+
+
+@pytest.mark.parametrize('words', ['Pardon?', 'what did you SAY', 'Wie bitte?!'])
+def test_asking_to_hear_it_again(words):
+    course = Course().until(1)
+    course.turns.user_said(words, 1.0)
+    assert course.until(9).events == ['answer', 'pardon']
+
+
+def test_what_only_contains_such_words_asks_for_nothing():
+    course = Course().until(1)
+    course.turns.user_said('What did you say to her then?', 1.0)
+    assert course.until(9).events == ['answer']
 
 
 def test_a_backchannel_over_the_robot_neither_interrupts_nor_answers():

@@ -245,10 +245,9 @@ def test_words_of_another_node_are_heard_where_it_speaks(graph, tmp_path):
 def test_rate_and_time_of_questions_change_at_run_time(talk):
     assert 'words_per_minute' in talk.graph.set_parameters(NODE, words_per_minute=-3.0)
     assert talk.graph.set_parameters(NODE, question_time=15.0, words_per_minute=450.0) == ''
-    talk.show('unknown', 1.0)
-    # A third of the words' time, and more than twice a question's.
-    talk.show('unknown', 1.5)
-    assert talk.floor == 'waiting'
+    talk.until('waiting')
+    # A third of the words' time, which would end at 103.8 s, and more than twice a question's.
+    assert talk.now < 103.5
     talk.show('unknown', 12.0)
     assert (talk.floor, talk.turns['unanswered']) == ('waiting', 0)
     talk.show('unknown', 4.0)

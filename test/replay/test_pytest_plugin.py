@@ -120,7 +120,7 @@ def test_good(emotion_replay):
     visit = replay(emotion_replay)
     visit.expect('happy', 4.0, 6.5, share=0.9)
     visit.expect('unknown', 0.5, 2.5)
-    visit.expect_action('celebrate', between=(5.0, 8.0))
+    visit.expect_action('resume', between=(0.0, 2.0))
     visit.expect_file('bags/visit.yaml')
     visit.expect_like(visit.file)
     visit.draw('visit.png')
@@ -179,7 +179,7 @@ def visited(tmp_path_factory):
     make_bag(folder / 'bags' / 'visit', fps=10.0, duration=8.0)
     (folder / 'bags' / 'visit.yaml').write_text(
         'labels: [{label: happy, from: 4.0, to: 6.5}]\n'
-        'actions: [{action: celebrate, from: 5.0, to: 8.0}]\n'
+        'actions: [{action: resume, from: 0.0, to: 2.0}]\n'
     )
     (folder / 'bags' / 'wrong.yaml').write_text(
         'labels: [{label: happy, from: 4.0, to: 6.5}, {label: none, from: 1.0, to: 2.0}]\n'

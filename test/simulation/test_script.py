@@ -67,6 +67,28 @@ def test_expectations_are_read(write):
     )  # fmt: skip
 
 
+def test_what_the_person_and_the_robot_say_and_who_else_is_there(write):
+    text = """
+steps:
+  - {shows: sad, for: 1, speaking: true, said: {en: "A garden.", de: "Ein Garten."}}
+  - {shows: sad, for: 1, said: Roses., also: {b: happy, c: none}, robot_speaking: true}
+  - shows: sad
+    for: 1
+    expect: [{action: continue, line: answer, says: {en: Go on., de: Weiter.}}]
+"""
+    script = load_script(write(text))
+    for language, words in (('de', 'Ein Garten.'), ('en', 'A garden.'), ('fr', '')):
+        inputs = list(script.inputs(language))
+        said = [(given.stamp, given.said, given.has_frame) for given in inputs if given.said]
+        assert said == [*([(1.0, words, False)] if words else []), (2.0, 'Roses.', False)]
+    first, second = (given for given in inputs if given.stamp in (0.0, 1.0) and given.has_frame)
+    assert (first.others, first.robot_speaking) == (None, None)
+    assert [(each.face_id, each.label) for each in second.others] == [('b', 'happy')]
+    assert second.robot_speaking is True
+    (expected,) = script.steps[2].expect
+    assert (expected.line, expected.utterance) == ('answer', {'en': 'Go on.', 'de': 'Weiter.'})
+
+
 def test_its_files_are_relative_to_its_folder(write):
     path = write('{policy: mine.yaml, conversation: a/b.yaml, steps: [{shows: sad, for: 1}]}')
     script = load_script(path)
@@ -100,6 +122,12 @@ def test_a_face_has_probabilities_of_one_vocabulary(label):
         ('steps: [{shows: sad, for: 1, speaking: loudly}]', 'step 1: speaking must be'),
         ('steps: [{shows: sad, for: 1, ask: jump}]', 'step 1: ask must be one of start, pause'),
         ('steps: [{shows: sad, for: 1, ask: end, choose_topic: tea}]', 'ask and choose_topic'),
+        ('steps: [{shows: sad, for: 1, said: 3}]', 'step 1: said must be'),
+        ('steps: [{shows: sad, for: 1, said: {en: 3}}]', 'step 1: said: en must be'),
+        ('steps: [{shows: sad, for: 1, also: [sad]}]', 'step 1: also must be a mapping of faces'),
+        ('steps: [{shows: sad, for: 1, also: {b: glad}}]', 'step 1: also: b must be one of'),
+        ('steps: [{shows: sad, for: 1, robot_speaking: 1}]', 'robot_speaking must be true or'),
+        ('steps: [{shows: sad, for: 1, expect: [{action: end, line: sermon}]}]', 'entry 1: line'),
         ('steps: [{shows: sad, for: 1, mood: x}]', 'step 1: unknown field mood'),
         ('steps: [{shows: sad, for: 1, expect: []}]', 'step 1: expect must be a list of actions'),
         ('steps: [{shows: sad, for: 1, expect: pause}]', 'or the word nothing'),

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from emotion_estimator.cli.keyboard import EMOTION_KEYS, keys_as_inputs
+from emotion_estimator.cli.keyboard import EMOTION_KEYS, KeyState, keys_as_inputs
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
+from emotion_estimator.dialogue.turns import speech_seconds
 from emotion_estimator.errors import InputError
 from emotion_estimator.simulation.script import (
     ExpectedAction,
@@ -95,6 +96,61 @@ def test_services_are_called_and_may_refuse(manager):
     assert 'paused' in again.refused
     assert resume.action.action == 'resume'
     assert 'no such' in topic.refused
+
+
+def test_both_turns_are_on_one_time_axis(manager):
+    inputs = [
+        *course('unknown', 0, 0.5),
+        SimulatedInput(0.5, has_frame=False, choose_topic='music'),
+        *course('unknown', 0.5, 6),
+        *course('unknown', 6, 7, speaking=True),
+        SimulatedInput(7.0, has_frame=False, speaking=True, said='A waltz.'),
+        *course('unknown', 7, 9),
+    ]
+    events = list(simulate(manager, inputs))
+    (chosen,) = [event for event in events if event.action]
+    assert chosen.seconds == pytest.approx(
+        speech_seconds(chosen.action.utterance, manager.policy.times.words_per_minute)
+    )
+    assert [event.said for event in events if event.said] == ['A waltz.']
+    assert [event.floor for event in events if event.floor] == [
+        'silence', 'robot_speaks', 'waiting', 'person_speaks', 'silence'
+    ]  # fmt: skip
+    stamps = [event.stamp for event in events]
+    assert stamps == sorted(stamps)
+    assert manager.said == 'A waltz.'
+
+
+def test_the_voice_of_the_robot_may_be_part_of_the_course(manager):
+    quick = course('unknown', 0, 1) + course('unknown', 1, 5, robot_speaking=True)
+    events = list(simulate(manager, quick + course('unknown', 5, 6, robot_speaking=False)))
+    assert [(event.stamp, event.floor) for event in events if event.floor] == [
+        (0.1, 'silence'), (1.0, 'robot_speaks'), (5.0, 'silence')
+    ]  # fmt: skip
+
+
+def test_a_space_and_words_in_quotes_are_speech():
+    inputs = list(keys_as_inputs('u"I saz\x7fw it?"uR', hold=1, rate=2))
+    assert [(m.stamp, m.said) for m in inputs if m.said] == [(1.0, 'I saw it?')]
+    assert [m.service for m in inputs if m.service] == ['resume']
+    frames = [m for m in inputs if m.has_frame]
+    assert [(m.stamp, m.speaking) for m in frames] == [
+        (0, False),
+        (0.5, False),
+        (1, False),
+        (1.5, False),
+    ]
+    # Within quotes, q does not quit, and neither ends before Enter or the quote.
+    (said,) = [m for m in keys_as_inputs('"quiet?\nu', hold=1, rate=1) if m.said]
+    assert (said.said, said.speaking) == ('quiet?', True)
+
+
+def test_words_that_are_empty_say_nothing():
+    state = KeyState()
+    assert state.press('"') is None
+    assert state.speaking and state.typing
+    ended = state.press('"')
+    assert (ended.said, state.speaking, state.typing) == ('', False, False)
 
 
 def test_inputs_come_when_they_are_due():
