@@ -7,6 +7,7 @@ import math
 import runpy
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,10 @@ class Example:
         self.graph.wait_until(
             publisher.get_subscription_count, START_TIMEOUT, f'somebody listens on {topic}'
         )
+        # The example, too, has to find the publisher; nobody here can tell when.
+        until = time.monotonic() + 1.0
+        while time.monotonic() < until:
+            self.graph.heard_anything(0.1)
         return publisher
 
     @property
