@@ -343,3 +343,19 @@ def test_an_absence_counts_from_when_they_were_last_seen():
     course.turns.presence(False, 3.0, since=2.0)
     course.until(10).turns.presence(True, 10.0)
     assert course.until(13).turns.quiet == pytest.approx(5.0)
+
+
+def test_a_detector_that_never_pauses_is_not_believed_for_ever():
+    course = Course()
+    for second in range(200):
+        course.turns.user_speaking(True, 10.0 + second, 'microphone')
+        course.until(11.0 + second)
+    assert course.floor == 'silence'
+    assert course.turns.problems == {'user_speaking_stuck': 1}
+    # Others are, and so is it once it has reported silence.
+    course.turns.user_speaking(True, 211.0, 'face')
+    assert course.until(212.0).floor == 'person_speaks'
+    course.turns.user_speaking(False, 212.0, 'face')
+    course.turns.user_speaking(False, 212.0, 'microphone')
+    course.turns.user_speaking(True, 216.0, 'microphone')
+    assert course.until(217.0).floor == 'person_speaks'

@@ -23,13 +23,12 @@ from ros_graph import RosGraph
 from std_msgs.msg import Header, String
 
 from emotion_estimator.demo.nodes import choose_domain
-from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.context import ABOUT, EmotionHistory
 from emotion_estimator.dialogue.prompt import make_prompt
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
 from emotion_estimator.msg import DialogueAction as ActionMessage
 from emotion_estimator.msg import Emotion
-from emotion_estimator.nodes.conversion import action_message
 
 FOLDER = Path(__file__).parents[2] / 'examples'
 START_TIMEOUT = 40.0
@@ -121,21 +120,6 @@ def test_the_state_chart_follows_the_actions(graph):
             ('celebrate', 'talking.celebrating'), ('end', 'idle'),
         )
     ]  # fmt: skip
-
-
-def test_actions_become_intents_with_entities(graph):
-    example = Example(graph, 'intents')
-    actions = example.publisher(ActionMessage, 'dialogue/action')
-    for name in ACTIONS:
-        actions.publish(action_message(action(name), header(100)))
-    asked = ActionMessage(action='end', topic='garden', rule='service end')
-    actions.publish(asked)
-    *told, last = map(json.loads, example.printed(len(ACTIONS) + 1))
-    assert [intent['name'] for intent in told] == [f'EXTERNAL_{name}' for name in ACTIONS]
-    assert told[0]['entities'] == {
-        'topic': 'garden', 'approach': 'careful', 'emotion': 'sad', 'person': 'face_1',
-    }  # fmt: skip
-    assert last == {'name': 'EXTERNAL_end', 'entities': {'topic': 'garden'}}
 
 
 def test_a_prompt_becomes_the_messages_of_a_chat_model(graph):
