@@ -32,6 +32,9 @@ _BLIP = 0.25
 #: it is not believed before it has reported silence.
 _LONGEST_SPEECH = 180.0
 
+#: Both begin to speak together when they do so within this many seconds.
+_TOGETHER = 0.8
+
 #: Seconds for which whoever has come back is not spoken to because of the silence.
 _SETTLES = 2.0
 
@@ -424,8 +427,9 @@ class Turns:
     def _close(self, turn: PersonTurn) -> None:
         blip = turn.speech < _BLIP
         short = blip or (turn.over_robot and turn.speech < self.times.backchannel)
-        # Whoever gives way to words that began in their pause has not answered these.
-        gave_way = self.robot_active and not self._interrupted and turn.begin < self._robot_since
+        # Whoever gives way to words that began with theirs, or in their pause, has not answered.
+        together = turn.speech > 0 and turn.begin < self._robot_since + _TOGETHER
+        gave_way = self.robot_active and not self._interrupted and together
         if gave_way or (short and not turn.words):
             self.problems['voice_blips'] += blip
             if self._question is not None and self._deadline is None and not self.robot_active:

@@ -359,3 +359,15 @@ def test_a_detector_that_never_pauses_is_not_believed_for_ever():
     course.turns.user_speaking(False, 212.0, 'microphone')
     course.turns.user_speaking(True, 216.0, 'microphone')
     assert course.until(217.0).floor == 'person_speaks'
+
+
+def test_whoever_begins_together_with_the_robot_and_gives_way_has_not_answered():
+    course = Course()
+    course.turns.robot_said(ASKS, 10.0, 6.0)
+    course.turns.user_speaking(True, 10.2)
+    course.until(10.6)
+    course.turns.user_speaking(False, 10.6)
+    course.turns.user_said('Sometimes I...', 10.7)
+    course.until(30.0)
+    assert 'answer' not in course.events
+    assert 'unanswered' in course.events
