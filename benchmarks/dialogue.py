@@ -270,7 +270,8 @@ def conversations(people: int, seconds: float, first_seed: int) -> list[SeededCo
         for kind in PEOPLE
         for seed in range(first_seed, first_seed + fewer)
     ]
-    return list(dict.fromkeys(tasks))
+    # In the order of seeds: what is cut short has fewer conversations in every line.
+    return sorted(dict.fromkeys(tasks), key=lambda task: task.seed)
 
 
 def _fewer(people: int) -> int:
