@@ -27,7 +27,12 @@ from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.dialogue.policy_file import PolicyFile, parse_policy
 from emotion_estimator.emotion import NONE
 from emotion_estimator.resources import resource_dir
-from emotion_estimator.simulation.closed_loop import ConversationRecord, converse, transcript
+from emotion_estimator.simulation.closed_loop import (
+    WORDS_PER_MINUTE,
+    ConversationRecord,
+    converse,
+    transcript,
+)
 from emotion_estimator.simulation.noise import Noise
 from emotion_estimator.simulation.people import PEOPLE
 from emotion_estimator.worker_pool import on_processes
@@ -54,7 +59,7 @@ SECONDS = 600.0
 RATE = 10.0
 #: Shares of wrong labels, and how long an error lasts in the mean, in seconds.
 SHARES, BURST = (0.0, 0.1, 0.2), 0.4
-#: People of a kind in the tables that vary the rate and the like: a fraction of all.
+#: Of this many people of a kind, one is in the tables that vary the rate and the like; at least 2.
 FEWER = 10
 
 
@@ -67,6 +72,7 @@ class Condition:
     :param burst: mean seconds for which an error lasts.
     :param rate: messages per second.
     :param reports: whether the robot's voice reports when it speaks.
+    :param words_per_minute: how fast the robot's voice is.
     """
 
     policy: str
@@ -74,6 +80,7 @@ class Condition:
     burst: float = BURST
     rate: float = RATE
     reports: bool = True
+    words_per_minute: float = WORDS_PER_MINUTE
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,9 @@ SHIPPED = Condition('manager')
 VARIED: Mapping[str, Condition] = {
     **{f'{rate:g} messages a second': replace(SHIPPED, rate=rate) for rate in (30.0, 15.0, 5.0)},
     "the robot's voice reports nothing": replace(SHIPPED, reports=False),
+    'and takes a quarter longer than assumed': replace(
+        SHIPPED, reports=False, words_per_minute=0.8 * WORDS_PER_MINUTE
+    ),
     'errors of single messages': replace(SHIPPED, burst=0.0),
     'errors of single messages, 30 a second': replace(SHIPPED, burst=0.0, rate=30.0),
     'errors of 1 s': replace(SHIPPED, burst=1.0),
@@ -152,7 +162,7 @@ def record(task: SeededConversation) -> ConversationRecord:
     given = task.condition
     return converse(
         new_manager(given.policy), PEOPLE[task.kind](task.seed), task.seconds, given.rate,
-        Noise(given.noise, given.burst), task.seed, given.reports,
+        Noise(given.noise, given.burst), task.seed, given.reports, given.words_per_minute,
     )  # fmt: skip
 
 
@@ -252,7 +262,7 @@ def conversations(people: int, seconds: float, first_seed: int) -> list[SeededCo
         for kind in PEOPLE
         for seed in range(first_seed, first_seed + people)
     ]
-    fewer = max(1, people // FEWER)
+    fewer = _fewer(people)
     compared = [replace(condition, policy='naive') for condition in COMPARED.values()]
     tasks += [
         SeededConversation(condition, kind, seed, seconds)
@@ -260,7 +270,12 @@ def conversations(people: int, seconds: float, first_seed: int) -> list[SeededCo
         for kind in PEOPLE
         for seed in range(first_seed, first_seed + fewer)
     ]
-    return list(dict.fromkeys(tasks))
+    # In the order of seeds: what is cut short has fewer conversations in every line.
+    return sorted(dict.fromkeys(tasks), key=lambda task: task.seed)
+
+
+def _fewer(people: int) -> int:
+    return min(people, max(2, people // FEWER))
 
 
 def hold(tasks: Sequence[SeededConversation], cache: ConversationCache, jobs: int) -> None:
@@ -301,7 +316,7 @@ def report(
 
     :param people: of each kind in the main tables.
     """
-    scores, fewer = _Scores(tasks, cache), max(1, people // FEWER)
+    scores, fewer = _Scores(tasks, cache), _fewer(people)
     manager = {f'{share:.0%} wrong labels': scores(Condition('manager', share)) for share in SHARES}
     yield (
         f'{people * len(PEOPLE)} conversations of {tasks[0].seconds / 60:g} minutes a line, '

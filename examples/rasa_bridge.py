@@ -3,8 +3,8 @@
 
 Each /dialogue/action becomes an intent of Rasa (EXTERNAL_check_in, ...), with entities; where the
 person has said something, their words are sent instead. What Rasa answers is published on
-/dialogue/say, but not while the person speaks. Where Rasa does not answer, the conversation file's
-words are said.
+/dialogue/say, but neither while the person speaks nor where the robot is to act in silence. Where
+Rasa does not answer, the conversation file's words are said.
 
     cd examples/rasa && rasa train && rasa run --enable-api
     ros2 run emotion_estimator dialogue_manager --ros-args -p publish_say:=false
@@ -29,8 +29,8 @@ from emotion_estimator.msg import DialogueAction
 
 #: Seconds for which words that were recognised wait for the dialogue manager to take its turn.
 PATIENCE = 2.5
-#: Actions after which the person's words wait: the robot is not to talk now.
-SILENT = ('pause', 'yield', 'end')
+#: Actions that have words of their own, whatever the person has said.
+LEAVING = ('pause', 'end')
 #: Largest answer that is read, in bytes, and what is said of it, in texts and characters of each.
 MAX_ANSWER, MAX_TEXTS, MAX_CHARACTERS = 1_000_000, 5, 1000
 
@@ -169,23 +169,27 @@ class RasaBridge(Node):
         self._speaking = message.data
 
     def _on_action(self, action: DialogueAction) -> None:
-        if self._words and action.action not in SILENT:
+        if self._words and action.line and action.action not in LEAVING:
             self._send_words(action.utterance)
             return
         entities = {
+            'line': action.line,
             'topic': action.topic,
             'approach': action.approach,
             'emotion': action.emotion,
             'person': action.face_id,
         }
         given = {name: value for name, value in entities.items() if value}
-        self._send(action.utterance, self._rasa.trigger, f'EXTERNAL_{action.action}', given)
+        # Without a line, as for a short absence, nothing is to be said; Rasa is told all the same.
+        fallback = action.utterance if action.line else None
+        self._send(fallback, self._rasa.trigger, f'EXTERNAL_{action.action}', given)
 
     def _send_words(self, fallback: str) -> None:
         words, self._words = ' '.join(self._words), []
         self._send(fallback, self._rasa.say, words)
 
-    def _send(self, fallback: str, *request: object) -> None:
+    def _send(self, fallback: str | None, *request: object) -> None:
+        """Have the worker ask Rasa; ``fallback`` is None where the answer is not to be said."""
         self._newest += 1
         self._requests.put((self._newest, fallback, request))
 
@@ -200,6 +204,8 @@ class RasaBridge(Node):
                     texts = ask(*arguments)
                 except RasaError as error:
                     texts, problem = ([fallback] if fallback else []), str(error)
+                if fallback is None:
+                    texts = []
             self._answers.put((number, texts, problem))
 
     def _look(self) -> None:

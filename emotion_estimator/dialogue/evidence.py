@@ -82,7 +82,10 @@ class EvidenceWindow:
 
         :param now: seconds, not before the previous call's.
         """
-        if self._matched and self._runs:
+        if not self._runs:
+            self._now = now
+            return
+        if self._matched:
             run = self._runs[-1]
             passed = min(now, self._until) - run.end
             if passed > 0:

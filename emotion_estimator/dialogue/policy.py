@@ -95,6 +95,7 @@ class DialoguePolicy:
         self._flicker = FlickerDetector()
         self._rules = [RuleState(rule, file.hold) for rule in _by_priority(file)]
         self._watching = [state for state in self._rules if state.rule.emotion]
+        self._longest_wait = _longest_wait(file)
         self._seen: Observation | None = None
         self._person = ''
         self._last_action = -math.inf
@@ -109,6 +110,7 @@ class DialoguePolicy:
             if past is not None:
                 state.take_over(past)
         self._watching = [state for state in self._rules if state.rule.emotion]
+        self._longest_wait = _longest_wait(file)
         self._presence = self._presence.under(file)
         self.turns.times = file.times
         self.file = file
@@ -196,6 +198,7 @@ class DialoguePolicy:
         for event in self.turns.advance(now):
             self._events[event] = now
             self.exchanges += event == 'answer'
+        self._forget([e for e, at in self._events.items() if now - at > self._longest_wait])
         if self.turns.heard:
             self._forget(_TURN_ENDS)
 
@@ -236,8 +239,11 @@ class DialoguePolicy:
         chosen: RuleState | None = None
         suppressed: list[Suppressed] = []
         complete: list[RuleState] = []
+        calm = not self._events and self.turns.quiet <= 0
         for state in self._rules:
             rule = state.rule
+            if rule.event and calm:
+                continue
             pointless = rule.action == 'resume' and conversation.mode == 'running'
             if not self._complete(state, now, flickers) or pointless:
                 continue
@@ -377,3 +383,8 @@ class DialoguePolicy:
 
 def _by_priority(file: PolicyFile) -> list[Rule]:
     return sorted(file.rules, key=lambda rule: -rule.priority)
+
+
+def _longest_wait(file: PolicyFile) -> float:
+    """Return after how many seconds no rule reacts to an event any more."""
+    return max(_YIELDS_WITHIN, *(rule.wait for rule in file.rules)) + 1.0

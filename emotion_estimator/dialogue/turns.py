@@ -28,6 +28,13 @@ TURN_EVENTS: tuple[str, ...] = (
 #: Voice activity below this many seconds, without words, is a cough or a chair.
 _BLIP = 0.25
 
+#: Seconds of speech without any pause after which a source of voice activity is taken to be stuck:
+#: it is not believed before it has reported silence.
+_LONGEST_SPEECH = 180.0
+
+#: Both begin to speak together when they do so within this many seconds.
+_TOGETHER = 0.8
+
 #: Seconds for which whoever has come back is not spoken to because of the silence.
 _SETTLES = 2.0
 
@@ -138,6 +145,8 @@ class Turns:
         self._now = 0.0
         self._turn: PersonTurn | None = None
         self._reports: dict[str, float] = {}
+        self._since: dict[str, float] = {}
+        self._stuck: set[str] = set()
         self._robot_since = self._robot_until = -math.inf
         self._talking = False  # Until the end of the robot's words has been dealt with.
         self._reported: float | None = None
@@ -160,13 +169,19 @@ class Turns:
     def user_speaking(self, speaking: bool, now: float, source: str = 'topic') -> None:
         """Note whether a source of voice activity hears the person, at ``now`` seconds."""
         self._pass(now)
+        if source in self._stuck:
+            self._stuck -= set() if speaking else {source}
+            return
         if speaking:
+            self._since.setdefault(source, now)
             if self._turn is None:
                 self._turn = PersonTurn(now, now, over_robot=self.robot_active)
                 self._interrupted = False
             self._reports[source] = now
         elif self._reports.pop(source, None) is None:
             return  # Many sources repeat that they hear nothing.
+        else:
+            del self._since[source]
         if self._turn is not None:
             self._turn.end = max(self._turn.end, now)
 
@@ -382,12 +397,15 @@ class Turns:
 
     def _expire(self) -> None:
         for source, reported in list(self._reports.items()):
-            if self._now > reported + self.times.speaking_timeout:
-                del self._reports[source]
+            stuck = self._now > self._since[source] + _LONGEST_SPEECH
+            if stuck or self._now > reported + self.times.speaking_timeout:
+                del self._reports[source], self._since[source]
+                self.problems[f'user_speaking_{"stuck" if stuck else "expired"}'] += 1
                 if self._turn is not None and not self._reports:
                     # Nobody knows when they fell silent; they have had their time.
                     self._turn.end = reported
-                self.problems['user_speaking_expired'] += 1
+                if stuck:
+                    self._stuck.add(source)
         if self._reported is not None:
             estimated = max(self._robot_until, self._reported) - self._reported
             limit = max(_ROBOT_FACTOR * estimated, estimated + _ROBOT_SLACK)
@@ -409,8 +427,9 @@ class Turns:
     def _close(self, turn: PersonTurn) -> None:
         blip = turn.speech < _BLIP
         short = blip or (turn.over_robot and turn.speech < self.times.backchannel)
-        # Whoever gives way to words that began in their pause has not answered these.
-        gave_way = self.robot_active and not self._interrupted and turn.begin < self._robot_since
+        # Whoever gives way to words that began with theirs, or in their pause, has not answered.
+        together = turn.speech > 0 and turn.begin < self._robot_since + _TOGETHER
+        gave_way = self.robot_active and not self._interrupted and together
         if gave_way or (short and not turn.words):
             self.problems['voice_blips'] += blip
             if self._question is not None and self._deadline is None and not self.robot_active:

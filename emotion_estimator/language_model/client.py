@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,6 +110,8 @@ class ChatClient:
             ),
         )
         self._client.organization = self._client.project = None
+        libraries = [sys.modules[name] for name in ('httpx', 'httpx2') if name in sys.modules]
+        self._transport_errors = tuple(library.TransportError for library in libraries)
         # Imports what the first request would wait for.
         self._completions = self._client.chat.completions
 
@@ -157,6 +160,9 @@ class ChatClient:
                 await stream.close()
         except self._openai.OpenAIError as error:
             raise self._failure(error, begun) from error
+        except self._transport_errors as error:
+            # Before its version 3 the package let these through.
+            raise self._cut_off() from error
         except ValueError as error:
             # JSON or UTF-8 that is none.
             raise self._malformed(error) from error
@@ -215,6 +221,9 @@ class ChatClient:
             message = f'{message}; check base_url and model'
         kind = 'rate_limit' if status == 429 else 'server_error' if status >= 500 else 'rejected'
         return LanguageModelError(kind, f'{url}: status {status}: {message}')
+
+    def _cut_off(self) -> LanguageModelError:
+        return LanguageModelError('cut_off', f'{self._url} ended the connection within the answer')
 
     def _unconnected(self, error: BaseException) -> LanguageModelError:
         url = self._url

@@ -98,7 +98,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
             self._intents = open_ros4hri_intents(self)
         if self.settings.say_action:
             self._voice = SayAction(
-                self, self.settings.say_action, self.settings.say_action_type, self._robot_speaks
+                self, self.settings.say_action, self.settings.say_action_type, self._action_speaks
             )
 
     def activate(self) -> None:
@@ -183,6 +183,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
                 **(
                     {f'speech_{kind}': n for kind, n in manager.problems.items()} if manager else {}
                 ),
+                **{key: value for part in self._parts() for key, value in part.values().items()},
                 'suppressed': '; '.join(map(str, manager.suppressed)) if manager else '',
             },
             warning=self._watchdog.problem() or self._problem_of_parts(),
@@ -249,6 +250,9 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
 
     def _on_words(self, message: String) -> None:
         self._person_said(message.data)
+        if self._intents is not None:
+            # What ROS4HRI's own voices say becomes intents elsewhere.
+            self._intents.said(message.data)
 
     def _on_voice(self, message: Bool) -> None:
         self._robot_speaks(message.data)
@@ -265,15 +269,18 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
             self._manager.user_speaking(speaking, self._now(), source)
 
     def _person_said(self, text: str) -> None:
-        if self._manager is None:
-            return
-        self._manager.user_said(text, self._now())
-        if self._intents is not None:
-            self._intents.said(text)
+        if self._manager is not None:
+            self._manager.user_said(text, self._now())
 
     def _robot_speaks(self, speaking: bool) -> None:
         if self._manager is not None:
             self._manager.robot_speaking(speaking, self._now())
+
+    def _action_speaks(self, speaking: bool) -> None:
+        """Take what the action that speaks reports; it may fail before it has begun."""
+        if not speaking:
+            self._robot_speaks(True)
+        self._robot_speaks(speaking)
 
     def _request(self, name: str, request: Any, response: Any, *arguments: str) -> Any:
         """Handle a service by calling the manager's method ``name``."""

@@ -18,7 +18,7 @@ from emotion_estimator.emotion import SAD
 from emotion_estimator.simulation.noise import Noise, NoisyEstimator
 from emotion_estimator.simulation.person import PersonState, SimulatedPerson, SimulatedTurn
 
-#: Words per minute of the robot's voice.
+#: Words per minute of the robot's voice, unless said otherwise.
 WORDS_PER_MINUTE = 150.0
 
 #: Seconds after which voice activity detection reports that a voice began or ended.
@@ -135,13 +135,19 @@ class _Loop:
     """The state of a conversation while it is simulated."""
 
     def __init__(
-        self, manager: DialogueManager, person: SimulatedPerson, seed: int, reports: bool
+        self,
+        manager: DialogueManager,
+        person: SimulatedPerson,
+        seed: int,
+        reports: bool,
+        words_per_minute: float,
     ) -> None:
         self.manager = manager
         self.person = person
         self.moves: list[RobotMove] = []
         self._speaks = False
         self._reports = reports
+        self._word = 60 / words_per_minute
         self._questions = _Questions(manager.file)
         self._about = _abouts(manager.policy)
         self._voice = VoiceActivity(seed)
@@ -181,7 +187,7 @@ class _Loop:
         if self._speaks and (action.action == 'yield' or action.utterance):
             self._fall_silent(stamp, 'yield' if action.action == 'yield' else 'next')
         text = action.utterance
-        end = stamp + len(text.split()) * 60 / WORDS_PER_MINUTE
+        end = stamp + len(text.split()) * self._word
         asked = self._questions(text)
         promised = self.manager.policy.question_time(action.approach) if asked else 0.0
         move = RobotMove(action, self._about.get(action.rule, ''), promised, stamp, end, end)
@@ -242,12 +248,12 @@ def converse(
     noise: Noise,
     seed: int,
     reports: bool = True,
+    words_per_minute: float = WORDS_PER_MINUTE,
 ) -> ConversationRecord:
     """Let a dialogue manager and a person talk to each other.
 
     The person's voice is reported to the manager with a delay of 0.1 to 0.3 s and recognised words
-    0.2 to 0.8 s after they were spoken; the robot speaks 150 words a minute and falls silent at
-    once when it should.
+    0.2 to 0.8 s after they were spoken; the robot falls silent at once when it should.
 
     :param manager: conversation to begin.
     :param person: somebody at time 0.
@@ -256,8 +262,9 @@ def converse(
     :param noise: errors of the estimator.
     :param seed: the same seed gives the same errors and delays.
     :param reports: whether the robot's voice reports when it speaks; if not, the manager estimates.
+    :param words_per_minute: how fast the robot's voice is, above 0.
     """
-    loop = _Loop(manager, person, seed, reports)
+    loop = _Loop(manager, person, seed, reports, words_per_minute)
     estimate = NoisyEstimator(noise, rate, seed)
     floors: list[tuple[float, str]] = []
     for number in range(math.ceil(seconds * rate)):

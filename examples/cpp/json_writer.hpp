@@ -64,7 +64,8 @@ public:
       "confidence", message.confidence,
       "rule", message.rule,
       "face_id", message.face_id,
-      "suppressed", message.suppressed);
+      "suppressed", message.suppressed,
+      "line", message.line);
   }
 
   void write(const std_msgs::msg::Header & header)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import sys
@@ -34,19 +35,30 @@ class Bridge:
     def __init__(self, graph: RosGraph, url: str) -> None:
         self.graph = graph
         self.said = graph.hear(String, 'dialogue/say')
-        self.actions = graph.node.create_publisher(DialogueAction, 'dialogue/action', 10)
         self.words = graph.node.create_publisher(String, 'dialogue/user_said', 10)
         self.speech = graph.node.create_publisher(Bool, 'dialogue/user_speaking', 10)
+        self.actions = graph.node.create_publisher(DialogueAction, 'dialogue/action', 10)
         self.child = graph.run(
             'rasa_bridge', sys.executable, str(EXAMPLES / 'rasa_bridge.py'), '--ros-args',
             '-p', f'url:={url}/', '-p', 'conversation:=room 7', '-p', f'timeout:={TIMEOUT}',
         )  # fmt: skip
         for publisher in (self.actions, self.words, self.speech):
             graph.wait_until(publisher.get_subscription_count, 40, publisher.topic)
-        graph.wait_until(lambda: graph.node.count_publishers('dialogue/say'), 40, 'dialogue/say')
+        # Both sides have to find each other; here, only this one can be asked.
+        for _ in range(20):
+            self.act('resume', utterance='Hello.')
+            if self._is_answered():
+                break
+        graph.heard_anything(0.2)
+        self.said.clear()
+
+    def _is_answered(self) -> bool:
+        with contextlib.suppress(AssertionError):
+            self.graph.wait_until(lambda: self.said, 2.0, 'an answer')
+        return bool(self.said)
 
     def act(self, action: str = 'check_in', **fields: str) -> None:
-        given = {'topic': 'garden', 'utterance': FALLBACK, **fields}
+        given = {'topic': 'garden', 'utterance': FALLBACK, 'line': action, **fields}
         self.actions.publish(DialogueAction(action=action, **given))
 
     def says(self, *texts: str, within: float = 10.0) -> None:
@@ -81,7 +93,9 @@ def rasa():
 
 @pytest.fixture
 def bridge(graph, rasa):
-    return Bridge(graph, rasa.url)
+    bridge = Bridge(graph, rasa.url)
+    rasa.requests.clear()
+    return bridge
 
 
 def test_an_action_becomes_an_intent_and_its_answer_is_said(bridge, rasa):
@@ -94,7 +108,8 @@ def test_an_action_becomes_an_intent_and_its_answer_is_said(bridge, rasa):
     assert body == {
         'name': 'EXTERNAL_check_in',
         'entities': {
-            'topic': 'garden', 'approach': 'careful', 'emotion': 'sad', 'person': 'face_1',
+            'line': 'check_in', 'topic': 'garden', 'approach': 'careful', 'emotion': 'sad',
+            'person': 'face_1',
         },
     }  # fmt: skip
     # Rasa may have nothing to say, which is no fault.
@@ -103,19 +118,35 @@ def test_an_action_becomes_an_intent_and_its_answer_is_said(bridge, rasa):
     bridge.says('Rasa says celebrate.')
 
 
+def test_an_action_without_a_line_is_told_but_not_spoken_of(bridge, rasa):
+    bridge.act('resume', line='')
+    bridge.graph.wait_until(lambda: rasa.bodies(TRIGGER), 10, 'Rasa is told')
+    bridge.graph.heard_anything(0.5)
+    rasa.fault = 'error'
+    bridge.act('pause', line='')
+    bridge.logged('saying nothing')
+    rasa.fault = ''
+    bridge.act('celebrate')
+    bridge.says('Rasa says celebrate.')
+    assert [body['name'] for body in rasa.bodies(TRIGGER)] == [
+        'EXTERNAL_resume', 'EXTERNAL_pause', 'EXTERNAL_celebrate',
+    ]  # fmt: skip
+
+
 def test_words_are_answered_when_the_dialogue_manager_takes_its_turn(bridge, rasa):
     bridge.words.publish(String(data='My sister '))
     bridge.words.publish(String(data='had a garden.'))
     bridge.words.publish(String(data='  '))
     bridge.graph.heard_anything(0.5)
-    # The person has the turn: silence is not answered with words.
+    # The person has the turn, or leaves: silence is not answered with words.
+    bridge.act('yield', line='')
     bridge.act('pause')
     bridge.says('Rasa says pause.')
     assert rasa.bodies(WEBHOOK) == []
     bridge.act('continue')
     bridge.says('You said: My sister had a garden.')
     assert rasa.bodies(WEBHOOK) == [{'sender': 'room 7', 'message': 'My sister had a garden.'}]
-    assert [body['name'] for body in rasa.bodies(TRIGGER)] == ['EXTERNAL_pause']
+    assert rasa.bodies(TRIGGER)[-1]['name'] == 'EXTERNAL_pause'
     bridge.act('continue')
     bridge.says('Rasa says continue.')
 
@@ -197,10 +228,12 @@ def test_a_server_that_is_away_and_comes_back(graph):
     bridge = Bridge(graph, f'http://127.0.0.1:{port}')
     bridge.act()
     bridge.says(FALLBACK)
-    bridge.logged(f'http://127.0.0.1:{port} cannot be reached')
+    bridge.logged(f'Rasa: http://127.0.0.1:{port} cannot be reached')
     bridge.words.publish(String(data='Hello?'))
     bridge.logged('saying nothing')
-    assert bridge.child.status() is None
+    with RasaStandIn({'EXTERNAL_check_in': ['Back again.']}, port):
+        bridge.act()
+        bridge.says('Back again.')
 
 
 def test_rasas_side_has_an_intent_and_a_rule_for_every_action():

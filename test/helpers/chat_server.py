@@ -48,8 +48,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
         self.server.received.append((self.path, dict(self.headers), body))
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        try:
             self.server.next_reply()(self)
+        except (BrokenPipeError, ConnectionResetError):
+            self.server.abandoned.set()
+            self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""

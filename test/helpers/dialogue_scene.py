@@ -3,11 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from dialogue_play import face, manager
+import yaml
+from dialogue_play import face, manager, talk
 
 from emotion_estimator.dialogue.action import DialogueAction
+from emotion_estimator.dialogue.conversation_file import parse_conversation
 from emotion_estimator.dialogue.manager import DialogueManager
+from emotion_estimator.dialogue.policy_file import parse_policy
+
+CONFIG = Path(__file__).resolve().parents[2] / 'config'
+
+#: Lines of every kind, none of which is a question unless it says so.
+LINES = {
+    'start': {'neutral': ['Hello, it is good to see you. {opening}']},
+    'resume': {'neutral': ['Welcome back.', 'There you are.']},
+    'take_up': {'neutral': ['I was saying: {unfinished}']},
+    'answer': {'neutral': ['I see. {follow_up}', 'And what was that like?']},
+    'prompt': {'neutral': ['Perhaps: {follow_up}', 'Shall I ask something else?']},
+    'continue': {'neutral': ['I like that.', 'Go on.']},
+    'acknowledge': {'neutral': ['I am here.', 'Thank you.']},
+    'celebrate': {'neutral': ['How nice.']},
+    'change_topic': {'neutral': ['Now {topic}. {opening}']},
+    'end': {'neutral': ['Goodbye.']},
+}
+
+ANSWER = {'name': 'answer', 'event': 'answer', 'action': 'continue', 'line': 'answer'}
+GLAD = ANSWER | {'name': 'glad', 'emotion': 'happy', 'share': 0.5, 'held_for': 1.0, 'priority': 1}
+SMILE = {
+    'name': 'smile', 'emotion': 'happy', 'held_for': 0.5, 'share': 1.0, 'cooldown': 0.0,
+    'repeat': 0.0, 'action': 'continue', 'wait': 3.0,
+}  # fmt: skip
+GREET = {'name': 'greet', 'emotion': 'face', 'held_for': 0.5, 'cooldown': 0.0, 'action': 'resume',
+         'priority': 9}  # fmt: skip
+LEAVE = {'name': 'leave', 'emotion': 'none', 'held_for': 1.5, 'cooldown': 0.0, 'action': 'pause',
+         'priority': 8}  # fmt: skip
 
 #: Frames per second.
 FPS = 20
@@ -74,3 +105,24 @@ class Scene:
     def lines(self) -> list[str]:
         """Kinds of lines that were said, and in parentheses what was done in silence."""
         return [each.line or f'({each.action})' for each in self.actions]
+
+
+def shipped(**changes) -> Scene:
+    """Return a scene with the shipped policy, some fields changed."""
+    raw = yaml.safe_load((CONFIG / 'dialogue.yaml').read_text()) | changes
+    words = yaml.safe_load((CONFIG / 'conversation_en.yaml').read_text())
+    return Scene(
+        DialogueManager(parse_policy(raw, 'policy'), parse_conversation(words, 'talk')), fps=10
+    )
+
+
+def decider(*given: dict, lines: dict | None = None, **timing) -> DialogueManager:
+    """Return a manager with these rules and the usual times of turns."""
+    times = {'min_gap': 0.5, 'after_speaking': 1.2}
+    policy = {'rules': list(given) or [ANSWER], **times, **timing}
+    conversation = talk(lines=LINES | (lines or {}))
+    return DialogueManager(parse_policy(policy, 'policy.yaml'), conversation)
+
+
+def scene(*given: dict, lines: dict | None = None, **timing) -> Scene:
+    return Scene(decider(*given, lines=lines, **timing))

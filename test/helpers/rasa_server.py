@@ -24,7 +24,7 @@ class RasaStandIn:
     another kind), ``cut`` (the connection ends in the middle), ``huge``, or '' for none.
     """
 
-    def __init__(self, intents: dict[str, list[str]]) -> None:
+    def __init__(self, intents: dict[str, list[str]], port: int = 0) -> None:
         self.intents = intents
         self.fault = ''
         self.delay = 0.0
@@ -42,7 +42,7 @@ class RasaStandIn:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self._server = ThreadingHTTPServer(('127.0.0.1', port), Handler)
         self.url = f'http://127.0.0.1:{self._server.server_port}'
 
     def __enter__(self) -> RasaStandIn:

@@ -188,8 +188,8 @@ BAD = {
                  'rejected', 'roles must alternate'),
     'too many': (status(429, {'error': {'message': 'Rate limit reached'}}), 'rate_limit',
                  'Rate limit reached'),
-    'loading': (status(503, {'error': {'code': 503, 'message': 'Loading model'}}), 'server_error',
-                'Loading model'),
+    'loading': (status(503, {'error': {'code': 503, 'message': f'Loading for {KEY}'}}),
+                'server_error', 'Loading for ***'),
     'gateway': (status(502, GATEWAY, 'text/html'), 'server_error', 'status 502'),
     'a page': (status(200, GATEWAY, 'text/html'), 'malformed', 'a page'),
     'error event': (stream(event({'error': {'message': 'out of\nmemory', 'code': 500}}), DONE),
@@ -319,15 +319,12 @@ def test_half_a_sentence_of_an_answer_that_hit_a_limit_is_not_said(talk, last, s
 def test_ten_thousand_words_are_cut_at_the_end_of_a_sentence(talk, caplog):
     caplog.set_level(logging.INFO)
 
-    def endless(handler) -> None:
-        handler.begin()
-        for index in range(2000):
-            handler.write(chunk(f'This is sentence number {index}. '))
-        handler.server.finished = True
-
-    made = talk(endless, max_words=20)
+    words = [chunk(f'This is sentence number {index}. ') for index in range(2000)]
+    made = talk(hanging(*words), max_words=20)
     assert made.ask() == [f'This is sentence number {index}.' for index in range(4)]
     assert 'longer than 20 words' in caplog.text
+    # The server can stop its work, though the voice could go on.
+    assert made.server.abandoned.wait(PATIENCE)
     assert not made.voice.failures
     made.server._replies = [answering('word ' * 10_000)]
     (said,) = made.ask()

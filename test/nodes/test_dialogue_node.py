@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from array import array
@@ -187,12 +186,14 @@ def test_what_is_decided_is_published_said_and_explained(talk):
     assert context['emotion']['label'] == 'happy'
 
 
-def test_the_context_comes_once_a_second_of_the_stamps(talk):
+def test_the_context_comes_once_a_second_of_the_stamps_and_when_the_floor_changes(talk):
     talk.show('unknown', 10.0)
     assert talk.actions == []
     stamps = [json.loads(context.data)['stamp'] for context in talk.contexts]
-    assert len(stamps) == 10
-    assert all(b - a == 1.0 for a, b in itertools.pairwise(stamps))
+    # With the second message it is known that somebody is there.
+    assert stamps == [100.0, 100.125, *(100.0 + second for second in range(1, 10))]
+    floors = [json.loads(context.data)['turns']['floor'] for context in talk.contexts]
+    assert floors == ['nobody', *['silence'] * 10]
     assert talk.context['last_10_s']['shares'] == {'unknown': 1.0}
 
 

@@ -14,7 +14,7 @@ pytest.importorskip('emotion_estimator.msg', reason='the built package is not so
 pytest.importorskip('openai', reason="needs openai: pip install 'emotion-estimator[llm]'")
 
 from builtin_interfaces.msg import Time
-from chat_server import ChatServer, Reply, answering, chunk, hanging, speech, status
+from chat_server import ChatServer, Reply, answering, chunk, hanging, speech, status, stream
 from diagnostic_msgs.msg import DiagnosticArray
 from ros_graph import RosGraph, value_of
 from std_msgs.msg import Header, String
@@ -122,7 +122,7 @@ def test_a_prompt_becomes_sentences_and_what_was_said_is_sent(talk):
     made.words.publish(String(data='Ja, sehr.'))
     # Two topics, between which there is no order.
     made.graph.heard_anything(0.5)
-    made.prompt('continue', 103.0, said='Ja, sehr.')
+    made.prompt('continue', 103.0)
     made.hears('Good to see you!', 'Haben Sie gut geschlafen?', 'How are you just now?')
     first, second = (request['messages'] for request in made.server.requests)
     assert 'Speak German' in first[-1]['content']
@@ -157,7 +157,8 @@ def test_an_action_that_silences_ends_the_answer(talk, action):
 
 
 def test_the_goodbye_is_said_whichever_topic_is_faster(talk):
-    made = talk(answering('Goodbye.')).ready()
+    # Slow enough to be silenced.
+    made = talk(stream(*speech('Goodbye.'), pause=0.3)).ready()
     for at, first in ((100.123456, made.act), (200.98765, made.prompt)):
         before = len(made.heard)
         first('end', at)
@@ -265,6 +266,10 @@ def test_the_key_comes_from_the_environment_and_appears_nowhere(talk, monkeypatc
     assert KEY not in made.log
     assert not [v for d in made.diagnostics for s in d.status for v in s.values if KEY in v.value]
     assert made.graph.set_parameters(NODE, log_requests=False) == ''
+    made.prompt(at=102.0)
+    made.wait(lambda: len(made.server.received) == 3, 'another request')
+    made.hears('Hello.', *['How are you just now?'] * 2)
+    assert made.log.count('POST ') == 2
 
 
 @pytest.mark.parametrize(

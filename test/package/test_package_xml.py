@@ -56,7 +56,9 @@ INSTALLED = (
     *sources(ROOT / PACKAGE, ROOT / 'launch', but=(PLUGIN,)),
     *(file for file in (ROOT / 'scripts').iterdir() if file.is_file() and not file.suffix),
 )
-LOCAL = {PACKAGE, TRAINING.name, *(file.stem for folder in ('test/helpers', 'benchmarks')
+# Folders whose files tests import from each other.
+SHARED = ('test/helpers', 'test/helpers/stand_ins', 'test/nodes', 'benchmarks')
+LOCAL = {PACKAGE, TRAINING.name, *(file.stem for folder in SHARED
                                    for file in (ROOT / folder).glob('*.py'))}  # fmt: skip
 
 

@@ -76,6 +76,12 @@ def test_the_robot_speaks_150_words_a_minute():
     assert reports(manager, 'robot') == [(2.0, True), (6.0, False)]
 
 
+def test_the_robot_may_speak_more_slowly():
+    manager = Puppet(says={2.0: TEN_WORDS})
+    record = converse(manager, Silent(1), 20.0, 10.0, Noise(), 1, words_per_minute=120.0)
+    assert [(move.begin, move.end) for move in record.utterances] == [(2.0, 7.0)]
+
+
 def test_a_voice_that_reports_nothing_is_not_reported():
     manager = Puppet(says={2.0: TEN_WORDS})
     converse(manager, Silent(1), 20.0, 10.0, Noise(), 1, reports=False)
