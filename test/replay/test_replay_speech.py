@@ -216,12 +216,13 @@ def test_speech_before_the_first_image_counts(tmp_path):
 
 
 def with_speech(folder: Path, speech, storage='mcap', damaged=0) -> Path:
-    """Copy the made bag and add speech at seconds after its first image."""
+    """Copy 13 s of the made bag and add speech at seconds after its first image."""
     with open_bag(made_bag()) as bag:
         first = next(iter(bag.images())).nanoseconds
         messages = [
             (m.topic, m.connection.msgtype, m.log_time, m.data)
             for m in bag.messages(bag.topic)
+            if m.log_time < first + 13 * SECOND
         ]  # fmt: skip
     messages += [
         (f'/{each.name}', SPEECH_TOPICS[each.name], first + round(at * SECOND), speech_bytes(each))
@@ -233,7 +234,7 @@ def with_speech(folder: Path, speech, storage='mcap', damaged=0) -> Path:
 
 SPEECH = [
     (2.51, speaking()), (3.51, speaking()), (5.01, speaking(False)), (5.02, said('I like it')),
-    (9.03, speaking()), (17.04, speaking(False)),
+    (9.03, speaking()), (11.04, speaking(False)),
 ]  # fmt: skip
 SETTINGS = EstimatorSettings(landmark_source=LANDMARK_SOURCE)
 
@@ -247,9 +248,8 @@ def live_from(results, speech):
     return answers_live(manager(), ordered, know_others=True)
 
 
-@pytest.mark.parametrize('storage', STORAGES)
-def test_the_verb_and_the_fixture_hear_it(monkeypatch, capfd, tmp_path, storage):
-    bag = with_speech(tmp_path / 'bag', SPEECH, storage, damaged=2)
+def test_the_verb_and_the_fixture_hear_it(monkeypatch, capfd, tmp_path):
+    bag = with_speech(tmp_path / 'bag', SPEECH, 'sqlite3', damaged=2)
     frames = []
     job = ReplayJob(bag, settings=SETTINGS, written=tmp_path / 'written')
     summary = run_job(job, frames.append)
@@ -259,7 +259,7 @@ def test_the_verb_and_the_fixture_hear_it(monkeypatch, capfd, tmp_path, storage)
     assert live_from(results, []) != live
     (line,) = summary.problems
     assert line.startswith(f'topic /{USER}: 2 messages cannot be read')
-    # What is written has the speech as well, and gives the same again.
+    # What is written, in MCAP, has the speech as well, and gives the same again.
     again = run_job(ReplayJob(tmp_path / 'written', settings=SETTINGS))
     assert again.actions == summary.actions
 
@@ -282,12 +282,12 @@ def test_a_part_hears_what_was_said_before_it_and_nothing_after(tmp_path):
     bag = with_speech(tmp_path / 'bag', SPEECH)
     complete = run_job(ReplayJob(bag, settings=SETTINGS))
     first = min(action.stamp for action in complete.actions)
-    part = run_job(ReplayJob(bag, settings=SETTINGS, begin=8.0, end=16.0))
+    part = run_job(ReplayJob(bag, settings=SETTINGS, begin=4.0, end=10.0))
     assert part.actions == tuple(
-        action for action in complete.actions if 8.0 <= action.stamp - 1.0 < 16.0
+        action for action in complete.actions if 4.0 <= action.stamp - 1.0 < 10.0
     )
     assert part.actions
-    assert first < 9.0
+    assert first < 5.0
 
 
 def test_a_namespace_is_named_for_the_verb_and_the_fixture(monkeypatch, capfd, tmp_path):
