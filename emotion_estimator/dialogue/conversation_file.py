@@ -86,6 +86,7 @@ class ConversationFile:
     :param disclosure: sentences that say that a camera is used; one is said at the first greeting.
     :param refusals: words and phrases, in lower case, by which a person asks to be left alone.
     :param noes: answers, in lower case, that mean no.
+    :param other_topics: phrases, in lower case, by which a person asks for another topic.
     :param repeats: words and phrases, in lower case, by which a person asks to hear it again.
     :param origin: name of the file in errors.
     :param warnings: what to improve, a line each.
@@ -102,6 +103,7 @@ class ConversationFile:
     refusals: tuple[str, ...] = ()
     repeats: tuple[str, ...] = ()
     noes: tuple[str, ...] = ()
+    other_topics: tuple[str, ...] = ()
     origin: str = ''
     warnings: tuple[str, ...] = ()
 
@@ -152,6 +154,7 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
     refusals = table.take('refusals', _words, default=())
     repeats = table.take('repeats', _words, default=())
     noes = table.take('noes', _words, default=())
+    other_topics = table.take('other_topics', _words, default=())
     table.finish()
     for kind in lines:
         if kind not in kinds:
@@ -170,7 +173,7 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
     warnings = _warnings(lines, origin) if say else ()
     return ConversationFile(
         language, say, approaches, topics, start, fallback, lines, disclosure, refusals, repeats,
-        noes, origin, warnings,
+        noes, other_topics, origin, warnings,
     )  # fmt: skip
 
 

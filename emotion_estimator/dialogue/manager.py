@@ -96,6 +96,7 @@ _OF_TURN = {
     'answer': '',
     'said_no': ' and said no',
     'refusal': ' and declined to talk',
+    'other_topic': ' and asked for another topic',
     'pardon': ' and asked to hear it again',
 }
 
@@ -121,9 +122,7 @@ class DialogueManager:
         #: Whether the words come from the conversation file; if not, another node is expected to
         #: find them and to report them by :meth:`robot_said`.
         self.own_words = True
-        self._policy = DialoguePolicy(
-            policy, conversation.refusals, conversation.repeats, conversation.noes
-        )
+        self._policy = DialoguePolicy(policy, *_phrases(conversation))
         self._addressee = Addressee(policy.short_absence)
         self._met: deque[str] = deque(maxlen=_MET)
         self._history = EmotionHistory()
@@ -160,9 +159,7 @@ class DialogueManager:
         policy_file, conversation_file = read_together(policy, conversation, times)
         self._policy.reload(policy_file)
         self._addressee.gone_after = policy_file.short_absence
-        self._policy.turns.listen_for(
-            conversation_file.refusals, conversation_file.repeats, conversation_file.noes
-        )
+        self._policy.turns.listen_for(*_phrases(conversation_file))
         self._conversation.reload(conversation_file)
 
     @property
@@ -470,3 +467,8 @@ def _seen_label(decision: Decision) -> str:
     """Return the label that the evidence is about; a reaction may come after it has gone."""
     watched = _watched(decision)
     return decision.seen.label if watched in _SEEN else watched
+
+
+def _phrases(file: ConversationFile) -> tuple[tuple[str, ...], ...]:
+    """Return what the turns listen for in the person's words."""
+    return file.refusals, file.repeats, file.noes, file.other_topics

@@ -41,7 +41,7 @@ _YIELDS = {
 _YIELDS_WITHIN = 1.0
 
 #: Events about the person's turn, which are over when they speak again or the robot has reacted.
-_TURN_ENDS = ('answer', 'said_no', 'refusal', 'pardon', 'unanswered')
+_TURN_ENDS = ('answer', 'said_no', 'refusal', 'other_topic', 'pardon', 'unanswered')
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,17 @@ class DialoguePolicy:
         refusals: Sequence[str] = (),
         repeats: Sequence[str] = (),
         noes: Sequence[str] = (),
+        other_topics: Sequence[str] = (),
     ) -> None:
         """:param file: a checked policy, see :func:`policy_file.load_policy`.
 
         :param refusals: how a person declines to talk, see :class:`turns.Turns`.
         :param repeats: how a person asks to hear it again, likewise.
         :param noes: how a person says no, likewise.
+        :param other_topics: how a person asks for another topic, likewise.
         """
         self.file = file
-        self.turns = Turns(file.times, refusals, repeats, noes)
+        self.turns = Turns(file.times, refusals, repeats, noes, other_topics)
         #: Turns of the person about the current topic.
         self.exchanges = 0
         self.suppressed: tuple[Suppressed, ...] = ()

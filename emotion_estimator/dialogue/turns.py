@@ -23,7 +23,8 @@ Floor = Literal['robot_speaks', 'person_speaks', 'waiting', 'silence', 'nobody']
 #: not understood; a question got no answer in its time; nobody has spoken for a while; the robot
 #: was interrupted; the person left while the robot spoke.
 TURN_EVENTS: tuple[str, ...] = (
-    'answer', 'said_no', 'refusal', 'pardon', 'unanswered', 'silence', 'interrupted', 'left',
+    'answer', 'said_no', 'refusal', 'other_topic', 'pardon', 'unanswered', 'silence',
+    'interrupted', 'left',
 )  # fmt: skip
 
 #: Voice activity below this many seconds, without words, is a cough or a chair.
@@ -142,18 +143,21 @@ class Turns:
         refusals: Sequence[str] = (),
         repeats: Sequence[str] = (),
         noes: Sequence[str] = (),
+        other_topics: Sequence[str] = (),
     ) -> None:
         """Begin with nobody in view.
 
         :param refusals: words and phrases, in lower case, by which a person asks to be left alone:
-            the event ``refusal``. A single word counts if it is all that was said, a phrase
-            wherever it occurs.
+            the event ``refusal``. One or two words count as a sentence of their own, more of them
+            wherever they occur.
         :param repeats: likewise, by which a person asks to hear it again: the event ``pardon``. A
             single word counts if nothing else was said, a phrase if it is a sentence of a few.
         :param noes: likewise, that mean no: the event ``said_no``, if it is all that was said.
+        :param other_topics: likewise, by which a person asks for another topic, wherever they
+            occur: the event ``other_topic``.
         """
         self.times = times
-        self.listen_for(refusals, repeats, noes)
+        self.listen_for(refusals, repeats, noes, other_topics)
         #: Reports that contradicted themselves or expired, by kind, for diagnostics.
         self.problems: Counter[str] = Counter()
         #: The person's latest complete turn.
@@ -180,9 +184,14 @@ class Turns:
         self._heard: deque[str] = deque(maxlen=_MAX_EVENTS)
 
     def listen_for(
-        self, refusals: Sequence[str], repeats: Sequence[str], noes: Sequence[str]
+        self,
+        refusals: Sequence[str],
+        repeats: Sequence[str] = (),
+        noes: Sequence[str] = (),
+        other_topics: Sequence[str] = (),
     ) -> None:
-        """Take other ``refusals``, ``repeats`` and ``noes``."""
+        """Take other words and phrases, as in the constructor."""
+        self._other_topics = tuple(_plain(each) for each in other_topics)
         self._refusals = tuple(_plain(each) for each in refusals)
         self._repeats = frozenset(_plain(each) for each in repeats)
         self._noes = frozenset(_plain(each) for each in noes)
@@ -483,14 +492,16 @@ class Turns:
         return not last.words or (last.speech > 0 and self._deadline is None)
 
     def _meant(self, words: str) -> list[str]:
-        """Return ``said_no``, ``refusal`` or ``pardon`` if the words mean one of these."""
+        """Return ``said_no``, ``other_topic``, ``refusal`` or ``pardon`` if they mean that."""
         said = _plain(words)
         sentences = [plain for each in _SENTENCES.split(words) if (plain := _plain(each))]
         if said in self._noes:
             return ['said_no']
+        if any(f' {each} ' in f' {said} ' for each in self._other_topics):
+            return ['other_topic']
         for refusal in self._refusals:
-            # A phrase counts anywhere, a single word if it is all.
-            if said == refusal or (' ' in refusal and f' {refusal} ' in f' {said} '):
+            anywhere = refusal.count(' ') > 1 and f' {refusal} ' in f' {said} '
+            if anywhere or refusal == said or refusal in sentences:
                 return ['refusal']
         again = [each for each in sentences if each in self._repeats]
         few = len(said.split()) <= _FEW_WORDS
