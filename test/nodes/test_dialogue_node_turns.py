@@ -41,7 +41,7 @@ RULES = {
 
 WORDS = {
     'approaches': ['neutral'],
-    'refusals': ['no'],
+    'noes': ['no'],
     'disclosure': ['I have a camera.'],
     'topics': {'tea': {'name': 'a cup of tea', 'openings': {'neutral': ['Tea or coffee?']},
                        'follow_ups': {'neutral': ['With milk?', 'Green or black?', 'Sugar?']}}},
