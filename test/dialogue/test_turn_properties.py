@@ -38,7 +38,17 @@ voices = st.tuples(st.just('user_speaking'), st.booleans(), st.sampled_from(['to
 words = st.tuples(
     st.just('user_said'),
     st.one_of(
-        st.sampled_from(['No.', "I don't want to talk.", 'My sister had a garden.', '', 'नहीं']),
+        st.sampled_from(
+            [
+                'No.',
+                'Stop.',
+                'Pardon?',
+                "I don't want to talk.",
+                'My sister had a garden.',
+                '',
+                'नहीं',
+            ]
+        ),
         st.text(max_size=40),
         st.integers(1, 30_000).map(lambda n: 'ha ' * n),
     ),
@@ -159,7 +169,8 @@ class Watched(Played):
         seen_before = self.face_at
         before = len(self.actions)
         super().frame(label, people)
-        for source in [each for each, at in self.speaking.items() if self.now > at + 20]:
+        expires = POLICY.times.speaking_timeout
+        for source in [each for each, at in self.speaking.items() if self.now > at + expires]:
             del self.speaking[source]
         if self.speaking:
             self.heard_at = self.now
@@ -289,7 +300,7 @@ def test_memory_is_bounded_in_a_long_conversation():
     played = Played()
     sizes = []
     for part in range(4):
-        for what in drama(part, 5):
+        for what in drama(part, 6):
             played.happen(what)
         sizes.append(contents(played.decide, set()))
     assert len(played.actions) > 60
@@ -310,7 +321,8 @@ def test_sentences_that_were_broken_off_are_not_all_remembered():
         played.happen(('frames', 'unknown', 5, 'a'))
         played.happen(('frames', NONE, 80, 'a'))
         played.happen(('frames', 'unknown', 20, 'a'))
-        played.happen(('robot_said', 'So.'))
+        # One that was taken up and broken off again would not be taken up once more.
+        played.happen(('service', 'topic'))
         sizes.append(contents(played.decide, set())['text'])
     assert [each.line for each in played.actions].count('take_up') == 8
     assert max(sizes) < 1.3 * sizes[1]
