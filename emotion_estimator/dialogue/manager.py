@@ -125,6 +125,7 @@ class DialogueManager:
         self._policy = DialoguePolicy(policy, *_phrases(conversation))
         self._addressee = Addressee(policy.short_absence)
         self._met: deque[str] = deque(maxlen=_MET)
+        self._unmet = False
         self._history = EmotionHistory()
         self._conversation = Conversation(conversation, policy.begin)
 
@@ -237,7 +238,8 @@ class DialogueManager:
         at = self._conversation
         if math.isfinite(stamp):
             face = self._addressee(face, others, stamp, self._policy.turns.heard)
-            if self._addressee.changed and at.mode == 'running' and self._greets(face):
+            self._unmet = self._unmet or self._addressee.changed
+            if self._unmet and at.mode == 'running' and self._greets(face):
                 # Somebody else is there instead, whom the robot has not greeted.
                 at.expect_another()
                 self._policy.turns.forget_question()
@@ -409,6 +411,9 @@ class DialogueManager:
                 silent=decision.silent, unfinished=turns.unfinished,
             )  # fmt: skip
             self._speak(move, stamp, before)
+            if move.line == 'start':
+                self._met.append(seen.face_id)
+                self._unmet = False
         reason = self._reason(decision)
         about_face = bool(rule.emotion)
         done = DialogueAction(
@@ -429,12 +434,14 @@ class DialogueManager:
 
     def _greets(self, face: FaceEmotion | None) -> bool:
         """Return whether to greet somebody who has taken another person's place."""
-        if face is None or face.face_id in self._met or not self.policy.turn_taking:
-            return False
-        self._met.append(face.face_id)
-        # Trackers change ids: where they do so all the time, nobody is greeted all the time.
         greets = any(rule.action == 'resume' for rule in self.policy.rules)
-        return greets and self._policy.since_welcome >= _ANOTHER_GREETING
+        if face is None or not self.policy.turn_taking or not greets:
+            return False
+        if face.face_id in self._met:
+            self._unmet = False
+            return False
+        # Trackers change ids: where they do so all the time, nobody is greeted all the time.
+        return self._policy.since_welcome >= _ANOTHER_GREETING
 
     def _approach(self, rule: Rule) -> str | None:
         """Return the approach to take; a face that looks sad is not joked with."""

@@ -364,7 +364,7 @@ def test_a_hundred_kilobytes_of_words_are_cut_and_counted():
         ('No.', 'said_no'), ('NEIN!', 'said_no'), ('no, no', None), ('No, it was red.', None),
         ('No, thanks!', 'said_no'), ('No thanks to him.', None),
         ("I don't want to.", 'said_no'), ("I don't want to forget it.", None),
-        ('Stop!', 'refusal'), ('We had to stop there.', None), ('Stop. It was late.', None),
+        ('Stop!', 'refusal'), ('We had to stop there.', None), ('Stop. It was late.', 'refusal'),
         ('やめて。', 'refusal'),
         ("I don't want to talk.", 'refusal'),
         ('Well, I DON\u2019T want to talk about it', 'refusal'),

@@ -6,7 +6,7 @@ from emotion_estimator.dialogue.turns import Turns, TurnTimes
 
 #: Two seconds at 150 words a minute.
 SAYS, ASKS = 'One two three four five.', 'One two three four five?'
-REFUSALS = ('stop', "i don't want to talk", 'lieber nicht', 'möchte nicht', 'やめて')
+REFUSALS = ('stop', "i don't want to talk", 'lieber nicht', 'ich möchte nicht', 'やめて')
 REPEATS = ('pardon', 'what did you say', 'wie bitte?')
 NOES = ('no', 'no thanks', 'nein', "i don't want to", 'नहीं', 'いいえ')
 STEP = 0.05
