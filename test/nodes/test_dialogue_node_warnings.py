@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not sourced')
@@ -13,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from ros_graph import RosGraph
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
-from test_dialogue_node_turns import Conversation
+from test_dialogue_node_turns import WORDS, Conversation
 
 # The node's program, with less patience for a person who speaks.
 SHORT = """
@@ -45,7 +43,7 @@ def warned(talk, words):
 
 def test_a_problem_is_logged_and_a_warning(talk):
     talk.show('unknown', 1.0)
-    assert talk.status.level == DiagnosticStatus.OK
+    show_until(talk, lambda: talk.status.level == DiagnosticStatus.OK, 'all is well')
     for _ in range(2):
         talk.user_said.publish(String(data='word ' * 20_000))
     talk.user_said.publish(String(data=' '))
@@ -62,11 +60,12 @@ def test_a_problem_is_logged_and_a_warning(talk):
 
 
 def test_a_person_who_never_stops_is_a_warning(graph, tmp_path, monkeypatch):
-    start = graph.run
+    start, program = graph.run, tmp_path / 'impatient.py'
+    program.write_text(SHORT)
     monkeypatch.setattr(
         graph,
         'run',
-        lambda name, python, node, *rest: start(name, sys.executable, '-c', SHORT, *rest),
+        lambda name, python, node, *rest: start(name, python, str(program), *rest),
     )
     talk = Conversation(graph, tmp_path)
     talk.show('unknown', 1.0)
@@ -100,10 +99,12 @@ def test_without_any_report_of_speech_it_is_a_warning(talk):
     show_until(talk, lambda: talk.status.level == DiagnosticStatus.OK, 'it hears')
 
 
-def test_the_words_of_a_service_replace_those_being_said(talk):
+def test_the_words_of_a_service_replace_those_being_said(graph, tmp_path, monkeypatch):
+    monkeypatch.setitem(WORDS['lines'], 'end', {'neutral': ['Goodbye.']})
+    talk = Conversation(graph, tmp_path)
     talk.show('unknown', 1.0)
     talk.wait(lambda: talk.said, 'the greeting')
-    assert talk.floor == 'robot_speaks'
+    talk.wait(lambda: talk.floor == 'robot_speaks', 'it speaks')
     assert not talk.graph.call(Trigger, 'dialogue/resume', Trigger.Request()).success
     assert talk.graph.call(Trigger, 'dialogue/end', Trigger.Request()).success
     talk.wait(lambda: talk.actions[-1].rule == 'service end' and len(talk.said) == 2, 'its words')
