@@ -247,16 +247,16 @@ class DialogueSettings:
     )
     words_per_minute: float = setting(
         0.0,
-        "Rate of the robot's speech, for a voice that does not report on dialogue/robot_speaking; "
-        "0 keeps the policy file's.",
+        'Speaking rate used to estimate how long the robot talks if text-to-speech does not report '
+        "on dialogue/robot_speaking; 0 uses the policy file's value.",
         change='runtime',
         minimum=0.0,
         maximum=1000.0,
     )
     question_time: float = setting(
         0.0,
-        'Seconds that a question gets before anything else is said, in tones without a time of '
-        "their own; 0 keeps the policy file's.",
+        'Seconds to wait for an answer before saying anything else, in tones without a time of '
+        "their own; 0 uses the policy file's value.",
         change='runtime',
         minimum=0.0,
         maximum=600.0,
@@ -268,8 +268,8 @@ class DialogueSettings:
     )
     say_action: str = setting(
         '',
-        'Name of an action that speaks, called with what to say; empty uses the topic dialogue/say '
-        'only.',
+        'Name of the speech action that each utterance is sent to; empty uses the topic '
+        'dialogue/say only.',
     )
     say_action_type: str = setting(
         '', 'Type of that action, such as tts_msgs/action/TTS; needed if say_action is set.'

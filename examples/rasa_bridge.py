@@ -7,7 +7,7 @@ person has said something, their words are sent instead. What Rasa answers is pu
 Rasa does not answer, the conversation file's words are said.
 
     cd examples/rasa && rasa train && rasa run --enable-api
-    ros2 run emotion_estimator dialogue_manager --ros-args -p publish_say:=false
+    ros2 run emotion_estimator dialogue_manager_node --ros-args -p publish_say:=false
     ./rasa_bridge.py --ros-args -p url:=http://localhost:5005
 """
 

@@ -38,7 +38,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.option('--script', type=_FILE, help='YAML file: what a face shows and what to expect.')
+@click.option(
+    '--script',
+    type=_FILE,
+    help='YAML script: what the person shows and says, and how the robot should respond.',
+)
 @click.option(
     '--from',
     'recording',
@@ -64,7 +68,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     type=click.FloatRange(0, 3600, min_open=True),
     default=1.0,
     show_default=True,
-    help='Seconds for which each key counts when keys do not come from a terminal.',
+    help='How long each key applies, in seconds, when keys are piped in.',
 )
 @click.option(
     '--llm-base-url',

@@ -18,6 +18,9 @@ from emotion_estimator.dialogue.turns import asks
 #: Kinds of lines that say nothing which the lines of the kind that stands in for them do not.
 _MIXED = frozenset(('glad_answer', 'smile', 'prompt'))
 
+#: Kinds of lines with which the camera is disclosed if the greeting was interrupted.
+_DISCLOSES = frozenset(('answer', 'glad_answer', 'after_no', 'prompt', 'continue', 'resume'))
+
 _NEXT_MODE = {'pause': 'paused', 'resume': 'running', 'end': 'ended'}
 
 
@@ -99,6 +102,8 @@ class Conversation:
             # A conversation that has not begun opens with a greeting, not with a welcome back.
             kind = 'start'
             if self.mode == 'ended':
+                # Probably somebody else, to whom nothing has been said.
+                self._wording = Wording(self.file)
                 self._change_topic(self.next_topic())
         elif action == 'resume' and unfinished:
             kind = 'take_up'
@@ -106,7 +111,8 @@ class Conversation:
             unfinished = self._wording.core
         elif action == 'continue' and self._wording.exhausted(self.topic, self.approach):
             following = self.next_topic()
-            if following != self.topic:
+            fresh = not self._wording.exhausted(following, self.approach)
+            if following != self.topic and fresh:
                 note = f'all has been said about {self.topic}'
                 # Nobody is thanked for an answer that was not given.
                 kind = 'change_topic' if kind == 'prompt' else 'move_on'
@@ -127,6 +133,16 @@ class Conversation:
             self.line = kind
         words = self._wording.words(kind, self.approach, self.topic, self._previous, unfinished)
         return Move(action, words, kind, self._wording.asked, note)
+
+    def expect_another(self) -> None:
+        """Wait for another person, who is to be greeted and told what the robot is."""
+        self.mode = 'waiting'
+        self._wording.disclose_again()
+
+    def broken_off(self) -> None:
+        """Note that what was said last was not said to its end."""
+        if self.line == 'start':
+            self._wording.disclose_again(soon=True)
 
     def next_topic(self) -> str:
         """Return the id of the topic to talk about next.
@@ -160,6 +176,7 @@ class Wording:
         self._utterances: Counter[str] = Counter()
         self._last = ''
         self._disclosed = False
+        self._disclose_soon = False
         #: The question of the utterance chosen last, or all of it.
         self.core = ''
         #: Whether the utterance chosen last asks the person something.
@@ -185,10 +202,9 @@ class Wording:
         topic = self.file.topics[topic_id]
         previous = self.file.topics.get(previous_id, topic)
         names = {'topic': topic.name, 'previous': previous.name, 'unfinished': unfinished}
-        # Whoever begins to talk says what it is first, once.
-        disclosure = (
-            '' if self._disclosed or kind != 'start' else ' '.join(self.file.disclosure[:1])
-        )
+        # Whoever begins to talk says what it is first, once; or later, if it was interrupted.
+        due = kind == 'start' or (self._disclose_soon and kind in _DISCLOSES)
+        disclosure = ' '.join(self.file.disclosure[:1]) if due and not self._disclosed else ''
         best: tuple[tuple[int, int, int], tuple[str, ...], str, str] | None = None
         for pool in self._pools(kind):
             for parts in self._candidates(pool, topic, approach):
@@ -204,13 +220,19 @@ class Wording:
         if best is None:
             return ''
         _, parts, self._last, known = best
-        self._disclosed = self._disclosed or bool(disclosure)
+        told = any(each in self._last for each in self.file.disclosure)
+        self._disclosed = self._disclosed or told
+        self._disclose_soon = self._disclose_soon and not told
         self.asked = len(parts) > 1 or asks(self._last)
         if kind != 'again':
             self.core = parts[-1].format(**names) if len(parts) > 1 else self._last
         self._said.update(parts)
         self._utterances[known] += 1
         return self._last
+
+    def disclose_again(self, soon: bool = False) -> None:
+        """Disclose what the robot is with the next greeting, or (``soon``) the next question."""
+        self._disclosed, self._disclose_soon = False, soon
 
     def _pools(self, kind: str) -> Iterator[Pool]:
         """Yield the lines of a kind, or else of the kind that stands in for it.
@@ -254,7 +276,7 @@ def _fill(parts: tuple[str, ...], names: Mapping[str, str]) -> str:
     content = inner[0] if inner else ''
     line = parts[0]
     if names['disclosure'] and '{disclosure}' not in line:
-        place = line.find('{opening}')
+        place = max(line.find('{opening}'), line.find('{follow_up}'))
         line = (
             f'{line} {{disclosure}}'
             if place < 0

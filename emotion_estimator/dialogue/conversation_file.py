@@ -19,12 +19,15 @@ LINE_KINDS: Mapping[str, str] = {
     'take_up': 'resume',
     'answer': 'continue',
     'again': 'continue',
+    'after_no': 'answer',
+    'listen': 'more',
     'glad_answer': 'answer',
     'smile': 'continue',
     'prompt': 'continue',
     'validate': 'acknowledge',
     'comfort': 'acknowledge',
     'quiet': 'acknowledge',
+    'peace': 'quiet',
     'more': 'check_in',
     'offer': 'change_topic',
     'move_on': 'change_topic',
@@ -44,7 +47,7 @@ PLACEHOLDERS: tuple[str, ...] = (
 
 #: Kinds of lines that a conversation needs since the robot waits for answers. A file without them
 #: was written for an earlier release.
-_NEEDED = ('answer', 'prompt')
+_NEEDED = ('answer', 'prompt', 'acknowledge')
 
 #: Sentences by approach.
 Pool = Mapping[str, tuple[str, ...]]
@@ -81,7 +84,9 @@ class ConversationFile:
     :param fallback: id of the topic to take when nothing new follows.
     :param lines: lines by action or one of ``LINE_KINDS``.
     :param disclosure: sentences that say that a camera is used; one is said at the first greeting.
-    :param refusals: words and phrases, in lower case, by which a person declines to talk.
+    :param refusals: words and phrases, in lower case, by which a person asks to be left alone.
+    :param noes: answers, in lower case, that mean no.
+    :param other_topics: phrases, in lower case, by which a person asks for another topic.
     :param repeats: words and phrases, in lower case, by which a person asks to hear it again.
     :param origin: name of the file in errors.
     :param warnings: what to improve, a line each.
@@ -97,6 +102,8 @@ class ConversationFile:
     disclosure: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     repeats: tuple[str, ...] = ()
+    noes: tuple[str, ...] = ()
+    other_topics: tuple[str, ...] = ()
     origin: str = ''
     warnings: tuple[str, ...] = ()
 
@@ -146,6 +153,8 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
     disclosure = table.take('disclosure', lambda v, w: _texts(v, w, tones, ()), default=())
     refusals = table.take('refusals', _words, default=())
     repeats = table.take('repeats', _words, default=())
+    noes = table.take('noes', _words, default=())
+    other_topics = table.take('other_topics', _words, default=())
     table.finish()
     for kind in lines:
         if kind not in kinds:
@@ -164,7 +173,7 @@ def parse_conversation(raw: object, origin: str) -> ConversationFile:
     warnings = _warnings(lines, origin) if say else ()
     return ConversationFile(
         language, say, approaches, topics, start, fallback, lines, disclosure, refusals, repeats,
-        origin, warnings,
+        noes, other_topics, origin, warnings,
     )  # fmt: skip
 
 

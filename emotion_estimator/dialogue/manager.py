@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from emotion_estimator.dialogue.policy_file import (
     load_policy,
 )
 from emotion_estimator.dialogue.presence import Addressee
+from emotion_estimator.dialogue.prompt import WITHOUT_QUESTION
 from emotion_estimator.dialogue.rule_state import ConversationState
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
@@ -95,11 +96,12 @@ _OF_TURN = {
     'answer': '',
     'said_no': ' and said no',
     'refusal': ' and declined to talk',
+    'other_topic': ' and asked for another topic',
     'pardon': ' and asked to hear it again',
 }
 
-#: Seconds within which another node should begin to speak when it finds the words.
-_WORDS_WITHIN = 5.0
+#: Minimum seconds between two greetings of different people, and how many faces are remembered.
+_ANOTHER_GREETING, _MET = 20.0, 64
 
 
 class DialogueManager:
@@ -120,8 +122,9 @@ class DialogueManager:
         #: Whether the words come from the conversation file; if not, another node is expected to
         #: find them and to report them by :meth:`robot_said`.
         self.own_words = True
-        self._policy = DialoguePolicy(policy, conversation.refusals, conversation.repeats)
-        self._addressee = Addressee()
+        self._policy = DialoguePolicy(policy, *_phrases(conversation))
+        self._addressee = Addressee(policy.short_absence)
+        self._met: deque[str] = deque(maxlen=_MET)
         self._history = EmotionHistory()
         self._conversation = Conversation(conversation, policy.begin)
 
@@ -155,7 +158,8 @@ class DialogueManager:
         """
         policy_file, conversation_file = read_together(policy, conversation, times)
         self._policy.reload(policy_file)
-        self._policy.turns.listen_for(conversation_file.refusals, conversation_file.repeats)
+        self._addressee.gone_after = policy_file.short_absence
+        self._policy.turns.listen_for(*_phrases(conversation_file))
         self._conversation.reload(conversation_file)
 
     @property
@@ -232,10 +236,10 @@ class DialogueManager:
         stamp = number(stamp)
         at = self._conversation
         if math.isfinite(stamp):
-            face = self._addressee(face, others, stamp)
-            if self._addressee.changed and at.mode == 'running' and self._greets():
+            face = self._addressee(face, others, stamp, self._policy.turns.heard)
+            if self._addressee.changed and at.mode == 'running' and self._greets(face):
                 # Somebody else is there instead, whom the robot has not greeted.
-                at.mode = 'waiting'
+                at.expect_another()
                 self._policy.turns.forget_question()
         state = ConversationState(at.mode, at.by_service, at.topic, at.approach, at.line)
         self._history.see(face, stamp)
@@ -344,6 +348,9 @@ class DialogueManager:
         self, service: str, action: str, stamp: float, kind: str = '', topic: str | None = None
     ) -> DialogueAction:
         before, stamp = self.topic, number(stamp)
+        # The words of a service replace those that the robot was saying.
+        self._policy.turns.robot_stops(self._policy.time(stamp))
+        self._policy.turns.unfinished = ''
         move = self._conversation.apply(action, topic, None, kind, by_service=action != 'resume')
         self._policy.act(stamp, action == 'resume')
         self._speak(move, stamp, before)
@@ -371,7 +378,8 @@ class DialogueManager:
         if not move.line:
             return
         if not self.own_words or not self.file.say:
-            turns.robot_expected(now, _WORDS_WITHIN)
+            wait = self._policy.file.question_time(self.approach)
+            turns.robot_expected(now, None if move.line in WITHOUT_QUESTION else wait)
         else:
             wait = self._policy.file.question_time(self.approach)
             # Broken off once more, it is taken up as it was said first.
@@ -391,6 +399,9 @@ class DialogueManager:
         approach = None if unchanged else self._approach(rule)
         if rule.action == 'yield':
             turns.robot_stops(self._policy.time(stamp))
+            self._conversation.broken_off()
+            if self._conversation.line == 'take_up':
+                turns.unfinished = ''  # Twice is enough.
             move = Move('yield', '')
         else:
             move = self._conversation.apply(
@@ -416,10 +427,14 @@ class DialogueManager:
         )
         return self._record(done)
 
-    def _greets(self) -> bool:
-        return self.policy.turn_taking and any(
-            rule.action == 'resume' for rule in self.policy.rules
-        )
+    def _greets(self, face: FaceEmotion | None) -> bool:
+        """Return whether to greet somebody who has taken another person's place."""
+        if face is None or face.face_id in self._met or not self.policy.turn_taking:
+            return False
+        self._met.append(face.face_id)
+        # Trackers change ids: where they do so all the time, nobody is greeted all the time.
+        greets = any(rule.action == 'resume' for rule in self.policy.rules)
+        return greets and self._policy.since_welcome >= _ANOTHER_GREETING
 
     def _approach(self, rule: Rule) -> str | None:
         """Return the approach to take; a face that looks sad is not joked with."""
@@ -452,3 +467,8 @@ def _seen_label(decision: Decision) -> str:
     """Return the label that the evidence is about; a reaction may come after it has gone."""
     watched = _watched(decision)
     return decision.seen.label if watched in _SEEN else watched
+
+
+def _phrases(file: ConversationFile) -> tuple[tuple[str, ...], ...]:
+    """Return what the turns listen for in the person's words."""
+    return file.refusals, file.repeats, file.noes, file.other_topics

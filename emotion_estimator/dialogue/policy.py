@@ -41,7 +41,7 @@ _YIELDS = {
 _YIELDS_WITHIN = 1.0
 
 #: Events about the person's turn, which are over when they speak again or the robot has reacted.
-_TURN_ENDS = ('answer', 'said_no', 'refusal', 'pardon', 'unanswered')
+_TURN_ENDS = ('answer', 'said_no', 'refusal', 'other_topic', 'pardon', 'unanswered')
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,22 @@ class DialoguePolicy:
     """
 
     def __init__(
-        self, file: PolicyFile, refusals: Sequence[str] = (), repeats: Sequence[str] = ()
+        self,
+        file: PolicyFile,
+        refusals: Sequence[str] = (),
+        repeats: Sequence[str] = (),
+        noes: Sequence[str] = (),
+        other_topics: Sequence[str] = (),
     ) -> None:
         """:param file: a checked policy, see :func:`policy_file.load_policy`.
 
         :param refusals: how a person declines to talk, see :class:`turns.Turns`.
         :param repeats: how a person asks to hear it again, likewise.
+        :param noes: how a person says no, likewise.
+        :param other_topics: how a person asks for another topic, likewise.
         """
         self.file = file
-        self.turns = Turns(file.times, refusals, repeats)
+        self.turns = Turns(file.times, refusals, repeats, noes, other_topics)
         #: Turns of the person about the current topic.
         self.exchanges = 0
         self.suppressed: tuple[Suppressed, ...] = ()
@@ -124,6 +131,11 @@ class DialoguePolicy:
         self.exchanges = 0
         self._topic_since = self._clock.now
 
+    @property
+    def since_welcome(self) -> float:
+        """Return how many seconds ago somebody was last greeted or welcomed."""
+        return self._clock.now - self._welcomed
+
     def looks_sad(self) -> bool:
         """Return whether the face looks sad, or did a few seconds ago."""
         return self._clock.now - self._sad_at <= _SAD_LASTS
@@ -152,6 +164,7 @@ class DialoguePolicy:
             self._flicker.clear()
             self._sad.clear()
             self._events.clear()
+            self.turns.settle(self._clock.now)
             for state in self._watching:
                 state.stop_waiting()
                 for window in state.windows:
@@ -311,6 +324,8 @@ class DialoguePolicy:
         rule = state.rule
         if conversation.mode not in _MODES.get(rule.action, ('running',)):
             return f'the conversation is {conversation.mode}'
+        if rule.action == 'end' and conversation.by_service:
+            return f'the conversation was {conversation.mode} by a service'
         if rule.action == 'resume' and conversation.by_service:
             return f'the conversation was {conversation.mode} by a service'
         if elsewhere := out_of_scope(rule, conversation) or self._not_yet(rule):
@@ -349,7 +364,7 @@ class DialoguePolicy:
             return True
         if rule.action != 'resume' or conversation.mode != 'paused' or self.turns.unfinished:
             return False
-        welcomed = self._clock.now - self._welcomed < self.file.welcome_gap
+        welcomed = self.since_welcome < self.file.welcome_gap
         return welcomed or self._absence < self.file.short_absence
 
     def _not_its_turn(self, rule: Rule, conversation: ConversationState) -> str | None:

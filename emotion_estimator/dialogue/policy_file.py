@@ -179,6 +179,7 @@ _TIME_FIELDS: dict[str, Callable[[object, str], Any]] = {
     'speaking_timeout': strict_yaml.number(0.1, 3600),
     'left_after': strict_yaml.number(0, 3600),
     'breath': strict_yaml.number(0, 3600),
+    'words_within': strict_yaml.number(0.1, 600),
 }
 
 #: Readers of the fields; ``Rule`` and ``PolicyFile`` declare the defaults.

@@ -13,9 +13,6 @@ from emotion_estimator.emotion import NONE, UNKNOWN, FaceEmotion
 #: Fraction of ``lost_after`` that must be without a face: detectors see faces in empty rooms.
 _ABSENT_SHARE = 0.8
 
-#: Seconds for which the person spoken to is out of view before somebody else is spoken to.
-_GONE_AFTER = 3.0
-
 #: Seconds without any face after which another face is taken for the same person, whose id the
 #: tracker has changed.
 _NEW_ID_AFTER = 0.3
@@ -76,7 +73,9 @@ class Addressee:
     The estimator's primary face changes when somebody comes nearer; the conversation does not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gone_after: float) -> None:
+        """:param gone_after: seconds out of view after which somebody else is spoken to."""
+        self.gone_after = gone_after
         #: Whether the face just returned is that of another person, who took the first one's place.
         self.changed = False
         self._person = ''
@@ -84,7 +83,11 @@ class Addressee:
         self._last: FaceEmotion | None = None
 
     def __call__(
-        self, primary: FaceEmotion | None, others: Sequence[FaceEmotion] | None, stamp: float
+        self,
+        primary: FaceEmotion | None,
+        others: Sequence[FaceEmotion] | None,
+        stamp: float,
+        telling: bool = False,
     ) -> FaceEmotion | None:
         """Return the face of the person spoken to; None when nobody is in view.
 
@@ -95,6 +98,8 @@ class Addressee:
         :param others: further faces in the same image; None if they are not known, in which case
             the primary face is the one.
         :param stamp: seconds, finite.
+        :param telling: whether a person is in the middle of a turn, in which nobody takes their
+            place: the tracker has probably given them another id.
         """
         self.changed = False
         if primary is None:
@@ -105,11 +110,12 @@ class Addressee:
         known = next((f for f in (primary, *(others or ())) if f.face_id == self._person), None)
         if others is None:
             known = primary
-        gone = stamp - self._seen > _GONE_AFTER or hidden > _NEW_ID_AFTER
+        gone = stamp - self._seen > self.gone_after or hidden > _NEW_ID_AFTER
         if known is None and not gone and self._last is not None:
             return replace(self._last, label=UNKNOWN, confidence=0.0)
         # Without a moment in which nobody was in view, it is not the same person's new id.
-        self.changed = known is None and self._last is not None and hidden <= _NEW_ID_AFTER
+        replaced = known is None and self._last is not None and hidden <= _NEW_ID_AFTER
+        self.changed = replaced and not telling
         self._last = known or primary
         self._person, self._seen = self._last.face_id, stamp
         return self._last

@@ -40,6 +40,9 @@ TASKS: Mapping[str, str] = {
     'quietly.',
     'offer': 'The person does not want to talk about it. Accept that, and offer the topic so that '
     'it can be declined.',
+    'after_no': 'Accept the no in a few words, then ask something else about the topic.',
+    'listen': 'Show that you listen, and ask gently whether the person would like to go on.',
+    'peace': 'The person wants to be left alone. Say in a few words that you will be quiet.',
     'quiet': 'Offer your company without talk, in one short sentence.',
     'move_on': 'Enough has been said about the last topic. Lead over to the new one with a '
     'question.',
@@ -54,7 +57,7 @@ TASKS: Mapping[str, str] = {
 
 #: Kinds of line that must not ask anything.
 WITHOUT_QUESTION: frozenset[str] = frozenset(
-    ('validate', 'acknowledge', 'comfort', 'quiet', 'pause', 'end')
+    ('validate', 'acknowledge', 'comfort', 'quiet', 'peace', 'pause', 'end', 'celebrate')
 )
 
 #: What holds for everything the robot says.

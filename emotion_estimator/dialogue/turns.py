@@ -7,8 +7,9 @@ one axis that never runs backwards, see :class:`evidence.StreamClock`.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,7 +23,8 @@ Floor = Literal['robot_speaks', 'person_speaks', 'waiting', 'silence', 'nobody']
 #: not understood; a question got no answer in its time; nobody has spoken for a while; the robot
 #: was interrupted; the person left while the robot spoke.
 TURN_EVENTS: tuple[str, ...] = (
-    'answer', 'said_no', 'refusal', 'pardon', 'unanswered', 'silence', 'interrupted', 'left',
+    'answer', 'said_no', 'refusal', 'other_topic', 'pardon', 'unanswered', 'silence',
+    'interrupted', 'left',
 )  # fmt: skip
 
 #: Voice activity below this many seconds, without words, is a cough or a chair.
@@ -45,11 +47,23 @@ _LATE_WORDS = 5.0
 #: the estimated duration, and this many seconds at least.
 _ROBOT_FACTOR, _ROBOT_SLACK = 2.0, 8.0
 
+#: One whose words are not known is believed for this many seconds.
+_ROBOT_UNKNOWN = 60.0
+
 #: Mean letters of a word with its space, where a language has few spaces or long words.
 _LETTERS = 6.0
 
+#: Maximum number of events to keep until they are asked for.
+_MAX_EVENTS = 64
+
 #: Maximum characters to keep of the words of one turn, and of the robot's sentence.
 MAX_WORDS = 2000
+
+#: Whoever asks to hear it again does so in no more words than these.
+_FEW_WORDS = 10
+
+#: Where sentences and their parts end.
+_SENTENCES = re.compile(r'[.!?,;:\u3002\uff1f\uff01]+')
 
 #: Latin, full-width, Arabic, Greek and Armenian question marks.
 _QUESTION_MARKS = ('?', '\uff1f', '\u061f', ';', '\u055e')
@@ -68,15 +82,17 @@ class TurnTimes:
     :param speaking_timeout: an unrepeated report of the person's speech expires after this.
     :param left_after: absence after which the robot breaks off what it is saying.
     :param breath: silence after the robot's own words before it speaks unprompted.
+    :param words_within: time that another node, such as a language model, gets to find words.
     """
 
     question_time: float = 6.0
     words_per_minute: float = 150.0
     after_speaking: float = 1.6
     backchannel: float = 0.7
-    speaking_timeout: float = 20.0
+    speaking_timeout: float = 60.0
     left_after: float = 2.5
     breath: float = 1.0
+    words_within: float = 5.0
 
 
 @dataclass
@@ -122,18 +138,26 @@ class Turns:
     """Follows the floor; see ``docs/dialogue.md`` for a picture of its states."""
 
     def __init__(
-        self, times: TurnTimes, refusals: Sequence[str] = (), repeats: Sequence[str] = ()
+        self,
+        times: TurnTimes,
+        refusals: Sequence[str] = (),
+        repeats: Sequence[str] = (),
+        noes: Sequence[str] = (),
+        other_topics: Sequence[str] = (),
     ) -> None:
         """Begin with nobody in view.
 
-        :param refusals: words and phrases, in lower case, by which a person declines to talk. A
-            single word counts if it is all that was said, and is the event ``said_no``; a phrase
-            counts wherever it occurs, and is the event ``refusal``.
-        :param repeats: likewise, by which a person asks to hear it again: the event ``pardon``, if
-            it is all that was said.
+        :param refusals: words and phrases, in lower case, by which a person asks to be left alone:
+            the event ``refusal``. One or two words count as a sentence of their own, more of them
+            wherever they occur.
+        :param repeats: likewise, by which a person asks to hear it again: the event ``pardon``. A
+            single word counts if nothing else was said, a phrase if it is a sentence of a few.
+        :param noes: likewise, that mean no: the event ``said_no``, if it is all that was said.
+        :param other_topics: likewise, by which a person asks for another topic, wherever they
+            occur: the event ``other_topic``.
         """
         self.times = times
-        self.listen_for(refusals, repeats)
+        self.listen_for(refusals, repeats, noes, other_topics)
         #: Reports that contradicted themselves or expired, by kind, for diagnostics.
         self.problems: Counter[str] = Counter()
         #: The person's latest complete turn.
@@ -157,12 +181,20 @@ class Turns:
         self._absent_since: float | None = 0.0
         self._returned = -math.inf
         self._interrupted = self._broken_off = self._expected = False
-        self._heard: list[str] = []
+        self._heard: deque[str] = deque(maxlen=_MAX_EVENTS)
 
-    def listen_for(self, refusals: Sequence[str], repeats: Sequence[str]) -> None:
-        """Take other ``refusals`` and ``repeats``."""
+    def listen_for(
+        self,
+        refusals: Sequence[str],
+        repeats: Sequence[str] = (),
+        noes: Sequence[str] = (),
+        other_topics: Sequence[str] = (),
+    ) -> None:
+        """Take other words and phrases, as in the constructor."""
+        self._other_topics = tuple(_plain(each) for each in other_topics)
         self._refusals = tuple(_plain(each) for each in refusals)
         self._repeats = frozenset(_plain(each) for each in repeats)
+        self._noes = frozenset(_plain(each) for each in noes)
 
     # What is reported ---------------------------------------------------------------------------
 
@@ -259,12 +291,15 @@ class Turns:
         asked = asked or (going_on and self._question is not None)
         self._question = question_time if asked else None
 
-    def robot_expected(self, now: float, seconds: float) -> None:
-        """Note that another node was asked for words, which should begin within ``seconds``."""
+    def robot_expected(self, now: float, question_time: float | None) -> None:
+        """Note that another node was asked for words, which should begin soon.
+
+        :param question_time: seconds that they get if they are a question; None: they are none.
+        """
         self._pass(now)
         self._end_waiting()
-        self._question = None
-        self._robot_since, self._robot_until = now, now + seconds
+        self._question = question_time
+        self._robot_since, self._robot_until = now, now + self.times.words_within
         self._expected = self._talking = True
 
     def robot_stops(self, now: float) -> None:
@@ -297,6 +332,11 @@ class Turns:
         if self._deadline is not None and self._question is not None:
             # Whoever looked away gets the whole time again.
             self._deadline = now + self._question
+
+    def settle(self, now: float) -> None:
+        """Note that time has jumped: nothing is said for a moment because of the silence."""
+        self._pass(now)
+        self._returned = now
 
     def forget_question(self) -> None:
         """Wait no longer for an answer: the person was away too long, or the topic has changed."""
@@ -370,7 +410,8 @@ class Turns:
         ``silence`` is not among them: see :attr:`quiet`.
         """
         self._pass(now)
-        happened, self._heard = self._heard, []
+        happened = tuple(self._heard)
+        self._heard.clear()
         return happened
 
     def _pass(self, now: float) -> None:
@@ -409,6 +450,8 @@ class Turns:
         if self._reported is not None:
             estimated = max(self._robot_until, self._reported) - self._reported
             limit = max(_ROBOT_FACTOR * estimated, estimated + _ROBOT_SLACK)
+            if estimated <= 0:
+                limit = _ROBOT_UNKNOWN
             if self._now > self._reported + limit:
                 self._reported, self._robot_until = None, self._now
                 self.problems['robot_speaking_expired'] += 1
@@ -436,7 +479,7 @@ class Turns:
                 self._deadline = self._now + self._question
             return
         self.last_turn = turn
-        self.unanswered = 0
+        self.unanswered, self.unfinished = 0, ''
         self._question = self._deadline = None
         self._quiet_since = turn.end
         self._heard += ['answer', *self._meant(turn.words)]
@@ -449,14 +492,22 @@ class Turns:
         return not last.words or (last.speech > 0 and self._deadline is None)
 
     def _meant(self, words: str) -> list[str]:
-        """Return ``said_no``, ``refusal`` or ``pardon`` if the words mean one of these."""
+        """Return ``said_no``, ``other_topic``, ``refusal`` or ``pardon`` if they mean that."""
         said = _plain(words)
-        if said in self._repeats:
-            return ['pardon']
-        if said in self._refusals and ' ' not in said:
+        sentences = [plain for each in _SENTENCES.split(words) if (plain := _plain(each))]
+        if said in self._noes:
             return ['said_no']
-        phrases = (each for each in self._refusals if ' ' in each)
-        return ['refusal'] if any(f' {each} ' in f' {said} ' for each in phrases) else []
+        if any(f' {each} ' in f' {said} ' for each in self._other_topics):
+            return ['other_topic']
+        for refusal in self._refusals:
+            anywhere = refusal.count(' ') > 1 and f' {refusal} ' in f' {said} '
+            if anywhere or refusal == said or refusal in sentences:
+                return ['refusal']
+        again = [each for each in sentences if each in self._repeats]
+        few = len(said.split()) <= _FEW_WORDS
+        if said in self._repeats or (again and again == sentences):
+            return ['pardon']
+        return ['pardon'] if few and any(' ' in each for each in again) else []
 
     def _robot_ended(self, at: float) -> None:
         self._talking = False

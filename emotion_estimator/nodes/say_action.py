@@ -124,7 +124,7 @@ class SayAction:
             return
         if len(text) > _MAX_TEXT or len(self._waiting) >= _MAX_WAITING:
             self._cut += 1
-            self._warn('there is more to say than anybody would listen to; the rest is left out')
+            self._warn('speech queue full or sentence too long; the rest is dropped')
             if len(self._waiting) >= _MAX_WAITING:
                 return
             text = text[:_MAX_TEXT].rsplit(' ', 1)[0]

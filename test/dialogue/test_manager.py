@@ -100,12 +100,14 @@ def test_no_rule_resumes_what_a_service_paused_or_ended():
     assert fired(actions) == ['leave', 'back']
 
 
-def test_no_rule_resumes_what_a_service_paused_and_a_rule_ended():
+def test_no_rule_ends_what_a_service_paused():
     decide = manager()
     decide(face('happy'), 100.0)
     decide.pause(100.0)
-    (gone,) = play(decide, [(NONE, 9), ('happy', 3)], start=100.1)
-    assert (gone.action, decide.mode) == ('end', 'ended')
+    assert play(decide, [(NONE, 9), ('happy', 3)], start=100.1) == []
+    # As a robot does that has driven somewhere.
+    assert decide.resume(119.0).action == 'resume'
+    decide.end(119.5)
     decide.start(120.0)
     assert fired(play(decide, [(NONE, 9), ('happy', 1)], start=120.1)) == ['leave', 'gone', 'back']
 

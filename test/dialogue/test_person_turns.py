@@ -63,17 +63,50 @@ def test_a_question_that_is_followed_by_more_words_still_waits():
     assert course.until(6).robot(SAYS).until(9).floor == 'silence'
 
 
-@pytest.mark.parametrize('words', ['Pardon?', 'what did you SAY', 'Wie bitte?!'])
+@pytest.mark.parametrize(
+    'words',
+    [
+        'Pardon?', 'what did you SAY', 'Wie bitte?!', 'Pardon? What did you say?',
+        'Pardon, pardon.', 'Sorry, what did you say?', 'Oh, I was far away. What did you say?',
+    ],
+)  # fmt: skip
 def test_asking_to_hear_it_again(words):
     course = Course().until(1)
     course.turns.user_said(words, 1.0)
     assert course.until(9).events == ['answer', 'pardon']
 
 
-def test_what_only_contains_such_words_asks_for_nothing():
+@pytest.mark.parametrize(
+    'words',
+    [
+        'What did you say to her then?',
+        # A single word among others is a courtesy.
+        'Pardon, it was red.',
+        'What did you say? I asked her, and she told me of the garden.',
+    ],
+)
+def test_what_only_contains_such_words_asks_for_nothing(words):
     course = Course().until(1)
-    course.turns.user_said('What did you say to her then?', 1.0)
+    course.turns.user_said(words, 1.0)
     assert course.until(9).events == ['answer']
+
+
+def test_at_most_ten_words_ask_to_hear_it_again():
+    for before, events in ((6, ['answer', 'pardon']), (7, ['answer'])):
+        course = Course().until(1)
+        course.turns.user_said(f'{"well " * before}. What did you say?', 1.0)
+        assert course.until(9).events == events
+
+
+def test_other_words_may_be_listened_for():
+    course = Course().until(1)
+    course.turns.listen_for(['basta'], ['come'], ['Stop'])
+    heard = []
+    for second, words in enumerate(['Basta!', 'Come?', 'Stop.', 'No.', 'Pardon?']):
+        course.until(1 + 8.0 * second).turns.user_said(words, course.now)
+        heard += course.until(course.now + 1).events[len(heard) :]
+    assert [event for event in heard if event != 'answer'] == ['refusal', 'pardon', 'said_no']
+    assert heard.count('answer') == 5
 
 
 def test_a_backchannel_over_the_robot_neither_interrupts_nor_answers():
@@ -103,6 +136,20 @@ def test_what_was_broken_off_is_unfinished_until_something_else_is_said():
     assert course.turns.unfinished == ''
 
 
+def test_what_was_broken_off_is_done_with_when_the_person_has_taken_their_turn():
+    course = Course().robot(' '.join(['word'] * 30)).until(1)
+    course.turns.user_speaking(True, 1.0)
+    course.until(2).turns.robot_stops(2.0)
+    assert course.turns.unfinished
+    course.until(4).turns.user_speaking(False, 4.0)
+    # In their pause it is not yet.
+    assert course.until(5).turns.unfinished
+    assert course.until(6).turns.unfinished == ''
+    # A cough is no turn.
+    course.robot(ASKS).until(6.5).turns.robot_stops(6.5)
+    assert course.speaks(8, 8.1).until(12).turns.unfinished == ASKS
+
+
 def test_stopping_when_it_is_silent_forgets_nothing_and_leaves_nothing_unfinished():
     course = Course().robot(ASKS).until(3)
     course.turns.robot_stops(3.0)
@@ -111,7 +158,7 @@ def test_stopping_when_it_is_silent_forgets_nothing_and_leaves_nothing_unfinishe
 
 def test_expected_words_that_are_stopped_leave_nothing_unfinished():
     course = Course().robot(SAYS).until(5)
-    course.turns.robot_expected(5.0, 5.0)
+    course.turns.robot_expected(5.0, None)
     course.until(6).turns.robot_stops(6.0)
     assert (course.floor, course.turns.unfinished) == ('silence', '')
     assert not course.until(20).turns.problems
@@ -184,6 +231,13 @@ def test_a_report_that_is_not_repeated_expires_when_it_was_made():
     assert course.until(20).events == []
 
 
+def test_a_report_is_believed_for_a_minute_by_default():
+    course = Course().until(1)
+    course.turns.user_speaking(True, 1.0)
+    assert course.until(60.9).floor == 'person_speaks'
+    assert course.until(61.2).floor == 'silence'
+
+
 def test_one_of_two_sources_that_expires_leaves_the_other():
     course = Course(speaking_timeout=4.0).until(1)
     course.turns.user_speaking(True, 1.0, 'lost')
@@ -199,7 +253,7 @@ def test_time_that_stands_still_changes_nothing():
         course.turns.user_speaking(True, 0.0)
         course.turns.user_speaking(False, 0.0)
         course.turns.robot_speaking(True, 0.0)
-        assert list(course.turns.advance(0.0)) == []
+        assert course.turns.advance(0.0) == ()
     assert course.floor == 'robot_speaks'
     assert course.turns.unanswered == 0
 
@@ -280,6 +334,17 @@ def test_empty_words_are_counted_and_mean_nothing(text):
     assert course.turns.problems == {'words_empty': 1}
 
 
+def test_events_that_nobody_asks_for_are_not_all_kept():
+    course = Course()
+    for second in range(0, 2000, 10):
+        course.turns.user_said('No.', float(second))
+    kept = course.turns.advance(2000.0)
+    assert isinstance(kept, tuple)
+    # The latest of them are.
+    assert len(kept) == 64 and kept[-2:] == ('answer', 'said_no')
+    assert course.turns.advance(2000.0) == ()
+
+
 def test_a_hundred_kilobytes_of_words_are_cut_and_counted():
     course = Course().until(1)
     course.turns.user_speaking(True, 1.0)
@@ -297,6 +362,10 @@ def test_a_hundred_kilobytes_of_words_are_cut_and_counted():
     ('words', 'event'),
     [
         ('No.', 'said_no'), ('NEIN!', 'said_no'), ('no, no', None), ('No, it was red.', None),
+        ('No, thanks!', 'said_no'), ('No thanks to him.', None),
+        ("I don't want to.", 'said_no'), ("I don't want to forget it.", None),
+        ('Stop!', 'refusal'), ('We had to stop there.', None), ('Stop. It was late.', None),
+        ('やめて。', 'refusal'),
         ("I don't want to talk.", 'refusal'),
         ('Well, I DON\u2019T want to talk about it', 'refusal'),
         ('I dont want to talk', None), ('Lieber nicht, danke.', 'refusal'),
@@ -336,6 +405,14 @@ def test_nobody_keeps_no_silence_and_whoever_comes_is_left_in_peace():
     course.turns.presence(True, 20.0)
     assert course.until(21.9).turns.quiet == 0.0
     assert course.until(22.1).turns.quiet == pytest.approx(5.1)
+
+
+def test_after_a_jump_of_time_the_silence_is_left_in_peace_for_a_moment():
+    course = Course().until(20)
+    assert course.turns.quiet == pytest.approx(20.0)
+    course.turns.settle(20.0)
+    assert course.until(21.9).turns.quiet == 0.0
+    assert course.until(22.1).turns.quiet == pytest.approx(22.1)
 
 
 def test_an_absence_counts_from_when_they_were_last_seen():

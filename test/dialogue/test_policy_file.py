@@ -35,6 +35,7 @@ def test_every_field_is_read():
     turns = {
         'question_time': 7.0, 'words_per_minute': 120.0, 'after_speaking': 1.5,
         'backchannel': 0.5, 'speaking_timeout': 9.0, 'left_after': 3.0, 'breath': 0.5,
+        'words_within': 8.0,
     }  # fmt: skip
     policy = parse_policy({'rules': [full], **timing, **turns}, 'here')
     (rule,) = policy.rules
@@ -137,6 +138,8 @@ def broken(path: tuple, value) -> dict:
         (broken(('mingap',), 1), ['unknown field mingap']),
         (broken(('begin',), 'later'), ['begin', 'running, waiting']),
         (broken(('speaking_timeout',), 0), ['speaking_timeout']),
+        (broken(('words_within',), 0), ['words_within', '0.1 to 600', '0']),
+        (broken(('words_within',), 601), ['words_within', '0.1 to 600', '601']),
         (broken(('question_time',), -1), ['question_time', '0 to 3600']),
         (broken(('question_times',), 10), ['question_times must be a mapping of approaches']),
         (broken(('question_times',), {'careful': 'long'}), ['question_times: careful must be']),

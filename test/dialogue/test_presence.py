@@ -14,18 +14,22 @@ FPS = 10
 class Eyes:
     """Frames of several faces, one after the other, and whose face the addressee returns."""
 
-    def __init__(self) -> None:
-        self.addressee = Addressee()
+    def __init__(self, gone_after: float = 3.0) -> None:
+        self.addressee = Addressee(gone_after)
         self.frame = 0
         self.changes: list[str] = []
 
-    def see(self, people: str, seconds: float = 1 / FPS, known: bool = True) -> list[tuple]:
+    def see(
+        self, people: str, seconds: float = 1 / FPS, known: bool = True, telling: bool = False
+    ) -> list[tuple]:
         """Show faces for a while; the first letter is the primary face, '' is nobody."""
         found = []
         for _ in range(round(seconds * FPS)):
             stamp = 100 + self.frame / FPS
             primary, *others = (face('happy', face_id=each) for each in people or [''])
-            got = self.addressee(primary if people else None, others if known else None, stamp)
+            got = self.addressee(
+                primary if people else None, others if known else None, stamp, telling
+            )
             found.append((got.face_id, got.label) if got else None)
             if self.addressee.changed:
                 self.changes.append(got.face_id)
@@ -69,6 +73,27 @@ def test_whoever_stays_is_spoken_to_when_the_other_has_clearly_gone():
     # From now on the first has no right to the floor.
     assert set(eyes.see('ab', 5)) == {('b', 'happy')}
     assert eyes.changes == ['b']
+
+
+@pytest.mark.parametrize('gone_after', [1.0, 5.0])
+def test_how_long_they_may_be_out_of_view_is_set(gone_after):
+    eyes = Eyes(gone_after)
+    eyes.see('ab', 2)
+    assert eyes.see('b', 8).index(('b', 'happy')) == pytest.approx(10 * gone_after, abs=1)
+    eyes.addressee.gone_after = 2.0
+    assert eyes.see('a', 8).index(('a', 'happy')) == pytest.approx(20, abs=1)
+    assert eyes.changes == ['b', 'a']
+
+
+def test_nobody_takes_the_place_of_whoever_is_telling_something():
+    eyes = Eyes()
+    eyes.see('ab', 2)
+    # The tracker has given them another id.
+    assert eyes.see('b', 5, telling=True)[-1] == ('b', 'happy')
+    assert eyes.see('b', 5)[-1] == ('b', 'happy')
+    assert eyes.changes == []
+    eyes.see('c', 5)
+    assert eyes.changes == ['c']
 
 
 def test_three_people_the_first_leaves_then_the_second():

@@ -24,6 +24,7 @@ from emotion_estimator.dialogue.conversation_file import (
     load_conversation,
     parse_conversation,
 )
+from emotion_estimator.dialogue.turns import Turns, TurnTimes
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config'
 LANGUAGES = ('en', 'de')
@@ -45,9 +46,9 @@ ABLE = {
 #: resumes a broken-off sentence, says one again or celebrates.
 ASKING = {
     'start', 'resume', 'answer', 'glad_answer', 'smile', 'prompt', 'continue', 'check_in', 'more',
-    'offer', 'move_on', 'choose_topic', 'change_topic', 'change_approach',
+    'offer', 'move_on', 'choose_topic', 'change_topic', 'change_approach', 'after_no', 'listen',
 }  # fmt: skip
-TELLING = {'acknowledge', 'validate', 'comfort', 'quiet', 'pause', 'end'}
+TELLING = {'acknowledge', 'validate', 'comfort', 'quiet', 'peace', 'pause', 'end'}
 EITHER = {'again', 'take_up', 'celebrate'}
 KINDS = ASKING | TELLING | EITHER
 
@@ -57,6 +58,7 @@ OPENING = {'opening', 'topic'}
 TAKES: Mapping[str, set[str]] = {
     'start': {'disclosure', 'opening'},
     'again': {'unfinished'},
+    'after_no': {'follow_up'},
     'take_up': {'unfinished'},
     'resume': FOLLOWING,
     'answer': {'follow_up'},
@@ -444,8 +446,8 @@ def test_german_is_polite():
 @pytest.mark.parametrize(
     ('language', 'declining'),
     [
-        ('en', ['no', 'not now', 'leave me alone', "i don't want to talk"]),
-        ('de', ['nein', 'jetzt nicht', 'lassen sie mich in ruhe', 'ich möchte nicht reden']),
+        ('en', ['stop', 'not now', 'leave me alone', "i don't want to talk"]),
+        ('de', ['stopp', 'jetzt nicht', 'lassen sie mich in ruhe', 'ich möchte nicht reden']),
     ],
 )
 def test_refusals_are_those_that_people_use(language, declining):
@@ -480,13 +482,48 @@ DECLINING = {
 }  # fmt: skip
 
 
+#: What else is heard in what people say, and as what.
+HEARD = {
+    'en': [
+        ('No.', 'said_no'), ('No, thank you.', 'said_no'), ('My mother said: no thanks.', ''),
+        ("I don't want to talk about it.", 'other_topic'), ('Pardon?', 'pardon'),
+        ("Let's talk about something else.", 'other_topic'), ('Go away!', 'refusal'),
+        ('Say that again, please.', 'pardon'), ('Sorry, what did you say?', 'pardon'),
+        ('Pardon? What?', 'pardon'), ('What a day that was.', ''), ('Stop.', 'refusal'),
+        ('No more questions, please.', 'refusal'), ('Be quiet!', 'refusal'),
+    ],
+    'de': [
+        ('Nein.', 'said_no'), ('Nein, danke.', 'said_no'), ('Nö.', 'said_no'), ('Bitte.', ''),
+        ('Ich möchte nicht darüber sprechen.', 'other_topic'), ('Wie bitte?', 'pardon'),
+        ('Lassen wir das.', 'other_topic'), ('Hören Sie auf!', 'refusal'),
+        ('Noch einmal, bitte.', 'pardon'), ('Gehen Sie weg!', 'refusal'), ('Stopp!', 'refusal'),
+    ],
+}  # fmt: skip
+
+
+def heard(language: str, words: str) -> str:
+    """Return what the turns hear in the words, besides an answer."""
+    file = SHIPPED[language]
+    phrases = file.refusals, file.repeats, file.noes, file.other_topics
+    turns = Turns(TurnTimes(), *phrases)
+    turns.user_said(words, 1.0)
+    answer, *meant = turns.advance(2.0)
+    assert answer == 'answer'
+    return ''.join(meant)
+
+
 @pytest.mark.parametrize('language', LANGUAGES)
 def test_refusals_tell_declining_from_telling(language):
-    phrases = [each for each in SHIPPED[language].refusals if ' ' in each]
+    # A plain no is an answer, and declines nothing but what was asked.
+    stories = {each: heard(language, each) for each in STORIES[language]}
+    assert set(stories.values()) <= {'', 'said_no'}, stories
+    declining = {each: heard(language, each) for each in DECLINING[language]}
+    assert set(declining.values()) <= {'refusal', 'other_topic', 'said_no'}, declining
 
-    def declines(words: str) -> bool:
-        said = ' '.join(re.findall(r"[\w']+", words.casefold()))
-        return any(f' {phrase} ' in f' {said} ' for phrase in phrases)
 
-    assert [each for each in STORIES[language] if declines(each)] == []
-    assert [each for each in DECLINING[language] if not declines(each)] == []
+@pytest.mark.parametrize(
+    ('language', 'words', 'event'),
+    [(language, *each) for language in LANGUAGES for each in HEARD[language]],
+)
+def test_what_is_heard_in_what_people_say(language, words, event):
+    assert heard(language, words) == event

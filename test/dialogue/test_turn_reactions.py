@@ -41,7 +41,7 @@ def test_another_topic_is_offered_when_nobody_answers():
 
 @pytest.mark.parametrize(
     ('words', 'why'),
-    [('No.', 'and said no'), ("I don't want to talk about it.", 'and declined to talk')],
+    [('No.', 'and said no'), ("I don't want to talk about it.", 'and asked for another topic')],
 )
 def test_another_topic_is_offered_to_whoever_declines(words, why):
     (offer,) = saddened().answer('sad', 2, words)
@@ -174,6 +174,13 @@ def test_a_policy_without_turn_taking_only_keeps_quiet_while_the_person_speaks()
 # Several people ---------------------------------------------------------------------------------
 
 
+def test_whoever_asks_to_be_left_alone_is():
+    talked = saddened()
+    (peace,) = talked.answer('sad', 2, 'Please leave me alone.')
+    assert (peace.line, peace.action) == ('peace', 'acknowledge')
+    assert [each.utterance for each in talked.show('sad', 200) if each.utterance] == []
+
+
 def test_somebody_who_comes_nearer_changes_nothing():
     talked = scene(GREET, LEAVE, SMILE, begin='waiting', welcome_gap=0)
     talked.show('unknown', 12, others=())
@@ -185,8 +192,8 @@ def test_somebody_who_comes_nearer_changes_nothing():
 
 def test_whoever_takes_the_place_of_another_is_greeted():
     talked = scene(GREET, begin='waiting')
-    talked.show('unknown', 12, others=())
-    talked.show('unknown', 6, face_id='b', others=())
+    talked.show('unknown', 22, others=())
+    talked.show('unknown', 8, face_id='b', others=())
     assert talked.lines == ['start', 'start']
     assert [each.face_id for each in talked.actions] == ['a', 'b']
 

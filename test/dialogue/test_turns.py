@@ -57,7 +57,8 @@ INPUTS: dict[str, Callable[[Turns], object]] = {
     'voice': lambda turns: turns.robot_speaking(True, 10.5),
     'hush': lambda turns: turns.robot_speaking(False, 10.5),
     'stop': lambda turns: turns.robot_stops(10.5),
-    'expect': lambda turns: turns.robot_expected(10.5, 5.0),
+    'expect': lambda turns: turns.robot_expected(10.5, None),
+    'expect to ask': lambda turns: turns.robot_expected(10.5, 6.0),
     'forget': lambda turns: turns.forget_question(),
 }
 
@@ -70,6 +71,7 @@ NEXT: dict[Callable[[], Course], dict[str, tuple[str, str]]] = {
         'voice': ('robot_speaks', 'robot_speaks'), 'hush': ('nobody', 'nobody'),
         'stop': ('nobody', 'nobody'), 'expect': ('robot_speaks', 'nobody'),
         'forget': ('nobody', 'nobody'),
+        'expect to ask': ('robot_speaks', 'nobody'),
     },
     silence: {
         'begin': ('person_speaks', 'person_speaks'), 'cease': ('silence', 'silence'),
@@ -78,6 +80,7 @@ NEXT: dict[Callable[[], Course], dict[str, tuple[str, str]]] = {
         'voice': ('robot_speaks', 'robot_speaks'), 'hush': ('silence', 'silence'),
         'stop': ('silence', 'silence'), 'expect': ('robot_speaks', 'silence'),
         'forget': ('silence', 'silence'),
+        'expect to ask': ('robot_speaks', 'waiting'),
     },
     robot_speaks: {
         'begin': ('person_speaks', 'person_speaks'), 'cease': ('robot_speaks', 'silence'),
@@ -87,6 +90,7 @@ NEXT: dict[Callable[[], Course], dict[str, tuple[str, str]]] = {
         'voice': ('robot_speaks', 'robot_speaks'), 'hush': ('robot_speaks', 'silence'),
         'stop': ('silence', 'silence'), 'expect': ('robot_speaks', 'silence'),
         'forget': ('robot_speaks', 'silence'),
+        'expect to ask': ('robot_speaks', 'waiting'),
     },
     robot_asks: {
         'begin': ('person_speaks', 'person_speaks'), 'cease': ('robot_speaks', 'waiting'),
@@ -96,6 +100,7 @@ NEXT: dict[Callable[[], Course], dict[str, tuple[str, str]]] = {
         'voice': ('robot_speaks', 'robot_speaks'), 'hush': ('robot_speaks', 'waiting'),
         'stop': ('silence', 'silence'), 'expect': ('robot_speaks', 'silence'),
         'forget': ('robot_speaks', 'silence'),
+        'expect to ask': ('robot_speaks', 'waiting'),
     },
     waiting: {
         'begin': ('person_speaks', 'person_speaks'), 'cease': ('waiting', 'silence'),
@@ -105,6 +110,7 @@ NEXT: dict[Callable[[], Course], dict[str, tuple[str, str]]] = {
         'voice': ('robot_speaks', 'robot_speaks'), 'hush': ('waiting', 'silence'),
         'stop': ('waiting', 'silence'), 'expect': ('robot_speaks', 'silence'),
         'forget': ('silence', 'silence'),
+        'expect to ask': ('robot_speaks', 'waiting'),
     },
     person_speaks: {
         'begin': ('person_speaks', 'person_speaks'), 'cease': ('person_speaks', 'silence'),
@@ -114,6 +120,7 @@ NEXT: dict[Callable[[], Course], dict[str, tuple[str, str]]] = {
         'voice': ('person_speaks', 'person_speaks'), 'hush': ('person_speaks', 'person_speaks'),
         'stop': ('person_speaks', 'person_speaks'), 'expect': ('person_speaks', 'person_speaks'),
         'forget': ('person_speaks', 'person_speaks'),
+        'expect to ask': ('person_speaks', 'person_speaks'),
     },
     pausing: {
         'begin': ('person_speaks', 'person_speaks'), 'cease': ('person_speaks', 'silence'),
@@ -124,6 +131,7 @@ NEXT: dict[Callable[[], Course], dict[str, tuple[str, str]]] = {
         'voice': ('person_speaks', 'robot_speaks'), 'hush': ('person_speaks', 'silence'),
         'stop': ('person_speaks', 'silence'), 'expect': ('person_speaks', 'silence'),
         'forget': ('person_speaks', 'silence'),
+        'expect to ask': ('person_speaks', 'waiting'),
     },
 }  # fmt: skip
 
@@ -292,9 +300,12 @@ def test_a_voice_that_speaks_without_any_sentence_has_the_floor():
     assert course.until(5).floor == 'robot_speaks'
     course.turns.robot_speaking(False, 5.0)
     assert course.until(5.5).floor == 'silence'
-    course.turns.robot_speaking(True, 6.0)
-    assert course.until(14.5).floor == 'silence'
-    assert course.turns.problems['robot_speaking_expired'] == 1
+    # What it says is not known, so it is believed for a minute.
+    course.until(6).turns.robot_speaking(True, 6.0)
+    assert course.until(65.9).floor == 'robot_speaks'
+    assert course.turns.problems == {}
+    assert course.until(66.2).floor == 'silence'
+    assert course.turns.problems == {'robot_speaking_expired': 1}
 
 
 def test_reports_of_the_voice_that_contradict_are_counted_and_ignored():
@@ -326,7 +337,7 @@ def test_no_words_are_no_speech():
 
 def test_expected_words_have_the_floor_until_they_come():
     course = Course().until(1)
-    course.turns.robot_expected(1.0, 5.0)
+    course.turns.robot_expected(1.0, None)
     assert course.until(3).floor == 'robot_speaks'
     course.robot(ASKS)
     assert course.until(4.9).floor == 'robot_speaks'
@@ -336,16 +347,50 @@ def test_expected_words_have_the_floor_until_they_come():
 
 def test_a_voice_may_begin_before_the_expected_words_are_known():
     course = Course().until(1)
-    course.turns.robot_expected(1.0, 5.0)
+    course.turns.robot_expected(1.0, None)
     course.until(2).turns.robot_speaking(True, 2.0)
-    course.until(3).turns.robot_speaking(False, 3.0)
+    # It may take longer than the words might have taken to come.
+    assert course.until(9).floor == 'robot_speaks'
+    course.turns.robot_speaking(False, 9.0)
     assert course.floor == 'silence'
     assert not course.until(20).turns.problems
 
 
-def test_expected_words_that_never_come_are_counted_and_waited_for_no_longer():
-    course = Course().until(1)
-    course.turns.robot_expected(1.0, 5.0)
-    assert course.until(5.9).floor == 'robot_speaks'
-    assert course.until(6.1).floor == 'silence'
+@pytest.mark.parametrize('within', [2.0, 5.0])
+def test_expected_words_that_never_come_are_counted_and_waited_for_no_longer(within):
+    course = Course(words_within=within).until(1)
+    course.turns.robot_expected(1.0, None)
+    assert course.until(0.9 + within).floor == 'robot_speaks'
+    assert course.until(1.1 + within).floor == 'silence'
     assert course.turns.problems == {'robot_said_nothing': 1}
+    assert course.until(30).events == []
+    assert course.turns.unanswered == 0
+
+
+def test_a_question_whose_words_never_come_counts_as_asked():
+    """Perhaps it was said, and only nobody reported it."""
+    course = Course().until(1)
+    course.turns.robot_expected(1.0, 3.0)
+    assert course.until(5.9).floor == 'robot_speaks'
+    assert course.until(6.1).floor == 'waiting'
+    assert course.turns.problems == {'robot_said_nothing': 1}
+    assert course.until(30).happened == [(pytest.approx(9, abs=2 * STEP), 'unanswered')]
+    assert course.turns.unanswered == 1
+
+
+def test_a_voice_that_asks_what_was_expected_is_waited_for_from_its_end():
+    course = Course().until(1)
+    course.turns.robot_expected(1.0, 3.0)
+    course.until(2).turns.robot_speaking(True, 2.0)
+    course.until(9).turns.robot_speaking(False, 9.0)
+    assert course.floor == 'waiting'
+    assert course.until(30).happened == [(pytest.approx(12, abs=STEP), 'unanswered')]
+    assert not course.turns.problems
+
+
+def test_words_that_ask_nothing_after_all_are_not_waited_for():
+    course = Course().until(1)
+    course.turns.robot_expected(1.0, 3.0)
+    course.until(2).robot(SAYS)
+    assert course.until(4.1).floor == 'silence'
+    assert course.until(30).events == []

@@ -6,8 +6,9 @@ from emotion_estimator.dialogue.turns import Turns, TurnTimes
 
 #: Two seconds at 150 words a minute.
 SAYS, ASKS = 'One two three four five.', 'One two three four five?'
-REFUSALS = ('no', 'nein', "i don't want to talk", 'lieber nicht', 'möchte nicht', 'नहीं', 'いいえ')
+REFUSALS = ('stop', "i don't want to talk", 'lieber nicht', 'möchte nicht', 'やめて')
 REPEATS = ('pardon', 'what did you say', 'wie bitte?')
+NOES = ('no', 'no thanks', 'nein', "i don't want to", 'नहीं', 'いいえ')
 STEP = 0.05
 
 
@@ -15,7 +16,7 @@ class Course:
     """Turns under way: ``until`` advances them and collects what has happened, with its time."""
 
     def __init__(self, present: bool = True, **times: float) -> None:
-        self.turns = Turns(TurnTimes(**{'after_speaking': 1.2, **times}), REFUSALS, REPEATS)
+        self.turns = Turns(TurnTimes(**{'after_speaking': 1.2, **times}), REFUSALS, REPEATS, NOES)
         self.happened: list[tuple[float, str]] = []
         self.now = 0.0
         self.turns.presence(present, 0.0)

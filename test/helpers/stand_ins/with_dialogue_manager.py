@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hri_actions_msgs.msg import Intent
 from hri_msgs.msg import IdsList, LiveSpeech
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, String
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / 'nodes')]
@@ -82,9 +82,6 @@ def test_a_greeting_is_spoken_and_intended_and_a_voice_is_answered(graph, speake
     voice.speak(True, 'person_speaks')
     conversation.show('unknown', 2.0)
     voice.texts.publish(LiveSpeech(final='With sugar.'))
-    conversation.wait(
-        lambda: any(i.intent == Intent.RAW_USER_INPUT for i in intents), 'the words are passed on'
-    )
     voice.flags.publish(Bool(data=False))
     conversation.wait(
         lambda: conversation.show('unknown', 0.5) or len(speaker.requests) > 1, 'an answer'
@@ -92,6 +89,12 @@ def test_a_greeting_is_spoken_and_intended_and_a_voice_is_answered(graph, speake
     conversation.wait(lambda: conversation.done[-1] == 'answer', 'the action')
     conversation.wait(lambda: len(conversation.prompts) == 2, 'the prompt')
     assert json.loads(conversation.prompts[-1].data)['said'] == 'With sugar.'
+    # What ROS4HRI's voices say becomes intents elsewhere; what another recogniser says does here.
+    assert all(each.intent != Intent.RAW_USER_INPUT for each in intents)
+    conversation.user_said.publish(String(data='And with milk.'))
+    conversation.wait(
+        lambda: any(each.intent == Intent.RAW_USER_INPUT for each in intents), 'it is passed on'
+    )
     assert 'Traceback' not in conversation.child.log.read_text()
 
 
