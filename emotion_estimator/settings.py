@@ -21,6 +21,9 @@ from emotion_estimator.strict_yaml import read_yaml
 #: next configure transition (so it can be set only while unconfigured), `runtime` immediately.
 Change = Literal['startup', 'configure', 'runtime']
 
+#: Words a minute; slower than any voice speaks, the robot would seem to talk for ever.
+_SLOWEST_VOICE = 20.0
+
 
 def setting(
     default: Any,
@@ -277,6 +280,11 @@ class DialogueSettings:
         """Return which settings contradict each other, or None."""
         if self.say_action and not self.say_action_type:
             return 'say_action is set, but say_action_type is not; set both'
+        if self.words_per_minute and self.words_per_minute < _SLOWEST_VOICE:
+            return (
+                f"words_per_minute must be 0, for the policy file's, or from {_SLOWEST_VOICE:g} to "
+                f'1000, got {self.words_per_minute:g}'
+            )
         return None
 
     def times(self) -> dict[str, float]:

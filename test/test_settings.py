@@ -68,6 +68,8 @@ def test_every_setting_is_described(kind):
         (LanguageModelSettings, {'extra_body': '[]'}, 'extra_body must be a JSON object'),
         (LanguageModelSettings, {'extra_body': '{"stream": false}'}, 'without model, messages'),
         (LanguageModelSettings, {'timeout': 20.0}, 'total_timeout 15.0 is below timeout 20.0'),
+        (DialogueSettings, {'words_per_minute': 0.01}, 'or from 20 to 1000, got 0.01'),
+        (DialogueSettings, {'words_per_minute': 1001.0}, 'words_per_minute must be from 0.0'),
         (CameraSettings, {'speed': 1}, "unknown setting 'speed'; known are source, fps"),
         (CameraSettings, {'retry_min': 5.0, 'retry_max': 1.0}, 'retry_max 1.0 is below'),
         (EstimatorSettings, {'landmark_source': 'dlib'}, 'must be one of auto, face_landmarker'),

@@ -32,6 +32,7 @@ from emotion_estimator.nodes.ros4hri_intents import Ros4hriIntents, open_ros4hri
 from emotion_estimator.nodes.ros4hri_speech import Ros4hriSpeech, open_ros4hri_speech
 from emotion_estimator.nodes.running import run
 from emotion_estimator.nodes.say_action import SayAction
+from emotion_estimator.nodes.speech_watch import SpeechWatch
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import DialogueSettings
 from emotion_estimator.srv import ChooseTopic
@@ -51,6 +52,8 @@ _FILES = frozenset({'policy_file', 'conversation_file', 'words_per_minute', 'que
 _OTHERS_COUNT = 1.0
 #: Seconds of real time after which stamps that stand still are an error.
 _STUCK = 5.0
+#: Whoever publishes here hears people for a ROS4HRI robot, also while nobody speaks.
+_VOICES = '/humans/voices/tracked'
 
 
 class DialogueManagerNode(ManagedNode[DialogueSettings]):
@@ -77,6 +80,8 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._watchdog = Watchdog('message')
         self._others: tuple[float, tuple[FaceEmotion, ...]] = (-math.inf, ())
         self._progress = StampProgress()
+        self._speech = self._watch_speech()
+        self._speech_topics: list[str] = []
         self._received = self._odd = self._decided = self._requested = self._refused = 0
         self._said = 0
 
@@ -105,8 +110,9 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         """Start listening."""
         emotions = self._listen(Emotion, 'emotion', self._on_emotion)
         self._listen(EmotionArray, 'emotions', self._on_faces)
-        self._listen(Bool, 'dialogue/user_speaking', self._on_speech)
-        self._listen(String, 'dialogue/user_said', self._on_words)
+        speech = self._listen(Bool, 'dialogue/user_speaking', self._on_speech)
+        words = self._listen(String, 'dialogue/user_said', self._on_words)
+        self._speech_topics = [speech.topic_name, words.topic_name]
         self._listen(Bool, 'dialogue/robot_speaking', self._on_voice)
         if not self.settings.publish_say:
             self._listen(String, 'dialogue/say', self._on_say)
@@ -115,6 +121,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
             self._voices = open_ros4hri_speech(self, heard, self._person_said, self._now)
         self._watchdog = Watchdog(f'message on {emotions.topic_name}')
         self._progress = StampProgress()
+        self._speech = self._watch_speech()
 
     def deactivate(self) -> None:
         """Stop listening; the conversation keeps its state."""
@@ -166,6 +173,8 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         """Report counts and the state of the conversation."""
         manager = self._manager
         policy, conversation = _files(self.settings)
+        # What has expired or come since the last emotion.
+        self._note_speech()
         return Health(
             values={
                 'policy_file': policy,
@@ -186,7 +195,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
                 **{key: value for part in self._parts() for key, value in part.values().items()},
                 'suppressed': '; '.join(map(str, manager.suppressed)) if manager else '',
             },
-            warning=self._watchdog.problem() or self._problem_of_parts(),
+            warning=self._watchdog.problem() or self._problem_of_parts() or self._speech_problem(),
             problem=self._progress.problem(),
             failed=True,
         )
@@ -198,6 +207,26 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
     def _problem_of_parts(self) -> str:
         found = (part.problem() for part in (self._voices, self._voice) if part is not None)
         return next(filter(None, found), '')
+
+    def _watch_speech(self) -> SpeechWatch:
+        logger = self.get_logger()
+        watch = SpeechWatch(lambda line: logger.warning(line), lambda line: logger.debug(line))
+        if self._manager is not None:
+            watch.expect(self._manager.problems)
+        return watch
+
+    def _note_speech(self) -> None:
+        if self._manager is not None:
+            self._speech.note(self._manager.problems, self._manager.floor)
+
+    def _speech_problem(self) -> str:
+        if self.state != 'active':
+            return ''
+        heard_on = self._speech_topics
+        if self._voices is not None:
+            heard_on = [*heard_on, self.resolve_topic_name(_VOICES)]
+        publishers = sum(map(self.count_publishers, heard_on))
+        return self._speech.problem() or self._speech.deaf(self._speech_topics, publishers)
 
     def _warn(self) -> None:
         for warning in self._manager.warnings if self._manager is not None else ():
@@ -234,6 +263,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         action = self._manager(face, stamp, others if abs(stamp - at) <= _OTHERS_COUNT else None)
         due = self._context_due(stamp, _CONTEXT_RATE) or self._manager.floor != self._floor
         self._floor = self._manager.floor
+        self._note_speech()
         if action is not None:
             self._decided += 1
             self._publish(action)
@@ -288,12 +318,16 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         try:
             if manager is None or self.state != 'active':
                 raise InputError(f'{self.get_name()} is {self.state}; activate it first')
+            talking = manager.floor == 'robot_speaks'
             action = getattr(manager, name)(*arguments, self._now())
         except InputError as error:
             self._refused += 1
             response.success, response.message = False, str(error)
             return response
         self._requested += 1
+        if talking and action.line:
+            # Whoever asked wants these words now, not after those that are being said.
+            self._stop_speaking()
         self._publish(action)
         response.success, response.message = True, action.utterance or action.action
         return response
@@ -315,13 +349,16 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         if self._intents is not None:
             self._intents.act(action)
         if action.action == 'yield':
-            self._stops.publish(Empty())
-            if self._voice is not None:
-                self._voice.stop()
+            self._stop_speaking()
         if action.line:
             self._speak(action)
         self._publish_context(action.stamp)
         self.get_logger().info(f'{action.action} ({action.rule}): {action.reason}')
+
+    def _stop_speaking(self) -> None:
+        self._stops.publish(Empty())
+        if self._voice is not None:
+            self._voice.stop()
 
     def _speak(self, action: DialogueAction) -> None:
         """Publish the words, and the prompt for a language model that finds its own."""

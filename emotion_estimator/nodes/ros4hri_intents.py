@@ -26,6 +26,8 @@ _PRIORITY = 128
 ACTIVITY = 'conversation'
 #: The first releases have no constant for what was said and not understood.
 _RAW_USER_INPUT = '__raw_user_input__'
+#: Characters of a recognised text that are passed on; five minutes of speech have fewer.
+_MAX_TEXT = 5000
 
 
 def open_ros4hri_intents(node: Node) -> Ros4hriIntents | None:
@@ -99,12 +101,13 @@ class Ros4hriIntents:
     def said(self, text: str, locale: str = '') -> None:
         """Publish what a person said as input that nobody has interpreted.
 
-        :param text: nothing is published for an empty one.
+        :param text: nothing is published for an empty one; cut at a word if it is longer than 5,000
+            characters.
         :param locale: as ``en_GB``; empty if unknown.
         """
         if not text.strip():
             return
-        data = {'input': text, **({'locale': locale} if locale else {})}
+        data = {'input': _shortened(text), **({'locale': locale} if locale else {})}
         kind = self._kind
         name = getattr(kind, 'RAW_USER_INPUT', _RAW_USER_INPUT)
         self._publish(name, data, kind.UNKNOWN_AGENT, kind.MODALITY_SPEECH, 1.0)
@@ -141,6 +144,14 @@ class Ros4hriIntents:
             )
         )
         self._published += 1
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _MAX_TEXT:
+        return text
+    kept = text[: _MAX_TEXT + 1].rsplit(maxsplit=1)
+    # A script without spaces is cut anywhere.
+    return (kept[0] if len(kept) > 1 else text)[:_MAX_TEXT].rstrip()
 
 
 def _share(value: float) -> float:

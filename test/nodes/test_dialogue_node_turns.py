@@ -243,7 +243,9 @@ def test_words_of_another_node_are_heard_where_it_speaks(graph, tmp_path):
 
 
 def test_rate_and_time_of_questions_change_at_run_time(talk):
-    assert 'words_per_minute' in talk.graph.set_parameters(NODE, words_per_minute=-3.0)
+    for wrong in (-3.0, 0.01, 19.0):
+        reason = talk.graph.set_parameters(NODE, words_per_minute=wrong)
+        assert 'words_per_minute' in reason and '\n' not in reason
     assert talk.graph.set_parameters(NODE, question_time=15.0, words_per_minute=450.0) == ''
     talk.until('waiting')
     # A third of the words' time, which would end at 103.8 s, and more than twice a question's.
@@ -302,6 +304,5 @@ def test_reports_that_contradict_are_counted_and_do_no_harm(talk):
             lambda k=kind, n=number: talk.reported(f'speech_{k}') == str(n), f'{kind} is counted'
         )
     talk.show('unknown', 1.0)
-    assert talk.status.level == DiagnosticStatus.OK
     assert len(talk.contexts[-1].data.encode()) < 6000
     assert 'Traceback' not in talk.child.log.read_text()

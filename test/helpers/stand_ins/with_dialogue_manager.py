@@ -112,6 +112,22 @@ def test_an_interruption_cancels_the_goal(graph, speaker, tmp_path):
     conversation.wait(lambda: conversation.actions[-1].action == 'yield', 'the action')
 
 
+def test_whoever_publishes_voices_hears_the_person(graph, tmp_path):
+    conversation = Conversation(graph, tmp_path)
+    for publisher in (conversation.user_speaking, conversation.user_said):
+        graph.node.destroy_publisher(publisher)
+
+    def reports(deaf: bool) -> bool:
+        conversation.show('unknown', 0.3)
+        return ('nobody publishes' in conversation.status.message) == deaf
+
+    conversation.wait(lambda: reports(True), 'a warning')
+    # Nobody need have spoken yet.
+    voices = graph.node.create_publisher(IdsList, '/humans/voices/tracked', 10)
+    conversation.wait(lambda: reports(False), 'no warning')
+    graph.node.destroy_publisher(voices)
+
+
 def test_without_a_server_the_conversation_goes_on(graph, tmp_path):
     conversation = Conversation(graph, tmp_path, **SAY)
     conversation.show('unknown', 1.5)

@@ -123,8 +123,20 @@ def test_what_a_person_said_is_raw_input(robot):
     assert json.loads(heard.data) == {'input': 'Möchten Sie "Tee"?', 'locale': 'de_DE'}
     assert (heard.source, heard.modality) == (Intent.UNKNOWN_AGENT, Intent.MODALITY_SPEECH)
     assert (heard.priority, heard.confidence) == (128, 1.0)
-    robot.intents.said('x' * 100_000)
-    assert json.loads(robot.next().data) == {'input': 'x' * 100_000}
+
+
+@pytest.mark.parametrize(
+    ('text', 'kept'),
+    [
+        ('word ' * 20_000, 'word ' * 999 + 'word'),
+        ('seven7 ' * 20_000, 'seven7 ' * 713 + 'seven7'),
+        ('x' * 100_000, 'x' * 5000),
+        ('x' * 5000, 'x' * 5000),
+    ],
+)
+def test_a_long_text_is_cut_at_a_word(robot, text, kept):
+    robot.intents.said(text)
+    assert json.loads(robot.next().data) == {'input': kept}
 
 
 @pytest.mark.parametrize(
