@@ -343,7 +343,7 @@ def test_more_than_anybody_listens_to_is_left_out(robot, speaker, capfd):
         robot.action.say(f'{number}.')
     assert robot.values()['say_waiting'] == 20
     assert robot.values()['say_left_out'] == 1 + 10
-    assert capfd.readouterr().err.count('the rest is left out') == 1
+    assert capfd.readouterr().err.count('the rest is dropped') == 1
 
 
 def test_closing_ends_the_speech_and_nothing_is_said_after(robot, speaker):
