@@ -135,7 +135,7 @@ def asks(text: str) -> bool:
 
 
 class Turns:
-    """Follows the floor; see ``docs/dialogue.md`` for a picture of its states."""
+    """Follows the floor; see ``docs/dialogue.md`` for a table of its states."""
 
     def __init__(
         self,

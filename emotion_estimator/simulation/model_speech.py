@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,13 +67,7 @@ def model_speech(settings: LanguageModelSettings, key: str = '') -> Iterator[Mod
     :raises InputError: the package ``openai`` is not installed.
     """
     sentences: list[str] = []
-    lock = threading.Lock()
-
-    def say(sentence: str) -> None:
-        with lock:
-            sentences.append(sentence)
-
-    voice = LanguageVoice(settings, say, key)
+    voice = LanguageVoice(settings, sentences.append, key)
     try:
         yield ModelSpeech(voice, sentences)
     finally:
