@@ -292,15 +292,24 @@ def read_folder(
     return (np.stack(pixels), np.array(emotion, np.int64), np.array(usage, np.int64), tuple(files))
 
 
-def _emotion_of_file(file: Path) -> int:
-    name = file.parent.name.lower()
+def class_named(name: str) -> int | None:
+    """Return the index in ``FER_CLASSES`` of a class, or None if it is none of them.
+
+    :param name: in any case; synonyms such as ``happiness`` are known.
+    """
+    name = name.strip().lower()
     name = _CLASS_NAMES.get(name, name)
-    if name not in FER_CLASSES:
+    return FER_CLASSES.index(name) if name in FER_CLASSES else None
+
+
+def _emotion_of_file(file: Path) -> int:
+    emotion = class_named(file.parent.name)
+    if emotion is None:
         raise InputError(
             f'{file} is in a folder {file.parent.name!r}, which is none of '
             f'{", ".join(FER_CLASSES)}; rename the folder or remove the image'
         )
-    return FER_CLASSES.index(name)
+    return emotion
 
 
 def _usage_of_file(file: Path, inside: tuple[str, ...]) -> int:
