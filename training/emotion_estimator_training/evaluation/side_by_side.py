@@ -166,13 +166,23 @@ def predict_fer_all(fer: FerNetwork, stills: Stills, rows: Ints) -> list[ModelPr
 
 
 def _of_fer(name: str, source: str, rows: Ints, seven: Floats, size: int) -> list[ModelPredictions]:
-    best = _TO_THREE[seven.argmax(axis=1)]
-    summed = seven @ _TO_THREE
+    three = labels_of_fer(seven)
     return [
-        ModelPredictions(name, source, rows, {'three': summed, 'seven': seven}, size, BY_SUM),
-        # One-hot probabilities would make the calibration error meaningless: keep the sums.
-        ModelPredictions(name, source, rows, {'three': _with_top(summed, best)}, size, BY_BEST),
+        ModelPredictions(
+            name, source, rows, {'three': three[BY_SUM], 'seven': seven}, size, BY_SUM
+        ),
+        ModelPredictions(name, source, rows, {'three': three[BY_BEST]}, size, BY_BEST),
     ]
+
+
+def labels_of_fer(seven: Floats) -> dict[str, Floats]:
+    """Return the probabilities (N, 3) of ``LABELS`` in both ways, ``BY_SUM`` and ``BY_BEST``.
+
+    :param seven: (N, 7), probabilities of ``FER_CLASSES``.
+    """
+    summed = seven @ _TO_THREE
+    # One-hot probabilities would make the calibration error meaningless: keep the sums.
+    return {BY_SUM: summed, BY_BEST: _with_top(summed, _TO_THREE[seven.argmax(axis=1)])}
 
 
 def _with_top(labels: Floats, best: Floats) -> Floats:
