@@ -18,7 +18,9 @@ LABELS: tuple[str, ...] = ('happy', 'unknown', 'sad')
 #: Neither happy nor sad; also published when no label is probable enough.
 UNKNOWN = 'unknown'
 
-#: The label that the robot is most careful with.
+#: The labels that robots act on, each with a threshold of its own (settings); they are most careful
+#: with sad.
+HAPPY = 'happy'
 SAD = 'sad'
 
 #: The seven basic expressions in FER2013's order.
@@ -78,8 +80,10 @@ class FaceEmotion:
     """The estimate for one face in one frame.
 
     :param face_id: stable while the face is tracked.
-    :param label: the most probable of ``labels``, or ``unknown`` if that is not probable enough.
-    :param confidence: the highest of ``probabilities``, 0 to 1.
+    :param label: the most probable of ``labels`` unless ``sad_threshold`` or ``happy_threshold``
+        chose another, or ``unknown`` if it is not probable enough.
+    :param confidence: the label's probability, 0 to 1; of the label that was withheld if it is
+        ``unknown`` instead.
     :param labels: the model's classes.
     :param probabilities: float32 (len(labels),), in the order of ``labels``, sum 1.
     :param roi: bounding box in pixels of the frame.

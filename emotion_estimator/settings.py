@@ -172,9 +172,24 @@ class EstimatorSettings:
         'of the shipped networks and with its own labels. It overrides branches and vocabulary; '
         'neutral_baseline applies only if it reads blendshapes. Empty uses the shipped networks.',
     )
+    sad_threshold: float = setting(
+        0.0,
+        'Publish `sad` from this probability on, and below it the most probable label other than '
+        '`sad` and `happy`; 0 publishes it when it is the most probable label.',
+        change='runtime',
+        minimum=0.0,
+        maximum=1.0,
+    )
+    happy_threshold: float = setting(
+        0.0,
+        'The same for `happy`. If both qualify, the more probable is published.',
+        change='runtime',
+        minimum=0.0,
+        maximum=1.0,
+    )
     abstain_below: float = setting(
         0.0,
-        'Publish `unknown` when the top probability is below this; 0 disables.',
+        "Publish `unknown` when the label's probability is below this; 0 disables.",
         change='runtime',
         minimum=0.0,
         maximum=1.0,

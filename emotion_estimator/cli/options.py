@@ -23,6 +23,8 @@ def perception_options(command: Command) -> Command:
         # Group pictures are more usual here than in front of a robot.
         _option('--max-faces', 'max_faces', default=8),
         _option('--abstain-below', 'abstain_below'),
+        _option('--happy-threshold', 'happy_threshold'),
+        _option('--sad-threshold', 'sad_threshold'),
         _option('--vocabulary', 'vocabulary'),
         _option('--branches', 'branches'),
         _option('--model', 'model'),

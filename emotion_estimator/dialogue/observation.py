@@ -65,7 +65,9 @@ def observe(face: FaceEmotion | None) -> Observation:
 def vote_of(face: FaceEmotion | None) -> Vote:
     """Return which label a message votes for, and how strongly.
 
-    Odd values make it a vote for ``unknown``; nothing raises.
+    Odd values make it a vote for ``unknown``; nothing raises. A label need not be the most probable
+    one: ``sad_threshold`` and ``happy_threshold`` move the operating point. The further its
+    probability is from the highest of the others, the surer is the choice in either case.
 
     :param face: the primary face; None for nobody.
     """
@@ -76,6 +78,8 @@ def vote_of(face: FaceEmotion | None) -> Vote:
     if not isinstance(label, str) or label in ('', NONE):
         return Vote(UNKNOWN, 1.0, confidence, face_id)
     lead = confidence - _runner_up(face, confidence)
+    if lead < 0 and _own_probability(face, label) == confidence:
+        lead = -lead
     if lead <= 0:
         return Vote(UNKNOWN, 1.0, confidence, face_id)
     return Vote(label, min(lead / _FULL_LEAD, 1.0), confidence, face_id)
@@ -114,6 +118,14 @@ def _probability(value: Any) -> float:
     """Return a number clipped to 0 to 1; 0 for anything that is not a finite number."""
     given = number(value)
     return min(max(given, 0.0), 1.0) if math.isfinite(given) else 0.0
+
+
+def _own_probability(face: FaceEmotion, label: str) -> float | None:
+    """Return the probability of a label; None if the face has none."""
+    try:
+        return _probability(face.probabilities[list(face.labels).index(label)])
+    except (TypeError, ValueError, IndexError):
+        return None
 
 
 def _runner_up(face: FaceEmotion, confidence: float) -> float:

@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.affect import affect
-from emotion_estimator.emotion import FaceEmotion
+from emotion_estimator.emotion import HAPPY, SAD, FaceEmotion
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.perception.abstention import choose_label
 from emotion_estimator.perception.appearance import Branches, FaceReader
 from emotion_estimator.perception.classifier import Answer, EmotionClassifier, FaceClassifier
 from emotion_estimator.perception.image import check_rgb
+from emotion_estimator.perception.label_choice import choose_label
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarker
 from emotion_estimator.perception.landmarks.source import find_faces, open_first, open_landmarker
 from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
@@ -191,6 +191,7 @@ class EmotionEstimator:
         self._engagement = Engagement()
         self._primary = PrimaryFace()
         self._memories: dict[str, _FaceMemory] = {}
+        self._thresholds: dict[str, float] = {}
         self._last_stamp: float | None = None
         self._jumps = 0
         self._lock = threading.RLock()
@@ -201,8 +202,9 @@ class EmotionEstimator:
     def apply(self, settings: EstimatorSettings) -> None:
         """Take over the settings that can change at run time, from the next frame on.
 
-        These are ``face_timeout``, ``reset_gap``, ``primary_face``, ``abstain_below`` and
-        ``neutral_baseline``. No face is lost. The others select what is opened.
+        These are ``face_timeout``, ``reset_gap``, ``primary_face``, ``sad_threshold``,
+        ``happy_threshold``, ``abstain_below`` and ``neutral_baseline``. No face is lost. The others
+        select what is opened.
 
         :raises InputError: a value is out of range; nothing changes.
         """
@@ -211,7 +213,11 @@ class EmotionEstimator:
             self._primary.use(settings.primary_face)
             self._tracker.timeout = settings.face_timeout
             self._reset_gap = settings.reset_gap
-            self._abstain_below = settings.abstain_below
+            self._warn_of_missing_labels(settings)
+            self._thresholds = {
+                name: getattr(settings, name)
+                for name in ('abstain_below', 'sad_threshold', 'happy_threshold')
+            }
             self._neutral_baseline = settings.neutral_baseline
 
     @property
@@ -390,6 +396,22 @@ class EmotionEstimator:
             self.reset()
         self._last_stamp = stamp
 
+    def _warn_of_missing_labels(self, settings: EstimatorSettings) -> None:
+        """Say once which threshold was given for a label that the model does not have."""
+        for label in (SAD, HAPPY):
+            name = f'{label}_threshold'
+            if (
+                label not in self.labels
+                and getattr(settings, name) > 0
+                and not self._thresholds.get(name)
+            ):
+                _LOG.warning(
+                    '%s has no effect: the labels of %s are %s',
+                    name,
+                    self.model,
+                    ', '.join(self.labels),
+                )
+
     def _step(
         self, image: RgbImage, face: FaceLandmarks, face_id: str, stamp: float, facing: bool
     ) -> Answer[Any]:
@@ -413,7 +435,7 @@ class EmotionEstimator:
     def _emotion(
         self, face: FaceLandmarks, face_id: str, answer: Answer[Any], engaged: float = 0.0
     ) -> FaceEmotion:
-        label, confidence = choose_label(self.labels, answer.probabilities, self._abstain_below)
+        label, confidence = choose_label(self.labels, answer.probabilities, **self._thresholds)
         point = affect(zip(self._classifier.expressions, answer.expressions))
         return FaceEmotion(
             face_id=face_id,

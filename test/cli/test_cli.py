@@ -95,6 +95,23 @@ def test_seven_labels_and_abstention(pictures):
     assert -1 <= face['valence'] <= 1 and -1 <= face['arousal'] <= 1
 
 
+def test_thresholds_of_sad_and_happy(pictures):
+    command = ('image', pictures / 'smile.png', '--json', '--landmarks', LANDMARK_SOURCE)
+    plain, strict = (
+        json.loads(run(*command, *options).stdout)['faces'][0]
+        for options in ((), ('--happy-threshold', '1', '--sad-threshold', '1'))
+    )
+    assert strict['probabilities'] == plain['probabilities']
+    assert (plain['label'], strict['label']) == ('happy', 'unknown')
+    assert strict['confidence'] == plain['probabilities']['unknown']
+    for value in ('nan', '1.5', '-0.1', 'x'):
+        wrong = run(*command, '--sad-threshold', value)
+        assert wrong.returncode == 2
+        (line,) = errors(wrong)
+        # As the option, or, for what click takes for a number, as the setting.
+        assert '--sad-threshold' in line or 'sad_threshold must be from 0.0 to 1.0' in line
+
+
 def test_a_bad_image_is_named_and_the_others_are_read(pictures):
     result = run(
         'image',

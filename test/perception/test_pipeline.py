@@ -404,6 +404,37 @@ def test_an_improbable_label_becomes_unknown_from_the_next_frame_on(made):
     assert run(estimator, [0.5])[0][0].label == 'happy'
 
 
+def test_thresholds_choose_in_the_stream_and_in_stills(made):
+    estimator, *_ = made
+    run(estimator, [0.0, 0.1, 0.2])
+    estimator.apply(EstimatorSettings(happy_threshold=0.95, sad_threshold=0.75))
+    ((face,),) = run(estimator, [0.3])
+    assert (face.label, face.confidence) == ('unknown', pytest.approx(0.05))
+    assert face.probabilities == pytest.approx([0.9, 0.05, 0.05]), 'only the label changes'
+    assert estimator.still(IMAGE)[0].label == 'unknown'
+    estimator.apply(EstimatorSettings(happy_threshold=0.9, sad_threshold=0.7))
+    assert run(estimator, [0.4])[0][0].label == 'happy'
+    assert estimator.still(IMAGE)[0].label == 'sad'
+    estimator.apply(EstimatorSettings(happy_threshold=0.9, sad_threshold=0.7, abstain_below=0.8))
+    (still,) = estimator.still(IMAGE)
+    assert (still.label, still.confidence) == ('unknown', pytest.approx(0.7))
+
+
+def test_a_threshold_for_a_label_that_the_model_lacks_is_named_once(made, caplog):
+    estimator, _, classifier = made
+    classifier.labels = ('happy', 'unknown', 'pensive')
+    with caplog.at_level(logging.WARNING):
+        estimator.apply(EstimatorSettings(happy_threshold=0.5))
+        assert not caplog.records
+        estimator.apply(EstimatorSettings(sad_threshold=0.5))
+        estimator.apply(EstimatorSettings(sad_threshold=0.6, abstain_below=0.1))
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        'sad_threshold has no effect: the labels of counting-1 are happy, unknown, pensive'
+    )
+    assert estimator.still(IMAGE)[0].label == 'pensive'
+
+
 def test_valence_and_arousal_are_of_the_seven_expressions(made):
     estimator, _, classifier = made
     classifier.glad = True

@@ -226,6 +226,17 @@ def test_other_settings_beside_it(course, caplog):
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
 
 
+def test_thresholds_choose_among_its_labels(course):
+    frames, faces = course
+    never = estimator(sad_threshold=1.0, happy_threshold=1.0)
+    said = [primary(never(frame)) for frame in frames[:30]]
+    seen = [face for face in said if face is not None]
+    assert {face.label for face in seen} == {'pensive'}
+    for one, other in zip(said, faces):
+        if one is not None:
+            np.testing.assert_array_equal(one.probabilities, other.probabilities)
+
+
 def test_the_command_line_runs_it(tmp_path):
     frame = next(f for f in Portrait(5.0).frames() if f.truth == 'happy' and f.stamp > 5)
     image = tmp_path / 'smile.png'
