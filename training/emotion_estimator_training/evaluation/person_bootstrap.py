@@ -63,7 +63,7 @@ def with_interval(values: Sums) -> list[float] | None:
     return [round(float(one), 4) for one in (values[0], low, high)]
 
 
-def _share(part: Sums, whole: Sums) -> Sums:
+def share(part: NDArray[Any], whole: NDArray[Any]) -> Sums:
     """Return a share; NaN where there is no whole."""
     return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0))
 
@@ -97,30 +97,29 @@ def figures(
     matrix = np.zeros((len(table), len(LABELS), len(LABELS)))
     for code, right in enumerate(TO_LABEL):
         matrix[:, right] += table[:, code]
-    right = np.diagonal(matrix, axis1=1, axis2=2)
+    right = np.asarray(np.diagonal(matrix, axis1=1, axis2=2), np.float64)
     actual, reported, total = matrix.sum(axis=2), matrix.sum(axis=1), matrix.sum(axis=(1, 2))
     neutral = table[:, _NEUTRAL]
     best = np.zeros((len(rows), 3))
     best[chosen, 0] = seven[chosen].argmax(axis=1) == truth
     best[chosen, 1] = best[chosen, 0] * (truth == _NEUTRAL)
     sums = bootstrap.sums(best)
-    f1 = _share(2 * right, actual + reported)
+    f1 = share(2 * right, actual + reported)
     return {
         'n': total,
-        'accuracy': _share(right.sum(axis=1), total),
-        # A label that is neither shown nor reported has no F1.
-        'macro_f1': np.nanmean(np.where(np.isnan(f1).all(axis=1)[:, None], 0.0, f1), axis=1),
-        **{f'recall_{name}': _share(right[:, k], actual[:, k]) for k, name in enumerate(LABELS)},
+        'accuracy': share(right.sum(axis=1), total),
+        # As everywhere here, a label that is neither shown nor reported counts as 0.
+        'macro_f1': np.where(total > 0, np.nan_to_num(f1).mean(axis=1), np.nan),
+        **{f'recall_{name}': share(right[:, k], actual[:, k]) for k, name in enumerate(LABELS)},
         **{
-            f'precision_{name}': _share(right[:, k], reported[:, k])
-            for k, name in enumerate(LABELS)
+            f'precision_{name}': share(right[:, k], reported[:, k]) for k, name in enumerate(LABELS)
         },
         'neutral': neutral.sum(axis=1),
-        'neutral_sad': _share(neutral[:, _SAD], neutral.sum(axis=1)),
-        'neutral_happy': _share(neutral[:, _HAPPY], neutral.sum(axis=1)),
+        'neutral_sad': share(neutral[:, _SAD], neutral.sum(axis=1)),
+        'neutral_happy': share(neutral[:, _HAPPY], neutral.sum(axis=1)),
         'ece': _calibration(bootstrap, TO_LABEL[emotion], three, rows),
-        'seven_accuracy': _share(sums[:, 0], total),
-        'seven_recall_neutral': _share(sums[:, 1], neutral.sum(axis=1)),
+        'seven_accuracy': share(sums[:, 0], total),
+        'seven_recall_neutral': share(sums[:, 1], neutral.sum(axis=1)),
     }
 
 
@@ -135,7 +134,7 @@ def _calibration(
     columns[at, bins] = right[at] - confidence[at]
     columns[at, _BINS + bins] = 1
     sums = bootstrap.sums(columns)
-    return _share(np.abs(sums[:, :_BINS]).sum(axis=1), sums[:, _BINS:].sum(axis=1))
+    return share(np.abs(sums[:, :_BINS]).sum(axis=1), sums[:, _BINS:].sum(axis=1))
 
 
 def thresholds_curve(
