@@ -1,4 +1,4 @@
-"""``training features``, ``covered`` and ``relevant``: from images to blendshapes."""
+"""``training features``, ``covered``, ``people``, ``relevant``: from images to blendshapes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,15 @@ from emotion_estimator_training.cli.training.options import (
     teacher_option,
 )
 from emotion_estimator_training.data.grouping import choose, load_counts, load_grouping
+from emotion_estimator_training.data.photographs import load_photographs
 from emotion_estimator_training.data.pictures import draw_augmented, draw_relevant
-from emotion_estimator_training.data.stills import SPLITS, TRAINING, load_stills
+from emotion_estimator_training.data.stills import (
+    FER_CLASSES,
+    PUBLIC_TEST,
+    SPLITS,
+    TRAINING,
+    load_stills,
+)
 from emotion_estimator_training.features import relevant as choice
 from emotion_estimator_training.features.feature_set import (
     FeatureSet,
@@ -38,6 +45,13 @@ from emotion_estimator_training.features.features import (
     covered_folder,
     covered_sets,
     feature_sets,
+)
+from emotion_estimator_training.features.people import (
+    TalkingPlan,
+    neutral_films,
+    people_path,
+    people_set,
+    save_people,
 )
 from emotion_estimator_training.tables import text_table, write_json
 
@@ -163,6 +177,98 @@ def covered(
     click.echo('Covered faces found')
     click.echo(text_table(['source', 'faces'], [[name, len(one)] for name, one in sets.items()]))
     click.echo(f'\n{folder}')
+
+
+photographs_option = click.option(
+    '--photographs',
+    type=click.Path(path_type=Path, exists=True),
+    default=None,
+    help='Folder or zip of photographs of people, with a CSV (image, label, person).',
+)
+talking_option = click.option(
+    '--talking',
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=None,
+    help='Folder of films with clips.csv (clip, label, speaking, person); used are those of people '
+    'with a neutral face.',
+)
+
+
+@click.command()
+@all_of(
+    photographs_option,
+    talking_option,
+    teacher_option,
+    cache_option,
+    models_option,
+    run_option,
+    processes_option,
+    _source_option,
+    seed_option,
+)
+@click.option(
+    '--faces',
+    type=click.IntRange(1),
+    default=TalkingPlan.faces,
+    show_default=True,
+    help='Maximum number of neutral faces that are made to talk.',
+)
+def people(
+    photographs: Path | None,
+    talking: Path | None,
+    teacher: Path | None,
+    cache: Path,
+    models: Path,
+    run: Path,
+    processes: int | None,
+    source: str,
+    seed: int,
+    faces: int,
+) -> None:
+    """Extract features of photographs of people, and of the same people made to talk."""
+    if photographs is None:
+        # "all" has nothing else to learn from then.
+        click.echo('no --photographs: nothing to do')
+        return
+    found = load_photographs(photographs)
+    for problem in found.problems:
+        click.echo(problem)
+    films: dict[Path, bool] = {}
+    if talking is not None:
+        films, lines = neutral_films(talking)
+        for line in lines:
+            click.echo(line)
+    made = people_set(
+        found,
+        films,
+        Places(photographs, teacher, cache, models),
+        TalkingPlan(faces=faces),
+        seed,
+        processes,
+        SOURCES if source == 'all' else (source,),
+    )
+    path = save_people(made, people_path(run))
+    still = ~made.talking
+    click.echo(
+        text_table(
+            ['class', 'to train on', 'held out', 'talking', 'talking, held out'],
+            [
+                [
+                    name,
+                    *(
+                        int(((made.emotion == code) & part & (made.usage == usage)).sum())
+                        for part in (still, ~still)
+                        for usage in (TRAINING, PUBLIC_TEST)
+                    ),
+                ]
+                for code, name in enumerate(FER_CLASSES)
+            ],
+        )
+    )
+    click.echo(
+        f'{len(found) - int(still.sum()) + len(films)} photographs without a face are left out'
+    )
+    click.echo(f'\n{path}')
 
 
 @click.command()
