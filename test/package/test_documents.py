@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from emotion_estimator.model_card import ModelCard, models_dir
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = ('benchmarks', 'emotion_estimator', 'examples', 'launch', 'scripts', 'test', 'training')
 DOCUMENTS = [
@@ -32,3 +34,12 @@ def test_files_that_a_document_names_exist(document: Path, files: str):
     # As `test_portrait.py`, or with folders above: `perception/face_crop.py`.
     for name in re.findall(r'`((?:\w+/)*\w+\.py)`', text):
         assert f'/{name}\n' in files, name
+
+
+def test_figures_of_real_people_are_of_the_shipped_model():
+    text = (ROOT / 'docs' / 'real_people.md').read_text()
+    measured = re.search(r'<!-- model -->\n(.*)\n<!-- end of model -->', text, re.S)
+    card = ModelCard.load(models_dir() / 'emotion_lstm.json', 'emotion_lstm')
+    assert f'{card.title}, sha256 `{card.sha256}`' in measured[1], (
+        'run make bench-real PHOTOGRAPHS=... CLIPS=... FER2013=... ARGS=--docs'
+    )

@@ -277,7 +277,8 @@ def curve_chart(measured: Mapping[str, Measured]) -> bytes:
             axis.set_ylim(0, 1)
             axis.set_title(f'{name}_threshold, {source}', fontsize=9)
             axis.grid(alpha=0.3)
-        row[0].legend(fontsize=7, loc='lower right')
+        if one['curves']:
+            row[0].legend(fontsize=7, loc='lower right')
     return png(figure)
 
 
@@ -290,8 +291,8 @@ def _draw_curve(
         for point in curve
         if None not in (point[f'neutral_{name}'], point[f'recall_{name}'])
     ]
-    if points:
-        axis.plot(*zip(*points), color=colour, ls=line, marker='.', ms=4, label=model)
+    across, up = zip(*points) if points else ((), ())
+    axis.plot(across, up, color=colour, ls=line, marker='.', ms=4, label=model)
     own = found[f'neutral_{name}'], found[f'recall_{name}']
     if None not in own:
         # Without thresholds.
