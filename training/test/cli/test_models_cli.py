@@ -116,12 +116,21 @@ def test_without_tensorflow_fit_names_what_to_install(tmp_path):
         )
 
 
+def test_streaming_needs_images_for_their_votes(tmp_path):
+    needs_tensorflow()
+    done = RUN.invoke(fit, ['streaming', '--run', str(tmp_path)])
+    assert done.exit_code == 2
+    assert "Missing option '--data'" in done.stderr
+
+
 def test_streaming_needs_features_first(tmp_path):
     needs_tensorflow()
+    data = tmp_path / 'fer2013.npz'
+    write(made_stills(), data)
     with pytest.raises(InputError, match='training features'):
         RUN.invoke(
             fit,
-            ['streaming', '--run', str(tmp_path)],
+            ['streaming', '--run', str(tmp_path), '--data', str(data)],
             catch_exceptions=False,
             standalone_mode=False,
         )
