@@ -16,6 +16,7 @@ pytest.importorskip('matplotlib', reason='training needs matplotlib (pip install
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator_training.cli.training import training
 from emotion_estimator_training.cli.training.models import fit, tune
+from emotion_estimator_training.data.stills import write_npz
 from emotion_estimator_training.features.feature_set import save_features
 
 RUN = CliRunner()
@@ -125,8 +126,9 @@ def test_streaming_needs_images_for_their_votes(tmp_path):
 
 def test_streaming_needs_features_first(tmp_path):
     needs_tensorflow()
-    data = tmp_path / 'fer2013.npz'
-    write(made_stills(), data)
+    from tiny_appearance import made_stills
+
+    data = write_npz(made_stills(), tmp_path / 'fer2013.npz')
     with pytest.raises(InputError, match='training features'):
         RUN.invoke(
             fit,
