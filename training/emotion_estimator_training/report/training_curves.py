@@ -95,7 +95,8 @@ def draw_trainings(tables: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
     ):
         for number, (name, table) in enumerate(tables.items()):
             history, title = table['history'], f'{name}, {table["parameters"]:,}'
-            before = tables.get(table['begins_with'], {'history': []})['history']
+            # The released network's history is not here.
+            before = tables.get(table['begins_with'], {}).get('history', [])
             epochs = [len(before) + one['epoch'] for one in history]
             for read, style in (('appearance', '--'), ('joined', '-')):
                 axes.plot(
