@@ -94,6 +94,15 @@ class FaceEmotion:
     :param engaged: seconds for which the face has looked towards the camera so far.
     :param valence: -1 unpleasant to 1 pleasant, see :mod:`emotion_estimator.affect`.
     :param arousal: -1 sleepy to 1 excited, likewise.
+    :param head_yaw: degrees; positive where the face turns to the right side of the image.
+    :param head_pitch: degrees; positive where it looks up.
+    :param head_roll: degrees, -180 to 180; positive where it is tilted clockwise as seen in the
+        image.
+    :param gaze_yaw: of the eyes relative to the head, in degrees, positive as for ``head_yaw``.
+    :param gaze_pitch: likewise, as for ``head_pitch``.
+    :param looks_at_camera: whether head and eyes together point at the camera.
+    :param speaking: calibrated probability that the person is speaking, 0 to 1; 0 for stills.
+    :param is_speaking: the same, debounced.
     """
 
     face_id: str
@@ -108,6 +117,14 @@ class FaceEmotion:
     engaged: float = 0.0
     valence: float = 0.0
     arousal: float = 0.0
+    head_yaw: float = 0.0
+    head_pitch: float = 0.0
+    head_roll: float = 0.0
+    gaze_yaw: float = 0.0
+    gaze_pitch: float = 0.0
+    looks_at_camera: bool = False
+    speaking: float = 0.0
+    is_speaking: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the face as the command line prints it as JSON (no blendshapes or landmarks)."""
@@ -121,6 +138,18 @@ class FaceEmotion:
             'roi': self.roi.as_list(),
             'valence': round(float(self.valence), 6),
             'arousal': round(float(self.arousal), 6),
+            'head_pose': {
+                'yaw': round(float(self.head_yaw), 1),
+                'pitch': round(float(self.head_pitch), 1),
+                'roll': round(float(self.head_roll), 1),
+            },
+            'gaze': {
+                'yaw': round(float(self.gaze_yaw), 1),
+                'pitch': round(float(self.gaze_pitch), 1),
+            },
+            'looks_at_camera': bool(self.looks_at_camera),
+            'speaking': round(float(self.speaking), 3),
+            'is_speaking': bool(self.is_speaking),
         }
 
 

@@ -106,6 +106,8 @@ def _frame(line: str, where: str) -> FrameResult:
 
 def _face(raw: dict[str, Any]) -> FaceEmotion:
     labels = tuple(raw['probabilities'])
+    # Absent from files of older versions, as are others below.
+    head, gaze = raw.get('head_pose', {}), raw.get('gaze', {})
     return FaceEmotion(
         face_id=str(raw['face_id']),
         label=str(raw['label']),
@@ -113,7 +115,14 @@ def _face(raw: dict[str, Any]) -> FaceEmotion:
         labels=labels,
         probabilities=np.array([raw['probabilities'][name] for name in labels], np.float32),
         roi=Roi(*(int(n) for n in raw['roi'])),
-        # Absent from files of older versions.
         valence=float(raw.get('valence', 0.0)),
         arousal=float(raw.get('arousal', 0.0)),
+        head_yaw=float(head.get('yaw', 0.0)),
+        head_pitch=float(head.get('pitch', 0.0)),
+        head_roll=float(head.get('roll', 0.0)),
+        gaze_yaw=float(gaze.get('yaw', 0.0)),
+        gaze_pitch=float(gaze.get('pitch', 0.0)),
+        looks_at_camera=bool(raw.get('looks_at_camera', False)),
+        speaking=float(raw.get('speaking', 0.0)),
+        is_speaking=bool(raw.get('is_speaking', False)),
     )

@@ -29,6 +29,23 @@ DIALOGUE_ACTION = 'emotion_estimator/msg/DialogueAction'
 #: The same before it had the field ``line``; older bags have it.
 _ACTION_BEFORE_LINE = 'emotion_estimator/msg/DialogueActionBeforeLine'
 
+#: Likewise of emotions: the fields that they got together, and the types without them.
+_LATER_FIELDS = (
+    'head_yaw',
+    'head_pitch',
+    'head_roll',
+    'gaze_yaw',
+    'gaze_pitch',
+    'looks_at_camera',
+    'speaking',
+    'is_speaking',
+)
+_EMOTION_BEFORE = 'emotion_estimator/msg/EmotionBeforeHeadPose'
+_FORMER = {
+    EMOTION: _EMOTION_BEFORE,
+    EMOTION_ARRAY: 'emotion_estimator/msg/EmotionArrayBeforeHeadPose',
+}
+
 _SECOND = 10**9
 
 
@@ -44,6 +61,12 @@ def typestore() -> Any:
         ours.update(get_types_from_msg(file.read_text(), f'emotion_estimator/msg/{file.stem}'))
     before = (resource_dir('msg') / 'DialogueAction.msg').read_text().replace('string line\n', '')
     ours.update(get_types_from_msg(before, _ACTION_BEFORE_LINE))
+    before = (resource_dir('msg') / 'Emotion.msg').read_text()
+    before = re.sub(rf'^\w+ ({"|".join(_LATER_FIELDS)})$', '', before, flags=re.MULTILINE)
+    ours.update(get_types_from_msg(before, _EMOTION_BEFORE))
+    before = (resource_dir('msg') / 'EmotionArray.msg').read_text()
+    before = re.sub(r'^\S*Emotion\[\]', f'{_EMOTION_BEFORE}[]', before, flags=re.MULTILINE)
+    ours.update(get_types_from_msg(before, _FORMER[EMOTION_ARRAY]))
     store.register(ours)
     return store
 
@@ -181,6 +204,14 @@ def emotion_message(face: FaceEmotion | None, header: Header, model: str) -> Any
         latency=0.0,
         valence=float(shown.valence),
         arousal=float(shown.arousal),
+        head_yaw=float(shown.head_yaw),
+        head_pitch=float(shown.head_pitch),
+        head_roll=float(shown.head_roll),
+        gaze_yaw=float(shown.gaze_yaw),
+        gaze_pitch=float(shown.gaze_pitch),
+        looks_at_camera=bool(shown.looks_at_camera),
+        speaking=float(shown.speaking),
+        is_speaking=bool(shown.is_speaking),
     )
 
 
@@ -220,9 +251,17 @@ def action_message(action: DialogueAction, header: Header) -> Any:
 def read_result(data: bytes, kind: str) -> FrameResult:
     """Return the faces of an ``Emotion`` or ``EmotionArray`` message.
 
+    In messages from before the fields of head pose and speech, these have their defaults.
+
     :raises InputError: the bytes are not such a message, e.g. of another version's definition.
     """
-    message = deserialize(data, kind)
+    try:
+        message = deserialize(data, kind)
+    except InputError as problem:
+        try:
+            message = deserialize(data, _FORMER[kind])
+        except InputError:
+            raise problem from None
     emotions = message.emotions if kind == EMOTION_ARRAY else [message]
     faces = tuple(_face(emotion) for emotion in emotions if emotion.label != NONE)
     return FrameResult(_stamp(message.header), faces)
@@ -276,4 +315,5 @@ def _face(message: Any) -> FaceEmotion:
         model=message.model,
         valence=float(message.valence),
         arousal=float(message.arousal),
+        **{name: getattr(message, name) for name in _LATER_FIELDS if hasattr(message, name)},
     )

@@ -110,6 +110,14 @@ def emotion_message(
         message.roi = _region(face.roi)
         message.valence = float(face.valence)
         message.arousal = float(face.arousal)
+        message.head_yaw = float(face.head_yaw)
+        message.head_pitch = float(face.head_pitch)
+        message.head_roll = float(face.head_roll)
+        message.gaze_yaw = float(face.gaze_yaw)
+        message.gaze_pitch = float(face.gaze_pitch)
+        message.looks_at_camera = bool(face.looks_at_camera)
+        message.speaking = float(face.speaking)
+        message.is_speaking = bool(face.is_speaking)
         if with_blendshapes:
             message.blendshapes = array('f', np.asarray(face.blendshapes, np.float32).tobytes())
     return message
@@ -131,6 +139,14 @@ def face_from_message(message: Emotion) -> FaceEmotion | None:
         model=message.model,
         valence=float(message.valence),
         arousal=float(message.arousal),
+        head_yaw=float(message.head_yaw),
+        head_pitch=float(message.head_pitch),
+        head_roll=float(message.head_roll),
+        gaze_yaw=float(message.gaze_yaw),
+        gaze_pitch=float(message.gaze_pitch),
+        looks_at_camera=bool(message.looks_at_camera),
+        speaking=float(message.speaking),
+        is_speaking=bool(message.is_speaking),
     )
 
 

@@ -43,7 +43,15 @@ public:
       "model", message.model,
       "latency", message.latency,
       "valence", message.valence,
-      "arousal", message.arousal);
+      "arousal", message.arousal,
+      "head_yaw", message.head_yaw,
+      "head_pitch", message.head_pitch,
+      "head_roll", message.head_roll,
+      "gaze_yaw", message.gaze_yaw,
+      "gaze_pitch", message.gaze_pitch,
+      "looks_at_camera", message.looks_at_camera,
+      "speaking", message.speaking,
+      "is_speaking", message.is_speaking);
   }
 
   void write(const emotion_estimator::msg::EmotionArray & message)

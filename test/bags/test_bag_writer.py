@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -32,6 +33,7 @@ from emotion_estimator.bags.messages import (
     read_result,
     serialize,
     truth_message,
+    typestore,
 )
 from emotion_estimator.bags.reader import open_bag, read_actions, read_emotions
 from emotion_estimator.bags.storage import Bag
@@ -52,6 +54,8 @@ ACTION = DialogueAction(
 text = st.text(st.characters(exclude_categories=['Cs'], exclude_characters='\0'), max_size=12)
 score = st.floats(0, 1, width=32)
 place = st.integers(0, 2**32 - 1)
+ANGLES = ('head_yaw', 'head_pitch', 'head_roll', 'gaze_yaw', 'gaze_pitch')
+LATER = (*ANGLES, 'looks_at_camera', 'speaking', 'is_speaking')
 faces = st.builds(
     FaceEmotion,
     face_id=text,
@@ -62,6 +66,10 @@ faces = st.builds(
     roi=st.builds(Roi, place, place, place, place),
     blendshapes=st.sampled_from([0, 52]).map(lambda n: np.linspace(0, 1, n, dtype=np.float32)),
     model=text,
+    **{name: st.floats(-180, 180, width=32) for name in ANGLES},
+    looks_at_camera=st.booleans(),
+    speaking=score,
+    is_speaking=st.booleans(),
 )
 headers = st.builds(Header, st.integers(0, (2**31 - 1) * SECOND), text)
 FACE = FaceEmotion(
@@ -77,7 +85,7 @@ def kind(request):
 
 
 def same(a: FaceEmotion, b: FaceEmotion) -> bool:
-    values = ('face_id', 'label', 'confidence', 'labels', 'roi', 'model')
+    values = ('face_id', 'label', 'confidence', 'labels', 'roi', 'model', *LATER)
     return all(getattr(a, v) == getattr(b, v) for v in values) and all(
         np.array_equal(getattr(a, v), getattr(b, v)) for v in ('probabilities', 'blendshapes')
     )
@@ -101,6 +109,59 @@ def test_all_faces_come_back_in_their_order(many, header):
     # The model is the estimator's, one for all.
     assert [face.face_id for face in back] == [face.face_id for face in many]
     assert all(np.array_equal(a.probabilities, b.probabilities) for a, b in zip(back, many))
+
+
+FORMER = {
+    EMOTION: 'emotion_estimator/msg/EmotionBeforeHeadPose',
+    EMOTION_ARRAY: 'emotion_estimator/msg/EmotionArrayBeforeHeadPose',
+}
+
+
+def as_recorded_before(message, kind):
+    """Return a message's bytes as the version before the fields of ``LATER`` wrote them."""
+    types = typestore().types
+
+    def former(of):
+        fields = {name: value for name, value in vars(of).items() if name not in LATER}
+        return types[FORMER[EMOTION]](**fields)
+
+    if kind == EMOTION:
+        return bytes(typestore().serialize_cdr(former(message), FORMER[kind]))
+    emotions = [former(each) for each in message.emotions]
+    array = types[FORMER[kind]](header=message.header, emotions=emotions)
+    return bytes(typestore().serialize_cdr(array, FORMER[kind]))
+
+
+@settings(deadline=None)
+@given(st.lists(faces, min_size=1, max_size=4), headers)
+def test_faces_recorded_before_head_pose_come_back_with_the_defaults(many, header):
+    plain = [
+        dataclasses.replace(face, **{name: type(getattr(face, name))() for name in LATER})
+        for face in many
+    ]
+    one = as_recorded_before(emotion_message(many[0], header, many[0].model), EMOTION)
+    result = read_result(one, EMOTION)
+    assert result.stamp == header.stamp
+    assert same(result.faces[0], plain[0])
+    together = as_recorded_before(emotions_message(many, header, 'm'), EMOTION_ARRAY)
+    back = read_result(together, EMOTION_ARRAY).faces
+    assert len(back) == len(many)
+    for face, expected in zip(back, plain):
+        assert same(face, dataclasses.replace(expected, model='m'))
+
+
+def test_the_former_definition_is_the_one_that_was_recorded():
+    fields = [name for name, _ in typestore().fielddefs[FORMER[EMOTION]][1]]
+    assert fields == [
+        'header', 'face_id', 'label', 'confidence', 'labels', 'probabilities', 'blendshapes',
+        'roi', 'model', 'latency', 'valence', 'arousal',
+    ]  # fmt: skip
+
+
+def test_what_is_neither_form_is_named_as_the_bags_type():
+    for kind in (EMOTION, EMOTION_ARRAY):
+        with pytest.raises(InputError, match=f'are not a valid {kind} '):
+            read_result(b'\0\1\0\0' + bytes(5), kind)
 
 
 @settings(deadline=None)

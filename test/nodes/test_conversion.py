@@ -87,6 +87,8 @@ def test_an_encoding_that_only_cv_bridge_reads_is_left_to_it(monkeypatch):
     assert (rgb_from_message(message_of('nv21')) == 9).all()
 
 
+ANGLES = ('head_yaw', 'head_pitch', 'head_roll', 'gaze_yaw', 'gaze_pitch')
+LATER = (*ANGLES, 'looks_at_camera', 'speaking', 'is_speaking')
 FACES = st.builds(
     FaceEmotion,
     face_id=st.text(min_size=1, max_size=8),
@@ -99,6 +101,10 @@ FACES = st.builds(
     model=st.text(max_size=8),
     valence=st.floats(-1, 1, width=32),
     arousal=st.floats(-1, 1, width=32),
+    **{name: st.floats(-180, 180, width=32) for name in ANGLES},
+    looks_at_camera=st.booleans(),
+    speaking=st.floats(0, 1, width=32),
+    is_speaking=st.booleans(),
 )
 
 
@@ -108,7 +114,7 @@ def test_a_face_survives_the_way_there_and_back(face, latency):
     assert message.header == HEADER
     assert message.latency == latency
     back = face_from_message(message)
-    for field in ('face_id', 'label', 'confidence', 'valence', 'arousal'):
+    for field in ('face_id', 'label', 'confidence', 'valence', 'arousal', *LATER):
         assert getattr(back, field) == getattr(face, field)
     assert (back.labels, back.roi, back.model) == (face.labels, face.roi, face.model)
     np.testing.assert_array_equal(back.probabilities, face.probabilities)
@@ -121,6 +127,7 @@ def test_no_face_is_label_none_and_nothing_else():
     assert (list(message.labels), list(message.probabilities)) == ([], [])
     assert list(message.blendshapes) == []
     assert (message.valence, message.arousal) == (0.0, 0.0)
+    assert not any(getattr(message, field) for field in LATER)
     assert message.model == 'm'
     assert face_from_message(message) is None
 

@@ -329,6 +329,11 @@ def test_a_face_as_json_has_the_contracts_fields(made):
         'roi': [0, 0, 30, 30],
         'valence': 0.081,
         'arousal': 0.051,
+        'head_pose': {'yaw': 0.0, 'pitch': 0.0, 'roll': 0.0},
+        'gaze': {'yaw': 0.0, 'pitch': 0.0},
+        'looks_at_camera': False,
+        'speaking': 0.0,
+        'is_speaking': False,
     }
 
 
