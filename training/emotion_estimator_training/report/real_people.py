@@ -254,6 +254,16 @@ def film_tables(measured: Mapping[str, Measured]) -> str:
             films,
         )
     )
+    parts.append(
+        markdown_table(
+            ['landmark source', 'film', 'shown', 'frames reported speaking'],
+            [
+                [source, film['film'], _said_of(film), _short([film['reported_speaking']])]
+                for source, found in measured.items()
+                for film in found['films']
+            ],
+        )
+    )
     return '\n\n'.join(parts)
 
 

@@ -99,6 +99,13 @@ def test_pictures_without_a_person_are_each_of_another(folder) -> None:
     assert _problem(photographs, 'without a person').endswith(': 0.png, 1.png, 2.png')
 
 
+@pytest.mark.parametrize('delimiter', ';\t')
+def test_spreadsheets_may_write_other_delimiters(folder, delimiter) -> None:
+    text = (folder / 'labels.csv').read_text()
+    (folder / 'labels.csv').write_text('\ufeff' + text.replace(',', delimiter))
+    assert load_photographs(folder).person == ('ann', 'ben', 'ann', 'cy')
+
+
 def test_copies_are_found_and_stay_in_one_part(folder) -> None:
     (folder / 'same.png').write_bytes((folder / '1.png').read_bytes())
     smaller = cv2.resize(_texture(3), (72, 72), interpolation=cv2.INTER_AREA)

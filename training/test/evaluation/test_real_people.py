@@ -149,7 +149,8 @@ def test_the_majority_of_votes_and_what_has_none() -> None:
 
 def _film(*labels: str, becomes: tuple[tuple[float, str], ...] = ()) -> FilmReading:
     stamps = tuple(0.1 * n for n in range(len(labels)))
-    return FilmReading(stamps, {'fused': labels}, {'fused': becomes}, (False,) * len(labels))
+    speaking = tuple(n % 2 == 0 for n in range(len(labels)))
+    return FilmReading(stamps, {'fused': labels}, {'fused': becomes}, speaking)
 
 
 def test_films_are_summed_up_by_what_is_said_of_them() -> None:
@@ -174,6 +175,7 @@ def test_films_are_summed_up_by_what_is_said_of_them() -> None:
     assert '| face_mesh | unknown, talking | fused | 2 | 10 | 20.0 % (0.0 to 25.0) |' in text
     assert '| face_mesh | c | - | fused | 2 | 100.0 % | 0.0 % | 0.0 % | 100.0 % |' in text
     assert 'happy at 0.4 s' in text
+    assert '| face_mesh | a | unknown, talking | 50.0 % |' in text
 
 
 def test_tables_show_every_figure_with_its_interval(pictures) -> None:
