@@ -110,7 +110,7 @@ def with_syllable(face: Grey, landmarks: Points, rng: np.random.Generator) -> Gr
     def move(point: int, spread: float, aside: float, below: float) -> None:
         x, y = points[point]
         bump = np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2 * (spread * width) ** 2))
-        field.__iadd__(bump[..., None] * ((aside * right + below * down) * width).astype('f4'))
+        field[:] += bump[..., None] * ((aside * right + below * down) * width).astype(np.float32)
 
     stretch, jaw, lip, press = rng.normal(size=4) * (0.05, 0.06, 0.02, 0.015)
     for point, side in _CORNERS:

@@ -24,6 +24,8 @@ _NO_FACE = FERPLUS_CLASSES.index('no face')
 _LEAST_VOTES, _LEAST_NO_FACE = 3, 5
 #: A single vote among ten is more often a slip than an opinion (Barsoum et al. 2016 drop it too).
 _SLIP = 1
+#: Votes of ten above which there is a majority.
+_MAJORITY = 5
 #: How much more a face counts that people call so; few ever say disgust or fear.
 _RARE = {'disgust': 2.0, 'fear': 1.0, 'sad': 0.3}
 
@@ -107,17 +109,20 @@ def _weighted(target: Floats, weight: Floats, how: TruthSettings) -> Truth:
     return Truth(smooth.astype(np.float32), (weight * more).astype(np.float32))
 
 
-def majority_of_votes(stills: Stills) -> tuple[Ints, NDArray[np.bool_], dict[str, int]]:
+def majority_of_votes(
+    stills: Stills, rows: Ints | None = None
+) -> tuple[Ints, NDArray[np.bool_], dict[str, int]]:
     """Return the class that more than half of FER+'s annotators chose.
 
+    :param rows: which of the stills; None takes all.
     :returns: each image's class (N,), 0 where there is none; whether there is one (N,); and how
         many have none: ``no majority``, or a majority for ``contempt``, ``unknown`` or ``no face``.
     """
+    count = len(stills) if rows is None else len(rows)
     if stills.ferplus_votes is None:
-        nobody = np.zeros(len(stills), bool)
-        return np.zeros(len(stills), np.int64), nobody, {'no majority': len(stills)}
-    chosen = stills.ferplus_votes.argmax(axis=1)
-    agreed = stills.ferplus_votes.max(axis=1) > _MAJORITY
+        return np.zeros(count, np.int64), np.zeros(count, bool), {'no majority': count}
+    votes = stills.ferplus_votes if rows is None else stills.ferplus_votes[rows]
+    chosen, agreed = votes.argmax(axis=1), votes.max(axis=1) > _MAJORITY
     code = np.full(len(FERPLUS_CLASSES), -1)
     code[_VOTED] = np.arange(len(FER_CLASSES))
     others = {
@@ -128,7 +133,3 @@ def majority_of_votes(stills: Stills) -> tuple[Ints, NDArray[np.bool_], dict[str
     found = code[chosen]
     usable = agreed & (found >= 0)
     return np.where(usable, found, 0), usable, {'no majority': int((~agreed).sum()), **others}
-
-
-#: Votes of ten above which there is a majority.
-_MAJORITY = 5

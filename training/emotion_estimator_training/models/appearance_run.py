@@ -146,11 +146,16 @@ class Origin:
         return found
 
 
+#: What a part begins with that continues the released network.
+RELEASED = 'released'
+
+
 @dataclass(frozen=True)
 class Part:
     """One training of the plan.
 
-    :param begins_with: the part whose weights it starts from; empty starts from random ones.
+    :param begins_with: the part whose weights it starts from, or ``RELEASED``; empty starts from
+        random ones.
     :param taught_by: parts whose networks' mean predictions of the stills it also learns from.
     """
 
@@ -159,10 +164,6 @@ class Part:
     variation: CropVariation
     begins_with: str = ''
     taught_by: tuple[str, ...] = ()
-
-
-#: What a part begins with that continues the released network.
-RELEASED = 'released'
 
 
 def planned(
@@ -291,11 +292,12 @@ def _learned(
     if people is None:
         return found
     own = np.flatnonzero(people.usage == TRAINING)
-    columns = [people.sources.index(name) for name in sources if name in people.sources]
     seen = np.zeros((len(own), len(sources)), bool)
     shapes = np.zeros((len(own), len(sources), scores.shape[-1]), np.float32)
-    for k, column in enumerate(columns):
-        shapes[:, k], seen[:, k] = people.scores[own, column], people.known[own, column]
+    for k, name in enumerate(sources):
+        if name in people.sources:
+            column = people.sources.index(name)
+            shapes[:, k], seen[:, k] = people.scores[own, column], people.known[own, column]
     return _Learned(
         found.pixels + list(people.chips[own]),
         np.concatenate([found.matrices, np.tile(CHIP_TO_CROP, (len(own), 1, 1))]),
@@ -327,8 +329,8 @@ class _Held:
         both = np.ones((len(embedding), 2), np.float32)
         both[:, 1] = self.known.any(axis=1)
         shapes = self.scores[np.arange(len(embedding)), seen]
-        alone, _, joined_ = heads([embedding, shapes, both])
-        return np.asarray(alone), np.asarray(joined_)
+        alone, _, together = heads([embedding, shapes, both])
+        return np.asarray(alone), np.asarray(together)
 
 
 def run_appearance(

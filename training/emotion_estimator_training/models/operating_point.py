@@ -77,14 +77,16 @@ def choose_robot_point(
     :param people: those of them that are like what a robot sees.
     """
     found = _worth(sets, grouping)
+    of = {name: int(grouping.to_label[FER_CLASSES.index(name)]) for name in FER_CLASSES}
+    # A label that neutral faces have themselves is right.
+    codes = [of[name] for name in ('happy', 'sad') if of[name] != of['neutral']]
     wrong = np.zeros((2, *found.shape))
     for i, one in enumerate(_HAPPY):
         for j, other in enumerate(_SAD):
             for logits, emotion in people:
                 neutral = logits[emotion == FER_CLASSES.index('neutral')]
                 labels = (softmax(neutral + _point(one, other)) @ grouping.matrix).argmax(axis=1)
-                for number, name in enumerate(('happy', 'sad')):
-                    code = int(grouping.to_label[FER_CLASSES.index(name)])
+                for number, code in enumerate(codes):
                     wrong[number, i, j] += (labels == code).sum() / max(len(neutral), 1)
     worst = wrong.max(axis=0) / max(len(people), 1)
     allowed = worst <= max(most, float(worst.min()))

@@ -27,10 +27,10 @@ _EPOCHS, _BATCH, _RATE = 12, 512, 2e-3
 
 
 def restore_released(network: Any, card: Path, data: AppearanceData) -> None:
-    """Give a network the released weights, as float.
+    """Give a network the released weights, as float, in place.
 
-    The file has no batch normalization: it is part of its weights. It is put in again such that
-    the network's answers are the file's, and those in training nearly so.
+    The file has no batch normalization: its weights contain it. Here it gets the statistics of the
+    data, so that the network's embeddings are the file's, and in training nearly so.
 
     :param network: of the same sizes, from :func:`~.appearance_network.build_appearance`.
     :param card: JSON card of the released network.
@@ -39,6 +39,10 @@ def restore_released(network: Any, card: Path, data: AppearanceData) -> None:
     """
     found = ModelCard.load(card, 'appearance')
     convolutions, dense = _weights(found.path)
+    other = ModelError(
+        f'{found.title} is not a network of these sizes; train from the start, without '
+        '--continue-released'
+    )
     layers = keras.layers
     into = [layer for layer in network.layers if isinstance(layer, layers.Conv2D)]
     norms = [layer for layer in network.layers if isinstance(layer, layers.BatchNormalization)]
@@ -48,16 +52,18 @@ def restore_released(network: Any, card: Path, data: AppearanceData) -> None:
         # The converter keeps the order of layers of one shape.
         match = next((n for n, (one, _) in enumerate(convolutions) if one.shape == shape), None)
         if match is None:
-            raise ModelError(
-                f'{found.title} is not a network of these sizes (no layer of {shape}); train from '
-                'the start, without --continue-released'
-            )
+            raise other
         kernel, bias = convolutions.pop(match)
         layer.set_weights([kernel])
         one = np.ones_like(bias)
         norm.set_weights([one, bias, 0 * bias, one - norm.epsilon])
         biases.append(bias)
-    network.get_layer('embedding').set_weights(dense)
+    embedding = network.get_layer('embedding')
+    if convolutions or [one.shape for one in dense] != [
+        tuple(one.shape) for one in embedding.weights
+    ]:
+        raise other
+    embedding.set_weights(dense)
     rows = np.linspace(0, len(data) - 1, min(_CROPS, len(data))).astype(np.int64)
     pixels = network_pixels(data.maker(rows, 1)[0])
     outputs = keras.Model(network.input, [layer.output for layer in into])(pixels)

@@ -143,7 +143,18 @@ def run_streaming(
             for each in (*learned, *covered)
             for array in (each.blendshapes, each.emotion, each.crops)
         ),
-        *(() if people is None else (people.scores, people.crops, people.weight)),
+        *(
+            ()
+            if people is None
+            else (
+                people.scores,
+                people.crops,
+                people.weight,
+                people.emotion,
+                people.usage,
+                people.base,
+            )
+        ),
         stills_truth.target,
         stills_truth.weight,
     )
@@ -304,7 +315,7 @@ def _held_out(
         rows = _rows_of(stills, each)
         chosen = np.where(agreed[rows], majority[rows], -1)
         # Without votes the label is all that is known.
-        chosen = each.emotion if not agreed.any() else chosen
+        chosen = each.emotion if not agreed[rows].any() else chosen
         found.append(_HeldOut(each.vectors, each.emotion, chosen, truth.of(rows), False))
         if people is None or each.source not in people.sources:
             continue
@@ -340,8 +351,7 @@ def _pool(
     mouth_vectors: list[Floats] = [np.zeros((0, WIDTH), np.float32)]
     mouth_rows: list[Ints] = []
 
-    def add(still: FeatureSet, its: Truth) -> Ints:
-        """Add faces; return the rows with a face that there is to learn from."""
+    def add(still: FeatureSet, its: Truth) -> None:
         varied = varied_embeddings(
             still, embed, _FOR_FRAMES, _VARIED, [crops_seed, 0], f'{still.source}, varied crops'
         )
@@ -361,15 +371,14 @@ def _pool(
         truths.append(its)
         shown.extend([still.vectors, *otherwise])
         shown_truths.extend([its] * (1 + _VARIED))
-        return np.arange(len(still))
 
     for each in [*learned, *covered]:
         its = truth.of(_rows_of(stills, each))
         counts = its.weight > 0
         each, its = each.where(counts), its.of(counts)
         still = with_embeddings(each.where(~each.augmented), embed, f'{each.source}, crops')
-        rows = add(still, its.of(~each.augmented))
-        mouth_rows.append(np.full((len(rows), _MOUTHS), -1))
+        add(still, its.of(~each.augmented))
+        mouth_rows.append(np.full((len(still), _MOUTHS), -1))
         copies = each.where(each.augmented)
         shown.append(face_vectors(copies.blendshapes))
         shown_truths.append(its.of(each.augmented))

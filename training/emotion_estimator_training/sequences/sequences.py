@@ -44,7 +44,7 @@ class SequenceSettings:
     :param talks: share of sequences in which people talk with the mouths of :class:`Mouths`.
     :param syllable: seconds from one mouth to the next.
     :param mute: share of these mouths that are the face's own, as in the still.
-    :param pause: seconds without speech, after some of speech (``speech``).
+    :param speech: seconds that people talk in a row; ``pause`` seconds until they talk again.
     """
 
     steps: int = 64
@@ -116,7 +116,7 @@ class SequenceMaker:
         :param pool: (N, 52 or 118), see :func:`~.face_vectors`.
         :param emotion: (N,), index into ``FER_CLASSES``.
         :param varied: (N, K, 64), embeddings of varied crops of each face.
-        :param mouths: of the pool's faces; None has nobody talk so.
+        :param mouths: of the pool's faces; without them nobody talks so.
         :raises ValueError: it has no neutral or no expressive faces.
         """
         self._pool, self._settings = complete_vectors(pool), settings

@@ -13,13 +13,16 @@ from emotion_estimator.worker_pool import on_dask, on_processes
 from emotion_estimator_training.cli.training.options import (
     all_of,
     cache_option,
+    check_people,
     config_option,
     data_option,
     grouping_option,
     models_option,
+    photographs_option,
     processes_option,
     run_option,
     seed_option,
+    talking_option,
     teacher_option,
 )
 from emotion_estimator_training.data.grouping import choose, load_counts, load_grouping
@@ -46,13 +49,9 @@ from emotion_estimator_training.features.features import (
     covered_sets,
     feature_sets,
 )
-from emotion_estimator_training.features.people import (
-    TalkingPlan,
-    neutral_films,
-    people_path,
-    people_set,
-    save_people,
-)
+from emotion_estimator_training.features.people import people_path, save_people
+from emotion_estimator_training.features.people_reading import neutral_films, people_set
+from emotion_estimator_training.features.talking import TalkingPlan
 from emotion_estimator_training.tables import text_table, write_json
 
 _source_option = click.option(
@@ -179,21 +178,6 @@ def covered(
     click.echo(f'\n{folder}')
 
 
-photographs_option = click.option(
-    '--photographs',
-    type=click.Path(path_type=Path, exists=True),
-    default=None,
-    help='Folder or zip of photographs of people, with a CSV (image, label, person).',
-)
-talking_option = click.option(
-    '--talking',
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=None,
-    help='Folder of films with clips.csv (clip, label, speaking, person); used are those of people '
-    'with a neutral face.',
-)
-
-
 @click.command()
 @all_of(
     photographs_option,
@@ -225,20 +209,22 @@ def people(
     seed: int,
     faces: int,
 ) -> None:
-    """Extract features of photographs of people, and of the same people made to talk."""
+    """Extract features of photographs of people, and of the same people made to talk.
+
+    Without --photographs, forget those of an earlier call, so that nothing is learned from people.
+    """
+    check_people(photographs, talking)
     if photographs is None:
-        # "all" has nothing else to learn from then.
-        click.echo('no --photographs: nothing to do')
+        people_path(run).unlink(missing_ok=True)
+        click.echo('no --photographs: nothing is learned from people')
         return
     found = load_photographs(photographs)
-    for problem in found.problems:
-        click.echo(problem)
     films: dict[Path, bool] = {}
+    lines: list[object] = [*found.problems]
     if talking is not None:
-        films, lines = neutral_films(talking)
-        for line in lines:
-            click.echo(line)
-    made = people_set(
+        films, of_films = neutral_films(talking)
+        lines += of_films
+    made, left_out = people_set(
         found,
         films,
         Places(photographs, teacher, cache, models),
@@ -247,6 +233,8 @@ def people(
         processes,
         SOURCES if source == 'all' else (source,),
     )
+    for line in [*lines, *left_out]:
+        click.echo(line)
     path = save_people(made, people_path(run))
     still = ~made.talking
     click.echo(
@@ -264,9 +252,6 @@ def people(
                 for code, name in enumerate(FER_CLASSES)
             ],
         )
-    )
-    click.echo(
-        f'{len(found) - int(still.sum()) + len(films)} photographs without a face are left out'
     )
     click.echo(f'\n{path}')
 

@@ -100,6 +100,21 @@ long_option = click.option(
     'the released model (over an hour more on two cores).',
 )
 
+continue_released_option = click.option(
+    '--continue-released',
+    is_flag=True,
+    help='Train the released appearance network further instead of a new one, in one part.',
+)
+
+
+def check_plan(longer: bool, continue_released: bool) -> None:
+    """Refuse two plans of training at once.
+
+    :raises click.UsageError: both are asked for.
+    """
+    if longer and continue_released:
+        raise click.UsageError('--long and --continue-released exclude each other; give one.')
+
 
 @click.command()
 @all_of(
@@ -113,11 +128,7 @@ long_option = click.option(
     processes_option,
     seed_option,
     long_option,
-)
-@click.option(
-    '--continue-released',
-    is_flag=True,
-    help='Train the released network further instead, in one part.',
+    continue_released_option,
 )
 @click.option(
     '--epochs', type=click.IntRange(1), default=None, help='Epochs of each part, for a trial run.'
@@ -143,6 +154,7 @@ def appearance(
     In three parts: the network, a larger one, and the network again, also taught by the larger one.
     It learns from the photographs of "people" too, if there are any.
     """
+    check_plan(longer, continue_released)
     from emotion_estimator_training.data.grouping import load_grouping
     from emotion_estimator_training.data.stills import load_stills
     from emotion_estimator_training.features.crops import landmarks_in_stills, still_matrices
