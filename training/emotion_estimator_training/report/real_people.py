@@ -280,10 +280,10 @@ def curve_chart(measured: Mapping[str, Measured]) -> bytes:
     figure = new_figure(9.6, 3.6 * max(len(measured), 1))
     axes = figure.subplots(max(len(measured), 1), 2, squeeze=False)
     for row, (source, one) in zip(axes, measured.items()):
-        for axis, name in zip(row, ('sad', 'happy')):
+        for axis, name, most in zip(row, ('sad', 'happy'), (0.5, 0.3)):
             for model, curve in one['curves'].items():
                 _draw_curve(axis, name, model, curve, one['models'][model])
-            axis.set(xlabel=f'neutral reported {name}', ylabel=f'recall of {name}', xlim=(0, 0.5))
+            axis.set(xlabel=f'neutral reported {name}', ylabel=f'recall of {name}', xlim=(0, most))
             axis.set_ylim(0, 1)
             axis.set_title(f'{name}_threshold, {source}', fontsize=9)
             axis.grid(alpha=0.3)
