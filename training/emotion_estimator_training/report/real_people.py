@@ -42,15 +42,17 @@ _STYLES = {
 _TILE, _TEXT, _ACROSS = 168, 34, 6
 
 
-def interval(value: Sequence[float] | None, *, percent: bool = False) -> str:
-    """Return a figure with its interval as tables show it; ``-`` without one."""
+def interval(value: Sequence[float | None] | None, *, percent: bool = False) -> str:
+    """Return a figure with its interval, if it has one, as tables show it; ``-`` for None."""
     if value is None:
         return '-'
-    if percent:
-        middle, low, high = (f'{100 * one:.1f}' for one in value)
-        return f'{middle} % ({low} to {high})'
-    middle, low, high = (f'{one:.3f}' for one in value)
-    return f'{middle} ({low} to {high})'
+    middle, low, high = ('' if one is None else _number(one, percent) for one in value)
+    unit = ' %' if percent else ''
+    return f'{middle}{unit} ({low} to {high})' if low and high else f'{middle}{unit}'
+
+
+def _number(value: float, percent: bool) -> str:
+    return f'{100 * value:.1f}' if percent else f'{value:.3f}'
 
 
 def picture_tables(measured: Mapping[str, Measured], *, by_condition: bool = True) -> str:

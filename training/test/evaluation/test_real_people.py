@@ -188,6 +188,8 @@ def test_tables_show_every_figure_with_its_interval(pictures) -> None:
     assert '| 0.65 | 25.0 % | 100.0 % |' in text
     assert 'nan' not in text and 'None' not in text
     assert interval(None) == '-'
+    assert interval([0.25, None, None], percent=True) == '25.0 %'
+    assert interval([0.25, 0.0, 0.5]) == '0.250 (0.000 to 0.500)'
     chart = cv2.imdecode(np.frombuffer(curve_chart(measured), np.uint8), cv2.IMREAD_COLOR)
     assert chart.shape[0] > 200 and chart.std() > 5
     assert 'face_mesh finds 6 of 7 faces' in votes_table(measured)
