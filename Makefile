@@ -17,12 +17,14 @@ DOMAIN ?= 0
 # MediaPipe's official model, where `models fetch` puts it.
 FACE_LANDMARKER ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/emotion_estimator/face_landmarker.task
 # For training only: Kaggle's fer2013.csv (or the same as .npz, or folders), the Face Landmarker,
-# and a folder of videos to measure on, if there is one; for bench-real also photographs with a CSV
-# (docs/real_people.md) and fer2013.npz with FER+'s votes.
+# and a folder of videos to measure on, if there is one. To learn from people, and for bench-real to
+# measure on: photographs with a CSV (docs/real_people.md); to learn from, films of people who talk
+# with a clips.csv; for bench-real fer2013.npz with FER+'s votes.
 DATA ?= fer2013.csv
 TEACHER ?= $(wildcard $(FACE_LANDMARKER))
 CLIPS ?=
 PHOTOGRAPHS ?=
+TALKING ?=
 FER2013 ?=
 FPS ?= 30
 
@@ -48,7 +50,7 @@ export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup build demo echo bench bench-accuracy bench-real bench-dialogue train train-quick evaluate \
-  test-training training-but-one test checks test-jazzy test-modern pytest lint types lock clean
+  release-model test-training training-but-one test checks test-jazzy test-modern pytest lint types lock clean
 
 define CHECK_PYTHON
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -123,14 +125,21 @@ $(TRAINING)/.ready: $(TRAINING_LOCK) setup.py training/pyproject.toml
 	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable ./training
 	@touch $@
 
-train: $(TRAINING)/.ready ## train and ship every model on DATA, with TEACHER; called again, it continues
-	$(TRAIN) all $(ON_DATA) --models models $(ARGS)
+train: $(TRAINING)/.ready ## train and ship every model on DATA, PHOTOGRAPHS, TALKING, with TEACHER; continues
+	$(TRAIN) all $(ON_DATA) $(if $(PHOTOGRAPHS),--photographs '$(PHOTOGRAPHS)') \
+	  $(if $(TALKING),--talking '$(TALKING)') --models models $(ARGS)
 
 train-quick: $(TRAINING)/.ready ## the same in a minute on a made set, into out/quick, to see that it runs
 	$(TRAIN) all --quick --run out/quick $(ARGS)
 
 evaluate: $(TRAINING)/.ready ## measure the shipped models on DATA: out/report/index.html
 	$(TRAIN) evaluate $(ON_DATA) --models models $(if $(wildcard .venv-bench/fer),--fer .venv-bench) $(ARGS)
+
+# Models that training wrote into a folder.
+FROM ?=
+release-model: ## put the models of FROM into models/ if test, test-jazzy and test-modern pass with them
+	@test -n '$(FROM)' || { echo 'say which models: make release-model FROM=out/candidate'; exit 2; }
+	@$(PYTHON) scripts/release_model.py '$(FROM)' FACE_LANDMARKER='$(FACE_LANDMARKER)' PYTHON='$(PYTHON)'
 
 test-training: $(TRAINING)/.ready ## the tests of training
 	cd training && ../$(TRAINING)/bin/python -m pytest $(or $(ARGS:training/%=%),$(TWO_AT_A_TIME))

@@ -29,6 +29,7 @@ from emotion_estimator_training.data.photographs import (
     split_by_person,
 )
 from emotion_estimator_training.data.stills import PRIVATE_TEST, PUBLIC_TEST, load_stills
+from emotion_estimator_training.data.truth import majority_of_votes
 from emotion_estimator_training.evaluation.film_reading import labelled_films, read_film
 from emotion_estimator_training.evaluation.image_reading import (
     AnswerStore,
@@ -38,7 +39,6 @@ from emotion_estimator_training.evaluation.image_reading import (
     open_fer,
 )
 from emotion_estimator_training.evaluation.real_people import (
-    majority_of_votes,
     measure_films,
     measure_pictures,
     read_photographs,

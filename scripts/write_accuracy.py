@@ -3,6 +3,7 @@
     make bench-accuracy ...                               # out/accuracy/public.md
     make bench-accuracy ... ARGS='--split private'        # out/accuracy/private.md
     make evaluate ... ARGS='--hard 1500'                  # out/report/tables.md
+    # Other sets' tables of thresholds: threshold_document() of the report, in out/thresholds/*.md
     python3 scripts/write_accuracy.py
 
 Tables whose files do not exist are left unchanged.
@@ -23,6 +24,7 @@ SIDE_BY_SIDE = {
 #: How the titles of a marker's tables start in the report.
 REPORTED = {
     'sure': 'Calibration',
+    'thresholds': 'Thresholds',
     'covered': 'Covered',
     'hard': 'Hard',
     'clips': 'Clips',
@@ -69,10 +71,9 @@ def main() -> None:
         if (ROOT / name).is_file():
             found[marker] = side_by_side((ROOT / name).read_text(), split)
     report = ROOT / 'out' / 'report' / 'tables.md'
-    if report.is_file():
-        found |= {
-            marker: reported(report.read_text(), begins) for marker, begins in REPORTED.items()
-        }
+    files = [report, *sorted((ROOT / 'out' / 'thresholds').glob('*.md'))]
+    written = '\n'.join(file.read_text() for file in files if file.is_file())
+    found |= {marker: reported(written, begins) for marker, begins in REPORTED.items()}
     for marker, tables in found.items():
         if tables:
             document = replaced(document, marker, tables)

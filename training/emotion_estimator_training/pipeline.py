@@ -14,6 +14,7 @@ from typing import Any
 
 from emotion_estimator import __version__
 from emotion_estimator.model_card import ModelCard, models_dir
+from emotion_estimator_training.features.people import people_path
 from emotion_estimator_training.shipping.model_folder import (
     APPEARANCE,
     HEAD,
@@ -29,6 +30,7 @@ _QUICK: dict[str, dict[str, Any]] = {
     # After two epochs the int8 network failed its gate on some processors: 33 of 34 crops.
     'appearance': {'epochs': 5},
     'covered': {'faces': 40},
+    'people': {'faces': 20},
     'relevant': {'least': 20},
     'fit dense': {'epochs': 10},
     'fit paper': {'epochs': 1},
@@ -77,7 +79,8 @@ def training_stages(
 
     :param verbs: by name.
     :param options: shared by all verbs, each of which gets those that it has; with ``run``,
-        ``models``, ``data``, ``teacher`` and ``config``.
+        ``models``, ``data``, ``teacher`` and ``config``; ``photographs`` and ``talking`` are None
+        without them.
     :param quick: shorten each stage to test that it runs.
     :param keep_head: copy the shipped blendshape head instead of training one.
     """
@@ -85,14 +88,14 @@ def training_stages(
     tables, checkpoints = run / 'tables', run / 'checkpoints'
     #: Landmark source of the papers' networks, which read only one.
     source = 'face_landmarker' if teacher else 'face_mesh'
+
+    def known(name: str) -> str | None:
+        return fingerprint(options[name]) if options[name] else None
+
     origin = {
         'version': __version__,
         'quick': quick,
-        'data': fingerprint(options['data']),
-        **{
-            name: fingerprint(options[name]) if options[name] else None
-            for name in ('teacher', 'config')
-        },
+        **{name: known(name) for name in ('data', 'teacher', 'config')},
     }
 
     def stage(
@@ -100,6 +103,7 @@ def training_stages(
         *makes: Path,
         verb: str | None = None,
         continues: tuple[Path, ...] = (),
+        reads: tuple[str, ...] = (),
         **own: Any,
     ) -> Stage:
         chosen = verbs[verb or name]
@@ -109,7 +113,10 @@ def training_stages(
             **(_QUICK.get(name, {}) if quick else {}),
         }
         decides = {key: value for key, value in given.items() if key not in _WITHOUT_EFFECT}
-        return Stage(name, lambda: chosen.run(**given), {**origin, **decides}, makes, continues)
+        content = {f'content of {key}': known(key) for key in reads}
+        return Stage(
+            name, lambda: chosen.run(**given), {**origin, **decides, **content}, makes, continues
+        )
 
     def fit(model: str) -> Stage:
         return stage(
@@ -143,6 +150,12 @@ def training_stages(
         stage('clean', tables / 'undetected.json'),
         stage('features', run / 'features' / f'{source}.npz'),
         stage('covered', run / 'covered' / f'{source}.npz'),
+        # Without photographs it forgets those of an earlier call.
+        stage(
+            'people',
+            *((people_path(run),) if options['photographs'] else ()),
+            reads=('photographs', 'talking'),
+        ),
         stage(
             'appearance',
             models / f'{APPEARANCE}.json',

@@ -64,7 +64,7 @@ SEEDLESS = {'features', 'quantize', 'evaluate'}
 
 def test_training_all_gives_its_seed_to_every_stage(stages) -> None:
     seeds = {name: stage.decided_by.get('seed') for name, stage in stages.items()}
-    assert len(seeds) == 14
+    assert len(seeds) == 15
     assert {name for name, seed in seeds.items() if seed is None} == SEEDLESS
     assert {seed for name, seed in seeds.items() if name not in SEEDLESS} == {7}
 
@@ -90,7 +90,7 @@ def test_verbs_give_their_seed_to_what_they_train(tmp_path, monkeypatch) -> None
         monkeypatch.setattr(module, name, stop)
     run = ['--run', str(tmp_path), '--seed', '7']
     head = ['blendshapes', '--data', 'x.npz', '--teacher', 'x.task']
-    for arguments in (head, ['fit', 'dense'], ['fit', 'streaming']):
+    for arguments in (head, ['fit', 'dense'], ['fit', 'streaming', '--data', 'x.npz']):
         CliRunner().invoke(training, [*arguments, *run], standalone_mode=False)
     assert seen == [7, 7, 7]
     before = [part.training.seed - SEED for part in planned().values()]

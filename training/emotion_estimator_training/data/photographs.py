@@ -464,7 +464,7 @@ def split_by_person(
         most = max(_FREQUENT_COUNT, _FREQUENT_SHARE * len(photographs))
         # People who share a picture follow the first of them.
         chosen = [
-            _part(people[groups.first(n)]) < held_out and counts[name] <= most
+            name_share(people[groups.first(n)]) < held_out and counts[name] <= most
             for n, name in enumerate(people)
         ]
     else:
@@ -480,6 +480,6 @@ def split_by_person(
     return photographs.where(~mask), photographs.where(mask)
 
 
-def _part(person: str) -> float:
-    """Return a number in [0, 1) that depends on the name alone."""
+def name_share(person: str) -> float:
+    """Return a number in [0, 1) that depends on a name alone: who is held out."""
     return int.from_bytes(hashlib.sha256(person.encode()).digest()[:8], 'big') / 2**64

@@ -16,7 +16,6 @@ from emotion_estimator.emotion import LABELS, UNKNOWN
 from emotion_estimator_training.data.photographs import Photographs
 from emotion_estimator_training.data.stills import (
     FER_CLASSES,
-    FERPLUS_CLASSES,
     TO_LABEL,
     Stills,
 )
@@ -53,8 +52,6 @@ _IN_RANGE = ('accuracy', 'neutral_sad', 'neutral_happy', 'recall_sad', 'recall_h
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 #: Errors listed.
 WORST = 30
-#: FER+'s ten people agree on a class if more of them choose it.
-_MAJORITY = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,29 +273,6 @@ def worst_errors(
         }
         for row in wrong[np.argsort(-sure[wrong], kind='stable')][:count]
     ]
-
-
-def majority_of_votes(stills: Stills, rows: Ints) -> tuple[Ints, Rows, dict[str, int]]:
-    """Return what most of FER+'s ten people see (Barsoum et al. 2016).
-
-    :param rows: which of the stills; they must have votes.
-    :returns: (N,), index into ``FER_CLASSES``; bool (N,), whether more than half of the ten chose
-        it; how many have none: ``no majority``, or a majority for ``contempt``, ``unknown`` or
-        ``no face``.
-    """
-    assert stills.ferplus_votes is not None
-    votes = stills.ferplus_votes[rows].astype(np.int64)
-    best, agreed = votes.argmax(axis=1), votes.max(axis=1) > _MAJORITY
-    code = np.array(
-        [FER_CLASSES.index(name) if name in FER_CLASSES else -1 for name in FERPLUS_CLASSES]
-    )[best]
-    others = {
-        name: int((agreed & (best == column)).sum())
-        for column, name in enumerate(FERPLUS_CLASSES)
-        if name not in FER_CLASSES
-    }
-    usable = agreed & (code >= 0)
-    return np.where(usable, code, 0), usable, {'no majority': int((~agreed).sum()), **others}
 
 
 def measure_films(films: Sequence[LabelledFilm], readings: Sequence[FilmReading]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How far the shipped networks can be trusted: calibration, abstention, hard stills and clips.
+"""How far the shipped networks can be trusted: calibration, thresholds, hard stills and clips.
 
 Area under the risk-coverage curve: Geifman et al. 2019.
 """
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimator.emotion import NEUTRAL
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead
 from emotion_estimator_training.data.hard_stills import (
@@ -21,7 +22,7 @@ from emotion_estimator_training.data.hard_stills import (
     covered,
     yaw_bins,
 )
-from emotion_estimator_training.data.stills import TO_LABEL, Stills, changed
+from emotion_estimator_training.data.stills import FER_CLASSES, TO_LABEL, Stills, changed
 from emotion_estimator_training.evaluation.clip_reading import ClipReading, clip_metrics, read_clip
 from emotion_estimator_training.evaluation.evaluate import split_rows
 from emotion_estimator_training.evaluation.measuring import Material, MeasurementPlan
@@ -43,6 +44,7 @@ from emotion_estimator_training.evaluation.side_by_side import (
     predict_fer_all,
     predict_ours,
 )
+from emotion_estimator_training.evaluation.threshold_curve import threshold_curves
 from emotion_estimator_training.features.clips import open_sources
 from emotion_estimator_training.features.crops import landmarks_in_stills
 from emotion_estimator_training.features.extract import Outlines
@@ -104,12 +106,23 @@ def measure_trust(plan: MeasurementPlan, material: Material, networks: RobotNetw
             'groups': GROUPS,
             'side_by_side': _side_by_side(plan, material, networks),
             'sure': {},
+            'thresholds': {},
         }
     )
     card = ModelCard.load(plan.places.models / f'{STREAMING}.json', STREAMING)
+    trust.metrics['model'] = card.title
     temperature = card.settings.get('temperatures', {}).get('three', 1.0)
     for source, features in faces.items():
-        trust.metrics['sure'][source] = _calibration(networks, features, temperature, trust)
+        answers = {
+            branch: networks.stills(features.vectors, branch) for branch in reversed(BRANCHES)
+        }
+        trust.metrics['sure'][source] = _calibration(answers, features, temperature, trust)
+        trust.metrics['thresholds'][source] = threshold_curves(
+            answers['fused'],
+            networks.labels('three'),
+            TO_LABEL[features.emotion],
+            features.emotion == FER_CLASSES.index(NEUTRAL),
+        )
     trust.metrics.update(_hard_stills(plan, material, networks, faces))
     trust.clips = _read_clips(material, networks)
     trust.metrics['clips'] = [row for one in trust.clips for row in clip_metrics(one)]
@@ -145,15 +158,17 @@ def _side_by_side(
 
 
 def _calibration(
-    networks: RobotNetworks, features: FeatureSet, temperature: float, trust: Trust
+    answers: Mapping[str, Floats], features: FeatureSet, temperature: float, trust: Trust
 ) -> Metrics:
-    """Return each branch's calibration and abstention; add its curves to ``trust``."""
+    """Return each branch's calibration and abstention; add its curves to ``trust``.
+
+    :param answers: by branch, the probabilities (N, 3) of the faces.
+    """
     truth = TO_LABEL[features.emotion]
     found: dict[str, Metrics] = {}
     curves = trust.curves[features.source] = {}
     bins = trust.reliability[features.source] = {}
-    for branch in reversed(BRANCHES):
-        after = networks.stills(features.vectors, branch)
+    for branch, after in answers.items():
         # Undoing the temperature is exact for one frame; a still's answer comes from several
         # frames, which hardly differ.
         before = sharpen(after, 1 / temperature)

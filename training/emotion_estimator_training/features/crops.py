@@ -150,8 +150,8 @@ def still_matrices(landmarks: Floats, found: NDArray[np.bool_]) -> Floats:
     return matrices
 
 
-def plain_crops(pixels: Crops, matrices: Floats) -> Crops:
-    """Return the crops (N, 48, 48) of stills (N, 48, 48), cut as on the robot."""
+def plain_crops(pixels: Crops | Sequence[Crop], matrices: Floats) -> Crops:
+    """Return the crops (N, 48, 48) of stills (N, 48, 48), or N of any size, cut as on the robot."""
     made = np.empty((len(pixels), SIDE, SIDE), np.uint8)
     for row, (still, matrix) in enumerate(zip(pixels, matrices)):
         made[row] = even(cut(still, matrix))
@@ -161,10 +161,12 @@ def plain_crops(pixels: Crops, matrices: Floats) -> Crops:
 class CropMaker:
     """Makes randomly varied crops of stills."""
 
-    def __init__(self, pixels: Crops, matrices: Floats, variation: CropVariation) -> None:
+    def __init__(
+        self, pixels: Crops | Sequence[Crop], matrices: Floats, variation: CropVariation
+    ) -> None:
         """Take the stills.
 
-        :param pixels: uint8 (N, 48, 48).
+        :param pixels: uint8 (N, 48, 48), or N pictures of any size.
         :param matrices: (N, 2, 3), of :func:`still_matrices`.
         """
         self._pixels, self._matrices, self._variation = pixels, matrices, variation

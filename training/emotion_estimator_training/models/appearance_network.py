@@ -141,7 +141,6 @@ class AppearanceFit:
     :param average: decay of the exponential average of the weights, which is what is kept.
     :param taught: share of other networks' predictions in a still's target, if any teach (Hinton et
         al., Distilling the Knowledge in a Neural Network, 2015).
-    :param rare: repetitions per epoch of stills whose class is below a twentieth of all.
     :param calm: further epochs with less varied crops: hard crops teach where to look, at the cost
         of accuracy on easy ones in a small network.
     :param calm_rate: the learning rate of those epochs.
@@ -157,7 +156,6 @@ class AppearanceFit:
     without: tuple[float, float] = (0.15, 0.25)
     average: float = 0.998
     taught: float = 0.0
-    rare: int = 1
     calm: int = 5
     calm_rate: float = 3e-4
     seed: int = SEED
@@ -168,7 +166,7 @@ class AppearanceData:
     """The training data, one row per still.
 
     :param maker: makes the stills' crops.
-    :param target: (N, 7), class probabilities.
+    :param target: (N, 7), class probabilities; ``weight`` (N,), how much each still counts.
     :param votes: (N, 10), shares of the annotators' votes; zeros if there are none.
     :param scores: (N, K, 52), blendshapes by each of K landmark sources.
     :param known: (N, K), whether the source found a face.
@@ -176,6 +174,7 @@ class AppearanceData:
 
     maker: CropMaker
     target: Floats
+    weight: Floats
     votes: Floats
     scores: Floats
     known: NDArray[np.bool_]
@@ -256,7 +255,7 @@ def _batches(
 def _batch(
     data: AppearanceData, rows: Ints, settings: AppearanceFit, seed: list[int]
 ) -> tuple[Floats, ...]:
-    """Return pixels, blendshapes, which of both are present, targets and votes of some stills."""
+    """Return pixels, blendshapes, what is present, targets, weights and votes of some stills."""
     crops, mirrored, hidden = data.maker(rows, seed)
     rng = np.random.default_rng([*seed, 1])
     scores, known = _seen(data, rows, rng)
@@ -273,6 +272,7 @@ def _batch(
         scores,
         present.astype(np.float32),
         data.target[rows],
+        data.weight[rows],
         data.votes[rows],
     )
 
@@ -286,6 +286,15 @@ def _seen(
     return data.scores[rows, chosen].copy(), data.known[rows, chosen]
 
 
+def cross_entropy(target: Any, logits: Any) -> Any:
+    """Return the cross-entropy (B,) of logits (B, C) with targets (B, C).
+
+    Targets need not sum to 1: of zeros, both the loss and its gradient are 0. TensorFlow's own
+    ``softmax_cross_entropy_with_logits`` has another gradient then.
+    """
+    return -tf.reduce_sum(target * tf.nn.log_softmax(logits), axis=-1)
+
+
 def _training_step(
     network: Any, heads: Any, averages: tuple[Any, Any], optimizer: Any, settings: AppearanceFit
 ) -> Any:
@@ -294,19 +303,15 @@ def _training_step(
         zip(averages[0].variables + averages[1].variables, network.variables + heads.variables)
     )
 
-    def step(pixels: Any, scores: Any, present: Any, target: Any, votes: Any) -> Any:
+    def step(pixels: Any, scores: Any, present: Any, target: Any, weight: Any, votes: Any) -> Any:
         with tf.GradientTape() as tape:
             embedding = network(pixels, training=True)
             alone, voted, joined = heads([embedding, scores, present], training=True)
             smooth = target * (1 - settings.smoothing) + settings.smoothing / target.shape[-1]
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(smooth, alone))
-            loss += settings.joined * tf.reduce_mean(
-                tf.nn.softmax_cross_entropy_with_logits(smooth, joined)
-            )
+            loss = tf.reduce_mean(weight * cross_entropy(smooth, alone))
+            loss += settings.joined * tf.reduce_mean(weight * cross_entropy(smooth, joined))
             # Zeros in place of votes cost nothing.
-            loss += settings.votes * tf.reduce_mean(
-                tf.nn.softmax_cross_entropy_with_logits(votes, voted)
-            )
+            loss += settings.votes * tf.reduce_mean(weight * cross_entropy(votes, voted))
         gradients = tape.gradient(loss, variables)
         optimizer.apply_gradients(zip(gradients, variables))
         # A plain mean of the first steps, or the initial weights would linger. The optimizer counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,24 @@ from tqdm import tqdm
 
 from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator.errors import InputError
+from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator_training.data.grouping import Grouping
 from emotion_estimator_training.data.stills import (
-    FER_CLASSES,
     PUBLIC_TEST,
     TRAINING,
     Stills,
     votes_of,
 )
+from emotion_estimator_training.data.truth import (
+    Truth,
+    joined,
+    majority_of_votes,
+    truth_of_labels,
+    truth_of_stills,
+)
 from emotion_estimator_training.features.crops import CropMaker, CropVariation, plain_crops
 from emotion_estimator_training.features.feature_set import FeatureSet
+from emotion_estimator_training.features.people import CHIP_TO_CROP, PeopleSet
 from emotion_estimator_training.models.appearance_network import (
     AppearanceData,
     AppearanceFit,
@@ -37,6 +45,7 @@ from emotion_estimator_training.models.appearance_network import (
 from emotion_estimator_training.models.branches import spread
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.operating_point import softmax
+from emotion_estimator_training.models.released_appearance import fit_heads, restore_released
 from emotion_estimator_training.models.training_loop import checksum, claim_folder
 from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.tables import write_json
@@ -47,8 +56,6 @@ Ints = NDArray[np.int64]
 
 _BATCH = 256
 _WEIGHTS, _HEADS, _SPREAD = 'appearance.weights.h5', 'heads.weights.h5', 'spread.npz'
-#: FER+'s last vote: there is no face. The one before it: the annotator cannot tell.
-_NO_FACE = 9
 
 #: How crops vary for pretrained and for larger networks: half as much, except for covers.
 _LESS = CropVariation(
@@ -139,11 +146,16 @@ class Origin:
         return found
 
 
+#: What a part begins with that continues the released network.
+RELEASED = 'released'
+
+
 @dataclass(frozen=True)
 class Part:
     """One training of the plan.
 
-    :param begins_with: the part whose weights it starts from; empty starts from random ones.
+    :param begins_with: the part whose weights it starts from, or ``RELEASED``; empty starts from
+        random ones.
     :param taught_by: parts whose networks' mean predictions of the stills it also learns from.
     """
 
@@ -154,7 +166,12 @@ class Part:
     taught_by: tuple[str, ...] = ()
 
 
-def planned(seed: int = SEED, epochs: int | None = None, longer: bool = False) -> dict[str, Part]:
+def planned(
+    seed: int = SEED,
+    epochs: int | None = None,
+    longer: bool = False,
+    continue_released: bool = False,
+) -> dict[str, Part]:
     """Return the trainings in order, by name; the network of the last one ships.
 
     The larger network has four times the weights and multiplications.
@@ -163,7 +180,24 @@ def planned(seed: int = SEED, epochs: int | None = None, longer: bool = False) -
     :param epochs: of each part, for a trial run; None takes those of the released network.
     :param longer: train the larger network further before it teaches (``long``), until it has seen
         the stills about as often as the shipped size in ``first``.
+    :param continue_released: train the released network further, in one part, instead.
     """
+    if continue_released:
+        only = Part(
+            AppearanceSettings(),
+            AppearanceFit(
+                epochs=12,
+                calm=1,
+                learning_rate=6e-4,
+                calm_rate=1.5e-4,
+                smoothing=0.0,
+                votes=0.4,
+                seed=seed + 10,
+            ),
+            _LESS,
+            begins_with=RELEASED,
+        )
+        return {'continued': _for(only, epochs)}
     teacher = 'long' if longer else 'large'
     large = AppearanceSettings(widths=(32, 128, 256), narrow=128, dropout=0.3)
     parts = {
@@ -183,7 +217,6 @@ def planned(seed: int = SEED, epochs: int | None = None, longer: bool = False) -
                 learning_rate=1e-3,
                 smoothing=0.02,
                 taught=0.7,
-                rare=3,
                 seed=seed + 6,
             ),
             _LESS,
@@ -205,6 +238,101 @@ def appearance_folder(run: Path, part: str = 'last') -> Path:
     return run / 'checkpoints' / 'appearance' / part
 
 
+@dataclass(frozen=True, eq=False)
+class _Learned:
+    """What a part is trained on: stills of Training, and photographs and films of people.
+
+    :param pixels: each face's still or chip; ``matrices`` (N, 2, 3) from it to its crop.
+    """
+
+    pixels: list[Crops]
+    matrices: Floats
+    truth: Truth
+    votes: Floats
+    scores: Floats
+    known: NDArray[np.bool_]
+
+    def maker(self, variation: CropVariation) -> CropMaker:
+        return CropMaker(self.pixels, self.matrices, variation)
+
+    def plain(self) -> Crops:
+        return plain_crops(self.pixels, self.matrices)
+
+    def data(self, truth: Truth, variation: CropVariation) -> AppearanceData:
+        return AppearanceData(
+            self.maker(variation),
+            truth.target,
+            # So that the learning rate means the same for all data.
+            truth.weight / truth.weight.mean(),
+            self.votes,
+            self.scores,
+            self.known,
+        )
+
+
+def _learned(
+    stills: Stills,
+    matrices: Floats,
+    scores: Floats,
+    known: NDArray[np.bool_],
+    people: PeopleSet | None,
+    sources: Sequence[str],
+) -> _Learned:
+    """Return everything to train on, also stills in which no face was found."""
+    truth = truth_of_stills(stills)
+    rows = np.flatnonzero((stills.usage == TRAINING) & (truth.weight > 0))
+    found = _Learned(
+        list(stills.pixels[rows]),
+        matrices[rows],
+        truth.of(rows),
+        votes_of(stills)[rows],
+        scores[rows],
+        known[rows],
+    )
+    if people is None:
+        return found
+    own = np.flatnonzero(people.usage == TRAINING)
+    seen = np.zeros((len(own), len(sources)), bool)
+    shapes = np.zeros((len(own), len(sources), scores.shape[-1]), np.float32)
+    for k, name in enumerate(sources):
+        if name in people.sources:
+            column = people.sources.index(name)
+            shapes[:, k], seen[:, k] = people.scores[own, column], people.known[own, column]
+    return _Learned(
+        found.pixels + list(people.chips[own]),
+        np.concatenate([found.matrices, np.tile(CHIP_TO_CROP, (len(own), 1, 1))]),
+        joined(found.truth, truth_of_labels(people.emotion[own], people.weight[own])),
+        np.concatenate([found.votes, np.zeros((len(own), found.votes.shape[1]), np.float32)]),
+        np.concatenate([found.scores, shapes]),
+        np.concatenate([found.known, seen]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """Faces held out from training, to measure on."""
+
+    pixels: Floats
+    scores: Floats
+    known: NDArray[np.bool_]
+    truth: Ints
+
+    def logits(self, network: Any, heads: Any) -> tuple[Floats, Floats]:
+        """Return the logits by the crop alone and with the blendshapes."""
+        embedding = np.concatenate(
+            [
+                np.asarray(network(few))
+                for few in np.array_split(self.pixels, len(self.pixels) // 256 + 1)
+            ]
+        )
+        seen = self.known.argmax(axis=1)
+        both = np.ones((len(embedding), 2), np.float32)
+        both[:, 1] = self.known.any(axis=1)
+        shapes = self.scores[np.arange(len(embedding)), seen]
+        alone, _, together = heads([embedding, shapes, both])
+        return np.asarray(alone), np.asarray(together)
+
+
 def run_appearance(
     run: Path,
     stills: Stills,
@@ -214,6 +342,7 @@ def run_appearance(
     grouping: Grouping,
     plan: Mapping[str, Part],
     name: str = 'last',
+    people: PeopleSet | None = None,
 ) -> dict[str, Any]:
     """Train a part of the plan on Training; measure each epoch on PublicTest.
 
@@ -225,89 +354,95 @@ def run_appearance(
     :param sources: blendshapes of the stills.
     :param plan: trainings by name; those that this one needs must be finished in the same run.
     :param name: of the part to train.
+    :param people: photographs and films to learn from as well; held-out people are measured.
     :returns: the content of ``tables/appearance-<name>.json``.
     :raises InputError: there is no face in Training or none in PublicTest, or a part that this one
         needs is missing.
     """
     started = time.monotonic()
     scores, known = blendshapes_of(stills, sources)
-    learned, measured = _learned(stills), _measured(stills, found)
-    if not len(learned) or not len(measured):
+    learned = _learned(
+        stills, matrices, scores, known, people, [source.source for source in sources]
+    )
+    measured = _measured(stills, found)
+    if not learned.pixels or not len(measured):
         raise InputError('the appearance network needs faces of Training and of PublicTest')
     part = plan[name]
     settings, training = part.settings, part.training
-    learned = _repeated(learned, stills.emotion, training.rare)
     folder = appearance_folder(run, name)
     origins = {
         other: Origin(other, plan[other].settings, appearance_folder(run, other))
         for other in (part.begins_with, *part.taught_by)
-        if other
+        if other and other != RELEASED
     }
+    released = models_dir() / 'appearance.json'
+    begun = {one.name: one.checksum() for one in origins.values()}
+    if part.begins_with == RELEASED:
+        begun[RELEASED] = ModelCard.load(released, 'appearance').sha256
     data_checksum = checksum(
-        stills.pixels[learned],
-        stills.emotion[learned],
-        matrices[learned],
-        scores[learned],
-        known[learned],
+        *(np.ascontiguousarray(one) for one in learned.pixels),
+        learned.truth.target,
+        learned.truth.weight,
+        learned.matrices,
+        learned.scores,
+        learned.known,
     )
-    claim_folder(
-        folder,
-        {
-            **asdict(part),
-            'data': data_checksum,
-            'origins': {one.name: one.checksum() for one in origins.values()},
-        },
-    )
+    claim_folder(folder, {**asdict(part), 'data': data_checksum, 'origins': begun})
     # Before the first weights are drawn.
     keras.utils.set_random_seed(training.seed)
-    pool = np.asarray(spread(scores[learned][known[learned]], settings.branches.floor))
+    pool = np.asarray(spread(learned.scores[learned.known], settings.branches.floor))
     mean, scale = pool.mean(axis=0), pool.std(axis=0) + 0.02
     network, heads = build_appearance(settings), build_heads(settings, mean, scale)
-    target = np.eye(len(FER_CLASSES), dtype=np.float32)[stills.emotion[learned]]
-    if part.begins_with:
+    truth = learned.truth
+    finished = (folder / _WEIGHTS).exists()
+    if part.begins_with == RELEASED and not finished:
+        data = learned.data(truth, part.variation)
+        restore_released(network, released, data)
+        fit_heads(network, heads, data, learned.plain())
+    elif part.begins_with and part.begins_with != RELEASED:
         origins[part.begins_with].restore(network, heads)
     # A finished training is only read.
-    if part.taught_by and not (folder / _WEIGHTS).exists():
-        crops = plain_crops(stills.pixels[learned], matrices[learned])
+    if part.taught_by and not finished:
+        crops = learned.plain()
         taught = np.mean(
             [
-                origins[other].predict(crops, scores[learned], known[learned])
+                origins[other].predict(crops, learned.scores, learned.known)
                 for other in part.taught_by
             ],
             axis=0,
         )
-        target = (1 - training.taught) * target + training.taught * taught
-    data = AppearanceData(
-        CropMaker(stills.pixels[learned], matrices[learned], part.variation),
-        target,
-        votes_of(stills)[learned],
-        scores[learned],
-        known[learned],
-    )
+        truth = replace(
+            truth, target=(1 - training.taught) * truth.target + training.taught * taught
+        )
     shown = public_test_crops(stills, matrices, found)
-    pixels = network_pixels(shown)
-    truth = stills.emotion[measured]
+    public = _Held(
+        network_pixels(shown), scores[measured], known[measured], stills.emotion[measured]
+    )
+    majority, agreed, _ = majority_of_votes(stills)
+    others = None if people is None else _held_people(people)
 
     def validate(network: Any, heads: Any) -> dict[str, float]:
-        embedding = np.concatenate(
-            [np.asarray(network(few)) for few in np.array_split(pixels, len(pixels) // 256 + 1)]
-        )
-        seen = known[measured].argmax(axis=1)
-        both = np.ones((len(measured), 2), np.float32)
-        both[:, 1] = known[measured].any(axis=1)
-        alone, _, joined = heads([embedding, scores[measured, seen], both])
-        return {
-            **_scores('appearance', np.asarray(alone), truth, grouping),
-            **_scores('joined', np.asarray(joined), truth, grouping),
-        }
+        metrics: dict[str, float] = {}
+        for kind, logits in zip(('appearance', 'joined'), public.logits(network, heads)):
+            metrics |= _scores(kind, logits, public.truth, grouping)
+            rows = agreed[measured]
+            if rows.any():
+                right = logits[rows].argmax(axis=1) == majority[measured][rows]
+                metrics[f'{kind}_majority'] = round(float(right.mean()), 4)
+        if others is not None:
+            for kind, logits in zip(('appearance', 'joined'), others.logits(network, heads)):
+                right = logits.argmax(axis=1) == others.truth
+                metrics[f'{kind}_people'] = round(float(right.mean()), 4)
+        return metrics
 
-    history = fit(network, heads, data, training, validate, folder)
+    history = fit(network, heads, learned.data(truth, part.variation), training, validate, folder)
     if training.calm:
-        calmer = replace(data, maker=CropMaker(stills.pixels[learned], matrices[learned], _CALM))
         calm = replace(training, epochs=training.calm, learning_rate=training.calm_rate)
         history += [
             {**line, 'epoch': training.epochs + line['epoch']}
-            for line in fit(network, heads, calmer, calm, validate, folder / 'calm')
+            for line in fit(
+                network, heads, learned.data(truth, _CALM), calm, validate, folder / 'calm'
+            )
         ]
     network.save_weights(folder / _WEIGHTS)
     heads.save_weights(folder / _HEADS)
@@ -318,8 +453,12 @@ def run_appearance(
         'model': 'appearance',
         'part': name,
         **asdict(part),
-        **_scores('mirrored', np.log(np.maximum(both, 1e-9)), truth, grouping),
+        **_scores('mirrored', np.log(np.maximum(both, 1e-9)), public.truth, grouping),
         'parameters': int(network.count_params()),
+        'faces': {
+            'stills': int((stills.usage == TRAINING).sum()),
+            'people': 0 if people is None else int((people.usage == TRAINING).sum()),
+        },
         'seconds_of_this_call': round(time.monotonic() - started, 1),
         'history': history,
     }
@@ -327,16 +466,15 @@ def run_appearance(
     return table
 
 
-def _learned(stills: Stills) -> Ints:
-    """Return the rows to train on, also those in which no face was found."""
-    return np.flatnonzero((stills.usage == TRAINING) & ~(votes_of(stills)[:, _NO_FACE] > 0.5))
-
-
-def _repeated(rows: Ints, emotion: Ints, times: int) -> Ints:
-    """Return the rows, those of rare classes ``times`` times."""
-    counts = np.bincount(emotion[rows], minlength=len(FER_CLASSES))
-    rare = rows[(counts < len(rows) / 20)[emotion[rows]]]
-    return np.concatenate([rows, np.tile(rare, times - 1)])
+def _held_people(people: PeopleSet) -> _Held | None:
+    rows = np.flatnonzero((people.usage == PUBLIC_TEST) & ~people.talking)
+    if not len(rows):
+        return None
+    matrices = np.tile(CHIP_TO_CROP, (len(rows), 1, 1))
+    crops = plain_crops(list(people.chips[rows]), matrices)
+    return _Held(
+        network_pixels(crops), people.scores[rows], people.known[rows], people.emotion[rows]
+    )
 
 
 def _measured(stills: Stills, found: NDArray[np.bool_]) -> Ints:

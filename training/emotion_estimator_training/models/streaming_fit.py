@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from emotion_estimator.blendshapes import MIRROR
+from emotion_estimator_training.data.truth import Truth, joined
 from emotion_estimator_training.features.feature_set import SHAPES
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.models.streaming_network import StreamingNetwork
@@ -54,7 +55,6 @@ class StreamingFitSettings:
     steps: int = 2000
     batch: int = 96
     learning_rate: float = 4e-3
-    smoothing: float = 0.02
     own: float = 0.8
     alone: tuple[float, float] = (0.2, 0.25)
     steadiness: float = 0.3
@@ -79,27 +79,28 @@ def steady_frames(sequences: Sequences, settling: float) -> Floats:
 
 
 def pretrain(
-    network: StreamingNetwork, pool: Floats, targets: Floats, settings: StreamingFitSettings
+    network: StreamingNetwork, pool: Floats, truth: Truth, settings: StreamingFitSettings
 ) -> None:
     """Train the first layers on single frames, which is fast, in place.
 
     :param pool: (N, 118), faces; each is used as it is, mirrored, and without its small scores, and
         some with only one branch.
-    :param targets: (N, 7), probabilities of their classes.
+    :param truth: of each.
     """
     keras.utils.set_random_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     shown = np.concatenate([_shown(pool, way, settings.alone, rng) for way in range(3)])
-    wanted = np.concatenate([targets, targets, targets])
+    wanted = joined(truth, truth, truth)
     steps = settings.epochs * -(-len(shown) // _STILLS)
     schedule = keras.optimizers.schedules.CosineDecay(4e-3, steps, 0.01)
     network.frame_model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=1e-3, clipnorm=1.0),
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.smoothing),
+        keras.losses.CategoricalCrossentropy(from_logits=True),
     )
     network.frame_model.fit(
         shown,
-        wanted,
+        wanted.target,
+        sample_weight=wanted.weight / wanted.weight.mean(),
         batch_size=_STILLS,
         epochs=settings.epochs,
         verbose=0,
@@ -133,7 +134,7 @@ def _bar(epochs: int) -> Any:
 def fit(
     network: StreamingNetwork,
     maker: SequenceMaker,
-    targets: Floats,
+    truth: Truth,
     grouping: Floats,
     validate: Callable[[StreamingNetwork], float],
     settings: StreamingFitSettings,
@@ -144,7 +145,7 @@ def fit(
     The layers before it stay as :func:`pretrain` left them.
 
     :param maker: makes the sequences.
-    :param targets: (N, 7), class probabilities of each still of the maker's pool.
+    :param truth: of each still of the maker's pool.
     :param grouping: (7, L), from classes to the labels that should be steady.
     :param validate: score on images held out from training; higher is better.
     :param checkpoints: folder from which an interrupted training continues; None keeps nothing.
@@ -171,7 +172,15 @@ def fit(
         for batch in prefetched(make, range(first, end)):
             steady = steady_frames(batch, settings.settling)
             losses.append(
-                np.array(step(batch.vectors, batch.dt, targets[batch.row], batch.weight, steady))
+                np.array(
+                    step(
+                        batch.vectors,
+                        batch.dt,
+                        truth.target[batch.row],
+                        batch.weight * truth.weight[batch.row],
+                        steady,
+                    )
+                )
             )
             advance()
         loss, unrest = np.mean(losses, axis=0)
@@ -201,9 +210,7 @@ def _training_step(
     def step(vectors: Any, dt: Any, target: Any, weight: Any, steady: Any) -> Any:
         with tf.GradientTape() as tape:
             logits = model([vectors, dt], training=True)
-            classes = tf.cast(tf.shape(target)[-1], tf.float32)
-            smooth = target * (1 - settings.smoothing) + settings.smoothing / classes
-            losses = tf.nn.softmax_cross_entropy_with_logits(smooth, logits)
+            losses = tf.nn.softmax_cross_entropy_with_logits(target, logits)
             loss = tf.reduce_sum(weight * losses) / tf.reduce_sum(weight)
             labels = tf.nn.softmax(logits) @ grouping
             moved = tf.reduce_sum(tf.abs(labels[:, 1:] - labels[:, :-1]), axis=-1)

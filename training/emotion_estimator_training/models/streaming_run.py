@@ -16,7 +16,20 @@ from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator_training.data.grouping import SHIPPED_GROUPING, Grouping, load_grouping
-from emotion_estimator_training.data.stills import FER_CLASSES, PUBLIC_TEST, TRAINING
+from emotion_estimator_training.data.stills import (
+    FER_CLASSES,
+    PUBLIC_TEST,
+    TRAINING,
+    Stills,
+    load_stills,
+)
+from emotion_estimator_training.data.truth import (
+    Truth,
+    joined,
+    majority_of_votes,
+    truth_of_labels,
+    truth_of_stills,
+)
 from emotion_estimator_training.evaluation.scores import classification
 from emotion_estimator_training.features.crops import CropVariation
 from emotion_estimator_training.features.embeddings import (
@@ -27,17 +40,19 @@ from emotion_estimator_training.features.embeddings import (
 )
 from emotion_estimator_training.features.feature_set import (
     PRESENT,
+    WIDTH,
     FeatureSet,
     face_vectors,
     load_sources,
     only_branch,
 )
 from emotion_estimator_training.features.features import load_covered
+from emotion_estimator_training.features.people import PeopleSet, load_people
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.operating_point import (
     calibrated_temperature,
     choose_class_operating_point,
-    choose_operating_point,
+    choose_robot_point,
     softmax,
 )
 from emotion_estimator_training.models.streaming_fit import StreamingFitSettings, fit, pretrain
@@ -57,7 +72,7 @@ from emotion_estimator_training.models.streaming_store import (
     streaming_folder,
 )
 from emotion_estimator_training.models.training_loop import History, checksum, claim_folder
-from emotion_estimator_training.sequences.sequences import SequenceMaker, SequenceSettings
+from emotion_estimator_training.sequences.sequences import Mouths, SequenceMaker, SequenceSettings
 from emotion_estimator_training.tables import write_json
 
 matplotlib.use('Agg')
@@ -68,6 +83,8 @@ Ints = NDArray[np.int64]
 #: Varied crops of each face: those used as single frames, and those between which a face's
 #: embedding moves in sequences.
 _VARIED, _MOVES = 2, 3
+#: Mouths of a face in sequences at most.
+_MOUTHS = 8
 #: How crops are varied for single frames: less than for training the appearance network.
 _FOR_FRAMES = CropVariation(
     roll=4.0,
@@ -89,16 +106,18 @@ def run_streaming(
     settings: StreamingSettings,
     training: StreamingFitSettings,
     shape: SequenceSettings,
+    data: Path,
     config: Path | None = None,
     grouping: str = SHIPPED_GROUPING,
     models: Path | None = None,
 ) -> dict[str, Any]:
     """Train on all sources of ``<run>/features``, and write ``<run>/checkpoints/streaming``.
 
-    Covered faces in ``<run>/covered``, if there are any, are used too. The best weights, the
-    temperatures and the operating points are chosen on PublicTest; PrivateTest is not used. The
-    same call continues an interrupted training.
+    Covered faces in ``<run>/covered`` and people in ``<run>/people``, if there are any, are used
+    too. The best weights, the temperatures and the operating points are chosen on PublicTest and on
+    held-out people; PrivateTest is not used. The same call continues an interrupted training.
 
+    :param data: FER2013, whose votes are learned; the features do not have them.
     :param models: folder of the appearance network; None takes the run's, or the shipped one.
     :returns: the content of ``tables/streaming.json``.
     :raises InputError: there are no features, or none of Training or of PublicTest.
@@ -106,6 +125,8 @@ def run_streaming(
     """
     started = time.monotonic()
     labels = load_grouping(grouping, config)
+    stills = load_stills(data)
+    stills_truth = truth_of_stills(stills)
     embed = Embedder(appearance_card(run, models))
     sources = load_sources(run)
     learned = [each.where(each.usage == TRAINING) for each in sources]
@@ -115,12 +136,27 @@ def run_streaming(
         )
     folder = streaming_folder(run)
     covered = [one for one in (load_covered(run, each.source) for each in sources) if one]
+    people = load_people(run)
     data_checksum = checksum(
         *(
             array
             for each in (*learned, *covered)
             for array in (each.blendshapes, each.emotion, each.crops)
-        )
+        ),
+        *(
+            ()
+            if people is None
+            else (
+                people.scores,
+                people.crops,
+                people.weight,
+                people.emotion,
+                people.usage,
+                people.base,
+            )
+        ),
+        stills_truth.target,
+        stills_truth.weight,
     )
     claim_folder(
         folder,
@@ -133,39 +169,39 @@ def run_streaming(
             'appearance': embed.sha256,
         },
     )
-    pool = _pool(learned, covered, embed, folder, training.seed)
+    pool = _pool(learned, covered, people, stills, stills_truth, embed, folder, training.seed)
     # Fails here rather than after minutes of training.
     try:
-        maker = SequenceMaker(pool.plain, pool.emotion, shape, pool.moves)
+        maker = SequenceMaker(pool.plain, pool.emotion, shape, pool.moves, pool.mouths)
     except ValueError as error:
         raise InputError(f'{run}/features: {error} in Training') from error
     public_test = [
         with_embeddings(each.where(each.usage == PUBLIC_TEST), embed, f'{each.source}, PublicTest')
         for each in sources
     ]
+    held = _held_out(people, public_test, stills, stills_truth, embed)
     # Before the first weights are drawn.
     keras.utils.set_random_seed(training.seed)
     network = build_network(pool.plain, settings)
-    targets = _first_stage(network, pool, training, folder)
+    truth = _first_stage(network, pool, training, folder)
 
     def validate(network: StreamingNetwork) -> float:
-        right = [
-            softmax(network.still_logits(rows, STILL_STEPS, STILL_DT))[
-                np.arange(len(rows)), each.emotion
-            ]
-            for each in public_test
-            for rows in (each.vectors, only_branch(each.vectors, 'blendshapes'))
-        ]
-        return -float(np.mean([-np.log(np.maximum(one, 1e-9)).mean() for one in right]))
+        scores = []
+        for one in held:
+            for rows in (one.vectors, only_branch(one.vectors, 'blendshapes')):
+                found = softmax(network.still_logits(rows, STILL_STEPS, STILL_DT))
+                losses = -(one.truth.target * np.log(np.maximum(found, 1e-9))).sum(axis=1)
+                scores.append(np.average(losses, weights=one.truth.weight))
+        return -float(np.mean(scores))
 
-    history = fit(network, maker, targets, labels.matrix, validate, training, folder)
+    history = fit(network, maker, truth, labels.matrix, validate, training, folder)
     before = validate(network)
     round_weights(network, ('lstm', 'logits'))
     cost = before - validate(network)
     fitted = _fitted(
         network,
         labels,
-        public_test,
+        held,
         {
             **asdict(settings),
             'seed': training.seed,
@@ -191,19 +227,55 @@ def appearance_card(run: Path, models: Path | None = None) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class _Pool:
-    """Faces of Training, of all sources.
+    """Faces to train on, of all sources.
 
-    :param plain: (N, 118), of the stills as they are; ``emotion`` (N,), their classes.
+    :param plain: (N, 118), of pictures as they are; ``emotion`` (N,), their classes.
+    :param target: (N, 7) and ``weight`` (N,), their truth.
     :param shown: (M, 118), for training on single frames: the plain faces, the same with varied
-        crops, and rotated copies without a crop; ``shown_emotion`` (M,), their classes.
-    :param moves: (N, K, 64), differences of varied crops' embeddings from the plain ones.
+        crops, people with other mouths, and rotated copies without a crop; ``shown_target`` and
+        ``shown_weight`` are their truth.
+    :param moves: (N, K, 64), embeddings of varied crops of the plain faces.
+    :param mouth_vectors: (V, 118), and ``mouth_rows`` (N, L), see :class:`~.Mouths`.
     """
 
     plain: Floats
     emotion: Ints
+    target: Floats
+    weight: Floats
     shown: Floats
-    shown_emotion: Ints
+    shown_target: Floats
+    shown_weight: Floats
     moves: Floats
+    mouth_vectors: Floats
+    mouth_rows: Ints
+
+    @property
+    def truth(self) -> Truth:
+        return Truth(self.target, self.weight)
+
+    @property
+    def shown_truth(self) -> Truth:
+        return Truth(self.shown_target, self.shown_weight)
+
+    @property
+    def mouths(self) -> Mouths | None:
+        return Mouths(self.mouth_vectors, self.mouth_rows) if len(self.mouth_vectors) else None
+
+
+@dataclass(frozen=True, eq=False)
+class _HeldOut:
+    """Faces that one source found in pictures held out from training.
+
+    :param vectors: (N, 118).
+    :param emotion: (N,), classes by FER2013's labels, or a photograph's label.
+    :param majority: (N,), the class that most annotators chose, -1 where there is none.
+    """
+
+    vectors: Floats
+    emotion: Ints
+    majority: Ints
+    truth: Truth
+    of_people: bool
 
 
 def _neutral(learned: list[FeatureSet]) -> list[float]:
@@ -217,9 +289,52 @@ def _neutral(learned: list[FeatureSet]) -> list[float]:
     return [round(float(one), 5) for one in shown.mean(axis=0)]
 
 
+def _rows_of(stills: Stills, features: FeatureSet) -> Ints:
+    """Return the stills' rows of the faces of a feature set."""
+    row_of = {int(number): row for row, number in enumerate(stills.image_id)}
+    try:
+        return np.array([row_of[int(number)] for number in features.image_id], np.int64)
+    except KeyError as error:
+        raise InputError(
+            f'the features are of other images than --data (no image {error}); run "training '
+            'features" again'
+        ) from error
+
+
+def _held_out(
+    people: PeopleSet | None,
+    public_test: list[FeatureSet],
+    stills: Stills,
+    truth: Truth,
+    embed: Embedder,
+) -> list[_HeldOut]:
+    """Return what decides: the faces of PublicTest, and of held-out people, by source."""
+    majority, agreed, _ = majority_of_votes(stills)
+    found = []
+    for each in public_test:
+        rows = _rows_of(stills, each)
+        chosen = np.where(agreed[rows], majority[rows], -1)
+        # Without votes the label is all that is known.
+        chosen = each.emotion if not agreed[rows].any() else chosen
+        found.append(_HeldOut(each.vectors, each.emotion, chosen, truth.of(rows), False))
+        if people is None or each.source not in people.sources:
+            continue
+        faces, where = people.of(each.source)
+        apart = (faces.usage == PUBLIC_TEST) & ~people.talking[where]
+        if apart.any():
+            still = with_embeddings(faces.where(apart), embed, f'{each.source}, held-out people')
+            # Each picture counts the same, as in what is measured on them.
+            even = truth_of_labels(still.emotion, np.ones(len(still), np.float32))
+            found.append(_HeldOut(still.vectors, still.emotion, still.emotion, even, True))
+    return found
+
+
 def _pool(
     learned: list[FeatureSet],
     covered: list[FeatureSet],
+    people: PeopleSet | None,
+    stills: Stills,
+    truth: Truth,
     embed: Embedder,
     folder: Path,
     seed: int,
@@ -231,11 +346,14 @@ def _pool(
             return _Pool(**{field.name: stored[field.name] for field in fields(_Pool)})
     # Not the seed of the sequences, which are drawn from these crops.
     crops_seed = seed + 8
-    plain, moves, shown, emotion, shown_emotion = [], [], [], [], []
-    for each in [*learned, *covered]:
-        still = with_embeddings(each.where(~each.augmented), embed, f'{each.source}, crops')
+    plain, moves, shown, emotion = [], [], [], []
+    truths, shown_truths = [], []
+    mouth_vectors: list[Floats] = [np.zeros((0, WIDTH), np.float32)]
+    mouth_rows: list[Ints] = []
+
+    def add(still: FeatureSet, its: Truth) -> None:
         varied = varied_embeddings(
-            still, embed, _FOR_FRAMES, _VARIED, [crops_seed, 0], f'{each.source}, varied crops'
+            still, embed, _FOR_FRAMES, _VARIED, [crops_seed, 0], f'{still.source}, varied crops'
         )
         moves.append(
             varied_embeddings(
@@ -244,57 +362,107 @@ def _pool(
                 FROM_FRAME_TO_FRAME,
                 _MOVES,
                 [crops_seed, 1],
-                f'{each.source}, moved crops',
+                f'{still.source}, moved crops',
             )
         )
         otherwise = [replace(still, embeddings=varied[:, k]).vectors for k in range(_VARIED)]
-        copies = each.where(each.augmented)
         plain.append(still.vectors)
         emotion.append(still.emotion)
-        shown += [still.vectors, *otherwise, face_vectors(copies.blendshapes)]
-        shown_emotion += [still.emotion] * (1 + _VARIED) + [copies.emotion]
+        truths.append(its)
+        shown.extend([still.vectors, *otherwise])
+        shown_truths.extend([its] * (1 + _VARIED))
+
+    for each in [*learned, *covered]:
+        its = truth.of(_rows_of(stills, each))
+        counts = its.weight > 0
+        each, its = each.where(counts), its.of(counts)
+        still = with_embeddings(each.where(~each.augmented), embed, f'{each.source}, crops')
+        add(still, its.of(~each.augmented))
+        mouth_rows.append(np.full((len(still), _MOUTHS), -1))
+        copies = each.where(each.augmented)
+        shown.append(face_vectors(copies.blendshapes))
+        shown_truths.append(its.of(each.augmented))
+    for name in [] if people is None else [each.source for each in learned]:
+        assert people is not None
+        if name not in people.sources:
+            continue
+        faces, where = people.of(name)
+        trained = faces.usage == TRAINING
+        faces, where = faces.where(trained), where[trained]
+        faces = with_embeddings(faces, embed, f'{name}, people')
+        its = truth_of_labels(faces.emotion, people.weight[where])
+        talking = people.talking[where]
+        add(faces.where(~talking), its.of(~talking))
+        first = sum(map(len, mouth_vectors))
+        mouth_vectors.append(faces.where(talking).vectors)
+        shown.append(mouth_vectors[-1])
+        shown_truths.append(its.of(talking))
+        of_base: dict[int, list[int]] = {}
+        for number, base in enumerate(people.base[where][talking].tolist()):
+            of_base.setdefault(base, []).append(first + number)
+        rng = np.random.default_rng([crops_seed, 2])
+        mouth_rows.append(
+            np.array(
+                [_some(of_base.get(row, []), rng) for row in where[~talking].tolist()], np.int64
+            ).reshape(-1, _MOUTHS)
+        )
+    wanted, shown_wanted = joined(*truths), joined(*shown_truths)
     made = _Pool(
         plain=np.concatenate(plain),
         emotion=np.concatenate(emotion),
+        target=wanted.target,
+        weight=wanted.weight,
         shown=np.concatenate(shown),
-        shown_emotion=np.concatenate(shown_emotion),
+        shown_target=shown_wanted.target,
+        shown_weight=shown_wanted.weight,
         moves=np.concatenate(moves),
+        mouth_vectors=np.concatenate(mouth_vectors),
+        mouth_rows=np.concatenate(mouth_rows),
     )
     with atomic_write(path) as partial:
         np.savez(partial, **{field.name: getattr(made, field.name) for field in fields(_Pool)})
     return made
 
 
+def _some(rows: list[int], rng: np.random.Generator) -> Ints:
+    """Return (``_MOUTHS``,) of the rows, in any order; -1 where there are fewer."""
+    chosen = np.full(_MOUTHS, -1)
+    some = rng.permutation(rows)[:_MOUTHS]
+    chosen[: len(some)] = some
+    return chosen
+
+
 def _first_stage(
     network: StreamingNetwork, pool: _Pool, training: StreamingFitSettings, folder: Path
-) -> Floats:
-    """Train the first layers, or load them; return each plain still's target (N, 7)."""
-    labels = np.eye(len(FER_CLASSES), dtype=np.float32)
+) -> Truth:
+    """Train the first layers, or load them; return each plain still's truth for the LSTM."""
     weights = folder / 'frame.weights.h5'
     if weights.exists():
         network.frame_model.load_weights(weights)
     else:
-        pretrain(network, pool.shown, labels[pool.shown_emotion], training)
+        pretrain(network, pool.shown, pool.shown_truth, training)
         with atomic_write(weights) as partial:
             network.frame_model.save_weights(partial)
     round_weights(network, ('front',))
     own = softmax(network.frame_logits(pool.plain))
-    return (1 - training.own) * labels[pool.emotion] + training.own * own
+    return Truth((1 - training.own) * pool.target + training.own * own, pool.weight)
 
 
 def _fitted(
     network: StreamingNetwork,
     grouping: Grouping,
-    public_test: list[FeatureSet],
+    held: list[_HeldOut],
     settings: dict[str, Any],
 ) -> FittedStreaming:
-    """Choose operating points and temperatures on PublicTest, with both branches known."""
-    sets = [
-        (network.still_logits(each.vectors, STILL_STEPS, STILL_DT), each.emotion)
-        for each in public_test
-    ]
+    """Choose operating points and temperatures, with both branches known."""
+    sets = []
+    for one in held:
+        logits = network.still_logits(one.vectors, STILL_STEPS, STILL_DT)
+        agreed = one.majority >= 0
+        sets.append((logits[agreed], one.majority[agreed]))
+    photographs = [one for one, each in zip(sets, held) if each.of_people]
     points = {
-        THREE: choose_operating_point(sets, grouping),
+        THREE: choose_robot_point(sets, photographs or sets, grouping),
         SEVEN: choose_class_operating_point(sets),
     }
     temperatures = {

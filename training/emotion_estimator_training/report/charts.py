@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 
 from emotion_estimator.annotation import label_colour
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator_training.evaluation.threshold_curve import (
+    MOST_NEUTRAL,
+    WITH_THRESHOLD,
+    Curves,
+)
 
 Floats = NDArray[np.float32]
 
@@ -263,6 +268,43 @@ def risk_coverage_chart(
     axis.set_title('Risk against coverage; dots are values of abstain_below', fontsize=10)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
+    return png(figure)
+
+
+def threshold_chart(curves: Mapping[str, Curves]) -> bytes:
+    """Draw the recall of sad and of happy against the neutral faces that are taken for them.
+
+    :param curves: by title, of :func:`~.threshold_curve.threshold_curves`; dots are values of the
+        threshold, the square is the model's own operating point.
+    """
+    figure = new_figure(9.6, 4.2)
+    axes = figure.subplots(1, len(WITH_THRESHOLD), squeeze=False)[0]
+    for axis, label in zip(axes, WITH_THRESHOLD):
+        for number, (title, each) in enumerate(curves.items()):
+            # None: no face is neutral, or none has the label.
+            shown = [row for row in each[label] if None not in (row['neutral_told'], row['recall'])]
+            places = [(row['neutral_told'], row['recall']) for row in shown]
+            colour = _COLOURS[1 + number % (len(_COLOURS) - 1)]
+            axis.plot(*np.reshape(places[1:], (-1, 2)).T, '.-', color=colour, lw=1.2, label=title)
+            axis.plot(*np.reshape(places[:1], (-1, 2)).T, 's', color=colour, ms=6)
+            for row, place in list(zip(shown, places))[1::2] if number == 0 else ():
+                axis.annotate(
+                    f'{row["threshold"]:g}',
+                    place,
+                    (4, -9),
+                    textcoords='offset points',
+                    fontsize=7,
+                )
+        axis.axvline(MOST_NEUTRAL, color='#777777', lw=1, ls=':')
+        axis.set(
+            xlim=(-0.005, 0.4),
+            ylim=(0, 1),
+            xlabel=f'share of neutral faces reported {label}',
+            ylabel=f'recall of {label}',
+        )
+        axis.set_title(f'Dots are values of {label}_threshold, the square is none', fontsize=9)
+        axis.grid(alpha=0.3)
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc='outside lower center')
     return png(figure)
 
 

@@ -39,6 +39,7 @@ from emotion_estimator_training.report.charts import (
     flips_against_delay_chart,
     reliability_chart,
     risk_coverage_chart,
+    threshold_chart,
     timeline_chart,
 )
 from emotion_estimator_training.sequences.constructed import construct_sequences
@@ -204,6 +205,7 @@ def trust_charts(trust: Trust) -> dict[str, bytes]:
                 for when, key in (('before', 'ece_before'), ('after', 'ece'))
             }
         )
+    pictures['thresholds'] = threshold_chart(trust.metrics['thresholds'])
     for source, rows in trust.metrics['conditions'].items():
         pictures[f'conditions {source}'] = condition_chart(
             [*rows, *trust.metrics['yaw'][source]], BRANCHES

@@ -18,7 +18,9 @@ from emotion_estimator_training.evaluation.measuring import (
     gather,
     measure,
 )
+from emotion_estimator_training.evaluation.most_people import by_labels, most_people
 from emotion_estimator_training.evaluation.trust import measure_trust
+from emotion_estimator_training.features.embeddings import Embedder
 from emotion_estimator_training.report.papers import (
     HEADER,
     PAPER_CONFUSION,
@@ -65,8 +67,26 @@ def write_report(plan: MeasurementPlan, out: Path, card: bool = False) -> Path:
             material.stills,
             plan.faces,
             plan.pairs,
+            _seen_by_most(plan, material),
         )
     return compose(plan, material, template, out)
+
+
+def _seen_by_most(plan: MeasurementPlan, material: Material) -> dict[str, Any]:
+    """Measure the shipped classifier where the truth is what most people see, and by labels."""
+    models = plan.places.models
+    card = models / 'emotion_lstm.json'
+    return {
+        'most_people': most_people(
+            card,
+            plan.run,
+            material.stills,
+            material.features,
+            Embedder(models / 'appearance.json'),
+            plan.public_only,
+        ),
+        'by_labels': by_labels(card, material.features, plan.public_only),
+    }
 
 
 def compose(plan: MeasurementPlan, material: Material, template: Any, out: Path) -> Path:

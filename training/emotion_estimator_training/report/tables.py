@@ -8,6 +8,7 @@ from typing import Any
 from emotion_estimator.emotion import LABELS
 from emotion_estimator_training.evaluation.recognizers import BRANCHES
 from emotion_estimator_training.evaluation.side_by_side import LABELS_OF
+from emotion_estimator_training.evaluation.threshold_curve import Curves
 from emotion_estimator_training.report.papers import PAPER, PAPER_NAME
 from emotion_estimator_training.tables import markdown_table
 
@@ -107,6 +108,9 @@ def trust_tables(trust: Mapping[str, Any]) -> dict[str, str]:
         tables[f'Calibration and abstention, {source}'] = _calibration_table(
             calibration['branches']
         )
+    for source, curves in trust['thresholds'].items():
+        title = f'Thresholds, {trust["model"]}, {source}, {trust["split"]}'
+        tables[title] = threshold_table(curves)
     for source, rows in trust['occlusion'].items():
         tables[f'Covered faces, {source}'] = occlusion_table(rows)
     for source, rows in trust['conditions'].items():
@@ -203,6 +207,47 @@ def _calibration_table(branches: Mapping[str, Mapping[str, Any]]) -> str:
             for branch, one in branches.items()
             for row in one['thresholds']
         ],
+    )
+
+
+def threshold_table(curves: Curves) -> str:
+    """Return :func:`~.threshold_curve.threshold_curves` as Markdown, a row for each value.
+
+    What ``sad_threshold`` gives stands beside what ``happy_threshold`` gives; in brackets are the
+    numbers of faces.
+    """
+    columns = {
+        'neutral_told': 'neutral ({n_neutral:,}) reported {label}',
+        'recall': 'recall of {label} ({n_label:,})',
+        'precision': 'precision of {label}',
+        'macro_f1': 'macro-F1',
+    }
+    return markdown_table(
+        [
+            'threshold',
+            *(
+                words.format(label=label, **rows[0])
+                for label, rows in curves.items()
+                for words in columns.values()
+            ),
+        ],
+        [
+            [
+                f'{beside[0]["threshold"]:g}' if beside[0]['threshold'] else 'none',
+                *(_share(row[key]) for row in beside for key in columns),
+            ]
+            for beside in zip(*curves.values())
+        ],
+    )
+
+
+def threshold_document(curves: Mapping[str, Curves]) -> str:
+    """Return tables of thresholds as ``out/thresholds/*.md`` holds them for docs/accuracy.md.
+
+    :param curves: by what was measured on, such as ``emotion_lstm-4.0.0, 1,100 photographs``.
+    """
+    return ''.join(
+        f'Thresholds, {title}:\n\n{threshold_table(each)}\n\n' for title, each in curves.items()
     )
 
 

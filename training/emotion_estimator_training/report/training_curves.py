@@ -83,7 +83,7 @@ def draw_appearance(history: History, path: Path, title: str = 'appearance') -> 
 def draw_trainings(tables: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
     """Draw the metrics of several trainings on PublicTest next to each other; return ``path``.
 
-    A training that continues another one starts where that one ends.
+    A training that continues another one of them starts where that one ends.
 
     :param tables: by name, what :func:`~.appearance_run.run_appearance` returned.
     """
@@ -95,7 +95,8 @@ def draw_trainings(tables: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
     ):
         for number, (name, table) in enumerate(tables.items()):
             history, title = table['history'], f'{name}, {table["parameters"]:,}'
-            before = tables[table['begins_with']]['history'] if table['begins_with'] else []
+            # The released network's history is not here.
+            before = tables.get(table['begins_with'], {}).get('history', [])
             epochs = [len(before) + one['epoch'] for one in history]
             for read, style in (('appearance', '--'), ('joined', '-')):
                 axes.plot(
@@ -106,7 +107,7 @@ def draw_trainings(tables: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
                     linewidth=1.4,
                     label=f'{title}, {"crop alone" if read == "appearance" else "both"}',
                 )
-        axes.set(xlabel='epoch since random weights', title=text)
+        axes.set(xlabel='epoch', title=text)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     panels[0].legend(fontsize='small')

@@ -51,7 +51,7 @@ class Disturbances:
     :param turn: drift of the head from side to side, in logits, opposite on both sides; five times
         as strong for the gaze.
     :param blinks: blinks per second (Poisson).
-    :param speaks: share of sequences in which the person speaks.
+    :param speaks: share of sequences in which syllables are added to the blendshapes alone.
     :param calm: share of sequences without disturbances.
     :param gain: standard deviation of the logarithm of each blendshape's gain in a sequence, as
         landmark sources, cameras and faces differ.
@@ -64,7 +64,7 @@ class Disturbances:
     drift: tuple[float, float] = (0.0, 0.3)
     turn: tuple[float, float] = (0.0, 0.15)
     blinks: float = 0.35
-    speaks: float = 0.25
+    speaks: float = 0.1
     calm: float = 0.35
     gain: float = 0.05
     missing: float = 0.002

@@ -41,6 +41,10 @@ class SequenceSettings:
     :param unseen: share of frames whose embedding is unknown although the sequence has one, as if
         the crop did not show the face.
     :param moves: factor of how far a face's embedding moves towards those of its varied crops.
+    :param talks: share of sequences in which people talk with the mouths of :class:`Mouths`.
+    :param syllable: seconds from one mouth to the next.
+    :param mute: share of these mouths that are the face's own, as in the still.
+    :param speech: seconds that people talk in a row; ``pause`` seconds until they talk again.
     """
 
     steps: int = 64
@@ -56,6 +60,23 @@ class SequenceSettings:
     branches: tuple[float, float, float] = (0.5, 0.25, 0.25)
     unseen: float = 0.02
     moves: tuple[float, float] = (0.0, 1.0)
+    talks: float = 0.3
+    syllable: tuple[float, float] = (0.07, 0.3)
+    mute: float = 0.25
+    speech: tuple[float, float] = (0.8, 5.0)
+    pause: tuple[float, float] = (0.2, 1.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Mouths:
+    """The same faces with other mouths, as when they talk.
+
+    :param vectors: float32 (V, 118), see :func:`~.face_vectors`.
+    :param rows: int64 (N, M), for each face of the pool rows of ``vectors``; -1 where it has fewer.
+    """
+
+    vectors: Floats
+    rows: Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +109,14 @@ class SequenceMaker:
         emotion: Ints,
         settings: SequenceSettings,
         varied: Floats | None = None,
+        mouths: Mouths | None = None,
     ) -> None:
         """Take the pool.
 
         :param pool: (N, 52 or 118), see :func:`~.face_vectors`.
         :param emotion: (N,), index into ``FER_CLASSES``.
         :param varied: (N, K, 64), embeddings of varied crops of each face.
+        :param mouths: of the pool's faces; without them nobody talks so.
         :raises ValueError: it has no neutral or no expressive faces.
         """
         self._pool, self._settings = complete_vectors(pool), settings
@@ -104,14 +127,22 @@ class SequenceMaker:
         self._expressive = np.flatnonzero(emotion != _NEUTRAL)
         if not len(self._neutral) or not len(self._expressive):
             raise ValueError('sequences need neutral and expressive faces')
+        self._mouths = mouths
+        able = mouths.rows.max(axis=1) >= 0 if mouths else np.zeros(len(emotion), bool)
+        self._talkers = np.flatnonzero(able)
+        self._neutral_talkers = np.flatnonzero(able & (emotion == _NEUTRAL))
+        self._expressive_talkers = np.flatnonzero(able & (emotion != _NEUTRAL))
 
     def __call__(self, count: int, seed: int | Sequence[int]) -> Sequences:
         """Return ``count`` sequences, the same for the same seed."""
         rng = np.random.default_rng(seed)
         dt = self._intervals(count, rng)
         times = np.cumsum(dt, axis=1)
-        stations, begins, onsets = self._plan(count, times, rng)
+        talks = rng.random(count) < (self._settings.talks if len(self._talkers) else 0)
+        stations, begins, onsets = self._plan(count, times, talks, rng)
         vectors, row, weight = self._play(times, stations, begins, onsets)
+        for number in np.flatnonzero(talks):
+            self._talk(vectors[number], row[number], times[number], rng)
         shapes, calm = disturb(vectors[..., :SHAPES], times, self._settings.disturbances, rng)
         mirrored = rng.random(count) < 0.5
         shapes[mirrored] = shapes[mirrored][..., list(MIRROR)]
@@ -164,8 +195,48 @@ class SequenceMaker:
         )
         return np.asarray(dt)
 
+    def _talk(
+        self, vectors: Floats, row: Ints, times: NDArray[np.float64], rng: np.random.Generator
+    ) -> None:
+        """Move the mouth of one sequence (T, 118) from one of the face's mouths to the next."""
+        assert self._mouths is not None
+        settings, mouths = self._settings, self._mouths.rows[row]
+        many = mouths.shape[1]
+        length = times[-1] - times[0]
+        knots = times[0] + np.cumsum(
+            rng.uniform(*settings.syllable, int(length / settings.syllable[0]) + 2)
+        )
+        shapes = np.zeros((len(knots), many))
+        chosen = rng.integers(many, size=len(knots))
+        open_ = rng.random(len(knots)) >= settings.mute
+        shapes[np.arange(len(knots)), chosen] = open_ * rng.uniform(0.5, 1.0, len(knots))
+        shapes *= self._speaks(knots, rng)[:, None]
+        share = np.stack([np.interp(times, knots, one) for one in shapes.T], axis=1)
+        # Where a face has fewer mouths, the last ones are its own.
+        differences = self._mouths.vectors[np.maximum(mouths, 0)] - self._pool[row][:, None]
+        differences *= (mouths >= 0)[..., None]
+        moved = np.einsum('tm,tmv->tv', share.astype(np.float32), differences)
+        vectors[:, :-2] = np.maximum(vectors[:, :-2] + moved[:, :-2], 0)
+        vectors[:, :SHAPES] = np.minimum(vectors[:, :SHAPES], 1)
+
+    def _speaks(self, times: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Draw when a person speaks and when there is a pause."""
+        lengths = np.empty(0)
+        while lengths.sum() <= times[-1] - times[0]:
+            lengths = np.append(
+                lengths,
+                [rng.uniform(*self._settings.speech), rng.uniform(*self._settings.pause)],
+            )
+        # Begins anywhere in the first two.
+        borders = times[0] + np.cumsum(lengths) - rng.uniform(0, lengths[:2].sum())
+        return np.asarray(np.searchsorted(borders, times) % 2 == 0)
+
     def _plan(
-        self, count: int, times: NDArray[np.float64], rng: np.random.Generator
+        self,
+        count: int,
+        times: NDArray[np.float64],
+        talks: NDArray[np.bool_],
+        rng: np.random.Generator,
     ) -> tuple[Ints, NDArray[np.float64], NDArray[np.float64]]:
         """Draw what each face shows and when: neutral to apex to neutral, or apex to apex.
 
@@ -173,11 +244,22 @@ class SequenceMaker:
             seconds (B, changes).
         """
         settings = self._settings
-        neutral = rng.choice(self._neutral, count)
-        current = np.where(rng.random(count) < 0.6, neutral, rng.choice(self._expressive, count))
+
+        def drawn(usual: Ints, talkers: Ints) -> Ints:
+            faces = rng.choice(usual, count)
+            if talks.any() and len(talkers):
+                faces[talks] = rng.choice(talkers, int(talks.sum()))
+            return faces
+
+        def expressive() -> Ints:
+            return drawn(self._expressive, self._expressive_talkers)
+
+        neutral = drawn(self._neutral, self._neutral_talkers)
+        current = np.where(rng.random(count) < 0.6, neutral, expressive())
         steady = rng.random(count) < settings.still
         # Faces with one expression throughout have the pool's distribution of classes.
-        current[steady] = rng.integers(len(self._pool), size=steady.sum())
+        everyone = drawn(np.arange(len(self._pool)), self._talkers)
+        current[steady] = everyone[steady]
         onsets = rng.uniform(*settings.onset, (count, _MOST_CHANGES))
         holds = rng.uniform(*settings.hold, (count, _MOST_CHANGES))
         # Starts at any time within the first hold, so that the first change comes at any time.
@@ -189,7 +271,7 @@ class SequenceMaker:
         for _ in range(_MOST_CHANGES):
             rests = current == neutral
             goes = rests | (rng.random(count) < settings.direct)
-            current = np.where(goes, rng.choice(self._expressive, count), neutral)
+            current = np.where(goes, expressive(), neutral)
             stations.append(current)
         return np.stack(stations, axis=1), begins, onsets
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
-from emotion_estimator.emotion import LABELS
+from emotion_estimator.emotion import LABELS, NEUTRAL, SAD
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator_training.data.stills import Stills
 from emotion_estimator_training.evaluation.evaluate import evaluate
@@ -71,6 +71,7 @@ def measure_card(
     stills: Stills | None = None,
     faces: int = 200,
     pairs: int = 300,
+    seen_by_most: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measure a classifier; write the metrics into its JSON card and the Markdown beside it.
 
@@ -79,14 +80,21 @@ def measure_card(
     :param stills: all images, to measure in how many a face is found; None leaves that out.
     :param faces: how many steady faces flips are counted on.
     :param pairs: how many changes of expression are timed.
+    :param seen_by_most: further metrics: ``most_people`` and ``by_labels``, of the functions of
+        these names in :mod:`~.evaluation.most_people`; None adds none.
     :returns: the card's metrics.
     :raises ModelError: card and weights do not match.
     """
     measured = evaluate(EmotionClassifier.load(card), stills, features, public_only, faces, pairs)
     raw = json.loads(card.read_text())
     metrics: dict[str, Any] = {
+        **(seen_by_most or {}),
         'fer2013': measured,
-        **{name: one for name, one in raw.get('metrics', {}).items() if name != 'fer2013'},
+        **{
+            name: one
+            for name, one in raw.get('metrics', {}).items()
+            if name not in ('fer2013', *(seen_by_most or ()))
+        },
     }
     card.write_text(json.dumps({**raw, 'metrics': metrics}, indent=1) + '\n')
     write_markdown(card)
@@ -129,7 +137,7 @@ def other_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
     """Return a card's metrics that have no table of their own: name in words to value."""
     flat: dict[str, Any] = {}
     for name, value in metrics.items():
-        if name in ('fer2013', 'quantization', 'time'):
+        if name in ('most_people', 'by_labels', 'fer2013', 'quantization', 'time'):
             continue
         items = value.items() if isinstance(value, dict) else [('', value)]
         for key, one in items:
@@ -333,6 +341,92 @@ def emotion_table(sources: dict[str, Any]) -> str:
     )
 
 
+def most_people_table(sources: dict[str, Any]) -> str:
+    """Return a Markdown table of a classifier's metrics where the truth is what most people see.
+
+    :param sources: what :func:`~.evaluation.most_people.most_people` returned.
+    """
+    return markdown_table(
+        (
+            'landmark source',
+            'faces',
+            'n',
+            'accuracy',
+            'macro-F1',
+            'precision sad',
+            'recall sad',
+            'neutral called sad',
+            'neutral called happy',
+            'ECE',
+            'accuracy, seven',
+            'recall neutral, seven',
+        ),
+        [
+            (
+                source,
+                name.replace('_', ' '),
+                one['three']['n'],
+                one['three']['accuracy'],
+                one['three']['macro_f1'],
+                one['three']['precision'][SAD],
+                one['three']['recall'][SAD],
+                one['neutral_called'].get(SAD, '-'),
+                one['neutral_called'].get('happy', '-'),
+                one['three']['ece'],
+                one['seven']['accuracy'],
+                one['seven']['recall'][NEUTRAL],
+            )
+            for source, sets in sources.items()
+            for name, one in sets.items()
+        ],
+    )
+
+
+def by_labels_table(sources: dict[str, Any]) -> str:
+    """Return a Markdown table of a classifier's metrics by FER2013's labels.
+
+    :param sources: what :func:`~.evaluation.most_people.by_labels` returned.
+    """
+    return markdown_table(
+        (
+            'landmark source',
+            'sad_threshold',
+            'happy_threshold',
+            'split',
+            'n',
+            'accuracy',
+            'macro-F1',
+            *(f'recall {label}' for label in LABELS),
+        ),
+        [
+            (
+                source,
+                one['sad_threshold'],
+                one['happy_threshold'],
+                split,
+                one[split]['n'],
+                one[split]['accuracy'],
+                one[split]['macro_f1'],
+                *(one[split]['recall'][label] for label in LABELS),
+            )
+            for source, one in sources.items()
+            for split in SPLITS
+            if split in one
+        ],
+    )
+
+
+def _most_people(metrics: dict[str, Any]) -> str:
+    if 'most_people' not in metrics:
+        return ''
+    return (
+        "Where the truth is what most people see: more than five of FER+'s ten annotators, and "
+        f'the labels of photographs:\n\n{most_people_table(metrics["most_people"])}\n\n'
+        "FER2013's own labels, with the parameters `sad_threshold` and `happy_threshold` that are "
+        f'best on PublicTest:\n\n{by_labels_table(metrics["by_labels"])}\n\n'
+    )
+
+
 def confusion_table(sources: dict[str, Any]) -> str:
     """Return a Markdown table of each source's confusion matrix on its last split."""
     rows = []
@@ -374,7 +468,9 @@ def _emotion_body(raw: dict[str, Any]) -> tuple[str, str]:
         "Happy, unknown or sad, and seven expressions, from a face's blendshapes, from its crop's "
         'embedding or from both, one step per frame. The state of a face is an input and an '
         'output, so that one file serves many faces.',
-        f'Still faces of FER2013, {raw["settings"]["still_steps"]} equal frames each (coverage: '
+        f'{_most_people(raw["metrics"])}'
+        f"Still faces by FER2013's own labels, {raw['settings']['still_steps']} equal frames each, "
+        'at the operating point of the robot (coverage: '
         f'share of images in which the source finds a face):\n\n{emotion_table(metrics)}\n\n'
         f'Confusion matrices:\n\n{confusion_table(metrics)}\n\n'
         'Seconds from the first movement of a change from a neutral face to another label, which '

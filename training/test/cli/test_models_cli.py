@@ -16,6 +16,7 @@ pytest.importorskip('matplotlib', reason='training needs matplotlib (pip install
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator_training.cli.training import training
 from emotion_estimator_training.cli.training.models import fit, tune
+from emotion_estimator_training.data.stills import write_npz
 from emotion_estimator_training.features.feature_set import save_features
 
 RUN = CliRunner()
@@ -116,12 +117,22 @@ def test_without_tensorflow_fit_names_what_to_install(tmp_path):
         )
 
 
+def test_streaming_needs_images_for_their_votes(tmp_path):
+    needs_tensorflow()
+    done = RUN.invoke(fit, ['streaming', '--run', str(tmp_path)])
+    assert done.exit_code == 2
+    assert "Missing option '--data'" in done.stderr
+
+
 def test_streaming_needs_features_first(tmp_path):
     needs_tensorflow()
+    from tiny_appearance import made_stills
+
+    data = write_npz(made_stills(), tmp_path / 'fer2013.npz')
     with pytest.raises(InputError, match='training features'):
         RUN.invoke(
             fit,
-            ['streaming', '--run', str(tmp_path)],
+            ['streaming', '--run', str(tmp_path), '--data', str(data)],
             catch_exceptions=False,
             standalone_mode=False,
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from emotion_estimator.emotion import LABELS
-from emotion_estimator_training.data.stills import FER_CLASSES, FERPLUS_CLASSES, TO_LABEL, Stills
+from emotion_estimator_training.data.stills import FER_CLASSES, TO_LABEL
 from emotion_estimator_training.evaluation.film_reading import FilmReading, LabelledFilm
 from emotion_estimator_training.evaluation.image_reading import (
     FER_NAMES,
@@ -19,7 +19,6 @@ from emotion_estimator_training.evaluation.image_reading import (
 from emotion_estimator_training.evaluation.real_people import (
     THRESHOLDS,
     ReadPictures,
-    majority_of_votes,
     measure_films,
     measure_pictures,
     worst_errors,
@@ -123,28 +122,6 @@ def test_the_worst_errors_come_first(pictures) -> None:
     assert sheet[84, 84].tolist() == [30, 0, 255] and sheet[10, 84].tolist() == [255, 255, 255]
     listed = error_list(errors, [f'{n}.jpg' for n in range(7)], PERSON)
     assert '| 1 | 3.jpg | d | neutral | sad | 0.900 |' in listed
-
-
-def test_the_majority_of_votes_and_what_has_none() -> None:
-    votes = np.zeros((6, 10), np.uint8)
-    for row, (name, count) in enumerate(
-        [('neutral', 6), ('neutral', 5), ('contempt', 7), ('no face', 10), ('sad', 8), ('angry', 9)]
-    ):
-        votes[row, FERPLUS_CLASSES.index(name)] = count
-        votes[row, FERPLUS_CLASSES.index('happy')] += 10 - count
-    votes[1, FERPLUS_CLASSES.index('happy')], votes[1, FERPLUS_CLASSES.index('sad')] = 3, 2
-    stills = Stills(
-        np.zeros((6, 48, 48), np.uint8),
-        np.zeros(6, np.int64),
-        np.ones(6, np.int64),
-        np.arange(6),
-        np.zeros(6, bool),
-        ferplus_votes=votes,
-    )
-    truth, usable, left_out = majority_of_votes(stills, np.arange(6))
-    assert usable.tolist() == [True, False, False, False, True, True]
-    assert truth[usable].tolist() == [NEUTRAL, SAD, FER_CLASSES.index('angry')]
-    assert left_out == {'no majority': 1, 'contempt': 1, 'unknown': 0, 'no face': 1}
 
 
 def _film(*labels: str, becomes: tuple[tuple[float, str], ...] = ()) -> FilmReading:

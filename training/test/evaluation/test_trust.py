@@ -287,6 +287,19 @@ def test_answers_of_nine_tenths_that_are_always_right_are_a_tenth_too_modest(mea
     assert fused['thresholds'][-1]['answered'] == 1.0
 
 
+def test_every_threshold_below_nine_tenths_leaves_answers_of_nine_tenths(measured) -> None:
+    curves = measured.metrics['thresholds']['face_mesh']
+    assert set(curves) == {'sad', 'happy'}
+    for label, rows in curves.items():
+        at = {row['threshold']: row for row in rows}
+        assert (at[0.0]['recall'], at[0.85]['recall'], at[0.95]['recall']) == (1.0, 1.0, 0.0)
+        assert at[0.05]['neutral_told'] == 1.0, f'the others have 0.05 of {label} each'
+        assert at[0.1]['neutral_told'] == 0.0
+    (title,) = (title for title in trust_tables(measured.metrics) if title.startswith('Thresholds'))
+    assert title == f'Thresholds, {measured.metrics["model"]}, face_mesh, public_test'
+    assert measured.metrics['model'].startswith('emotion_lstm-')
+
+
 def test_what_was_not_asked_for_is_left_out_and_groups_are_said(measured) -> None:
     assert measured.metrics['occlusion'] == measured.metrics['conditions'] == {}
     assert 'no such labels' in measured.metrics['groups']
@@ -300,6 +313,7 @@ def test_what_was_not_asked_for_is_left_out_and_groups_are_said(measured) -> Non
     assert set(pictures) == {
         'risk face_mesh',
         'calibration face_mesh',
+        'thresholds',
         'clip generated_sadness, face_mesh',
     }
     assert all(content.startswith(b'\x89PNG') for content in pictures.values())

@@ -12,6 +12,7 @@ import numpy as np
 from emotion_estimator_training.data.stills import Stills
 from emotion_estimator_training.features.crops import CropVariation
 from emotion_estimator_training.features.feature_set import FeatureSet
+from emotion_estimator_training.features.people import PeopleSet
 from emotion_estimator_training.models.appearance_network import AppearanceFit, AppearanceSettings
 from emotion_estimator_training.models.appearance_run import Part
 from emotion_estimator_training.models.branches import BranchSettings
@@ -86,7 +87,11 @@ class Trained:
 
 
 def train(
-    run: Path, votes: bool = False, plan: Mapping[str, Part] = PLAN, name: str = 'last'
+    run: Path,
+    votes: bool = False,
+    plan: Mapping[str, Part] = PLAN,
+    name: str = 'last',
+    people: PeopleSet | None = None,
 ) -> Trained:
     """Train a part of it."""
     from emotion_estimator_training.data.grouping import load_grouping
@@ -104,6 +109,7 @@ def train(
             load_grouping(),
             plan,
             name,
+            people,
         ),
     )
 

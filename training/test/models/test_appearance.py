@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from emotion_estimator_training.data.stills import votes_of
+from emotion_estimator_training.data.stills import TRAINING, votes_of
+from emotion_estimator_training.data.truth import truth_of_labels, truth_of_stills
 
 for module in ('tensorflow', 'tf_keras', 'ai_edge_litert'):
     pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
+from made_people import made_people
 from tiny_appearance import (
     FIT,
     FOUND,
@@ -36,9 +38,11 @@ from emotion_estimator_training.features.crops import CropMaker, plain_crops
 from emotion_estimator_training.features.feature_set import PRESENT
 from emotion_estimator_training.models import appearance_network, appearance_run
 from emotion_estimator_training.models.appearance_network import (
+    AppearanceData,
     AppearanceSettings,
     build_appearance,
     build_heads,
+    cross_entropy,
     network_pixels,
 )
 from emotion_estimator_training.models.appearance_run import (
@@ -47,7 +51,8 @@ from emotion_estimator_training.models.appearance_run import (
     blendshapes_of,
     planned,
 )
-from emotion_estimator_training.models.legacy_keras import keras
+from emotion_estimator_training.models.legacy_keras import keras, tf
+from emotion_estimator_training.models.operating_point import softmax
 from emotion_estimator_training.models.training_loop import claim_folder, read_history
 from emotion_estimator_training.report.training_curves import draw_trainings
 from emotion_estimator_training.shipping import appearance
@@ -161,9 +166,10 @@ def fitted(folder, stop_at=None):
     heads = build_heads(SETTINGS, np.zeros(104, np.float32), np.ones(104, np.float32))
     scores, known = blendshapes_of(STILLS, [made_scores(STILLS)])
     learned = np.arange(48)
-    data = appearance_network.AppearanceData(
+    data = AppearanceData(
         CropMaker(STILLS.pixels[learned], MATRICES[learned], VARIATION),
         np.eye(7, dtype=np.float32)[STILLS.emotion[learned]],
+        np.ones(48, np.float32),
         votes_of(STILLS)[learned],
         scores[learned],
         known[learned],
@@ -275,20 +281,88 @@ def test_a_part_starts_from_another_and_is_taught_by_it(monkeypatch, trained) ->
     network, _, target = begun[0]
     for one, other in zip(network, float_network(trained).get_weights()):
         np.testing.assert_array_equal(one, other)
-    learned = appearance_run._learned(made_stills(votes=True))
-    labels = np.eye(7)[STILLS.emotion[learned]]
-    opinion = 2 * target - labels
+    stills = made_stills(votes=True)
+    truth = truth_of_stills(stills)
+    learned = np.flatnonzero((stills.usage == TRAINING) & (truth.weight > 0))
+    opinion = 2 * target - truth.target[learned]
     np.testing.assert_allclose(opinion.sum(axis=1), 1, atol=1e-5)
     assert (opinion.argmax(axis=1) == STILLS.emotion[learned]).mean() > 0.9
-    assert ((opinion > 0.001) & (opinion < 0.999)).any(axis=1).all(), 'no label is as unsure'
+    smallest = truth.target.min()
+    assert (np.abs(opinion - smallest) > 0.001).any(axis=1).all(), 'truth alone is the same'
 
 
-def test_a_rare_classs_stills_are_shown_more_often() -> None:
-    emotion = np.array([1] * 2 + [3] * 60 + [4] * 40)
-    rows = np.arange(1, 102)
-    made = appearance_run._repeated(rows, emotion, 3)
-    np.testing.assert_array_equal(np.bincount(emotion[made])[[1, 3, 4]], [3, 60, 40])
-    np.testing.assert_array_equal(appearance_run._repeated(rows, emotion, 1), rows)
+def test_zeros_for_votes_have_no_loss_and_no_gradient() -> None:
+    target = np.array([[0, 0, 0], [0.2, 0.3, 0.5], [0.4, 0.6, 1.0]], np.float32)
+    logits = tf.Variable([[1.0, -2.0, 0.5]] * 3)
+    with tf.GradientTape() as tape:
+        losses = cross_entropy(target, logits)
+    gradient = np.asarray(tape.gradient(losses, logits))
+    np.testing.assert_array_equal(gradient[0], 0)
+    assert float(losses[0]) == 0
+    # Of shares it is what TensorFlow says; twice the shares count twice.
+    usual = tf.nn.softmax_cross_entropy_with_logits(target[1:2], logits[1:2])
+    assert float(losses[1]) == pytest.approx(float(usual[0]), rel=1e-6)
+    np.testing.assert_allclose(
+        gradient[2], 2 * (softmax(logits[2].numpy()) - target[2] / 2), atol=1e-6
+    )
+
+
+def test_a_still_counts_by_its_weight(tmp_path) -> None:
+    """Stills of weight 0 with wrong targets change nothing."""
+    keras.utils.set_random_seed(4)
+    scores, known = blendshapes_of(STILLS, [made_scores(STILLS)])
+    ends = []
+    for wrong in (0, 6):
+        target = np.eye(7, dtype=np.float32)[STILLS.emotion[:48]]
+        target[24:] = np.eye(7, dtype=np.float32)[wrong]
+        data = AppearanceData(
+            CropMaker(STILLS.pixels[:48], MATRICES[:48], VARIATION),
+            target,
+            np.repeat(np.float32([1, 0]), 24),
+            votes_of(STILLS)[:48],
+            scores[:48],
+            known[:48],
+        )
+        keras.utils.set_random_seed(4)
+        network = build_appearance(SETTINGS)
+        heads = build_heads(SETTINGS, np.zeros(104, np.float32), np.ones(104, np.float32))
+        short = replace(SHORT, epochs=1)
+        appearance_network.fit(network, heads, data, short, lambda *_: {}, tmp_path / str(wrong))
+        ends.append(heads.get_weights())
+    for one, other in zip(*ends):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_people_are_learned_from_and_measured_beside_the_stills(monkeypatch, tmp_path) -> None:
+    people = made_people()
+    learned = []
+
+    def fit(network, heads, data, _, validate, __):
+        learned.append(data)
+        return [{'epoch': 1, **validate(network, heads)}]
+
+    monkeypatch.setattr(appearance_run, 'fit', fit)
+    tables = [train(tmp_path, plan=UNCALM, people=one).table for one in (people, None)]
+    with_people, alone = learned
+    own = np.flatnonzero(people.usage == TRAINING)
+    assert len(with_people) == len(alone) + len(own)
+    assert with_people.weight.mean() == pytest.approx(1)
+    np.testing.assert_array_equal(with_people.target[96:].argmax(axis=1), people.emotion[own])
+    np.testing.assert_allclose(
+        with_people.weight[96:] / with_people.weight[0],
+        truth_of_labels(people.emotion, people.weight).weight[own]
+        / truth_of_stills(STILLS).weight[0],
+        rtol=1e-5,
+    )
+    # The sources' columns are those of the stills; what the other source found is left out.
+    np.testing.assert_array_equal(with_people.scores[96:, 0], people.scores[own, 1])
+    np.testing.assert_array_equal(with_people.known[96:, 0], people.known[own, 1])
+    assert not with_people.votes[96:].any()
+    crops = with_people.maker(np.arange(96, 96 + len(own)), 1)[0]
+    assert (crops.std(axis=(1, 2)) > 10).all(), 'cut from the chips'
+    assert tables[0]['faces'] == {'stills': 96, 'people': len(own)}
+    assert 'appearance_people' in tables[0]['history'][0]
+    assert 'appearance_people' not in tables[1]['history'][0]
 
 
 def test_a_missing_origin_is_named(tmp_path) -> None:
@@ -360,18 +434,20 @@ def test_blendshapes_are_those_of_each_source_that_saw_the_still() -> None:
 
 def test_batches_hide_either_branch_and_never_both() -> None:
     scores, known = blendshapes_of(STILLS, [made_scores(STILLS)])
-    data = appearance_network.AppearanceData(
+    data = AppearanceData(
         CropMaker(STILLS.pixels, MATRICES, replace(VARIATION, hidden=0.0)),
         np.eye(7, dtype=np.float32)[STILLS.emotion],
+        np.linspace(0.5, 1, 144, dtype=np.float32),
         votes_of(STILLS),
         scores,
         known,
     )
     rows = np.tile(np.arange(144), 20)
     fit = replace(FIT, without=(0.2, 0.3))
-    pixels, shapes, present, target, votes = appearance_network._batch(data, rows, fit, [1, 2])
+    pixels, shapes, present, *wanted = appearance_network._batch(data, rows, fit, [1, 2])
     assert (pixels.shape, shapes.shape) == ((2880, 48, 48, 1), (2880, 52))
-    assert (target.shape, votes.shape) == ((2880, 7), (2880, 10))
+    for given, of_stills in zip(wanted, (data.target, data.weight, data.votes)):
+        np.testing.assert_array_equal(given, of_stills[rows])
     assert present.any(axis=1).all()
     unseen = ~known[rows, 0]
     assert (present[unseen] == (1, 0)).all()

@@ -16,6 +16,7 @@ from emotion_estimator.blendshapes import MIRROR
 from emotion_estimator.errors import ModelError
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.data.stills import FER_CLASSES
+from emotion_estimator_training.data.truth import Truth
 from emotion_estimator_training.features.feature_set import PRESENT, face_vectors, only_branch
 from emotion_estimator_training.models.branches import BranchSettings
 from emotion_estimator_training.models.legacy_keras import keras
@@ -52,7 +53,7 @@ POOL = face_vectors(SCORES, RNG.gamma(0.5, 2, (140, 64)).astype(np.float32))
 # Some faces have no crop.
 POOL[::9, 52:-1] = 0
 EMOTION = np.arange(140) % len(FER_CLASSES)
-TARGETS = np.eye(7, dtype=np.float32)[EMOTION]
+TRUTH = Truth(np.eye(7, dtype=np.float32)[EMOTION], np.ones(140, np.float32))
 # Without dropout, so that nothing but the batches' numbers decides.
 SMALL = StreamingSettings(
     BranchSettings(embedding=7, blendshapes=12, joined=8, dropout=0.0), units=6
@@ -94,7 +95,7 @@ def train(folder, stop_at=None):
     history = fit(
         made,
         SequenceMaker(POOL, EMOTION, SHAPE),
-        TARGETS,
+        TRUTH,
         load_grouping().matrix,
         validate,
         TRAINING,
@@ -224,7 +225,7 @@ def test_the_weights_that_validated_best_are_kept() -> None:
     fit(
         made,
         SequenceMaker(POOL, EMOTION, SHAPE),
-        TARGETS,
+        TRUTH,
         load_grouping().matrix,
         validate,
         TRAINING,
@@ -243,7 +244,7 @@ def test_pretraining_learns_what_either_branch_shows() -> None:
     pool[np.arange(len(pool)), 52 + EMOTION] = 5
     keras.utils.set_random_seed(2)
     made = build_network(pool, replace(SMALL, branches=WIDER))
-    pretrain(made, pool, TARGETS, replace(TRAINING, epochs=100))
+    pretrain(made, pool, TRUTH, replace(TRAINING, epochs=100))
     for branch in PRESENT:
         answers = made.frame_logits(only_branch(pool, branch)).argmax(axis=1)
         assert (answers == EMOTION).mean() > 0.8, branch

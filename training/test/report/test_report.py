@@ -21,9 +21,15 @@ from emotion_estimator_training.evaluation.measuring import Material, Measuremen
 from emotion_estimator_training.features.clips import Track
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.features.features import Places
+from emotion_estimator_training.report.charts import threshold_chart
 from emotion_estimator_training.report.pictures import most_missed, worst_errors
 from emotion_estimator_training.report.report import compose, page_template
-from emotion_estimator_training.report.tables import time_rows, video_table
+from emotion_estimator_training.report.tables import (
+    threshold_document,
+    threshold_table,
+    time_rows,
+    video_table,
+)
 
 
 def plan(tmp_path, public_only: bool = True) -> MeasurementPlan:
@@ -123,6 +129,34 @@ def test_tables_in_time_say_never_and_unknown() -> None:
     rows = time_rows({'models': {'a': {'30_fps': metrics, 'flips_by_strength': {}}}})
     assert rows == [['30 fps', 'a', '0.500', '-', '0.800', '0.100', '-', '0.100', '20']]
     assert video_table([]) == (['video', 'source', 'seconds', 'changes shown'], [])
+
+
+def test_thresholds_of_sad_and_happy_stand_beside_each_other() -> None:
+    row = {
+        'recall': 0.5, 'precision': None, 'neutral_told': 0.03, 'macro_f1': 0.75,
+        'n_label': 12, 'n_neutral': 1234,
+    }  # fmt: skip
+    curves = {
+        'sad': [{**row, 'threshold': step} for step in (0.0, 0.05)],
+        'happy': [{**row, 'threshold': step, 'recall': 0.25} for step in (0.0, 0.05)],
+    }
+    header, _, own, first = threshold_table(curves).splitlines()
+    assert header.startswith(
+        '| threshold | neutral (1,234) reported sad | recall of sad (12) | precision of sad |'
+    )
+    assert 'neutral (1,234) reported happy | recall of happy (12)' in header
+    assert own == '| none | 0.030 | 0.500 | - | 0.750 | 0.030 | 0.250 | - | 0.750 |'
+    assert first.startswith('| 0.05 | 0.030 |')
+    document = threshold_document({'emotion_lstm-9.0.0, 12 photographs': curves})
+    assert document.startswith('Thresholds, emotion_lstm-9.0.0, 12 photographs:\n\n| threshold |')
+
+
+def test_curves_of_thresholds_are_drawn_whatever_is_missing() -> None:
+    row = {'recall': 0.5, 'neutral_told': 0.03}
+    rows = [{**row, 'threshold': step / 20} for step in range(21)]
+    without = [{**one, 'neutral_told': None} for one in rows]
+    for curves in ({'sad': rows, 'happy': rows}, {'sad': rows, 'happy': without}):
+        assert threshold_chart({'face_mesh': curves, 'photographs': curves}).startswith(b'\x89PNG')
 
 
 def test_data_without_the_split_are_refused(tmp_path, monkeypatch) -> None:

@@ -13,6 +13,7 @@ VERBS = {
     'blendshapes': ('models', "Distil the bundled face mesh's blendshape head."),
     'features': ('features', 'Extract blendshapes and crops from every image.'),
     'covered': ('features', 'Extract features of faces that are partly covered.'),
+    'people': ('features', 'Extract features of photographs of people; make people talk.'),
     'appearance': ('models', 'Train the network for face crops.'),
     'relevant': ('features', 'List the relevant blendshapes.'),
     'sequences': ('models', 'Draw examples of training sequences.'),

@@ -12,10 +12,12 @@ import click
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.cli.training.data import clean, data
-from emotion_estimator_training.cli.training.features import covered, features, relevant
+from emotion_estimator_training.cli.training.features import covered, features, people, relevant
 from emotion_estimator_training.cli.training.models import (
     appearance,
     blendshapes,
+    check_plan,
+    continue_released_option,
     fit,
     long_option,
     quantize,
@@ -23,13 +25,16 @@ from emotion_estimator_training.cli.training.models import (
 )
 from emotion_estimator_training.cli.training.options import (
     all_of,
+    check_people,
     config_option,
     grouping_option,
     identity_parameters,
+    photographs_option,
     processes_option,
     run_option,
     seed_option,
     stated_identity,
+    talking_option,
     teacher_option,
 )
 from emotion_estimator_training.cli.training.report import evaluate
@@ -49,6 +54,7 @@ _VERBS = (
     clean,
     features,
     covered,
+    people,
     appearance,
     relevant,
     sequences,
@@ -66,7 +72,7 @@ _VERBS = (
     default=None,
     help='fer2013.csv, fer2013.npz, or a folder <split>/<emotion>/*.png.',
 )
-@all_of(teacher_option, run_option)
+@all_of(teacher_option, photographs_option, talking_option, run_option)
 @click.option(
     '--cache',
     type=_PATH,
@@ -83,7 +89,13 @@ _VERBS = (
     'repository ships them). They are always in "models" in the run folder.',
 )
 @all_of(
-    config_option, grouping_option, processes_option, seed_option, long_option, *identity_parameters
+    config_option,
+    grouping_option,
+    processes_option,
+    seed_option,
+    long_option,
+    continue_released_option,
+    *identity_parameters,
 )
 @click.option(
     '--clips',
@@ -136,6 +148,8 @@ def all(  # noqa: A001 -- the verb's name
     "tables/times.json".
     """
     stated_identity({**shared})
+    check_people(shared['photographs'], shared['talking'])
+    check_plan(shared['longer'], shared['continue_released'])
     _check(shared['grouping'], shared['config'])
     if images is None:
         if not quick:

@@ -1,4 +1,4 @@
-"""``training features``, ``covered`` and ``relevant``: from images to blendshapes."""
+"""``training features``, ``covered``, ``people``, ``relevant``: from images to blendshapes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,28 @@ from emotion_estimator.worker_pool import on_dask, on_processes
 from emotion_estimator_training.cli.training.options import (
     all_of,
     cache_option,
+    check_people,
     config_option,
     data_option,
     grouping_option,
     models_option,
+    photographs_option,
     processes_option,
     run_option,
     seed_option,
+    talking_option,
     teacher_option,
 )
 from emotion_estimator_training.data.grouping import choose, load_counts, load_grouping
+from emotion_estimator_training.data.photographs import load_photographs
 from emotion_estimator_training.data.pictures import draw_augmented, draw_relevant
-from emotion_estimator_training.data.stills import SPLITS, TRAINING, load_stills
+from emotion_estimator_training.data.stills import (
+    FER_CLASSES,
+    PUBLIC_TEST,
+    SPLITS,
+    TRAINING,
+    load_stills,
+)
 from emotion_estimator_training.features import relevant as choice
 from emotion_estimator_training.features.feature_set import (
     FeatureSet,
@@ -39,6 +49,9 @@ from emotion_estimator_training.features.features import (
     covered_sets,
     feature_sets,
 )
+from emotion_estimator_training.features.people import people_path, save_people
+from emotion_estimator_training.features.people_reading import neutral_films, people_set
+from emotion_estimator_training.features.talking import TalkingPlan
 from emotion_estimator_training.tables import text_table, write_json
 
 _source_option = click.option(
@@ -163,6 +176,84 @@ def covered(
     click.echo('Covered faces found')
     click.echo(text_table(['source', 'faces'], [[name, len(one)] for name, one in sets.items()]))
     click.echo(f'\n{folder}')
+
+
+@click.command()
+@all_of(
+    photographs_option,
+    talking_option,
+    teacher_option,
+    cache_option,
+    models_option,
+    run_option,
+    processes_option,
+    _source_option,
+    seed_option,
+)
+@click.option(
+    '--faces',
+    type=click.IntRange(1),
+    default=TalkingPlan.faces,
+    show_default=True,
+    help='Maximum number of neutral faces that are made to talk.',
+)
+def people(
+    photographs: Path | None,
+    talking: Path | None,
+    teacher: Path | None,
+    cache: Path,
+    models: Path,
+    run: Path,
+    processes: int | None,
+    source: str,
+    seed: int,
+    faces: int,
+) -> None:
+    """Extract features of photographs of people, and of the same people made to talk.
+
+    Without --photographs, forget those of an earlier call, so that nothing is learned from people.
+    """
+    check_people(photographs, talking)
+    if photographs is None:
+        people_path(run).unlink(missing_ok=True)
+        click.echo('no --photographs: nothing is learned from people')
+        return
+    found = load_photographs(photographs)
+    films: dict[Path, bool] = {}
+    lines: list[object] = [*found.problems]
+    if talking is not None:
+        films, of_films = neutral_films(talking)
+        lines += of_films
+    made, left_out = people_set(
+        found,
+        films,
+        Places(photographs, teacher, cache, models),
+        TalkingPlan(faces=faces),
+        seed,
+        processes,
+        SOURCES if source == 'all' else (source,),
+    )
+    for line in [*lines, *left_out]:
+        click.echo(line)
+    path = save_people(made, people_path(run))
+    still = ~made.talking
+    click.echo(
+        text_table(
+            ['class', 'to train on', 'held out', 'talking', 'talking, held out'],
+            [
+                [
+                    name,
+                    *(
+                        int(((made.emotion == code) & part & (made.usage == usage)).sum())
+                        for part in (still, ~still)
+                        for usage in (TRAINING, PUBLIC_TEST)
+                    ),
+                ]
+                for code, name in enumerate(FER_CLASSES)
+            ],
+        )
+    )
+    click.echo(f'\n{path}')
 
 
 @click.command()

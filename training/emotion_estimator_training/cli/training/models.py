@@ -100,6 +100,21 @@ long_option = click.option(
     'the released model (over an hour more on two cores).',
 )
 
+continue_released_option = click.option(
+    '--continue-released',
+    is_flag=True,
+    help='Train the released appearance network further instead of a new one, in one part.',
+)
+
+
+def check_plan(longer: bool, continue_released: bool) -> None:
+    """Refuse two plans of training at once.
+
+    :raises click.UsageError: both are asked for.
+    """
+    if longer and continue_released:
+        raise click.UsageError('--long and --continue-released exclude each other; give one.')
+
 
 @click.command()
 @all_of(
@@ -113,6 +128,7 @@ long_option = click.option(
     processes_option,
     seed_option,
     long_option,
+    continue_released_option,
 )
 @click.option(
     '--epochs', type=click.IntRange(1), default=None, help='Epochs of each part, for a trial run.'
@@ -129,18 +145,22 @@ def appearance(
     processes: int | None,
     seed: int,
     longer: bool,
+    continue_released: bool,
     epochs: int | None,
     identity: ModelIdentity,
 ) -> None:
     """Train the network that reads face crops, after "features"; write it as int8 TFLite.
 
     In three parts: the network, a larger one, and the network again, also taught by the larger one.
+    It learns from the photographs of "people" too, if there are any.
     """
+    check_plan(longer, continue_released)
     from emotion_estimator_training.data.grouping import load_grouping
     from emotion_estimator_training.data.stills import load_stills
     from emotion_estimator_training.features.crops import landmarks_in_stills, still_matrices
     from emotion_estimator_training.features.feature_set import load_sources
     from emotion_estimator_training.features.features import MESH, Places, outlines
+    from emotion_estimator_training.features.people import load_people
     from emotion_estimator_training.models.appearance_run import planned, run_appearance
     from emotion_estimator_training.report.training_curves import draw_appearance, draw_trainings
     from emotion_estimator_training.shipping.appearance import ship_appearance
@@ -151,11 +171,12 @@ def appearance(
     chosen = MESH if MESH in names else names[0]
     seen = outlines(stills, Places(data, teacher, cache, models), processes, names)[chosen]
     matrices = still_matrices(landmarks_in_stills(seen.landmarks), seen.found)
-    plan, labels = planned(seed, epochs, longer), load_grouping(grouping, config)
+    plan = planned(seed, epochs, longer, continue_released)
+    labels, people = load_grouping(grouping, config), load_people(run)
     tables = {}
     for name in plan:
         table = tables[name] = run_appearance(
-            run, stills, matrices, seen.found, sources, labels, plan, name
+            run, stills, matrices, seen.found, sources, labels, plan, name, people
         )
         draw_appearance(
             table['history'],
@@ -232,6 +253,12 @@ _SHOWN = ('accuracy', 'macro_f1', 'ece')
 @click.option(
     '--steps', type=click.IntRange(1), default=None, help='Batches of sequences (streaming only).'
 )
+@click.option(
+    '--data',
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The images of the features, for FER+'s votes on them (streaming only, which needs it).",
+)
 def fit(
     model: str,
     run: Path,
@@ -245,17 +272,22 @@ def fit(
     schedule: str,
     epochs: int | None,
     steps: int | None,
+    data: Path | None,
 ) -> None:
     """Train MODEL on the output of "features", and measure it on PublicTest.
 
     MODEL is paper, paper-relevant (only the relevant blendshapes), dense, or streaming: the shipped
     one, which is trained on all images of all landmark sources and needs "appearance" first. It
-    takes only --run, --config, --grouping, --seed, --epochs (over the stills) and --steps.
+    takes only --run, --data, --config, --grouping, --seed, --epochs (over the stills) and --steps.
     """
     from emotion_estimator_training.models.paper_training import DataChoice, in_words, run_still
 
     if model == 'streaming':
-        _fit_streaming(run, config, grouping, {'epochs': epochs, 'steps': steps, 'seed': seed})
+        if data is None:
+            raise click.UsageError("Missing option '--data', which the streaming network needs.")
+        _fit_streaming(
+            run, data, config, grouping, {'epochs': epochs, 'steps': steps, 'seed': seed}
+        )
         return
     settings = still_settings(
         model, schedule, epochs=epochs, loss=loss, class_weights=class_weights, seed=seed
@@ -265,7 +297,9 @@ def fit(
     )
 
 
-def _fit_streaming(run: Path, config: Path | None, grouping: str, changes: dict[str, Any]) -> None:
+def _fit_streaming(
+    run: Path, data: Path, config: Path | None, grouping: str, changes: dict[str, Any]
+) -> None:
     from emotion_estimator_training.models.streaming_fit import StreamingFitSettings
     from emotion_estimator_training.models.streaming_network import StreamingSettings
     from emotion_estimator_training.models.streaming_run import run_streaming
@@ -274,7 +308,9 @@ def _fit_streaming(run: Path, config: Path | None, grouping: str, changes: dict[
     training = StreamingFitSettings(
         **{name: one for name, one in changes.items() if one is not None}
     )
-    table = run_streaming(run, StreamingSettings(), training, SequenceSettings(), config, grouping)
+    table = run_streaming(
+        run, StreamingSettings(), training, SequenceSettings(), data, config, grouping
+    )
     rows = [
         [vocabulary, source, branch, *(f'{metrics[name]:.3f}' for name in _SHOWN)]
         for vocabulary, sources in table['public_test'].items()

@@ -36,6 +36,20 @@ cache_option = click.option(
     show_default=True,
     help='Folder for intermediate results.',
 )
+photographs_option = click.option(
+    '--photographs',
+    type=click.Path(path_type=Path, exists=True),
+    default=None,
+    help='Folder or zip of photographs of people, with a CSV (image, label, person). Without it '
+    'nothing is learned from people.',
+)
+talking_option = click.option(
+    '--talking',
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=None,
+    help='Folder of films with clips.csv (clip, label, speaking, person), beside --photographs; '
+    'those of people with a neutral face are used.',
+)
 # Eager: the default of --models depends on it.
 run_option = click.option(
     '--run',
@@ -136,3 +150,12 @@ def all_of(*options: Callable[[Command], Command]) -> Callable[[Command], Comman
         return command
 
     return add
+
+
+def check_people(photographs: Path | None, talking: Path | None) -> None:
+    """Refuse films of people who talk without photographs of people that they could lend mouths.
+
+    :raises click.UsageError: so it is.
+    """
+    if talking and not photographs:
+        raise click.UsageError('--talking needs --photographs, whose people are made to talk.')
