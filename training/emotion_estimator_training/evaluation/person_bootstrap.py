@@ -134,40 +134,6 @@ def figures(
     }
 
 
-def thresholds_curve(
-    emotion: NDArray[np.int64], three: NDArray[np.float64], rows: Rows, thresholds: Sequence[float]
-) -> list[dict[str, float | None]]:
-    """Return what each value of ``sad_threshold`` and of ``happy_threshold`` gives.
-
-    With one of them set, its label is reported exactly if its probability reaches it, unless the
-    other label, which has no threshold, is the most probable and more probable than it.
-
-    :param emotion: (N,), index into ``FER_CLASSES``.
-    :param three: (N, 3), probabilities of ``LABELS``.
-    :param rows: (N,), which pictures count.
-    :returns: by threshold, for both labels, ``neutral_*`` (share of the neutral reported so),
-        ``recall_*`` and ``precision_*``.
-    """
-    emotion, three = emotion[rows], three[rows]
-    curve = []
-    for threshold in thresholds:
-        point: dict[str, float | None] = {'threshold': round(float(threshold), 4)}
-        for name, own, other in (('sad', _SAD, _HAPPY), ('happy', _HAPPY, _SAD)):
-            beaten = (three.argmax(axis=1) == other) & (three[:, other] > three[:, own])
-            said = (three[:, own] >= threshold) & ~beaten
-            shown = TO_LABEL[emotion] == own
-            for key, part, whole in (
-                ('neutral', said & (emotion == _NEUTRAL), emotion == _NEUTRAL),
-                ('recall', said & shown, shown),
-                ('precision', said & shown, said),
-            ):
-                whole_count = int(whole.sum())
-                share = round(float(part.sum()) / whole_count, 4) if whole_count else None
-                point[f'{key}_{name}'] = share
-        curve.append(point)
-    return curve
-
-
 def difference(ours: Mapping[str, Sums], theirs: Mapping[str, Sums]) -> dict[str, Any]:
     """Return ours minus theirs with intervals, for the figures of both.
 
