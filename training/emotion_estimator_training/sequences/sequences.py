@@ -100,6 +100,13 @@ class Sequences:
         return self.vectors[..., :SHAPES]
 
 
+def _repeated(rows: Ints) -> Ints:
+    """Return the rows (N, M) with each face's mouths repeated where it has fewer than M."""
+    first = np.take_along_axis(rows, np.argsort(rows < 0, axis=1, kind='stable'), axis=1)
+    count = np.maximum((rows >= 0).sum(axis=1, keepdims=True), 1)
+    return np.take_along_axis(first, np.arange(rows.shape[1]) % count, axis=1)
+
+
 class SequenceMaker:
     """Draws sequences from a pool of stills."""
 
@@ -127,7 +134,7 @@ class SequenceMaker:
         self._expressive = np.flatnonzero(emotion != _NEUTRAL)
         if not len(self._neutral) or not len(self._expressive):
             raise ValueError('sequences need neutral and expressive faces')
-        self._mouths = mouths
+        self._mouths = mouths and Mouths(mouths.vectors, _repeated(mouths.rows))
         able = mouths.rows.max(axis=1) >= 0 if mouths else np.zeros(len(emotion), bool)
         self._talkers = np.flatnonzero(able)
         self._neutral_talkers = np.flatnonzero(able & (emotion == _NEUTRAL))
@@ -212,7 +219,7 @@ class SequenceMaker:
         shapes[np.arange(len(knots)), chosen] = open_ * rng.uniform(0.5, 1.0, len(knots))
         shapes *= self._speaks(knots, rng)[:, None]
         share = np.stack([np.interp(times, knots, one) for one in shapes.T], axis=1)
-        # Where a face has fewer mouths, the last ones are its own.
+        # A face without mouths, between two that have some, keeps its own.
         differences = self._mouths.vectors[np.maximum(mouths, 0)] - self._pool[row][:, None]
         differences *= (mouths >= 0)[..., None]
         moved = np.einsum('tm,tmv->tv', share.astype(np.float32), differences)
@@ -222,7 +229,7 @@ class SequenceMaker:
     def _speaks(self, times: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
         """Draw when a person speaks and when there is a pause."""
         lengths = np.empty(0)
-        while lengths.sum() <= times[-1] - times[0]:
+        while lengths[2:].sum() <= times[-1] - times[0]:
             lengths = np.append(
                 lengths,
                 [rng.uniform(*self._settings.speech), rng.uniform(*self._settings.pause)],

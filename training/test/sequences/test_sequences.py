@@ -16,7 +16,11 @@ from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.features.feature_set import FeatureSet, face_vectors, save_features
 from emotion_estimator_training.sequences.disturbances import Disturbances
-from emotion_estimator_training.sequences.sequences import SequenceMaker, SequenceSettings
+from emotion_estimator_training.sequences.sequences import (
+    Mouths,
+    SequenceMaker,
+    SequenceSettings,
+)
 
 CALM = Disturbances(
     white=(0.0, 0.0),
@@ -271,3 +275,120 @@ def test_a_picture_is_drawn(tmp_path) -> None:
     save_features(features(EMOTION), path)
     picture = draw_sequences(tmp_path, load_grouping(), 1)
     assert cv2.imread(str(picture)).std() > 20
+
+
+#: The first 40 faces have one mouth beside their own, every other of these two.
+MOUTH_ROWS = np.full((70, 3), -1)
+MOUTH_ROWS[:40, 0] = np.arange(40)
+MOUTH_ROWS[:40:2, 1] = np.arange(40, 60)
+MOUTHS = Mouths(
+    face_vectors(
+        RNG.uniform(0.1, 0.9, (60, 52)).astype(np.float32),
+        RNG.uniform(0.5, 3, (60, 64)).astype(np.float32),
+    ),
+    MOUTH_ROWS,
+)
+ABLE = face_vectors(POOL, EMBEDDINGS)
+TALKING = replace(PLAIN, still=1.0, talks=1.0, branches=(1, 0, 0), unseen=0.0, rate=(30.0, 30.0))
+
+
+def made_to_talk(seed: int, shape: SequenceSettings = TALKING, count: int = 8):
+    return SequenceMaker(ABLE, EMOTION, shape, mouths=MOUTHS)(count, seed)
+
+
+def shares_of_mouths(vectors: np.ndarray, row: int) -> np.ndarray:
+    """Return how much of each of its mouths a face shows in each frame, (T, M)."""
+    own = MOUTH_ROWS[row][MOUTH_ROWS[row] >= 0]
+    # Embeddings are not mirrored.
+    away = (MOUTHS.vectors[own] - ABLE[row])[:, 52:-2]
+    shares, *_ = np.linalg.lstsq(away.T, (vectors - ABLE[row])[:, 52:-2].T, rcond=None)
+    return shares.T
+
+
+@given(seed=seeds)
+@settings(max_examples=15, deadline=None)
+def test_a_talking_face_moves_between_its_own_mouth_and_others_and_keeps_its_label(seed) -> None:
+    batch = made_to_talk(seed)
+    assert (batch.row == batch.row[:, :1]).all()
+    assert (batch.weight == 1).all()
+    for vectors, row in zip(batch.vectors, batch.row[:, 0]):
+        assert row < 40, 'a face without mouths'
+        shares = shares_of_mouths(vectors, row)
+        assert shares.min() > -1e-3
+        assert shares.sum(axis=1).max() < 1 + 1e-3
+        own = MOUTH_ROWS[row][: shares.shape[1]]
+        wanted = ABLE[row] + shares @ (MOUTHS.vectors[own] - ABLE[row])
+        np.testing.assert_allclose(vectors[:, 52:-2], wanted[:, 52:-2], atol=1e-3)
+        mirrored = wanted[:, list(MIRROR)]
+        differences = [np.abs(vectors[:, :52] - one).max() for one in (wanted[:, :52], mirrored)]
+        assert min(differences) < 1e-3, 'blendshapes move with the crop'
+
+
+def test_people_who_talk_pause_and_go_on() -> None:
+    shape = replace(TALKING, steps=300, mute=0.0, speech=(0.8, 2.0), pause=(0.5, 1.0))
+    batch = made_to_talk(4, shape, count=30)
+    longest, spoken = [], []
+    for vectors, row in zip(batch.vectors, batch.row[:, 0]):
+        silent = shares_of_mouths(vectors, row).sum(axis=1) < 1e-3
+        spoken.append(1 - silent.mean())
+        runs = np.diff(np.flatnonzero(np.diff(np.pad(silent, 1).astype(int))))[::2]
+        longest.append(runs.max(initial=0) / 30)
+    assert min(longest) > 0.3, 'ten seconds without a pause'
+    assert max(longest) < 1.3, 'a pause that is longer than asked for'
+    assert 0.4 < np.mean(spoken) < 0.9
+
+
+def test_mouths_change_at_the_rate_of_syllables() -> None:
+    shape = replace(TALKING, steps=300, mute=0.0, speech=(20.0, 30.0), syllable=(0.1, 0.2))
+    batch = made_to_talk(5, shape, count=20)
+    turns = []
+    for vectors, row in zip(batch.vectors, batch.row[:, 0]):
+        shares = shares_of_mouths(vectors, row)
+        rising = np.sign(np.diff(shares[:, 0]).round(4))
+        turns.append((np.diff(rising[rising != 0]) != 0).sum() / 10)
+    # At most one for each syllable of 0.15 s; only mouths that come twice in a row have fewer.
+    assert 2 < np.mean(turns) < 7
+
+
+@pytest.mark.parametrize('mute', [0.0, 0.5])
+def test_a_face_with_few_mouths_moves_as_often_as_one_with_many(mute: float) -> None:
+    shape = replace(TALKING, steps=300, mute=mute, speech=(20.0, 30.0), syllable=(0.15, 0.16))
+    batch = made_to_talk(9, shape, count=60)
+    rest = np.array(
+        [
+            (shares_of_mouths(vectors, row).sum(axis=1) < 0.05).mean()
+            for vectors, row in zip(batch.vectors, batch.row[:, 0])
+        ]
+    )
+    few = batch.row[:, 0] % 2 == 1
+    assert rest[few].mean() == pytest.approx(rest[~few].mean(), abs=0.05)
+    assert (rest.mean() > 0.2) == (mute > 0)
+
+
+def test_as_many_talk_as_asked_for() -> None:
+    batch = made_to_talk(6, replace(TALKING, talks=0.3, mute=0.0, steps=90), count=400)
+    moves = np.ptp(batch.vectors[..., 52:-2], axis=1).max(axis=-1) > 0.01
+    assert moves.mean() == pytest.approx(0.3, abs=0.06)
+    assert (batch.row[~moves] >= 40).any(), 'others are drawn from all faces'
+
+
+def test_a_talking_face_changes_its_expression_between_faces_that_can_talk() -> None:
+    batch = made_to_talk(7, replace(TALKING, still=0.0, steps=200), count=20)
+    assert (batch.row < 40).all()
+    assert (np.diff(batch.row) != 0).any()
+
+
+def test_without_mouths_nothing_changes() -> None:
+    nobody = Mouths(MOUTHS.vectors, np.full((70, 3), -1))
+    batches = [
+        SequenceMaker(ABLE, EMOTION, shape, mouths=mouths)(20, 8)
+        for shape, mouths in (
+            (TALKING, None),
+            (TALKING, nobody),
+            (replace(TALKING, talks=0.0), MOUTHS),
+        )
+    ]
+    for batch in batches:
+        for name in ('vectors', 'dt', 'row', 'weight'):
+            np.testing.assert_array_equal(getattr(batch, name), getattr(batches[0], name))
+    np.testing.assert_array_equal(batches[0].vectors[..., 52:-2], ABLE[batches[0].row][..., 52:-2])
