@@ -115,22 +115,90 @@ def test_a_fingerprint_changes_with_any_file_below(tmp_path: Path) -> None:
     assert fingerprint(tmp_path) != before
 
 
-@pytest.mark.parametrize('longer', [False, True])
-def test_training_all_passes_its_options_to_the_stages(tmp_path, monkeypatch, longer) -> None:
+@pytest.fixture
+def planned_by(tmp_path, monkeypatch):
+    """Return what ``training all`` with some options plans: stages by name."""
     module = importlib.import_module('emotion_estimator_training.cli.training.all')
-    planned: dict[str, dict] = {}
+    planned: dict[str, Stage] = {}
 
     def note(stages: list[Stage], *_: object) -> dict:
-        planned.update({stage.name: dict(stage.decided_by) for stage in stages})
+        planned.update({stage.name: stage for stage in stages})
         return {'seconds': 0.0, 'stages': {}}
 
     monkeypatch.setattr(module, 'run_stages', note)
     monkeypatch.setattr(module, 'find_spec', lambda name: name)
     images = tmp_path / 'fer2013.csv'
     images.write_text('')
-    options = ['--data', str(images), '--run', str(tmp_path / 'run'), '--seed', '5']
-    done = CliRunner().invoke(module.all, [*options, *(['--long'] if longer else [])])
-    assert done.exit_code == 0, done.output
-    assert planned['appearance']['longer'] is longer
-    assert planned['appearance']['seed'] == 5
-    assert 'longer' not in planned['covered']
+
+    def plan(*options: object) -> dict[str, Stage]:
+        planned.clear()
+        given = ['--data', images, '--run', tmp_path / 'run', '--seed', 5, *options]
+        done = CliRunner().invoke(module.all, [str(one) for one in given])
+        assert done.exit_code == 0, done.output
+        return dict(planned)
+
+    return plan
+
+
+@pytest.mark.parametrize('longer', [False, True])
+def test_training_all_passes_its_options_to_the_stages(planned_by, longer) -> None:
+    planned = planned_by(*(['--long'] if longer else []))
+    assert planned['appearance'].decided_by['longer'] is longer
+    assert planned['appearance'].decided_by['seed'] == 5
+    assert 'longer' not in planned['covered'].decided_by
+    assert planned['fit streaming'].decided_by['data']
+
+
+def test_training_all_may_continue_the_released_network(planned_by) -> None:
+    for options, continued in (((), False), (('--continue-released',), True)):
+        assert planned_by(*options)['appearance'].decided_by['continue_released'] is continued
+
+
+def test_the_photographs_and_films_decide_what_comes_after_them(planned_by, tmp_path) -> None:
+    photographs, films = tmp_path / 'people.zip', tmp_path / 'films'
+    photographs.write_bytes(b'1')
+    films.mkdir()
+    given = ('--photographs', photographs, '--talking', films)
+
+    def decided() -> dict[str, dict]:
+        return {name: dict(stage.decided_by) for name, stage in planned_by(*given).items()}
+
+    before = decided()
+    names = list(before)
+    assert names[names.index('people') - 1 : names.index('people') + 2] == [
+        'covered',
+        'people',
+        'appearance',
+    ]
+    assert before == decided()
+    photographs.write_bytes(b'12')
+    after = decided()
+    (films / 'one.mp4').write_bytes(b'1')
+    last = decided()
+    for one, other in ((before, after), (after, last)):
+        assert [name for name in names if one[name] != other[name]] == ['people']
+
+
+def test_without_photographs_nothing_of_people_is_waited_for(planned_by, tmp_path) -> None:
+    photographs = tmp_path / 'people.zip'
+    photographs.write_bytes(b'1')
+    made = [planned_by(*one)['people'] for one in ((), ('--photographs', photographs))]
+    assert made[0].makes == ()
+    assert made[1].makes == (tmp_path / 'run' / 'people' / 'people.npz',)
+    assert made[0].decided_by != made[1].decided_by
+
+
+@pytest.mark.parametrize(
+    ('options', 'says'),
+    [
+        (['--long', '--continue-released'], '--long and --continue-released exclude each other'),
+        (['--talking', '.'], '--talking needs --photographs'),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_before_anything_runs(
+    planned_by, monkeypatch, options, says
+) -> None:
+    module = importlib.import_module('emotion_estimator_training.cli.training.all')
+    done = CliRunner().invoke(module.all, ['--data', 'x.csv', *options])
+    assert done.exit_code == 2
+    assert says in done.stderr

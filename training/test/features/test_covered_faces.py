@@ -14,6 +14,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator_training.data.hard_stills import covered_by_chance
 from emotion_estimator_training.data.stills import PUBLIC_TEST, TRAINING, Stills
+from emotion_estimator_training.data.truth import truth_of_stills
 from emotion_estimator_training.features import features as covered_faces
 from emotion_estimator_training.features.extract import Outlines
 from emotion_estimator_training.features.feature_set import FeatureSet, save_features
@@ -123,9 +124,21 @@ def test_covered_faces_are_learned_from_with_their_crops(tmp_path) -> None:
     save_features(features(4, 200), covered_faces.covered_folder(tmp_path) / 'face_mesh.npz')
     covered = covered_faces.load_covered(tmp_path, 'face_mesh')
     assert covered is not None
-    pool = streaming_run._pool([features(10, 90)], [covered], embed, tmp_path, 13)
+    stills = Stills(
+        np.zeros((10, 48, 48), np.uint8),
+        np.arange(10) % 7,
+        np.zeros(10, np.int64),
+        np.arange(10),
+        np.zeros(10, bool),
+    )
+    truth = truth_of_stills(stills)
+    pool = streaming_run._pool(
+        [features(10, 90)], [covered], None, stills, truth, embed, tmp_path, 13
+    )
     assert len(pool.plain) == len(pool.moves) == 14
     np.testing.assert_array_equal(pool.emotion[10:], covered.emotion)
     np.testing.assert_array_equal(pool.plain[10:, :52], covered.blendshapes)
     assert (pool.plain[:, 52] == [90] * 10 + [200] * 4).all()
     assert len(pool.shown) == 3 * 14
+    np.testing.assert_array_equal(pool.target[10:], truth.target[:4])
+    assert pool.mouths is None

@@ -85,13 +85,13 @@ def test_both_sources_count() -> None:
     assert alone[0] < choose_operating_point([one, other], GROUPING)[SAD] < alone[1]
 
 
-def eager_for_sadness(eager: float, count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of a network that predicts "sad" too often, and the true classes."""
+def eager_for_sadness(eager: float, clear: float = 2.2) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of a network that predicts "sad" too often, and the true classes of 3,000 faces."""
     rng = np.random.default_rng(5)
-    emotion = rng.choice([HAPPY, SAD, NEUTRAL], count, p=[0.3, 0.2, 0.5])
-    logits = rng.normal(0, 1, (count, 7)).astype(np.float32)
+    emotion = rng.choice([HAPPY, SAD, NEUTRAL], 3000, p=[0.3, 0.2, 0.5])
+    logits = rng.normal(0, 1, (3000, 7)).astype(np.float32)
     logits[:, [one for one in range(7) if one not in (HAPPY, SAD, NEUTRAL)]] -= 8
-    logits[np.arange(count), emotion] += 3
+    logits[np.arange(3000), emotion] += clear
     logits[:, SAD] += eager
     return logits, emotion
 
@@ -106,22 +106,22 @@ HAPPY_LABEL, SAD_LABEL = (int(GROUPING.to_label[one]) for one in (HAPPY, SAD))
 
 
 def test_a_robot_hardly_calls_neutral_people_sad_whatever_that_costs() -> None:
-    logits, emotion = eager_for_sadness(0.3)
+    logits, emotion = eager_for_sadness(-0.5)
     best = choose_operating_point([(logits, emotion)], GROUPING)
-    assert neutral_called(logits + best, emotion)[SAD_LABEL] > 0.01, 'a lower limit is a limit'
-    point = choose_robot_point([(logits, emotion)], [(logits, emotion)], GROUPING, most=0.01)
+    assert neutral_called(logits + best, emotion)[[HAPPY_LABEL, SAD_LABEL]].min() > 0.03
+    point = choose_robot_point([(logits, emotion)], [(logits, emotion)], GROUPING)
     called = neutral_called(logits + point, emotion)
-    assert called[SAD_LABEL] <= 0.01 and called[HAPPY_LABEL] <= 0.01
+    assert called[SAD_LABEL] <= 0.03 and called[HAPPY_LABEL] <= 0.03
     assert not np.delete(point, [HAPPY, SAD]).any()
     # The best of those that are allowed, not the most careful one.
     careful = np.zeros(7, np.float32)
     careful[[HAPPY, SAD]] = -0.8
     worth = [sum(figures(logits + one, emotion)) for one in (point, careful)]
-    assert worth[0] > worth[1] + 0.002
+    assert worth[0] > worth[1] + 0.03
 
 
 def test_a_robots_limit_is_of_the_people_alone_and_where_it_costs_nothing_nothing_changes() -> None:
-    sets = [shy_of_sadness(shy=0.0), eager_for_sadness(0.0)]
+    sets = [shy_of_sadness(shy=0.0), eager_for_sadness(0.0, clear=3.5)]
     best = choose_operating_point(sets, GROUPING)
     assert neutral_called(sets[0][0] + best, sets[0][1])[SAD_LABEL] > 0.03
     np.testing.assert_array_equal(choose_robot_point(sets, sets[1:], GROUPING, most=0.05), best)
@@ -138,7 +138,7 @@ def test_where_no_point_is_allowed_the_fewest_neutral_people_are_called_sad_or_h
 
 def test_a_label_that_neutral_faces_have_is_right_for_them() -> None:
     grouping = load_grouping('positive-negative')
-    logits, emotion = eager_for_sadness(1.5)
+    logits, emotion = eager_for_sadness(0.5)
     point = choose_robot_point([(logits, emotion)], [(logits, emotion)], grouping)
     assert neutral_called(logits + point, emotion, grouping)[grouping.to_label[SAD]] <= 0.03
 
