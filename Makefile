@@ -50,7 +50,7 @@ export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup build demo echo bench bench-accuracy bench-real bench-dialogue train train-quick evaluate \
-  test-training training-but-one test checks test-jazzy test-modern pytest lint types lock clean
+  release-model test-training training-but-one test checks test-jazzy test-modern pytest lint types lock clean
 
 define CHECK_PYTHON
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -134,6 +134,12 @@ train-quick: $(TRAINING)/.ready ## the same in a minute on a made set, into out/
 
 evaluate: $(TRAINING)/.ready ## measure the shipped models on DATA: out/report/index.html
 	$(TRAIN) evaluate $(ON_DATA) --models models $(if $(wildcard .venv-bench/fer),--fer .venv-bench) $(ARGS)
+
+# Models that training wrote into a folder.
+FROM ?=
+release-model: ## put the models of FROM into models/ if test, test-jazzy and test-modern pass with them
+	@test -n '$(FROM)' || { echo 'say which models: make release-model FROM=out/candidate'; exit 2; }
+	@$(PYTHON) scripts/release_model.py '$(FROM)' FACE_LANDMARKER='$(FACE_LANDMARKER)' PYTHON='$(PYTHON)'
 
 test-training: $(TRAINING)/.ready ## the tests of training
 	cd training && ../$(TRAINING)/bin/python -m pytest $(or $(ARGS:training/%=%),$(TWO_AT_A_TIME))

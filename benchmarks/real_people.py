@@ -230,13 +230,13 @@ def sections(measured: Mapping[str, Any]) -> dict[str, str]:
         one = measured['photographs']
         found['photographs'] = '\n\n'.join(
             [
-                *(f'- {problem}' for problem in one['problems']),
+                '\n'.join(f'- {problem}' for problem in one['problems']),
                 *(
                     f'### {one["name"]}, {part}\n\n{picture_tables(sources)}'
                     for part, sources in one['parts'].items()
                 ),
             ]
-        )
+        ).strip()
     if 'clips' in measured:
         found['clips'] = film_tables(measured['clips']['sources'])
     if 'fer2013' in measured:

@@ -175,6 +175,27 @@ def test_what_counts_at_configure_is_refused_until_the_node_is_cleaned_up(robot)
     assert graph.set_parameters('estimator', max_faces=4) == ''
 
 
+def test_thresholds_count_from_the_next_image_on(robot):
+    graph = robot.graph
+    for node in ('camera', 'estimator'):
+        to_state(robot, node, 'active')
+    hears_more(graph, robot.emotions)
+    reason = graph.set_parameters('estimator', sad_threshold=float('nan'))
+    # By ROS itself, from the range that the parameter declares.
+    assert 'sad_threshold' in reason and 'nan' in reason and '\n' not in reason
+    assert graph.set_parameters('estimator', sad_threshold=1.0, happy_threshold=1.0) == ''
+    hears_more(graph, robot.emotions, count=5)
+    seen = [message for message in robot.emotions[-4:] if message.face_id]
+    assert seen and {message.label for message in seen} == {'unknown'}
+    probabilities = dict(zip(seen[-1].labels, seen[-1].probabilities))
+    assert seen[-1].confidence == probabilities['unknown']
+    # Any probability reaches this.
+    assert graph.set_parameters('estimator', sad_threshold=1e-6, happy_threshold=1e-6) == ''
+    hears_more(graph, robot.emotions, count=5)
+    assert {m.label for m in robot.emotions[-4:] if m.face_id} <= {'happy', 'sad'}
+    assert graph.set_parameters('estimator', sad_threshold=0.0, happy_threshold=0.0) == ''
+
+
 def test_a_configuration_that_fails_can_be_mended(robot):
     graph, diagnostics = robot.graph, robot.diagnostics
     to_state(robot, 'estimator', 'unconfigured')

@@ -46,7 +46,8 @@ _FREQUENT_COUNT = 20
 
 #: Bytes of a file that is still taken for a picture.
 _MOST_BYTES = 100_000_000
-_EXAMPLES = 3
+#: Examples of a problem, and characters of each.
+_EXAMPLES, _LONGEST = 3, 80
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class DataProblem:
     def __str__(self) -> str:
         """Return one line."""
         more = ', ...' if self.count > len(self.examples) else ''
-        return f'{self.count:,} {self.kind}: {", ".join(self.examples)}{more}'
+        return f'{self.kind}: {self.count:,} ({", ".join(self.examples)}{more})'
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +150,9 @@ class _Problems:
         self._found: dict[str, list[str]] = {}
 
     def add(self, kind: str, example: str) -> None:
-        self._found.setdefault(kind, []).append(example)
+        # A CSV's cell may hold anything; a problem is one line.
+        shown = ' '.join(example.split())
+        self._found.setdefault(kind, []).append(shown[:_LONGEST])
 
     def listed(self) -> tuple[DataProblem, ...]:
         return tuple(
@@ -250,15 +253,15 @@ def load_photographs(path: Path) -> Photographs:
         data, reason = files.read(row.image)
         if data is None:
             problems.add(
-                'rows left out, their picture cannot be read'
+                'rows left out, picture cannot be read'
                 if reason != 'missing'
-                else 'rows left out, their picture is missing',
+                else 'rows left out, picture missing',
                 row.image if reason == 'missing' else f'{row.image} ({reason})',
             )
             continue
         fingerprint = _difference_hash(data)
         if fingerprint is None:
-            problems.add('rows left out, their picture cannot be decoded', row.image)
+            problems.add('rows left out, picture cannot be decoded', row.image)
             continue
         kept.append(row)
         digests.append(hashlib.sha256(data).digest())
@@ -321,10 +324,10 @@ def _rows(files: _Files, problems: _Problems) -> Iterator[_Row]:
             number = lines.line_num
             emotion = class_named(label)
             if not image:
-                problems.add('rows left out, they name no picture', f'line {number}')
+                problems.add('rows left out, no picture named', f'line {number}')
             elif emotion is None:
                 problems.add(
-                    f'rows left out, their label is none of {", ".join(FER_CLASSES)}',
+                    f'rows left out, label none of {", ".join(FER_CLASSES)}',
                     f'line {number} {label!r}',
                 )
             else:
@@ -345,7 +348,7 @@ def _unique(rows: Iterable[_Row], problems: _Problems) -> Iterator[_Row]:
         if first is row:
             yield row
         elif replace(row, line=first.line) == first:
-            problems.add('rows left out, an earlier one says the same', f'line {row.line}')
+            problems.add('rows left out, the same as an earlier one', f'line {row.line}')
         else:
             problems.add(
                 'rows left out, an earlier one says something else of the picture',
@@ -409,13 +412,11 @@ def _name_copies(
             continue
         example = f'{rows[row].image} of {rows[original].image}'
         exact = digests[row] == digests[original]
-        problems.add(f'pictures are {"exact" if exact else "near"} copies of others', example)
+        problems.add(f'{"exact" if exact else "near"} copies of other pictures', example)
         if rows[row].person != rows[original].person:
-            problems.add(
-                'copies are of another person than the original; both stay in one part', example
-            )
+            problems.add('copies under another person than the original, kept in one part', example)
         if rows[row].emotion != rows[original].emotion:
-            problems.add('copies have another label than the original', example)
+            problems.add('copies with another label than the original', example)
 
 
 def _held_out(rows: Sequence[_Row], problems: _Problems) -> NDArray[np.bool_] | None:
@@ -427,14 +428,14 @@ def _held_out(rows: Sequence[_Row], problems: _Problems) -> NDArray[np.bool_] | 
         name = (row.split or '').lower()
         if name not in _TRAINING_NAMES + _HELD_OUT_NAMES:
             problems.add(
-                'rows have a split other than train or test, taken for train',
+                'rows with a split other than train or test, taken for train',
                 f'line {row.line} {row.split!r}',
             )
         held_out.append(name in _HELD_OUT_NAMES)
         parts[row.person].add(held_out[-1])
     for person, found in parts.items():
         if len(found) > 1:
-            problems.add('people are in both parts of the split, taken for train', person)
+            problems.add('people in both parts of the split, taken for train', person)
     return np.array(
         [held and parts[row.person] == {True} for row, held in zip(rows, held_out)], bool
     )

@@ -261,7 +261,7 @@ def _play(
             branch: primary(estimator(frame)) for branch, estimator in estimators.items()
         }
         seen = faces['fused']
-        speaking.append(bool(getattr(seen, 'is_speaking', False)))
+        speaking.append(seen is not None and seen.is_speaking)
         if fer is not None:
             faces |= _of_fer(fer, frame, seen)
         for name, face in faces.items():

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.emotion import LABELS, NEUTRAL
 from emotion_estimator_training.data.stills import FER_CLASSES, TO_LABEL
+from emotion_estimator_training.evaluation.scores import calibration_error
 
 Sums: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.bool_]
@@ -23,7 +24,6 @@ Rows: TypeAlias = NDArray[np.bool_]
 #: Draws, and the share of them that an interval holds.
 DRAWS, COVERED = 1000, 0.95
 _SEED = 17
-_BINS = 15
 
 _HAPPY, _UNKNOWN, _SAD = range(len(LABELS))
 _NEUTRAL = FER_CLASSES.index(NEUTRAL)
@@ -52,13 +52,16 @@ class PersonBootstrap:
         return np.asarray(self._times @ by_person)
 
 
-def with_interval(values: Sums) -> list[float] | None:
-    """Return [value, low, high] of a figure's own value and its draws; None if it has no value."""
+def with_interval(values: Sums) -> list[float | None] | None:
+    """Return [value, low, high] of a figure's own value and its draws.
+
+    None if it has no value; low and high are None if it has no draws.
+    """
     if not len(values) or not np.isfinite(values[0]):
         return None
     drawn = values[1:][np.isfinite(values[1:])]
     if not len(drawn):
-        return [round(float(values[0]), 4)] * 3
+        return [round(float(values[0]), 4), None, None]
     low, high = np.quantile(drawn, ((1 - COVERED) / 2, (1 + COVERED) / 2))
     return [round(float(one), 4) for one in (values[0], low, high)]
 
@@ -76,7 +79,7 @@ def figures(
     seven: NDArray[np.float64],
     rows: Rows,
 ) -> dict[str, Sums]:
-    """Return a model's figures for some pictures, each (1 + draws,), see :func:`with_interval`.
+    """Return a model's figures for some pictures, each (1 + draws,), for :func:`with_interval`.
 
     :param bootstrap: of all N pictures.
     :param emotion: (N,), index into ``FER_CLASSES``: what is right.
@@ -84,10 +87,12 @@ def figures(
     :param three: (N, 3), its probabilities of ``LABELS``.
     :param seven: (N, 7), its probabilities of ``FER_CLASSES``.
     :param rows: (N,), which pictures count.
-    :returns: ``n``, ``accuracy``, ``macro_f1``, ``recall_*`` and ``precision_*`` by label,
-        ``neutral_sad`` and ``neutral_happy`` (shares of the neutral that are reported so), ``ece``
-        (expected calibration error of the three labels, Naeini et al. 2015), ``seven_accuracy``,
-        ``seven_recall_neutral``. NaN where there is nothing to count.
+    :returns: ``n``, ``neutral`` (how many of them are), ``accuracy``, ``macro_f1``, ``recall_*``
+        and ``precision_*`` by label, ``neutral_sad`` and ``neutral_happy`` (shares of the neutral
+        that are reported so), ``seven_accuracy``, ``seven_recall_neutral``; and ``ece``, the
+        expected calibration error of the three labels (Naeini et al. 2015), which is (1,): draws
+        of a sample have a greater one than the sample, so their interval may miss it. NaN where
+        there is nothing to count.
     """
     chosen = np.flatnonzero(rows)
     truth, said = emotion[chosen], label[chosen]
@@ -117,58 +122,16 @@ def figures(
         'neutral': neutral.sum(axis=1),
         'neutral_sad': share(neutral[:, _SAD], neutral.sum(axis=1)),
         'neutral_happy': share(neutral[:, _HAPPY], neutral.sum(axis=1)),
-        'ece': _calibration(bootstrap, TO_LABEL[emotion], three, rows),
+        'ece': np.array(
+            [
+                calibration_error(three[chosen].astype(np.float32), TO_LABEL[truth])
+                if len(chosen)
+                else np.nan
+            ]
+        ),
         'seven_accuracy': share(sums[:, 0], total),
         'seven_recall_neutral': share(sums[:, 1], neutral.sum(axis=1)),
     }
-
-
-def _calibration(
-    bootstrap: PersonBootstrap, truth: NDArray[np.int64], three: NDArray[np.float64], rows: Rows
-) -> Sums:
-    """Return the expected calibration error (1 + draws,), in equal-width bins."""
-    confidence, right = three.max(axis=1), three.argmax(axis=1) == truth
-    columns = np.zeros((len(rows), 2 * _BINS))
-    at = np.flatnonzero(rows)
-    bins = np.minimum((confidence[at] * _BINS).astype(int), _BINS - 1)
-    columns[at, bins] = right[at] - confidence[at]
-    columns[at, _BINS + bins] = 1
-    sums = bootstrap.sums(columns)
-    return share(np.abs(sums[:, :_BINS]).sum(axis=1), sums[:, _BINS:].sum(axis=1))
-
-
-def thresholds_curve(
-    emotion: NDArray[np.int64], three: NDArray[np.float64], rows: Rows, thresholds: Sequence[float]
-) -> list[dict[str, float | None]]:
-    """Return what each value of ``sad_threshold`` and of ``happy_threshold`` gives.
-
-    With one of them set, its label is reported exactly if its probability reaches it, unless the
-    other label, which has no threshold, is the most probable and more probable than it.
-
-    :param emotion: (N,), index into ``FER_CLASSES``.
-    :param three: (N, 3), probabilities of ``LABELS``.
-    :param rows: (N,), which pictures count.
-    :returns: by threshold, for both labels, ``neutral_*`` (share of the neutral reported so),
-        ``recall_*`` and ``precision_*``.
-    """
-    emotion, three = emotion[rows], three[rows]
-    curve = []
-    for threshold in thresholds:
-        point: dict[str, float | None] = {'threshold': round(float(threshold), 4)}
-        for name, own, other in (('sad', _SAD, _HAPPY), ('happy', _HAPPY, _SAD)):
-            beaten = (three.argmax(axis=1) == other) & (three[:, other] > three[:, own])
-            said = (three[:, own] >= threshold) & ~beaten
-            shown = TO_LABEL[emotion] == own
-            for key, part, whole in (
-                ('neutral', said & (emotion == _NEUTRAL), emotion == _NEUTRAL),
-                ('recall', said & shown, shown),
-                ('precision', said & shown, said),
-            ):
-                whole_count = int(whole.sum())
-                share = round(float(part.sum()) / whole_count, 4) if whole_count else None
-                point[f'{key}_{name}'] = share
-        curve.append(point)
-    return curve
 
 
 def difference(ours: Mapping[str, Sums], theirs: Mapping[str, Sums]) -> dict[str, Any]:
@@ -179,5 +142,5 @@ def difference(ours: Mapping[str, Sums], theirs: Mapping[str, Sums]) -> dict[str
     return {
         name: with_interval(ours[name] - theirs[name])
         for name in ours
-        if name in theirs and name not in ('n', 'neutral')
+        if name in theirs and name not in ('n', 'neutral', 'ece')
     }

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from emotion_estimator.emotion import LABELS, UNKNOWN
+from emotion_estimator.emotion import LABELS, NEUTRAL, UNKNOWN
 from emotion_estimator_training.data.photographs import Photographs
 from emotion_estimator_training.data.stills import (
     FER_CLASSES,
@@ -38,9 +38,9 @@ from emotion_estimator_training.evaluation.person_bootstrap import (
     difference,
     figures,
     share,
-    thresholds_curve,
     with_interval,
 )
+from emotion_estimator_training.evaluation.threshold_curve import threshold_curves
 
 Ints = NDArray[np.int64]
 Rows = NDArray[np.bool_]
@@ -49,7 +49,6 @@ Rows = NDArray[np.bool_]
 _DOWN, _TURNED, _WIDTH = (0.1, 0.25, 0.5), (15, 25, 40), (60, 100, 160)
 #: Figures given of a range.
 _IN_RANGE = ('accuracy', 'neutral_sad', 'neutral_happy', 'recall_sad', 'recall_happy')
-THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 #: Errors listed.
 WORST = 30
 
@@ -158,7 +157,8 @@ def measure_pictures(
     :param by_condition: whether to tell the pictures apart by look, turn, size and light, and to
         try thresholds.
     :returns: ``pictures``, ``people``, ``found``, ``several``; by model ``models``, each figure as
-        [value, low, high]; ``fused_minus_fer`` likewise; ``conditions`` and ``curves``.
+        [value, low, high]; ``fused_minus_fer`` likewise; ``conditions``; and by model
+        ``curves``, see :func:`~.threshold_curve.threshold_curves`.
     """
     bootstrap = PersonBootstrap(person)
 
@@ -198,8 +198,14 @@ def measure_pictures(
             title: [_in_range(name, rows, of, pictures) for name, rows in ranges]
             for title, ranges in conditions(pictures).items()
         }
+        found = pictures.found
         measured['curves'] = {
-            name: thresholds_curve(emotion, pictures.three[name], pictures.found, THRESHOLDS)
+            name: threshold_curves(
+                pictures.three[name][found].astype(np.float32),
+                LABELS,
+                TO_LABEL[emotion[found]],
+                emotion[found] == FER_CLASSES.index(NEUTRAL),
+            )
             for name in pictures.three
         }
     return measured

@@ -54,6 +54,7 @@ class PeopleSet:
     :param usage: int64 (N,), ``TRAINING``, or ``PUBLIC_TEST`` of held-out people.
     :param person: int64 (N,), number of the person.
     :param turned: float32 (N,), degrees by which the face is turned away from the camera.
+    :param film: bool (N,), whether it is a frame of a film.
     :param base: int64 (N,), the row of which this is a picture with another mouth, or of a film the
         row of its first frame; its own row for the others.
     """
@@ -67,6 +68,7 @@ class PeopleSet:
     usage: Ints
     person: Ints
     turned: Floats
+    film: Rows
     base: Ints
 
     def __len__(self) -> int:

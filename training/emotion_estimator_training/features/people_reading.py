@@ -157,7 +157,8 @@ def people_set(
             np.full(count, films[film]),
             np.full(count, len(numbers) + number),
         )
-        parts.append({**part, 'base': np.full(len(part['base']), at)})
+        frames = len(part['base'])
+        parts.append({**part, 'film': np.ones(frames, bool), 'base': np.full(frames, at)})
         at += len(part['base'])
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     faceless = [photographs.names[row] for row in np.flatnonzero(~seen)]
@@ -374,6 +375,7 @@ def _kept(found: Arrays, good: Rows, emotion: Ints, held: Rows, person: Ints) ->
         'emotion': emotion[good].astype(np.int64),
         'usage': np.where(held[good], PUBLIC_TEST, TRAINING),
         'person': person[good],
+        'film': np.zeros(int(good.sum()), bool),
         'base': np.arange(int(good.sum())),
     }
 

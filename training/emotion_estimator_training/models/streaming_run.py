@@ -85,6 +85,9 @@ Ints = NDArray[np.int64]
 _VARIED, _MOVES = 2, 3
 #: Mouths of a face in sequences at most.
 _MOUTHS = 8
+#: How much a frame of a film counts, and how much more a sad photograph does.
+_FILM_FRAME, _SAD_MORE = 0.2, 2.0
+_SAD = FER_CLASSES.index('sad')
 #: How crops are varied for single frames: less than for training the appearance network.
 _FOR_FRAMES = CropVariation(
     roll=4.0,
@@ -390,20 +393,27 @@ def _pool(
         trained = faces.usage == TRAINING
         faces, where = faces.where(trained), where[trained]
         faces = with_embeddings(faces, embed, f'{name}, people')
-        its = truth_of_labels(faces.emotion, people.weight[where])
-        talking = people.talking[where]
+        film = people.film[where]
+        weight = np.where(film, _FILM_FRAME, people.weight[where])
+        # There are too few sad photographs for their weight in the appearance network alone.
+        weight = np.where(faces.emotion == _SAD, _SAD_MORE * weight, weight)
+        its = truth_of_labels(faces.emotion, weight.astype(np.float32))
+        # Each frame of a film is a face of its own, and the film's other frames are its mouths.
+        talking = people.talking[where] & ~film
         add(faces.where(~talking), its.of(~talking))
         first = sum(map(len, mouth_vectors))
-        mouth_vectors.append(faces.where(talking).vectors)
-        shown.append(mouth_vectors[-1])
+        lent = np.flatnonzero(talking | film)
+        mouth_vectors.append(faces.where(lent).vectors)
+        shown.append(faces.where(talking).vectors)
         shown_truths.append(its.of(talking))
         of_base: dict[int, list[int]] = {}
-        for number, base in enumerate(people.base[where][talking].tolist()):
+        for number, base in enumerate(people.base[where[lent]].tolist()):
             of_base.setdefault(base, []).append(first + number)
         rng = np.random.default_rng([crops_seed, 2])
         mouth_rows.append(
             np.array(
-                [_some(of_base.get(row, []), rng) for row in where[~talking].tolist()], np.int64
+                [_some(of_base.get(row, []), rng) for row in people.base[where[~talking]].tolist()],
+                np.int64,
             ).reshape(-1, _MOUTHS)
         )
     wanted, shown_wanted = joined(*truths), joined(*shown_truths)

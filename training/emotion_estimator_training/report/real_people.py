@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.frame import RgbImage
 from emotion_estimator_training.evaluation.image_reading import FER_NAMES
+from emotion_estimator_training.evaluation.threshold_curve import MOST_NEUTRAL, best_within
 from emotion_estimator_training.report.charts import new_figure, png
 from emotion_estimator_training.tables import markdown_table
 
@@ -42,15 +43,17 @@ _STYLES = {
 _TILE, _TEXT, _ACROSS = 168, 34, 6
 
 
-def interval(value: Sequence[float] | None, *, percent: bool = False) -> str:
-    """Return a figure with its interval as tables show it; ``-`` without one."""
+def interval(value: Sequence[float | None] | None, *, percent: bool = False) -> str:
+    """Return a figure with its interval, if it has one, as tables show it; ``-`` for None."""
     if value is None:
         return '-'
-    if percent:
-        middle, low, high = (f'{100 * one:.1f}' for one in value)
-        return f'{middle} % ({low} to {high})'
-    middle, low, high = (f'{one:.3f}' for one in value)
-    return f'{middle} ({low} to {high})'
+    middle, low, high = ('' if one is None else _number(one, percent) for one in value)
+    unit = ' %' if percent else ''
+    return f'{middle}{unit} ({low} to {high})' if low and high else f'{middle}{unit}'
+
+
+def _number(value: float, percent: bool) -> str:
+    return f'{100 * value:.1f}' if percent else f'{value:.3f}'
 
 
 def picture_tables(measured: Mapping[str, Measured], *, by_condition: bool = True) -> str:
@@ -152,15 +155,19 @@ def _short(value: Sequence[float] | None) -> str:
 
 
 def _thresholds_table(source: str, measured: Measured, model: str = 'fused') -> str:
-    def cell(value: float | None) -> str:
-        return '-' if value is None else f'{100 * value:.1f} %'
+    curves = measured['curves'].get(model)
+    if not curves:
+        return f'{source}: no faces to try thresholds on.'
 
-    return markdown_table(
+    def cell(value: float | None) -> str:
+        return _short(None if value is None else [value])
+
+    table = markdown_table(
         [
             f'{source}, {model}: threshold',
             *(
                 text
-                for name in ('sad', 'happy')
+                for name in curves
                 for text in (
                     f'{name}_threshold: neutral reported {name}',
                     f'recall {name}',
@@ -170,16 +177,31 @@ def _thresholds_table(source: str, measured: Measured, model: str = 'fused') -> 
         ],
         [
             [
-                f'{point["threshold"]:.2f}',
+                f'{points[0]["threshold"]:.2f}',
                 *(
-                    cell(point[f'{key}_{name}'])
-                    for name in ('sad', 'happy')
-                    for key in ('neutral', 'recall', 'precision')
+                    cell(point[key])
+                    for point in points
+                    for key in ('neutral_told', 'recall', 'precision')
                 ),
             ]
-            for point in measured['curves'].get(model, ())
+            for points in zip(*curves.values())
         ],
     )
+    return f'{table}\n\n{_within(curves)}'
+
+
+def _within(curves: Measured) -> str:
+    """Return the thresholds that keep neutral faces from each label."""
+    chosen = []
+    for name, points in curves.items():
+        best = best_within(points)
+        found = (
+            'none'
+            if best is None
+            else f'{best["threshold"]:.2f} (recall {_short([best["recall"]])})'
+        )
+        chosen.append(f'{name}_threshold {found}')
+    return f'At most {MOST_NEUTRAL:.0%} of the neutral: {"; ".join(chosen)}.'.replace('%', ' %', 1)
 
 
 def film_tables(measured: Mapping[str, Measured]) -> str:
@@ -254,6 +276,16 @@ def film_tables(measured: Mapping[str, Measured]) -> str:
             films,
         )
     )
+    parts.append(
+        markdown_table(
+            ['landmark source', 'film', 'shown', 'frames reported speaking'],
+            [
+                [source, film['film'], _said_of(film), _short([film['reported_speaking']])]
+                for source, found in measured.items()
+                for film in found['films']
+            ],
+        )
+    )
     return '\n\n'.join(parts)
 
 
@@ -270,10 +302,10 @@ def curve_chart(measured: Mapping[str, Measured]) -> bytes:
     figure = new_figure(9.6, 3.6 * max(len(measured), 1))
     axes = figure.subplots(max(len(measured), 1), 2, squeeze=False)
     for row, (source, one) in zip(axes, measured.items()):
-        for axis, name in zip(row, ('sad', 'happy')):
+        for axis, name, most in zip(row, ('sad', 'happy'), (0.5, 0.3)):
             for model, curve in one['curves'].items():
-                _draw_curve(axis, name, model, curve, one['models'][model])
-            axis.set(xlabel=f'neutral reported {name}', ylabel=f'recall of {name}', xlim=(0, 0.5))
+                _draw_curve(axis, name, model, curve[name], one['models'][model])
+            axis.set(xlabel=f'neutral reported {name}', ylabel=f'recall of {name}', xlim=(0, most))
             axis.set_ylim(0, 1)
             axis.set_title(f'{name}_threshold, {source}', fontsize=9)
             axis.grid(alpha=0.3)
@@ -287,9 +319,10 @@ def _draw_curve(
 ) -> None:
     colour, line = _STYLES[model]
     points = [
-        (point[f'neutral_{name}'], point[f'recall_{name}'])
+        (point['neutral_told'], point['recall'])
         for point in curve
-        if None not in (point[f'neutral_{name}'], point[f'recall_{name}'])
+        # At 0 it is the most probable label: the ring.
+        if point['threshold'] > 0 and None not in (point['neutral_told'], point['recall'])
     ]
     across, up = zip(*points) if points else ((), ())
     axis.plot(across, up, color=colour, ls=line, marker='.', ms=4, label=model)

@@ -18,7 +18,7 @@ from emotion_estimator_training.evaluation.measuring import (
     gather,
     measure,
 )
-from emotion_estimator_training.evaluation.most_people import most_people
+from emotion_estimator_training.evaluation.most_people import by_labels, most_people
 from emotion_estimator_training.evaluation.trust import measure_trust
 from emotion_estimator_training.features.embeddings import Embedder
 from emotion_estimator_training.report.papers import (
@@ -73,16 +73,20 @@ def write_report(plan: MeasurementPlan, out: Path, card: bool = False) -> Path:
 
 
 def _seen_by_most(plan: MeasurementPlan, material: Material) -> dict[str, Any]:
-    """Measure the shipped classifier where the truth is what most people see."""
+    """Measure the shipped classifier where the truth is what most people see, and by labels."""
     models = plan.places.models
-    return most_people(
-        models / 'emotion_lstm.json',
-        plan.run,
-        material.stills,
-        material.features,
-        Embedder(models / 'appearance.json'),
-        plan.public_only,
-    )
+    card = models / 'emotion_lstm.json'
+    return {
+        'most_people': most_people(
+            card,
+            plan.run,
+            material.stills,
+            material.features,
+            Embedder(models / 'appearance.json'),
+            plan.public_only,
+        ),
+        'by_labels': by_labels(card, material.features, plan.public_only),
+    }
 
 
 def compose(plan: MeasurementPlan, material: Material, template: Any, out: Path) -> Path:

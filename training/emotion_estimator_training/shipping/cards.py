@@ -80,20 +80,20 @@ def measure_card(
     :param stills: all images, to measure in how many a face is found; None leaves that out.
     :param faces: how many steady faces flips are counted on.
     :param pairs: how many changes of expression are timed.
-    :param seen_by_most: what :func:`~.most_people.most_people` returned, for the card; None keeps
-        nothing.
+    :param seen_by_most: further metrics: ``most_people`` and ``by_labels``, of the functions of
+        these names in :mod:`~.evaluation.most_people`; None adds none.
     :returns: the card's metrics.
     :raises ModelError: card and weights do not match.
     """
     measured = evaluate(EmotionClassifier.load(card), stills, features, public_only, faces, pairs)
     raw = json.loads(card.read_text())
     metrics: dict[str, Any] = {
-        **({'most_people': seen_by_most} if seen_by_most else {}),
+        **(seen_by_most or {}),
         'fer2013': measured,
         **{
             name: one
             for name, one in raw.get('metrics', {}).items()
-            if name not in ('fer2013', 'most_people')
+            if name not in ('fer2013', *(seen_by_most or ()))
         },
     }
     card.write_text(json.dumps({**raw, 'metrics': metrics}, indent=1) + '\n')
@@ -137,7 +137,7 @@ def other_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
     """Return a card's metrics that have no table of their own: name in words to value."""
     flat: dict[str, Any] = {}
     for name, value in metrics.items():
-        if name in ('most_people', 'fer2013', 'quantization', 'time'):
+        if name in ('most_people', 'by_labels', 'fer2013', 'quantization', 'time'):
             continue
         items = value.items() if isinstance(value, dict) else [('', value)]
         for key, one in items:
@@ -382,12 +382,48 @@ def most_people_table(sources: dict[str, Any]) -> str:
     )
 
 
+def by_labels_table(sources: dict[str, Any]) -> str:
+    """Return a Markdown table of a classifier's metrics by FER2013's labels.
+
+    :param sources: what :func:`~.evaluation.most_people.by_labels` returned.
+    """
+    return markdown_table(
+        (
+            'landmark source',
+            'sad_threshold',
+            'happy_threshold',
+            'split',
+            'n',
+            'accuracy',
+            'macro-F1',
+            *(f'recall {label}' for label in LABELS),
+        ),
+        [
+            (
+                source,
+                one['sad_threshold'],
+                one['happy_threshold'],
+                split,
+                one[split]['n'],
+                one[split]['accuracy'],
+                one[split]['macro_f1'],
+                *(one[split]['recall'][label] for label in LABELS),
+            )
+            for source, one in sources.items()
+            for split in SPLITS
+            if split in one
+        ],
+    )
+
+
 def _most_people(metrics: dict[str, Any]) -> str:
     if 'most_people' not in metrics:
         return ''
     return (
         "Where the truth is what most people see: more than five of FER+'s ten annotators, and "
         f'the labels of photographs:\n\n{most_people_table(metrics["most_people"])}\n\n'
+        "FER2013's own labels, with the parameters `sad_threshold` and `happy_threshold` that are "
+        f'best on PublicTest:\n\n{by_labels_table(metrics["by_labels"])}\n\n'
     )
 
 

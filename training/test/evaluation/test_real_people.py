@@ -17,7 +17,6 @@ from emotion_estimator_training.evaluation.image_reading import (
     ModelAnswer,
 )
 from emotion_estimator_training.evaluation.real_people import (
-    THRESHOLDS,
     ReadPictures,
     measure_films,
     measure_pictures,
@@ -96,11 +95,11 @@ def test_pictures_are_told_apart_by_what_is_seen(pictures) -> None:
     for ranges in measured['conditions'].values():
         assert sum(one['faces'] for one in ranges) == 6
     assert measured['fused_minus_fer'][next(iter(FER_NAMES))]['recall_sad'][0] == 1
-    curve = {one['threshold']: one for one in measured['curves']['fused']}
-    assert tuple(curve) == THRESHOLDS
-    # The two are 0.6 and 0.9 sure, the one who is sad 0.7.
-    assert curve[0.55]['neutral_sad'] == 0.5 and curve[0.65]['neutral_sad'] == 0.25
-    assert curve[0.65]['recall_sad'] == 1 and curve[0.75]['recall_sad'] == 0
+    curve = {one['threshold']: one for one in measured['curves']['fused']['sad']}
+    # The two are 0.6 and 0.9 sure, the one who is sad 0.7; the one without a face does not count.
+    assert curve[0.55]['neutral_told'] == 0.5 and curve[0.65]['neutral_told'] == 0.25
+    assert curve[0.65]['recall'] == 1 and curve[0.75]['recall'] == 0
+    assert curve[0.65]['n_neutral'] == 4
 
 
 def test_the_worst_errors_come_first(pictures) -> None:
@@ -126,7 +125,8 @@ def test_the_worst_errors_come_first(pictures) -> None:
 
 def _film(*labels: str, becomes: tuple[tuple[float, str], ...] = ()) -> FilmReading:
     stamps = tuple(0.1 * n for n in range(len(labels)))
-    return FilmReading(stamps, {'fused': labels}, {'fused': becomes}, (False,) * len(labels))
+    speaking = tuple(n % 2 == 0 for n in range(len(labels)))
+    return FilmReading(stamps, {'fused': labels}, {'fused': becomes}, speaking)
 
 
 def test_films_are_summed_up_by_what_is_said_of_them() -> None:
@@ -151,6 +151,7 @@ def test_films_are_summed_up_by_what_is_said_of_them() -> None:
     assert '| face_mesh | unknown, talking | fused | 2 | 10 | 20.0 % (0.0 to 25.0) |' in text
     assert '| face_mesh | c | - | fused | 2 | 100.0 % | 0.0 % | 0.0 % | 100.0 % |' in text
     assert 'happy at 0.4 s' in text
+    assert '| face_mesh | a | unknown, talking | 50.0 % |' in text
 
 
 def test_tables_show_every_figure_with_its_interval(pictures) -> None:
@@ -161,8 +162,13 @@ def test_tables_show_every_figure_with_its_interval(pictures) -> None:
     assert f'{100 * value:.1f} % ({100 * low:.1f} to {100 * high:.1f})' in text
     assert '| eyes look down: 0.5 and more | 1 | 1 |' in text
     assert '| 0.65 | 25.0 % | 100.0 % |' in text
+    # Only a threshold that nobody reaches keeps the neutral from sad here.
+    within = 'sad_threshold 0.95 (recall 0.0 %); happy_threshold 0.00 (recall 100.0 %).'
+    assert f'At most 3 % of the neutral: {within}' in text
     assert 'nan' not in text and 'None' not in text
     assert interval(None) == '-'
+    assert interval([0.25, None, None], percent=True) == '25.0 %'
+    assert interval([0.25, 0.0, 0.5]) == '0.250 (0.000 to 0.500)'
     chart = cv2.imdecode(np.frombuffer(curve_chart(measured), np.uint8), cv2.IMREAD_COLOR)
     assert chart.shape[0] > 200 and chart.std() > 5
     assert 'face_mesh finds 6 of 7 faces' in votes_table(measured)

@@ -67,7 +67,7 @@ def test_photographs_alone_are_measured_and_the_rest_said_missing(
     said = capsys.readouterr().err
     assert 'fer is left out' in said and 'clips: not given' in said
     assert 'fer2013: left out: ' in said and 'absent.npz' in said
-    assert '1 rows left out, their picture is missing: 6.png' in said
+    assert 'rows left out, picture missing: 1 (6.png)' in said
     report = json.loads((tmp_path / 'report.json').read_text())
     everybody = report['photographs']['parts']['everybody']['face_mesh']
     held_out = report['photographs']['parts']['held-out people']['face_mesh']
