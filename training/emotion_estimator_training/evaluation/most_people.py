@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from emotion_estimator_training.evaluation.evaluate import PUBLIC, split_rows
 from emotion_estimator_training.evaluation.recognizers import StreamingRecognizer
 from emotion_estimator_training.evaluation.scores import classification, confusion, macro_f1
 from emotion_estimator_training.evaluation.threshold_curve import STEPS, chosen_labels
-from emotion_estimator_training.features.embeddings import Embed, with_embeddings
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.features.people import load_people
 
@@ -34,7 +33,7 @@ def most_people(
     run: Path,
     stills: Stills,
     features: Mapping[str, FeatureSet],
-    embed: Embed,
+    seen: Callable[[FeatureSet], FeatureSet],
     public_only: bool = False,
 ) -> dict[str, Any]:
     """Return the classifier's metrics where the truth is what most people see.
@@ -43,7 +42,7 @@ def most_people(
     :param run: run folder, for the people's faces, if there are any.
     :param stills: FER2013 with FER+'s votes; without votes only people are measured.
     :param features: by landmark source, the faces found, with embeddings.
-    :param embed: makes the embeddings of the people's faces.
+    :param seen: returns the people's faces with the embeddings of their crops.
     :param public_only: leave PrivateTest out.
     :returns: by landmark source and set: ``three`` and ``seven``, each
         :func:`~.scores.classification`, and the share of neutral faces ``neutral_called`` sad and
@@ -66,7 +65,7 @@ def most_people(
             theirs, where = people.of(source)
             part = (theirs.usage == PUBLIC_TEST) & ~people.talking[where]
             if part.any():
-                held = with_embeddings(theirs.where(part), embed, f'{source}, held-out people')
+                held = seen(theirs.where(part))
                 sets[PHOTOGRAPHS] = held.vectors, held.emotion
         found[source] = {name: _metrics(networks, *one) for name, one in sets.items()}
     return found

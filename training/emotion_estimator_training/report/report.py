@@ -19,8 +19,8 @@ from emotion_estimator_training.evaluation.measuring import (
     measure,
 )
 from emotion_estimator_training.evaluation.most_people import by_labels, most_people
+from emotion_estimator_training.evaluation.recognizers import RobotNetworks
 from emotion_estimator_training.evaluation.trust import measure_trust
-from emotion_estimator_training.features.embeddings import Embedder
 from emotion_estimator_training.report.papers import (
     HEADER,
     PAPER_CONFUSION,
@@ -82,7 +82,7 @@ def _seen_by_most(plan: MeasurementPlan, material: Material) -> dict[str, Any]:
             plan.run,
             material.stills,
             material.features,
-            Embedder(models / 'appearance.json'),
+            (material.networks or RobotNetworks.load(models)).seen,
             plan.public_only,
         ),
         'by_labels': by_labels(card, material.features, plan.public_only),

@@ -35,6 +35,7 @@ def people(count: int, emotion: int = NEUTRAL, **changes: object) -> PeopleSet:
         usage=np.zeros(count, np.int64),
         person=np.arange(count),
         turned=np.zeros(count, np.float32),
+        film=np.zeros(count, bool),
         base=np.arange(count),
     )
     return replace(straight, **changes)

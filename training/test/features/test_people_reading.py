@@ -167,6 +167,7 @@ def test_films_are_of_neutral_people_and_some_are_held_out(folder, made) -> None
     people, _ = made
     rows = np.flatnonzero(people.person >= 6)
     assert len(rows) == 6 and (people.emotion[rows] == NEUTRAL).all()
+    np.testing.assert_array_equal(np.flatnonzero(people.film), rows)
     np.testing.assert_array_equal(people.base[rows], np.repeat([rows[0], rows[3]], 3))
     assert set(people.usage[rows[:3]]) != set(people.usage[rows[3:]])
     assert people.talking[rows].tolist() == [False, True, True] * 2

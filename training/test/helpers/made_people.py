@@ -33,5 +33,6 @@ def made_people() -> PeopleSet:
         usage=np.where(base >= 6, PUBLIC_TEST, TRAINING),
         person=np.array([0, 0, 1, 1, 2, 2, 3, 3])[base],
         turned=np.zeros(14, np.float32),
+        film=np.zeros(14, bool),
         base=base,
     )
