@@ -1,8 +1,8 @@
 """Makes faces talk: other people's mouths, and syllables, on photographs.
 
 Stills of people who talk are rare in sets of expressions, and a stretched mouth with teeth is
-mostly a smile there. Here the mouth of one face is set into another (Poisson blending: Pérez,
-Gangnet and Blake 2003), or the face's own mouth is moved.
+mostly a smile there. Here the mouth of one face is set into another (Poisson blending: Pérez
+et al. 2003), or the face's own mouth is moved.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ from emotion_estimator_training.features.features import (
 )
 from emotion_estimator_training.features.people import CHIP, CHIP_TO_CROP, PeopleSet
 from emotion_estimator_training.features.talking import (
-    Mouth,
+    LentMouth,
     MouthLenders,
     TalkingPlan,
     mouth_in,
@@ -208,7 +208,7 @@ class _Look:
         self,
         encoded: Sequence[bytes],
         landmarks: Sequence[Floats] = (),
-        mouths: Sequence[Mouth | None] = (),
+        mouths: Sequence[LentMouth | None] = (),
         seed: int = 0,
     ) -> _Task:
         return _Task(self, tuple(encoded), tuple(landmarks), tuple(mouths), seed)
@@ -227,7 +227,7 @@ class _Task:
     look: _Look
     encoded: tuple[bytes, ...]
     landmarks: tuple[Floats, ...]
-    mouths: tuple[Mouth | None, ...]
+    mouths: tuple[LentMouth | None, ...]
     seed: int
 
 
@@ -382,7 +382,7 @@ def _kept(found: Arrays, good: Rows, emotion: Ints, held: Rows, person: Ints) ->
 
 def _read_films(
     films: Mapping[Path, bool], look: _Look, head: BlendshapeHead | None
-) -> tuple[dict[Path, tuple[Arrays, list[Mouth]]], list[DataProblem]]:
+) -> tuple[dict[Path, tuple[Arrays, list[LentMouth]]], list[DataProblem]]:
     """Return what is found in each film's frames and the mouths in them, and what is left out."""
     read, unreadable, faceless = {}, [], []
     for film in tqdm(films, desc='films', unit='film', disable=not films):
@@ -401,7 +401,7 @@ def _read_films(
     ]
 
 
-def _frames(film: Path, look: _Look) -> tuple[Arrays, list[Mouth]]:
+def _frames(film: Path, look: _Look) -> tuple[Arrays, list[LentMouth]]:
     """Return what each source finds in a film's frames, tracking, and the mouths in them."""
     sources = look.open(static=False)
     seen, mouths = [], []

@@ -55,7 +55,7 @@ class TalkingPlan:
 
 
 @dataclass(frozen=True, eq=False)
-class Mouth:
+class LentMouth:
     """A face whose mouth others can have.
 
     :param grey: uint8 (H, W), the face with a margin around it.
@@ -66,7 +66,7 @@ class Mouth:
     landmarks: Floats
 
 
-def mouth_in(image: Image, landmarks: Floats) -> Mouth:
+def mouth_in(image: Image, landmarks: Floats) -> LentMouth:
     """Return the part of an image that shows a face, of at most 256 pixels.
 
     :param image: uint8 (H, W, 3) RGB.
@@ -80,11 +80,11 @@ def mouth_in(image: Image, landmarks: Floats) -> Mouth:
     scale = min(1.0, _MOST_PIXELS / max(grey.shape))
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     moved = (landmarks - np.array([left, top, 0], np.float32)) * np.float32(scale)
-    return Mouth(np.asarray(small, np.uint8), moved.astype(np.float32))
+    return LentMouth(np.asarray(small, np.uint8), moved.astype(np.float32))
 
 
 def talking(
-    image: Image, landmarks: Floats, mouth: Mouth | None, rng: np.random.Generator
+    image: Image, landmarks: Floats, mouth: LentMouth | None, rng: np.random.Generator
 ) -> Image:
     """Return a face (H, W), grey, with another mouth; None or one that does not fit moves its own.
 
@@ -108,7 +108,7 @@ class MouthLenders:
         emotion: Ints,
         person: Ints,
         usable: Rows,
-        filmed: Sequence[Mouth],
+        filmed: Sequence[LentMouth],
     ) -> None:
         """Take the photographs, of which ``usable`` (N,) says which are of this part.
 
@@ -129,9 +129,11 @@ class MouthLenders:
         }
         self._filmed = filmed
         self._filmed_turn = np.array([direction(one.landmarks) for one in filmed]).reshape(-1, 2)
-        self._kept: dict[int, Mouth] = {}
+        self._kept: dict[int, LentMouth] = {}
 
-    def plan(self, plan: TalkingPlan, rng: np.random.Generator) -> list[tuple[int, Mouth | None]]:
+    def plan(
+        self, plan: TalkingPlan, rng: np.random.Generator
+    ) -> list[tuple[int, LentMouth | None]]:
         """Choose which faces talk, and the mouth of each picture; None is the face's own."""
         of_person: Counter[int] = Counter()
         of_class: Counter[int] = Counter()
@@ -145,7 +147,7 @@ class MouthLenders:
             chosen += [(row, self._lent(row, rng)) for _ in range(plan.mouths)]
         return chosen
 
-    def _lent(self, row: int, rng: np.random.Generator) -> Mouth | None:
+    def _lent(self, row: int, rng: np.random.Generator) -> LentMouth | None:
         code = int(self._emotion[row])
         way = rng.choice(3, p=_MOUTHS.get(code, _OWN_MOUTH))
         if way == 0:
@@ -158,7 +160,7 @@ class MouthLenders:
             return self._filmed[int(rng.choice(np.flatnonzero(near)))] if near.any() else None
         return None
 
-    def _photographed(self, row: int) -> Mouth:
+    def _photographed(self, row: int) -> LentMouth:
         if row not in self._kept:
             self._kept[row] = mouth_in(self._picture(row), self._landmarks[row])
         return self._kept[row]

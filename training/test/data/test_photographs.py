@@ -51,7 +51,8 @@ def folder(tmp_path: Path) -> Path:
         _picture(tmp_path / f'{seed}.png', seed)
     return _labelled(
         tmp_path,
-        'person,image,label\nann,0.png,Happiness\nben,1.png,sadness\nann,2.png,neutral\ncy,3.png,fear\n',
+        'person,image,label\nann,0.png,Happiness\nben,1.png,sadness\n'
+        'ann,2.png,neutral\ncy,3.png,fear\n',
     )
 
 

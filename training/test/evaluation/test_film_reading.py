@@ -39,7 +39,7 @@ def _film(path: Path, images) -> Path:
 
 @pytest.fixture(scope='module')
 def film(tmp_path_factory) -> Path:
-    """The portrait for 1.5 s, and 1 s of nobody."""
+    """Show the portrait for 1.5 s, and 1 s of nobody."""
     shown = Portrait(fps=10, size=(256, 256)).frames()
     frames = [frame.image for frame, _ in zip(shown, range(15))]
     return _film(

@@ -34,7 +34,7 @@ PICTURE = Path(emotion_estimator.__path__[0]) / 'sources' / 'data' / 'astronaut.
 
 @pytest.fixture(scope='module')
 def images() -> list[np.ndarray]:
-    """A face: as it is, small, dark and turned; two of them; and none.
+    """Show a face: as it is, small, dark and turned; two of them; and none.
 
     None is so large that tiles of it are searched, which is the pipeline's affair.
     """

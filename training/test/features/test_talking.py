@@ -9,7 +9,7 @@ import pytest
 
 from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.features.talking import (
-    Mouth,
+    LentMouth,
     MouthLenders,
     TalkingPlan,
     mouth_in,
@@ -30,7 +30,7 @@ def picture(row: int) -> np.ndarray:
     return np.full((200, 200, 3), row, np.uint8)
 
 
-FILMED = Mouth(np.full((9, 9), 255, np.uint8), STRAIGHT)
+FILMED = LentMouth(np.full((9, 9), 255, np.uint8), STRAIGHT)
 
 
 def planned(
@@ -38,7 +38,7 @@ def planned(
     person: list[int] | None = None,
     landmarks: list[np.ndarray] | None = None,
     usable: list[bool] | None = None,
-    filmed: tuple[Mouth, ...] = (),
+    filmed: tuple[LentMouth, ...] = (),
     plan: TalkingPlan | None = None,
     seed: int = 0,
 ) -> list[tuple[int, int | None]]:
