@@ -229,7 +229,7 @@ class SequenceMaker:
     def _speaks(self, times: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
         """Draw when a person speaks and when there is a pause."""
         lengths = np.empty(0)
-        while lengths[2:].sum() <= times[-1] - times[0]:
+        while lengths.sum() <= times[-1] - times[0]:
             lengths = np.append(
                 lengths,
                 [rng.uniform(*self._settings.speech), rng.uniform(*self._settings.pause)],
