@@ -85,15 +85,15 @@ def test_rare_classes_count_more() -> None:
 
 def test_of_a_source_are_the_faces_that_it_found() -> None:
     made = made_people()
-    assert made.talking.tolist() == [False] * 8 + [True] * 6
+    assert made.talking.tolist() == [False] * 8 + [True] * 6 + [False, True, True]
     faces, rows = made.of('face_landmarker')
-    assert rows.tolist() == [row for row in range(14) if row != 3]
+    assert rows.tolist() == [row for row in range(17) if row != 3]
     assert faces.source == 'face_landmarker'
     np.testing.assert_array_equal(faces.blendshapes, made.scores[rows, 0])
     np.testing.assert_array_equal(faces.crops, made.crops[rows, 0])
     for name in ('emotion', 'usage'):
         np.testing.assert_array_equal(getattr(faces, name), getattr(made, name)[rows])
-    assert len(made.of('face_mesh')[1]) == 14
+    assert len(made.of('face_mesh')[1]) == 17
 
 
 def test_they_are_read_back_and_a_damaged_file_is_named(tmp_path) -> None:

@@ -10,7 +10,7 @@ import pytest
 for module in ('tensorflow', 'tf_keras'):
     pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
-from made_people import made_people
+from made_people import SAD, made_people
 from tiny_appearance import made_scores, made_stills
 
 from emotion_estimator.errors import InputError
@@ -58,25 +58,37 @@ def test_what_annotators_call_no_face_is_left_out(tmp_path) -> None:
 
 def test_people_are_in_the_pool_with_their_mouths(pool) -> None:
     stills = (np.arange(96) % 5 > 0).sum()
-    theirs = np.flatnonzero((PEOPLE.usage == TRAINING) & ~PEOPLE.talking)
+    trained = PEOPLE.usage == TRAINING
+    talking = trained & PEOPLE.talking & ~PEOPLE.film
+    # Each frame of a film is a face of its own.
+    theirs = np.flatnonzero(trained & ~talking)
+    assert theirs.tolist() == [*range(6), 14, 15, 16]
     assert len(pool.plain) == len(pool.moves) == len(pool.mouth_rows) == stills + len(theirs)
     np.testing.assert_array_equal(pool.plain[stills:, :52], PEOPLE.scores[theirs, 1])
     np.testing.assert_array_equal(pool.emotion[stills:], PEOPLE.emotion[theirs])
-    wanted = truth_of_labels(PEOPLE.emotion[theirs], PEOPLE.weight[theirs])
-    np.testing.assert_array_equal(pool.target[stills:], wanted.target)
-    np.testing.assert_array_equal(pool.weight[stills:], wanted.weight)
     # Stills have no mouths, nor have people who do not talk.
     assert (pool.mouth_rows[:stills] == -1).all()
-    talking = np.flatnonzero((PEOPLE.usage == TRAINING) & PEOPLE.talking)
-    np.testing.assert_array_equal(pool.mouth_vectors[:, :52], PEOPLE.scores[talking, 1])
+    lent = np.flatnonzero(talking | (trained & PEOPLE.film))
+    np.testing.assert_array_equal(pool.mouth_vectors[:, :52], PEOPLE.scores[lent, 1])
     for place, row in enumerate(theirs):
         own = pool.mouth_rows[stills + place]
-        assert set(PEOPLE.base[talking[own[own >= 0]]]) <= {row}
-        assert (own >= 0).sum() == (PEOPLE.base[talking] == row).sum()
+        base = PEOPLE.base[row]
+        assert set(PEOPLE.base[lent[own[own >= 0]]]) <= {base}
+        assert (own >= 0).sum() == (PEOPLE.base[lent] == base).sum()
     # As single frames, too.
-    assert len(pool.shown) == 3 * len(pool.plain) + len(talking)
-    np.testing.assert_array_equal(pool.shown[-len(talking) :], pool.mouth_vectors)
+    assert len(pool.shown) == 3 * len(pool.plain) + talking.sum()
+    np.testing.assert_array_equal(pool.shown[-talking.sum() :, :52], PEOPLE.scores[talking, 1])
     assert pool.mouths is not None
+
+
+def test_people_count_by_their_weight_but_frames_of_films_all_the_same(pool) -> None:
+    theirs = np.array([*range(6), 14, 15, 16])
+    usual = truth_of_labels(PEOPLE.emotion[theirs], PEOPLE.weight[theirs])
+    np.testing.assert_array_equal(pool.target[-9:], usual.target)
+    more = pool.weight[-9:] / usual.weight
+    sad = PEOPLE.emotion[theirs[:6]] == SAD
+    np.testing.assert_allclose(more[:6], np.where(sad, streaming_run._SAD_MORE, 1), rtol=1e-5)
+    assert np.ptp(pool.weight[-3:]) == 0
 
 
 def test_of_many_mouths_some_are_drawn() -> None:
