@@ -51,9 +51,8 @@ def test_readme_has_the_figures_of_real_people():
     first = next(
         row for row in held.splitlines() if row.startswith('| face_landmarker | fused | 0.')
     )
-    neutral = next(
-        row for row in held.splitlines() if re.match(r'\| face_landmarker \| fused \| [\d.]+ %', row)
-    )
+    share = re.compile(r'\| face_landmarker \| fused \| [\d.]+ %')
+    neutral = next(row for row in held.splitlines() if share.match(row))
     down = [row for row in held.splitlines() if row.startswith('| eyes look down: 0.')][1:3]
     talking = next(
         row
