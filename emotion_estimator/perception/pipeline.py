@@ -36,6 +36,7 @@ from emotion_estimator.perception.primary_face import (
     PrimaryFace,
     turned_away,
 )
+from emotion_estimator.perception.speaking import SpeechDetector, SpeechModel
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.perception.window_classifier import WindowClassifier
 from emotion_estimator.settings import EstimatorSettings, make_settings
@@ -64,6 +65,7 @@ class _FaceMemory:
 
     state: Any
     neutral: NeutralFace
+    speech: SpeechDetector
     stamp: float | None = None
 
 
@@ -186,6 +188,7 @@ class EmotionEstimator:
         self._still_landmarker = landmarker if open_still is None else None
         self._classifier = classifier
         self._reader = reader
+        self._speech = SpeechModel.load()
         self._usual = classifier.neutral if classifier.neutral is not None else USUAL
         self._tracker = Tracker()
         self._engagement = Engagement()
@@ -353,7 +356,13 @@ class EmotionEstimator:
         engaged = self._engagement(looking, alive, stamp)
         self._memories = {i: memory for i, memory in self._memories.items() if i in alive}
         faces = [
-            self._emotion(face, i, self._step(image, face, i, stamp, i in looking), engaged[i])
+            self._emotion(
+                face,
+                i,
+                self._step(image, face, i, stamp, i in looking),
+                engaged[i],
+                self._memories[i].speech,
+            )
             for face, i in zip(found, face_ids)
         ]
         height, width = image.shape[:2]
@@ -395,7 +404,11 @@ class EmotionEstimator:
     ) -> Answer[Any]:
         memory = self._memories.get(face_id)
         if memory is None:
-            memory = _FaceMemory(self._classifier.initial_state(), NeutralFace(self._usual))
+            memory = _FaceMemory(
+                self._classifier.initial_state(),
+                NeutralFace(self._usual),
+                SpeechDetector(self._speech),
+            )
             self._memories[face_id] = memory
         dt = _FIRST_STEP if memory.stamp is None else max(stamp - memory.stamp, _LEAST_STEP)
         seconds = self._neutral_baseline
@@ -403,6 +416,7 @@ class EmotionEstimator:
         seen = self._reader(image, face.landmarks, blendshapes)
         answer = self._classifier.step(seen.features, memory.state, dt, seen.embedding)
         memory.state, memory.stamp = answer.state, stamp
+        memory.speech(face.landmarks, face.blendshapes, stamp)
         if seconds:
             expressions = zip(self._classifier.expressions, answer.expressions)
             memory.neutral.observe(
@@ -411,7 +425,12 @@ class EmotionEstimator:
         return answer
 
     def _emotion(
-        self, face: FaceLandmarks, face_id: str, answer: Answer[Any], engaged: float = 0.0
+        self,
+        face: FaceLandmarks,
+        face_id: str,
+        answer: Answer[Any],
+        engaged: float = 0.0,
+        speech: SpeechDetector | None = None,
     ) -> FaceEmotion:
         label, confidence = choose_label(self.labels, answer.probabilities, self._abstain_below)
         point = affect(zip(self._classifier.expressions, answer.expressions))
@@ -428,6 +447,8 @@ class EmotionEstimator:
             engaged=engaged,
             valence=point.valence,
             arousal=point.arousal,
+            speaking=0.0 if speech is None else speech.probability,
+            is_speaking=speech is not None and speech.speaking,
         )
 
 
