@@ -90,7 +90,9 @@ class FaceEmotion:
     :param engaged: seconds for which the face has looked towards the camera so far.
     :param valence: -1 unpleasant to 1 pleasant, see :mod:`emotion_estimator.affect`.
     :param arousal: -1 sleepy to 1 excited, likewise.
-    :param head_yaw: degrees; positive where the face turns to the right side of the image.
+    :param head_yaw: degrees; positive where the face turns to the right side of the image. All
+        three are relative to the line from the camera to the face, or, if the camera is known, to
+        its optical axis.
     :param head_pitch: degrees; positive where it looks up.
     :param head_roll: degrees, -180 to 180; positive where it is tilted clockwise as seen in the
         image.

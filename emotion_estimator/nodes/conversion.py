@@ -6,7 +6,7 @@ from array import array
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
 from emotion_estimator.dialogue.action import DialogueAction
@@ -15,6 +15,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.msg import DialogueAction as DialogueActionMsg
 from emotion_estimator.msg import Emotion
+from emotion_estimator.perception.head_pose import Intrinsics
 from emotion_estimator.perception.image import (
     ENCODINGS,
     check_rgb,
@@ -79,6 +80,26 @@ def compressed_image_message(image: RgbImage, header: Header, quality: int) -> C
     jpeg.frombytes(jpeg_from_rgb(image, quality))
     message.data = jpeg
     return message
+
+
+def camera_info_topic(image_topic: str) -> str:
+    """Return the topic that describes the camera of an image topic, beside which it lies."""
+    return f'{image_topic.rpartition("/")[0]}/camera_info'
+
+
+def intrinsics_from_message(message: CameraInfo, *, rectified: bool = False) -> Intrinsics:
+    """Return the camera that a message describes, without its distortion.
+
+    :param rectified: of the camera's rectified images instead of the raw ones.
+    :raises InputError: the camera is not calibrated.
+    """
+    numbers = (
+        [message.p[i] for i in (0, 5, 2, 6)] if rectified else [message.k[i] for i in (0, 4, 2, 5)]
+    )
+    fx, fy, cx, cy = (float(number) for number in numbers)
+    roi = message.roi
+    width, height = roi.width or message.width, roi.height or message.height
+    return Intrinsics(fx, fy, cx - roi.x_offset, cy - roi.y_offset, width, height)
 
 
 def _region(roi: Roi) -> RegionOfInterest:

@@ -6,20 +6,24 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from rclpy.lifecycle import LifecyclePublisher
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from emotion_estimator.annotation import annotate
 from emotion_estimator.emotion import FaceEmotion, primary
+from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.msg import Emotion, EmotionArray
 from emotion_estimator.nodes import qos
 from emotion_estimator.nodes.conversion import (
+    camera_info_topic,
     emotion_message,
     image_message,
+    intrinsics_from_message,
     rgb_from_message,
     seconds,
 )
@@ -50,6 +54,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._estimator: EmotionEstimator | None = None
         self._worker: EstimatorWorker[Header] | None = None
         self._images: Subscription[Any] | None = None
+        self._camera_info: Subscription[CameraInfo] | None = None
+        self._known_camera: CameraInfo | None = None
         self._debug: Publisher[Image] | None = None
         self._ros4hri: Ros4hri | None = None
         self._topics: tuple[LifecyclePublisher[Any], ...] = ()
@@ -85,6 +91,12 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._worker.start()
         if self._subscribe:
             self._images = self._subscribe_to_images()
+            self._camera_info = self.create_subscription(
+                CameraInfo,
+                camera_info_topic(self.resolve_topic_name('image_raw')),
+                self._on_camera_info,
+                qos.IMAGES,
+            )
         topic = self._images.topic_name if self._images is not None else 'the camera'
         self._watchdog = Watchdog(f'image from {topic}')
 
@@ -93,6 +105,11 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         if self._images is not None:
             self.destroy_subscription(self._images)
             self._images = None
+        if self._camera_info is not None:
+            self.destroy_subscription(self._camera_info)
+            self._camera_info = self._known_camera = None
+            if self._estimator is not None:
+                self._estimator.camera = None
         if self._worker is not None and not self._worker.stop():
             # Its thread still uses the models, which therefore must not be freed.
             self._worker = self._estimator = None
@@ -170,6 +187,21 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
     def _on_compressed(self, message: CompressedImage) -> None:
         self._offer(message.header, lambda: rgb_from_compressed(message))
 
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        """Take over the camera, which nearly always is the one already known."""
+        known, self._known_camera = self._known_camera, message
+        if self._estimator is None or (known is not None and _same_camera(known, message)):
+            return
+        # image_transport's and image_proc's names: image_raw, image_rect, image_rect_color.
+        topic = self.resolve_topic_name('image_raw').rpartition('/')[2]
+        try:
+            self._estimator.camera = intrinsics_from_message(message, rectified='rect' in topic)
+        except InputError as error:
+            self._estimator.camera = None
+            self.get_logger().warning(
+                f'camera_info is not used, angles are relative to the line of sight: {error}'
+            )
+
     def _offer(self, header: Header, decode: Callable[[], RgbImage]) -> None:
         self._watchdog.reset()
         worker = self._worker
@@ -222,6 +254,12 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._faces = len(faces)
         self._image_problem = ''
         self._latency.add(time.monotonic(), 1e3 * latency)
+
+
+def _same_camera(a: CameraInfo, b: CameraInfo) -> bool:
+    return (a.width, a.height, a.roi) == (b.width, b.height, b.roi) and all(
+        np.array_equal(x, y) for x, y in ((a.k, b.k), (a.p, b.p))
+    )
 
 
 def _clock_problem(latency: float) -> str:

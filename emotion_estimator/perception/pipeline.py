@@ -26,16 +26,13 @@ from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.abstention import choose_label
 from emotion_estimator.perception.appearance import Branches, FaceReader
 from emotion_estimator.perception.classifier import Answer, EmotionClassifier, FaceClassifier
+from emotion_estimator.perception.gaze import LOOKING_DEGREES, gaze
+from emotion_estimator.perception.head_pose import HeadPose, Intrinsics, head_pose
 from emotion_estimator.perception.image import check_rgb
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarker
 from emotion_estimator.perception.landmarks.source import find_faces, open_first, open_landmarker
 from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
-from emotion_estimator.perception.primary_face import (
-    FACING_DEGREES,
-    Engagement,
-    PrimaryFace,
-    turned_away,
-)
+from emotion_estimator.perception.primary_face import FACING_DEGREES, Engagement, PrimaryFace
 from emotion_estimator.perception.speaking import SpeechDetector, SpeechModel
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.perception.window_classifier import WindowClassifier
@@ -181,6 +178,9 @@ class EmotionEstimator:
         self.landmark_source = landmarker.name
         #: Why this landmark source was chosen.
         self.landmark_reason = reason
+        #: The camera that took the images, if it is known: the head's angles are then in its axes,
+        #: otherwise relative to the line from the camera to the face.
+        self.camera: Intrinsics | None = None
         #: How often all state was reset.
         self.resets = 0
         self._landmarker = landmarker
@@ -348,25 +348,24 @@ class EmotionEstimator:
         found = self._landmarker(Frame(image, stamp))
         face_ids = self._tracker([face.roi for face in found], stamp)
         alive = self._tracker.face_ids
-        looking = {
-            face_id
-            for face, face_id in zip(found, face_ids)
-            if turned_away(face.landmarks) < FACING_DEGREES
-        }
+        poses = [head_pose(face.landmarks) for face in found]
+        looking = {i for pose, i in zip(poses, face_ids) if pose.away < FACING_DEGREES}
         engaged = self._engagement(looking, alive, stamp)
         self._memories = {i: memory for i, memory in self._memories.items() if i in alive}
+        size = image.shape[1], image.shape[0]
         faces = [
             self._emotion(
                 face,
+                pose,
+                size,
                 i,
                 self._step(image, face, i, stamp, i in looking),
                 engaged[i],
                 self._memories[i].speech,
             )
-            for face, i in zip(found, face_ids)
+            for face, pose, i in zip(found, poses, face_ids)
         ]
-        height, width = image.shape[:2]
-        primary = self._primary(faces, alive, (width, height))
+        primary = self._primary(faces, alive, size)
         return tuple(sorted(faces, key=lambda face: (face is not primary, -face.roi.area)))
 
     def _still(self, image: RgbImage) -> tuple[FaceEmotion, ...]:
@@ -377,7 +376,8 @@ class EmotionEstimator:
         for n, face in enumerate(find_faces(self._still_landmarker, image), start=1):
             seen = self._reader(image, face.landmarks, face.blendshapes)
             answer = self._classifier.still(seen.features, seen.embedding)
-            faces.append(self._emotion(face, f'face_{n}', answer))
+            pose, size = head_pose(face.landmarks), (image.shape[1], image.shape[0])
+            faces.append(self._emotion(face, pose, size, f'face_{n}', answer))
         return tuple(faces)
 
     def _forget_if_time_jumped(self, stamp: float) -> None:
@@ -427,6 +427,8 @@ class EmotionEstimator:
     def _emotion(
         self,
         face: FaceLandmarks,
+        pose: HeadPose,
+        image: tuple[int, int],
         face_id: str,
         answer: Answer[Any],
         engaged: float = 0.0,
@@ -434,6 +436,9 @@ class EmotionEstimator:
     ) -> FaceEmotion:
         label, confidence = choose_label(self.labels, answer.probabilities, self._abstain_below)
         point = affect(zip(self._classifier.expressions, answer.expressions))
+        camera = self.camera
+        yaw, pitch, roll = pose.angles_in(camera, image) if camera else pose.angles
+        eyes = gaze(face.landmarks, face.blendshapes, pose)
         return FaceEmotion(
             face_id=face_id,
             label=label,
@@ -447,6 +452,12 @@ class EmotionEstimator:
             engaged=engaged,
             valence=point.valence,
             arousal=point.arousal,
+            head_yaw=yaw,
+            head_pitch=pitch,
+            head_roll=roll,
+            gaze_yaw=eyes.yaw,
+            gaze_pitch=eyes.pitch,
+            looks_at_camera=eyes.off_camera(pose) < LOOKING_DEGREES,
             speaking=0.0 if speech is None else speech.probability,
             is_speaking=speech is not None and speech.speaking,
         )

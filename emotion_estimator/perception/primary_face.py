@@ -8,29 +8,20 @@ from dataclasses import dataclass
 
 from emotion_estimator.emotion import FaceEmotion, FloatArray
 from emotion_estimator.errors import InputError
+from emotion_estimator.perception.head_pose import head_pose
 
-#: Below this angle a face looks towards the camera. :func:`turned_away` differs by up to 7 degrees
-#: from the pose that the Face Landmarker reports (measured up to 50 degrees).
+#: Below this angle a face looks towards the camera; see :attr:`HeadPose.away`.
 FACING_DEGREES = 25.0
-
-#: Outer eye corners of the person's right and left eye; top of the forehead, tip of the chin.
-_RIGHT_EYE, _LEFT_EYE, _FOREHEAD, _CHIN = 33, 263, 10, 152
 
 
 def turned_away(landmarks: FloatArray) -> float:
-    """Return the angle between the face's normal and the line to the camera, in degrees.
+    """Return the angle between where a face points and the line to the camera, in degrees.
 
-    Yaw and pitch combined, without roll. The mesh is fitted in each face's own crop as if seen
-    straight on, so the angle is small for any face that looks at the camera, even at the border.
+    Yaw and pitch combined, without roll: 0 to 180, and 180 if the landmarks form no face.
 
     :param landmarks: (478, 3) in pixels, as in ``FaceLandmarks``.
-    :returns: 0 to 90; 90 if the points are collinear.
     """
-    # NumPy's cross product takes ten times as long on three numbers.
-    ax, ay, az = (landmarks[_LEFT_EYE] - landmarks[_RIGHT_EYE]).tolist()
-    dx, dy, dz = (landmarks[_CHIN] - landmarks[_FOREHEAD]).tolist()
-    x, y, z = ay * dz - az * dy, az * dx - ax * dz, ax * dy - ay * dx
-    return math.degrees(math.atan2(math.hypot(x, y), abs(z))) if x or y or z else 90.0
+    return head_pose(landmarks).away
 
 
 class Engagement:
