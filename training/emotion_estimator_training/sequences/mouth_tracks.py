@@ -22,6 +22,7 @@ from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead, Fac
 from emotion_estimator.perception.mouth_motion import CHANNELS, MOVING, mouth_channels
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
+from emotion_estimator_training.data.photographs import load_photographs
 from emotion_estimator_training.features.clips import open_sources
 from emotion_estimator_training.sequences.mouth_courses import KINDS, draw_course
 from emotion_estimator_training.sequences.moving_photograph import (
@@ -237,52 +238,34 @@ def _tracked(
     return found
 
 
-class Photographs:
-    """Photographs of many people, a folder or a zip with ``labels.csv``.
+class PhotographedPeople:
+    """Photographs of many people, a folder or a zip; see :func:`~.load_photographs`.
 
-    :raises InputError: it has no such table with the columns ``image`` and ``person``.
+    :raises InputError: it holds no photographs with a table of them.
     """
 
     def __init__(self, place: Path) -> None:
-        self._place = place
-        try:
-            rows = list(csv.DictReader(io.StringIO(self._read('labels.csv').decode())))
-            self._images: dict[str, list[str]] = {}
-            for row in rows:
-                self._images.setdefault(row['person'], []).append(row['image'])
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise InputError(
-                f'{place} is no set of photographs ({error}); it needs labels.csv with the columns '
-                'image and person, and the images, in a folder or a zip'
-            ) from error
+        self._photographs = load_photographs(place)
+        self._rows: dict[str, list[int]] = {}
+        for row, person in enumerate(self._photographs.person):
+            self._rows.setdefault(person, []).append(row)
         self._mesh = FaceMesh(BlendshapeHead.load(), 1, True, 0.5)
 
     def faces(
         self, count: int, rng: np.random.Generator
     ) -> Iterator[tuple[str, RgbImage, NDArray[np.float32]]]:
         """Yield person, picture (S, S, 3) and landmarks (478, 3) of one photograph a person."""
-        people = sorted(self._images)
+        people = sorted(self._rows)
         rng.shuffle(people)
         given = 0
         for person in people:
             if given == count:
                 return
-            name = str(rng.choice(self._images[person]))
-            coded = np.frombuffer(self._read(name), np.uint8)
-            image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-            if image is None:
-                continue
-            picture = _squared(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
+            picture = _squared(self._photographs.image(int(rng.choice(self._rows[person]))))
             faces = self._mesh(Frame(picture, 0.0))
             if faces:
                 given += 1
                 yield person, picture, faces[0].landmarks
-
-    def _read(self, name: str) -> bytes:
-        if self._place.is_dir():
-            return (self._place / name).read_bytes()
-        with zipfile.ZipFile(self._place) as archive:
-            return archive.read(name)
 
 
 def _squared(image: NDArray[np.uint8]) -> RgbImage:
@@ -303,7 +286,7 @@ def _kind(number: int) -> str:
     return kinds[number % len(kinds)]
 
 
-def moved_tracks(photographs: Photographs, people: int, seed: int) -> list[MouthTrack]:
+def moved_tracks(photographs: PhotographedPeople, people: int, seed: int) -> list[MouthTrack]:
     """Return tracks of landmarks that move as courses say, one a person.
 
     The blendshapes are those that the shipped head reads from the landmarks.
@@ -328,7 +311,7 @@ def moved_tracks(photographs: Photographs, people: int, seed: int) -> list[Mouth
 
 
 def made_film_tracks(
-    photographs: Photographs, people: int, teacher: Path | None, seed: int
+    photographs: PhotographedPeople, people: int, teacher: Path | None, seed: int
 ) -> list[MouthTrack]:
     """Return tracks of photographs that move, as each landmark source sees their films."""
     sources = open_sources(teacher, BlendshapeHead.load())

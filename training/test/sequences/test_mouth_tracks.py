@@ -12,7 +12,7 @@ from emotion_estimator.perception.mouth_motion import CHANNELS
 from emotion_estimator_training.sequences.mouth_courses import KINDS, MOVEMENTS, draw_course
 from emotion_estimator_training.sequences.mouth_tracks import (
     MouthTrack,
-    Photographs,
+    PhotographedPeople,
     film_tracks,
     load_tracks,
     save_tracks,
@@ -187,5 +187,5 @@ def test_photographs_without_a_table_are_refused_in_one_line(tmp_path):
     (tmp_path / 'broken.zip').write_bytes(b'PK')
     for place in (tmp_path, tmp_path / 'broken.zip'):
         with pytest.raises(InputError, match=r'labels\.csv') as error:
-            Photographs(place)
+            PhotographedPeople(place)
         assert '\n' not in str(error.value)

@@ -85,7 +85,7 @@ def speaking(
         write_speaking,
     )
     from emotion_estimator_training.sequences.mouth_tracks import (
-        Photographs,
+        PhotographedPeople,
         film_tracks,
         load_tracks,
         made_film_tracks,
@@ -101,7 +101,7 @@ def speaking(
     kept = run / 'mouth_tracks.npz'
     tracks = load_tracks(kept, plan)
     if not tracks:
-        faces = Photographs(photographs)
+        faces = PhotographedPeople(photographs)
         tracks = film_tracks(films, truth, teacher)
         progress(f'{len(tracks)} tracks of films')
         tracks += moved_tracks(faces, people, seed)
