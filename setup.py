@@ -34,7 +34,7 @@ setup(
         'emotion_estimator': ['py.typed'],
         'emotion_estimator.config': ['*.yaml', '*.xml'],
         'emotion_estimator.message_definitions': ['*.msg'],
-        'emotion_estimator.models': ['*.tflite', '*.json', '*.md'],
+        'emotion_estimator.models': ['*.tflite', '*.npz', '*.json', '*.md'],
         'emotion_estimator.replay': ['*.j2'],
         'emotion_estimator.sources': ['data/*'],
     },

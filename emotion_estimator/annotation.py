@@ -134,9 +134,27 @@ class _Pen:
                 centre = round(float(x)), round(float(y))
                 cv2.circle(self._canvas, centre, self._stroke, _BLACK, -1, cv2.LINE_AA)
                 cv2.circle(self._canvas, centre, max(1, self._stroke - 1), colour, -1, cv2.LINE_AA)
+        if face.is_speaking:
+            self.speech(face)
         text = f'{face.label} {face.confidence:.2f}'
         above = roi.y - self.line
         self.tag((roi.x, above if above >= 0 else roi.y + self._stroke), text, colour)
+
+    def speech(self, face: FaceEmotion) -> None:
+        """Draw a speech bubble at the face's top right corner, inside its box."""
+        side = self.line
+        right, top = face.roi.x + face.roi.width - self.gap, face.roi.y + self.gap
+        left, bottom = right - round(1.4 * side), top + side
+        tip = np.array([(left + side // 4, bottom), (left + side // 2, bottom)])
+        tail = np.vstack([tip, (left, bottom + side // 3)]).astype(np.int32)
+        for colour, grown in ((_BLACK, self._stroke), (_WHITE, 0)):
+            corners = (left - grown, top - grown), (right + grown, bottom + grown)
+            cv2.rectangle(self._canvas, *corners, colour, -1)
+            cv2.polylines(self._canvas, [tail], True, colour, 2 * grown + 1, cv2.LINE_AA)
+            cv2.fillPoly(self._canvas, [tail], colour, cv2.LINE_AA)
+        for dot in (0.35, 0.7, 1.05):
+            centre = left + round(dot * side), (top + bottom) // 2
+            cv2.circle(self._canvas, centre, max(1, side // 10), _BLACK, -1, cv2.LINE_AA)
 
     def tag(self, corner: tuple[int, int], text: str, colour: Colour) -> None:
         """Write black text on a filled box at ``corner`` (its top left), moved into the image."""

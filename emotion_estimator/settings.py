@@ -276,6 +276,12 @@ class DialogueSettings:
         minimum=0.0,
         maximum=600.0,
     )
+    hear_face: bool = setting(
+        False,
+        'Also take it that the person speaks while their mouth moves as in speech '
+        '(docs/speaking.md), for robots that do not hear voices.',
+        change='runtime',
+    )
     ros4hri: bool = setting(
         True,
         'Hear voices on /humans/voices and publish on /intents (ROS4HRI) if hri_msgs and '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -190,3 +191,20 @@ def test_without_the_font_accents_are_left_out_and_the_log_says_so_once(monkeypa
         lettering.lettering.cache_clear()
     (line,) = [record.message for record in caplog.records]
     assert 'text in images has no accents' in line and 'pip install' in line
+
+
+def test_whoever_speaks_has_a_speech_bubble_in_the_box():
+    roi = Roi(300, 150, 200, 220)
+    silent, speaking = (
+        annotate(grey(480, 640), [replace(face(roi), is_speaking=speaks)])
+        for speaks in (False, True)
+    )
+    changed = np.argwhere((silent != speaking).any(axis=2))
+    top, left = changed.min(axis=0)
+    bottom, right = changed.max(axis=0)
+    assert roi.x + roi.width / 2 < left and right < roi.x + roi.width
+    assert roi.y <= top and bottom < roi.y + roi.height / 3
+    assert len(changed) > 100
+    # Faces at the border and smaller than the bubble do no harm.
+    for small in (Roi(0, 0, 5, 5), Roi(630, 470, 10, 10)):
+        annotate(grey(480, 640), [replace(face(small), is_speaking=True)])

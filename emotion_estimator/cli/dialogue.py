@@ -51,6 +51,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help='Recorded emotions: output of `video --json` or `replay --json` (- for standard input), '
     'or a bag with /emotions or /emotion.',
 )
+@click.option(
+    '--hear-face',
+    is_flag=True,
+    help="Take the recording's speaking faces for voice activity, as the parameter hear_face does.",
+)
 @click.option('--topic', help='Topic of the bag. Default: /emotions, else /emotion.')
 @click.option('--policy', type=_FILE, help='YAML file of rules. Default: the shipped one.')
 @click.option(
@@ -79,9 +84,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option('--llm-model', metavar='NAME', help='Name of its model. Requires --llm-base-url.')
 @click.option('--json', 'as_objects', is_flag=True, help='Print one JSON object per action.')
 def dialogue(
-    script: Path | None, recording: Path | None, topic: str | None, policy: Path | None,
-    conversation: Path | None, speed: float | None, hold: float, llm_base_url: str | None,
-    llm_model: str | None, as_objects: bool,
+    script: Path | None, recording: Path | None, hear_face: bool, topic: str | None,
+    policy: Path | None, conversation: Path | None, speed: float | None, hold: float,
+    llm_base_url: str | None, llm_model: str | None, as_objects: bool,
 ) -> int:  # fmt: skip
     """Simulate a conversation without camera and ROS.
 
@@ -96,6 +101,8 @@ def dialogue(
         raise click.UsageError('--speed and --hold must be numbers above 0')
     if topic is not None and recording is None:
         raise click.UsageError('--topic requires --from')
+    if hear_face and recording is None:
+        raise click.UsageError('--hear-face requires --from')
     if (llm_base_url is None) != (llm_model is None):
         raise click.UsageError('--llm-base-url and --llm-model go together; give both')
     scripted = load_script(script) if script is not None else None
@@ -103,6 +110,7 @@ def dialogue(
         policy or (scripted.policy if scripted else None),
         conversation or (scripted.conversation if scripted else None),
     )
+    manager.hears_face = hear_face
     printer = _Printer(as_objects, scripted, manager.language)
     for warning in manager.warnings:
         click.echo(f'emotion-estimator: {warning}', err=True)

@@ -26,6 +26,7 @@ from emotion_estimator.dialogue.policy_file import (
 from emotion_estimator.dialogue.presence import Addressee
 from emotion_estimator.dialogue.prompt import WITHOUT_QUESTION
 from emotion_estimator.dialogue.rule_state import ConversationState
+from emotion_estimator.dialogue.turns import MOUTH
 from emotion_estimator.emotion import NONE, FaceEmotion
 from emotion_estimator.errors import InputError
 from emotion_estimator.resources import resource_dir
@@ -122,6 +123,7 @@ class DialogueManager:
         #: Whether the words come from the conversation file; if not, another node is expected to
         #: find them and to report them by :meth:`robot_said`.
         self.own_words = True
+        self._hears_face = False
         self._policy = DialoguePolicy(policy, *_phrases(conversation))
         self._addressee = Addressee(policy.short_absence)
         self._met: deque[str] = deque(maxlen=_MET)
@@ -172,6 +174,18 @@ class DialogueManager:
     def warnings(self) -> tuple[str, ...]:
         """Return what the files in force should change, a line each."""
         return (*self._policy.file.warnings, *self._conversation.file.warnings)
+
+    @property
+    def hears_face(self) -> bool:
+        """Return whether the mouth of the person spoken to counts as voice activity."""
+        return self._hears_face
+
+    @hears_face.setter
+    def hears_face(self, hears: bool) -> None:
+        self._hears_face = hears
+        if not hears:
+            # What was seen last must not silence the robot until it expires.
+            self.user_speaking(False, math.nan, MOUTH)
 
     @property
     def floor(self) -> str:
@@ -238,6 +252,8 @@ class DialogueManager:
         at = self._conversation
         if math.isfinite(stamp):
             face = self._addressee(face, others, stamp, self._policy.turns.heard)
+            if self._hears_face:
+                self.user_speaking(face is not None and face.is_speaking, stamp, MOUTH)
             self._unmet = self._unmet or self._addressee.changed
             if self._unmet and at.mode == 'running' and self._greets(face):
                 # Somebody else is there instead, whom the robot has not greeted.

@@ -112,7 +112,9 @@ class Addressee:
             known = primary
         gone = stamp - self._seen > self.gone_after or hidden > _NEW_ID_AFTER
         if known is None and not gone and self._last is not None:
-            return replace(self._last, label=UNKNOWN, confidence=0.0)
+            return replace(
+                self._last, label=UNKNOWN, confidence=0.0, speaking=0.0, is_speaking=False
+            )
         # Without a moment in which nobody was in view, it is not the same person's new id.
         replaced = known is None and self._last is not None and hidden <= _NEW_ID_AFTER
         self.changed = replaced and not telling

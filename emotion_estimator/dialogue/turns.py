@@ -34,6 +34,13 @@ _BLIP = 0.25
 #: it is not believed before it has reported silence.
 _LONGEST_SPEECH = 180.0
 
+#: The same for a mouth that is seen and not heard: whoever chews must not silence the robot for
+#: minutes.
+_LONGEST_SEEN_SPEECH = 60.0
+
+#: The source of voice activity that watches the person's mouth.
+MOUTH = 'face'
+
 #: Both begin to speak together when they do so within this many seconds.
 _TOGETHER = 0.8
 
@@ -438,10 +445,12 @@ class Turns:
 
     def _expire(self) -> None:
         for source, reported in list(self._reports.items()):
-            stuck = self._now > self._since[source] + _LONGEST_SPEECH
+            longest = _LONGEST_SEEN_SPEECH if source == MOUTH else _LONGEST_SPEECH
+            stuck = self._now > self._since[source] + longest
             if stuck or self._now > reported + self.times.speaking_timeout:
                 del self._reports[source], self._since[source]
-                self.problems[f'user_speaking_{"stuck" if stuck else "expired"}'] += 1
+                what = 'mouth' if source == MOUTH else 'user_speaking'
+                self.problems[f'{what}_{"stuck" if stuck else "expired"}'] += 1
                 if self._turn is not None and not self._reports:
                     # Nobody knows when they fell silent; they have had their time.
                     self._turn.end = reported

@@ -89,6 +89,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         """Read policy and conversation, and begin a new conversation."""
         self._manager = DialogueManager.load(*_files(self.settings), self.settings.times())
         self._manager.own_words = self.settings.publish_say
+        self._manager.hears_face = self.settings.hear_face
         self._warn()
         self._header = None
         self._actions = self._publisher(DialogueActionMsg, 'dialogue/action')
@@ -156,8 +157,11 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
             DialogueManager.load(*_files(wanted), wanted.times())
 
     def parameters_set(self, names: frozenset[str]) -> None:
-        """Reload the files; the conversation keeps its state."""
-        if self._manager is None or not names & _FILES:
+        """Reload the files, or begin or stop to watch the mouth; the conversation continues."""
+        if self._manager is None:
+            return
+        self._manager.hears_face = self.settings.hear_face
+        if not names & _FILES:
             return
         try:
             self._manager.reload(*_files(self.settings), self.settings.times())
@@ -222,6 +226,9 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
     def _speech_problem(self) -> str:
         if self.state != 'active':
             return ''
+        if self.settings.hear_face:
+            # It can tell when the person speaks, with or without a microphone.
+            return self._speech.problem()
         heard_on = self._speech_topics
         if self._voices is not None:
             heard_on = [*heard_on, self.resolve_topic_name(_VOICES)]

@@ -17,6 +17,10 @@ PROBLEMS: dict[str, str] = {
         'voice activity was true for minutes without a pause, so it is ignored until it is false; '
         'look for a noise, or make voice activity detection less sensitive'
     ),
+    'mouth_stuck': (
+        "the person's mouth moved as in speech for a minute without a rest, so it is ignored until "
+        'it rests; they may be chewing or singing: set hear_face to false where that is usual'
+    ),
     'robot_speaking_expired': (
         'dialogue/robot_speaking was true for far longer than the words take, so they were taken '
         'as said; let text-to-speech publish false when it ends'

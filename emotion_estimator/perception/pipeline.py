@@ -33,6 +33,7 @@ from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarke
 from emotion_estimator.perception.landmarks.source import find_faces, open_first, open_landmarker
 from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
 from emotion_estimator.perception.primary_face import FACING_DEGREES, Engagement, PrimaryFace
+from emotion_estimator.perception.speaking import SpeechDetector, SpeechModel
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.perception.window_classifier import WindowClassifier
 from emotion_estimator.settings import EstimatorSettings, make_settings
@@ -61,6 +62,7 @@ class _FaceMemory:
 
     state: Any
     neutral: NeutralFace
+    speech: SpeechDetector
     stamp: float | None = None
 
 
@@ -186,6 +188,7 @@ class EmotionEstimator:
         self._still_landmarker = landmarker if open_still is None else None
         self._classifier = classifier
         self._reader = reader
+        self._speech = SpeechModel.load()
         self._usual = classifier.neutral if classifier.neutral is not None else USUAL
         self._tracker = Tracker()
         self._engagement = Engagement()
@@ -358,7 +361,13 @@ class EmotionEstimator:
         size = image.shape[1], image.shape[0]
         faces = [
             self._emotion(
-                face, pose, size, i, self._step(image, face, i, stamp, i in looking), engaged[i]
+                face,
+                pose,
+                size,
+                i,
+                self._step(image, face, i, stamp, i in looking),
+                engaged[i],
+                self._memories[i].speech,
             )
             for face, pose, i in zip(found, poses, face_ids)
         ]
@@ -417,7 +426,11 @@ class EmotionEstimator:
     ) -> Answer[Any]:
         memory = self._memories.get(face_id)
         if memory is None:
-            memory = _FaceMemory(self._classifier.initial_state(), NeutralFace(self._usual))
+            memory = _FaceMemory(
+                self._classifier.initial_state(),
+                NeutralFace(self._usual),
+                SpeechDetector(self._speech),
+            )
             self._memories[face_id] = memory
         dt = _FIRST_STEP if memory.stamp is None else max(stamp - memory.stamp, _LEAST_STEP)
         seconds = self._neutral_baseline
@@ -425,6 +438,7 @@ class EmotionEstimator:
         seen = self._reader(image, face.landmarks, blendshapes)
         answer = self._classifier.step(seen.features, memory.state, dt, seen.embedding)
         memory.state, memory.stamp = answer.state, stamp
+        memory.speech(face.landmarks, face.blendshapes, stamp)
         if seconds:
             expressions = zip(self._classifier.expressions, answer.expressions)
             memory.neutral.observe(
@@ -440,6 +454,7 @@ class EmotionEstimator:
         face_id: str,
         answer: Answer[Any],
         engaged: float = 0.0,
+        speech: SpeechDetector | None = None,
     ) -> FaceEmotion:
         label, confidence = choose_label(self.labels, answer.probabilities, **self._thresholds)
         point = affect(zip(self._classifier.expressions, answer.expressions))
@@ -465,6 +480,8 @@ class EmotionEstimator:
             gaze_yaw=eyes.yaw,
             gaze_pitch=eyes.pitch,
             looks_at_camera=eyes.off_camera(pose) < LOOKING_DEGREES,
+            speaking=0.0 if speech is None else speech.probability,
+            is_speaking=speech is not None and speech.speaking,
         )
 
 

@@ -55,12 +55,13 @@ WORDS = {
 }  # fmt: skip
 
 
-def emotion(label: str, at: float, face_id: str = 'face_1') -> Emotion:
+def emotion(label: str, at: float, face_id: str = 'face_1', speaking: bool = False) -> Emotion:
     full = math.floor(at)
     stamp = TimeMessage(sec=full, nanosec=round((at - full) * 1e9))
     message = Emotion(header=Header(stamp=stamp, frame_id='eye'), label=label)
     if label != 'none':
         message.face_id, message.confidence, message.labels = face_id, 0.9, list(LABELS)
+        message.speaking, message.is_speaking = 0.9 if speaking else 0.05, speaking
         message.probabilities = array('f', [0.9 if name == label else 0.05 for name in LABELS])
     return message
 
@@ -116,16 +117,19 @@ class Conversation:
             if status.name == NODE
         )  # fmt: skip
 
-    def show(self, label: str, seconds: float = 0.0, people: str = '') -> None:
+    def show(
+        self, label: str, seconds: float = 0.0, people: str = '', speaking: bool = False
+    ) -> None:
         """Publish emotions for ``seconds`` of their stamps, one at least, and see them heard.
 
         :param people: face ids, the primary face first, published on ``emotions`` as well.
+        :param speaking: whether the primary face's mouth moves as in speech.
         """
         for _ in range(max(1, round(seconds * RATE))):
             if people:
                 seen = [emotion(label, self.now, face_id) for face_id in people]
                 self.faces.publish(EmotionArray(header=seen[0].header, emotions=seen))
-            self.emotions.publish(emotion(label, self.now, people[:1] or 'face_1'))
+            self.emotions.publish(emotion(label, self.now, people[:1] or 'face_1', speaking))
             self.frames += 1
             self.now += 1 / RATE
             if self.frames % 8 == 0:
@@ -306,3 +310,37 @@ def test_reports_that_contradict_are_counted_and_do_no_harm(talk):
     talk.show('unknown', 1.0)
     assert len(talk.contexts[-1].data.encode()) < 6000
     assert 'Traceback' not in talk.child.log.read_text()
+
+
+def test_whoever_is_seen_speaking_is_listened_to_until_they_end(graph, tmp_path):
+    talk = Conversation(graph, tmp_path, hear_face=True)
+    talk.until('waiting')
+    # Longer than the six seconds that a question gets.
+    talk.show('unknown', 9.0, speaking=True)
+    assert talk.floor == 'person_speaks'
+    assert json.loads(talk.contexts[-1].data)['presence']['speaking'] is True
+    assert (talk.done, len(talk.said)) == (['greet'], 1)
+    ended = talk.now
+    talk.wait(lambda: talk.show('unknown', 0.1) or len(talk.said) == 2, 'the reply')
+    assert talk.done == ['greet', 'answer']
+    reply = talk.actions[-1].header.stamp
+    # After the pause that ends a turn, 1.2 s.
+    assert ended + 1.0 <= reply.sec + reply.nanosec * 1e-9 <= ended + 2.0
+    # Switched off while they speak.
+    talk.wait(
+        lambda: talk.show('unknown', 0.5, speaking=True) or talk.floor == 'person_speaks',
+        'they have the floor again',
+    )
+    assert talk.graph.set_parameters(NODE, hear_face=False) == ''
+    talk.wait(
+        lambda: talk.show('unknown', 0.5, speaking=True) or talk.floor != 'person_speaks',
+        'the mouth counts no more',
+    )
+    assert not any('speech_mouth_stuck' in each.key for each in talk.status.values)
+
+
+def test_a_moving_mouth_is_ignored_unless_it_is_asked_for(talk):
+    talk.until('waiting')
+    talk.show('unknown', 3.0, speaking=True)
+    assert talk.floor == 'waiting'
+    assert json.loads(talk.contexts[-1].data)['presence']['speaking'] is False

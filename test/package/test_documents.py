@@ -43,3 +43,32 @@ def test_figures_of_real_people_are_of_the_shipped_model():
     assert f'{card.title}, sha256 `{card.sha256}`' in measured[1], (
         'run make bench-real PHOTOGRAPHS=... CLIPS=... FER2013=... ARGS=--docs'
     )
+
+
+def test_readme_has_the_figures_of_real_people():
+    document = (ROOT / 'docs' / 'real_people.md').read_text()
+    held = document[document.index(', held-out people') :]
+    first = next(
+        row for row in held.splitlines() if row.startswith('| face_landmarker | fused | 0.')
+    )
+    share = re.compile(r'\| face_landmarker \| fused \| [\d.]+ %')
+    neutral = next(row for row in held.splitlines() if share.match(row))
+    down = [row for row in held.splitlines() if row.startswith('| eyes look down: 0.')][1:3]
+    talking = next(
+        row
+        for row in document.splitlines()
+        if row.startswith('| face_landmarker | unknown, talking | fused')
+    )
+    shown = (ROOT / 'README.md').read_text().partition('## Two commands')[0]
+
+    def cell(row: str, column: int) -> str:
+        return row.split('|')[column].strip().partition(' (')[0]
+
+    assert f'neutral faces reported sad | {cell(neutral, 3)} ' in shown
+    few, many = sorted(float(cell(row, 5).removesuffix(' %')) for row in down)
+    assert f'eyes cast down | {few} to {many} % ' in shown
+    assert f'(precision) | {float(cell(first, -2)):.2f},' in shown
+    assert f'reported happy | {cell(talking, 6)} ' in shown
+    card = ModelCard.load(models_dir() / 'emotion_lstm.json', 'emotion_lstm')
+    by_most = card.metrics['most_people']['face_landmarker']['private_test']['three']
+    assert f'{by_most["precision"]["sad"]:.2f} on FER2013' in shown

@@ -23,6 +23,7 @@ VERBS = {
         'models',
         'Convert the streaming network to TFLite, if its answers stay the same.',
     ),
+    'speaking': ('speaking', 'Fit the model that tells when somebody speaks.'),
     'evaluate': ('report', 'Measure every model; write one page and one JSON file.'),
     'stability': ('report', 'Measure label flips and delay of every model.'),
 }
