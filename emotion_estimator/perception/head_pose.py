@@ -137,8 +137,8 @@ class HeadPose:
         return _angles((right, down, back))
 
 
-#: Of landmarks that form no face.
-_NO_POSE = HeadPose(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), (0.0, 0.0), 0.0)
+#: Of landmarks that form no face, or of a mesh that does not lie upright on its face.
+UNREADABLE = HeadPose(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), (0.0, 0.0), 0.0)
 
 
 def head_pose(landmarks: FloatArray) -> HeadPose:
@@ -149,13 +149,13 @@ def head_pose(landmarks: FloatArray) -> HeadPose:
     """
     points = landmarks[_POINTS]
     if not np.isfinite(points).all():
-        return _NO_POSE
+        return UNREADABLE
     product = _ALIGN @ points
     x, y, _ = product[3].tolist()
     left, spread, right = np.linalg.svd(product[:3])
     first, second, third = spread.tolist()
     if not second > _FLAT * first:
-        return _NO_POSE
+        return UNREADABLE
     # The best orthogonal matrix; a reflection is undone in its least certain direction.
     axes = left @ right
     r, d, b = axes.tolist()

@@ -10,8 +10,8 @@ import numbers
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.affect import affect
-from emotion_estimator.emotion import HAPPY, SAD, FaceEmotion
+from emotion_estimator.emotion import HAPPY, NEUTRAL, SAD, UNKNOWN, FaceEmotion, FloatArray
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.appearance import Branches, FaceReader
 from emotion_estimator.perception.classifier import Answer, EmotionClassifier, FaceClassifier
 from emotion_estimator.perception.gaze import LOOKING_DEGREES, gaze
-from emotion_estimator.perception.head_pose import HeadPose, Intrinsics, head_pose
+from emotion_estimator.perception.head_pose import UNREADABLE, HeadPose, Intrinsics, head_pose
 from emotion_estimator.perception.image import check_rgb
 from emotion_estimator.perception.label_choice import choose_label
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarker
@@ -35,6 +35,11 @@ from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
 from emotion_estimator.perception.primary_face import FACING_DEGREES, Engagement, PrimaryFace
 from emotion_estimator.perception.speaking import SpeechDetector, SpeechModel
 from emotion_estimator.perception.tracker import Tracker
+from emotion_estimator.perception.upright import (
+    UprightMemory,
+    UprightNetwork,
+    find_turned_faces,
+)
 from emotion_estimator.perception.window_classifier import WindowClassifier
 from emotion_estimator.settings import EstimatorSettings, make_settings
 from emotion_estimator.sources.images import read_image
@@ -64,6 +69,7 @@ class _FaceMemory:
     neutral: NeutralFace
     speech: SpeechDetector
     stamp: float | None = None
+    upright: UprightMemory = field(default_factory=UprightMemory)
 
 
 class EmotionEstimator:
@@ -132,6 +138,7 @@ class EmotionEstimator:
             classifier,
             reader,
             checked,
+            upright=UprightNetwork.load(),
             open_still=None if static else open_still,
             reason=choice.reason,
         )
@@ -151,6 +158,7 @@ class EmotionEstimator:
         settings: EstimatorSettings | None = None,
         *,
         reader: FaceReader[Any] | None = None,
+        upright: UprightNetwork | None = None,
     ) -> EmotionEstimator:
         """Put together parts of your own, in place of those that the settings name.
 
@@ -158,10 +166,15 @@ class EmotionEstimator:
         :param classifier: reads what ``reader`` returns.
         :param settings: only those that :meth:`apply` names are used.
         :param reader: None reads the blendshapes alone.
+        :param upright: recognizes faces that are upside down; None takes all for upright.
         """
         estimator = cls.__new__(cls)
         estimator._assemble(
-            landmarker, classifier, reader or Branches(None), settings or EstimatorSettings()
+            landmarker,
+            classifier,
+            reader or Branches(None),
+            settings or EstimatorSettings(),
+            upright=upright,
         )
         return estimator
 
@@ -172,6 +185,7 @@ class EmotionEstimator:
         reader: FaceReader[Any],
         settings: EstimatorSettings,
         *,
+        upright: UprightNetwork | None,
         open_still: Callable[[], Landmarker] | None = None,
         reason: str = '',
     ) -> None:
@@ -189,6 +203,7 @@ class EmotionEstimator:
         self._classifier = classifier
         self._reader = reader
         self._speech = SpeechModel.load()
+        self._upright = upright
         self._usual = classifier.neutral if classifier.neutral is not None else USUAL
         self._tracker = Tracker()
         self._engagement = Engagement()
@@ -354,10 +369,13 @@ class EmotionEstimator:
         found = self._landmarker(Frame(image, stamp))
         face_ids = self._tracker([face.roi for face in found], stamp)
         alive = self._tracker.face_ids
-        poses = [head_pose(face.landmarks) for face in found]
+        self._memories = {i: memory for i, memory in self._memories.items() if i in alive}
+        poses = [
+            head_pose(face.landmarks) if self._is_upright(image, face, i, stamp) else UNREADABLE
+            for face, i in zip(found, face_ids)
+        ]
         looking = {i for pose, i in zip(poses, face_ids) if pose.away < FACING_DEGREES}
         engaged = self._engagement(looking, alive, stamp)
-        self._memories = {i: memory for i, memory in self._memories.items() if i in alive}
         size = image.shape[1], image.shape[0]
         faces = [
             self._emotion(
@@ -379,12 +397,24 @@ class EmotionEstimator:
             assert self._open_still is not None
             self._still_landmarker = self._open_still()
         faces = []
-        for n, face in enumerate(find_faces(self._still_landmarker, image), start=1):
-            seen = self._reader(image, face.landmarks, face.blendshapes)
-            answer = self._classifier.still(seen.features, seen.embedding)
-            pose, size = head_pose(face.landmarks), (image.shape[1], image.shape[0])
+        for n, (face, upright) in enumerate(self._stills(image, self._still_landmarker), start=1):
+            pose = head_pose(face.landmarks) if upright else UNREADABLE
+            if upright:
+                seen = self._reader(image, face.landmarks, face.blendshapes)
+                answer = self._classifier.still(seen.features, seen.embedding)
+            else:
+                answer = self._unreadable()
+            size = image.shape[1], image.shape[0]
             faces.append(self._emotion(face, pose, size, f'face_{n}', answer))
         return tuple(faces)
+
+    def _stills(
+        self, image: RgbImage, landmarker: Landmarker
+    ) -> Iterable[tuple[FaceLandmarks, bool]]:
+        """Return the faces in a still, and whether the mesh of each is upright."""
+        if self._upright is None:
+            return ((face, True) for face in find_faces(landmarker, image))
+        return find_turned_faces(landmarker, image, self._upright)
 
     def _forget_if_time_jumped(self, stamp: float) -> None:
         last = self._last_stamp
@@ -421,9 +451,8 @@ class EmotionEstimator:
                     ', '.join(self.labels),
                 )
 
-    def _step(
-        self, image: RgbImage, face: FaceLandmarks, face_id: str, stamp: float, facing: bool
-    ) -> Answer[Any]:
+    def _memory(self, face_id: str, stamp: float) -> tuple[_FaceMemory, float]:
+        """Return what is kept of a face, and the seconds since its last frame."""
         memory = self._memories.get(face_id)
         if memory is None:
             memory = _FaceMemory(
@@ -432,7 +461,23 @@ class EmotionEstimator:
                 SpeechDetector(self._speech),
             )
             self._memories[face_id] = memory
-        dt = _FIRST_STEP if memory.stamp is None else max(stamp - memory.stamp, _LEAST_STEP)
+        if memory.stamp is None:
+            return memory, _FIRST_STEP
+        return memory, max(stamp - memory.stamp, _LEAST_STEP)
+
+    def _is_upright(self, image: RgbImage, face: FaceLandmarks, face_id: str, stamp: float) -> bool:
+        if self._upright is None:
+            return True
+        memory, dt = self._memory(face_id, stamp)
+        return memory.upright.observe(self._upright(image, face.landmarks), dt)
+
+    def _step(
+        self, image: RgbImage, face: FaceLandmarks, face_id: str, stamp: float, facing: bool
+    ) -> Answer[Any]:
+        memory, dt = self._memory(face_id, stamp)
+        if not memory.upright.readable:
+            memory.stamp = stamp
+            return self._unreadable(memory.state)
         seconds = self._neutral_baseline
         blendshapes = memory.neutral.correct(face.blendshapes) if seconds else face.blendshapes
         seen = self._reader(image, face.landmarks, blendshapes)
@@ -446,6 +491,12 @@ class EmotionEstimator:
             )
         return answer
 
+    def _unreadable(self, state: Any = None) -> Answer[Any]:
+        """Return the answer for a face whose mesh is not upright: nothing is known of it."""
+        return Answer(
+            _certain(UNKNOWN, self.labels), _certain(NEUTRAL, self._classifier.expressions), state
+        )
+
     def _emotion(
         self,
         face: FaceLandmarks,
@@ -457,6 +508,8 @@ class EmotionEstimator:
         speech: SpeechDetector | None = None,
     ) -> FaceEmotion:
         label, confidence = choose_label(self.labels, answer.probabilities, **self._thresholds)
+        if pose is UNREADABLE:
+            label = UNKNOWN
         point = affect(zip(self._classifier.expressions, answer.expressions))
         camera = self.camera
         yaw, pitch, roll = pose.angles_in(camera, image) if camera else pose.angles
@@ -522,6 +575,13 @@ def _open_model(
     return classifier, Branches.open(
         settings.branches, classifier.embedding_size, sha256=classifier.appearance_sha256
     )
+
+
+def _certain(name: str, names: tuple[str, ...]) -> FloatArray:
+    """Return probabilities float32 (N,) of which one is 1; all equal if there is no such name."""
+    if name not in names:
+        return np.full(len(names), 1 / len(names), np.float32)
+    return np.array([float(each == name) for each in names], np.float32)
 
 
 def _pixels(image: Any, bgr: bool = False) -> RgbImage:

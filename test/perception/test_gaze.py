@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from available import FACES, needs_face_mesh, needs_faces
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from mean_head import mean_head, mirrored, rotation
@@ -54,6 +54,7 @@ def read(face, scores):
     return gaze(face, scores, head_pose(face))
 
 
+@settings(deadline=None)
 @given(yaw=yaws, pitch=yaws, roll=rolls, across=st.floats(-0.3, 0.3), up=st.floats(-0.5, 0.5))
 def test_the_eyes_relative_to_the_head_do_not_depend_on_where_the_head_points(
     yaw, pitch, roll, across, up
@@ -80,6 +81,7 @@ def test_irises_and_blendshapes_both_turn_the_gaze_and_each_has_its_sign():
     assert read(face, looking(up=-0.2)).yaw == ahead.yaw
 
 
+@settings(deadline=None)
 @given(yaw=yaws, pitch=yaws, across=st.floats(-0.4, 0.4), up=st.floats(-0.4, 0.4))
 def test_a_mirrored_face_looks_to_the_other_side(yaw, pitch, across, up):
     face = mean_head(yaw, pitch)
@@ -91,6 +93,7 @@ def test_a_mirrored_face_looks_to_the_other_side(yaw, pitch, across, up):
     assert there.pitch == pytest.approx(here.pitch, abs=0.01)
 
 
+@settings(deadline=None)
 @given(
     landmarks=hnp.arrays(
         np.float32, (478, 3), elements=st.sampled_from([0.0, 1.0, 50.0, 2.0**60, math.nan])
@@ -104,6 +107,7 @@ def test_any_numbers_give_finite_angles_within_reach(landmarks, scores):
     assert 0 <= found.off_camera(pose) <= 180
 
 
+@settings(deadline=None)
 @given(yaw=yaws, pitch=yaws, roll=rolls, left=st.floats(-30, 30), up=st.floats(-30, 30))
 def test_the_line_of_sight_is_the_eyes_direction_turned_by_the_head(yaw, pitch, roll, left, up):
     pose = head_pose(mean_head(yaw, pitch, roll))
@@ -154,10 +158,10 @@ def test_a_head_turns_while_its_eyes_stay_on_the_camera():
     while (read := film.read())[0]:
         images.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
     seen = faces_in(images)
-    # By eye: the first two pictures look aside, the fourth to tenth at the camera.
+    # By eye: the first six pictures look aside, those from the eighth on at the camera.
     off = [eyes.off_camera(pose) for pose, eyes in seen]
-    assert min(off[:2]) > 30
-    assert np.median(off[3:10]) < LOOKING_DEGREES
+    assert min(off[:6]) > 40
+    assert np.median(off[7:]) < LOOKING_DEGREES + 2 and max(off[7:]) < 25
     # The eyes turn against the head.
-    yaws = np.array([(pose.angles[0], eyes.yaw) for pose, eyes in seen[3:10]])
+    yaws = np.array([(pose.angles[0], eyes.yaw) for pose, eyes in seen[7:]])
     assert np.corrcoef(yaws.T)[0, 1] < -0.8

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mean_head import mean_head
 
 from emotion_estimator.affect import affect
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
@@ -27,13 +28,11 @@ LEFT, RIGHT = Roi(0, 0, 30, 30), Roi(60, 0, 40, 40)
 
 
 def looking(roi, *, away=False):
-    """Return landmarks that span ``roi``, of a head that looks at the camera or half away."""
-    landmarks = np.zeros((478, 3), np.float32)
-    landmarks[:, :2] = (roi.x, roi.y)
-    landmarks[0, :2] += (roi.width, roi.height)
-    landmarks[263, :2] += (roi.width, 0)
-    landmarks[152, :2] += (0, roi.height)
-    landmarks[263, 2] = roi.width if away else 0
+    """Return landmarks that span ``roi``, of a head that looks at the camera or far to the side."""
+    middle = (roi.x + roi.width / 2, roi.y + roi.height / 2)
+    landmarks = mean_head(yaw=60 if away else 0, size=roi.width / 18, place=middle)
+    # Two points that say nothing of the pose.
+    landmarks[[0, 17], :2] = (roi.x, roi.y), (roi.x + roi.width, roi.y + roi.height)
     return landmarks
 
 
@@ -330,8 +329,8 @@ def test_a_face_as_json_has_the_contracts_fields(made):
         'valence': 0.081,
         'arousal': 0.051,
         'head_pose': {'yaw': 0.0, 'pitch': 0.0, 'roll': 0.0},
-        'gaze': {'yaw': 0.0, 'pitch': 0.0},
-        'looks_at_camera': False,
+        'gaze': {'yaw': -0.9, 'pitch': 4.3},
+        'looks_at_camera': True,
         'speaking': 0.0,
         'is_speaking': False,
     }

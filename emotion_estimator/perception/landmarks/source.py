@@ -46,7 +46,7 @@ class _View:
     scale: float
 
 
-def _views(image: RgbImage) -> Iterator[_View]:
+def _views(image: RgbImage, tiles: bool) -> Iterator[_View]:
     height, width = image.shape[:2]
     scale = min(_LEAST_SIDE / min(height, width), _MOST_SIDE / max(height, width))
     if scale > 1:
@@ -56,7 +56,7 @@ def _views(image: RgbImage) -> Iterator[_View]:
         yield _View(np.asarray(framed, np.uint8), -border / scale, -border / scale, scale)
         return
     yield _View(image, 0, 0, 1)
-    for share, least in _TILES:
+    for share, least in _TILES if tiles else ():
         if max(height, width) < least:
             continue
         tall, wide = max(round(share * height), 1), max(round(share * width), 1)
@@ -80,15 +80,18 @@ def _is_cut(face: FaceLandmarks, view: _View, image: RgbImage) -> bool:
     )
 
 
-def find_faces(landmarker: Landmarker, image: RgbImage) -> tuple[FaceLandmarks, ...]:
+def find_faces(
+    landmarker: Landmarker, image: RgbImage, *, tiles: bool = True
+) -> tuple[FaceLandmarks, ...]:
     """Return the faces in a still image, the largest first, searching tiles for small ones.
 
     :param landmarker: opened for still images (``static``).
     :param image: uint8 (H, W, 3) RGB.
+    :param tiles: search tiles too, which takes several times as long.
     """
     height, width = image.shape[:2]
     found: list[tuple[float, FaceLandmarks]] = []
-    for view in _views(image):
+    for view in _views(image, tiles):
         for face in landmarker(Frame(view.image, 0.0)):
             landmarks = face.landmarks / np.float32(view.scale)
             landmarks[:, :2] += np.array([view.left, view.top], np.float32)
