@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from emotion_estimator.perception.face_crop import rigid_frame
 from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.features.talking import (
     LentMouth,
@@ -19,6 +20,8 @@ HAPPY, SAD, NEUTRAL, ANGRY = (
     FER_CLASSES.index(name) for name in ('happy', 'sad', 'neutral', 'angry')
 )
 STRAIGHT = np.random.default_rng(3).uniform(40, 160, (478, 3)).astype(np.float32)
+# Its direction is 0, as that of a face of which nothing is known.
+STRAIGHT[1, :2] = rigid_frame(STRAIGHT[:, :2])[0]
 #: The tip of the nose elsewhere, as in a turned face.
 TURNED = STRAIGHT.copy()
 TURNED[1, 0] += 60
