@@ -35,6 +35,7 @@ setup(
         'emotion_estimator.config': ['*.yaml', '*.xml'],
         'emotion_estimator.message_definitions': ['*.msg'],
         'emotion_estimator.models': ['*.tflite', '*.json', '*.md'],
+        'emotion_estimator.perception': ['data/*.npz'],
         'emotion_estimator.replay': ['*.j2'],
         'emotion_estimator.sources': ['data/*'],
     },
