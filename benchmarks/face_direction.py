@@ -1,10 +1,9 @@
 """Head pose: errors on rendered heads whose angles are known, for both landmark sources.
 
 Faces of photographs are laid on MediaPipe's canonical face model, turned by known angles, seen by a
-pinhole camera, and put before the blurred photograph. The mean absolute error of yaw, pitch and
-roll is printed beside that of the Face Landmarker's own ``facial_transformation_matrixes``, and the
-share of heads that are found. All angles are in the axes of the camera, whose intrinsics are known
-here.
+pinhole camera, and put before the blurred photograph. The mean absolute errors of yaw, pitch and
+roll, in the axes of the camera, are printed beside those of the Face Landmarker's own
+``facial_transformation_matrixes``, and the share of heads that are found.
 
     python benchmarks/face_direction.py --task face_landmarker.task --pictures FOLDER
 """

@@ -26,21 +26,18 @@ from emotion_estimator.perception.landmarks.source import find_faces
 #: Weights among the models, made by ``emotion_estimator_training.models.upright``.
 _WEIGHTS = 'upright.npz'
 
-#: Every third point of the mesh, without the irises.
-_POINTS = np.arange(0, 468, 3)
+#: Points of the mesh that are looked at: all but the irises.
+_POINTS = 468
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 #: Least deviation of grey values that show a face, as for crops.
 _LEAST_DEVIATION = 4.0
 
 #: Below this score a mesh is not upright.
-UPRIGHT = 0.0
-#: In a stream, from which mean score on a face is read: somewhat more, since it cannot be turned
-#: and looked at again.
-_READABLE = 1.0
+UPRIGHT = 2.0
 #: Below this score a still is looked at from all sides: more than half a percent of upright faces.
-_SUSPICIOUS = 2.0
+_SUSPICIOUS = 4.0
 #: A face that is found only in a turned still must be surely upright there.
-_SURE = 4.0
+_SURE = 6.0
 #: Two boxes that overlap by more are of one face.
 _SAME_FACE = 0.3
 
@@ -51,13 +48,13 @@ _LIMIT = 6.0
 
 
 def grey_values(image: RgbImage, landmarks: FloatArray) -> FloatArray:
-    """Return the grey values under the mesh, float32 (156,); those outside are the edge's.
+    """Return the grey values under the mesh, float32 (468,); those outside are the edge's.
 
     :param image: uint8 (H, W, 3), RGB.
     :param landmarks: (478, 3), in pixels of the image.
     """
     height, width = image.shape[:2]
-    points = np.rint(landmarks[_POINTS, :2])
+    points = np.rint(landmarks[:_POINTS, :2])
     x = points[:, 0].clip(0, width - 1).astype(np.intp)
     y = points[:, 1].clip(0, height - 1).astype(np.intp)
     values: FloatArray = image[y, x] @ _GREY
@@ -81,21 +78,18 @@ class UprightNetwork:
 
         :raises ModelError: their shapes do not fit.
         """
-        try:
-            self._hidden, self._bias, self._out = (
-                np.asarray(weights[name], np.float32) for name in ('hidden', 'hidden_bias', 'out')
-            )
-            self._offset = float(np.asarray(weights['out_bias']).reshape(-1)[0])
-        except (KeyError, ValueError, TypeError, IndexError) as error:
+        shapes = {name: values.shape for name, values in weights.items()}
+        units = shapes.get('hidden_bias', (0,))
+        wanted = {'hidden': (_POINTS, *units), 'hidden_bias': units, 'out': units, 'out_bias': (1,)}
+        if shapes != wanted:
             raise ModelError(
-                f'weights of the upright network do not fit ({first_line(error)}); restore them'
-            ) from error
-        units = len(self._bias) if self._bias.ndim == 1 else 0
-        if (self._hidden.shape, self._out.shape) != ((len(_POINTS), units), (units,)):
-            raise ModelError(
-                f'weights of the upright network do not fit ({len(_POINTS)} points, shapes '
-                f'{self._hidden.shape}, {self._bias.shape}, {self._out.shape}); restore them'
+                f'weights of the upright network have shapes {shapes}, expected {wanted}; '
+                'reinstall the package'
             )
+        self._hidden, self._bias, self._out = (
+            np.asarray(weights[name], np.float32) for name in ('hidden', 'hidden_bias', 'out')
+        )
+        self._offset = float(weights['out_bias'][0])
 
     @classmethod
     def load(cls, path: Path | None = None) -> UprightNetwork:
@@ -121,7 +115,7 @@ class UprightNetwork:
         :returns: log odds; ``inf`` if nothing can be said, since the landmarks are not finite or
             the image is uniform there.
         """
-        if not np.isfinite(landmarks[_POINTS, :2]).all():
+        if not np.isfinite(landmarks[:_POINTS, :2]).all():
             return math.inf
         inputs = normalized(grey_values(image, landmarks))
         if not inputs.any():
@@ -142,11 +136,11 @@ class UprightMemory:
     @property
     def readable(self) -> bool:
         """Return whether the mesh lies upright, and so the expression can be read."""
-        return self.mean is None or self.mean >= _READABLE
+        return self.mean is None or self.mean >= UPRIGHT
 
     def observe(self, score: float, dt: float) -> bool:
         """Add a frame's score, ``dt`` seconds after the last; return ``readable``."""
-        score = min(max(score, -_LIMIT), _LIMIT)
+        score = min(max(score, UPRIGHT - _LIMIT), UPRIGHT + _LIMIT)
         if self.mean is None:
             self.mean = score
         else:

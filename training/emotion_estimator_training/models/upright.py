@@ -4,7 +4,7 @@
 
 MediaPipe follows a face up to a roll of about 90 degrees; beyond, it lays an upright mesh on a face
 that is not. Such meshes are made here: each picture is shown in a random roll of up to 75 degrees,
-and twice upside down, once or so of these mirrored, and what both landmark sources find is kept.
+and twice upside down, some of these mirrored, and what both landmark sources find is kept.
 """
 
 from __future__ import annotations
