@@ -34,6 +34,7 @@ from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead, Fac
 from emotion_estimator.perception.landmarks.source import bundles_face_mesh
 from emotion_estimator.perception.pipeline import STILL_MAX_FACES, EmotionEstimator
 from emotion_estimator.perception.primary_face import turned_away
+from emotion_estimator.perception.upright import UprightNetwork
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.evaluation.side_by_side import (
@@ -252,6 +253,7 @@ class BranchPipelines:
             for name in vocabularies
         }
         one = next(iter(classifiers.values()))
+        upright = UprightNetwork.load()
         readers = {
             branch: Branches.open(
                 branch,
@@ -264,7 +266,7 @@ class BranchPipelines:
         return cls(
             {
                 (branch, name): EmotionEstimator.from_parts(
-                    landmarkers(), classifier, reader=readers[branch]
+                    landmarkers(), classifier, reader=readers[branch], upright=upright
                 )
                 for branch in BRANCHES
                 for name, classifier in classifiers.items()

@@ -89,7 +89,7 @@ def sample_meshes(
 
 
 def fit(
-    samples: MeshSamples, seed: int, *, hidden: int = 32, epochs: int = 80
+    samples: MeshSamples, *, hidden: int = 32, epochs: int = 80, seed: int
 ) -> dict[str, FloatArray]:
     """Return the weights, float32, of a network with one hidden layer.
 
@@ -185,7 +185,7 @@ def main(
     landmarkers = [open_landmarker(choice, static=True) for choice in choices]
     samples = sample_meshes(_pictures(stills, pictures, most, seed), landmarkers, seed)
     click.echo(f'{len(samples.upright)} meshes, {(~samples.upright).sum()} not upright')
-    np.savez(output, **{k: v.astype(np.float16) for k, v in fit(samples, seed).items()})
+    np.savez(output, **{k: v.astype(np.float16) for k, v in fit(samples, seed=seed).items()})
 
 
 if __name__ == '__main__':

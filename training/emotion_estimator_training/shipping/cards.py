@@ -254,7 +254,8 @@ def _appearance_body(raw: dict[str, Any]) -> tuple[str, str]:
         )
         for name, one in metrics.get('parts', {}).items()
     ]
-    longer = ' --long' if 'training long' in raw['settings'] else ''
+    ways = {'long': ' --long', 'continued': ' --continue-released'}
+    longer = next((way for one, way in ways.items() if f'training {one}' in raw['settings']), '')
     return (
         'The embedding of a face crop, which `emotion_lstm` reads together with the blendshapes. '
         'Residual blocks of plain convolutions; int8 weights with a scale per channel, which both '

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from robot_stub import STEP, stub_networks, written
 
 from emotion_estimator.model_card import models_dir
+from emotion_estimator_training.data import hard_stills
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.data.hard_stills import CONDITIONS
 from emotion_estimator_training.data.stills import FER_CLASSES, Stills
@@ -114,13 +115,11 @@ def test_a_condition_in_which_nobody_is_found_claims_nothing(monkeypatch, stills
     assert 'fused' not in table[1]
 
 
-def test_turned_away_faces_are_measured_by_themselves(stills) -> None:
+def test_turned_away_faces_are_measured_by_themselves(monkeypatch, stills) -> None:
     plain = written(stills.emotion, stills.image_id, by_crop=np.full(10, SAD))
     found = outlines()
-    found.landmarks[:, :, :] = 0
-    found.landmarks[:, 263, 0] = found.landmarks[:, 152, 1] = 50
-    # Images 0 and 1 turn by 45 degrees.
-    found.landmarks[:2, 263, 2] = 50
+    found.landmarks[:, 0, 0] = (45, 45, *[5] * 8)
+    monkeypatch.setattr(hard_stills, 'turned_away', lambda landmarks: float(landmarks[0, 0]))
     rows = trust.yaw_metrics(stub_networks(), stills, found, plain)
     assert [(row['how_much'], row['images']) for row in rows] == [
         ('0 to 10 degrees', 8),

@@ -112,14 +112,14 @@ def test_the_text_shows_how_the_file_was_chosen_and_timed(card) -> None:
         assert words in text
 
 
-@pytest.mark.parametrize('longer', [False, True])
-def test_the_appearance_networks_card_names_the_command_that_made_it(tmp_path, longer) -> None:
+@pytest.mark.parametrize(
+    ('part', 'way'), [('last', ''), ('long', ' --long'), ('continued', ' --continue-released')]
+)
+def test_the_appearance_networks_card_names_the_command_that_made_it(tmp_path, part, way) -> None:
     raw = json.loads((models_dir() / 'appearance.json').read_text())
-    trained = {key: one for key, one in raw['settings'].items() if key != 'training long'}
-    if longer:
-        trained['training long'] = raw['settings']['training last']
+    trained = {k: one for k, one in raw['settings'].items() if not k.startswith('training ')}
+    trained[f'training {part}'] = {}
     path = tmp_path / 'appearance.json'
     path.write_text(json.dumps({**raw, 'settings': trained}))
     write_markdown(path)
-    command = '`emotion-estimator training appearance' + (' --long`' if longer else '`')
-    assert command in path.with_suffix('.md').read_text()
+    assert f'`emotion-estimator training appearance{way}`' in path.with_suffix('.md').read_text()

@@ -47,6 +47,7 @@ from emotion_estimator_training.models.streaming_store import (
 from emotion_estimator_training.shipping import streaming
 from emotion_estimator_training.shipping.appearance import int8_network, write_appearance
 from emotion_estimator_training.shipping.cards import write_model
+from emotion_estimator_training.shipping.identity import load_release
 from emotion_estimator_training.shipping.parity import ParityError
 from emotion_estimator_training.shipping.quantize import (
     DYNAMIC_RANGE,
@@ -166,7 +167,7 @@ def test_the_best_is_written_with_its_card(run, tmp_path) -> None:
     )
     assert done.exit_code == 0
     card = json.loads((tmp_path / 'emotion_lstm.json').read_text())
-    assert card['version'] == f'3.3.0+local.{card["sha256"][:8]}'
+    assert card['version'] == f'{load_release("emotion_lstm").version}+local.{card["sha256"][:8]}'
     assert card['data_licence'] == 'not stated'
     assert card['settings']['state_size'] == fitted().state_size == 28
     assert card['settings']['expressions'] == list(FER_CLASSES)
