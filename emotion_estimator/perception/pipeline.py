@@ -509,7 +509,8 @@ class EmotionEstimator:
     ) -> FaceEmotion:
         label, confidence = choose_label(self.labels, answer.probabilities, **self._thresholds)
         if pose is UNREADABLE:
-            label = UNKNOWN
+            # Its mouth is not where the mesh has it.
+            label, speech = UNKNOWN, None
         point = affect(zip(self._classifier.expressions, answer.expressions))
         camera = self.camera
         yaw, pitch, roll = pose.angles_in(camera, image) if camera else pose.angles
