@@ -28,6 +28,7 @@ from sensor_msgs.msg import CompressedImage
 from emotion_estimator.bags.reader import open_bag
 from emotion_estimator.demo.nodes import find_prefix
 from emotion_estimator.dialogue.manager import DialogueManager
+from emotion_estimator.emotion import primary
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.msg import DialogueAction, EmotionArray
 from emotion_estimator.nodes.conversion import (
@@ -140,7 +141,17 @@ def differing(expected, actual):
     return [pair for pair in compare(expected, actual).settled(0.2) if not pair.agrees]
 
 
-def assert_same(expected, actual):
+def decisions(frames, policy):
+    """Return what a dialogue manager decides on frames."""
+    return [a for f in frames if (a := policy(primary(f.faces), f.stamp, f.faces[1:]))]
+
+
+def assert_same(expected, actual, policy=None):
+    """Check what the live nodes said against the replay.
+
+    :param policy: decides on the frames that were heard, where the network lost some: an expression
+        that seems to begin one image later may have been held too shortly for a rule.
+    """
     frames, actions = expected
     found = compare(frames, actual[0])
     assert not found.extra
@@ -149,12 +160,16 @@ def assert_same(expected, actual):
     assert differing(frames, actual[0]) == []
     if not found.missing:
         assert max(found.differences) < 1e-4
+    decided = decisions(actual[0], policy) if policy is not None else []
+    if found.missing and policy is not None:
+        # Heard with the state that earlier frames left, as live.
+        actions = decided
     assert [(a.action, a.rule) for a in actual[1]] == [(a.action, a.rule) for a in actions]
     assert [a.stamp for a in actual[1]] == pytest.approx([a.stamp for a in actions], abs=0.2)
 
 
 def first_laps(frames, count):
-    """Return the frames of the first times round, however many of them were lost."""
+    """Return the frames, or actions, of the first times round, however many were lost."""
     return [frame for lap in split_laps(frames)[:count] for frame in lap]
 
 
@@ -165,6 +180,21 @@ def test_a_lost_image_does_not_let_another_lap_in():
     # Of more than that, it is not forgiven.
     with pytest.raises(AssertionError):
         assert_same((lap + lap, []), (first_laps([*lap[4:], *lap, *lap[:7]], 2), []))
+
+
+def test_an_image_lost_where_a_face_begins_to_smile_may_change_a_decision(bag):
+    ((frames, _),) = offline(bag, 1)
+    policy = DialogueManager.load(resource_dir('config') / 'dialogue.yaml')
+    smile = next(n for n, frame in enumerate(frames) if frame.label == 'happy')
+    heard = frames[:smile] + frames[smile + 1 :]
+    said = decisions(heard, policy)
+    assert said
+    policy = DialogueManager.load(resource_dir('config') / 'dialogue.yaml')
+    assert_same((frames, []), (heard, said), policy)
+    # What it does not follow from is not forgiven.
+    policy = DialogueManager.load(resource_dir('config') / 'dialogue.yaml')
+    with pytest.raises(AssertionError):
+        assert_same((frames, []), (heard, said[:-1]), policy)
 
 
 def test_images_without_an_answer_are_reported(graph, bag):
@@ -183,9 +213,10 @@ def test_twice_and_in_a_loop_live_nodes_say_what_the_replay_says(graph, bag):
     assert len({frame.label for frame in expected[0][0]}) > 1
     assert expected[0][1]
     live = Live(graph)
+    policy = DialogueManager.load(resource_dir('config') / 'dialogue.yaml')
     for each in expected[:2]:
         wait_for_end(graph, live.play(bag))
-        assert_same(each, live.take())
+        assert_same(each, live.take(), policy)
 
     player = live.play(bag, '--loop')
     live.wait_for_frames(2 * count + 5)
@@ -195,7 +226,7 @@ def test_twice_and_in_a_loop_live_nodes_say_what_the_replay_says(graph, bag):
     frames = first_laps(frames, 2)
     both = [frame for each in expected[2:] for frame in each[0]]
     decided = [action for each in expected[2:] for action in each[1]]
-    assert_same((both, decided), (frames, actions[: len(decided)]))
+    assert_same((both, decided), (frames, first_laps(actions, 2)), policy)
     # Time went back before the second play, the third, and twice within it.
     before = len(live.diagnostics)
     graph.wait_until(lambda: len(live.diagnostics) > before + 3, 10, 'a new report')
