@@ -50,7 +50,6 @@ def test_angles_are_in_the_cameras_axes_once_it_is_known(tmp_path, at_the_border
 
         def see(new, done):
             """Publish images and calibrations until an answer fits."""
-            nonlocal count
             del heard[:]
 
             def publish():

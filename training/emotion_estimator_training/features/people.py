@@ -33,6 +33,8 @@ _NEUTRAL = FER_CLASSES.index('neutral')
 _CLASS_WEIGHTS = np.array(
     [{'happy': 0.8, 'neutral': 1.2, 'sad': 4.0}.get(name, 2.0) for name in FER_CLASSES]
 )
+#: How much a frame of a film counts: a film has hundreds, of one person.
+_FILM_FRAME = 0.2
 #: Pictures of one person that count in full, and how steeply each counts less beyond.
 _FULL_PICTURES, _STEEPNESS = 8, 0.7
 _DOWN = tuple(BLENDSHAPE_NAMES.index(f'eyeLookDown{side}') for side in ('Left', 'Right'))
@@ -86,7 +88,7 @@ class PeopleSet:
 
         Of a person with more than eight pictures each counts less; all mouths of a face together
         count as much as the face itself. Rare classes count more, and so do neutral faces that look
-        down or are turned, which are easily taken for sad ones.
+        down or are turned, which are easily taken for sad ones. Each frame of a film counts alike.
         """
         number = Counter(self.person[~self.talking].tolist())
         each = np.array(
@@ -99,7 +101,8 @@ class PeopleSet:
         shared = np.array([1 / max(mouths[one], 1) for one in self.base.tolist()])
         hard = 1.0 + (self.looking_down > _LOOKS_DOWN) + 0.5 * (self.turned > _TURNED)
         lot = each * np.where(self.talking, shared, 1) * _CLASS_WEIGHTS[self.emotion]
-        return np.where(self.emotion == _NEUTRAL, hard * lot, lot).astype(np.float32)
+        lot = np.where(self.emotion == _NEUTRAL, hard * lot, lot)
+        return np.where(self.film, _FILM_FRAME, lot).astype(np.float32)
 
     @property
     def looking_down(self) -> Floats:

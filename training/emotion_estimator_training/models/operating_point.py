@@ -22,6 +22,9 @@ LEAST = 1e-6
 #: Share of neutral faces that a robot may take for sad ones, and for happy ones.
 MOST_WRONG = 0.025
 
+#: How much the lowest recall of a label counts for a robot: it should notice who is sad.
+_LEAST_OF_A_ROBOT = 1.0
+
 #: What is added to the logits of happy and of sad: the points that are tried.
 _HAPPY, _SAD = np.arange(-0.8, 1.01, 0.1), np.arange(-0.8, 1.81, 0.1)
 
@@ -70,13 +73,14 @@ def choose_robot_point(
 
     Only happy and sad are moved. Of the points at which at most ``most`` of the neutral faces of
     ``people`` are called sad, and as many happy, the best one maximizes what :func:`_worth` says of
-    the sets; if there is none, the one with the fewest such faces.
+    the sets, where the recall of the rarest label counts as much as accuracy; if there is none, the
+    one with the fewest such faces.
 
     :param sets: for each landmark source and kind of pictures, the logits (N, 7) and classes (N,)
         of images held out from training.
     :param people: those of them that are like what a robot sees.
     """
-    found = _worth(sets, grouping)
+    found = _worth(sets, grouping, least_counts=_LEAST_OF_A_ROBOT)
     of = {name: int(grouping.to_label[FER_CLASSES.index(name)]) for name in FER_CLASSES}
     # A label that neutral faces have themselves is right.
     codes = [of[name] for name in ('happy', 'sad') if of[name] != of['neutral']]

@@ -85,8 +85,8 @@ Ints = NDArray[np.int64]
 _VARIED, _MOVES = 2, 3
 #: Mouths of a face in sequences at most.
 _MOUTHS = 8
-#: How much a frame of a film counts, and how much more a sad photograph does.
-_FILM_FRAME, _SAD_MORE = 0.2, 2.0
+#: How much more a sad photograph counts.
+_SAD_MORE = 2.0
 _SAD = FER_CLASSES.index('sad')
 #: How crops are varied for single frames: less than for training the appearance network.
 _FOR_FRAMES = CropVariation(
@@ -394,7 +394,7 @@ def _pool(
         faces, where = faces.where(trained), where[trained]
         faces = with_embeddings(faces, embed, f'{name}, people')
         film = people.film[where]
-        weight = np.where(film, _FILM_FRAME, people.weight[where])
+        weight = people.weight[where]
         # There are too few sad photographs for their weight in the appearance network alone.
         weight = np.where(faces.emotion == _SAD, _SAD_MORE * weight, weight)
         its = truth_of_labels(faces.emotion, weight.astype(np.float32))

@@ -122,7 +122,7 @@ def test_a_robot_hardly_calls_neutral_people_sad_whatever_that_costs() -> None:
 
 def test_a_robots_limit_is_of_the_people_alone_and_where_it_costs_nothing_nothing_changes() -> None:
     sets = [shy_of_sadness(shy=0.0), eager_for_sadness(0.0, clear=3.5)]
-    best = choose_operating_point(sets, GROUPING)
+    best = choose_operating_point(sets, GROUPING, least_counts=1.0)
     assert neutral_called(sets[0][0] + best, sets[0][1])[SAD_LABEL] > 0.03
     np.testing.assert_array_equal(choose_robot_point(sets, sets[1:], GROUPING, most=0.05), best)
     np.testing.assert_array_equal(choose_robot_point(sets, sets, GROUPING, most=1.0), best)
