@@ -3,7 +3,8 @@
 Faces of photographs are laid on MediaPipe's canonical face model, turned by known angles, seen by a
 pinhole camera, and put before the blurred photograph. The mean absolute errors of yaw, pitch and
 roll, in the axes of the camera, are printed beside those of the Face Landmarker's own
-``facial_transformation_matrixes``, and the share of heads that are found.
+``facial_transformation_matrixes``, and the share of heads that are found. With ``--docs`` they are
+written to docs/face_direction.md.
 
     python benchmarks/face_direction.py --task face_landmarker.task --pictures FOLDER
 """
@@ -11,9 +12,11 @@ roll, in the axes of the camera, are printed beside those of the Face Landmarker
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
+import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+import emotion_estimator.perception.head_pose as released
 from emotion_estimator.emotion import FloatArray
 from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.head_pose import Intrinsics, head_pose
@@ -29,6 +33,7 @@ from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead, Fac
 from emotion_estimator.runtimes import import_mediapipe
 from emotion_estimator.sources.images import read_image
 
+DOCUMENT = Path(__file__).parents[1] / 'docs' / 'face_direction.md'
 WIDTH, HEIGHT = 640, 480
 CAMERA = Intrinsics(560.0, 560.0, WIDTH / 2, HEIGHT / 2, WIDTH, HEIGHT)
 #: Distance of the head from the camera in centimetres.
@@ -177,46 +182,72 @@ def frontal(folder: Path, source: GeometrySource, most: int) -> Iterator[tuple[R
             yield image, found[0]
 
 
+def errors(
+    faces: Sequence[tuple[RgbImage, FloatArray]],
+    poses: Sequence[tuple[float, ...]],
+    landmarker: GeometrySource,
+    mesh: FaceMesh,
+    head: CanonicalHead,
+) -> dict[str, list[NDArray[np.float64]]]:
+    """Return the absolute errors of yaw, pitch and roll of each head found, by method."""
+    measured: dict[str, list[NDArray[np.float64]]] = {}
+    for photograph, landmarks in faces:
+        for pose in poses:
+            picture = rendered(head, photograph, landmarks, pose)
+            answers: dict[str, NDArray[np.float64]] = {}
+            if (found := landmarker(picture)) is not None:
+                answers['its own matrix'] = found[1]
+                answers['Face Landmarker'] = _in_camera(found[0])
+            if seen := mesh(Frame(picture, 0.0)):
+                answers['face mesh'] = _in_camera(seen[0].landmarks)
+            for name, angles in answers.items():
+                wrong = np.abs((angles - pose[:3] + 180) % 360 - 180)
+                measured.setdefault(name, []).append(wrong)
+    return measured
+
+
+def _in_camera(landmarks: FloatArray) -> NDArray[np.float64]:
+    return np.array(head_pose(landmarks).angles_in(CAMERA, (WIDTH, HEIGHT)))
+
+
+def table(measured: Mapping[str, list[NDArray[np.float64]]], shown: int) -> str:
+    """Return the mean absolute errors as a Markdown table; ``shown`` is the number of pictures."""
+    rows = ['| | yaw | pitch | roll | found |', '|---|---|---|---|---|']
+    for name, each in measured.items():
+        yaw, pitch, roll = np.mean(each, axis=0)
+        rows.append(f'| {name} | {yaw:.1f} | {pitch:.1f} | {roll:.1f} | {len(each)} of {shown} |')
+    return '\n'.join(rows)
+
+
+def sha256_of_head_pose() -> str:
+    """Return the digest of the module that is measured."""
+    assert released.__file__ is not None
+    return hashlib.sha256(Path(released.__file__).read_bytes()).hexdigest()
+
+
 def main() -> None:
     """Render, measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n', 1)[0])
     parser.add_argument('--task', type=Path, required=True, help='face_landmarker.task')
     parser.add_argument('--pictures', type=Path, required=True, help='folder of photographs')
     parser.add_argument('--most', type=int, default=16, help='faces to render')
+    parser.add_argument('--docs', action='store_true', help='update docs/face_direction.md')
     options = parser.parse_args()
     head = CanonicalHead.load(options.task)
     landmarker = GeometrySource(options.task, head)
     mesh = FaceMesh(BlendshapeHead.load(), static=True)
     faces = list(frontal(options.pictures, landmarker, options.most))
-    print(f'{len(faces)} faces\n')
+    parts = [f'{len(faces)} faces; `head_pose.py`, sha256 `{sha256_of_head_pose()}`.']
     for title, poses in _POSES.items():
-        errors: dict[str, list[NDArray[np.float64]]] = {}
-        shown = 0
-        for photograph, landmarks in faces:
-            for pose in poses:
-                picture = rendered(head, photograph, landmarks, pose)
-                shown += 1
-                answers: dict[str, Any] = {}
-                if (found := landmarker(picture)) is not None:
-                    answers['its own matrix'] = found[1]
-                    answers['Face Landmarker'] = head_pose(found[0])
-                if seen := mesh(Frame(picture, 0.0)):
-                    answers['face mesh'] = head_pose(seen[0].landmarks)
-                for name, answer in answers.items():
-                    angles = (
-                        answer
-                        if isinstance(answer, np.ndarray)
-                        else np.array(answer.angles_in(CAMERA, (WIDTH, HEIGHT)))
-                    )
-                    errors.setdefault(name, []).append(
-                        np.abs((angles - pose[:3] + 180) % 360 - 180)
-                    )
-        print(f'Mean absolute error in degrees, head {title}\n')
-        print('| | yaw | pitch | roll | found |\n|---|---|---|---|---|')
-        for name, each in errors.items():
-            yaw, pitch, roll = np.mean(each, axis=0)
-            print(f'| {name} | {yaw:.1f} | {pitch:.1f} | {roll:.1f} | {len(each)} of {shown} |')
-        print()
+        measured = errors(faces, poses, landmarker, mesh, head)
+        parts.append(f'Mean absolute error in degrees, head {title}:')
+        parts.append(table(measured, len(faces) * len(poses)))
+        print('\n\n'.join(parts[-2:]), flush=True)
+    if options.docs:
+        document = DOCUMENT.read_text()
+        begin, end = '<!-- errors -->', '<!-- end of errors -->'
+        block = '\n\n'.join([begin, *parts, end])
+        DOCUMENT.write_text(re.sub(f'{begin}.*{end}', lambda _: block, document, flags=re.S))
 
 
 if __name__ == '__main__':

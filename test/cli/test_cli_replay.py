@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from available import LANDMARK_SOURCE
+from available import LANDMARK_SOURCE, TASK, needs_task
 from made_bag import made_bag
 
 from emotion_estimator.bags.messages import Header
@@ -42,6 +42,16 @@ def short_bag(folder, images=6, topic='/image_raw/compressed'):
             header = Header(10**9 + k * 10**8, 'eye')
             writer.image(topic, np.zeros((64, 64, 3), np.uint8), header, 80)
     return folder
+
+
+@needs_task
+def test_it_finds_the_truth_through_the_face_landmarker_too(tmp_path):
+    # The bundled face mesh is what LANDMARK_SOURCE is in most environments; users have this one.
+    settings = EstimatorSettings(landmark_source='face_landmarker', face_landmarker_path=str(TASK))
+    run_job(ReplayJob(made_bag(), settings=settings, results=tmp_path / 'results.jsonl'))
+    found = [(r.stamp, r.label) for r in read_results(tmp_path / 'results.jsonl')]
+    truth = [(r.stamp, r.label) for r in read_emotions(made_bag(), '/ground_truth')]
+    assert agreement(truth, found).settled.share > 0.85
 
 
 @pytest.fixture(scope='module')

@@ -160,7 +160,9 @@ def test_the_conversation_follows(course):
         assert message.action
         assert message.rule
         assert message.reason
-        assert seconds(message.header.stamp) in sent
+        # The nodes may have known the camera an image or two before this test did.
+        stamp = seconds(message.header.stamp)
+        assert stamp in sent or -1.0 < stamp - min(sent) < 0.0
 
 
 def test_diagnostics_account_for_every_frame(course):

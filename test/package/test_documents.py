@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -42,6 +43,14 @@ def test_figures_of_real_people_are_of_the_shipped_model():
     card = ModelCard.load(models_dir() / 'emotion_lstm.json', 'emotion_lstm')
     assert f'{card.title}, sha256 `{card.sha256}`' in measured[1], (
         'run make bench-real PHOTOGRAPHS=... CLIPS=... FER2013=... ARGS=--docs'
+    )
+
+
+def test_errors_of_head_pose_are_of_this_release():
+    text = (ROOT / 'docs' / 'face_direction.md').read_text()
+    measured = (ROOT / 'emotion_estimator' / 'perception' / 'head_pose.py').read_bytes()
+    assert f'sha256 `{hashlib.sha256(measured).hexdigest()}`' in text, (
+        'run benchmarks/face_direction.py --task ... --pictures ... --docs'
     )
 
 
