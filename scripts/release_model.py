@@ -360,7 +360,7 @@ def release(folder: Path, variables: list[str], root: Path) -> str:
             raise
     return (
         f'make {", make ".join(STEPS)}: all pass with {_titles(files)}, now in models/.\n'
-        'Put the figures into README, docs/accuracy.md and CHANGELOG.rst, and commit them with\n'
+        'Put the figures into docs/accuracy.md and CHANGELOG.rst too, and commit all with\n'
         f'  git add {" ".join(sorted(places))}\n'
         'with the figures before and after in the message.'
     )
