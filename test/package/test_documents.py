@@ -46,6 +46,14 @@ def test_figures_of_real_people_are_of_the_shipped_model():
     )
 
 
+def test_tables_of_accuracy_are_of_the_shipped_model():
+    text = (ROOT / 'docs' / 'accuracy.md').read_text()
+    card = ModelCard.load(models_dir() / 'emotion_lstm.json', 'emotion_lstm')
+    # Their titles name the model.
+    titles = re.findall(r'^Thresholds, (\S+),', text, re.MULTILINE)
+    assert titles == [card.title] * 2, 'make evaluate, make bench-accuracy; write_accuracy.py'
+
+
 def test_errors_of_head_pose_are_of_this_release():
     text = (ROOT / 'docs' / 'face_direction.md').read_text()
     measured = (ROOT / 'emotion_estimator' / 'perception' / 'head_pose.py').read_bytes()
