@@ -76,6 +76,12 @@ class CameraSettings:
     height: int = setting(
         0, "Image height in pixels; 0 keeps the source's.", minimum=0, maximum=4320
     )
+    image_reliability: str = setting(
+        'reliable',
+        'Publish images `reliable`, which every subscriber can hear, or `best_effort`, which a '
+        'weak network takes more easily.',
+        choices=('reliable', 'best_effort'),
+    )
     frame_id: str = setting(
         'camera_optical_frame',
         'TF frame of the images: an optical frame (REP-103).',
@@ -139,6 +145,18 @@ class EstimatorSettings:
         'raw',
         'Images to subscribe to: `raw` on image_raw, or `compressed` on image_raw/compressed.',
         choices=('raw', 'compressed'),
+    )
+    image_reliability: str = setting(
+        'auto',
+        'Subscribe to images `reliable`, which loses few of them but hears no best-effort '
+        'publisher, `best_effort`, which hears every publisher, or `auto`: as they are published.',
+        choices=('auto', 'reliable', 'best_effort'),
+    )
+    stamp_source: str = setting(
+        'auto',
+        'Capture time of an image: the stamp of the `message`, its `arrival` at the node, or '
+        '`auto`, which is the stamp unless that is 0 or stands still.',
+        choices=('auto', 'message', 'arrival'),
     )
     max_rate_hz: float = setting(
         0.0,

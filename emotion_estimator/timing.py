@@ -53,6 +53,13 @@ class SlidingWindow:
         span = samples[-1][0] - samples[0][0]
         return (len(samples) - 1) / span if span > 0 else 0.0
 
+    def count(self, now: float | None = None) -> int:
+        """Return the number of samples.
+
+        :param now: as for :meth:`rate`.
+        """
+        return len(self._until(now))
+
     def percentile(self, percent: float, now: float | None = None) -> float:
         """Return the ``percent`` (0 to 100) percentile of the values; 0 without samples.
 

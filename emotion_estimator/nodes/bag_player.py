@@ -43,14 +43,14 @@ class BagPlayerNode(Node):
     def __init__(self, bag: ImageBag, *, lockstep: bool) -> None:
         super().__init__('bag_player')
         kind = Image if bag.topics[bag.topic] == 'sensor_msgs/msg/Image' else CompressedImage
-        self._images = self.create_publisher(kind, bag.topic, qos.IMAGES)
+        self._images = self.create_publisher(kind, bag.topic, qos.images())
         self._clock_topic = self.create_publisher(Clock, '/clock', QoSProfile(depth=10))
         self._answers: Subscription[Emotion] | None = None
         self._answered = -1
         self._gave_up = False
         if lockstep:
             self._answers = self.create_subscription(
-                Emotion, 'emotion', self._on_answer, qos.RESULTS
+                Emotion, 'emotion', self._on_answer, qos.results()
             )
         self._spinner = SingleThreadedExecutor()
         self._spinner.add_node(self)

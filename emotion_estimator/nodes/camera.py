@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.lifecycle import LifecyclePublisher
+from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Bool, Header
@@ -23,6 +24,9 @@ from emotion_estimator.nodes.running import run
 from emotion_estimator.settings import CameraSettings
 from emotion_estimator.sources.capture import Capture
 from emotion_estimator.timing import SlidingWindow
+
+if TYPE_CHECKING:
+    from rclpy.type_support import MsgT
 
 _ENDED = 'source ended'
 #: Seconds to wait for a subscriber of the ground truth once there is one of the images.
@@ -57,13 +61,14 @@ class CameraNode(ManagedNode[CameraSettings]):
             log=self._log_problem,
         )
         self._capture.open()
-        self._images = self.create_lifecycle_publisher(Image, 'image_raw', qos.IMAGES)
+        reliability = self.settings.image_reliability
+        self._images = self._publisher(Image, 'image_raw', qos.images(reliability))
         # image_transport's convention: it follows the image topic, even when that is remapped.
-        self._compressed = self.create_lifecycle_publisher(
-            CompressedImage, f'{self._images.topic_name}/compressed', qos.IMAGES
+        self._compressed = self._publisher(
+            CompressedImage, f'{self._images.topic_name}/compressed', qos.images(reliability)
         )
-        self._truth = self.create_lifecycle_publisher(Emotion, 'ground_truth', qos.RESULTS)
-        self._speech = self.create_lifecycle_publisher(Bool, 'ground_truth/speaking', qos.RESULTS)
+        self._truth = self._publisher(Emotion, 'ground_truth', qos.results())
+        self._speech = self._publisher(Bool, 'ground_truth/speaking', qos.results())
         self._topics = (self._images, self._compressed, self._truth, self._speech)
 
     def activate(self) -> None:
@@ -104,6 +109,13 @@ class CameraNode(ManagedNode[CameraSettings]):
             },
             problem=problem,
             failed=problem != _ENDED,
+        )
+
+    def _publisher(
+        self, kind: type[MsgT], topic: str, profile: QoSProfile
+    ) -> LifecyclePublisher[MsgT]:
+        return self.create_lifecycle_publisher(
+            kind, topic, profile, qos_overriding_options=qos.OVERRIDABLE
         )
 
     def _now(self) -> float:

@@ -242,12 +242,16 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
     def _listen(
         self, kind: type[MsgT], topic: str, handle: Callable[[MsgT], None]
     ) -> Subscription[MsgT]:
-        subscription = self.create_subscription(kind, topic, handle, qos.RESULTS)
+        subscription = self.create_subscription(
+            kind, topic, handle, qos.results(), qos_overriding_options=qos.OVERRIDABLE
+        )
         self._listening.append(subscription)
         return subscription
 
     def _publisher(self, kind: type[MsgT], topic: str) -> LifecyclePublisher[MsgT]:
-        publisher = self.create_lifecycle_publisher(kind, topic, qos.RESULTS)
+        publisher = self.create_lifecycle_publisher(
+            kind, topic, qos.results(), qos_overriding_options=qos.OVERRIDABLE
+        )
         self._topics.append(publisher)
         return publisher
 

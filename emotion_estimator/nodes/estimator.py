@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rclpy.clock import JumpHandle, JumpThreshold
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecyclePublisher
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
@@ -28,16 +30,32 @@ from emotion_estimator.nodes.conversion import (
     seconds,
 )
 from emotion_estimator.nodes.diagnostics import Health
+from emotion_estimator.nodes.image_topic import ImageTopic
 from emotion_estimator.nodes.lifecycle import ManagedNode, until_shutdown
 from emotion_estimator.nodes.ros4hri import Ros4hri, open_ros4hri
 from emotion_estimator.nodes.running import run
+from emotion_estimator.perception.capture_times import CaptureTimes
 from emotion_estimator.perception.dropped_frames import FrameCounts
 from emotion_estimator.perception.image import rgb_from_compressed
+from emotion_estimator.perception.lost_images import LostImages
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.worker import EstimatorWorker, PendingImage
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.timing import SlidingWindow, Watchdog
 
+if TYPE_CHECKING:
+    from rclpy.type_support import MsgT
+
+#: So many resets in so many seconds are worth a warning.
+_MANY_RESETS, _RESETS_WINDOW = 5, 60.0
+#: Share of lost images that is worth a warning, and what to do, by reliability.
+_MUCH_LOST = 0.1
+_ADVICE = {
+    'reliable': 'use compressed images, or give the middleware more shared memory '
+    '(config/fastdds.xml)',
+    'best_effort': 'have the driver publish reliably, use compressed images, or give the '
+    'middleware more shared memory (config/fastdds.xml)',
+}
 #: Latency in seconds above which camera and node must have different clocks.
 _MAX_LATENCY = 60.0
 
@@ -53,7 +71,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._subscribe = subscribe
         self._estimator: EmotionEstimator | None = None
         self._worker: EstimatorWorker[Header] | None = None
-        self._images: Subscription[Any] | None = None
+        self._images: ImageTopic | None = None
+        self._jump: JumpHandle | None = None
         self._camera_info: Subscription[CameraInfo] | None = None
         self._known_camera: CameraInfo | None = None
         self._debug: Publisher[Image] | None = None
@@ -65,7 +84,11 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._faces = 0
         self._image_problem = ''
         self._latency = SlidingWindow()
+        self._resets = SlidingWindow(_RESETS_WINDOW)
+        self._counted_resets = 0
         self._watchdog = Watchdog('image')
+        self._times = CaptureTimes('message')
+        self._lost = LostImages()
 
     def configure(self) -> None:
         """Load the models and create the publishers."""
@@ -78,8 +101,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
             reject=self._reject,
             fail=self.break_down,
         )
-        self._emotion = self.create_lifecycle_publisher(Emotion, 'emotion', qos.RESULTS)
-        self._emotions = self.create_lifecycle_publisher(EmotionArray, 'emotions', qos.RESULTS)
+        self._emotion = self._publisher(Emotion, 'emotion')
+        self._emotions = self._publisher(EmotionArray, 'emotions')
         self._topics = (self._emotion, self._emotions)
         self.settings_changed()
         if self.settings.ros4hri:
@@ -95,15 +118,28 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 CameraInfo,
                 camera_info_topic(self.resolve_topic_name('image_raw')),
                 self._on_camera_info,
-                qos.IMAGES,
+                qos.images('best_effort'),
+                qos_overriding_options=qos.OVERRIDABLE,
             )
-        topic = self._images.topic_name if self._images is not None else 'the camera'
+        self._times = CaptureTimes(self.settings.stamp_source)
+        self._lost = LostImages()
+        # A simulation or bag that starts again: its first image is not a late one.
+        back = JumpThreshold(
+            min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
+        )
+        self._jump = self.get_clock().create_jump_callback(
+            back, post_callback=lambda _: self._time_went_back()
+        )
+        topic = self._images.name if self._images is not None else 'the camera'
         self._watchdog = Watchdog(f'image from {topic}')
 
     def deactivate(self) -> None:
         """Unsubscribe, and finish the current image."""
+        if self._jump is not None:
+            self._jump.unregister()
+            self._jump = None
         if self._images is not None:
-            self.destroy_subscription(self._images)
+            self._images.close()
             self._images = None
         if self._camera_info is not None:
             self.destroy_subscription(self._camera_info)
@@ -138,7 +174,9 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
     def settings_changed(self) -> None:
         """Create the debug image's publisher; other settings are read with each image."""
         if self.settings.debug_image and self._debug is None and self._estimator is not None:
-            self._debug = self.create_publisher(Image, 'debug_image', qos.IMAGES)
+            self._debug = self.create_publisher(
+                Image, 'debug_image', qos.images(), qos_overriding_options=qos.OVERRIDABLE
+            )
 
     def read(self, header: Header, image: RgbImage) -> None:
         """Process an image of a camera in this process, without a message."""
@@ -161,6 +199,9 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'frames_processed': counts.processed,
                 'frames_dropped': counts.dropped,
                 'frames_skipped': counts.skipped,
+                'frames_late': counts.late,
+                'images_lost_percent': 100.0 * self._lost.share(),
+                'image_reliability': self._images.reliability if self._images else '',
                 'frames_bad': counts.bad,
                 'state_resets': model.resets if model else 0,
                 'faces': self._faces,
@@ -169,16 +210,58 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'latency_p95_ms': self._latency.percentile(95, now),
             },
             problem=self._image_problem,
-            warning=self._watchdog.problem() or _clock_problem(1e-3 * latency),
+            warning=self._stream_problem(1e-3 * latency),
         )
 
-    def _subscribe_to_images(self) -> Subscription[Any]:
-        topic = self.resolve_topic_name('image_raw')
+    def _stream_problem(self, latency: float) -> str:
+        """Return what is wrong with the stream of images, the cause before its effects.
+
+        :param latency: seconds from stamp to answer.
+        """
+        topic = self._images.name if self._images is not None else 'the camera'
+        problem = self._images.warning() if self._images is not None else ''
+        if problem := problem or self._watchdog.problem():
+            return problem
+        if self._worker is not None and self._worker.mixed:
+            return (
+                f'the images on {topic} come from two clocks, and only the later one is followed; '
+                'give each camera a topic of its own'
+            )
+        if self._times.problem:
+            return (
+                f'{self._times.problem} on {topic}, so their time of arrival is used; have the '
+                'driver stamp them at capture'
+                if self.settings.stamp_source == 'auto'
+                else f'{self._times.problem} on {topic}; set stamp_source to auto'
+            )
+        if problem := _clock_problem(latency):
+            return problem
+        resets = self._resets.count(time.monotonic())
+        if resets >= _MANY_RESETS:
+            return (
+                f'time jumped {resets} times on {topic} within {_RESETS_WINDOW:.0f} s, and each '
+                'time all faces were forgotten; if images pause, raise reset_gap'
+            )
+        lost = self._lost.share()
+        if lost > _MUCH_LOST:
+            return (
+                f'{lost:.0%} of the images on {topic} are lost before they arrive; '
+                + _ADVICE[self._images.reliability if self._images is not None else 'reliable']
+            )
+        return ''
+
+    def _publisher(self, kind: type[MsgT], topic: str) -> LifecyclePublisher[MsgT]:
+        return self.create_lifecycle_publisher(
+            kind, topic, qos.results(), qos_overriding_options=qos.OVERRIDABLE
+        )
+
+    def _subscribe_to_images(self) -> ImageTopic:
+        topic, reliability = self.resolve_topic_name('image_raw'), self.settings.image_reliability
         if self.settings.image_transport == 'raw':
-            return self.create_subscription(Image, topic, self._on_raw, qos.IMAGES)
+            return ImageTopic(self, Image, topic, self._on_raw, reliability)
         # image_transport's convention: it follows the image topic, even when that is remapped.
-        return self.create_subscription(
-            CompressedImage, f'{topic}/compressed', self._on_compressed, qos.IMAGES
+        return ImageTopic(
+            self, CompressedImage, f'{topic}/compressed', self._on_compressed, reliability
         )
 
     def _on_raw(self, message: Image) -> None:
@@ -202,16 +285,25 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 f'camera_info is not used, angles are relative to the line of sight: {error}'
             )
 
+    def _time_went_back(self) -> None:
+        if self._worker is not None:
+            self._worker.time_went_back()
+
     def _offer(self, header: Header, decode: Callable[[], RgbImage]) -> None:
         self._watchdog.reset()
+        stamp, now = seconds(header.stamp), self.get_clock().now()
+        self._lost.add(stamp)
+        name = f'image {header.stamp.sec}.{header.stamp.nanosec:09d}'
+        captured = self._times(stamp, now.nanoseconds * 1e-9, time.monotonic())
+        if captured != stamp:
+            header = Header(stamp=now.to_msg(), frame_id=header.frame_id)
         worker = self._worker
         if worker is not None:
-            worker.offer(PendingImage(seconds(header.stamp), header, decode))
+            worker.offer(PendingImage(captured, header, decode, name))
 
     def _reject(self, picture: PendingImage[Header], problem: str) -> None:
-        stamp = picture.header.stamp
-        where = f' on {self._images.topic_name}' if self._images is not None else ''
-        line = f'image {stamp.sec}.{stamp.nanosec:09d}{where} dropped: {problem}'
+        where = f' on {self._images.name}' if self._images is not None else ''
+        line = f'{picture.name}{where} dropped: {problem}'
         if problem != self._image_problem:
             self.get_logger().error(line)
         else:
@@ -253,6 +345,9 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
             debug.publish(image_message(annotate(image, faces), header))
         self._faces = len(faces)
         self._image_problem = ''
+        if self._estimator.resets > self._counted_resets:
+            self._resets.add(time.monotonic())
+        self._counted_resets = self._estimator.resets
         self._latency.add(time.monotonic(), 1e3 * latency)
 
 
@@ -267,8 +362,9 @@ def _clock_problem(latency: float) -> str:
     if -1.0 < latency < _MAX_LATENCY:
         return ''
     return (
-        f"image stamps are {latency:.1f} s behind this node's clock; set use_sim_time for a bag or "
-        'a simulation, otherwise synchronise the clocks'
+        f"image stamps are {latency:.1f} s behind this node's clock; set use_sim_time if they come "
+        'from a bag or a simulation, stamp_source to arrival if a driver stamps them with another '
+        'clock'
     )
 
 

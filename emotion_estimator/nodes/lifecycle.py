@@ -22,6 +22,7 @@ from rclpy.timer import Timer
 from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
 from emotion_estimator.nodes.diagnostics import DiagnosticsPublisher, Health
 from emotion_estimator.nodes.parameters import changed_settings, declare_settings
+from emotion_estimator.nodes.ros_clock import RosClockWatch
 from emotion_estimator.settings import Settings
 from emotion_estimator.timing import Backoff
 
@@ -85,6 +86,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self._has_post_set = hasattr(self, 'add_post_set_parameters_callback')
         if self._has_post_set:
             self.add_post_set_parameters_callback(self._apply_parameters)
+        self._clock_watch = RosClockWatch(self)
         self._diagnostics = DiagnosticsPublisher(self, self._report)
         self._refuse_wrong_transitions()
 
@@ -323,13 +325,14 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def _report(self) -> Health:
         health = self.health()
         active = self.state == 'active'
-        problem = self._problem or (health.problem if active else '')
+        stuck = self._clock_watch.problem()
+        problem = self._problem or (stuck or health.problem if active else '')
         return Health(
             values={'state': self.state, **health.values, 'last_error': problem},
             message=health.message if active else self.state,
             warning=health.warning if active else '',
             problem=problem,
-            failed=bool(self._problem) or health.failed,
+            failed=bool(self._problem or stuck) or health.failed,
         )
 
 

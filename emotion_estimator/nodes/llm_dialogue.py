@@ -63,7 +63,9 @@ class LlmDialogueNode(ManagedNode[LanguageModelSettings]):
                 f'{settings.base_url} has'
             )
         self._voice = LanguageVoice(settings, self._say, _key(settings))
-        self._sentences = self.create_lifecycle_publisher(String, 'dialogue/say', qos.RESULTS)
+        self._sentences = self.create_lifecycle_publisher(
+            String, 'dialogue/say', qos.results(), qos_overriding_options=qos.OVERRIDABLE
+        )
         # What an earlier conversation decided is of no interest.
         self._prompt = self._silenced = None
 
@@ -74,7 +76,11 @@ class LlmDialogueNode(ManagedNode[LanguageModelSettings]):
             (String, 'dialogue/user_said', self._on_speech),
             (DialogueAction, 'dialogue/action', self._on_action),
         ):
-            self._listening.append(self.create_subscription(kind, topic, callback, qos.RESULTS))
+            self._listening.append(
+                self.create_subscription(
+                    kind, topic, callback, qos.results(), qos_overriding_options=qos.OVERRIDABLE
+                )
+            )
 
     def deactivate(self) -> None:
         """Stop listening and fall silent; what was said is remembered."""

@@ -15,8 +15,8 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from emotion_estimator.dialogue.action import DialogueAction
+from emotion_estimator.nodes import qos
 from emotion_estimator.nodes.lifecycle import until_shutdown
-from emotion_estimator.nodes.qos import RESULTS
 from emotion_estimator.nodes.ros4hri import id_prefix
 
 _TOPIC = '/intents'
@@ -68,7 +68,9 @@ class Ros4hriIntents:
         self._node = node
         self._kind = kind
         self._prefix = id_prefix(node)
-        self._publisher: Publisher[Any] | None = node.create_publisher(kind, _TOPIC, RESULTS)
+        self._publisher: Publisher[Any] | None = node.create_publisher(
+            kind, _TOPIC, qos.results(), qos_overriding_options=qos.OVERRIDABLE
+        )
         self._published = self._talk_only = 0
 
     def act(self, action: DialogueAction) -> bool:

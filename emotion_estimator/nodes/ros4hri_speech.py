@@ -17,9 +17,9 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from std_msgs.msg import Bool
 
+from emotion_estimator.nodes import qos
 from emotion_estimator.nodes.conversion import seconds
 from emotion_estimator.nodes.lifecycle import until_shutdown
-from emotion_estimator.nodes.qos import RESULTS
 
 if TYPE_CHECKING:
     from rclpy.type_support import MsgT
@@ -164,7 +164,7 @@ class Ros4hriSpeech:
     def _listen(
         self, kind: type[MsgT], name: str, heard: Callable[[MsgT], None]
     ) -> Subscription[MsgT]:
-        return self._node.create_subscription(kind, f'{_VOICES}/{name}', heard, RESULTS)
+        return self._node.create_subscription(kind, f'{_VOICES}/{name}', heard, qos.RESULTS)
 
     def _on_tracked(self, message: Any) -> None:
         ids = list(dict.fromkeys(message.ids[:_MAX_LISTED]))

@@ -16,12 +16,14 @@ class FrameCounts:
     :param processed: answered.
     :param dropped: replaced by a newer one before their turn.
     :param skipped: left out to keep to ``max_rate_hz``.
+    :param late: older than one that came before them, by jitter or of another camera.
     :param bad: could not be decoded, or were refused by the estimator.
     """
 
     processed: int = 0
     dropped: int = 0
     skipped: int = 0
+    late: int = 0
     bad: int = 0
 
 

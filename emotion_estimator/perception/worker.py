@@ -12,6 +12,7 @@ from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.dropped_frames import FrameCounts, NewestSlot
 from emotion_estimator.perception.pipeline import EmotionEstimator
+from emotion_estimator.perception.stream_order import StreamOrder
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.timing import RateLimit
 
@@ -25,11 +26,13 @@ class PendingImage(Generic[Header]):
     :param stamp: capture time in seconds.
     :param header: anything the caller wants back with the answer.
     :param decode: returns the image, or raises InputError.
+    :param name: how to call it in a message.
     """
 
     stamp: float
     header: Header
     decode: Callable[[], RgbImage]
+    name: str = ''
 
 
 class EstimatorWorker(Generic[Header]):
@@ -59,6 +62,7 @@ class EstimatorWorker(Generic[Header]):
         self._reject = reject
         self._fail = fail
         self._counts = FrameCounts()
+        self._order = StreamOrder()
         self._limit = RateLimit()
         self._newest: NewestSlot[PendingImage[Header]] | None = None
         #: The thread hung when it was stopped: its result is no longer wanted.
@@ -68,6 +72,7 @@ class EstimatorWorker(Generic[Header]):
 
     def start(self) -> None:
         """Start the thread; the stamps decide whether the stream continues or is a new one."""
+        self._order.restart()
         newest: NewestSlot[PendingImage[Header]] = NewestSlot()
         self._thread = threading.Thread(
             target=self._work, args=(newest,), name='estimator', daemon=True
@@ -76,10 +81,17 @@ class EstimatorWorker(Generic[Header]):
         self._thread.start()
 
     def offer(self, image: PendingImage[Header]) -> None:
-        """Offer an image, which replaces one still waiting; from any thread, at any time."""
+        """Offer an image, which replaces one still waiting; from any thread, at any time.
+
+        A late one (:class:`StreamOrder`) is only counted.
+        """
         newest = self._newest
-        if newest is not None:
+        if newest is not None and self._order(image.stamp):
             newest.put(image)
+
+    def time_went_back(self) -> None:
+        """Take the next image whatever its stamp, as after a jump of the clock."""
+        self._order.restart()
 
     def stop(self, patience: float = 5.0) -> bool:
         """Finish the current image and end the thread.
@@ -97,10 +109,16 @@ class EstimatorWorker(Generic[Header]):
         return not self._abandoned
 
     @property
+    def mixed(self) -> bool:
+        """Return whether images of more than one stream have come lately."""
+        return self._order.mixed
+
+    @property
     def counts(self) -> FrameCounts:
         """Return the counts so far."""
         current = self._newest.dropped if self._newest is not None else 0
         self._counts.dropped = self._dropped_before + current
+        self._counts.late = self._order.late
         return self._counts
 
     def _work(self, newest: NewestSlot[PendingImage[Header]]) -> None:

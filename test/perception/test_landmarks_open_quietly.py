@@ -31,8 +31,15 @@ def late(monkeypatch):
     return opened
 
 
-def test_a_face_mesh_that_opens_or_is_reset_is_not_heard(late, capfd) -> None:
+def test_a_face_mesh_that_opens_or_opens_again_is_not_heard(late, capfd) -> None:
     source = face_mesh.FaceMesh(head=lambda landmarks: landmarks)
+    source.reset()
+    assert len(late) == 1
+
+    def broken(image):
+        raise RuntimeError('the graph has errors')
+
+    source._mesh.process = broken
     source.reset()
     assert len(late) == 2
     os.write(2, b'heard again\n')

@@ -122,6 +122,21 @@ def test_a_change_of_settings_counts_from_the_next_picture_on(bench):
     assert [s.face_timeout for s in bench.estimator.applied] == [0.5, 2.0]
 
 
+def test_a_late_picture_is_counted_and_replaces_none_that_waits(bench):
+    bench.offer(1.0)
+    assert bench.estimator.begun.acquire(timeout=PATIENCE)
+    for stamp in (1.2, 1.1):
+        bench.offer(stamp)
+    for _ in range(2):
+        bench.estimator.may_continue.release()
+        assert bench.something.acquire(timeout=PATIENCE)
+    assert [header for header, _ in bench.answers] == ['header 1.0', 'header 1.2']
+    assert (bench.worker.counts.late, bench.worker.counts.dropped) == (1, 0)
+    bench.worker.time_went_back()
+    bench.work_on(1.1)
+    assert bench.answers[-1][0] == 'header 1.1'
+
+
 def test_the_rate_limit_skips_by_stamps_and_counts(bench):
     bench.settings = replace(bench.settings, max_rate_hz=10.0)
     bench.work_on(1.0)

@@ -20,7 +20,7 @@ from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.perception.landmarks.base import FaceLandmarks, bounding_roi, warm_up
+from emotion_estimator.perception.landmarks.base import FaceLandmarks, bounding_roi, forget, warm_up
 from emotion_estimator.runtimes import import_mediapipe, quiet
 
 FACE_LANDMARKER_URL = (
@@ -161,12 +161,11 @@ class FaceLandmarker:
         """Open the model with no history."""
         self._first_stamp: float | None = None
         self._last_stamp = 0.0
-        self._last_ms = -1
+        self._first_ms = self._last_ms = -1
         # Silent from the start: threads that it starts log until the warm-up is over.
         with quiet():
             self._create()
             warm_up(self._detect)
-        # The first frame starts its own time; MediaPipe's continues from the warm-up's.
         self._first_stamp = None
 
     def _create(self) -> None:
@@ -185,9 +184,11 @@ class FaceLandmarker:
         if self._first_stamp is not None and stamp < self._last_stamp:
             self.reset()
         if self._first_stamp is None:
-            self._first_stamp = stamp
+            # MediaPipe's time cannot go back: a new stream follows the former, or the warm-up.
+            self._first_stamp, self._first_ms = stamp, self._last_ms + 1
         self._last_stamp = stamp
-        self._last_ms = max(round((stamp - self._first_stamp) * 1000), self._last_ms + 1)
+        since = self._first_ms + round((stamp - self._first_stamp) * 1000)
+        self._last_ms = max(since, self._last_ms + 1)
         return self._last_ms
 
     def _detect(self, image: RgbImage, stamp: float = 0.0) -> Any:
@@ -216,8 +217,14 @@ class FaceLandmarker:
         return tuple(faces)
 
     def reset(self) -> None:
-        """Forget the previous frames and their time."""
-        if not self._static:
+        """Forget the previous frames and their time; open the model again if it has failed."""
+        if self._static:
+            return
+        try:
+            forget(lambda image: self._detect(image, self._last_stamp))
+            self._first_stamp = None
+        except Exception:
+            # Whatever its graph raises once it is broken.
             self._landmarker.close()
             self._open()
 

@@ -13,7 +13,7 @@ from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.frame import Frame
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.face_crop import ALIGNMENT, INPUT_POINTS, align
-from emotion_estimator.perception.landmarks.base import FaceLandmarks, bounding_roi, warm_up
+from emotion_estimator.perception.landmarks.base import FaceLandmarks, bounding_roi, forget, warm_up
 from emotion_estimator.runtimes import import_mediapipe, open_interpreter, quiet
 
 
@@ -123,10 +123,14 @@ class FaceMesh:
         return tuple(faces)
 
     def reset(self) -> None:
-        """Forget the previous frames."""
-        with quiet():
-            self._mesh.reset()
-            warm_up(self._mesh.process)
+        """Forget the previous frames; start the graph again if it has failed."""
+        try:
+            forget(self._mesh.process)
+        except Exception:
+            # Whatever the graph raises once it is broken.
+            with quiet():
+                self._mesh.reset()
+                warm_up(self._mesh.process)
 
     def close(self) -> None:
         """Free the graph's memory and threads; it cannot be used afterwards."""
