@@ -76,6 +76,12 @@ class CameraSettings:
     height: int = setting(
         0, "Image height in pixels; 0 keeps the source's.", minimum=0, maximum=4320
     )
+    camera_info_url: str = setting(
+        '',
+        'Calibration file to publish on camera_info, as camera_calibration writes it: a path, '
+        '`file:///...` or `package://PACKAGE/...`; empty publishes that the camera is not '
+        'calibrated.',
+    )
     image_reliability: str = setting(
         'reliable',
         'Publish images `reliable`, which every subscriber can hear, or `best_effort`, which a '

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rclpy.lifecycle import LifecyclePublisher
 from rclpy.qos import QoSProfile
 from rclpy.time import Time
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Bool, Header
 
 from emotion_estimator.emotion import NONE
@@ -17,11 +17,21 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.msg import Emotion
 from emotion_estimator.nodes import qos
-from emotion_estimator.nodes.conversion import compressed_image_message, image_message
+from emotion_estimator.nodes.conversion import (
+    camera_info_message,
+    camera_info_topic,
+    compressed_image_message,
+    image_message,
+)
 from emotion_estimator.nodes.diagnostics import Health
 from emotion_estimator.nodes.lifecycle import ManagedNode, until_shutdown
 from emotion_estimator.nodes.running import run
 from emotion_estimator.settings import CameraSettings
+from emotion_estimator.sources.calibration import (
+    Calibration,
+    calibration_path,
+    read_calibration,
+)
 from emotion_estimator.sources.capture import Capture
 from emotion_estimator.timing import SlidingWindow
 
@@ -45,6 +55,8 @@ class CameraNode(ManagedNode[CameraSettings]):
         #: estimator in this process gets images without messages.
         self.reader: Callable[[Header, RgbImage], None] | None = None
         self._capture: Capture | None = None
+        self._calibration: Calibration | None = None
+        self._wrong_size = False
         self._topics: tuple[LifecyclePublisher[Any], ...] = ()
         self._rate = SlidingWindow()
         self._ended = False
@@ -60,6 +72,9 @@ class CameraNode(ManagedNode[CameraSettings]):
             ended=self._source_ended,
             log=self._log_problem,
         )
+        url = self.settings.camera_info_url
+        self._calibration = read_calibration(calibration_path(url)) if url else None
+        self._wrong_size = False
         self._capture.open()
         reliability = self.settings.image_reliability
         self._images = self._publisher(Image, 'image_raw', qos.images(reliability))
@@ -67,9 +82,14 @@ class CameraNode(ManagedNode[CameraSettings]):
         self._compressed = self._publisher(
             CompressedImage, f'{self._images.topic_name}/compressed', qos.images(reliability)
         )
+        self._camera_info = self._publisher(
+            CameraInfo, camera_info_topic(self._images.topic_name), qos.images(reliability)
+        )
         self._truth = self._publisher(Emotion, 'ground_truth', qos.results())
         self._speech = self._publisher(Bool, 'ground_truth/speaking', qos.results())
-        self._topics = (self._images, self._compressed, self._truth, self._speech)
+        self._topics = (
+            self._images, self._compressed, self._camera_info, self._truth, self._speech
+        )  # fmt: skip
 
     def activate(self) -> None:
         """Start capturing."""
@@ -166,6 +186,8 @@ class CameraNode(ManagedNode[CameraSettings]):
                 self._speech.publish(Bool(data=frame.truth_speaking))
             if self.reader is not None:
                 self.reader(header, frame.image)
+            if self._camera_info.get_subscription_count():
+                self._camera_info.publish(self._camera_info_message(frame.image, header))
             # A message costs a copy, a JPEG some milliseconds: only for subscribers.
             if self._images.get_subscription_count():
                 self._images.publish(image_message(frame.image, header))
@@ -174,6 +196,20 @@ class CameraNode(ManagedNode[CameraSettings]):
                     compressed_image_message(frame.image, header, self.settings.jpeg_quality)
                 )
         self._rate.add(time.monotonic())
+
+    def _camera_info_message(self, image: RgbImage, header: Header) -> CameraInfo:
+        height, width = image.shape[:2]
+        known = self._calibration
+        if known is None or (known.width, known.height) == (width, height):
+            return camera_info_message(known or Calibration(width, height), header)
+        if not self._wrong_size:
+            self._wrong_size = True
+            self.get_logger().warning(
+                f'{self.settings.camera_info_url} is of images of {known.width}x{known.height}, '
+                f'these are {width}x{height}: published as not calibrated; set width and height '
+                'to match, or calibrate again'
+            )
+        return camera_info_message(Calibration(width, height), header)
 
 
 def main() -> int:

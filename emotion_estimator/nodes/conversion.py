@@ -22,6 +22,7 @@ from emotion_estimator.perception.image import (
     jpeg_from_rgb,
     rgb_from_image,
 )
+from emotion_estimator.sources.calibration import Calibration
 
 
 def seconds(stamp: Time) -> float:
@@ -85,6 +86,20 @@ def compressed_image_message(image: RgbImage, header: Header, quality: int) -> C
 def camera_info_topic(image_topic: str) -> str:
     """Return the topic that describes the camera of an image topic, beside which it lies."""
     return f'{image_topic.rpartition("/")[0]}/camera_info'
+
+
+def camera_info_message(calibration: Calibration, header: Header) -> CameraInfo:
+    """Return the message that describes a camera, calibrated or not."""
+    return CameraInfo(
+        header=header,
+        width=calibration.width,
+        height=calibration.height,
+        distortion_model=calibration.distortion_model,
+        d=list(calibration.distortion),
+        k=list(calibration.camera),
+        r=list(calibration.rectification),
+        p=list(calibration.projection),
+    )
 
 
 def intrinsics_from_message(message: CameraInfo, *, rectified: bool = False) -> Intrinsics:

@@ -281,6 +281,12 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
             self._estimator.camera = intrinsics_from_message(message, rectified='rect' in topic)
         except InputError as error:
             self._estimator.camera = None
+            if not np.any(message.k):
+                self.get_logger().info(
+                    'the camera is not calibrated (camera_info is zero), so angles are relative '
+                    'to the line of sight'
+                )
+                return
             self.get_logger().warning(
                 f'camera_info is not used, angles are relative to the line of sight: {error}'
             )

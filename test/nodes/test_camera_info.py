@@ -73,3 +73,50 @@ def test_angles_are_in_the_cameras_axes_once_it_is_known(tmp_path, at_the_border
         # A driver without a calibration publishes zeros: said, and the angles are as before.
         without = see(calibration(0), lambda one: abs(one.head_yaw - alone.head_yaw) < 3)
         assert np.isfinite(without.gaze_yaw)
+
+
+CALIBRATED = """\
+image_width: 512
+image_height: 512
+camera_matrix: {data: [600, 0, 256, 0, 600, 256, 0, 0, 1]}
+distortion_coefficients: {data: [-0.3, 0.1, 0, 0, 0]}
+"""
+
+
+def test_the_camera_publishes_its_calibration_beside_each_image(tmp_path):
+    picture = next(iter(Portrait(15.0).frames())).image
+    height, width = picture.shape[:2]
+    (tmp_path / 'eye.yaml').write_text(
+        CALIBRATED.replace('image_width: 512', f'image_width: {width}').replace(
+            'image_height: 512', f'image_height: {height}'
+        )
+    )
+    with RosGraph(tmp_path) as graph:
+        images = graph.hear(Image, 'image_raw', qos_profile_sensor_data)
+        infos = graph.hear(CameraInfo, 'camera_info', qos_profile_sensor_data)
+        graph.start('camera', source='portrait', camera_info_url=f'file://{tmp_path}/eye.yaml')
+        graph.wait_until(lambda: len(images) > 10 and len(infos) > 10, TIMEOUT, 'images')
+        stamps = [(m.header.stamp.sec, m.header.stamp.nanosec) for m in images]
+        assert {(m.header.stamp.sec, m.header.stamp.nanosec) for m in infos} & set(stamps[5:])
+        last = infos[-1]
+        assert last.header.frame_id == images[-1].header.frame_id
+        assert (last.width, last.height, last.distortion_model) == (width, height, 'plumb_bob')
+        assert list(last.k) == [600, 0, 256, 0, 600, 256, 0, 0, 1]
+        assert list(last.d) == [-0.3, 0.1, 0, 0, 0]
+        assert list(last.p) == [600, 0, 256, 0, 0, 600, 256, 0, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize('text', [None, CALIBRATED.replace('512', '7')])
+def test_without_a_calibration_that_fits_the_camera_says_so(tmp_path, text):
+    given = {}
+    if text:
+        (tmp_path / 'eye.yaml').write_text(text)
+        given = {'camera_info_url': str(tmp_path / 'eye.yaml')}
+    with RosGraph(tmp_path) as graph:
+        infos = graph.hear(CameraInfo, 'camera_info', qos_profile_sensor_data)
+        graph.hear(Image, 'image_raw', qos_profile_sensor_data)
+        camera = graph.start('camera', source='portrait', **given)
+        graph.wait_until(lambda: len(infos) > 3, TIMEOUT, 'camera_info')
+        assert infos[-1].width > 100
+        assert not any(infos[-1].k)
+        assert ('published as not calibrated' in camera.log.read_text()) == bool(text)
