@@ -114,11 +114,12 @@ _ALL = (
     _argument(
         'fastdds_profile',
         str(resource_dir('config') / 'fastdds.xml'),
-        'Fast DDS profile with enough shared memory for images; empty uses none. A profile set in '
-        'the environment takes precedence.',
+        'Fast DDS profile with enough shared memory for images, or none. If the environment '
+        'configures Fast DDS (a profile, FASTDDS_BUILTIN_TRANSPORTS), none is used either.',
     ),
+    _argument('localhost_only', 'false', 'Limit discovery to nodes on this machine.', _YES_NO),
     _argument('rate', '1.0', 'Playback speed of the bag relative to real time.'),
-    _argument('loop', 'false', 'Start the bag again when it ends.', _YES_NO),
+    _argument('loop', 'false', 'Start the source or the bag again when it ends.', _YES_NO),
     _argument(
         'lockstep',
         'false',

@@ -15,6 +15,7 @@ from launch.launch_context import LaunchContext
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from emotion_estimator.launching.environment import node_environment
 from emotion_estimator.launching.lifecycle import (
     Entities,
     bring_up,
@@ -22,7 +23,7 @@ from emotion_estimator.launching.lifecycle import (
     end_where_unconfigurable,
     recovery,
 )
-from emotion_estimator.resources import profile_variable, resource_dir
+from emotion_estimator.resources import resource_dir
 
 #: Values of the launch file's arguments.
 Given = Mapping[str, str]
@@ -120,8 +121,9 @@ def _camera_parameters(given: Given) -> dict[str, Any]:
     if given['source']:
         # As text: launch would turn a device number into an integer.
         parameters['source'] = ParameterValue(given['source'], value_type=str)
-    if given['exit_at_end'] == 'true':
-        parameters['exit_at_end'] = True
+    for name in ('exit_at_end', 'loop'):
+        if given[name] == 'true':
+            parameters[name] = True
     return parameters
 
 
@@ -156,7 +158,6 @@ def _options(given: Given, files: tuple[str, ...], parameters: Mapping[str, Any]
         renamed.append(('image_raw', given['image_topic']))
     if given['emotion_topic'] != 'emotion':
         renamed.append(('emotion', given['emotion_topic']))
-    variable, profile = profile_variable(os.environ), given['fastdds_profile']
     return {
         'package': 'emotion_estimator',
         'namespace': given['namespace'],
@@ -167,7 +168,7 @@ def _options(given: Given, files: tuple[str, ...], parameters: Mapping[str, Any]
         ],
         'remappings': renamed,
         'ros_arguments': ['--log-level', given['log_level']],
-        'additional_env': {variable: profile} if profile and variable not in os.environ else {},
+        'additional_env': node_environment(given, os.environ),
         'output': 'screen',
     }
 

@@ -42,7 +42,7 @@ NODES = ('camera', 'estimator', 'dialogue_manager')
 ESTIMATOR = {
     'namespace', 'image_topic', 'image_transport', 'emotion_topic', 'landmark_source',
     'debug_image', 'model', 'params_file', 'autostart', 'use_sim_time', 'log_level',
-    'fastdds_profile',
+    'fastdds_profile', 'localhost_only',
 }  # fmt: skip
 DIALOGUE = {'policy_file', 'conversation_file'}
 MODEL_SERVER = {'language_model', 'llm_base_url', 'llm_api_key_env'}
@@ -53,6 +53,7 @@ ARGUMENTS = {
         *MODEL_SERVER,
         'source',
         'exit_at_end',
+        'loop',
         'intra_process',
     },
     'estimator.launch.py': ESTIMATOR,
