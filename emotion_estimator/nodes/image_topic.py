@@ -10,6 +10,7 @@ from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.nodes import qos
@@ -93,9 +94,7 @@ class ImageTopic:
     def _look(self) -> None:
         """Look who publishes, and subscribe again if they need another reliability."""
         found = self._node.get_publishers_info_by_topic(self.name)
-        self.publishers = tuple(
-            sorted(f'{one.node_namespace.rstrip("/")}/{one.node_name}' for one in found)
-        )
+        self.publishers = tuple(sorted(map(_node_name, found)))
         reliable = [one.qos_profile.reliability == ReliabilityPolicy.RELIABLE for one in found]
         self._unheard = self._wanted == 'reliable' and not all(reliable)
         if self._wanted != 'auto':
@@ -125,3 +124,10 @@ class ImageTopic:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
+
+
+def _node_name(publisher: TopicEndpointInfo) -> str:
+    # The middleware's placeholder for a node that it has not discovered yet.
+    if publisher.node_name == '_NODE_NAME_UNKNOWN_':
+        return '?'
+    return f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'

@@ -9,7 +9,7 @@ from typing import Any
 from rclpy.node import Node
 
 #: Seconds for which the clock may stand still.
-_STUCK = 3.0
+_STUCK = 5.0
 
 
 class RosClockWatch:
@@ -35,9 +35,7 @@ class RosClockWatch:
 
         To be called about once a second.
         """
-        now = self._now()
-        if now != self._last:
-            self._last, self._since = now, self._clock()
+        now = self._note()
         stood = self._clock() - self._since
         if stood < _STUCK:
             return ''
@@ -51,6 +49,13 @@ class RosClockWatch:
             f'the clock has stood still at {now * 1e-9:.3f} s for {stood:.0f} s; continue the '
             'simulation or bag that publishes /clock, or set use_sim_time to false'
         )
+
+    def _note(self) -> int:
+        """Return the time in nanoseconds; note if it has changed."""
+        now = self._now()
+        if now != self._last:
+            self._last, self._since = now, self._clock()
+        return now
 
     def _now(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)
@@ -70,6 +75,9 @@ class RosClockWatch:
                     'negative',
                     throttle_duration_sec=5.0,
                 )
+                return
+            # Here too: between two looks a bag may go round and stop where it stood.
+            self._note()
 
         # For the subscription to come, and for the one that is there.
         source.clock_callback = take_if_time
