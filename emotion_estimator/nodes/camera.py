@@ -56,7 +56,7 @@ class CameraNode(ManagedNode[CameraSettings]):
         self.reader: Callable[[Header, RgbImage], None] | None = None
         self._capture: Capture | None = None
         self._calibration: Calibration | None = None
-        self._wrong_size = False
+        self._info: CameraInfo | None = None
         self._topics: tuple[LifecyclePublisher[Any], ...] = ()
         self._rate = SlidingWindow()
         self._ended = False
@@ -74,7 +74,7 @@ class CameraNode(ManagedNode[CameraSettings]):
         )
         url = self.settings.camera_info_url
         self._calibration = read_calibration(calibration_path(url)) if url else None
-        self._wrong_size = False
+        self._info = None
         self._capture.open()
         reliability = self.settings.image_reliability
         self._images = self._publisher(Image, 'image_raw', qos.images(reliability))
@@ -198,18 +198,20 @@ class CameraNode(ManagedNode[CameraSettings]):
         self._rate.add(time.monotonic())
 
     def _camera_info_message(self, image: RgbImage, header: Header) -> CameraInfo:
+        """Return the message made for the first image of this size, with this header."""
         height, width = image.shape[:2]
-        known = self._calibration
-        if known is None or (known.width, known.height) == (width, height):
-            return camera_info_message(known or Calibration(width, height), header)
-        if not self._wrong_size:
-            self._wrong_size = True
-            self.get_logger().warning(
-                f'{self.settings.camera_info_url} is of images of {known.width}x{known.height}, '
-                f'these are {width}x{height}: published as not calibrated; set width and height '
-                'to match, or calibrate again'
-            )
-        return camera_info_message(Calibration(width, height), header)
+        if self._info is None or (self._info.width, self._info.height) != (width, height):
+            known = self._calibration
+            if known is not None and (known.width, known.height) != (width, height):
+                self.get_logger().warning(
+                    f'{self.settings.camera_info_url} is of images of {known.width}x'
+                    f'{known.height}, these are {width}x{height}: published as not calibrated; '
+                    'set width and height to match, or calibrate again'
+                )
+                known = None
+            self._info = camera_info_message(known or Calibration(width, height), header)
+        self._info.header = header
+        return self._info
 
 
 def main() -> int:

@@ -38,6 +38,9 @@ class LostImages:
     def add(self, stamp: float) -> None:
         """Take the stamp of an image that arrived, in seconds."""
         stamps = self._stamps
+        if stamps and stamp == stamps[-1]:
+            # Nothing to count, and a stamp that stands still would be kept for ever.
+            return
         if stamps and not 0.0 <= stamp - stamps[-1] <= _WINDOW:
             if -_WINDOW <= stamp - stamps[-1] < 0.0:
                 # A late one: in its place, it is not lost.

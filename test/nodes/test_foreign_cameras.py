@@ -89,7 +89,15 @@ def test_of_an_ordinary_drivers_images_none_is_lost(graph):
     assert float(robot.said('images_lost_percent')) < 5.0
 
 
-def test_a_best_effort_driver_is_heard_too_and_losses_are_reported(graph):
+def test_images_that_do_not_arrive_are_reported(graph):
+    robot = Robot(graph)
+    robot.drive('--size', '64', '48', '--drop', '0.4', '--rate', '30', '--count', '900')
+    robot.wait(lambda: 'are lost before they arrive' in robot.status().message, 'it says so')
+    assert robot.status().level == DiagnosticStatus.WARN
+    assert 25.0 < float(robot.said('images_lost_percent')) < 55.0
+
+
+def test_a_best_effort_driver_is_heard_too(graph):
     robot = Robot(graph)
     robot.drive('--best-effort', '--size', '64', '48', '--count', '600')
     robot.wait(lambda: robot.count('frames_processed') > 5, 'it hears the driver')

@@ -61,5 +61,13 @@ def test_late_images_are_not_lost_and_a_new_stream_starts_over():
     assert share_of([*gaps, *(500.0 + n / 30 for n in range(60))]) == 0.0
 
 
+def test_a_stamp_that_stands_still_fills_no_memory():
+    lost = LostImages()
+    for _ in range(10_000):
+        lost.add(0.0)
+    assert len(lost._stamps) == 1
+    assert lost.share() == 0.0
+
+
 def test_a_pause_is_no_loss():
     assert share_of([*(n / 30 for n in range(60)), *(3.5 + n / 30 for n in range(30))]) < 0.01

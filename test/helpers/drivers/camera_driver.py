@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument('--count', type=int, default=60)
     parser.add_argument('--stamps', choices=['now', 'zero', 'stuck'], default='now')
     parser.add_argument('--jitter', type=float, default=0.0, help='seconds, of the order')
+    parser.add_argument('--drop', type=float, default=0.0, help='share lost on the way')
     options, ros = parser.parse_known_args()
     rclpy.init(args=ros)
     node = rclpy.create_node('driver')
@@ -48,7 +49,8 @@ def main() -> None:
         data = array('B')
         data.frombytes(picture.tobytes())
         message.data = data
-        images.publish(message)
+        if noise.random() >= options.drop:
+            images.publish(message)
         time.sleep(period)
     print('published', options.count, flush=True)
     # Until the last reliable image is acknowledged.
