@@ -140,6 +140,13 @@ class EstimatorSettings:
         'Images to subscribe to: `raw` on image_raw, or `compressed` on image_raw/compressed.',
         choices=('raw', 'compressed'),
     )
+    rotate: str = setting(
+        '0',
+        'Degrees by which to turn the images clockwise, for a camera mounted turned: `0`, `90`, '
+        '`180`, `270`, or `auto` (the turn at which faces appear). Boxes, angles and the debug '
+        'image are then those of the turned image.',
+        choices=('0', '90', '180', '270', 'auto'),
+    )
     max_rate_hz: float = setting(
         0.0,
         'Maximum number of images to process per second, by their stamps; 0 disables the limit.',

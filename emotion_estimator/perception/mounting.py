@@ -38,7 +38,7 @@ _LOOKS = 3
 #: Seconds of upright faces after which the turn is right and the others are no longer looked at.
 _SETTLED = 2.0
 #: Longer steps of time count as none: the stream was interrupted, or began again.
-_LONGEST_STEP = 1.0
+_LONGEST_STEP = 2.0
 
 
 def turned(image: RgbImage, degrees: int) -> RgbImage:
@@ -77,10 +77,10 @@ class Mounting:
     """Decides by how much a camera's images are turned.
 
     A fixed turn stays; ``auto`` starts at 0. While no upright face has been seen for some seconds,
-    one of the other turns is due for a look every second; the caller looks and reports. Faces seen
-    in three looks at one turn, without a look in vain between, decide for it: ``auto`` takes it, and
-    a fixed turn gives a hint. Once upright faces have been seen for two seconds in all, the turn is
-    right, and the other ones are not looked at again. Time is the images' stamps.
+    one of the other turns is due for a look every second; the caller looks and reports. Faces in
+    three looks at one turn, with no look in vain between them, decide for it: ``auto`` takes it,
+    and a fixed turn gives a hint. Once upright faces have been seen for two seconds in all, the
+    turn is right, and the other ones are not looked at again. Time is the images' stamps.
 
     ::
 

@@ -31,11 +31,13 @@ from emotion_estimator.perception.image import check_rgb
 from emotion_estimator.perception.label_choice import choose_label
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarker
 from emotion_estimator.perception.landmarks.source import find_faces, open_first, open_landmarker
+from emotion_estimator.perception.mounting import UPRIGHT_ROLL
 from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
 from emotion_estimator.perception.primary_face import FACING_DEGREES, Engagement, PrimaryFace
 from emotion_estimator.perception.speaking import SpeechDetector, SpeechModel
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.perception.upright import (
+    SURE,
     UprightMemory,
     UprightNetwork,
     find_turned_faces,
@@ -197,6 +199,8 @@ class EmotionEstimator:
         self.camera: Intrinsics | None = None
         #: How often all state was reset.
         self.resets = 0
+        #: Whether the last image of the stream showed a face that does not lie on its side or head.
+        self.saw_upright_face = False
         self._landmarker = landmarker
         self._open_still = open_still
         self._still_landmarker = landmarker if open_still is None else None
@@ -374,6 +378,7 @@ class EmotionEstimator:
             head_pose(face.landmarks) if self._is_upright(image, face, i, stamp) else UNREADABLE
             for face, i in zip(found, face_ids)
         ]
+        self.saw_upright_face = any(_is_head_up(pose) for pose in poses)
         looking = {i for pose, i in zip(poses, face_ids) if pose.away < FACING_DEGREES}
         engaged = self._engagement(looking, alive, stamp)
         size = image.shape[1], image.shape[0]
@@ -392,12 +397,30 @@ class EmotionEstimator:
         primary = self._primary(faces, alive, size)
         return tuple(sorted(faces, key=lambda face: (face is not primary, -face.roi.area)))
 
-    def _still(self, image: RgbImage) -> tuple[FaceEmotion, ...]:
+    def shows_upright_face(self, image: RgbImage) -> bool:
+        """Return whether a still image surely shows a face that is upright.
+
+        It is searched as a whole, without tiles for small faces.
+
+        :param image: uint8 (H, W, 3) RGB.
+        """
+        with self._in_use():
+            faces = find_faces(self._for_stills(), image, tiles=False)
+            return any(
+                _is_head_up(head_pose(face.landmarks))
+                and (self._upright is None or self._upright(image, face.landmarks) >= SURE)
+                for face in faces
+            )
+
+    def _for_stills(self) -> Landmarker:
         if self._still_landmarker is None:
             assert self._open_still is not None
             self._still_landmarker = self._open_still()
+        return self._still_landmarker
+
+    def _still(self, image: RgbImage) -> tuple[FaceEmotion, ...]:
         faces = []
-        for n, (face, upright) in enumerate(self._stills(image, self._still_landmarker), start=1):
+        for n, (face, upright) in enumerate(self._stills(image, self._for_stills()), start=1):
             pose = head_pose(face.landmarks) if upright else UNREADABLE
             if upright:
                 seen = self._reader(image, face.landmarks, face.blendshapes)
@@ -576,6 +599,10 @@ def _open_model(
     return classifier, Branches.open(
         settings.branches, classifier.embedding_size, sha256=classifier.appearance_sha256
     )
+
+
+def _is_head_up(pose: HeadPose) -> bool:
+    return pose.size > 0 and abs(pose.angles[2]) < UPRIGHT_ROLL
 
 
 def _certain(name: str, names: tuple[str, ...]) -> FloatArray:
