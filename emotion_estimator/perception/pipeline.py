@@ -26,6 +26,7 @@ from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.appearance import Branches, FaceReader
 from emotion_estimator.perception.classifier import Answer, EmotionClassifier, FaceClassifier
 from emotion_estimator.perception.gaze import LOOKING_DEGREES, gaze
+from emotion_estimator.perception.grey import is_grey, skin_toned
 from emotion_estimator.perception.head_pose import UNREADABLE, HeadPose, Intrinsics, head_pose
 from emotion_estimator.perception.image import check_rgb
 from emotion_estimator.perception.label_choice import choose_label
@@ -215,6 +216,7 @@ class EmotionEstimator:
         self._memories: dict[str, _FaceMemory] = {}
         self._thresholds: dict[str, float] = {}
         self._last_stamp: float | None = None
+        self._sees_faces = False
         self._jumps = 0
         self._lock = threading.RLock()
         self._process = os.getpid()
@@ -325,6 +327,7 @@ class EmotionEstimator:
             # Everything else is kept by face id, and no id is used twice.
             self._tracker.reset()
             self._last_stamp = None
+            self._sees_faces = False
 
     def close(self) -> None:
         """Free the landmark source's memory and threads; closing twice is harmless.
@@ -370,7 +373,8 @@ class EmotionEstimator:
         if not (isinstance(stamp, numbers.Real) and math.isfinite(stamp)):
             raise InputError(f'frame stamp must be a finite number of seconds, got {stamp!r}')
         self._forget_if_time_jumped(stamp)
-        found = self._landmarker(Frame(image, stamp))
+        found = self._landmarker(Frame(self._for_landmarker(image), stamp))
+        self._sees_faces = bool(found)
         face_ids = self._tracker([face.roi for face in found], stamp)
         alive = self._tracker.face_ids
         self._memories = {i: memory for i, memory in self._memories.items() if i in alive}
@@ -396,6 +400,15 @@ class EmotionEstimator:
         ]
         primary = self._primary(faces, alive, size)
         return tuple(sorted(faces, key=lambda face: (face is not primary, -face.roi.area)))
+
+    def _for_landmarker(self, image: RgbImage) -> RgbImage:
+        """Return the image in which faces are looked for.
+
+        Grey ones are coloured until a face is found; it is then followed, and read, as it is.
+        """
+        if self._sees_faces or not is_grey(image):
+            return image
+        return skin_toned(image)
 
     def shows_upright_face(self, image: RgbImage) -> bool:
         """Return whether a still image surely shows a face that is upright.
