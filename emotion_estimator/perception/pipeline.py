@@ -39,6 +39,7 @@ from emotion_estimator.perception.speaking import SpeechDetector, SpeechModel
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.perception.upright import (
     SURE,
+    UPRIGHT,
     UprightMemory,
     UprightNetwork,
     find_turned_faces,
@@ -55,6 +56,11 @@ STILL_MAX_FACES = 8
 #: Seconds assumed before a face's first frame, and between two frames with the same stamp.
 _FIRST_STEP = 1 / 30
 _LEAST_STEP = 1 / 240
+
+#: Grey images in a row without a face after which the detector's least confidence is lowered, and
+#: the factor.
+_GREY_IMAGES = 15
+_GREY_CONFIDENCE = 0.6
 
 #: One in so many jumps in time is logged.
 _LOG_EVERY = 100
@@ -136,11 +142,20 @@ class EmotionEstimator:
                 min_confidence=checked.min_face_confidence,
             )
 
+        def open_grey() -> Landmarker:
+            return open_landmarker(
+                choice,
+                max_faces=checked.max_faces,
+                min_confidence=checked.min_face_confidence,
+                min_detection=_GREY_CONFIDENCE * checked.min_face_confidence,
+            )
+
         self._assemble(
             landmarker,
             classifier,
             reader,
             checked,
+            open_grey=None if static else open_grey,
             upright=UprightNetwork.load(),
             open_still=None if static else open_still,
             reason=choice.reason,
@@ -190,6 +205,7 @@ class EmotionEstimator:
         *,
         upright: UprightNetwork | None,
         open_still: Callable[[], Landmarker] | None = None,
+        open_grey: Callable[[], Landmarker] | None = None,
         reason: str = '',
     ) -> None:
         self.landmark_source = landmarker.name
@@ -217,6 +233,9 @@ class EmotionEstimator:
         self._thresholds: dict[str, float] = {}
         self._last_stamp: float | None = None
         self._sees_faces = False
+        self._grey_images = 0
+        self._lenient = False
+        self._open_grey = open_grey
         self._jumps = 0
         self._lock = threading.RLock()
         self._process = os.getpid()
@@ -373,7 +392,13 @@ class EmotionEstimator:
         if not (isinstance(stamp, numbers.Real) and math.isfinite(stamp)):
             raise InputError(f'frame stamp must be a finite number of seconds, got {stamp!r}')
         self._forget_if_time_jumped(stamp)
-        found = self._landmarker(Frame(self._for_landmarker(image), stamp))
+        # First, since it may replace the landmarker.
+        seen = self._for_landmarker(image)
+        found = self._landmarker(Frame(seen, stamp))
+        if self._lenient and seen is not image and self._upright is not None:
+            # A face that the detector was not sure of must look like one.
+            network = self._upright
+            found = tuple(face for face in found if network(image, face.landmarks) >= UPRIGHT)
         self._sees_faces = bool(found)
         face_ids = self._tracker([face.roi for face in found], stamp)
         alive = self._tracker.face_ids
@@ -404,10 +429,19 @@ class EmotionEstimator:
     def _for_landmarker(self, image: RgbImage) -> RgbImage:
         """Return the image in which faces are looked for.
 
-        Grey ones are coloured until a face is found; it is then followed, and read, as it is.
+        Grey ones are coloured until a face is found; it is then followed, and read, as it is. In a
+        stream of grey images without a face the detector is also satisfied with less confidence,
+        from then on.
         """
         if self._sees_faces or not is_grey(image):
+            self._grey_images = 0
             return image
+        self._grey_images += 1
+        if self._grey_images == _GREY_IMAGES and self._open_grey is not None:
+            landmarker, self._open_grey = self._open_grey(), None
+            self._landmarker.close()
+            self._landmarker = landmarker
+            self._lenient = True
         return skin_toned(image)
 
     def shows_upright_face(self, image: RgbImage) -> bool:

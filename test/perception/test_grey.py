@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
+import pytest
+from available import HAS_FACE_MESH, TASK
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -12,6 +15,7 @@ from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.grey import is_grey, skin_toned
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, bounding_roi
 from emotion_estimator.perception.pipeline import EmotionEstimator
+from emotion_estimator.sources.portrait import Portrait
 
 GREY = st.tuples(st.integers(1, 30), st.integers(1, 30)).flatmap(
     lambda size: hnp.arrays(np.uint8, (*size, 1))
@@ -39,7 +43,7 @@ def test_any_tint_is_colour(image, colour):
 
 
 class Watcher:
-    """Finds no face; keeps the images that it is given."""
+    """Finds what it is told to; keeps the images that it is given."""
 
     name = 'watcher'
 
@@ -80,3 +84,22 @@ def test_faces_in_grey_streams_are_looked_for_in_skin_and_followed_in_grey():
     skin = skin_toned(grey)
     for seen, expected in zip(watcher.images, [skin, coloured, skin, grey, skin], strict=True):
         np.testing.assert_array_equal(seen, expected)
+
+
+@pytest.mark.parametrize('source', ['face_landmarker', 'face_mesh'])
+def test_a_small_face_in_a_grey_stream_is_found_after_a_second(source):
+    if source == 'face_landmarker' and not TASK.is_file():
+        pytest.skip('`emotion-estimator models fetch` downloads the Face Landmarker')
+    if source == 'face_mesh' and not HAS_FACE_MESH:
+        pytest.skip('this MediaPipe bundles no face mesh')
+    face = next(iter(Portrait(15.0).frames())).image
+    height, width = face.shape[:2]
+    small = cv2.resize(face, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    grey = np.full((480, 640, 3), 90, np.uint8)
+    grey[20 : 20 + small.shape[0], 40 : 40 + small.shape[1]] = cv2.cvtColor(
+        small, cv2.COLOR_RGB2GRAY
+    )[..., None]
+    with EmotionEstimator(landmark_source=source, face_landmarker_path=str(TASK)) as estimator:
+        counts = [len(estimator(Frame(grey, n / 15))) for n in range(20)]
+    assert counts[0] == 0
+    assert counts[-1] == 1
