@@ -232,8 +232,9 @@ def _is_yuyv(pairs: NDArray[np.uint8]) -> bool:
     Brightness varies more than colour in photographs. The two colours are looked at apart, since
     they differ in an evenly coloured image too.
     """
-    some = pairs[::_ROW_STEP].reshape(-1, 4).astype(np.float32)
-    first, second, third, fourth = np.var(some, axis=0).tolist()
+    some = np.ascontiguousarray(pairs[::_ROW_STEP])
+    _, deviations = cv2.meanStdDev(some.reshape(len(some), -1, 4))
+    first, second, third, fourth = np.square(deviations).ravel().tolist()
     return bool(first + third > _LUMA_FIRST * (second + fourth))
 
 
