@@ -164,6 +164,13 @@ class EstimatorSettings:
         '`auto`, which is the stamp unless that is 0 or stands still.',
         choices=('auto', 'message', 'arrival'),
     )
+    rotate: str = setting(
+        '0',
+        'Degrees by which to turn the images clockwise, for a camera mounted turned: `0`, `90`, '
+        '`180`, `270`, or `auto` (the turn at which faces appear). Boxes, angles and the debug '
+        'image are then those of the turned image.',
+        choices=('0', '90', '180', '270', 'auto'),
+    )
     max_rate_hz: float = setting(
         0.0,
         'Maximum number of images to process per second, by their stamps; 0 disables the limit.',

@@ -15,13 +15,9 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.msg import DialogueAction as DialogueActionMsg
 from emotion_estimator.msg import Emotion
+from emotion_estimator.perception.encodings import ENCODINGS, is_supported
 from emotion_estimator.perception.head_pose import Intrinsics
-from emotion_estimator.perception.image import (
-    ENCODINGS,
-    check_rgb,
-    jpeg_from_rgb,
-    rgb_from_image,
-)
+from emotion_estimator.perception.image import check_rgb, jpeg_from_rgb, rgb_from_image
 from emotion_estimator.sources.calibration import Calibration
 
 
@@ -37,7 +33,7 @@ def rgb_from_message(message: Image) -> RgbImage:
 
     :raises InputError: the message is malformed, or its encoding is not supported.
     """
-    if message.encoding not in ENCODINGS:
+    if not is_supported(message.encoding):
         return _rgb_by_cv_bridge(message)
     return rgb_from_image(message)
 

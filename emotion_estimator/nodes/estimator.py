@@ -36,8 +36,10 @@ from emotion_estimator.nodes.ros4hri import Ros4hri, open_ros4hri
 from emotion_estimator.nodes.running import run
 from emotion_estimator.perception.capture_times import CaptureTimes
 from emotion_estimator.perception.dropped_frames import FrameCounts
+from emotion_estimator.perception.head_pose import Intrinsics
 from emotion_estimator.perception.image import rgb_from_compressed
 from emotion_estimator.perception.lost_images import LostImages
+from emotion_estimator.perception.mounting import Mounting, turned, turned_camera
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.worker import EstimatorWorker, PendingImage
 from emotion_estimator.settings import EstimatorSettings
@@ -75,6 +77,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._jump: JumpHandle | None = None
         self._camera_info: Subscription[CameraInfo] | None = None
         self._known_camera: CameraInfo | None = None
+        self._unturned_camera: Intrinsics | None = None
+        self._mounting = Mounting()
         self._debug: Publisher[Image] | None = None
         self._ros4hri: Ros4hri | None = None
         self._topics: tuple[LifecyclePublisher[Any], ...] = ()
@@ -93,6 +97,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
     def configure(self) -> None:
         """Load the models and create the publishers."""
         self._reset_counts()
+        self._mounting = Mounting(self.settings.rotate)
         self._estimator = EmotionEstimator.load(self.settings)
         self._worker = EstimatorWorker(
             self._estimator,
@@ -144,8 +149,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         if self._camera_info is not None:
             self.destroy_subscription(self._camera_info)
             self._camera_info = self._known_camera = None
-            if self._estimator is not None:
-                self._estimator.camera = None
+            self._use_camera(None)
         if self._worker is not None and not self._worker.stop():
             # Its thread still uses the models, which therefore must not be freed.
             self._worker = self._estimator = None
@@ -205,6 +209,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'frames_bad': counts.bad,
                 'state_resets': model.resets if model else 0,
                 'faces': self._faces,
+                'rotate': self._mounting.degrees,
                 'fps': self._latency.rate(now),
                 'latency_p50_ms': latency,
                 'latency_p95_ms': self._latency.percentile(95, now),
@@ -248,7 +253,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 f'{lost:.0%} of the images on {topic} are lost before they arrive; '
                 + _ADVICE[self._images.reliability if self._images is not None else 'reliable']
             )
-        return ''
+        return self._mounting.hint
 
     def _publisher(self, kind: type[MsgT], topic: str) -> LifecyclePublisher[MsgT]:
         return self.create_lifecycle_publisher(
@@ -278,9 +283,9 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         # image_transport's and image_proc's names: image_raw, image_rect, image_rect_color.
         topic = self.resolve_topic_name('image_raw').rpartition('/')[2]
         try:
-            self._estimator.camera = intrinsics_from_message(message, rectified='rect' in topic)
+            self._use_camera(intrinsics_from_message(message, rectified='rect' in topic))
         except InputError as error:
-            self._estimator.camera = None
+            self._use_camera(None)
             if not np.any(message.k):
                 self.get_logger().info(
                     'the camera is not calibrated (camera_info is zero), so angles are relative '
@@ -295,6 +300,29 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         if self._worker is not None:
             self._worker.time_went_back()
 
+    def _use_camera(self, camera: Intrinsics | None) -> None:
+        """Take over the camera of the images as they arrive, before they are turned."""
+        self._unturned_camera = camera
+        if self._estimator is not None:
+            degrees = self._mounting.degrees
+            self._estimator.camera = turned_camera(camera, degrees) if camera else None
+
+    def _look_around(self, image: RgbImage, stamp: float) -> None:
+        """Now and then, while there is no upright face, look for one in the image turned."""
+        assert self._estimator is not None
+        mounting = self._mounting
+        upright = self._estimator.saw_upright_face
+        degrees = mounting.after_image(stamp, upright_face=upright)
+        if degrees is None:
+            return
+        other = turned(image, (degrees - mounting.degrees) % 360)
+        if mounting.after_look(degrees, upright_face=self._estimator.shows_upright_face(other)):
+            self._use_camera(self._unturned_camera)
+            self.get_logger().info(
+                f'images are turned by {degrees} degrees clockwise, since faces appear so; '
+                f'rotate:={degrees} does so from the start'
+            )
+
     def _offer(self, header: Header, decode: Callable[[], RgbImage]) -> None:
         self._watchdog.reset()
         stamp, now = seconds(header.stamp), self.get_clock().now()
@@ -305,7 +333,11 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
             header = Header(stamp=now.to_msg(), frame_id=header.frame_id)
         worker = self._worker
         if worker is not None:
-            worker.offer(PendingImage(captured, header, decode, name))
+            worker.offer(
+                PendingImage(
+                    captured, header, lambda: turned(decode(), self._mounting.degrees), name
+                )
+            )
 
     def _reject(self, picture: PendingImage[Header], problem: str) -> None:
         where = f' on {self._images.name}' if self._images is not None else ''
@@ -355,6 +387,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
             self._resets.add(time.monotonic())
         self._counted_resets = self._estimator.resets
         self._latency.add(time.monotonic(), 1e3 * latency)
+        self._look_around(image, picture.stamp)
 
 
 def _same_camera(a: CameraInfo, b: CameraInfo) -> bool:

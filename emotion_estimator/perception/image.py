@@ -1,4 +1,4 @@
-"""Image messages and encoded images to RGB, RGB to JPEG, and the check that all images pass."""
+"""Image messages and image files to RGB, RGB to JPEG, and the check that all images pass."""
 
 from __future__ import annotations
 
@@ -6,47 +6,18 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
+from emotion_estimator.perception.encodings import rgb_from_buffer
 
 #: OpenCV's remap, inside MediaPipe, aborts the process from a side of 32767 pixels on.
 _MOST_PIXELS_A_SIDE = 32766
 
-#: sensor_msgs/image_encodings: name -> (dtype, channels, OpenCV code to RGB or None).
-#: OpenCV names a Bayer pattern by the second row's second and third pixels, ROS by the first row's
-#: first two: bayer_rggb8 is OpenCV's BayerBG.
-_ENCODINGS: dict[str, tuple[str, int, int | None]] = {
-    'rgb8': ('u1', 3, None),
-    '8UC3': ('u1', 3, cv2.COLOR_BGR2RGB),
-    'bgr8': ('u1', 3, cv2.COLOR_BGR2RGB),
-    'rgba8': ('u1', 4, cv2.COLOR_RGBA2RGB),
-    'bgra8': ('u1', 4, cv2.COLOR_BGRA2RGB),
-    '8UC4': ('u1', 4, cv2.COLOR_BGRA2RGB),
-    'mono8': ('u1', 1, cv2.COLOR_GRAY2RGB),
-    '8UC1': ('u1', 1, cv2.COLOR_GRAY2RGB),
-    'rgb16': ('u2', 3, None),
-    'bgr16': ('u2', 3, cv2.COLOR_BGR2RGB),
-    'rgba16': ('u2', 4, cv2.COLOR_RGBA2RGB),
-    'bgra16': ('u2', 4, cv2.COLOR_BGRA2RGB),
-    'mono16': ('u2', 1, cv2.COLOR_GRAY2RGB),
-    'bayer_rggb8': ('u1', 1, cv2.COLOR_BayerBG2RGB),
-    'bayer_bggr8': ('u1', 1, cv2.COLOR_BayerRG2RGB),
-    'bayer_gbrg8': ('u1', 1, cv2.COLOR_BayerGR2RGB),
-    'bayer_grbg8': ('u1', 1, cv2.COLOR_BayerGB2RGB),
-    'bayer_rggb16': ('u2', 1, cv2.COLOR_BayerBG2RGB),
-    'bayer_bggr16': ('u2', 1, cv2.COLOR_BayerRG2RGB),
-    'bayer_gbrg16': ('u2', 1, cv2.COLOR_BayerGR2RGB),
-    'bayer_grbg16': ('u2', 1, cv2.COLOR_BayerGB2RGB),
-    'uyvy': ('u1', 2, cv2.COLOR_YUV2RGB_UYVY),
-    'yuv422': ('u1', 2, cv2.COLOR_YUV2RGB_UYVY),
-    'yuyv': ('u1', 2, cv2.COLOR_YUV2RGB_YUYV),
-    'yuv422_yuy2': ('u1', 2, cv2.COLOR_YUV2RGB_YUYV),
-}
-
-#: Every encoding that :func:`rgb_from_buffer` reads.
-ENCODINGS: tuple[str, ...] = tuple(_ENCODINGS)
+#: Colour encodings, for which image_transport follows what the format says behind "compressed".
+_COLOURS = frozenset(
+    f'{order}{bits}' for order in ('rgb', 'rgba', 'bgr', 'bgra') for bits in (8, 16)
+)
 
 
 class RawImage(Protocol):
@@ -70,7 +41,7 @@ class EncodedImage(Protocol):
 def rgb_from_image(message: RawImage) -> RgbImage:
     """Return an image message's pixels as uint8 (H, W, 3) RGB, without a copy for ``rgb8``.
 
-    :raises InputError: the message is malformed, or its encoding is not in ``ENCODINGS``.
+    :raises InputError: the message is malformed, or its encoding is not supported.
     """
     return rgb_from_buffer(
         message.data,
@@ -85,65 +56,20 @@ def rgb_from_image(message: RawImage) -> RgbImage:
 def rgb_from_compressed(message: EncodedImage) -> RgbImage:
     """Return a compressed image message's pixels as uint8 (H, W, 3) RGB.
 
+    In ``rgb8; jpeg compressed rgb8`` red and blue are swapped in the file, as for image_transport:
+    who wrote it gave RGB to an encoder that takes BGR. image_transport itself writes
+    ``compressed bgr8``, or nothing for grey images; drivers write ``jpeg``.
+
     :raises InputError: not an image: a depth image, a video packet, damaged data.
     """
-    # image_transport writes "bgr8; jpeg compressed bgr8", drivers "jpeg" or "png".
     if 'depth' in message.format.lower():
         raise InputError(
             f'compressed image of format {message.format!r} is a depth image; publish JPEG or PNG'
         )
+    encoding, _, compression = message.format.lower().partition(';')
+    if encoding.strip() in _COLOURS and 'compressed rgb' in compression:
+        return np.ascontiguousarray(rgb_from_file(message.data)[..., ::-1])
     return rgb_from_file(message.data)
-
-
-def rgb_from_buffer(
-    data: Any, *, encoding: str, width: int, height: int, step: int, big_endian: bool = False
-) -> RgbImage:
-    """Read the pixels of a buffer like that of a ``sensor_msgs/Image``.
-
-    :param data: bytes-like, at least ``step * height`` bytes; the last row may lack its padding.
-    :param encoding: a name of sensor_msgs/image_encodings.
-    :param step: bytes from one row to the next, padding included.
-    :returns: uint8 (height, width, 3) RGB; a view of ``data`` for unpadded or padded ``rgb8``.
-        16-bit images keep their upper 8 bits.
-    :raises InputError: the encoding is unknown, the size is zero, the step is too small, or the
-        data is too short; the message says which and what is needed.
-    """
-    if encoding not in _ENCODINGS:
-        raise InputError(
-            f'image encoding {encoding!r} is not supported; publish one of {", ".join(ENCODINGS)}'
-        )
-    if width < 1 or height < 1:
-        raise InputError(f'image is {width}x{height} pixels; width and height must be at least 1')
-    kind, channels, to_rgb = _ENCODINGS[encoding]
-    dtype = np.dtype(('>' if big_endian else '<') + kind)
-    row = width * channels * dtype.itemsize
-    if step < row:
-        raise InputError(
-            f'image step {step} is below the {row} bytes that a row of {width} {encoding} pixels '
-            f'takes; set step to {row} or more'
-        )
-    flat = np.frombuffer(data, np.uint8)
-    needed = step * (height - 1) + row
-    if flat.size < needed:
-        raise InputError(
-            f'image data is truncated: {flat.size} bytes, {width}x{height} {encoding} with step '
-            f'{step} needs {step * height}'
-        )
-    pixels: NDArray[Any] = np.ndarray(
-        (height, width, channels),
-        dtype,
-        flat.data,
-        strides=(step, channels * dtype.itemsize, dtype.itemsize),
-    )
-    if encoding.startswith(('uyvy', 'yuv', 'yuyv')) and width % 2:
-        raise InputError(f'image of encoding {encoding} is {width} pixels wide; it must be even')
-    if encoding.startswith('bayer') and (width < 4 or height < 4):
-        raise InputError(f'Bayer image is {width}x{height} pixels; at least 4x4 is needed')
-    if dtype.itemsize == 2:
-        pixels = (pixels >> 8).astype(np.uint8)
-    if to_rgb is None:
-        return pixels
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), to_rgb), np.uint8)
 
 
 def rgb_from_file(data: Any) -> RgbImage:

@@ -26,16 +26,20 @@ from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.appearance import Branches, FaceReader
 from emotion_estimator.perception.classifier import Answer, EmotionClassifier, FaceClassifier
 from emotion_estimator.perception.gaze import LOOKING_DEGREES, gaze
+from emotion_estimator.perception.grey import is_grey, skin_toned
 from emotion_estimator.perception.head_pose import UNREADABLE, HeadPose, Intrinsics, head_pose
 from emotion_estimator.perception.image import check_rgb
 from emotion_estimator.perception.label_choice import choose_label
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarker
 from emotion_estimator.perception.landmarks.source import find_faces, open_first, open_landmarker
+from emotion_estimator.perception.mounting import UPRIGHT_ROLL
 from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
 from emotion_estimator.perception.primary_face import FACING_DEGREES, Engagement, PrimaryFace
 from emotion_estimator.perception.speaking import SpeechDetector, SpeechModel
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.perception.upright import (
+    SURE,
+    UPRIGHT,
     UprightMemory,
     UprightNetwork,
     find_turned_faces,
@@ -52,6 +56,11 @@ STILL_MAX_FACES = 8
 #: Seconds assumed before a face's first frame, and between two frames with the same stamp.
 _FIRST_STEP = 1 / 30
 _LEAST_STEP = 1 / 240
+
+#: Grey images in a row without a face after which the detector's least confidence is lowered, and
+#: the factor.
+_GREY_IMAGES = 15
+_GREY_CONFIDENCE = 0.6
 
 #: One in so many jumps in time is logged.
 _LOG_EVERY = 100
@@ -133,11 +142,20 @@ class EmotionEstimator:
                 min_confidence=checked.min_face_confidence,
             )
 
+        def open_grey() -> Landmarker:
+            return open_landmarker(
+                choice,
+                max_faces=checked.max_faces,
+                min_confidence=checked.min_face_confidence,
+                min_detection=_GREY_CONFIDENCE * checked.min_face_confidence,
+            )
+
         self._assemble(
             landmarker,
             classifier,
             reader,
             checked,
+            open_grey=None if static else open_grey,
             upright=UprightNetwork.load(),
             open_still=None if static else open_still,
             reason=choice.reason,
@@ -187,6 +205,7 @@ class EmotionEstimator:
         *,
         upright: UprightNetwork | None,
         open_still: Callable[[], Landmarker] | None = None,
+        open_grey: Callable[[], Landmarker] | None = None,
         reason: str = '',
     ) -> None:
         self.landmark_source = landmarker.name
@@ -197,6 +216,8 @@ class EmotionEstimator:
         self.camera: Intrinsics | None = None
         #: How often all state was reset.
         self.resets = 0
+        #: Whether the last image of the stream showed a face that does not lie on its side or head.
+        self.saw_upright_face = False
         self._landmarker = landmarker
         self._open_still = open_still
         self._still_landmarker = landmarker if open_still is None else None
@@ -211,6 +232,10 @@ class EmotionEstimator:
         self._memories: dict[str, _FaceMemory] = {}
         self._thresholds: dict[str, float] = {}
         self._last_stamp: float | None = None
+        self._sees_faces = False
+        self._grey_images = 0
+        self._lenient = False
+        self._open_grey = open_grey
         self._jumps = 0
         self._lock = threading.RLock()
         self._process = os.getpid()
@@ -321,6 +346,7 @@ class EmotionEstimator:
             # Everything else is kept by face id, and no id is used twice.
             self._tracker.reset()
             self._last_stamp = None
+            self._sees_faces = False
 
     def close(self) -> None:
         """Free the landmark source's memory and threads; closing twice is harmless.
@@ -366,7 +392,14 @@ class EmotionEstimator:
         if not (isinstance(stamp, numbers.Real) and math.isfinite(stamp)):
             raise InputError(f'frame stamp must be a finite number of seconds, got {stamp!r}')
         self._forget_if_time_jumped(stamp)
-        found = self._landmarker(Frame(image, stamp))
+        # First, since it may replace the landmarker.
+        seen = self._for_landmarker(image)
+        found = self._landmarker(Frame(seen, stamp))
+        if self._lenient and seen is not image and self._upright is not None:
+            # A face that the detector was not sure of must look like one.
+            network = self._upright
+            found = tuple(face for face in found if network(image, face.landmarks) >= UPRIGHT)
+        self._sees_faces = bool(found)
         face_ids = self._tracker([face.roi for face in found], stamp)
         alive = self._tracker.face_ids
         self._memories = {i: memory for i, memory in self._memories.items() if i in alive}
@@ -374,6 +407,7 @@ class EmotionEstimator:
             head_pose(face.landmarks) if self._is_upright(image, face, i, stamp) else UNREADABLE
             for face, i in zip(found, face_ids)
         ]
+        self.saw_upright_face = any(_is_head_up(pose) for pose in poses)
         looking = {i for pose, i in zip(poses, face_ids) if pose.away < FACING_DEGREES}
         engaged = self._engagement(looking, alive, stamp)
         size = image.shape[1], image.shape[0]
@@ -392,12 +426,48 @@ class EmotionEstimator:
         primary = self._primary(faces, alive, size)
         return tuple(sorted(faces, key=lambda face: (face is not primary, -face.roi.area)))
 
-    def _still(self, image: RgbImage) -> tuple[FaceEmotion, ...]:
+    def _for_landmarker(self, image: RgbImage) -> RgbImage:
+        """Return the image in which faces are looked for.
+
+        Grey ones are coloured until a face is found; it is then followed, and read, as it is. In a
+        stream of grey images without a face the detector is also satisfied with less confidence,
+        from then on.
+        """
+        if self._sees_faces or not is_grey(image):
+            self._grey_images = 0
+            return image
+        self._grey_images += 1
+        if self._grey_images == _GREY_IMAGES and self._open_grey is not None:
+            landmarker, self._open_grey = self._open_grey(), None
+            self._landmarker.close()
+            self._landmarker = landmarker
+            self._lenient = True
+        return skin_toned(image)
+
+    def shows_upright_face(self, image: RgbImage) -> bool:
+        """Return whether a still image surely shows a face that is upright.
+
+        It is searched as a whole, without tiles for small faces.
+
+        :param image: uint8 (H, W, 3) RGB.
+        """
+        with self._in_use():
+            faces = find_faces(self._for_stills(), image, tiles=False)
+            return any(
+                _is_head_up(head_pose(face.landmarks))
+                and (self._upright is None or self._upright(image, face.landmarks) >= SURE)
+                for face in faces
+            )
+
+    def _for_stills(self) -> Landmarker:
         if self._still_landmarker is None:
             assert self._open_still is not None
             self._still_landmarker = self._open_still()
+        return self._still_landmarker
+
+    def _still(self, image: RgbImage) -> tuple[FaceEmotion, ...]:
         faces = []
-        for n, (face, upright) in enumerate(self._stills(image, self._still_landmarker), start=1):
+        for n, (face, upright) in enumerate(self._stills(image, self._for_stills()), start=1):
             pose = head_pose(face.landmarks) if upright else UNREADABLE
             if upright:
                 seen = self._reader(image, face.landmarks, face.blendshapes)
@@ -576,6 +646,10 @@ def _open_model(
     return classifier, Branches.open(
         settings.branches, classifier.embedding_size, sha256=classifier.appearance_sha256
     )
+
+
+def _is_head_up(pose: HeadPose) -> bool:
+    return pose.size > 0 and abs(pose.angles[2]) < UPRIGHT_ROLL
 
 
 def _certain(name: str, names: tuple[str, ...]) -> FloatArray:

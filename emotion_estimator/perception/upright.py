@@ -37,7 +37,7 @@ UPRIGHT = 2.0
 #: Below this score a still is looked at from all sides: more than half a percent of upright faces.
 _SUSPICIOUS = 4.0
 #: A face that is found only in a turned still must be surely upright there.
-_SURE = 6.0
+SURE = 6.0
 #: Two boxes that overlap by more are of one face.
 _SAME_FACE = 0.3
 
@@ -172,7 +172,7 @@ def find_turned_faces(
                 if back is None:
                     continue
                 known = any(overlap(back.roi, roi) > _SAME_FACE for roi in doubtful)
-                if known or (not found and score >= _SURE):
+                if known or (not found and score >= SURE):
                     found.append((score, back))
     kept: list[tuple[float, FaceLandmarks]] = []
     for score, face in sorted(found, key=lambda pair: -pair[0]):

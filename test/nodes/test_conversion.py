@@ -68,7 +68,7 @@ def message_of(encoding):
     return Image(height=2, width=2, encoding=encoding, step=6, data=array('B', bytes(12)))
 
 
-@pytest.mark.parametrize('encoding', ['', 'banana', '32FC1', 'nv21'])
+@pytest.mark.parametrize('encoding', ['', 'banana', '32FC1', 'nv61'])
 def test_an_unsupported_encoding_is_named(encoding):
     with pytest.raises(InputError, match='is not supported; publish one of rgb8') as caught:
         rgb_from_message(message_of(encoding))
@@ -78,13 +78,13 @@ def test_an_unsupported_encoding_is_named(encoding):
 def test_an_encoding_that_only_cv_bridge_reads_is_left_to_it(monkeypatch):
     class Bridge:
         def imgmsg_to_cv2(self, message, desired):
-            assert (message.encoding, desired) == ('nv21', 'rgb8')
+            assert (message.encoding, desired) == ('nv61', 'rgb8')
             return np.full((2, 2, 3), 9, np.uint8)
 
     fake = types.ModuleType('cv_bridge')
     fake.CvBridge = Bridge
     monkeypatch.setitem(sys.modules, 'cv_bridge', fake)
-    assert (rgb_from_message(message_of('nv21')) == 9).all()
+    assert (rgb_from_message(message_of('nv61')) == 9).all()
 
 
 ANGLES = ('head_yaw', 'head_pitch', 'head_roll', 'gaze_yaw', 'gaze_pitch')

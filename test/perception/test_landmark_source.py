@@ -71,7 +71,7 @@ def test_auto_takes_the_mesh_when_the_cached_file_does_not_open(cache, mesh, cap
     monkeypatch.setattr(logging.getLogger('emotion_estimator'), 'propagate', True)
     (cache / 'face_landmarker.task').write_bytes(b'garbage')
     opened, choice = open_first('auto', max_faces=3, static=True, min_confidence=0.4)
-    assert opened == (3, True, 0.4)
+    assert opened == (3, True, 0.4, None)
     assert choice.name == 'face_mesh'
     assert 'face_landmarker.task is not a face landmarker model' in choice.reason
     (record,) = caplog.records

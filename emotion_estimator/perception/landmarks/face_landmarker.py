@@ -120,6 +120,7 @@ class FaceLandmarker:
         max_faces: int = 1,
         static: bool = False,
         min_confidence: float = 0.5,
+        min_detection: float | None = None,
     ) -> None:
         """Open the model.
 
@@ -127,15 +128,20 @@ class FaceLandmarker:
         :param max_faces: maximum number of faces per frame, at least 1.
         :param static: treat every frame as an unrelated image.
         :param min_confidence: 0 to 1, for detection, presence and tracking.
+        :param min_detection: another one for detection; None is the same.
         :raises ModelError: the file is missing or corrupt, or ``mediapipe`` cannot be imported.
         """
         self._mediapipe = import_mediapipe()
         self._static = static
-        self._options = self._make_options(model_path, max_faces, static, min_confidence)
+        self._options = self._make_options(
+            model_path, max_faces, static, min_confidence, min_detection
+        )
         self._model_path = model_path
         self._open()
 
-    def _make_options(self, path: Path, faces: int, static: bool, confidence: float) -> Any:
+    def _make_options(
+        self, path: Path, faces: int, static: bool, confidence: float, detection: float | None
+    ) -> Any:
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -151,7 +157,7 @@ class FaceLandmarker:
             base_options=self._mediapipe.tasks.BaseOptions(model_asset_buffer=content),
             running_mode=mode,
             num_faces=faces,
-            min_face_detection_confidence=confidence,
+            min_face_detection_confidence=confidence if detection is None else detection,
             min_face_presence_confidence=confidence,
             min_tracking_confidence=confidence,
             output_face_blendshapes=True,

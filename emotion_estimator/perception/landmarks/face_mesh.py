@@ -81,6 +81,7 @@ class FaceMesh:
         max_faces: int = 1,
         static: bool = False,
         min_confidence: float = 0.5,
+        min_detection: float | None = None,
     ) -> None:
         """Build the graph.
 
@@ -88,6 +89,7 @@ class FaceMesh:
         :param max_faces: maximum number of faces per frame, at least 1.
         :param static: treat every frame as an unrelated image.
         :param min_confidence: 0 to 1, for detection and tracking.
+        :param min_detection: another one for detection; None is the same.
         :raises ModelError: ``mediapipe`` is missing or of a version without the bundled mesh.
         """
         mediapipe = import_mediapipe()
@@ -104,7 +106,9 @@ class FaceMesh:
                 static_image_mode=static,
                 max_num_faces=max_faces,
                 refine_landmarks=True,
-                min_detection_confidence=min_confidence,
+                min_detection_confidence=(
+                    min_confidence if min_detection is None else min_detection
+                ),
                 min_tracking_confidence=min_confidence,
             )
             warm_up(self._mesh.process)

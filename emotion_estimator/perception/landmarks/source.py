@@ -185,18 +185,24 @@ def _look_for(path: str) -> tuple[Path, bool]:
 
 
 def open_landmarker(
-    choice: Choice, *, max_faces: int = 1, static: bool = False, min_confidence: float = 0.5
+    choice: Choice,
+    *,
+    max_faces: int = 1,
+    static: bool = False,
+    min_confidence: float = 0.5,
+    min_detection: float | None = None,
 ) -> Landmarker:
     """Open the chosen source.
 
     :param max_faces: maximum number of faces per frame, at least 1.
     :param static: treat every frame as an unrelated image.
-    :param min_confidence: minimum confidence of the detector, 0 to 1.
+    :param min_confidence: minimum confidence of the detector, and of what follows it, 0 to 1.
+    :param min_detection: another one of the detector alone; None is the same.
     :raises ModelError: its files are missing or corrupt.
     """
     if choice.model_path is not None:
-        return FaceLandmarker(choice.model_path, max_faces, static, min_confidence)
-    return FaceMesh(BlendshapeHead.load(), max_faces, static, min_confidence)
+        return FaceLandmarker(choice.model_path, max_faces, static, min_confidence, min_detection)
+    return FaceMesh(BlendshapeHead.load(), max_faces, static, min_confidence, min_detection)
 
 
 def open_first(
