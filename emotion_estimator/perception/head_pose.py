@@ -51,9 +51,6 @@ def _mean_face() -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.floa
 
 _POINTS, _PLACES, _WEIGHTS = _mean_face()
 _CENTRED = _PLACES - _WEIGHTS @ _PLACES
-#: Where the sellion (point 6, at the root of the nose) of a mean face lies from the ``centre`` of
-#: its pose, in centimetres along the pose's axes.
-SELLION: tuple[float, float, float] = tuple(_CENTRED[list(_POINTS).index(6)].tolist())
 #: (4, N): times the landmarks, the covariance with the mean face, and the landmarks' mean.
 _ALIGN = np.vstack([(_CENTRED * _WEIGHTS[:, None]).T, _WEIGHTS])
 _VARIANCE = float(_WEIGHTS @ np.square(_CENTRED).sum(axis=1))
@@ -133,16 +130,11 @@ class HeadPose:
 
         :param image: width and height in pixels.
         """
-        return _angles(self.axes_in(camera, image)) if self.size else self.angles
-
-    def axes_in(self, camera: Intrinsics, image: tuple[int, int]) -> Axes:
-        """Return the face's own axes in the axes of a camera (x right, y down, z away from it).
-
-        :param image: width and height in pixels.
-        """
+        if not self.size:
+            return self.angles
         ray = camera.ray(*self.centre, image)
         right, down, back = (_turned(axis, *ray) for axis in self.axes)
-        return right, down, back
+        return _angles((right, down, back))
 
 
 #: Of landmarks that form no face, or of a mesh that does not lie upright on its face.

@@ -12,11 +12,16 @@ import math
 from dataclasses import dataclass
 
 from emotion_estimator.emotion import FaceEmotion
-from emotion_estimator.perception.head_pose import SELLION, Intrinsics, head_pose
+from emotion_estimator.perception.head_pose import Axes, Intrinsics, head_pose
 
 #: Horizontal field of view in degrees that a camera without calibration is taken to have. Those of
 #: robots have 55 to 70 degrees; the distance of a face is wrong by the ratio of the focal lengths.
 USUAL_FIELD_OF_VIEW = 60.0
+
+#: The sellion's point of the mesh, and where it lies from the centre of a mean face's pose, in
+#: centimetres along the face's axes: above it, and in front of it.
+_SELLION = 6
+_BELOW, _BEHIND = -2.73, -2.05
 
 #: A rotation as (x, y, z, w), of length 1, with w at least 0.
 Quaternion = tuple[float, float, float, float]
@@ -64,12 +69,11 @@ def face_frame(face: FaceEmotion, camera: Intrinsics, width: int, height: int) -
     if not pose.size:
         return None
     image = (width, height)
-    right, down, back = pose.axes_in(camera, image)
+    right, down, back = head_axes(*pose.angles_in(camera, image))
     # Pixels of the image that a centimetre takes at a distance of 1 cm.
     focal = math.sqrt(camera.fx * width / camera.width * camera.fy * height / camera.height)
-    across, below, behind = SELLION
-    depth = focal / pose.size + across * right[2] + below * down[2] + behind * back[2]
-    x, y = face.landmarks[6, :2].tolist()
+    depth = focal / pose.size + _BELOW * down[2] + _BEHIND * back[2]
+    x, y = face.landmarks[_SELLION, :2].tolist()
     ray = camera.ray(x, y, image)
     if not (depth > 0 and math.isfinite(depth * (abs(ray[0]) + abs(ray[1])))):
         return None
@@ -80,6 +84,32 @@ def face_frame(face: FaceEmotion, camera: Intrinsics, width: int, height: int) -
         (depth * ray[0], depth * ray[1], depth),
         quaternion(forward, right, up),
         gaze_rotation(face.gaze_yaw, face.gaze_pitch),
+    )
+
+
+def head_axes(yaw: float, pitch: float, roll: float) -> Axes:
+    """Return a head's own axes (to its left, down, to its back) from its angles.
+
+    :param yaw: degrees, as in ``FaceEmotion``, and so are ``pitch`` and ``roll``.
+    """
+    yaw, pitch, roll = math.radians(yaw), math.radians(pitch), math.radians(roll)
+    sin_yaw, cos_yaw = math.sin(yaw), math.cos(yaw)
+    sin_pitch, cos_pitch = math.sin(pitch), math.cos(pitch)
+    sin_roll, cos_roll = math.sin(roll), math.cos(roll)
+    # Of a head that looks there and is level, then tilted: its left and down are mixed.
+    low_x, low_z = sin_yaw * sin_pitch, -cos_yaw * sin_pitch
+    return (
+        (
+            cos_roll * cos_yaw + sin_roll * low_x,
+            sin_roll * cos_pitch,
+            cos_roll * sin_yaw + sin_roll * low_z,
+        ),
+        (
+            cos_roll * low_x - sin_roll * cos_yaw,
+            cos_roll * cos_pitch,
+            cos_roll * low_z - sin_roll * sin_yaw,
+        ),
+        (-sin_yaw * cos_pitch, sin_pitch, cos_yaw * cos_pitch),
     )
 
 

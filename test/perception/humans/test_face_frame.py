@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
-from emotion_estimator.perception.head_pose import _PLACES, _POINTS, Intrinsics
+from emotion_estimator.perception.head_pose import _CENTRED, _PLACES, _POINTS, HeadPose, Intrinsics
 from emotion_estimator.perception.humans.face_frame import (
+    _BEHIND,
+    _BELOW,
     USUAL_FIELD_OF_VIEW,
     face_frame,
     gaze_rotation,
+    head_axes,
     quaternion,
     usual_camera,
 )
@@ -56,6 +59,18 @@ def photographed(rotation: np.ndarray, metres: tuple[float, float, float]) -> Fa
     return FaceEmotion(
         'face_1', 'happy', 1.0, LABELS, np.zeros(3), Roi(0, 0, 9, 9), landmarks=landmarks
     )
+
+
+def test_the_sellion_is_that_of_the_mean_face():
+    assert _CENTRED[list(_POINTS).index(6)] == pytest.approx([0, _BELOW, _BEHIND], abs=0.01)
+
+
+@given(st.floats(-179, 179), st.floats(-89, 89), st.floats(-179, 179))
+def test_axes_and_angles_of_a_head_say_the_same(yaw, pitch, roll):
+    axes = head_axes(yaw, pitch, roll)
+    assert HeadPose(axes, (0, 0), 1).angles == pytest.approx((yaw, pitch, roll), abs=1e-5)
+    np.testing.assert_allclose(np.array(axes) @ np.array(axes).T, np.eye(3), atol=1e-9)
+    assert np.linalg.det(axes) == pytest.approx(1)
 
 
 def test_a_face_that_looks_into_the_camera_a_metre_away():
