@@ -105,6 +105,8 @@ def test_expressions_are_added_to_the_detectors_faces_and_its_list_is_left_alone
     scene.show_until(lambda: left and right, 'expressions of both', *ours)
     assert left[-1].expression == Expression.HAPPY and right[-1].expression == Expression.SAD
     assert left[-1].header.frame_id == 'camera'
+    # Ours has not wiped out the detector's when it ended.
+    assert all(message.ids for message in scene.tracked)
     scene.tracked.clear()
     scene.show_for(2.0, *ours)
     assert len(scene.tracked) > 10 and changes(scene.tracked) == 0
