@@ -257,6 +257,18 @@ class EstimatorSettings:
     ros4hri: bool = setting(
         True, 'Publish faces on /humans/faces (ROS4HRI, REP-155) if hri_msgs is installed.'
     )
+    ros4hri_mode: str = setting(
+        'auto',
+        'Whose ids the faces on /humans/faces have: `detector` (our own, with the list of tracked '
+        'faces), `attach` (those of another face detector, to which expressions are added), or '
+        '`auto` (`attach` while another node publishes the list).',
+        choices=('auto', 'detector', 'attach'),
+    )
+    ros4hri_cropped: bool = setting(
+        False,
+        'Also publish a picture of each face on its topics cropped and aligned, to whoever '
+        'subscribes, unless in `attach` mode.',
+    )
     autostart: bool = _autostart()
 
     def problem(self) -> str | None:

@@ -111,7 +111,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._topics = (self._emotion, self._emotions)
         self.settings_changed()
         if self.settings.ros4hri:
-            self._ros4hri = open_ros4hri(self)
+            self._ros4hri = open_ros4hri(self, self.settings)
 
     def activate(self) -> None:
         """Start the worker and subscribe to the images."""
@@ -189,7 +189,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
     def health(self) -> Health:
         """Report rate, latency, losses, faces, and the models in use."""
         counts = self._worker.counts if self._worker is not None else FrameCounts()
-        model = self._estimator
+        model, ros4hri = self._estimator, self._ros4hri
         now = time.monotonic()
         latency = self._latency.percentile(50, now)
         return Health(
@@ -210,12 +210,14 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'state_resets': model.resets if model else 0,
                 'faces': self._faces,
                 'rotate': self._mounting.degrees,
+                'ros4hri': ros4hri.role if ros4hri else 'off',
+                'ros4hri_faces': ros4hri.count if ros4hri else 0,
                 'fps': self._latency.rate(now),
                 'latency_p50_ms': latency,
                 'latency_p95_ms': self._latency.percentile(95, now),
             },
             problem=self._image_problem,
-            warning=self._stream_problem(1e-3 * latency),
+            warning=self._stream_problem(1e-3 * latency) or (ros4hri.warning if ros4hri else ''),
         )
 
     def _stream_problem(self, latency: float) -> str:
@@ -377,7 +379,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
             EmotionArray(header=header, emotions=[messages[face] for face in faces])
         )
         if self._ros4hri is not None:
-            self._ros4hri.publish(header, faces, image.shape[1], image.shape[0])
+            self._ros4hri.publish(header, faces, image, self._estimator.camera)
         debug = self._debug
         if debug is not None and self.settings.debug_image and debug.get_subscription_count():
             debug.publish(image_message(annotate(image, faces), header))

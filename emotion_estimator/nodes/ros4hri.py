@@ -1,4 +1,4 @@
-"""Faces and their expressions as ROS4HRI topics (REP-155).
+"""Faces and their expressions as ROS4HRI topics (REP-155), as the detector or beside another one.
 
 The topics are global ("all topics are grouped under the global namespace /humans/"). The node's
 namespace therefore becomes a prefix of the face ids, which must be unique. The quality of service
@@ -8,53 +8,47 @@ is not prescribed; reliable and volatile is compatible with libhri's subscribers
 from __future__ import annotations
 
 import importlib
-import math
-import re
 import threading
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rclpy.duration import Duration
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble has it here only
 from rclpy.node import Node
-from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 
 from emotion_estimator.emotion import FaceEmotion
-from emotion_estimator.nodes.conversion import seconds
+from emotion_estimator.frame import RgbImage
 from emotion_estimator.nodes.lifecycle import until_shutdown
-from emotion_estimator.nodes.qos import RESULTS
+from emotion_estimator.nodes.ros4hri_attach import AttachedFaces
+from emotion_estimator.nodes.ros4hri_faces import FACES, SeenImage, TrackedFaces
+from emotion_estimator.nodes.ros4hri_frames import open_face_frames
+from emotion_estimator.nodes.ros4hri_graph import Others, RoleChoice, other_detectors
+from emotion_estimator.nodes.ros4hri_persons import PersonEngagement
+from emotion_estimator.perception.head_pose import Intrinsics
+from emotion_estimator.settings import EstimatorSettings
 
-try:
-    from rclpy.event_handler import PublisherEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import PublisherEventCallbacks
-
-if TYPE_CHECKING:
-    from rclpy.type_support import MsgT
-
-_FACES = '/humans/faces'
-#: Seconds for which a face that is not detected stays in the list of tracked faces. Subscribers
-#: follow that list, so a single missed frame must not change it.
-_GRACE = 0.5
-#: Maximum number of faces with topics, however fast they come and go.
-_MAX_FACES = 32
-_VALID_ID = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
+_NEEDED = ('Expression', 'IdsList', 'NormalizedRegionOfInterest2D')
+_TRACKED = f'{FACES}/tracked'
+#: Seconds between two looks at the graph.
+_LOOK = 0.5
 
 
-def open_ros4hri(node: Node) -> Ros4hri | None:
-    """Return the publisher for ROS4HRI; None, with one log line, if hri_msgs is missing."""
+def open_ros4hri(node: Node, settings: EstimatorSettings | None = None) -> Ros4hri | None:
+    """Return the publisher for ROS4HRI; None, with one log line, if hri_msgs is missing.
+
+    :param settings: those that begin with ``ros4hri`` are used; None is the defaults.
+    """
     try:
         messages = importlib.import_module('hri_msgs.msg')
-        for name in ('Expression', 'IdsList', 'NormalizedRegionOfInterest2D'):
+        for name in _NEEDED:
             getattr(messages, name)
     except (ImportError, AttributeError):
         node.get_logger().info(
-            f'hri_msgs is not installed; nothing is published on {_FACES} (ROS4HRI, REP-155)'
+            f'hri_msgs is not installed; nothing is published on {FACES} (ROS4HRI, REP-155)'
         )
         return None
-    return Ros4hri(node, messages)
+    return Ros4hri(node, messages, settings or EstimatorSettings())
 
 
 def id_prefix(node: Node) -> str:
@@ -62,164 +56,150 @@ def id_prefix(node: Node) -> str:
     return ''.join(f'{part}_' for part in node.get_namespace().split('/') if part)
 
 
-@dataclass
-class _FaceTopics:
-    expression: Publisher[Any]
-    roi: Publisher[Any]
-    last_seen: float
-
-
 class Ros4hri:
-    """Publishes ``tracked``, and ``expression`` and ``roi`` of each face, under /humans/faces.
+    """Publishes faces under /humans/faces, frames on /tf, and engagement under /humans/persons.
 
-    REP-155 requires ``roi`` and ``cropped`` of each face; ``cropped`` is not published, because
-    images of faces leave this node only as the debug image.
+    As the detector: ``tracked``, all topics of each face, and its frames. Attached to another
+    detector: ``expression`` of its faces, and what it does not publish itself.
     """
 
-    def __init__(self, node: Node, messages: Any) -> None:
-        """Create the publisher of ``tracked``.
+    def __init__(self, node: Node, messages: Any, settings: EstimatorSettings) -> None:
+        """Look at who else detects faces, and create what is published.
 
-        :param messages: ``hri_msgs.msg``, or a module with the same three messages.
+        :param messages: ``hri_msgs.msg``, or a module with at least the messages that are needed.
         """
         self._node = node
         self._messages = messages
+        self._settings = settings
         self._prefix = id_prefix(node)
-        self._topics: dict[str, _FaceTopics] = {}
-        self._published_ids: list[str] | None = None
         # The worker's thread may publish while a transition closes this.
         self._lock = threading.Lock()
-        self._tracked: Publisher[Any] | None = self._publisher(messages.IdsList, 'tracked')
+        self._choice = RoleChoice(settings.ros4hri_mode)
+        self._others = Others()
+        self._frames = open_face_frames(node)
+        has_persons = hasattr(messages, 'EngagementLevel')
+        self._persons = PersonEngagement(node, messages) if has_persons else None
+        self._faces: TrackedFaces | AttachedFaces | None = None
+        self._look_around()
+        self._take_role()
+        self._timer = node.create_timer(
+            _LOOK, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    @property
+    def role(self) -> str:
+        """Return ``detector`` or ``attach``."""
+        return self._choice.role
+
+    @property
+    def count(self) -> int:
+        """Return the number of faces with topics of ours."""
+        faces = self._faces
+        return faces.count if faces is not None else 0
+
+    @property
+    def warning(self) -> str:
+        """Return what is wrong with who publishes what, and the cure; otherwise an empty text."""
+        faces, others = self._faces, self._others
+        if isinstance(faces, AttachedFaces):
+            if not others.names and self._settings.ros4hri_mode == 'attach':
+                return (
+                    f'nobody publishes {_TRACKED}, to which ros4hri_mode attach adds; start a face '
+                    'detector, or set auto'
+                )
+            return faces.warning
+        if not others.names:
+            return ''
+        cure = 'ros4hri_mode to attach' if others.detectors else 'ros4hri to false in one of them'
+        return (
+            f'{", ".join(others.names)} also publishes {_TRACKED}, so readers see two lists in '
+            f'turn; set {cure}'
+        )
 
     def publish(
-        self, header: Header, faces: Sequence[FaceEmotion], width: int, height: int
+        self,
+        header: Header,
+        faces: Sequence[FaceEmotion],
+        image: RgbImage,
+        camera: Intrinsics | None = None,
     ) -> None:
         """Publish the faces of one image; does nothing once closed.
 
-        ``tracked`` is published with every image that has faces, and once, empty, after the last
-        face has gone. Faces whose id is not valid in a topic's name are left out. Numbers that are
-        NaN or out of range are clipped to the range of the messages.
+        Numbers that are NaN or out of range are clipped to the range of the messages.
 
         :param header: the image's.
-        :param width: the image's, in pixels, as is ``height``; 0 publishes no ``roi``.
+        :param image: uint8 (H, W, 3), RGB.
+        :param camera: the one that took it, or None if it is not known.
         """
         with self._lock:
-            if self._tracked is None:
+            if self._faces is None:
                 return
-            stamp = seconds(header.stamp)
-            valid = (face for face in faces if _VALID_ID.fullmatch(face.face_id))
-            here = {self._prefix + face.face_id: face for face in islice(valid, _MAX_FACES)}
-            self._forget(stamp, here)
-            for face_id in here:
-                self._meet(face_id, stamp)
-            ids = list(self._topics)
-            if ids or self._published_ids != ids:
-                self._tracked.publish(self._messages.IdsList(header=header, ids=ids))
-                self._published_ids = ids
-            for face_id, face in here.items():
-                topics = self._topics[face_id]
-                topics.expression.publish(self._expression(header, face))
-                if width > 0 and height > 0:
-                    topics.roi.publish(self._roi(header, face, width, height))
+            seen = SeenImage(header, image)
+            is_detector = isinstance(self._faces, TrackedFaces)
+            prefix = self._prefix if is_detector else ''
+            published = self._faces.publish(
+                seen, {prefix + face.face_id: face for face in faces if face.face_id}
+            )
+            if self._frames is not None and is_detector:
+                self._frames.publish(seen, published, camera)
+            if self._persons is not None:
+                self._persons.publish(seen, published)
 
     def clear(self) -> None:
         """Publish that no face is tracked, and destroy the faces' publishers."""
         with self._lock, until_shutdown(self._node):
-            self._clear()
+            if self._faces is not None:
+                self._faces.clear()
 
     def close(self) -> None:
         """Clear, destroy ``tracked`` too, and publish nothing from then on."""
         with self._lock, until_shutdown(self._node):
-            tracked = self._tracked
-            if tracked is None:
+            faces, self._faces = self._faces, None
+            if faces is None:
                 return
+            self._node.destroy_timer(self._timer)
             try:
-                self._clear()
+                faces.clear()
             finally:
-                self._tracked = None
-                self._node.destroy_publisher(tracked)
+                faces.close()
+                for part in (self._frames, self._persons):
+                    if part is not None:
+                        part.close()
 
-    def _clear(self) -> None:
-        if self._tracked is None:
-            return
-        try:
-            header = Header(stamp=self._node.get_clock().now().to_msg())
-            self._tracked.publish(self._messages.IdsList(header=header))
-            # Once destroyed, it could not resend a lost message.
-            self._tracked.wait_for_all_acked(Duration(seconds=0.1))
-        finally:
-            self._published_ids = []
-            for face_id in list(self._topics):
-                self._drop(face_id)
+    def _look(self) -> None:
+        with self._lock, until_shutdown(self._node):
+            if self._faces is None:
+                return
+            before = self._choice.role
+            self._look_around()
+            if self._choice.role != before:
+                self._change_role()
+            if isinstance(self._faces, AttachedFaces):
+                self._faces.look()
+            if self._persons is not None:
+                self._persons.look()
 
-    def _publisher(self, kind: type[MsgT], name: str) -> Publisher[MsgT]:
-        # Without event callbacks: the executor, in another thread, must not wait for its events.
-        quiet = PublisherEventCallbacks(use_default_callbacks=False)
-        return self._node.create_publisher(kind, f'{_FACES}/{name}', RESULTS, event_callbacks=quiet)
+    def _look_around(self) -> None:
+        others = other_detectors(self._node, _TRACKED)
+        if others is not None:
+            self._others = others
+            self._choice(bool(others.detectors), time.monotonic())
 
-    def _forget(self, stamp: float, here: dict[str, FaceEmotion]) -> None:
-        # Oldest first: these are dropped first when there are too many.
-        absent = sorted(self._topics.keys() - here.keys(), key=self._last_seen)
-        surplus = len(absent) + len(here) - _MAX_FACES
-        for i, face_id in enumerate(absent):
-            # Going back in time restarts the stream, and with it every face.
-            if i < surplus or not 0.0 <= stamp - self._last_seen(face_id) <= _GRACE:
-                self._drop(face_id)
+    def _change_role(self) -> None:
+        # Without an empty list: the other detector's would be wiped out by it.
+        if self._faces is not None:
+            self._faces.close()
+        self._take_role()
+        if self._choice.role == 'attach':
+            line = f'{", ".join(self._others.detectors)} detects faces: expressions are added to it'
+        else:
+            line = f'no other face detector any more: our own faces are on {_TRACKED}'
+        self._node.get_logger().info(line)
 
-    def _last_seen(self, face_id: str) -> float:
-        return self._topics[face_id].last_seen
-
-    def _meet(self, face_id: str, stamp: float) -> None:
-        if face_id in self._topics:
-            self._topics[face_id].last_seen = stamp
-            return
-        self._topics[face_id] = _FaceTopics(
-            self._publisher(self._messages.Expression, f'{face_id}/expression'),
-            self._publisher(self._messages.NormalizedRegionOfInterest2D, f'{face_id}/roi'),
-            stamp,
-        )
-
-    def _drop(self, face_id: str) -> None:
-        topics = self._topics.pop(face_id)
-        self._node.destroy_publisher(topics.expression)
-        self._node.destroy_publisher(topics.roi)
-
-    def _expression(self, header: Header, face: FaceEmotion) -> Any:
-        kind = self._messages.Expression
-        # The field must be one of the message's constants: libhri warns about others with every
-        # message. There is none for "unknown"; neither happy nor sad is closest to neutral.
-        known = {
-            'angry': kind.ANGRY,
-            'disgust': kind.DISGUSTED,
-            'fear': kind.SCARED,
-            'happy': kind.HAPPY,
-            'sad': kind.SAD,
-            'surprise': kind.SURPRISED,
-        }
-        return kind(
-            header=header,
-            expression=known.get(face.label, kind.NEUTRAL),
-            valence=_within(face.valence, -1.0, 1.0),
-            arousal=_within(face.arousal, -1.0, 1.0),
-            confidence=_share(face.confidence),
-        )
-
-    def _roi(self, header: Header, face: FaceEmotion, width: int, height: int) -> Any:
-        roi = face.roi
-        return self._messages.NormalizedRegionOfInterest2D(
-            header=header,
-            xmin=_share(roi.x / width),
-            ymin=_share(roi.y / height),
-            xmax=_share((roi.x + roi.width) / width),
-            ymax=_share((roi.y + roi.height) / height),
-            # The landmark sources give no confidence.
-            c=1.0,
-        )
-
-
-def _share(value: float) -> float:
-    """Return the nearest number from 0 to 1; 0 for NaN."""
-    return _within(value, 0.0, 1.0)
-
-
-def _within(value: float, least: float, most: float) -> float:
-    return 0.0 if math.isnan(value) else min(max(float(value), least), most)
+    def _take_role(self) -> None:
+        if self._choice.role == 'attach':
+            self._faces = AttachedFaces(self._node, self._messages)
+        else:
+            self._faces = TrackedFaces(
+                self._node, self._messages, pictures=self._settings.ros4hri_cropped
+            )

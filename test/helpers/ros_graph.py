@@ -71,6 +71,10 @@ class RosGraph:
         child = ChildProcess(name, command, self.folder / f'{name}.log')
         return self._processes.start(child, self.environment)
 
+    def also_spin(self, node: Node) -> None:
+        """Spin another node of this context, too."""
+        self._executor.add_node(node)
+
     def hear(self, kind: type, topic: str, qos: object = 50) -> list:
         """Return a list that grows by every message on ``topic``."""
         heard: list = []

@@ -109,7 +109,11 @@ def _write_package(source: Path, package: Path) -> None:
     shutil.copytree(source, package)
     files = sorted(path.relative_to(source) for path in source.glob('*/*'))
     text = ''.join((source / file).read_text() for file in files)
-    needs = [name for name in ('std_msgs', *NAMES) if f'{name}/' in text and name != source.name]
+    needs = [
+        name
+        for name in ('std_msgs', 'geometry_msgs', *NAMES)
+        if f'{name}/' in text and name != source.name
+    ]
     found = '\n'.join(f'find_package({name} REQUIRED)' for name in needs)
     depends = '\n  '.join(f'<depend>{name}</depend>' for name in [*needs, 'rosidl_default_runtime'])
     cmake = _CMAKE.format(

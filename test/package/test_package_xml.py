@@ -31,7 +31,9 @@ PROGRAMS = {'rosbag2': "'ros2', 'bag', "}
 # What CMake tests with.
 CMAKE_TESTS = {'ament_cmake_pytest', 'ament_lint_auto', 'ament_lint_common'}
 # Used where they are installed, and done without where not.
-OPTIONAL = {'PIL', 'av', 'distributed', 'hri_actions_msgs', 'hri_msgs', 'py_trees', 'tts_msgs'}
+OPTIONAL = {
+    'PIL', 'av', 'distributed', 'hri_actions_msgs', 'hri_msgs', 'py_trees', 'tf2_msgs', 'tts_msgs',
+}  # fmt: skip
 # The same, for language models: the extras `llm` and `mcp`, what comes with them, and what the
 # examples and tests use.
 OPTIONAL |= {

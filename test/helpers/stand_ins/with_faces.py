@@ -5,18 +5,33 @@ from __future__ import annotations
 import math
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
-from hri_msgs.msg import Expression, IdsList, NormalizedRegionOfInterest2D
+from hri_msgs.msg import (
+    EngagementLevel,
+    Expression,
+    FacialActionUnits,
+    FacialLandmarks,
+    IdsList,
+    NormalizedRegionOfInterest2D,
+)
 from rclpy.node import Node
-from std_msgs.msg import Header
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header, String
+from tf2_msgs.msg import TFMessage
 
 from emotion_estimator.affect import COORDINATES, affect
+from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
 from emotion_estimator.nodes.ros4hri import open_ros4hri
+from emotion_estimator.perception.head_pose import _PLACES, _POINTS, Intrinsics
+from emotion_estimator.perception.humans.facial_points import FACIAL_POINTS
+from emotion_estimator.settings import EstimatorSettings
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -49,23 +64,27 @@ def face(face_id='face_1', label='happy', probability=0.8, roi=(64, 48, 320, 240
 
 
 def topics_of(face_id):
-    return [f'/humans/faces/{face_id}/expression', f'/humans/faces/{face_id}/roi', TRACKED]
+    names = ('expression', 'facs', 'landmarks', 'roi')
+    return [*(f'/humans/faces/{face_id}/{name}' for name in names), TRACKED]
 
 
 class Scene:
     """A node with Ros4hri, a listener, and images whose stamps go on."""
 
-    def __init__(self, graph: RosGraph, namespace: str = '/') -> None:
+    def __init__(self, graph: RosGraph, namespace: str = '/', **settings: object) -> None:
         self.graph = graph
         self.now = 100.0
+        self.camera = None
         self.tracked = graph.hear(IdsList, TRACKED, 500)
         self.node = Node('estimator', namespace=namespace, context=graph.node.context)
-        self.ros4hri = open_ros4hri(self.node)
+        self.ros4hri = open_ros4hri(self.node, EstimatorSettings(**settings))
 
     def show(self, *faces, step=0.04, size=(640, 480)):
         self.now += step
         header = header_at(self.now)
-        self.ros4hri.publish(header, faces, *size)
+        width, height = size
+        image = np.full((height, width, 3), (0, 0, 200), np.uint8)
+        self.ros4hri.publish(header, faces, image, self.camera)
         return header
 
     def show_until(self, done, what, *faces):
@@ -210,10 +229,10 @@ def test_time_that_starts_anew_forgets_every_face(scene):
 def test_publishers_stay_few_however_fast_faces_change(scene):
     for i in range(100):
         scene.show(face(f'face_{i}'), step=0.001)
-        assert len(scene.topics()) <= 2 * 32 + 1
+        assert len(scene.topics()) <= 4 * 32 + 1
     assert '/humans/faces/face_99/expression' in scene.topics()
     scene.show(*(face(f'crowd_{i}') for i in range(50)))
-    assert len(scene.topics()) == 2 * 32 + 1
+    assert len(scene.topics()) == 4 * 32 + 1
 
 
 def test_a_namespace_makes_ids_unique_but_moves_no_topic(graph):
@@ -264,6 +283,127 @@ def test_no_image_size_no_roi(scene):
         lambda: expressions and expressions[-1].header == header, 10, 'an expression'
     )
     assert rois[-1].header != header
+
+
+def complete_face(**changes):
+    """Return a mean face that looks at the camera from a metre away, and smiles."""
+    landmarks = np.zeros((478, 3), np.float32)
+    landmarks[list(FACIAL_POINTS), :2] = (320, 240)
+    landmarks[_POINTS] = 6.0 * _PLACES + (320.0, 240.0, 0.0)
+    blendshapes = np.zeros(52, np.float32)
+    blendshapes[BLENDSHAPE_NAMES.index('mouthSmileLeft')] = 0.75
+    known = {'head_yaw': 0.5, 'gaze_yaw': 10.0, 'looks_at_camera': True, **changes}
+    return replace(face(), landmarks=landmarks, blendshapes=blendshapes, **known)
+
+
+def test_landmarks_and_action_units(scene):
+    points = scene.graph.hear(FacialLandmarks, '/humans/faces/face_1/landmarks')
+    units = scene.graph.hear(FacialActionUnits, '/humans/faces/face_1/facs')
+    scene.show_until(lambda: points and units, 'both', complete_face())
+    message = points[-1]
+    assert (message.width, message.height, message.header.frame_id) == (640, 480, 'camera')
+    sellion = message.landmarks[FacialLandmarks.SELLION]
+    x, y, _ = _PLACES[list(_POINTS).index(6)]
+    assert sellion.x == pytest.approx((320 + 6 * x) / 640)
+    assert sellion.y == pytest.approx((240 + 6 * y) / 480)
+    assert sellion.c == 1.0
+    facs = units[-1]
+    assert facs.intensity[FacialActionUnits.LIP_CORNER_PULLER] == pytest.approx(0.75)
+    assert facs.confidence[FacialActionUnits.LIP_CORNER_PULLER] == 1.0
+    assert facs.intensity[FacialActionUnits.JAW_DROP] == 0.0
+    # Of chewing (81) nothing is known.
+    assert facs.confidence[81] == 0.0
+
+
+def test_frames_of_head_and_gaze(scene):
+    frames = scene.graph.hear(TFMessage, '/tf', QoSProfile(depth=100))
+    scene.show_until(lambda: frames, 'frames', complete_face())
+    head, gaze = frames[-1].transforms
+    assert (head.header.frame_id, head.child_frame_id) == ('camera', 'face_face_1')
+    assert (gaze.header.frame_id, gaze.child_frame_id) == ('face_face_1', 'gaze_face_1')
+    assert head.header.stamp == gaze.header.stamp
+    place, turn = head.transform.translation, head.transform.rotation
+    # Six pixels a centimetre, for a camera that sees 60 degrees: a focal length of 554 pixels.
+    assert place.z == pytest.approx(5.54 / 6, abs=0.05)
+    assert abs(place.x) < 1e-6
+    # Its x is the camera's -z, its y the camera's x.
+    q = [turn.x, turn.y, turn.z, turn.w]
+    assert np.abs(q) == pytest.approx([0.5] * 4, abs=0.03)
+    assert np.sign(q).tolist() == [1, 1, -1, 1]
+    moved = gaze.transform.translation
+    assert (moved.x, moved.y, moved.z) == (0, 0, 0)
+    # A known camera of twice that focal length: twice as far.
+    scene.camera = Intrinsics(1108.0, 1108.0, 320.0, 240.0, 640, 480)
+
+    def twice_as_far():
+        z = frames[-1].transforms[0].transform.translation.z
+        return z == pytest.approx(2 * place.z, rel=0.03)
+
+    scene.show_until(twice_as_far, 'a face twice as far', complete_face())
+
+
+def test_an_upside_down_face_has_no_frame(scene):
+    frames = scene.graph.hear(TFMessage, '/tf', QoSProfile(depth=100))
+    known = complete_face(face_id='known')
+    unreadable = complete_face(head_yaw=0.0, looks_at_camera=False)
+    scene.show_until(lambda: frames, 'frames', unreadable, known)
+    names = {frame.child_frame_id for message in frames for frame in message.transforms}
+    assert names == {'face_known', 'gaze_known'}
+
+
+def test_pictures_are_published_only_where_they_are_wanted(graph, scene):
+    assert not any('cropped' in topic or 'aligned' in topic for topic in _shown(scene))
+    wanted = Scene(graph, '/wanted', ros4hri_mode='detector', ros4hri_cropped=True)
+    heard = [
+        graph.hear(Image, f'/humans/faces/wanted_face_1/{name}') for name in ('cropped', 'aligned')
+    ]
+    wanted.show_until(lambda: all(heard), 'both pictures', complete_face())
+    for messages in heard:
+        picture = messages[-1]
+        assert (picture.width, picture.height, picture.step) == (128, 128, 384)
+        assert (picture.encoding, len(picture.data)) == ('bgr8', 128 * 128 * 3)
+    # The blue image of the scene, in OpenCV's order.
+    pixels = np.array(heard[0][-1].data).reshape(128, 128, 3)
+    assert pixels[64, 64].tolist() == [200, 0, 0]
+    wanted.ros4hri.close()
+    wanted.node.destroy_node()
+
+
+def _shown(scene):
+    scene.show(complete_face())
+    return scene.topics()
+
+
+def test_persons_whose_faces_we_see_are_engaged(graph):
+    scene = Scene(graph)
+    graph.also_spin(scene.node)
+    levels = graph.hear(EngagementLevel, '/humans/persons/anna/engagement_status', 500)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    faces = graph.node.create_publisher(String, '/humans/persons/anna/face_id', latched)
+    faces.publish(String(data='face_1'))
+    persons = graph.node.create_publisher(IdsList, '/humans/persons/tracked', 10)
+
+    def level():
+        persons.publish(IdsList(ids=['anna']))
+        scene.show(complete_face())
+        return levels and levels[-1].level
+
+    graph.wait_until(level, 20, 'a level')
+    graph.wait_until(lambda: level() == EngagementLevel.ENGAGED, 20, 'engaged')
+    assert [a.level for a, b in zip(levels[1:], levels) if a.level != b.level] == [2, 3]
+    topic = '/humans/persons/anna/engagement_status'
+    other = graph.node.create_publisher(EngagementLevel, topic, 10)
+    graph.wait_until(lambda: not _publishes(scene.node, topic), 10, 'we leave it to another node')
+    graph.node.destroy_publisher(other)
+    graph.wait_until(lambda: _publishes(scene.node, topic), 10, 'and take it back')
+    persons.publish(IdsList())
+    graph.wait_until(lambda: not _publishes(scene.node, topic), 10, 'anna has gone')
+    scene.ros4hri.close()
+    scene.node.destroy_node()
+
+
+def _publishes(node, topic):
+    return any(publisher.topic_name == topic for publisher in node.publishers)
 
 
 def test_close_says_that_nobody_is_tracked_and_takes_everything_back(scene):
