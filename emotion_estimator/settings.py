@@ -62,6 +62,14 @@ def _autostart() -> Any:
     )
 
 
+def _bond() -> Any:
+    return setting(
+        False,
+        "Keep a bond while active (topic `bond`, id: the node's name), so that a lifecycle manager "
+        "such as Nav2's notices when the process dies; needs bondpy.",
+    )
+
+
 @dataclass(frozen=True)
 class CameraSettings:
     """Settings of the camera node."""
@@ -118,6 +126,7 @@ class CameraSettings:
         maximum=600.0,
     )
     autostart: bool = _autostart()
+    bond: bool = _bond()
 
     def problem(self) -> str | None:
         """Return which settings contradict each other, or None."""
@@ -270,6 +279,7 @@ class EstimatorSettings:
         'subscribes, unless in `attach` mode.',
     )
     autostart: bool = _autostart()
+    bond: bool = _bond()
 
     def problem(self) -> str | None:
         """Return which settings contradict each other, or None."""
@@ -339,6 +349,7 @@ class DialogueSettings:
         '', 'Type of that action, such as tts_msgs/action/TTS; needed if say_action is set.'
     )
     autostart: bool = _autostart()
+    bond: bool = _bond()
 
     def problem(self) -> str | None:
         """Return which settings contradict each other, or None."""
@@ -419,6 +430,7 @@ class LanguageModelSettings:
         False, 'Log where each request goes, and its whole body.', change='runtime'
     )
     autostart: bool = _autostart()
+    bond: bool = _bond()
 
     def problem(self) -> str | None:
         """Return which settings contradict each other, or None."""

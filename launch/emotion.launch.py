@@ -20,7 +20,7 @@ ARGUMENTS = declare(
     'source', 'landmark_source', 'model', 'namespace', 'params_file', 'image_topic',
     'image_transport', 'emotion_topic', 'debug_image', 'policy_file', 'conversation_file',
     'language_model', 'llm_base_url', 'llm_api_key_env', 'exit_at_end', 'loop', 'intra_process',
-    'autostart', 'use_sim_time', 'log_level', 'fastdds_profile', 'localhost_only',
+    'autostart', 'respawn', 'use_sim_time', 'log_level', 'fastdds_profile', 'localhost_only',
 )  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = declare(
     'landmark_source', 'model', 'namespace', 'params_file', 'image_topic', 'image_transport',
-    'emotion_topic', 'debug_image', 'autostart', 'use_sim_time', 'log_level', 'fastdds_profile',
-    'localhost_only',
+    'emotion_topic', 'debug_image', 'autostart', 'respawn', 'use_sim_time', 'log_level',
+    'fastdds_profile', 'localhost_only',
 )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ ARGUMENTS = [
     *declare(
         'rate', 'loop', 'lockstep', 'landmark_source', 'model', 'namespace', 'params_file',
         'image_transport', 'emotion_topic', 'debug_image', 'policy_file', 'conversation_file',
-        'autostart', 'log_level', 'fastdds_profile', 'localhost_only',
+        'autostart', 'respawn', 'log_level', 'fastdds_profile', 'localhost_only',
     ),
 ]  # fmt: skip
 

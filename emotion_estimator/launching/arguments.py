@@ -105,6 +105,13 @@ _ALL = (
         "unconfigured for the robot's own lifecycle manager.",
         _YES_NO,
     ),
+    _argument(
+        'respawn',
+        'true',
+        'Start a node again 2 s after it has ended unexpectedly, and, with autostart, bring it up. '
+        'A node that cannot start as configured stays ended; so does the camera with exit_at_end.',
+        _YES_NO,
+    ),
     _argument('use_sim_time', 'false', 'Use the time from /clock (simulation, bags).', _YES_NO),
     _argument(
         'log_level',

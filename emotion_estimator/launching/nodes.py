@@ -23,6 +23,12 @@ from emotion_estimator.launching.lifecycle import (
     end_where_unconfigurable,
     recovery,
 )
+from emotion_estimator.launching.respawn import (
+    CANNOT_START,
+    RESPAWN_DELAY,
+    bring_up_respawned,
+    stay_ended,
+)
 from emotion_estimator.resources import resource_dir
 
 #: Values of the launch file's arguments.
@@ -34,8 +40,12 @@ OnExit = Callable[[ProcessExited, LaunchContext], Entities]
 def camera(given: Given) -> Entities:
     """Return the camera node, followed by the actions that bring it up."""
     parameters = _camera_parameters(given)
-    node, *rest = _managed('camera', given, parameters, on_exit=_at_end(given))
-    if given['exit_at_end'] == given['autostart'] == 'true':
+    if given['exit_at_end'] != 'true':
+        return _managed('camera', given, parameters)
+    # Its end is the launch's.
+    once = {**given, 'respawn': 'false'}
+    node, *rest = _managed('camera', once, parameters, on_exit=[end('the source ended')])
+    if given['autostart'] == 'true':
         rest.insert(0, end_where_unconfigurable(node))
     return [node, *rest]
 
@@ -90,10 +100,19 @@ def camera_and_estimator(given: Given) -> Entities:
         **_estimator_parameters(given),
         'autostart': given['autostart'] == 'true',
     }
+    # It ends by itself at the source's end, or because it cannot start.
+    respawn = given['respawn'] == 'true' and given['exit_at_end'] == 'false'
+
+    def after(event: ProcessExited, context: LaunchContext) -> Entities:
+        ended = not respawn or event.returncode in (0, CANNOT_START)
+        return [end('camera and estimator have ended')] if ended else []
+
     return [
         Node(
             executable='camera_estimator_node',
-            on_exit=[end('camera and estimator have ended')],
+            respawn=respawn,
+            respawn_delay=RESPAWN_DELAY,
+            on_exit=after,
             **_options(given, ('camera', 'estimator'), parameters),
         )
     ]
@@ -139,10 +158,6 @@ def _estimator_parameters(given: Given) -> dict[str, Any]:
     return parameters
 
 
-def _at_end(given: Given) -> Entities | None:
-    return [end('the source ended')] if given['exit_at_end'] == 'true' else None
-
-
 def _options(given: Given, files: tuple[str, ...], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that every node action has.
 
@@ -186,6 +201,9 @@ def _managed(
     """
     more.update(_options(given, (name,), {**parameters, 'autostart': False}))
     more.update(name=name, executable=f'{name}_node')
+    respawn = given['respawn'] == 'true'
+    if respawn:
+        more.update(respawn=True, respawn_delay=RESPAWN_DELAY, on_exit=stay_ended)
     if given['autostart'] != 'true':
         return [LifecycleNode(**more)]
     # From Jazzy on launch_ros brings it up.
@@ -196,4 +214,6 @@ def _managed(
     entities = [node, *([] if built_in else bring_up(node))]
     if recover:
         entities.insert(1, recovery(node))
+    if respawn:
+        entities.insert(1, bring_up_respawned(node))
     return entities

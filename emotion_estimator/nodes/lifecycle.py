@@ -20,6 +20,8 @@ from rclpy.task import Future
 from rclpy.timer import Timer
 
 from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
+from emotion_estimator.nodes import hang_watch
+from emotion_estimator.nodes.bonding import Bonding
 from emotion_estimator.nodes.diagnostics import DiagnosticsPublisher, Health
 from emotion_estimator.nodes.parameters import changed_settings, declare_settings
 from emotion_estimator.nodes.ros_clock import RosClockWatch
@@ -87,8 +89,15 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         if self._has_post_set:
             self.add_post_set_parameters_callback(self._apply_parameters)
         self._clock_watch = RosClockWatch(self)
+        self._bonding = Bonding(self)
         self._diagnostics = DiagnosticsPublisher(self, self._report)
         self._refuse_wrong_transitions()
+
+    def create_publisher(self, *args: Any, **more: Any) -> Any:
+        """Create a publisher whose publications are watched (nodes/hang_watch.py)."""
+        publisher = super().create_publisher(*args, **more)
+        hang_watch.guard(publisher)
+        return publisher
 
     # For subclasses: what the transitions do.
 
@@ -184,6 +193,8 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         outcome = self._try(lambda: super(ManagedNode, self).on_activate(state), self.activate)
         if outcome is SUCCESS:
             self.state = 'active'
+            if self.settings.bond:
+                self._bonding.form()
         else:
             self._quietly(self.deactivate)
             self._quietly(lambda: super(ManagedNode, self).on_deactivate(state))
@@ -191,6 +202,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Deactivate; go through the error state on failure or after a breakdown."""
+        self._bonding.end()
         outcome = self._try(self.deactivate, lambda: super(ManagedNode, self).on_deactivate(state))
         if outcome is not SUCCESS or self._broken:
             return ERROR
@@ -258,6 +270,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             step()
 
     def _release(self) -> None:
+        self._bonding.end()
         self._quietly(self.deactivate)
         self._quietly(self.clean_up)
 

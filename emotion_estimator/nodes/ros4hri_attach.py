@@ -15,8 +15,8 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from emotion_estimator.emotion import FaceEmotion, Roi
-from emotion_estimator.nodes.conversion import seconds
 from emotion_estimator.nodes import qos
+from emotion_estimator.nodes.conversion import seconds
 from emotion_estimator.nodes.ros4hri_faces import (
     FACES,
     MAX_FACES,

@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from emotion_estimator.errors import EmotionEstimatorError, first_line
+from emotion_estimator.nodes import hang_watch
 from emotion_estimator.nodes.lifecycle import ManagedNode
 
 
@@ -57,7 +58,8 @@ def run(make_nodes: Callable[[], Sequence[ManagedNode[Any]]]) -> int:
     :param make_nodes: creates the nodes once ROS is initialised; those with ``autostart`` are
         brought up in their order.
     :returns: the process's exit status: 0 after SIGINT, SIGTERM or a node's regular end, 1 if a
-        node failed, 2 (with one line on standard error) if a node cannot start.
+        node failed, 2 (with one line on standard error) if a node cannot start. A process that
+        hangs ends with a status of its own (nodes/hang_watch.py).
     """
     nodes: Sequence[ManagedNode[Any]] = ()
     initialised, status = False, 0
@@ -65,6 +67,7 @@ def run(make_nodes: Callable[[], Sequence[ManagedNode[Any]]]) -> int:
         try:
             rclpy.init(args=sys.argv)
             initialised = True
+            hang_watch.start()
             executor = SingleThreadedExecutor()
             nodes = make_nodes()
             for node in nodes:

@@ -3,46 +3,34 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import cv2
 import pytest
 
 pytest.importorskip('launch', reason='launch is not importable: no ROS distribution is sourced')
 pytest.importorskip('launch_ros', reason='launch_ros is not importable')
 pytest.importorskip('emotion_estimator.msg', reason='the built package is not sourced')
 
-from ament_index_python.packages import get_package_share_directory
 from available import LANDMARK_SOURCE
 from chat_server import ChatServer, answering
-from diagnostic_msgs.msg import DiagnosticArray
 from launch.actions import DeclareLaunchArgument
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_run import FOLDER, NODES, face_image, launched
 from made_bag import make_bag
 from rclpy.qos import qos_profile_sensor_data
-from ros_graph import RosGraph, value_of
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from emotion_estimator.msg import DialogueAction, Emotion
 from emotion_estimator.nodes.conversion import image_message, seconds
-from emotion_estimator.sources.portrait import Portrait
 from launch import LaunchContext
 
-START_TIMEOUT = 60.0
 #: A model of the zoo, to run in place of the shipped networks.
 MODEL = Path(__file__).parents[1] / 'helpers' / 'window_model' / 'portrait.json'
-FOLDER = Path(get_package_share_directory('emotion_estimator')) / 'launch'
-NODES = ('camera', 'estimator', 'dialogue_manager')
 ESTIMATOR = {
     'namespace', 'image_topic', 'image_transport', 'emotion_topic', 'landmark_source',
-    'debug_image', 'model', 'params_file', 'autostart', 'use_sim_time', 'log_level',
-    'fastdds_profile', 'localhost_only',
+    'debug_image', 'model', 'params_file', 'autostart', 'respawn', 'use_sim_time',
+    'log_level', 'fastdds_profile', 'localhost_only',
 }  # fmt: skip
 DIALOGUE = {'policy_file', 'conversation_file'}
 MODEL_SERVER = {'language_model', 'llm_base_url', 'llm_api_key_env'}
@@ -61,105 +49,6 @@ ARGUMENTS = {
     'replay.launch.py': {*ESTIMATOR, *DIALOGUE, 'bag', 'rate', 'loop', 'lockstep'}
     - {'use_sim_time'},
 }
-
-#: What `ros2 launch` does, less its command line.
-RUN = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-file, *arguments = sys.argv[1:]
-service = LaunchService(noninteractive=True)
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
-    PythonLaunchDescriptionSource(file),
-    launch_arguments=[tuple(a.split(':=', 1)) for a in arguments])]))
-sys.exit(service.run())
-"""
-
-
-class Launched:
-    """A running launch file; ending it sends one SIGINT, as Ctrl-C does."""
-
-    def __init__(self, graph: RosGraph, file: str | Path, **arguments: str) -> None:
-        self._graph = graph
-        self._diagnostics = graph.hear(DiagnosticArray, '/diagnostics', 100)
-        command = [sys.executable, '-c', RUN, str(FOLDER / file)]
-        command += [f'{name}:={value}' for name, value in arguments.items()]
-        # The nodes' `#!/usr/bin/env python3` must find this environment.
-        path = f'{Path(sys.executable).parent}{os.pathsep}{graph.environment["PATH"]}'
-        environment = {**graph.environment, 'PATH': path, 'ROS_LOG_DIR': str(graph.folder / 'log')}
-        self._log = graph.folder / 'launch.log'
-        with self._log.open('w') as log:
-            self._process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd=graph.folder,
-                env=environment,
-            )
-
-    @property
-    def text(self) -> str:
-        return self._log.read_text()
-
-    def wait(self, done, what: str, timeout: float = START_TIMEOUT) -> None:
-        try:
-            self._graph.wait_until(lambda: done() or self.ended(), timeout, what)
-            assert done(), f'launch ended before: {what}'
-        except AssertionError as error:
-            raise AssertionError(f'{error}\n{self.text}') from None
-
-    def wait_for_states(self, state: str, *nodes: str) -> None:
-        # Not by asking, which loses the answer where a node has not quite found the asker.
-        for node in nodes:
-            self.wait(
-                lambda node=node: value_of(self._diagnostics, node, 'state') == state,
-                f'{node} is {state}',
-            )
-
-    def ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def stop(self) -> int:
-        """Return the exit status after a SIGINT, where it still runs."""
-        if not self.ended():
-            self._process.send_signal(signal.SIGINT)
-        return self._process.wait(timeout=30)
-
-    def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-
-@contextmanager
-def launched(
-    graph: RosGraph, file: str | Path, *, statuses: tuple[int, ...] = (0,), **arguments: str
-) -> Iterator[Launched]:
-    launch = Launched(graph, file, **arguments)
-    try:
-        yield launch
-        assert launch.stop() in statuses, launch.text
-    finally:
-        launch.kill()
-
-
-def face_image():
-    return next(iter(Portrait(30.0).frames())).image
-
-
-@pytest.fixture
-def still(tmp_path):
-    path = tmp_path / 'face.png'
-    cv2.imwrite(str(path), cv2.cvtColor(face_image(), cv2.COLOR_RGB2BGR))
-    return str(path)
-
-
-@pytest.fixture
-def graph(tmp_path):
-    with RosGraph(tmp_path) as graph:
-        yield graph
 
 
 @pytest.mark.parametrize('file', ARGUMENTS)
