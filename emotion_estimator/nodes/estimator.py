@@ -379,7 +379,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
             EmotionArray(header=header, emotions=[messages[face] for face in faces])
         )
         if self._ros4hri is not None:
-            self._ros4hri.publish(header, faces, image, self._estimator.camera)
+            turn = self._mounting.degrees
+            self._ros4hri.publish(header, faces, image, self._estimator.camera, turn)
         debug = self._debug
         if debug is not None and self.settings.debug_image and debug.get_subscription_count():
             debug.publish(image_message(annotate(image, faces), header))

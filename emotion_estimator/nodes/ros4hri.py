@@ -122,6 +122,7 @@ class Ros4hri:
         faces: Sequence[FaceEmotion],
         image: RgbImage,
         camera: Intrinsics | None = None,
+        turn: int = 0,
     ) -> None:
         """Publish the faces of one image; does nothing once closed.
 
@@ -129,12 +130,13 @@ class Ros4hri:
 
         :param header: the image's.
         :param image: uint8 (H, W, 3), RGB.
-        :param camera: the one that took it, or None if it is not known.
+        :param camera: the one that took it, turned as the image is, or None if it is not known.
+        :param turn: degrees clockwise by which the image was turned upright.
         """
         with self._lock:
             if self._faces is None:
                 return
-            seen = SeenImage(header, image)
+            seen = SeenImage(header, image, turn)
             is_detector = isinstance(self._faces, TrackedFaces)
             prefix = self._prefix if is_detector else ''
             published = self._faces.publish(

@@ -14,7 +14,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
-from emotion_estimator.emotion import FaceEmotion, Roi
+from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.nodes import qos
 from emotion_estimator.nodes.conversion import seconds
 from emotion_estimator.nodes.ros4hri_faces import (
@@ -67,11 +67,10 @@ class AttachedFaces:
         :param faces: our faces by our ids.
         """
         with self._lock:
-            width, height = image.size
-            if not (width and height):
+            if not all(image.size):
                 return {}
             self._image = image.stamp, image.header.frame_id
-            ours = {name: _region(face.roi, width, height) for name, face in faces.items()}
+            ours = {name: image.region(face.roi) for name, face in faces.items()}
             pairs = self._matcher(ours, image.stamp)
             matched = {theirs: faces[our_id] for our_id, theirs in pairs.items()}
             for their_id, face in matched.items():
@@ -151,12 +150,3 @@ class AttachedFaces:
             stamp = seconds(message.header.stamp) or last
             region = Region(message.xmin, message.ymin, message.xmax, message.ymax)
             self._matcher.add(face_id, stamp, region)
-
-
-def _region(roi: Roi, width: int, height: int) -> Region:
-    return Region(
-        roi.x / width,
-        roi.y / height,
-        (roi.x + roi.width) / width,
-        (roi.y + roi.height) / height,
-    )

@@ -17,13 +17,18 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from emotion_estimator.emotion import FaceEmotion
+from emotion_estimator.emotion import FaceEmotion, Roi
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.nodes.conversion import seconds
 from emotion_estimator.nodes.qos import RESULTS
 from emotion_estimator.perception.humans.action_units import action_units
 from emotion_estimator.perception.humans.face_picture import aligned_picture, cropped_picture
 from emotion_estimator.perception.humans.facial_points import facial_points
+from emotion_estimator.perception.humans.region_match import Region
+from emotion_estimator.perception.humans.turned_back import (
+    places_turned_back,
+    region_turned_back,
+)
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks
@@ -57,11 +62,14 @@ class SeenImage:
     """The image in which faces were found.
 
     :param header: of its message.
-    :param pixels: uint8 (H, W, 3), RGB.
+    :param pixels: uint8 (H, W, 3), RGB, upright.
+    :param turn: degrees clockwise by which they were turned. What is published is of the image
+        before: other nodes know only that.
     """
 
     header: Header
     pixels: RgbImage
+    turn: int = 0
 
     @property
     def stamp(self) -> float:
@@ -70,8 +78,19 @@ class SeenImage:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return width and height in pixels."""
+        """Return width and height of ``pixels``."""
         return self.pixels.shape[1], self.pixels.shape[0]
+
+    def region(self, roi: Roi) -> Region:
+        """Return where a box of ``pixels`` lies in the image before it was turned."""
+        width, height = self.size
+        region = Region(
+            roi.x / width,
+            roi.y / height,
+            (roi.x + roi.width) / width,
+            (roi.y + roi.height) / height,
+        )
+        return region_turned_back(region, self.turn)
 
 
 def quiet_publisher(
@@ -230,15 +249,15 @@ def _expression(messages: Any, image: SeenImage, face: FaceEmotion) -> Any:
 
 
 def _roi(messages: Any, image: SeenImage, face: FaceEmotion) -> Any:
-    roi, (width, height) = face.roi, image.size
-    if not (width and height):
+    if not all(image.size):
         return None
+    region = image.region(face.roi)
     return messages.NormalizedRegionOfInterest2D(
         header=image.header,
-        xmin=_share(roi.x / width),
-        ymin=_share(roi.y / height),
-        xmax=_share((roi.x + roi.width) / width),
-        ymax=_share((roi.y + roi.height) / height),
+        xmin=_share(region.left),
+        ymin=_share(region.top),
+        xmax=_share(region.right),
+        ymax=_share(region.bottom),
         # The landmark sources give no confidence.
         c=1.0,
     )
@@ -249,6 +268,9 @@ def _landmarks(messages: Any, image: SeenImage, face: FaceEmotion) -> Any:
     if not (width and height and len(face.landmarks)):
         return None
     places, inside = facial_points(face.landmarks, width, height)
+    places = places_turned_back(places, image.turn)
+    if image.turn in (90, 270):
+        width, height = height, width
     message = messages.FacialLandmarks(header=image.header, width=width, height=height)
     kind = messages.NormalizedPointOfInterest2D
     message.landmarks = [kind(x=x, y=y, c=c) for (x, y), c in zip(places.tolist(), inside.tolist())]

@@ -15,6 +15,7 @@ from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.nodes.ros4hri_faces import SeenImage, quiet_publisher
 from emotion_estimator.perception.head_pose import Intrinsics
 from emotion_estimator.perception.humans.face_frame import face_frame, usual_camera
+from emotion_estimator.perception.humans.turned_back import frame_turned_back
 
 #: As tf2_ros has it.
 _TF = QoSProfile(depth=100)
@@ -69,6 +70,7 @@ class FaceFrames:
             frame = face_frame(face, camera, width, height) if _is_readable(face) else None
             if frame is None:
                 continue
+            frame = frame_turned_back(frame, image.turn)
             head, gaze = messages.get(face_id) or _messages(face_id)
             self._messages[face_id] = head, gaze
             head.header = image.header

@@ -75,6 +75,7 @@ class Scene:
         self.graph = graph
         self.now = 100.0
         self.camera = None
+        self.turn = 0
         self.tracked = graph.hear(IdsList, TRACKED, 500)
         self.node = Node('estimator', namespace=namespace, context=graph.node.context)
         self.ros4hri = open_ros4hri(self.node, EstimatorSettings(**settings))
@@ -84,7 +85,7 @@ class Scene:
         header = header_at(self.now)
         width, height = size
         image = np.full((height, width, 3), (0, 0, 200), np.uint8)
-        self.ros4hri.publish(header, faces, image, self.camera)
+        self.ros4hri.publish(header, faces, image, self.camera, self.turn)
         return header
 
     def show_until(self, done, what, *faces):
@@ -313,6 +314,24 @@ def test_landmarks_and_action_units(scene):
     assert facs.intensity[FacialActionUnits.JAW_DROP] == 0.0
     # Of chewing (81) nothing is known.
     assert facs.confidence[81] == 0.0
+
+
+def test_an_image_turned_upright_is_described_as_the_camera_took_it(scene):
+    scene.turn = 180
+    rois = scene.graph.hear(NormalizedRegionOfInterest2D, '/humans/faces/face_1/roi')
+    points = scene.graph.hear(FacialLandmarks, '/humans/faces/face_1/landmarks')
+    frames = scene.graph.hear(TFMessage, '/tf', QoSProfile(depth=100))
+    scene.show_until(lambda: rois and points and frames, 'all three', complete_face())
+    roi = rois[-1]
+    assert [roi.xmin, roi.ymin, roi.xmax, roi.ymax] == pytest.approx([0.4, 0.4, 0.9, 0.9])
+    sellion = points[-1].landmarks[FacialLandmarks.SELLION]
+    x, y, _ = _PLACES[list(_POINTS).index(6)]
+    assert sellion.x == pytest.approx((320 - 6 * x) / 640)
+    assert sellion.y == pytest.approx((240 - 6 * y) / 480)
+    turn = frames[-1].transforms[0].transform.rotation
+    # The top of the head is where the camera's image has its bottom.
+    top_y = 2 * (turn.y * turn.z - turn.w * turn.x)
+    assert top_y == pytest.approx(1.0, abs=0.01)
 
 
 def test_frames_of_head_and_gaze(scene):
