@@ -39,7 +39,7 @@ from emotion_estimator.perception.dropped_frames import FrameCounts
 from emotion_estimator.perception.head_pose import Intrinsics
 from emotion_estimator.perception.image import rgb_from_compressed
 from emotion_estimator.perception.lost_images import LostImages
-from emotion_estimator.perception.mounting import Mounting, turned, turned_camera
+from emotion_estimator.perception.mounting import Mounting, look_around, turned, turned_camera
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.worker import EstimatorWorker, PendingImage
 from emotion_estimator.settings import EstimatorSettings
@@ -312,14 +312,9 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
     def _look_around(self, image: RgbImage, stamp: float) -> None:
         """Now and then, while there is no upright face, look for one in the image turned."""
         assert self._estimator is not None
-        mounting = self._mounting
-        upright = self._estimator.saw_upright_face
-        degrees = mounting.after_image(stamp, upright_face=upright)
-        if degrees is None:
-            return
-        other = turned(image, (degrees - mounting.degrees) % 360)
-        if mounting.after_look(degrees, upright_face=self._estimator.shows_upright_face(other)):
+        if look_around(self._mounting, image, stamp, self._estimator):
             self._use_camera(self._unturned_camera)
+            degrees = self._mounting.degrees
             self.get_logger().info(
                 f'images are turned by {degrees} degrees clockwise, since faces appear so; '
                 f'rotate:={degrees} does so from the start'

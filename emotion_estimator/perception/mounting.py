@@ -7,6 +7,8 @@ the camera's intrinsics with it.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import cv2
 import numpy as np
 
@@ -71,6 +73,17 @@ def turned_camera(camera: Intrinsics, degrees: int) -> Intrinsics:
     if degrees == 270:
         return Intrinsics(fy, fx, cy, right - cx, camera.height, camera.width)
     return camera
+
+
+class LooksForFaces(Protocol):
+    """What is asked of the estimator."""
+
+    @property
+    def saw_upright_face(self) -> bool:
+        """Return whether the last image showed an upright face."""
+
+    def shows_upright_face(self, image: RgbImage) -> bool:
+        """Return whether a still image surely shows one."""
 
 
 class Mounting:
@@ -164,6 +177,21 @@ class Mounting:
         self.degrees = degrees
         self._start()
         return True
+
+
+def look_around(
+    mounting: Mounting, image: RgbImage, stamp: float, estimator: LooksForFaces
+) -> bool:
+    """Now and then, while there is no upright face, look for one in the image turned.
+
+    :param image: the one that ``estimator`` processed last, turned as ``mounting`` says.
+    :returns: whether ``auto`` took another turn just now.
+    """
+    degrees = mounting.after_image(stamp, upright_face=estimator.saw_upright_face)
+    if degrees is None:
+        return False
+    other = turned(image, (degrees - mounting.degrees) % 360)
+    return mounting.after_look(degrees, upright_face=estimator.shows_upright_face(other))
 
 
 def _check(degrees: int) -> None:

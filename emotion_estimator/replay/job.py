@@ -19,6 +19,7 @@ from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import FrameResult
+from emotion_estimator.perception.mounting import Mounting
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.replay.run import ReplayedFrame, replay
 from emotion_estimator.settings import EstimatorSettings
@@ -98,15 +99,17 @@ def run_job(
         estimator = EmotionEstimator.load(job.settings)
         with contextlib.closing(estimator):
             skipped = _SkippedImages()
+            mounting = Mounting(job.settings.rotate)
             with _Outputs(job, written, results, estimator.model) as outputs:
                 for frame in replay(
                     _until(bag, job), estimator, policy,
-                    max_rate_hz=job.settings.max_rate_hz, on_skip=skipped,
+                    max_rate_hz=job.settings.max_rate_hz, mounting=mounting, on_skip=skipped,
                 ):  # fmt: skip
                     if outputs.add(frame):
                         on_frame(frame)
                 outputs.copy_input(bag)
-        problems = (*bag.problems, *skipped.lines())
+        hints = (mounting.hint,) if mounting.hint else ()
+        problems = (*bag.problems, *skipped.lines(), *hints)
         if not outputs.labels:
             raise InputError(f'bag {job.bag}: {_why_no_results(job, bag, outputs.begun, problems)}')
         if job.report is not None:

@@ -16,6 +16,7 @@ from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import Frame, FrameResult, RgbImage
+from emotion_estimator.perception.mounting import Mounting, look_around, turned
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.timing import RateLimit
 
@@ -47,6 +48,7 @@ def replay(
     policy: DialogueManager | None = None,
     *,
     max_rate_hz: float = 0.0,
+    mounting: Mounting | None = None,
     on_skip: Callable[[StampedImage, str], None] = lambda image, problem: None,
 ) -> Iterator[ReplayedFrame]:
     """Yield what the nodes would have published for each image, never dropping one under load.
@@ -57,6 +59,8 @@ def replay(
     :param images: with the speech between them, if any, which the policy hears at the stamp of the
         last image with a result, as the live node does.
     :param max_rate_hz: as the estimator's parameter; 0 processes every image.
+    :param mounting: by how much the images are turned, as by the estimator's parameter ``rotate``;
+        None leaves them as they are, and looks for no other turn.
     :param on_skip: called with each image that the estimator cannot process, and the reason in one
         line. The bag itself counts those that do not decode.
     """
@@ -75,7 +79,11 @@ def replay(
         if isinstance(pixels, InputError):
             continue
         try:
+            if mounting is not None:
+                pixels = turned(pixels, mounting.degrees)
             faces = estimator(Frame(pixels, image.stamp))
+            if mounting is not None:
+                look_around(mounting, pixels, image.stamp, estimator)
         except InputError as error:
             on_skip(image, str(error))
             continue
