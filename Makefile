@@ -50,7 +50,7 @@ export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup build demo echo bench bench-accuracy bench-real bench-dialogue train train-quick evaluate \
-  release-model test-training training-but-one test checks test-jazzy test-modern pytest lint types lock clean
+  release-model test-training training-but-one test checks test-jazzy test-modern test-robot pytest lint types lock clean
 
 define CHECK_PYTHON
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -219,6 +219,9 @@ test-jazzy: ## every test but training's on ROS 2 Jazzy
 
 test-modern: ## the same on NumPy 2, LiteRT and mediapipe 1.x, with FACE_LANDMARKER
 	@$(MAKE) --no-print-directory face-landmarker pytest ON=modern
+
+test-robot: build $(VENV)/.test-ready ## drivers that know nothing of us, nodes killed and stopped: out/robot/matrix.md
+	@$(WITH_ROS) $(RUN) -P -m pytest -m robot test/nodes test/launching $(ARGS)
 
 pytest: build $(VENV)/.test-ready
 	@$(WITH_ROS) $(RUN) -P -m pytest $(or $(ARGS),$(TWO_AT_A_TIME))
