@@ -204,7 +204,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'frames_dropped': counts.dropped,
                 'frames_skipped': counts.skipped,
                 'frames_late': counts.late,
-                'images_lost_percent': 100.0 * self._lost.share(),
+                'images_lost_percent': 100.0 * self._lost.share(time.monotonic()),
                 'image_reliability': self._images.reliability if self._images else '',
                 'frames_bad': counts.bad,
                 'state_resets': model.resets if model else 0,
@@ -249,7 +249,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 f'time jumped {resets} times on {topic} within {_RESETS_WINDOW:.0f} s, and each '
                 'time all faces were forgotten; if images pause, raise reset_gap'
             )
-        lost = self._lost.share()
+        lost = self._lost.share(time.monotonic())
         if lost > _MUCH_LOST:
             return (
                 f'{lost:.0%} of the images on {topic} are lost before they arrive; '
@@ -265,11 +265,19 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
     def _subscribe_to_images(self) -> ImageTopic:
         topic, reliability = self.resolve_topic_name('image_raw'), self.settings.image_reliability
         if self.settings.image_transport == 'raw':
-            return ImageTopic(self, Image, topic, self._on_raw, reliability)
+            return ImageTopic(self, Image, topic, self._on_raw, self._on_lost, reliability)
         # image_transport's convention: it follows the image topic, even when that is remapped.
         return ImageTopic(
-            self, CompressedImage, f'{topic}/compressed', self._on_compressed, reliability
+            self,
+            CompressedImage,
+            f'{topic}/compressed',
+            self._on_compressed,
+            self._on_lost,
+            reliability,
         )
+
+    def _on_lost(self, count: int) -> None:
+        self._lost.report(count, time.monotonic())
 
     def _on_raw(self, message: Image) -> None:
         self._offer(message.header, lambda: rgb_from_message(message))
@@ -323,7 +331,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
     def _offer(self, header: Header, decode: Callable[[], RgbImage]) -> None:
         self._watchdog.reset()
         stamp, now = seconds(header.stamp), self.get_clock().now()
-        self._lost.add(stamp)
+        self._lost.add(stamp, time.monotonic())
         name = f'image {header.stamp.sec}.{header.stamp.nanosec:09d}'
         captured = self._times(stamp, now.nanoseconds * 1e-9, time.monotonic())
         if captured != stamp:

@@ -16,9 +16,9 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.nodes import qos
 
 try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 #: Seconds between looks at who publishes.
 _PERIOD = 0.5
@@ -39,15 +39,17 @@ class ImageTopic:
         kind: type[Any],
         topic: str,
         hear: Callable[[Any], None],
+        lose: Callable[[int], None],
         reliability: str = 'auto',
     ) -> None:
         """Subscribe.
 
         :param kind: of the messages.
+        :param lose: called with the number of messages that the middleware has just lost.
         :param reliability: ``auto``, ``reliable`` or ``best_effort``.
         :raises InputError: the parameter that overrides it has another value.
         """
-        self._node, self._kind, self._hear = node, kind, hear
+        self._node, self._kind, self._hear, self._lose = node, kind, hear, lose
         self.name = node.resolve_topic_name(topic)
         self._wanted = self._overridden(reliability)
         #: Names of the nodes that publish, once for each publisher.
@@ -108,17 +110,28 @@ class ImageTopic:
             return
         self._unsubscribe()
         self.reliability = suited
-        self._subscription = self._node.create_subscription(
+        try:
+            self._subscription = self._subscribe(message_lost=self._count_lost)
+        except UnsupportedEventTypeError:
+            # A middleware that does not count them.
+            self._subscription = self._subscribe()
+
+    def _subscribe(self, **events: Callable[[Any], None]) -> Subscription[Any]:
+        # By default the first best-effort publisher is logged as one that is not heard.
+        callbacks = SubscriptionEventCallbacks(
+            use_default_callbacks=self._wanted != 'auto', **events
+        )
+        return self._node.create_subscription(
             self._kind,
             self.name,
             self._hear,
-            qos.images(suited),
-            # By default the first best-effort publisher is logged as one that is not heard.
-            event_callbacks=SubscriptionEventCallbacks(
-                use_default_callbacks=self._wanted != 'auto'
-            ),
+            qos.images(self.reliability),
+            event_callbacks=callbacks,
             qos_overriding_options=qos.OVERRIDABLE_BUT_RELIABILITY,
         )
+
+    def _count_lost(self, lost: Any) -> None:
+        self._lose(lost.total_count_change)
 
     def _unsubscribe(self) -> None:
         if self._subscription is not None:

@@ -8,6 +8,8 @@ import numpy as np
 
 #: Seconds of the stream that are looked at, and the least number of images in them.
 _WINDOW, _LEAST = 5.0, 8
+#: Images remembered at most, more than any camera sends in that time.
+_MOST = 5000
 #: An interval is so many periods of the camera, plus or minus this share of one.
 _OFF = 0.2
 #: Share of the intervals that must be such for the camera to have a steady rate.
@@ -21,7 +23,8 @@ class LostImages:
 
     A camera with a steady rate leaves intervals of one period, and of two or three where images are
     missing. The period is the shortest interval that is not rare. Where intervals are no multiples
-    of it, as in poor light with automatic exposure, nothing can be said, and nothing is.
+    of it, as in poor light with automatic exposure, stamps say nothing. The middleware's own count
+    of lost messages, where it has one, tells more: also where hardly any image arrives.
 
     >>> lost = LostImages()
     >>> for n in range(60):
@@ -34,9 +37,39 @@ class LostImages:
     def __init__(self) -> None:
         """Start a stream."""
         self._stamps: deque[float] = deque()
+        #: When images arrived, and when some were reported lost, and how many.
+        self._arrived: deque[float] = deque(maxlen=_MOST)
+        self._reported: deque[tuple[float, int]] = deque(maxlen=_MOST)
 
-    def add(self, stamp: float) -> None:
-        """Take the stamp of an image that arrived, in seconds."""
+    def report(self, count: int, now: float) -> None:
+        """Take a report of the middleware.
+
+        :param count: of images lost since the last report.
+        :param now: seconds on a clock that never goes back.
+        """
+        if count > 0:
+            self._reported.append((now, count))
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        while self._arrived and self._arrived[0] < now - _WINDOW:
+            self._arrived.popleft()
+        while self._reported and self._reported[0][0] < now - _WINDOW:
+            self._reported.popleft()
+
+    def _reported_share(self, now: float) -> float:
+        self._forget(now)
+        lost = sum(count for _, count in self._reported)
+        count = lost + len(self._arrived)
+        return lost / count if count >= _LEAST else 0.0
+
+    def add(self, stamp: float, now: float = 0.0) -> None:
+        """Take the stamp of an image that arrived, in seconds.
+
+        :param now: as for :meth:`report`.
+        """
+        self._arrived.append(now)
+        self._forget(now)
         stamps = self._stamps
         if stamps and stamp == stamps[-1]:
             # Nothing to count, and a stamp that stands still would be kept for ever.
@@ -56,8 +89,14 @@ class LostImages:
         self._stamps.clear()
         self._stamps.extend(ordered)
 
-    def share(self) -> float:
-        """Return the share of the last seconds' images that did not arrive, 0 to 1."""
+    def share(self, now: float = 0.0) -> float:
+        """Return the share of the last seconds' images that did not arrive, 0 to 1.
+
+        :param now: as for :meth:`report`.
+        """
+        return max(self._share_by_stamps(), self._reported_share(now))
+
+    def _share_by_stamps(self) -> float:
         intervals = np.diff(np.array(self._stamps))
         intervals = intervals[intervals > 0.0]
         if len(intervals) < _LEAST:

@@ -43,6 +43,15 @@ def test_images_that_do_not_arrive_are_reported(graph):
     assert 25.0 < float(robot.said('images_lost_percent')) < 55.0
 
 
+def test_what_best_effort_loses_of_large_images_is_reported(graph):
+    robot = Robot(graph)
+    robot.drive('--best-effort', '--size', '1280', '720', '--count', '900')
+    robot.wait(lambda: 'are lost before they arrive' in robot.status().message, 'it says so')
+    assert 'have the driver publish reliably' in robot.status().message
+    # Hardly any arrives: only the middleware knows of the others.
+    assert float(robot.said('images_lost_percent')) > 50.0
+
+
 def test_a_best_effort_driver_is_heard_too(graph):
     robot = Robot(graph)
     robot.drive('--best-effort', '--size', '64', '48', '--count', '600')

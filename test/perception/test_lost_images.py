@@ -71,3 +71,22 @@ def test_a_stamp_that_stands_still_fills_no_memory():
 
 def test_a_pause_is_no_loss():
     assert share_of([*(n / 30 for n in range(60)), *(3.5 + n / 30 for n in range(30))]) < 0.01
+
+
+def test_what_the_middleware_reports_lost_counts_where_hardly_any_image_arrives():
+    lost = LostImages()
+    for n in range(60):
+        if n % 10 == 0:
+            lost.add(n / 15, now=n / 15)
+        else:
+            lost.report(1, now=n / 15)
+    assert lost.share(now=59 / 15) == pytest.approx(0.9)
+    assert lost.share(now=59 / 15 + 6.0) == 0.0
+
+
+@given(reports=st.lists(st.tuples(st.floats(0, 9), st.integers(-2, 9)), max_size=40))
+def test_reports_give_a_share(reports):
+    lost = LostImages()
+    for now, count in sorted(reports):
+        lost.report(count, now)
+        assert 0.0 <= lost.share(now) <= 1.0
