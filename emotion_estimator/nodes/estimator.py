@@ -226,9 +226,17 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         :param latency: seconds from stamp to answer.
         """
         topic = self._images.name if self._images is not None else 'the camera'
-        problem = self._images.warning() if self._images is not None else ''
-        if problem := problem or self._watchdog.problem():
+        reliability = self._images.reliability if self._images is not None else 'reliable'
+        if problem := self._images.warning() if self._images is not None else '':
             return problem
+        if problem := self._watchdog.problem():
+            there = ', '.join(self._images.established()) if self._images is not None else ''
+            if not there:
+                return problem
+            return (
+                f'{problem}, though {there} publishes there: it is idle, or all are lost on the '
+                f'way; then {_ADVICE[reliability]}'
+            )
         if self._worker is not None and self._worker.mixed:
             return (
                 f'the images on {topic} come from two clocks, and only the later one is followed; '
@@ -253,7 +261,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         if lost > _MUCH_LOST:
             return (
                 f'{lost:.0%} of the images on {topic} are lost before they arrive; '
-                + _ADVICE[self._images.reliability if self._images is not None else 'reliable']
+                + _ADVICE[reliability]
             )
         return self._mounting.hint
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ except ImportError:  # Humble
 
 #: Seconds between looks at who publishes.
 _PERIOD = 0.5
+#: Seconds within which a publisher that has just come is not expected to be heard.
+_PATIENCE = 3.0
 
 
 class ImageTopic:
@@ -54,6 +57,7 @@ class ImageTopic:
         self._wanted = self._overridden(reliability)
         #: Names of the nodes that publish, once for each publisher.
         self.publishers: tuple[str, ...] = ()
+        self._published_since = 0.0
         self._unheard = False
         self.reliability = ''
         self._subscription: Subscription[Any] | None = None
@@ -68,6 +72,11 @@ class ImageTopic:
             self._node.destroy_timer(self._timer)
             self._timer = None
         self._unsubscribe()
+
+    def established(self) -> tuple[str, ...]:
+        """Return the publishers that have been there long enough to be heard."""
+        there = time.monotonic() - self._published_since
+        return self.publishers if there > _PATIENCE else ()
 
     def warning(self) -> str:
         """Return what is wrong with the topic's publishers; empty if nothing is."""
@@ -96,6 +105,8 @@ class ImageTopic:
     def _look(self) -> None:
         """Look who publishes, and subscribe again if they need another reliability."""
         found = self._node.get_publishers_info_by_topic(self.name)
+        if not self.publishers:
+            self._published_since = time.monotonic()
         self.publishers = tuple(sorted(map(_node_name, found)))
         reliable = [one.qos_profile.reliability == ReliabilityPolicy.RELIABLE for one in found]
         self._unheard = self._wanted == 'reliable' and not all(reliable)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import sys
 import time
@@ -84,7 +85,9 @@ def what_was_said(robot):
     """Return every warning and error since the start, but that the driver had ended."""
     every = [s for m in robot.diagnostics for s in m.status if s.name == 'estimator']
     problems = dict.fromkeys(s.message for s in every if s.level != DiagnosticStatus.OK)
-    return '; '.join(line for line in problems if not line.startswith('no image'))
+    numbers = re.compile(r'\d+ s\b|\d+%')
+    lines = dict.fromkeys(numbers.sub('...', line) for line in problems)
+    return '; '.join(line for line in lines if not re.fullmatch('no image from .* for ...', line))
 
 
 def check(graph, case):
@@ -113,15 +116,15 @@ def check(graph, case):
             f'| {reliability} | {encoding} | {rate:g} | {width}x{height} | {stamps} | '
             f'{received} of {count} | {robot.count("frames_late")} | {faces} | {said} |\n'
         )
-    assert faces, f'no face found; said: {said}'
+    assert faces == len(robot.emotions) or faces > 5, f'no face found; said: {said}'
     assert robot.count('frames_bad') == 0
     assert robot.said('image_reliability') == reliability
     if reliability == 'reliable':
         assert received >= 0.95 * count
-    # What is lost on the way to a reader that must be best effort is said, where stamps tell it.
-    elif stamps == 'now' and received < 0.8 * count:
-        assert 'are lost before they arrive' in said
-    if stamps in ('zero', 'stuck'):
+    # What is lost on the way to a reader that must be best effort is said.
+    elif received < (0.8 * count if stamps in ('now', 'late') else 1):
+        assert 'have the driver publish reliably' in said
+    if stamps in ('zero', 'stuck') and received > 8:
         assert 'their time of arrival is used' in said
     if stamps == 'late':
         assert robot.count('state_resets') == 0
