@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import socket
 import time
@@ -31,6 +32,9 @@ _SECRET = re.compile(r'(?i)((?:user|login|pass|pwd|token|key)\w*?=)[^&/;_]*')
 _ASKING = 1.0
 #: Share of a video's frames that counts as all of them: containers declare a few too many.
 _COMPLETE = 0.95
+#: Share of the time between two images within which an image that waited in a buffer comes, and
+#: seconds after which no more are expected.
+_WAITED, _WAITING = 0.25, 1.0
 #: Consecutive damaged images after which a stream counts as lost.
 _PATIENCE = 30
 
@@ -125,6 +129,7 @@ class NetworkStream(Source):
 
         :raises SourceLost: the connection broke, or no image came within the timeout.
         """
+        self._leave_out_old_images()
         damaged = 0
         while not self._closed:
             asked = time.monotonic()
@@ -146,6 +151,16 @@ class NetworkStream(Source):
                 continue
             damaged = 0
             yield Frame(fit(bgr_to_rgb(image), *self._size), stamp)
+
+    def _leave_out_old_images(self) -> None:
+        """Grab what arrived while the connection was opened: it would be stamped as new."""
+        begun = now = time.monotonic()
+        while now - begun < _WAITING and not self._closed:
+            asked = now
+            grabbed = self._capture.grab()
+            now = time.monotonic()
+            if not grabbed or now - asked > _WAITED / self.fps:
+                return
 
     def close(self) -> None:
         """End the connection; a reader waiting for a frame gets none."""
@@ -188,6 +203,8 @@ class NetworkVideo(VideoFile):
 
 def _open(url: str, timeout: float) -> cv2.VideoCapture:
     silence_opencv()
+    # UDP loses parts of images, and firewalls stop it.
+    os.environ.setdefault('OPENCV_FFMPEG_CAPTURE_OPTIONS', 'rtsp_flags;prefer_tcp')
     milliseconds = round(1e3 * timeout)
     # FFmpeg compares schemes as they are written.
     scheme, separator, rest = url.partition('://')
