@@ -142,6 +142,24 @@ def bench_steps(path: str, seconds: float) -> None:
         print(f'face_landmarker takes {ratio:.2f} times as long as face_mesh with its head\n')
 
 
+def bench_resets(path: str, seconds: float) -> None:
+    """Measure what a jump of time costs: all faces are forgotten."""
+    times: Times = defaultdict(list)
+    landmarkers = opened(lambda source: open_landmarker(choose(source, path)))
+    for number, frame in enumerate(portrait_frames(seconds, 'resets')):
+        for source, landmarker in landmarkers.items():
+            landmarker(frame)
+            if number % 5 == 4:
+                timed(times, source, landmarker.reset)
+    for landmarker in landmarkers.values():
+        landmarker.close()
+    print_table(
+        'reset of a landmark source, ms (512x512, one face)',
+        ('source', 'resets', 'p50', 'p95'),
+        [(name, str(len(values)), *p50_p95(values)) for name, values in times.items()],
+    )
+
+
 def bench_branches(path: str, seconds: float) -> None:
     """Measure what each branch costs per face, besides the landmarks, in each runtime."""
     times: Times = defaultdict(list)
@@ -285,6 +303,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     bench_steps(options.model_path, options.seconds)
+    bench_resets(options.model_path, options.seconds)
     bench_branches(options.model_path, options.seconds)
     bench_faces(options.model_path, options.seconds)
     bench_tracker()

@@ -76,13 +76,25 @@ class CameraSettings:
 
     source: str = setting(
         '0',
-        'Device number or /dev path, video file, image file, folder of images, or `portrait` (the '
-        'built-in animated face).',
+        'Device number or /dev path, `http://...` or `rtsp://...` of a camera or video, video '
+        'file, image file, folder of images, or `portrait` (the built-in animated face).',
     )
     fps: float = setting(30.0, 'Requested frames per second.', minimum=1.0, maximum=240.0)
     width: int = setting(0, "Image width in pixels; 0 keeps the source's.", minimum=0, maximum=7680)
     height: int = setting(
         0, "Image height in pixels; 0 keeps the source's.", minimum=0, maximum=4320
+    )
+    camera_format: str = setting(
+        'auto',
+        'Pixel format to ask a device for: `mjpg`, `yuyv`, `as_is` (what the driver chooses), or '
+        '`auto` (MJPG where size and rate are too much for USB 2.0 without it).',
+        choices=('auto', 'mjpg', 'yuyv', 'as_is'),
+    )
+    network_timeout: float = setting(
+        5.0,
+        'Seconds without an answer or image after which an http or rtsp source counts as lost.',
+        minimum=0.5,
+        maximum=60.0,
     )
     camera_info_url: str = setting(
         '',
@@ -117,11 +129,11 @@ class CameraSettings:
         maximum=600.0,
     )
     retry_min: float = setting(
-        0.5, 'Seconds before the first attempt to reopen a lost device.', minimum=0.05, maximum=60.0
+        0.5, 'Seconds before the first attempt to reopen a lost camera.', minimum=0.05, maximum=60.0
     )
     retry_max: float = setting(
         10.0,
-        'Maximum seconds between attempts to reopen a lost device; the delay doubles up to this.',
+        'Maximum seconds between attempts to reopen a lost camera; the delay doubles up to this.',
         minimum=0.05,
         maximum=600.0,
     )

@@ -23,7 +23,7 @@ _LIBRARIES = ('matplotlib', 'rich')
     '--source',
     default=_DEFAULTS.source,
     show_default=True,
-    help='`portrait`, device number, video, image, or folder of images.',
+    help='`portrait`, device number, http:// or rtsp:// address, video, image, or folder.',
 )
 @click.option(
     '--landmarks',

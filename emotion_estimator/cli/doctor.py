@@ -20,6 +20,7 @@ from emotion_estimator.errors import EmotionEstimatorError, first_line
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.landmarks.source import open_first
 from emotion_estimator.runtimes import open_interpreter
+from emotion_estimator.sources.v4l2 import GROUP_HINT, find_video_nodes
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def examine() -> list[Finding]:
         _attempt('blendshape head', lambda: _model('blendshape_head')),
         _attempt('appearance', lambda: _model('appearance')),
         _attempt('emotion model', lambda: _model('emotion_lstm')),
+        *_cameras(),
         *_ros_settings(),
         _attempt('node communication', _communication, needed=False),
     ]
@@ -104,6 +106,23 @@ def _model(kind: str) -> str:
     card = ModelCard.load(models_dir() / f'{kind}.json', kind)
     open_interpreter(card.path)
     return f'{card.title} at {card.path}'
+
+
+def _cameras() -> Iterator[Finding]:
+    cameras = [node for node in find_video_nodes() if node.captures]
+    for node in cameras:
+        if not node.exists:
+            hint = f'not in /dev; pass it to the container (docker run --device {node.path})'
+        else:
+            hint = '' if node.readable else f'not readable; {GROUP_HINT}'
+        yield Finding('camera', f'{node}{": " if hint else ""}{hint}', not hint, needed=False)
+    if not cameras:
+        yield Finding(
+            'camera',
+            'none found; plug one in, or pass its /dev/video* to the container',
+            False,
+            needed=False,
+        )
 
 
 #: Runs in its own process: rclpy may be missing, broken, or from another distribution.

@@ -28,6 +28,8 @@ from emotion_estimator.demo.view import LiveView, PlainView, View
 from emotion_estimator.dialogue.manager import read_together
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.resources import resource_dir
+from emotion_estimator.sources.network import is_network, without_credentials
+from emotion_estimator.sources.open_source import is_device, open_source
 
 #: Seconds for the estimator to load its models and be discovered; generous for a slow machine.
 READY_WITHIN = 90.0
@@ -41,8 +43,8 @@ def run_demo(settings: DemoSettings, prefix: Path) -> None:
     """Run the nodes, show what they publish, and write video, chart and summary.
 
     :param prefix: install prefix of the nodes.
-    :raises InputError: ROS cannot be used, a file of the dialogue is invalid, or old results cannot
-        be removed.
+    :raises InputError: there is no such camera, ROS cannot be used, a file of the dialogue is
+        invalid, or old results cannot be removed.
     :raises EmotionEstimatorError: a node failed, results cannot be written, or the robot spoke
         while the person did.
     :raises Interrupted: SIGINT, SIGTERM or SIGHUP arrived.
@@ -52,6 +54,7 @@ def run_demo(settings: DemoSettings, prefix: Path) -> None:
 
 
 def _run(settings: DemoSettings, prefix: Path, console: Console, stop: StopRequest) -> None:
+    check_camera(settings.source)
     config = resource_dir('config')
     policy, _ = read_together(settings.policy, settings.conversation)
     domain = choose_domain(os.environ, settings.domain)
@@ -89,6 +92,16 @@ def _run(settings: DemoSettings, prefix: Path, console: Console, stop: StopReque
     check_turns(state.history())
 
 
+def check_camera(source: str) -> None:
+    """Open and close a camera: its node would wait until somebody plugs it in.
+
+    :param source: as of :class:`DemoSettings`; what is no camera is not opened.
+    :raises InputError: it cannot be opened; the message says why.
+    """
+    if is_device(source) or is_network(source):
+        open_source(source).close()
+
+
 def _announcement(settings: DemoSettings, domain: int, words_per_minute: float) -> str:
     hearing = (
         'the portrait also knows when the person speaks: the demo publishes it as '
@@ -97,8 +110,8 @@ def _announcement(settings: DemoSettings, domain: int, words_per_minute: float) 
         else ''
     )
     return (
-        f'starting camera ({settings.source}), estimator and dialogue manager with '
-        f'ROS_DOMAIN_ID={domain}\n'
+        f'starting camera ({without_credentials(settings.source)}), estimator and dialogue '
+        f'manager with ROS_DOMAIN_ID={domain}\n'
         f'to watch in another terminal: ROS_DOMAIN_ID={domain} ros2 topic echo /emotion '
         f'(or make echo DOMAIN={domain})\n'
         f'annotated video, chart and logs are written to {settings.output.resolve()}; '

@@ -27,8 +27,8 @@ _ALL = (
     _argument(
         'source',
         '',
-        'Device number or /dev path, video file, image file, folder of images, or portrait; '
-        f'{_OR_FILE} (default: device 0).',
+        'Device number or /dev path, http:// or rtsp:// address, video file, image file, folder of '
+        f'images, or portrait; {_OR_FILE} (default: device 0).',
     ),
     _argument(
         'landmark_source',

@@ -63,7 +63,7 @@ class CameraNode(ManagedNode[CameraSettings]):
         self._subscribed_since: float | None = None
 
     def configure(self) -> None:
-        """Check the source, and open it unless it is a device."""
+        """Check the source, and open it unless it is a camera, which may come later."""
         self._capture = Capture(
             self.settings,
             clock=self._now,
@@ -96,13 +96,13 @@ class CameraNode(ManagedNode[CameraSettings]):
         assert self._capture is not None
         self._ended = False
         self._capture.start()
-        self.get_logger().info(f'capturing from {self.settings.source}')
+        self.get_logger().info(f'capturing from {self._capture.name}')
 
     def deactivate(self) -> None:
         """Stop capturing and release the device."""
         if self._capture is not None and not self._capture.stop():
             raise InputError(
-                f'camera {self.settings.source} hangs and was not released; unplug it, or stop '
+                f'camera {self._capture.name} hangs and was not released; unplug it, or stop '
                 'this process'
             )
 
@@ -120,7 +120,8 @@ class CameraNode(ManagedNode[CameraSettings]):
         problem = (capture.problem if capture else '') or (_ENDED if self._ended else '')
         return Health(
             values={
-                'source': self.settings.source,
+                'source': capture.name if capture else '',
+                'given': capture.given if capture else '',
                 'frames_published': capture.published if capture else 0,
                 'frames_skipped': capture.skipped if capture else 0,
                 'seconds_behind': capture.behind if capture else 0.0,
@@ -165,8 +166,8 @@ class CameraNode(ManagedNode[CameraSettings]):
         elif problem:
             # Another attempt would only repeat the source up to the place where it is broken.
             self.break_down(problem, try_again=False)
-        else:
-            self.get_logger().info(f'{self.settings.source}: {_ENDED}')
+        elif self._capture is not None:
+            self.get_logger().info(f'{self._capture.name}: {_ENDED}')
 
     def _publish(self, frame: Frame, stamp: float) -> None:
         header = Header(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -10,23 +11,26 @@ from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import Frame
 from emotion_estimator.settings import CameraSettings
 from emotion_estimator.sources.base import Source, SourceLost
+from emotion_estimator.sources.network import is_network, without_credentials
 from emotion_estimator.sources.open_source import is_device, open_source
 from emotion_estimator.timing import Backoff
 
-#: Seconds without an image after which a device is reported.
+_LOG = logging.getLogger(__name__)
+#: Seconds without an image after which a camera is reported.
 _SILENCE = 2.0
 
 
 class Capture:
     """One loop that opens, reads and publishes, so that no frame waits for a timer.
 
-    A device that cannot be opened, or is lost, is retried with growing waits. A file, a folder or
-    the portrait is read at its frame rate, by the monotonic clock.
+    A device or an address that cannot be opened, or is lost, is retried with growing waits. A file,
+    a folder or the portrait is read at its frame rate, by the monotonic clock.
 
     :ivar published: number of frames passed to ``publish``.
     :ivar skipped: number of frames that the source could not decode.
     :ivar behind: seconds that a source slower than its rate has fallen behind.
-    :ivar lost: how often a device was lost.
+    :ivar lost: how often a device or a connection was lost.
+    :ivar given: pixel format, size and rate that the camera delivers, or an empty string.
     :ivar problem: the current problem, or an empty string.
     """
 
@@ -45,9 +49,9 @@ class Capture:
         :param clock: returns the time that stamps frames, in seconds since the epoch.
         :param publish: called with each frame and its stamp, in this object's thread.
         :param listened_to: returns whether there are subscribers, for ``wait_for_subscribers``.
-        :param ended: called once when a source that is not a device ends, with the problem, or an
+        :param ended: called once when a source that is not retried ends, with the problem, or an
             empty string at its regular end.
-        :param log: called with one line about a device that cannot be read.
+        :param log: called with one line about a camera that cannot be read.
         """
         self._settings = settings
         self._clock = clock
@@ -55,7 +59,9 @@ class Capture:
         self._listened_to = listened_to
         self._ended = ended
         self._log = log
-        self._device = is_device(settings.source)
+        #: The source without credentials.
+        self.name = without_credentials(settings.source)
+        self._retried = is_device(settings.source) or is_network(settings.source)
         self._prepared: Source | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -65,15 +71,16 @@ class Capture:
         self.skipped = 0
         self.behind = 0.0
         self.lost = 0
+        self.given = ''
 
     def open(self) -> None:
-        """Open a source that is not a device, to report a file that cannot be read at once.
+        """Open a source that is not retried, to report a file that cannot be read at once.
 
-        A device may still be plugged in; it is opened in the thread.
+        A camera may still be plugged in or switched on; it is opened in the thread.
 
         :raises InputError: it cannot be opened; the message says why.
         """
-        if not self._device and self._prepared is None:
+        if not self._retried and self._prepared is None:
             self._prepared = self._open()
 
     def start(self) -> None:
@@ -111,8 +118,8 @@ class Capture:
     def problem(self) -> str:
         """Return the current problem, such as a device without images, or an empty string."""
         silent = time.monotonic() - self._last_frame
-        if self._device and not self._problem and self._thread is not None and silent > _SILENCE:
-            return f'no image from camera {self._settings.source} for {silent:.0f} s; check it'
+        if self._retried and not self._problem and self._thread is not None and silent > _SILENCE:
+            return f'no image from camera {self.name} for {silent:.0f} s; check it'
         return self._problem
 
     def _open(self) -> Source:
@@ -123,6 +130,8 @@ class Capture:
             width=wanted.width or None,
             height=wanted.height or None,
             loop=wanted.loop,
+            pixel_format=wanted.camera_format,
+            timeout=wanted.network_timeout,
             clock=self._clock,
         )
 
@@ -136,11 +145,12 @@ class Capture:
             except Exception as error:
                 # Whatever a driver or decoder raises must be reported.
                 if not isinstance(error, InputError):
-                    error = InputError(f'{self._settings.source}: {first_line(error)}')
-                if not self._device:
+                    line = first_line(error).replace(self._settings.source, self.name)
+                    error = InputError(f'{self.name}: {line}')
+                if not self._retried:
                     self._end(stop, str(error))
                     return
-                self._wait_for_device(error, stop, backoff)
+                self._wait_to_retry(error, stop, backoff)
             else:
                 self._end(stop, '')
                 return
@@ -155,7 +165,7 @@ class Capture:
             if self._listened_to():
                 return
 
-    def _wait_for_device(self, error: InputError, stop: threading.Event, backoff: Backoff) -> None:
+    def _wait_to_retry(self, error: InputError, stop: threading.Event, backoff: Backoff) -> None:
         wait = backoff.next()
         self.lost += isinstance(error, SourceLost)
         self._problem = str(error)
@@ -167,8 +177,16 @@ class Capture:
             self._problem = problem
             self._ended(problem)
 
+    def _tell_what_is_given(self, source: Source) -> None:
+        self.given = getattr(source, 'given', '')
+        if refused := getattr(source, 'refused', ''):
+            _LOG.warning('%s; choose a size, a rate and a format that it has', refused)
+        elif self.given:
+            _LOG.info('%s gives %s', source.name, self.given)
+
     def _read(self, source: Source, stop: threading.Event, backoff: Backoff) -> None:
         self._last_frame = begun = time.monotonic()
+        self._tell_what_is_given(source)
         for frame in source.frames():
             if not source.live:
                 late = _wait_until(begun + frame.stamp, stop)

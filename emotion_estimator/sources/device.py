@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import cv2
 
@@ -18,6 +18,15 @@ from emotion_estimator.sources.base import (
     bgr_to_rgb,
     silence_opencv,
 )
+from emotion_estimator.sources.v4l2 import find_video_nodes, why_closed
+
+#: Pixel formats to ask for, as FOURCC codes, by setting.
+_CODES: Final = {'mjpg': 'MJPG', 'yuyv': 'YUYV'}
+#: Bytes a second of uncompressed YUYV that USB 2.0 carries beside other devices: 640x480 at 30 Hz,
+#: and not 1280x720 at more than 10 Hz.
+_USB2 = 20e6
+#: What OpenCV sets if no size is asked for.
+_USUAL_SIZE = (640, 480)
 
 #: Consecutive damaged images after which the device counts as lost.
 _PATIENCE = 30
@@ -47,9 +56,14 @@ def _open_capture(device: int | str) -> DeviceCapture:
 class Device(Source):
     """A camera; each frame is stamped right after it was grabbed.
 
-    Size and rate are requests: the device uses the nearest that it supports.
+    Size, rate and format are requests: the device uses the nearest that it supports.
+
+    :ivar given: what it delivers, such as ``MJPG 1280x720 at 30 Hz``.
+    :ivar refused: in one line what it delivers instead of what was asked for, or an empty string.
 
     :param device: its number, or its path under ``/dev``.
+    :param pixel_format: ``mjpg``, ``yuyv``, ``as_is`` (the driver's choice), or ``auto``: MJPG if
+        USB 2.0 does not carry size and rate otherwise, else ``as_is``.
     :param clock: returns the time in seconds since the epoch.
     :param open_capture: opens the device.
     :raises InputError: no such device, or another program uses it.
@@ -64,6 +78,7 @@ class Device(Source):
         fps: float | None = None,
         width: int | None = None,
         height: int | None = None,
+        pixel_format: str = 'auto',
         clock: Callable[[], float] = time.time,
         open_capture: Callable[[int | str], DeviceCapture] = _open_capture,
     ) -> None:
@@ -77,9 +92,12 @@ class Device(Source):
         if not self._capture.isOpened():
             self._capture.release()
             raise InputError(
-                f'{self.name} cannot be opened; check that it is plugged in, that no other program '
-                "uses it and that you may read it, or use the source 'portrait'"
+                f'{self.name} cannot be opened: {why_closed(device, find_video_nodes())}'
             )
+        code = _code(pixel_format, width, height, fps)
+        # First: which sizes and rates there are depends on it.
+        if code:
+            self._capture.set(cv2.CAP_PROP_FOURCC, int.from_bytes(code.encode(), 'little'))
         # At most one buffered image: an old one would be stamped as new.
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         for prop, value in (
@@ -91,6 +109,17 @@ class Device(Source):
                 self._capture.set(prop, value)
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = rate if math.isfinite(rate) and rate > 0.0 else fps or DEFAULT_FPS
+        given = self._given()
+        self.given = f'{" ".join(given)} at {self.fps:g} Hz'
+        size = f'{width}x{height}' if width and height else given[1]
+        missed = (code and given[0] != code) or given[1] != size or (fps and self.fps < 0.9 * fps)
+        wanted = ' '.join(filter(None, (code, size if width and height else '')))
+        at = f'at {fps:g} Hz' if fps else ''
+        self.refused = (
+            f'{self.name} gives {self.given} instead of {" ".join(filter(None, (wanted, at)))}'
+            if missed
+            else ''
+        )
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames as they arrive, stamped by ``clock``.
@@ -114,7 +143,29 @@ class Device(Source):
             damaged = 0
             yield Frame(bgr_to_rgb(image), stamp)
 
+    def _given(self) -> tuple[str, str]:
+        """Return pixel format and size that the device has settled on."""
+        code, width, height = (
+            int(value) if math.isfinite(value := self._capture.get(prop)) else 0
+            for prop in (
+                cv2.CAP_PROP_FOURCC, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
+            )
+        )  # fmt: skip
+        name = (code & 0xFFFFFFFF).to_bytes(4, 'little').decode('ascii', 'replace')
+        return name.strip() if name.isprintable() else 'unknown format', f'{width}x{height}'
+
     def close(self) -> None:
         """Release the device; a reader waiting for a frame gets none."""
         self._closed = True
         self._capture.release()
+
+
+def _code(
+    pixel_format: str, width: int | None, height: int | None, fps: float | None
+) -> str | None:
+    """Return the FOURCC code to ask for, or None for the driver's choice."""
+    if pixel_format != 'auto':
+        return _CODES.get(pixel_format)
+    usual_width, usual_height = _USUAL_SIZE
+    rate = 2 * (width or usual_width) * (height or usual_height) * (fps or DEFAULT_FPS)
+    return 'MJPG' if rate > _USB2 else None

@@ -13,11 +13,15 @@ from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.sources.base import DEFAULT_FPS, Source
 from emotion_estimator.sources.device import Device
 from emotion_estimator.sources.images import IMAGE_SUFFIXES, StillImages, images_in
+from emotion_estimator.sources.network import is_network, open_network, without_credentials
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
 
 #: What a source may be, for messages and help texts.
-ACCEPTED = "'portrait', a device number such as 0, /dev/videoN, a video, an image, or a folder"
+ACCEPTED = (
+    "'portrait', a device number such as 0, /dev/videoN, http://..., rtsp://..., a video, an "
+    'image, or a folder'
+)
 
 #: OpenCV counts devices in a C int.
 _MOST_DEVICE = 2**31 - 1
@@ -32,6 +36,8 @@ def open_source(
     loop: bool = False,
     duration: float = 5.0,
     hold: float = 1.0,
+    pixel_format: str = 'auto',
+    timeout: float = 5.0,
     clock: Callable[[], float] = time.time,
 ) -> Source:
     """Open a source.
@@ -41,8 +47,9 @@ def open_source(
         for frame in open_source(0):
             print(frame.stamp, frame.image.shape)
 
-    :param spec: ``portrait``, a device number, ``/dev/videoN``, or the path of a video, an image
-        or a folder of images.
+    :param spec: ``portrait``, a device number, ``/dev/videoN``, the address of a stream or video
+        (``http://``, ``https://``, ``rtsp://``), or the path of a video, an image or a folder of
+        images.
     :param fps: frames per second for the portrait, images and devices; a video has its own.
     :param width: image width in pixels. Requested from a device and the portrait; videos and
         images are resized, keeping their aspect.
@@ -50,7 +57,9 @@ def open_source(
     :param loop: restart at the end, for ever.
     :param duration: seconds a single image is shown.
     :param hold: seconds each image of a folder is shown.
-    :param clock: returns the time that stamps a device's frames, in seconds since the epoch.
+    :param pixel_format: to ask a device for, as for :class:`Device`.
+    :param timeout: seconds without an answer after which an address counts as lost.
+    :param clock: returns the time that stamps the frames of cameras, in seconds since the epoch.
     :raises InputError: no such source, or it cannot be opened.
     """
     spec = os.fspath(spec) if isinstance(spec, os.PathLike) else str(spec)
@@ -58,7 +67,22 @@ def open_source(
     if spec == 'portrait':
         return Portrait(rate, (width or height or 512, height or width or 512), loop)
     if is_device(spec):
-        return Device(_device(spec), fps=fps, width=width, height=height, clock=clock)
+        return Device(
+            _device(spec),
+            fps=fps,
+            width=width,
+            height=height,
+            pixel_format=pixel_format,
+            clock=clock,
+        )
+    if is_network(spec):
+        return open_network(
+            spec, loop=loop, width=width, height=height, timeout=timeout, clock=clock
+        )
+    if '://' in spec:
+        raise InputError(
+            f'source {without_credentials(spec)!r} cannot be read; accepted are {ACCEPTED}'
+        )
     path = Path(spec)
     try:
         path = path.expanduser()

@@ -15,9 +15,6 @@ from emotion_estimator.sources.base import DEFAULT_FPS, Source, bgr_to_rgb, fit,
 #: Containers that declare more are wrong.
 _MOST_FPS = 1000.0
 
-#: Consecutive failed reads after which reading stops.
-_PATIENCE = 30
-
 
 class VideoFile(Source):
     """Frames of a file with the container's stamps, counted from the first frame.
@@ -31,17 +28,19 @@ class VideoFile(Source):
     """
 
     live = False
+    #: Consecutive failed reads after which reading stops.
+    patience = 30
 
     def __init__(
         self,
-        path: Path,
+        path: Path | str,
         *,
         loop: bool = False,
         width: int | None = None,
         height: int | None = None,
     ) -> None:
         silence_opencv()
-        self.name = str(path)
+        self.name = self._shown(path)
         self._path = path
         self._loop = loop
         self._size = (width, height)
@@ -55,7 +54,7 @@ class VideoFile(Source):
         capture.release()
         if not has_frames:
             raise InputError(
-                f'video {path} has no frame that can be decoded; re-encode or replace it'
+                f'video {self.name} has no frame that can be decoded; re-encode or replace it'
             )
 
     def frames(self) -> Iterator[Frame]:
@@ -69,6 +68,10 @@ class VideoFile(Source):
             if not self._loop:
                 return
             start = last + 1.0 / self.fps
+
+    @staticmethod
+    def _shown(path: Path | str) -> str:
+        return str(path)
 
     def close(self) -> None:
         """End the iteration, which closes the file."""
@@ -86,7 +89,8 @@ class VideoFile(Source):
                 ok, image = capture.read()
                 if not ok:
                     failed += 1
-                    if failed > _PATIENCE or seen + failed > declared:
+                    if failed > self.patience or seen + failed > declared:
+                        self._stopped(seen, declared)
                         return
                     continue
                 self.skipped += failed
@@ -104,8 +108,15 @@ class VideoFile(Source):
         finally:
             capture.release()
 
+    def _stopped(self, seen: int, declared: float) -> None:
+        """Raise an error if reading stopped before the end.
+
+        :param seen: number of frames read.
+        :param declared: their number by the container.
+        """
+
     def _open(self) -> cv2.VideoCapture:
-        if not self._path.is_file():
+        if not Path(self._path).is_file():
             raise InputError(f'video {self._path} does not exist; give the path of a video file')
         capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from emotion_estimator.cli import doctor
+from emotion_estimator.sources.v4l2 import VideoNode
 
 
 @pytest.fixture
@@ -45,3 +47,34 @@ def test_nodes_that_cannot_talk_are_no_reason_to_fail(monkeypatch):
     found = {finding.subject: finding for finding in doctor.examine()}['node communication']
     assert (found.good, found.needed) == (False, False)
     assert found.text.startswith('ImportError: no rclpy (source ROS 2')
+
+
+def test_cameras_are_listed_with_what_to_do(findings, monkeypatch):
+    def node(number, name, **given):
+        known = {'exists': True, 'readable': True, 'captures': True} | given
+        return VideoNode(Path(f'/dev/video{number}'), name, **known)
+
+    nodes = [
+        node(0, 'HD Webcam'),
+        node(1, 'HD Webcam', captures=False),
+        node(2, 'Side', readable=False),
+        node(4, 'Far', exists=False, readable=False),
+    ]
+    monkeypatch.setattr(doctor, 'find_video_nodes', lambda: nodes)
+    found = [f for f in doctor.examine() if f.subject == 'camera']
+    assert [f.text.partition(':')[0] for f in found] == [
+        '/dev/video0 (HD Webcam)',
+        '/dev/video2 (Side)',
+        '/dev/video4 (Far)',
+    ]
+    assert [f.good for f in found] == [True, False, False]
+    assert not any(f.needed for f in found)
+    assert 'usermod -aG video' in found[1].text
+    assert '--device /dev/video4' in found[2].text
+
+
+def test_no_camera_is_no_reason_to_fail(findings, monkeypatch):
+    monkeypatch.setattr(doctor, 'find_video_nodes', list)
+    found = findings()['camera']
+    assert (found.good, found.needed) == (False, False)
+    assert found.text.startswith('none found')

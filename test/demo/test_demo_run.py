@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -253,3 +254,33 @@ def test_only_the_listener_needs_ros():
         'from emotion_estimator.dialogue import policy\n'
     )
     subprocess.run([sys.executable, '-c', code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ('source', 'problem'),
+    [
+        ('99', 'camera 99 cannot be opened: there is no /dev/video99; '),
+        ('rtsp://robot:SECRET@127.0.0.1:1/live', 'nothing listens on port 1 of 127.0.0.1'),
+    ],
+)
+def test_a_camera_that_is_not_there_ends_it_before_anything_starts(
+    tmp_path, monkeypatch, capsys, source, problem
+):
+    folder = tmp_path / 'lib' / 'emotion_estimator'
+    folder.mkdir(parents=True)
+    for node in NODES:
+        (folder / f'{node}_node').touch()
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
+    before = time.monotonic()
+    assert main(['demo', '--source', source, '--output', str(tmp_path / 'out')]) == 2
+    assert time.monotonic() - before < 2.0
+    shown = capsys.readouterr()
+    assert problem in shown.err
+    assert shown.err.count('\n') == 1
+    assert 'SECRET' not in shown.out + shown.err
+    assert not (tmp_path / 'out').exists()
+
+
+def test_what_is_no_camera_is_left_to_the_camera_node(tmp_path):
+    run.check_camera(str(tmp_path / 'gone.mp4'))
+    run.check_camera('portrait')

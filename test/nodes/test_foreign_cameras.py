@@ -126,6 +126,26 @@ def test_two_cameras_on_one_topic_are_named(graph):
     assert robot.status().level == DiagnosticStatus.WARN
 
 
+def test_two_clocks_on_one_topic_are_named(graph):
+    robot = Robot(graph)
+    robot.drive('--stamps', 'two_clocks', '--size', '64', '48', '--rate', '30', '--count', '900')
+    warning = 'the images on /image_raw come from two clocks, and only the later one is followed'
+    robot.wait(lambda: warning in robot.status().message, 'it warns')
+    assert robot.status().level == DiagnosticStatus.WARN
+    robot.wait(lambda: robot.count('frames_late') > 30, 'they are counted')
+    # Those of the other clock are left out; they do not start the stream over each time.
+    assert robot.count('state_resets') <= 2
+
+
+def test_many_resets_are_warned_of(graph):
+    robot = Robot(graph)
+    robot.drive('--stamps', 'jumps', '--size', '64', '48', '--rate', '30', '--count', '900')
+    robot.wait(lambda: 'all faces were forgotten' in robot.status().message, 'it warns')
+    assert 'times on /image_raw within 60 s' in robot.status().message
+    assert robot.status().level == DiagnosticStatus.WARN
+    assert robot.count('state_resets') >= 5
+
+
 @pytest.mark.parametrize('reliability', [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
 def test_everybody_hears_the_cameras_images(graph, reliability):
     heard = graph.hear(Image, 'image_raw', QoSProfile(depth=5, reliability=reliability))

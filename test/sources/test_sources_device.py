@@ -19,6 +19,8 @@ class FakeCapture:
         self.opened = opened
         self.fps = fps
         self.settings: dict[int, float] = {}
+        #: What it delivers whatever is asked for.
+        self.always: dict[int, float] = {}
         self.released = False
         self.events: list[str] = []
 
@@ -35,7 +37,9 @@ class FakeCapture:
         return image is not None, image
 
     def get(self, prop):
-        return self.fps if prop == cv2.CAP_PROP_FPS else 0.0
+        if prop == cv2.CAP_PROP_FPS:
+            return self.fps
+        return self.always.get(prop, self.settings.get(prop, 0.0))
 
     def set(self, prop, value):
         self.settings[prop] = value
@@ -119,3 +123,56 @@ def test_a_device_that_is_not_there_is_named_without_noise(device, capfd):
         Device(device)
     assert '\n' not in str(caught.value)
     assert capfd.readouterr().err == ''
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'code'),
+    [
+        ({}, None),
+        ({'width': 640, 'height': 480, 'fps': 30}, None),
+        ({'fps': 60}, 'MJPG'),
+        ({'width': 1280, 'height': 720, 'fps': 30}, 'MJPG'),
+        ({'width': 1280, 'height': 720, 'fps': 5}, None),
+        ({'width': 320, 'height': 240, 'pixel_format': 'mjpg'}, 'MJPG'),
+        ({'width': 1920, 'height': 1080, 'pixel_format': 'yuyv'}, 'YUYV'),
+        ({'width': 1920, 'height': 1080, 'pixel_format': 'as_is'}, None),
+    ],
+)
+def test_mjpg_is_asked_for_where_usb_would_not_carry_the_images(wanted, code):
+    capture = FakeCapture([])
+    Device(0, open_capture=lambda _: capture, **wanted)
+    asked = capture.settings.get(cv2.CAP_PROP_FOURCC)
+    assert asked == (code and cv2.VideoWriter_fourcc(*code))
+    if code:
+        # A size is looked for among those of the format.
+        assert next(iter(capture.settings)) == cv2.CAP_PROP_FOURCC
+
+
+def test_what_the_device_gives_is_reported():
+    capture = FakeCapture([], fps=30.0)
+    device = Device(0, fps=30, width=1280, height=720, open_capture=lambda _: capture)
+    assert device.given == 'MJPG 1280x720 at 30 Hz'
+    assert device.refused == ''
+
+
+@pytest.mark.parametrize(
+    ('always', 'fps', 'given'),
+    [
+        ({cv2.CAP_PROP_FOURCC: cv2.VideoWriter_fourcc(*'YUYV')}, 30.0, 'YUYV 1280x720 at 30 Hz'),
+        ({cv2.CAP_PROP_FRAME_WIDTH: 640.0}, 30.0, 'MJPG 640x720 at 30 Hz'),
+        ({}, 10.0, 'MJPG 1280x720 at 10 Hz'),
+    ],
+)
+def test_what_the_device_refuses_is_reported(always, fps, given):
+    capture = FakeCapture([], fps=fps)
+    capture.always = always
+    device = Device(0, fps=30, width=1280, height=720, open_capture=lambda _: capture)
+    assert device.refused == (f'camera 0 gives {given} instead of MJPG 1280x720 at 30 Hz')
+
+
+def test_a_format_without_a_name_is_no_noise():
+    capture = FakeCapture([])
+    capture.always = {cv2.CAP_PROP_FOURCC: -466162819.0, cv2.CAP_PROP_FRAME_WIDTH: float('nan')}
+    device = Device(0, open_capture=lambda _: capture)
+    assert device.given.isprintable()
+    assert device.refused == ''

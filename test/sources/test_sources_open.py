@@ -40,8 +40,20 @@ def test_numbers_and_paths_of_devices(devices):
     open_source('0')
     open_source('/dev/video2', fps=10, width=640, height=480, clock=float)
     assert devices == [
-        ((0,), {'fps': None, 'width': None, 'height': None, 'clock': time.time}),
-        (('/dev/video2',), {'fps': 10, 'width': 640, 'height': 480, 'clock': float}),
+        (
+            (0,),
+            {
+                'fps': None,
+                'width': None,
+                'height': None,
+                'pixel_format': 'auto',
+                'clock': time.time,
+            },
+        ),
+        (
+            ('/dev/video2',),
+            {'fps': 10, 'width': 640, 'height': 480, 'pixel_format': 'auto', 'clock': float},
+        ),
     ]
     assert [is_device(s) for s in ('0', '/dev/x', 'portrait', '0.mp4', '')] == [1, 1, 0, 0, 0]
 

@@ -60,6 +60,18 @@ ENCODINGS = {
 }
 
 
+#: The stamp of the n-th image, taken at a time, in a stream that began at another.
+STAMPS = {
+    'now': lambda n, taken, start: taken,
+    'zero': lambda n, taken, start: 0.0,
+    'stuck': lambda n, taken, start: start,
+    # Two cameras behind one driver, one of them an hour late.
+    'two_clocks': lambda n, taken, start: taken - n % 2 * 3600.0,
+    # A clock that is set back by a second after each 40 images, and forward in between.
+    'jumps': lambda n, taken, start: taken - n // 20 % 2,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument('--topic', default='image_raw')
@@ -69,7 +81,7 @@ def main() -> None:
     parser.add_argument('--best-effort', action='store_true')
     parser.add_argument('--rate', type=float, default=15.0)
     parser.add_argument('--count', type=int, default=60)
-    parser.add_argument('--stamps', choices=['now', 'zero', 'stuck'], default='now')
+    parser.add_argument('--stamps', choices=STAMPS, default='now')
     parser.add_argument('--jitter', type=float, default=0.0, help='seconds, of the order')
     parser.add_argument('--drop', type=float, default=0.0, help='share lost on the way')
     options, ros = parser.parse_known_args()
@@ -89,12 +101,13 @@ def main() -> None:
     time.sleep(1.5)
     start, period = time.time(), 1.0 / options.rate
     taken = [start + n * period for n in range(options.count)]
-    for stamp in sorted(taken, key=lambda stamp: stamp + noise.uniform(0.0, options.jitter)):
+    stamps = sorted(taken, key=lambda stamp: stamp + noise.uniform(0.0, options.jitter))
+    for n, stamp in enumerate(stamps):
         message = Image(encoding=options.encoding)
         message.height, message.width = picture.shape[:2]
         message.step = encoded[0].nbytes
         message.header.frame_id = 'eye'
-        shown = {'now': stamp, 'zero': 0.0, 'stuck': start}[options.stamps]
+        shown = STAMPS[options.stamps](n, stamp, start)
         message.header.stamp.sec = int(shown)
         message.header.stamp.nanosec = int(shown % 1 * 1e9)
         data = array('B')
