@@ -32,7 +32,8 @@ PROGRAMS = {'rosbag2': "'ros2', 'bag', "}
 CMAKE_TESTS = {'ament_cmake_pytest', 'ament_lint_auto', 'ament_lint_common'}
 # Used where they are installed, and done without where not.
 OPTIONAL = {
-    'PIL', 'av', 'distributed', 'hri_actions_msgs', 'hri_msgs', 'py_trees', 'tf2_msgs', 'tts_msgs',
+    'PIL', 'av', 'bondpy', 'distributed', 'hri_actions_msgs', 'hri_msgs', 'py_trees', 'tf2_msgs',
+    'tts_msgs',
 }  # fmt: skip
 # The same, for language models: the extras `llm` and `mcp`, what comes with them, and what the
 # examples and tests use.
