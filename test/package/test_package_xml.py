@@ -29,7 +29,7 @@ GENERATED_USE = {'rosidl_default_runtime'}
 # Started as programs: key and how the code calls it.
 PROGRAMS = {'rosbag2': "'ros2', 'bag', "}
 # What CMake tests with.
-CMAKE_TESTS = {'ament_cmake_pytest', 'ament_lint_auto', 'ament_lint_common'}
+CMAKE_TESTS = {'ament_lint_auto', 'ament_lint_common'}
 # Used where they are installed, and done without where not.
 OPTIONAL = {
     'PIL', 'av', 'distributed', 'hri_actions_msgs', 'hri_msgs', 'py_trees', 'tf2_msgs', 'tts_msgs',
