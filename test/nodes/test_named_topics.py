@@ -52,7 +52,7 @@ def graph_of(graph: RosGraph, node: str) -> set[Use]:
 
 @pytest.fixture(scope='module')
 def running(tmp_path_factory) -> dict[str, set[Use]]:
-    """What each node has once all are active, and their names are known."""
+    """Return what each node has once all are active, and their names are known."""
     with RosGraph(tmp_path_factory.mktemp('named')) as graph:
         graph.start('camera', source='portrait', loop=True)
         graph.start('estimator', landmark_source=LANDMARK_SOURCE, debug_image=True)

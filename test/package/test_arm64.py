@@ -126,7 +126,7 @@ def test_the_whole_robot_has_wheels_for_arm64(monkeypatch, system):
 
 
 def test_what_rosdep_installs_is_in_our_ranges(monkeypatch):
-    """rosdep's keys name no versions: python3-mediapipe-pip, python3-rosbags-pip."""
+    """Compare: the keys of rosdep name no versions: python3-mediapipe-pip, python3-rosbags-pip."""
     given = setup_arguments(monkeypatch)
     ranges = {r.name: r.specifier for r in map(Requirement, given['install_requires'])}
     found = resolved('jazzy', 'mediapipe', 'rosbags', 'ai-edge-litert')
