@@ -38,8 +38,8 @@ INSTALL := install$(SUFFIX)
 LOCK := requirements/$(if $(SUFFIX),$(ON),demo).lock
 TEST_LOCK := requirements/$(if $(SUFFIX),$(ON),test).lock
 RUN := $(VENV)/bin/python
-PACKAGE := $(wildcard $(shell git ls-files -co --exclude-standard -- emotion_estimator msg srv config launch models \
-  scripts CMakeLists.txt package.xml 2>/dev/null))
+PACKAGE := $(wildcard $(shell git ls-files -co --exclude-standard -- emotion_estimator msg srv config docs \
+  examples launch models scripts security views CMakeLists.txt package.xml 2>/dev/null))
 # -P below keeps this folder, whose emotion_estimator has no messages, off the import path.
 WITH_ROS := . $(INSTALL)/local_setup.sh &&
 

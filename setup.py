@@ -55,6 +55,13 @@ setup(
     ],
     extras_require={
         'demo': ['matplotlib>=3.5', 'rich>=13'],
+        # The last MediaPipe that bundles the face mesh: requirements/robot.txt.
+        'face-mesh': [
+            'mediapipe==0.10.21; python_version < "3.13" and platform_machine != "aarch64"',
+            'mediapipe==0.10.18; python_version < "3.13" and platform_machine == "aarch64"',
+            # It needs NumPy 1, which later ones do not take: pip would try them all.
+            'opencv-python<4.12; python_version < "3.13"',
+        ],
         # A language model that speaks for the robot, and a server of tools for one that asks.
         'llm': ['openai>=1.40'],
         'mcp': ['mcp>=2'],

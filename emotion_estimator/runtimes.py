@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import platform
 import sys
 import warnings
 from collections.abc import Iterator
@@ -41,6 +42,17 @@ def quiet() -> Iterator[None]:
     finally:
         os.dup2(saved, _STDERR)
         os.close(saved)
+
+
+def mediapipe_with_face_mesh() -> str:
+    """Return the last release of ``mediapipe`` for this machine that bundles the face mesh.
+
+    :returns: the version, as in ``requirements/robot.txt``; empty if there is none.
+    """
+    if sys.version_info >= (3, 13):
+        return ''
+    # Of 0.10.19 to 0.10.21 there is no wheel for arm64 on Linux.
+    return '0.10.18' if platform.machine() == 'aarch64' else '0.10.21'
 
 
 def import_mediapipe() -> Any:

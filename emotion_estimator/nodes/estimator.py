@@ -48,6 +48,8 @@ from emotion_estimator.timing import SlidingWindow, Watchdog
 if TYPE_CHECKING:
     from rclpy.type_support import MsgT
 
+#: Seconds between two log lines about images with the same fault.
+_SAME_PROBLEM_PERIOD = 5.0
 #: So many resets in so many seconds are worth a warning.
 _MANY_RESETS, _RESETS_WINDOW = 5, 60.0
 #: Share of lost images that is worth a warning, and what to do, by reliability.
@@ -82,6 +84,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._debug: Publisher[Image] | None = None
         self._ros4hri: Ros4hri | None = None
         self._topics: tuple[LifecyclePublisher[Any], ...] = ()
+        self._logged_problem, self._logged_at = '', 0.0
         self._reset_counts()
 
     def _reset_counts(self) -> None:
@@ -354,11 +357,11 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
 
     def _reject(self, picture: PendingImage[Header], problem: str) -> None:
         where = f' on {self._images.name}' if self._images is not None else ''
-        line = f'{picture.name}{where} dropped: {problem}'
-        if problem != self._image_problem:
+        # Not by rclpy's throttle, which each place in the code has for itself.
+        line, now = f'{picture.name}{where} dropped: {problem}', time.monotonic()
+        if problem != self._logged_problem or now > self._logged_at + _SAME_PROBLEM_PERIOD:
             self.get_logger().error(line)
-        else:
-            self.get_logger().error(line, throttle_duration_sec=5.0)
+            self._logged_problem, self._logged_at = problem, now
         self._image_problem = problem
 
     def _answer(

@@ -228,6 +228,10 @@ def test_the_estimator_outlives_bad_images_and_counts_them(tmp_path):
         assert "encoding '32FC1' is not supported" in value_of(
             diagnostics, 'estimator', 'last_error'
         )
+        # Two more of the last kind, which is not logged again within seconds.
+        for count in (8, 9):
+            images.publish(message)
+            graph.wait_until(lambda n=count: said('frames_bad') == n, 10, f'{count} bad images')
         # Each line names the image and its topic, once.
         assert estimator.log.read_text().count('image 0.000000000 on /image_raw dropped: ') == 7
 

@@ -47,3 +47,14 @@ def test_blame_ignores_commits():
     lines = (ROOT / '.git-blame-ignore-revs').read_text().splitlines()
     commits = [line for line in lines if not line.startswith('#')]
     assert commits and all(re.fullmatch('[0-9a-f]{40}', commit) for commit in commits)
+
+
+def test_industrial_ci_installs_what_no_rosdep_key_does():
+    workflow = yaml.safe_load((GITHUB / 'workflows' / 'industrial_ci.yml').read_text())
+    job = workflow['jobs']['industrial_ci']
+    assert {'humble', 'jazzy', 'kilted'} <= set(job['strategy']['matrix']['ROS_DISTRO'])
+    (step,) = (step for step in job['steps'] if step['uses'].startswith('ros-industrial/'))
+    hook = step['env']['AFTER_INSTALL_TARGET_DEPENDENCIES']
+    assert 'pip install ai-edge-litert' in hook
+    (program,) = re.findall(r'python3 "\$TARGET_REPO_PATH/([\w/-]+)"', hook)
+    assert (ROOT / program).is_file()

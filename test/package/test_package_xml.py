@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 catkin_package = pytest.importorskip('catkin_pkg.package')
 
@@ -29,7 +30,7 @@ GENERATED_USE = {'rosidl_default_runtime'}
 # Started as programs: key and how the code calls it.
 PROGRAMS = {'rosbag2': "'ros2', 'bag', "}
 # What CMake tests with.
-CMAKE_TESTS = {'ament_cmake_pytest', 'ament_lint_auto', 'ament_lint_common'}
+CMAKE_TESTS = {'ament_lint_auto', 'ament_lint_common'}
 # Used where they are installed, and done without where not.
 OPTIONAL = {
     'PIL', 'av', 'bondpy', 'distributed', 'hri_actions_msgs', 'hri_msgs', 'py_trees', 'tf2_msgs',
@@ -197,3 +198,22 @@ def test_the_changelog_is_one_that_the_release_tools_read():
     package = catkin_package.parse_package(str(ROOT / 'package.xml'))
     assert versions[package.version]
     assert len(versions) == len(re.findall(r'^\d+\.\d+\.\d+ \(', text, re.M))
+
+
+def test_rosdoc2_reads_what_package_xml_names():
+    package = catkin_package.parse_package(str(ROOT / 'package.xml'))
+    (file,) = (export.content for export in package.exports if export.tagname == 'rosdoc2')
+    kind, config = yaml.safe_load_all((ROOT / file).read_text())
+    # What rosdoc2 refuses to go without.
+    assert kind == {'type': 'rosdoc2 config', 'version': 1}
+    (builder,) = config['builders']
+    assert (ROOT / config['settings']['python_source'] / '__init__.py').is_file()
+    assert list((ROOT / builder['sphinx']['user_doc_dir']).glob('*.md'))
+
+
+def test_the_package_says_where_it_is_from():
+    package = catkin_package.parse_package(str(ROOT / 'package.xml'))
+    domains = {maintainer.email.partition('@')[2] for maintainer in package.maintainers}
+    assert {url.type for url in package.urls} >= {'website'}
+    for url in package.urls:
+        assert re.fullmatch(r'https://([\w.-]+)(/\S*)?', url.url)[1] in {*domains, 'github.com'}

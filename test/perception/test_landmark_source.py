@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 import pytest
 
@@ -36,12 +37,24 @@ def test_auto_falls_back_to_the_bundled_mesh_and_says_why(monkeypatch):
     assert 'models fetch' in choice.reason
 
 
-def test_without_either_the_error_names_both_ways_out(monkeypatch):
+@pytest.mark.parametrize(
+    ('machine', 'python', 'release'),
+    [
+        ('x86_64', (3, 12), 'mediapipe 0.10.21'),
+        # For which 0.10.21 has no wheel.
+        ('aarch64', (3, 10), 'mediapipe 0.10.18'),
+        ('aarch64', (3, 13), ''),
+    ],
+)
+def test_without_either_the_error_names_both_ways_out(monkeypatch, machine, python, release):
     monkeypatch.setattr(landmark_source, 'bundles_face_mesh', lambda: False)
+    monkeypatch.setattr('platform.machine', lambda: machine)
+    monkeypatch.setattr(sys, 'version_info', python)
     with pytest.raises(ModelError) as caught:
         choose('auto')
-    for part in ('models fetch', 'https://', 'mediapipe 0.10.21'):
+    for part in ('models fetch', 'https://', release):
         assert part in str(caught.value)
+    assert ('or install mediapipe' in str(caught.value)) == bool(release)
 
 
 def test_a_path_that_was_named_must_be_there(tmp_path):

@@ -14,7 +14,12 @@ from emotion_estimator.frame import Frame
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.face_crop import ALIGNMENT, INPUT_POINTS, align
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, bounding_roi, forget, warm_up
-from emotion_estimator.runtimes import import_mediapipe, open_interpreter, quiet
+from emotion_estimator.runtimes import (
+    import_mediapipe,
+    mediapipe_with_face_mesh,
+    open_interpreter,
+    quiet,
+)
 
 
 class BlendshapeHead:
@@ -95,9 +100,10 @@ class FaceMesh:
         mediapipe = import_mediapipe()
         if not hasattr(mediapipe, 'solutions'):
             version = getattr(mediapipe, '__version__', 'unknown')
+            release = mediapipe_with_face_mesh()
             raise ModelError(
-                f'mediapipe {version} bundles no face mesh (0.10.21 was the last that did); '
-                'use the landmark source face_landmarker, or install mediapipe 0.10.21'
+                f'mediapipe {version} bundles no face mesh; use the landmark source '
+                'face_landmarker' + (f', or install mediapipe {release}' if release else '')
             )
         self._head = head
         # Silent from the start: threads that it starts log until the warm-up is over.

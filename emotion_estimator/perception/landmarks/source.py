@@ -21,7 +21,7 @@ from emotion_estimator.perception.landmarks.face_landmarker import (
     face_landmarker_path,
 )
 from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead, FaceMesh
-from emotion_estimator.runtimes import import_mediapipe
+from emotion_estimator.runtimes import import_mediapipe, mediapipe_with_face_mesh
 
 #: Smaller images are enlarged to this side, in pixels, and get a border: it finds 92 % instead of
 #: 85 % of FER2013's 48-pixel faces.
@@ -164,10 +164,11 @@ def choose(source: str, path: str = '') -> Choice:
             f'{task} does not exist and mediapipe bundles the face mesh; '
             '`emotion-estimator models fetch` downloads the Face Landmarker',
         )
+    release = mediapipe_with_face_mesh()
     raise ModelError(
         f'no landmark source: {task} does not exist and mediapipe bundles no face mesh; run '
-        f'`emotion-estimator models fetch` (or put {FACE_LANDMARKER_URL} there), or install '
-        'mediapipe 0.10.21'
+        f'`emotion-estimator models fetch` (or put {FACE_LANDMARKER_URL} there)'
+        + (f', or install mediapipe {release}' if release else '')
     )
 
 
