@@ -59,7 +59,8 @@ def test_without_respawn_a_killed_node_stays_ended(graph):
 def test_a_node_that_cannot_start_is_not_started_again(graph, tmp_path):
     (tmp_path / 'wrong.yaml').write_text('/**/camera:\n  ros__parameters:\n    fps: 1000.0\n')
     arguments = {'params_file': str(tmp_path / 'wrong.yaml'), 'landmark_source': LANDMARK_SOURCE}
-    with launched(graph, 'emotion.launch.py', **arguments) as launch:
+    # 1 if launch_ros still waits for the camera's service when it shuts down, which makes it fail.
+    with launched(graph, 'emotion.launch.py', statuses=(0, 1), **arguments) as launch:
         launch.wait_for_states('active', 'dialogue_manager')
         launch.wait(lambda: 'exit code 2' in launch.text, 'the camera has ended')
         time.sleep(3.0)
