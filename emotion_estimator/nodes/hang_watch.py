@@ -6,11 +6,12 @@ but SIGKILL ended the node.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import sys
 import threading
-import time
+from collections.abc import Iterator
 from typing import Any
 
 #: Exit status of a process that hung.
@@ -27,7 +28,7 @@ _at_hand: dict[int, tuple[str, object]] = {}
 
 
 def guard(publisher: Any) -> None:
-    """Have a publisher's publications watched, once :func:`start` has been called."""
+    """Have a publisher's publications watched, while :func:`watching`."""
     publish, topic = publisher.publish, publisher.topic_name
 
     def watched(message: Any) -> None:
@@ -41,20 +42,29 @@ def guard(publisher: Any) -> None:
     publisher.publish = watched
 
 
-def start(publication: int = _PUBLICATION, interpreter: float = _INTERPRETER) -> None:
-    """Watch this process until it ends; it ends with status 3, or 1 if the interpreter hung.
+@contextlib.contextmanager
+def watching(publication: int = _PUBLICATION, interpreter: float = _INTERPRETER) -> Iterator[None]:
+    """Watch this process; it ends with status 3, or 1 if the interpreter hung.
 
     Seconds are counted, not read from a clock: a process that was stopped is not one that hung.
 
     :param publication: seconds that one publication may take.
     :param interpreter: seconds that the interpreter may stand still.
     """
-    watch = threading.Thread(target=_watch, args=(publication, interpreter), daemon=True)
-    watch.name = 'hang_watch'
+    stop = threading.Event()
+    watch = threading.Thread(
+        target=_watch, args=(stop, publication, interpreter), name='hang_watch', daemon=True
+    )
     watch.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watch.join()
+        faulthandler.cancel_dump_traceback_later()
 
 
-def _watch(publication: int, interpreter: float) -> None:
+def _watch(stop: threading.Event, publication: int, interpreter: float) -> None:
     seen: dict[object, int] = {}
     while True:
         # A thread of C, which needs no lock of Python's.
@@ -64,7 +74,8 @@ def _watch(publication: int, interpreter: float) -> None:
         for topic, mark in now.values():
             if seen[mark] >= publication:
                 _end(topic, publication)
-        time.sleep(1.0)
+        if stop.wait(1.0):
+            return
 
 
 def _end(topic: str, seconds: int) -> None:

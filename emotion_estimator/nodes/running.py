@@ -63,11 +63,10 @@ def run(make_nodes: Callable[[], Sequence[ManagedNode[Any]]]) -> int:
     """
     nodes: Sequence[ManagedNode[Any]] = ()
     initialised, status = False, 0
-    with contextlib.ExitStack() as cleanup:
+    with hang_watch.watching(), contextlib.ExitStack() as cleanup:
         try:
             rclpy.init(args=sys.argv)
             initialised = True
-            hang_watch.start()
             executor = SingleThreadedExecutor()
             nodes = make_nodes()
             for node in nodes:

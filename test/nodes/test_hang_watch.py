@@ -27,16 +27,18 @@ class Publisher:
 
 publisher = Publisher()
 hang_watch.guard(publisher)
-hang_watch.start(publication=2, interpreter=float(sys.argv[3]))
-print('ready', flush=True)
-publisher.publish(int(sys.argv[2]))
+with hang_watch.watching(publication=2, interpreter=float(sys.argv[3])):
+    print('ready', flush=True)
+    publisher.publish(int(sys.argv[2]))
+if len(sys.argv) > 4:
+    time.sleep(float(sys.argv[4]))
 print('done', flush=True)
 """
 
 
-def program(kind: str, seconds: int, interpreter: float) -> subprocess.Popen[str]:
+def program(kind: str, seconds: int, interpreter: float, *after: float) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, '-c', PROGRAM, kind, str(seconds), str(interpreter)],
+        [sys.executable, '-c', PROGRAM, kind, str(seconds), str(interpreter), *map(str, after)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -57,6 +59,12 @@ def test_a_publication_that_holds_the_interpreter_ends_the_process_too():
     output, errors = process.communicate(timeout=30)
     assert (process.returncode, output) == (1, 'ready\n')
     assert 'Timeout' in errors and 'in publish' in errors
+
+
+def test_a_process_that_has_ended_its_nodes_is_no_longer_watched():
+    process = program('free', 1, 2.0, 4.0)
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output, errors) == (0, 'ready\ndone\n', '')
 
 
 def test_a_publication_that_takes_its_time_is_left_alone():
