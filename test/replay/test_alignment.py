@@ -5,13 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 
 from courses import any_courses, course, frame
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator.replay.alignment import Change, Onset, align, match_changes, split_laps
 
 
 @settings(deadline=None, max_examples=50)
+@example([0.0, 0.5, 1.0], [1.0, 1.0], 1.0)
 @given(
     st.lists(st.floats(0, 10), max_size=40).map(sorted),
     st.lists(st.floats(0, 10), max_size=40).map(sorted),
@@ -22,12 +23,17 @@ def test_pairs_are_one_to_one_ascending_within_the_tolerance_and_symmetric(these
     assert all(i < k and j < n for (i, j), (k, n) in pairwise(pairs))
     assert all(abs(these[i] - those[j]) <= tolerance + 1e-6 for i, j in pairs)
     assert align(those, these, tolerance) == [(j, i) for i, j in pairs]
-    # What is left over has no free partner: nobody would have been the better for it.
+    # What is left over has no free partner: a pair of them would cross another, or has a neighbour
+    # that is nearer.
     free = set(range(len(those))) - {j for _, j in pairs}
     for i in set(range(len(these))) - {i for i, _ in pairs}:
         for j in free:
             if abs(these[i] - those[j]) <= tolerance:
-                rivals = [n for k, n in pairs if k == i + 1 or n == j + 1 or k == i - 1]
+                rivals = [
+                    (k, n)
+                    for k, n in pairs
+                    if (k - i) * (n - j) < 0 or k == i + 1 or n == j + 1 or k == i - 1
+                ]
                 assert rivals
 
 
