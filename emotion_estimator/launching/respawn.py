@@ -30,6 +30,14 @@ _ANSWER_TIMEOUT = 1.0
 #: Seconds for one transition: models are loaded, devices opened.
 _TRANSITION_TIMEOUT = 30.0
 
+#: States between transitions.
+_PRIMARY = (
+    State.PRIMARY_STATE_UNCONFIGURED,
+    State.PRIMARY_STATE_INACTIVE,
+    State.PRIMARY_STATE_ACTIVE,
+    State.PRIMARY_STATE_FINALIZED,
+)
+
 #: Exit status of a node that cannot start as it is configured.
 CANNOT_START = 2
 
@@ -60,6 +68,16 @@ def bring_up_respawned(node: LifecycleNode) -> RegisterEventHandler:
 
 
 def _bring_up(node: LifecycleNode, context: LaunchContext) -> None:
+    try:
+        _ask_for_transitions(node, context)
+    except RuntimeError as error:
+        # rclpy's InvalidHandle: launch_ros destroys its node when the launch shuts down, and an
+        # exception in here would make that fail.
+        if not context.is_shutdown:
+            get_logger('launch').warning(f'{node.node_name} was not brought up again: {error}')
+
+
+def _ask_for_transitions(node: LifecycleNode, context: LaunchContext) -> None:
     name = node.node_name
     ros = get_ros_node(context)
     state_of = ros.create_client(GetState, f'{name}/get_state')
@@ -76,7 +94,7 @@ def _bring_up(node: LifecycleNode, context: LaunchContext) -> None:
             if step is not None:
                 request = ChangeState.Request(transition=Transition(id=step))
                 _ask(change, request, _TRANSITION_TIMEOUT, context)
-            elif answer is not None:
+            elif answer is not None and answer.current_state.id in _PRIMARY:
                 # Active; or it has refused a transition, and has said why.
                 return
         if not context.is_shutdown:

@@ -7,14 +7,17 @@ the camera's intrinsics with it.
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from emotion_estimator.errors import InputError
+from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.perception.head_pose import Intrinsics
+
+_LOG = logging.getLogger(__name__)
 
 #: Turns from which a camera's image may have to be made upright.
 TURNS = (0, 90, 180, 270)
@@ -191,7 +194,13 @@ def look_around(
     if degrees is None:
         return False
     other = turned(image, (degrees - mounting.degrees) % 360)
-    return mounting.after_look(degrees, upright_face=estimator.shows_upright_face(other))
+    try:
+        upright = estimator.shows_upright_face(other)
+    except Exception as error:
+        # Whatever MediaPipe raises: the image itself has been answered.
+        _LOG.warning('a look for faces in the turned image failed: %s', first_line(error))
+        upright = False
+    return mounting.after_look(degrees, upright_face=upright)
 
 
 def _check(degrees: int) -> None:

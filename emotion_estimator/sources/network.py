@@ -26,8 +26,9 @@ from emotion_estimator.sources.base import (
 from emotion_estimator.sources.video import VideoFile
 
 _PORTS = {'http': 80, 'https': 443, 'rtsp': 554}
-#: Some cameras take user and password in the path, as in ``/user=admin_password=...``.
-_SECRET = re.compile(r'(?i)((?:user|login|pass|pwd|token|key)\w*?=)[^&/;_]*')
+#: Some cameras take user and password in the path, as in ``/user=admin_password=...``. Where one of
+#: them ends cannot be known, so nothing behind is shown.
+_SECRET = re.compile(r'(?is)((?:user|login|pass|pwd|token|key)\w*?=).*')
 #: Seconds to find out why an address cannot be read.
 _ASKING = 1.0
 #: Share of a video's frames that counts as all of them: containers declare a few too many.

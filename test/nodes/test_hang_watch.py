@@ -62,7 +62,7 @@ def test_a_publication_that_holds_the_interpreter_ends_the_process_too():
 
 
 def test_a_process_that_has_ended_its_nodes_is_no_longer_watched():
-    process = program('free', 1, 2.0, 4.0)
+    process = program('free', 1, 6.0, 9.0)
     output, errors = process.communicate(timeout=30)
     assert (process.returncode, output, errors) == (0, 'ready\ndone\n', '')
 

@@ -121,6 +121,8 @@ def check(graph, case):
     assert robot.said('image_reliability') == reliability
     if reliability == 'reliable':
         assert received >= 0.95 * count
+        assert robot.count('frames_processed') > 5
+        assert faces > 5
     # What is lost on the way to a reader that must be best effort is said.
     elif received < (0.8 * count if stamps in ('now', 'late') else 1):
         assert 'have the driver publish reliably' in said

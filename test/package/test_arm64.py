@@ -53,14 +53,20 @@ def pip_on_arm64(python: str, glibc: int, *requirements: str) -> subprocess.Comp
 @cache
 def registry_answers() -> bool:
     # Of one wheel for all machines.
-    return pip_on_arm64('3.12', 39, '--no-deps', 'rosbags').returncode == 0
+    try:
+        return pip_on_arm64('3.12', 39, '--no-deps', 'rosbags').returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def resolved(system: str, *requirements: str) -> dict[str, str]:
     """Return what would be installed: name to version."""
     if not registry_answers():
         pytest.skip('no package registry answers pip')
-    run = pip_on_arm64(*SYSTEMS[system], *requirements)
+    try:
+        run = pip_on_arm64(*SYSTEMS[system], *requirements)
+    except subprocess.TimeoutExpired:
+        pytest.skip('the package registry is too slow')
     assert run.returncode == 0, run.stderr[-2000:]
     packages = [item['metadata'] for item in json.loads(run.stdout)['install']]
     return {package['name'].lower(): package['version'] for package in packages}

@@ -8,7 +8,13 @@ from hypothesis.extra import numpy as hnp
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.head_pose import Intrinsics
-from emotion_estimator.perception.mounting import TURNS, Mounting, turned, turned_camera
+from emotion_estimator.perception.mounting import (
+    TURNS,
+    Mounting,
+    look_around,
+    turned,
+    turned_camera,
+)
 
 IMAGES = st.tuples(st.integers(1, 7), st.integers(1, 7)).flatmap(
     lambda size: hnp.arrays(np.uint8, (*size, 3))
@@ -149,3 +155,19 @@ def test_a_stream_that_begins_again_is_no_time_without_faces():
     assert mounting.after_image(0.0, upright_face=False) is None
     assert mounting.after_image(100.0, upright_face=False) is None
     assert mounting.after_image(50.0, upright_face=False) is None
+
+
+class BrokenEstimator:
+    """Stands for a landmark source that fails."""
+
+    saw_upright_face = False
+
+    def shows_upright_face(self, image):
+        raise RuntimeError('the graph is broken')
+
+
+def test_a_look_that_fails_is_no_face_and_ends_nothing():
+    mounting = Mounting('auto')
+    image = np.zeros((8, 8, 3), np.uint8)
+    assert not any(look_around(mounting, image, 0.5 * n, BrokenEstimator()) for n in range(40))
+    assert mounting.degrees == 0

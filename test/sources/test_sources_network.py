@@ -73,7 +73,11 @@ def test_no_sign_in_a_password_brings_it_into_a_log(user, password, scheme):
         ('rtsp://10.0.0.7/live?user=a&password=SECRET', 'rtsp://10.0.0.7/live'),
         (
             'rtsp://10.0.0.7/user=admin_password=SECRET_channel=1.sdp',
-            'rtsp://10.0.0.7/user=..._password=..._channel=1.sdp',
+            'rtsp://10.0.0.7/user=...',
+        ),
+        (
+            'rtsp://10.0.0.7/user=admin&password=my_SECRET&channel=1',
+            'rtsp://10.0.0.7/user=...',
         ),
         ('http://host/a#SECRET', 'http://host/a'),
         ('film.mp4', 'film.mp4'),
