@@ -103,7 +103,8 @@ class Capture:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(patience)
-            if self._thread.is_alive():
+            # A connection ends by its timeout at the latest, and is released then.
+            if self._thread.is_alive() and not is_network(self._settings.source):
                 return False
             self._thread = None
         return True

@@ -112,7 +112,11 @@ class Device(Source):
         given = self._given()
         self.given = f'{" ".join(given)} at {self.fps:g} Hz'
         size = f'{width}x{height}' if width and height else given[1]
-        missed = (code and given[0] != code) or given[1] != size or (fps and self.fps < 0.9 * fps)
+        # Unknown: a backend that does not say.
+        formats = {code, 'unknown format', *(['JPEG'] if code == 'MJPG' else [])}
+        missed = (
+            (code and given[0] not in formats) or given[1] != size or (fps and self.fps < 0.9 * fps)
+        )
         wanted = ' '.join(filter(None, (code, size if width and height else '')))
         at = f'at {fps:g} Hz' if fps else ''
         self.refused = (
@@ -152,7 +156,8 @@ class Device(Source):
             )
         )  # fmt: skip
         name = (code & 0xFFFFFFFF).to_bytes(4, 'little').decode('ascii', 'replace')
-        return name.strip() if name.isprintable() else 'unknown format', f'{width}x{height}'
+        known = name.isascii() and name.isprintable()
+        return name.strip() if known else 'unknown format', f'{width}x{height}'
 
     def close(self) -> None:
         """Release the device; a reader waiting for a frame gets none."""

@@ -226,7 +226,10 @@ def _open(url: str, timeout: float) -> cv2.VideoCapture:
 def _why_not(url: str) -> str:
     """Return why an address cannot be opened and what to do."""
     try:
-        parts = urlsplit(without_credentials(url))
+        parts = urlsplit(url)
+        # An @ before the first slash ends credentials, which may hold unescaped signs.
+        if '@' in parts.netloc or not re.fullmatch(r'[^:]*(:\d*)?|\[.*\](:\d*)?', parts.netloc):
+            parts = urlsplit(without_credentials(url))
         host, port = parts.hostname, parts.port or _PORTS[parts.scheme.lower()]
     except ValueError:
         host, port = None, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 
 import pytest
@@ -45,8 +46,12 @@ def closed_port():
         return server.getsockname()[1]
 
 
+def logged_at(line):
+    return float(re.search(r'\[(\d+\.\d+)\]', line)[1])
+
+
 @pytest.mark.parametrize('kind', ['device', 'rtsp'])
-def test_it_says_at_once_that_there_is_no_such_camera(graph, kind):
+def test_within_two_seconds_it_says_that_there_is_no_such_camera(graph, kind):
     source, line = {
         'device': ('99', 'camera 99 cannot be opened: there is no /dev/video99; '),
         'rtsp': (f'rtsp://robot:SECRET@127.0.0.1:{closed_port()}/live', 'nothing listens on port'),
@@ -58,6 +63,9 @@ def test_it_says_at_once_that_there_is_no_such_camera(graph, kind):
     graph.wait_until(lambda: line in camera.said('last_error'), TIMEOUT, 'diagnostics say so')
     (logged, *_) = [one for one in log.read_text().splitlines() if line in one]
     assert '[ERROR]' in logged
+    (begun, *_) = [one for one in log.read_text().splitlines() if 'capturing from' in one]
+    # By the node's own clock: this process may be late to look.
+    assert logged_at(logged) - logged_at(begun) < 2.0
     assert camera.level() == DiagnosticStatus.ERROR
     assert 'SECRET' not in log.read_text() + str(camera.diagnostics)
 

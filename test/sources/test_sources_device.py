@@ -170,6 +170,15 @@ def test_what_the_device_refuses_is_reported(always, fps, given):
     assert device.refused == (f'camera 0 gives {given} instead of MJPG 1280x720 at 30 Hz')
 
 
+@pytest.mark.parametrize('code', [0, -1, cv2.VideoWriter_fourcc(*'JPEG')])
+def test_a_format_that_is_not_said_or_has_another_name_is_no_refusal(code):
+    capture = FakeCapture([], fps=30.0)
+    capture.always = {cv2.CAP_PROP_FOURCC: float(code)}
+    device = Device(0, fps=30, width=1280, height=720, open_capture=lambda _: capture)
+    assert device.refused == ''
+    assert device.given.isascii()
+
+
 def test_a_format_without_a_name_is_no_noise():
     capture = FakeCapture([])
     capture.always = {cv2.CAP_PROP_FOURCC: -466162819.0, cv2.CAP_PROP_FRAME_WIDTH: float('nan')}

@@ -242,6 +242,31 @@ def test_where_nothing_listens_is_an_error_at_once(scheme):
     assert time.monotonic() - begun < 2.0
 
 
+def test_an_at_sign_in_the_path_leads_to_no_other_host():
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(InputError, match=f'nothing listens on port {port} of 127.0.0.1'):
+        open_source(f'http://127.0.0.1:{port}/path@no.such.host.invalid/live')
+
+
+def test_a_camera_that_does_not_answer_can_be_stopped():
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        url = f'http://127.0.0.1:{server.getsockname()[1]}/live'
+        published = []
+        capture = Capture(
+            CameraSettings(source=url, network_timeout=4.0),
+            clock=time.time,
+            publish=lambda frame, stamp: published.append(frame),
+            listened_to=lambda: True,
+            ended=published.append,
+            log=published.append,
+        )
+        capture.start()
+        with server.accept()[0]:
+            assert capture.stop(patience=0.1)
+    assert not published
+
+
 @pytest.mark.parametrize(
     ('url', 'problem'),
     [
