@@ -167,6 +167,9 @@ class Capture:
                 return
 
     def _wait_to_retry(self, error: InputError, stop: threading.Event, backoff: Backoff) -> None:
+        if stop.is_set():
+            # Nobody waits for it any more, and nothing is retried.
+            return
         wait = backoff.next()
         self.lost += isinstance(error, SourceLost)
         self._problem = str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import threading
 import time
 
 import cv2
@@ -262,8 +263,12 @@ def test_a_camera_that_does_not_answer_can_be_stopped():
             log=published.append,
         )
         capture.start()
+        (reader,) = (thread for thread in threading.enumerate() if thread.name == 'capture')
         with server.accept()[0]:
             assert capture.stop(patience=0.1)
+    # The connection is over, which a capture that was stopped need not say.
+    reader.join(10.0)
+    assert not reader.is_alive()
     assert not published
 
 
