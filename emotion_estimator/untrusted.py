@@ -202,4 +202,6 @@ def cannot_read(
 ) -> EmotionEstimatorError:
     """Return the one-line error of a file that :func:`read_limited` or ``open`` refused."""
     reason = getattr(error, 'strerror', None) or quote(str(error)) or type(error).__name__
-    return error_type(f'{kind} {quote(path)} cannot be read ({reason}){hint and "; " + hint}')
+    return error_type(
+        f'{kind} {quote(path)}'.strip() + f' cannot be read ({reason}){hint and "; " + hint}'
+    )
