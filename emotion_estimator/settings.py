@@ -6,7 +6,6 @@ are all made from these declarations.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from emotion_estimator.emotion import BRANCHES, VOCABULARIES
 from emotion_estimator.errors import InputError
 from emotion_estimator.strict_yaml import read_yaml
+from emotion_estimator.untrusted import MAX_PIXELS, parse_json
 
 #: When a new value takes effect: `startup` never (read-only once the node runs), `configure` at the
 #: next configure transition (so it can be set only while unconfigured), `runtime` immediately.
@@ -167,6 +167,13 @@ class EstimatorSettings:
     )
     min_face_confidence: float = setting(
         0.5, 'Minimum confidence of the face detector.', minimum=0.0, maximum=1.0
+    )
+    max_image_pixels: int = setting(
+        MAX_PIXELS,
+        'Largest image to decode, in pixels (width times height; the default is 8K). Larger ones '
+        'are refused by their header.',
+        minimum=4096,
+        maximum=1 << 28,
     )
     image_transport: str = setting(
         'raw',
@@ -453,7 +460,7 @@ class LanguageModelSettings:
             # It is logged and published.
             return 'base_url must not hold a key; name the environment variable in api_key_env'
         try:
-            extra = json.loads(self.extra_body or '{}')
+            extra = parse_json(self.extra_body or '{}')
         except ValueError:
             extra = None
         if not isinstance(extra, dict) or extra.keys() & {'model', 'messages', 'stream'}:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import yaml
 
 from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.untrusted import (
+    MAX_DEPTH,
+    MAX_DIGITS,
+    MAX_VALUES,
+    MAX_YAML_FILE,
+    cannot_read,
+    quote,
+    read_text,
+)
 
 _T = TypeVar('_T')
 _REQUIRED: Any = object()
@@ -23,44 +33,128 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
 Reader = Callable[[object, str], _T]
 
 
+#: YAML 1.1 without timestamps, sexagesimal numbers (``1:30``) and merge keys.
+_RESOLVERS = (
+    (
+        'bool',
+        'yYnNtTfFoO',
+        r'yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF',
+    ),
+    ('null', '~nN\0', r'~|null|Null|NULL|'),
+    ('int', '-+0123456789', r'[-+]?(?:0b[01_]+|0[0-7_]*|[1-9][0-9_]*|0x[0-9a-fA-F_]+)'),
+    (
+        'float',
+        '-+0123456789.',
+        r'[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?'
+        r'|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)',
+    ),
+)
+_TAG = 'tag:yaml.org,2002:'
+_MERGE = f'{_TAG}merge'
+
+
 class _Loader(yaml.SafeLoader):
-    """Refuses duplicate keys in a mapping; PyYAML silently keeps the last one."""
+    """Knows null, bool, int, float, str, list and mapping; refuses what hangs or surprises.
+
+    That is duplicate keys, of which PyYAML keeps the last one, merge keys, which nested in half a
+    kilobyte take minutes, deep nesting, and aliases that stand for more than they are.
+    """
+
+    yaml_implicit_resolvers: ClassVar[Any] = {}  # type: ignore[misc]
+    yaml_constructors: ClassVar[Any] = {
+        f'{_TAG}{kind}': yaml.SafeLoader.yaml_constructors[f'{_TAG}{kind}']
+        for kind in ('null', 'bool', 'int', 'float', 'str', 'seq', 'map')
+    } | {None: yaml.SafeLoader.construct_undefined}
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+        self._values = 0
+        #: Number of values below each complete node.
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            node = super().compose_node(parent, index)
+            if id(node) not in self._sizes:
+                _refuse('an alias to what it is part of', event.start_mark)
+            self._values += self._sizes[id(node)]
+        else:
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
+                _refuse(f'nested more than {MAX_DEPTH} deep', event.start_mark)
+            before = self._values
+            self._values += 1
+            node = super().compose_node(parent, index)
+            self._sizes[id(node)] = self._values - before
+            self._depth -= 1
+        if self._values > MAX_VALUES:
+            _refuse(f'more than {MAX_VALUES} values, aliases written out', event.start_mark)
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        # Before merge keys (<<) are resolved, since a merged key may be overridden.
         node = super().compose_mapping_node(anchor)
         known = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
+                if key.tag == _MERGE or (key.value == '<<' and key.style is None):
+                    _refuse('merge keys (<<) are not accepted; write them out', key.start_mark)
                 if (key.tag, key.value) in known:
-                    twice = f'key {describe(key.value)} occurs twice'
-                    raise yaml.composer.ComposerError(None, None, twice, key.start_mark)
+                    _refuse(f'key {describe(key.value)} occurs twice', key.start_mark)
                 known.add((key.tag, key.value))
         return node
 
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        is_number = node.tag in (f'{_TAG}int', f'{_TAG}float')
+        if is_number and len(node.value) > MAX_DIGITS:
+            _refuse(f'a number of {len(node.value)} characters', node.start_mark)
+        if is_number and ':' in node.value:
+            _refuse('a sexagesimal number is not accepted', node.start_mark)
+        if any('\ud800' <= sign <= '\udfff' for sign in node.value):
+            _refuse('half a surrogate pair', node.start_mark)
+        return node
+
+
+for _kind, _first, _pattern in _RESOLVERS:
+    _Loader.add_implicit_resolver(
+        f'{_TAG}{_kind}',
+        re.compile(f'^(?:{_pattern})$'),
+        [*_first.replace('\0', ''), *('' for c in _first if c == '\0')],
+    )
+
+
+def _refuse(problem: str, mark: Any) -> NoReturn:
+    raise yaml.composer.ComposerError(None, None, problem, mark)
+
 
 def read_yaml(path: Path) -> Any:
-    """Read a file that holds one YAML document, encoded in UTF-8.
+    """Read a file that holds one YAML document, encoded in UTF-8, of at most 256 kB.
 
-    :return: what PyYAML's safe loader makes of it; None for an empty file.
-    :raises InputError: the file cannot be read, is not YAML, holds several documents, or has a
-        duplicate key in a mapping; names the file and, where known, the line.
+    Dates and times of day (``2024-01-31``, ``1:30``) are text.
+
+    :return: null, bool, int, float, str, lists and mappings; None for an empty file.
+    :raises InputError: the file cannot be read, is not YAML, holds several documents, has a
+        duplicate or merge key in a mapping, another tag, or is nested too deeply; names the file
+        and, where known, the line.
     """
     try:
-        return yaml.load(path.read_text(encoding='utf-8'), Loader=_Loader)
+        return yaml.load(read_text(path, MAX_YAML_FILE), Loader=_Loader)
     except OSError as error:
-        raise InputError(
-            f'{path} cannot be read ({error.strerror}); pass an existing file'
-        ) from error
+        raise cannot_read('', path, error, InputError, 'pass an existing file') from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, 'problem_mark', None)
         where = f' in line {mark.line + 1}' if mark else ''
         problem = getattr(error, 'problem', None) or 'not UTF-8'
-        raise InputError(f'{path}: invalid YAML{where} ({problem}); correct it') from error
-    except (ValueError, RecursionError) as error:
-        # PyYAML parses 2024-13-45 as a date, and recurses into nested lists.
         raise InputError(
-            f'{path} holds a value that cannot be read ({first_line(error)}); correct or quote it'
+            f'{quote(path)}: invalid YAML{where} ({quote(problem)}); correct it'
+        ) from error
+    except (ValueError, KeyError, IndexError, OverflowError, RecursionError) as error:
+        # A tag that does not fit, such as !!int "x" or !!bool "x"; an escape beyond Unicode.
+        raise InputError(
+            f'{quote(path)} holds a value that cannot be read ({quote(first_line(error))}); '
+            'correct or quote it'
         ) from error
 
 

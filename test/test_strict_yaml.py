@@ -52,9 +52,46 @@ def test_a_duplicate_key_is_refused(tmp_path, text, line, key):
     )
 
 
-def test_a_merged_key_may_be_overridden(tmp_path):
-    text = 'base: &base {a: 1, b: 2}\nmine: {<<: *base, a: 3}\n'
-    assert read_yaml(_written(tmp_path, text))['mine'] == {'a': 3, 'b': 2}
+MERGES = 'a0: &a0 {k0: 1}\n' + ''.join(
+    f'a{i}: &a{i} {{<<: [{", ".join([f"*a{i - 1}"] * 9)}], k{i}: 1}}\n' for i in range(1, 10)
+)
+
+
+@pytest.mark.parametrize(
+    ('text', 'says'),
+    [
+        (MERGES, 'merge keys'),
+        ('base: &base {a: 1}\nmine: {<<: *base}\n', 'in line 2 (merge keys'),
+        ('a: !!timestamp "x"\n', "could not determine a constructor for the tag 'tag:yaml.org"),
+        ('a: !!bool "x"\n', 'cannot be read'),
+        ('a: !!int "1:30"\n', 'sexagesimal'),
+        ('a: &a [*a]\n', 'alias to what it is part of'),
+        ('[' * 5000, 'nested more than 40 deep'),
+        ('a:\n' + ''.join(' ' * i + 'b:\n' for i in range(1, 60)), 'nested more than 40 deep'),
+        (f'a: {"9" * 5000}\n', 'a number of 5000 characters'),
+        ('a: "\\ud800"\n', 'surrogate'),
+        ('a: ' + 'x' * 300_000, 'larger than 256 kB'),
+        (
+            'a0: &a0 [x]\n'
+            + ''.join(f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 10)}]\n' for i in range(1, 10)),
+            'aliases written out',
+        ),
+    ],
+)
+def test_what_hangs_or_breaks_a_reader_is_one_line(tmp_path, text, says):
+    with pytest.raises(InputError) as caught:
+        read_yaml(_written(tmp_path, text))
+    assert says in str(caught.value)
+    assert '\n' not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_dates_and_times_are_text(tmp_path):
+    text = 'a: [2024-13-45, 2024-01-31, 1:30, 12:30:45.5, 010, 0x1F, .inf, yes, ~, 1_000, -2.5]\n'
+    assert read_yaml(_written(tmp_path, text))['a'] == [
+        '2024-13-45', '2024-01-31', '1:30', '12:30:45.5', 8, 31, float('inf'), True, None, 1000,
+        -2.5,
+    ]  # fmt: skip
 
 
 def test_one_key_in_two_mappings_is_no_duplicate(tmp_path):

@@ -294,7 +294,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._offer(message.header, lambda: rgb_from_message(message))
 
     def _on_compressed(self, message: CompressedImage) -> None:
-        self._offer(message.header, lambda: rgb_from_compressed(message))
+        most = self.settings.max_image_pixels
+        self._offer(message.header, lambda: rgb_from_compressed(message, most))
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         """Take over the camera, which nearly always is the one already known."""

@@ -10,9 +10,8 @@ import numpy as np
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.perception.encodings import rgb_from_buffer
-
-#: OpenCV's remap, inside MediaPipe, aborts the process from a side of 32767 pixels on.
-_MOST_PIXELS_A_SIDE = 32766
+from emotion_estimator.picture_header import EXIF_APART, check_picture, turned
+from emotion_estimator.untrusted import MAX_PIXELS, MAX_SIDE, quote
 
 #: Colour encodings, for which image_transport follows what the format says behind "compressed".
 _COLOURS = frozenset(
@@ -53,46 +52,54 @@ def rgb_from_image(message: RawImage) -> RgbImage:
     )
 
 
-def rgb_from_compressed(message: EncodedImage) -> RgbImage:
+def rgb_from_compressed(message: EncodedImage, max_pixels: int = MAX_PIXELS) -> RgbImage:
     """Return a compressed image message's pixels as uint8 (H, W, 3) RGB.
 
     In ``rgb8; jpeg compressed rgb8`` red and blue are swapped in the file, as for image_transport:
     who wrote it gave RGB to an encoder that takes BGR. image_transport itself writes
     ``compressed bgr8``, or nothing for grey images; drivers write ``jpeg``.
 
-    :raises InputError: not an image: a depth image, a video packet, damaged data.
+    :param max_pixels: largest product of width and height.
+    :raises InputError: not an image (a depth image, a video packet, damaged data), or too large.
     """
     if 'depth' in message.format.lower():
         raise InputError(
-            f'compressed image of format {message.format!r} is a depth image; publish JPEG or PNG'
+            f'compressed image of format {quote(message.format)!r} is a depth image; publish JPEG '
+            'or PNG'
         )
     encoding, _, compression = message.format.lower().partition(';')
     if encoding.strip() in _COLOURS and 'compressed rgb' in compression:
-        return np.ascontiguousarray(rgb_from_file(message.data)[..., ::-1])
-    return rgb_from_file(message.data)
+        return np.ascontiguousarray(rgb_from_file(message.data, max_pixels)[..., ::-1])
+    return rgb_from_file(message.data, max_pixels)
 
 
-def rgb_from_file(data: Any) -> RgbImage:
-    """Decode the bytes of an image file: JPEG, PNG, or another format that OpenCV reads.
+def rgb_from_file(data: Any, max_pixels: int = MAX_PIXELS) -> RgbImage:
+    """Decode the bytes of an image file: JPEG, PNG, WebP, TIFF, BMP or PNM.
 
     :param data: bytes-like, one complete file.
+    :param max_pixels: largest product of width and height.
     :returns: uint8 (H, W, 3) RGB; 16-bit images keep their upper 8 bits, the EXIF orientation is
         applied.
-    :raises InputError: the data is empty, damaged, or not an image.
+    :raises InputError: the data is empty, damaged, not such an image, or too large.
     """
     buffer = np.frombuffer(data, np.uint8)
-    decoded = None
-    if buffer.size:
-        try:
-            decoded = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
-        except cv2.error:
-            # For instance, more pixels than OpenCV accepts.
-            decoded = None
+    header = check_picture(buffer, 'compressed image', max_pixels)
+    flags = cv2.IMREAD_COLOR
+    if header.form in EXIF_APART:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        decoded = cv2.imdecode(buffer, flags)
+    except cv2.error:
+        # For instance, more pixels than OpenCV accepts.
+        decoded = None
     if decoded is None:
         raise InputError(
-            f'compressed image of {buffer.size} bytes cannot be decoded; publish JPEG or PNG'
+            f'compressed image of {buffer.size} bytes cannot be decoded (damaged {header.form}); '
+            'publish JPEG or PNG'
         )
-    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+    return turned(
+        np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8), header.orientation
+    )
 
 
 def jpeg_from_rgb(image: RgbImage, quality: int) -> bytes:
@@ -111,9 +118,10 @@ def jpeg_from_rgb(image: RgbImage, quality: int) -> bytes:
     return bytes(data)
 
 
-def check_rgb(image: Any) -> RgbImage:
+def check_rgb(image: Any, max_pixels: int = MAX_PIXELS) -> RgbImage:
     """Return ``image``, made contiguous, if it is uint8 (H, W, 3) with H and W in 1 to 32766.
 
+    :param max_pixels: largest H * W.
     :raises InputError: it is something else; the message says what.
     """
     if not isinstance(image, np.ndarray):
@@ -126,8 +134,9 @@ def check_rgb(image: Any) -> RgbImage:
     if image.shape[0] < 1 or image.shape[1] < 1:
         raise InputError(f'image of shape {image.shape} has no pixels')
     height, width = image.shape[:2]
-    if max(height, width) > _MOST_PIXELS_A_SIDE:
+    if max(height, width) > MAX_SIDE or height * width > max_pixels:
         raise InputError(
-            f'image of {width}x{height} pixels is too large; at most {_MOST_PIXELS_A_SIDE} a side'
+            f'image of {width}x{height} pixels is too large; at most {MAX_SIDE} a side and '
+            f'{max_pixels} in all'
         )
     return np.ascontiguousarray(image)

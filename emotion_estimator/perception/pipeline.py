@@ -218,6 +218,7 @@ class EmotionEstimator:
         self.resets = 0
         #: Whether the last image of the stream showed a face that does not lie on its side or head.
         self.saw_upright_face = False
+        self._max_pixels = settings.max_image_pixels
         self._landmarker = landmarker
         self._open_still = open_still
         self._still_landmarker = landmarker if open_still is None else None
@@ -309,7 +310,7 @@ class EmotionEstimator:
         """
         with self._in_use():
             if isinstance(image, np.ndarray):
-                pixels = _rgb(image, bgr)
+                pixels = _rgb(image, bgr, self._max_pixels)
                 # Only here: a frame's own stamp decides everything else.
                 return self._next(pixels, time.monotonic() if stamp is None else stamp)
             if stamp is not None or bgr:
@@ -317,8 +318,8 @@ class EmotionEstimator:
                     'stamp and bgr are for arrays: a Frame has a stamp, frames and files are RGB'
                 )
             if isinstance(image, Frame):
-                return self._next(_pixels(image), image.stamp)
-            return self._still(_pixels(image))
+                return self._next(_pixels(image, False, self._max_pixels), image.stamp)
+            return self._still(_pixels(image, False, self._max_pixels))
 
     def still(
         self, image: Frame | NDArray[np.uint8] | str | os.PathLike[str], *, bgr: bool = False
@@ -336,7 +337,7 @@ class EmotionEstimator:
         with self._in_use():
             if bgr and not isinstance(image, np.ndarray):
                 raise InputError('bgr is for arrays: frames and files are RGB')
-            return self._still(_pixels(image, bgr))
+            return self._still(_pixels(image, bgr, self._max_pixels))
 
     def reset(self) -> None:
         """Forget every face and the time: another stream starts."""
@@ -659,14 +660,14 @@ def _certain(name: str, names: tuple[str, ...]) -> FloatArray:
     return np.array([float(each == name) for each in names], np.float32)
 
 
-def _pixels(image: Any, bgr: bool = False) -> RgbImage:
+def _pixels(image: Any, bgr: bool, max_pixels: int) -> RgbImage:
     """Return an image as checked RGB, read from its file if it is a path."""
     if isinstance(image, Frame):
-        return check_rgb(image.image)
+        return check_rgb(image.image, max_pixels)
     if isinstance(image, np.ndarray):
-        return _rgb(image, bgr)
+        return _rgb(image, bgr, max_pixels)
     if isinstance(image, (str, os.PathLike)):
-        return check_rgb(read_image(Path(image)))
+        return check_rgb(read_image(Path(image), max_pixels), max_pixels)
     hint = '; did the camera deliver an image?' if image is None else ''
     raise InputError(
         'image must be a Frame, a numpy array of shape (height, width, 3), or the path of an image '
@@ -674,6 +675,6 @@ def _pixels(image: Any, bgr: bool = False) -> RgbImage:
     )
 
 
-def _rgb(image: NDArray[Any], bgr: bool) -> RgbImage:
-    checked = check_rgb(image)
+def _rgb(image: NDArray[Any], bgr: bool, max_pixels: int) -> RgbImage:
+    checked = check_rgb(image, max_pixels)
     return np.ascontiguousarray(checked[..., ::-1]) if bgr else checked

@@ -16,6 +16,9 @@ from emotion_estimator.frame import Frame, RgbImage
 #: Frames per second if neither the user nor the source gives a rate.
 DEFAULT_FPS = 30.0
 
+#: Rows converted at once.
+_BAND = 256
+
 
 def silence_opencv() -> None:
     """Keep OpenCV and its FFmpeg from writing to standard error: the sources raise errors."""
@@ -33,7 +36,8 @@ def to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.uint16:
-        return np.asarray((image.astype(np.uint32) + 128) // 257, np.uint8)
+        # Rounds as integers do: a multiple of 257 and a half does not occur.
+        return np.asarray(cv2.convertScaleAbs(image, alpha=1 / 257), np.uint8)
     if image.dtype.kind == 'f':
         finite = np.nan_to_num(image, nan=0.0, posinf=1.0, neginf=0.0)
         return np.asarray(np.rint(finite.clip(0.0, 1.0) * 255.0), np.uint8)
@@ -51,9 +55,14 @@ def bgr_to_rgb(image: NDArray[Any]) -> RgbImage:
     if channels == 1:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8)
     if channels == 4:
-        alpha = image[..., 3:].astype(np.float32) / 255.0
-        over_white = image[..., :3] * alpha + 255.0 * (1.0 - alpha)
-        image = np.rint(over_white).astype(np.uint8)
+        laid = np.empty((*image.shape[:2], 3), np.uint8)
+        # Floats of a whole large image would take over a gigabyte.
+        for at in range(0, len(image), _BAND):
+            band = image[at : at + _BAND]
+            alpha = band[..., 3:].astype(np.float32) / 255.0
+            over_white = band[..., :3] * alpha + 255.0 * (1.0 - alpha)
+            laid[at : at + _BAND] = np.rint(over_white).astype(np.uint8)
+        image = laid
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 

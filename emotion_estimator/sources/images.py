@@ -11,9 +11,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.picture_header import (
+    ACCEPTED_PICTURES,
+    EXIF_APART,
+    check_picture,
+    turned,
+)
 from emotion_estimator.sources.base import Source, bgr_to_rgb, fit, silence_opencv
+from emotion_estimator.untrusted import (
+    MAX_PICTURE_FILE,
+    MAX_PIXELS,
+    cannot_read,
+    quote,
+    read_limited,
+)
 
 #: File types taken from a folder; other files are ignored.
 IMAGE_SUFFIXES = frozenset(
@@ -29,42 +42,43 @@ IMAGE_SUFFIXES = frozenset(
         '.ppm',
         '.pbm',
         '.pnm',
-        '.jp2',
-        '.avif',
     )
 )
 
-_JPEG = b'\xff\xd8'
 
-
-def read_image(path: Path) -> RgbImage:
+def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> RgbImage:
     """Decode an image file to RGB uint8 (H, W, 3), its EXIF orientation applied.
 
     Grey, 16-bit and float images are converted; transparent ones are composited over white.
 
-    :raises InputError: the file is missing, unreadable or not an image.
+    :param max_pixels: largest product of width and height.
+    :raises InputError: the file is missing, unreadable, not an image, or too large.
     """
     silence_opencv()
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = np.frombuffer(read_limited(path, MAX_PICTURE_FILE), np.uint8)
     except (OSError, ValueError) as error:
         # ValueError: the name contains a null byte.
-        reason = getattr(error, 'strerror', None) or first_line(error)
-        raise InputError(
-            f'image {path} cannot be read ({reason}); give the path of a readable image'
-        ) from error
-    image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        hint = 'give the path of a readable image'
+        raise cannot_read('image', path, error, InputError, hint) from error
+    header = check_picture(data, f'image {quote(path)}', max_pixels)
+    image = None
+    if header.form != 'JPEG':
+        # OpenCV returns the alpha channel only without conversion, and then ignores orientations.
+        image = _decode(data, cv2.IMREAD_UNCHANGED)
+        if image is not None and (image.ndim != 3 or image.shape[2] != 4):
+            image = None
+    if image is None:
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+        if header.form in EXIF_APART:
+            flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        image = _decode(data, flags)
     if image is None:
         raise InputError(
-            f'image {path} cannot be decoded ({len(data)} bytes, damaged or not an image); '
-            'give a JPEG, PNG, WebP, TIFF or BMP'
+            f'image {quote(path)} cannot be decoded ({len(data)} bytes, damaged {header.form}); '
+            f'give {ACCEPTED_PICTURES}'
         )
-    if data[:2].tobytes() != _JPEG:
-        # OpenCV returns the alpha channel only without conversion.
-        unchanged = _decode(data, cv2.IMREAD_UNCHANGED)
-        if unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4:
-            image = unchanged
-    return bgr_to_rgb(image)
+    return turned(bgr_to_rgb(image), header.orientation)
 
 
 def _decode(data: NDArray[np.uint8], flags: int) -> NDArray[Any] | None:

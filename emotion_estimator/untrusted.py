@@ -1,0 +1,207 @@
+"""The border for bytes from outside: which files are opened, how large they may be, JSON, quotes.
+
+Pictures go on to :mod:`.picture_header`, YAML to :mod:`.strict_yaml`, bags to ``bags.border``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from emotion_estimator.errors import EmotionEstimatorError, InputError
+
+_MIB = 1 << 20
+
+#: Largest pixel count of a picture, in a file or a message: 8K (7680 x 4320).
+MAX_PIXELS = 7680 * 4320
+#: Largest side of a picture: from 32767 on OpenCV's remap, inside MediaPipe, aborts the process.
+MAX_SIDE = 32766
+
+#: Largest files, in bytes.
+MAX_PICTURE_FILE = 256 * _MIB
+MAX_YAML_FILE = 256 * 1024
+MAX_JSON = 4 * _MIB
+MAX_TEXT_FILE = 4 * _MIB
+MAX_MODEL_FILE = 256 * _MIB
+#: A line of a file of JSON lines, or of a table.
+MAX_LINE = 4 * _MIB
+
+#: Largest size of a decompressed message or chunk of a bag; an uncompressed 8K image takes 100 MB.
+MAX_MESSAGE = 128 * _MIB
+#: Largest size of a decompressed file of a bag.
+MAX_BAG_FILE = 64 * 1024 * _MIB
+
+#: Deepest nesting of lists and mappings in YAML and JSON, and the longest number.
+MAX_DEPTH = 40
+MAX_DIGITS = 64
+#: Largest number of YAML values, each alias counted as all that it stands for.
+MAX_VALUES = 100_000
+
+#: Characters of the input that an error line quotes.
+MAX_QUOTE = 200
+
+#: What changes the depth of a JSON text; strings are skipped.
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+def quote(value: object) -> str:
+    """Return text from outside as part of one line: printable, at most 200 characters.
+
+    A path or message of the operating system that is within these limits is returned unchanged.
+    """
+    text = value if isinstance(value, str) else str(value)
+    cut = text if len(text) <= MAX_QUOTE else f'{text[: MAX_QUOTE - 3]}...'
+    return cut if cut.isprintable() else ''.join(c if c.isprintable() else '?' for c in cut)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading, without waiting for the writer of a pipe.
+
+    :raises OSError: it cannot be opened, or is a folder, a pipe, a device or a socket; the
+        ``strerror`` says which.
+    :raises ValueError: the name contains a null byte.
+    """
+    # Opening some devices has effects, so look before as well; the name may change in between.
+    _check_kind(path, path.stat().st_mode)
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _check_kind(path, os.fstat(number).st_mode)
+        return os.fdopen(number, 'rb')
+    except BaseException:
+        with suppress(OSError):
+            os.close(number)
+        raise
+
+
+def _check_kind(path: Path, mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    kinds = {
+        stat.S_IFDIR: 'a folder',
+        stat.S_IFIFO: 'a pipe',
+        stat.S_IFCHR: 'a device',
+        stat.S_IFBLK: 'a device',
+        stat.S_IFSOCK: 'a socket',
+    }
+    raise OSError(0, f'it is {kinds.get(stat.S_IFMT(mode), "something else")}, not a file', path)
+
+
+def read_limited(path: Path, most: int) -> bytes:
+    """Return the content of a regular file.
+
+    :param most: its largest size in bytes.
+    :raises OSError: it cannot be read, is no regular file, or is larger; the ``strerror`` says so.
+    :raises ValueError: the name contains a null byte.
+    """
+    with open_regular(path) as file:
+        # The file may grow meanwhile, and files in /proc claim to be empty.
+        size = os.fstat(file.fileno()).st_size
+        data = b'' if size > most else file.read(most + 1)
+    if max(size, len(data)) > most:
+        raise OSError(0, f'it is larger than {in_bytes(most)}', path)
+    return data
+
+
+def read_text(path: Path, most: int = MAX_TEXT_FILE) -> str:
+    """Return the content of a regular file in UTF-8.
+
+    :raises OSError: as for :func:`read_limited`.
+    :raises UnicodeDecodeError: it is not UTF-8.
+    """
+    return read_limited(path, most).decode('utf-8')
+
+
+def in_bytes(count: int) -> str:
+    """Return a size in words, such as ``256 kB`` or ``64 MB``, of 1024 bytes a kB."""
+    for unit in ('bytes', 'kB', 'MB'):
+        if count < 1024:
+            return f'{count} {unit}'
+        count //= 1024
+    return f'{count} GB'
+
+
+def parse_json(text: str | bytes, most: int = MAX_JSON) -> Any:
+    """Return the value of a JSON text from outside.
+
+    Refuses what only Python accepts (NaN, infinities), numbers that overflow, and lone surrogates,
+    which cannot be written again.
+
+    :param most: largest length in characters or bytes.
+    :raises ValueError: it is not JSON, too large, nested too deeply, or has such values; the
+        message is one short line.
+    """
+    if len(text) > most:
+        raise ValueError(f'it is larger than {in_bytes(most)}')
+    if isinstance(text, bytes):
+        text = text.decode('utf-8-sig')
+    depth = 0
+    for token in _JSON_TOKEN.finditer(text):
+        sign = text[token.start()]
+        depth += (sign in '[{') - (sign in ']}')
+        if depth > MAX_DEPTH:
+            raise ValueError(f'it is nested more than {MAX_DEPTH} deep')
+    try:
+        value = json.loads(
+            text, parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant
+        )
+    except RecursionError:
+        raise ValueError('it is nested too deeply') from None
+    if '\\u' in text and not _is_encodable(value):
+        raise ValueError('it holds half a surrogate pair')
+    return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f'it holds a number of {len(digits)} digits')
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    number = float(digits) if len(digits) <= MAX_DIGITS else float('inf')
+    if number in (float('inf'), float('-inf')):
+        raise ValueError(f'it holds a number that is too large or too long: {digits[:20]}')
+    return number
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f'it holds {name}, which is not JSON')
+
+
+def _is_encodable(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_regular(path: Path, kind: str) -> None:
+    """Check that a library may open ``path`` by its name.
+
+    :param kind: names it in the error, such as ``video``.
+    :raises InputError: it cannot be read or is no regular file.
+    """
+    try:
+        open_regular(path).close()
+    except (OSError, ValueError) as error:
+        raise cannot_read(kind, path, error, InputError) from error
+
+
+def cannot_read(
+    kind: str,
+    path: object,
+    error: Exception,
+    error_type: type[EmotionEstimatorError],
+    hint: str = '',
+) -> EmotionEstimatorError:
+    """Return the one-line error of a file that :func:`read_limited` or ``open`` refused."""
+    reason = getattr(error, 'strerror', None) or quote(str(error)) or type(error).__name__
+    return error_type(
+        f'{kind} {quote(path)}'.strip() + f' cannot be read ({reason}){hint and "; " + hint}'
+    )
