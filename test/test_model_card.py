@@ -48,15 +48,15 @@ def test_a_complete_card_loads(tmp_path):
     ('changes', 'says'),
     [
         ({'sha256': '0' * 64}, 'its card has 000000000000'),
-        ({'file': 'gone.tflite'}, "gone.tflite' cannot be read"),
+        ({'file': 'gone.tflite'}, 'gone.tflite cannot be read'),
         ({'kind': 'blendshape_head'}, "is of kind 'blendshape_head', expected 'emotion_lstm'"),
         ({'blendshapes': list(BLENDSHAPE_NAMES[::-1])}, 'lists other blendshapes'),
         ({'name': None}, "is incomplete or invalid ('name')"),
         ({'blendshapes': None}, "is incomplete or invalid ('blendshapes')"),
-        ({'settings': 'abc'}, 'is incomplete or invalid (dictionary update'),
+        ({'settings': 'abc'}, "'settings', which must be an object"),
         ({'labels': [1, 'happy', 'sad']}, "invalid ('labels', which must be a list of strings"),
         ({'labels': 3}, 'is incomplete or invalid'),
-        ({'file': 'a\0\nb'}, 'cannot be read (embedded null byte)'),
+        ({'file': 'a\0\nb'}, "'file', which must have 1 to 100 printable characters"),
     ],
 )
 def test_a_card_that_disagrees_is_refused(tmp_path, changes, says):

@@ -280,6 +280,19 @@ class EmotionEstimator:
         return self._classifier.sha256
 
     @property
+    def checksums(self) -> dict[str, str]:
+        """Return the checksum of each network at work, in hexadecimal, by its kind."""
+        parts = (self._landmarker, self._classifier, self._reader)
+        found: dict[str, str] = {}
+        for part in parts:
+            # Parts of a user's own may have none.
+            found |= getattr(part, 'checksums', {})
+        found['speaking'] = self._speech.sha256
+        if self._upright is not None:
+            found['upright'] = self._upright.sha256
+        return found
+
+    @property
     def branches(self) -> str:
         """Return what is read of a face, as the setting ``branches`` names it."""
         return self._reader.name

@@ -48,7 +48,7 @@ FRAME = {'file': 'portrait.tflite', 'sha256': RAW['sha256'], 'input': {**FACE, '
     ('settings', 'others', 'says'),
     [
         ({'cut': 'other'}, {}, "has 'cut' 'other', but this version cuts"),
-        ({'window': 0}, {}, "'window': it must be an integer of at least 1, not 0"),
+        ({'window': 0}, {}, "'window': it must be an integer from 1 to 10000, not 0"),
         ({'window': '5'}, {}, "'window': it must be an integer"),
         (
             {'window': 6},
@@ -56,9 +56,9 @@ FRAME = {'file': 'portrait.tflite', 'sha256': RAW['sha256'], 'input': {**FACE, '
             'reads face 1x5x12x12x3, mouth 1x5x12x12x3, its card declares face 1x6',
         ),
         ({'rate': 0}, {}, "'rate' 0: frames per second above 0"),
-        ({'rate': float('inf')}, {}, "'rate' inf"),
+        ({'rate': float('inf')}, {}, 'is not JSON (it holds Infinity, which is not JSON)'),
         ({'face_side': 0}, {}, "'face_side': it must be an integer"),
-        ({'face_side': 10**9}, {}, "'face_side' 1000000000, over 1024 pixels"),
+        ({'face_side': 10**9}, {}, "'face_side': it must be an integer from 1 to 1024, not 1000000000"),
         ({'inputs': []}, {}, "'inputs' []: one or more different"),
         ({'inputs': [MOUTH, MOUTH]}, {}, "'inputs' ['mouth', 'mouth']"),
         ({'inputs': [MOUTH]}, {}, 'portrait.tflite reads face'),
@@ -81,8 +81,9 @@ FRAME = {'file': 'portrait.tflite', 'sha256': RAW['sha256'], 'input': {**FACE, '
         ({}, {'labels': ['happy', 'sad', 'sad']}, 'two or more different'),
         ({}, {'labels': ['happy', 'sad', NONE]}, "an empty label or 'none'"),
         ({}, {'kind': 'emotion_lstm'}, "expected 'window_classifier'"),
-        ({}, {'sha256': '0'}, 'its card has 0'),
-        ({}, {'file': 'gone.tflite'}, "gone.tflite' cannot be read"),
+        ({}, {'sha256': '0' * 64}, 'its card has 0'),
+        ({}, {'sha256': '0'}, "'sha256', which must have 64 hexadecimal digits"),
+        ({}, {'file': 'gone.tflite'}, 'gone.tflite cannot be read'),
     ],
 )
 def test_a_card_that_cannot_be_is_refused_in_one_line(tmp_path, settings, others, says):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from emotion_estimator.runtimes import (
     open_interpreter,
     quiet,
 )
+from emotion_estimator.untrusted import quote
 
 
 class BlendshapeHead:
@@ -30,16 +32,20 @@ class BlendshapeHead:
         if card.settings.get('alignment') != ALIGNMENT:
             raise ModelError(
                 f'blendshape head {card.title} was trained with alignment '
-                f'{card.settings.get("alignment")!r}, this code has {ALIGNMENT!r}; retrain it'
+                f'{quote(repr(card.settings.get("alignment")))}, this code has {ALIGNMENT!r}; '
+                'retrain it'
             )
-        self.title = card.title
-        self._interpreter: Any = open_interpreter(card.path, runtime)
+        self.title, self.sha256 = card.title, card.sha256
+        self._interpreter: Any = open_interpreter(card.weights, runtime)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
         shapes = [tuple(int(n) for n in tensor['shape']) for tensor in (*inputs, *outputs)]
-        if shapes != [(1, 3 * len(INPUT_POINTS)), (1, len(BLENDSHAPE_NAMES))]:
+        wanted = [(1, 3 * len(INPUT_POINTS)), (1, len(BLENDSHAPE_NAMES))]
+        kinds = {tensor['dtype'] for tensor in (*inputs, *outputs)}
+        if shapes != wanted or kinds != {np.float32}:
             raise ModelError(
-                f'{card.path} is not a blendshape head (tensors {shapes}); restore it and its card'
+                f'{quote(card.path)} is not a blendshape head (tensors {quote(shapes)}); restore '
+                'it and its card'
             )
         self._input, self._output = inputs[0]['index'], outputs[0]['index']
 
@@ -118,6 +124,11 @@ class FaceMesh:
                 min_tracking_confidence=min_confidence,
             )
             warm_up(self._mesh.process)
+
+    @property
+    def checksums(self) -> Mapping[str, str]:
+        """Return the checksum of the weights that this project adds, by the kind of network."""
+        return {'blendshape_head': self._head.sha256}
 
     def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
         """Return the faces in ``frame``, without those that lie outside it."""
