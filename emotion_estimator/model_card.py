@@ -13,7 +13,7 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import FloatArray
 from emotion_estimator.errors import ModelError, first_line
 from emotion_estimator.resources import resource_dir
-from emotion_estimator.untrusted import MAX_JSON, cannot_read, parse_json, quote, read_limited
+from emotion_estimator.untrusted import MAX_JSON, cannot_read, parse_json, quote, read_in_time
 from emotion_estimator.weights import WeightsFile
 
 #: Largest size of a state, an embedding, a window; and how many steps a still may take.
@@ -74,7 +74,7 @@ class ModelCard:
         """
         shown = quote(card)
         try:
-            raw = parse_json(read_limited(card, MAX_JSON))
+            raw = parse_json(read_in_time(card, MAX_JSON))
         except OSError as error:
             raise cannot_read(
                 'model card',

@@ -14,7 +14,10 @@ import numpy as np
 from emotion_estimator.emotion import FloatArray
 from emotion_estimator.errors import ModelError, first_line
 from emotion_estimator.released_models import RELEASED, THIRD_PARTY
-from emotion_estimator.untrusted import MAX_MODEL_FILE, cannot_read, quote, read_limited
+from emotion_estimator.untrusted import MAX_MODEL_FILE, cannot_read, quote, read_in_time
+
+#: Seconds that reading a model may take: it may be large, on a slow card.
+_READING_TIME = 20.0
 
 #: Largest ``.npz`` file, and all of its arrays decompressed, in bytes; the shipped ones have 31 kB.
 MAX_ARRAYS_FILE = 4 << 20
@@ -53,7 +56,7 @@ class WeightsFile:
         :raises ModelError: it cannot be read, is no regular file, or is too large.
         """
         try:
-            content = read_limited(path, most)
+            content = read_in_time(path, most, _READING_TIME)
         except (OSError, ValueError) as error:
             # ValueError: the name contains a null byte.
             raise cannot_read(kind, path, error, ModelError, hint) from error

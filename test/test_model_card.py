@@ -93,9 +93,7 @@ def test_labels_that_the_code_does_not_know_are_refused(tmp_path):
         EmotionClassifier.load(card)
 
 
-@pytest.mark.parametrize(
-    'setting', [{'state_size': float('inf')}, {'still_steps': 0}, {'still_dt': 'x'}]
-)
+@pytest.mark.parametrize('setting', [{'state_size': 10**7}, {'still_steps': 0}, {'still_dt': 'x'}])
 def test_settings_that_cannot_be_are_refused(tmp_path, setting):
     settings = {'state_size': 4, 'still_steps': 2, 'still_dt': 0.03} | setting
     with pytest.raises(ModelError, match='has a missing or invalid setting'):

@@ -58,7 +58,11 @@ FRAME = {'file': 'portrait.tflite', 'sha256': RAW['sha256'], 'input': {**FACE, '
         ({'rate': 0}, {}, "'rate' 0: frames per second above 0"),
         ({'rate': float('inf')}, {}, 'is not JSON (it holds Infinity, which is not JSON)'),
         ({'face_side': 0}, {}, "'face_side': it must be an integer"),
-        ({'face_side': 10**9}, {}, "'face_side': it must be an integer from 1 to 1024, not 1000000000"),
+        (
+            {'face_side': 10**9},
+            {},
+            "'face_side': it must be an integer from 1 to 1024, not 1000000000",
+        ),
         ({'inputs': []}, {}, "'inputs' []: one or more different"),
         ({'inputs': [MOUTH, MOUTH]}, {}, "'inputs' ['mouth', 'mouth']"),
         ({'inputs': [MOUTH]}, {}, 'portrait.tflite reads face'),
