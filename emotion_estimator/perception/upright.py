@@ -26,7 +26,7 @@ from emotion_estimator.untrusted import quote
 from emotion_estimator.weights import WeightsFile, read_arrays
 
 #: Weights among the models, made by ``emotion_estimator_training.models.upright``.
-_WEIGHTS = 'upright.npz'
+WEIGHTS = 'upright.npz'
 
 #: Points of the mesh that are looked at: all but the irises.
 _POINTS = 468
@@ -104,7 +104,7 @@ class UprightNetwork:
         :raises ModelError: they cannot be read, or do not fit.
         """
         file = WeightsFile.read(
-            path or models_dir() / _WEIGHTS, 'upright network', 'reinstall the package'
+            path or models_dir() / WEIGHTS, 'upright network', 'reinstall the package'
         )
         arrays = {name: np.asarray(one, np.float32) for name, one in read_arrays(file).items()}
         network = cls(arrays, file.sha256)
