@@ -70,7 +70,7 @@ def admit(
         return
     trial = weights.sha256, module, function, *arguments
     if trial not in _passed:
-        _try(weights, [str(memory), str(weights.path), module, function, *arguments])
+        _try(weights, [str(memory), str(BUSY), str(weights.path), module, function, *arguments])
         _passed.add(trial)
     announce(weights)
 
@@ -126,7 +126,7 @@ def main() -> None:
 
     Its exit status is 0, or says what happened; the line on standard output says more.
     """
-    memory, path, module, function, *arguments = sys.argv[1:]
+    memory, busy, path, module, function, *arguments = sys.argv[1:]
     # The content only; native libraries print to where Python does.
     answer = os.dup(1)
     os.dup2(2, 1)
@@ -138,7 +138,7 @@ def main() -> None:
         run: Callable[[WeightsFile], None] = getattr(importlib.import_module(module), function)(
             *arguments
         )
-        _limit(int(memory) + _COPIES * len(content))
+        _limit(int(memory) + _COPIES * len(content), int(busy))
         run(WeightsFile(Path(path), content, ''))
     except RUNTIME_ERRORS as error:
         status, line = _UNFIT, first_line(error)
@@ -152,14 +152,14 @@ def main() -> None:
     os._exit(status)
 
 
-def _limit(memory: int) -> None:
-    """Limit what this process may take from now on, where the system can; memory in bytes."""
+def _limit(memory: int, seconds: int) -> None:
+    """Limit the bytes and processor time that this process may take from now on, if possible."""
     try:
         import resource
     except ImportError:
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
-    busy = int(used.ru_utime + used.ru_stime) + 1 + BUSY
+    busy = int(used.ru_utime + used.ru_stime) + 1 + seconds
     limits = {resource.RLIMIT_CPU: busy, resource.RLIMIT_CORE: 0}
     with contextlib.suppress(OSError, ValueError):
         # Linux: pages of address space.

@@ -99,8 +99,12 @@ def read_arrays(weights: WeightsFile) -> dict[str, FloatArray]:
                 raise ValueError('its compression is none that NumPy uses')
             if any(one.flag_bits & _ENCRYPTED for one in members):
                 raise ValueError('it is encrypted')
-            # A member never decompresses to more than its directory says.
-            return {one.filename.removesuffix('.npy'): _array(archive.read(one)) for one in members}
+            arrays = {}
+            for one in members:
+                with archive.open(one) as member:
+                    # With a size: without, a member decompresses to whatever it holds.
+                    arrays[one.filename.removesuffix('.npy')] = _array(member.read(one.file_size))
+            return arrays
     except Exception as error:
         # zipfile, zlib and the parser of NumPy's headers raise whatever the bytes provoke.
         raise ModelError(
