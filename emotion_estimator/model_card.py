@@ -161,12 +161,12 @@ class ModelCard:
         if value is None:
             return None
         try:
-            numbers = np.array(value, np.float32)
+            numbers = np.array(value, np.float64)
             if numbers.shape != (count,) or not ((numbers >= 0) & (numbers <= 1)).all():
                 raise ValueError(name)
         except (TypeError, ValueError, OverflowError) as error:
             raise self._invalid(name, f'{count} numbers, 0 to 1', value) from error
-        return numbers
+        return numbers.astype(np.float32)
 
     def _invalid(self, name: str, wanted: str, value: Any) -> ModelError:
         shown = quote(repr(value))
