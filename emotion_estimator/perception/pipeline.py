@@ -47,6 +47,7 @@ from emotion_estimator.perception.upright import (
 from emotion_estimator.perception.window_classifier import WindowClassifier
 from emotion_estimator.settings import EstimatorSettings, make_settings
 from emotion_estimator.sources.images import read_image
+from emotion_estimator.untrusted import quote
 
 _LOG = logging.getLogger(__name__)
 
@@ -652,7 +653,9 @@ def _open_model(
     if settings.model:
         default = EstimatorSettings()
         if (settings.branches, settings.vocabulary) != (default.branches, default.vocabulary):
-            _LOG.warning('branches and vocabulary have no effect with the model %s', settings.model)
+            _LOG.warning(
+                'branches and vocabulary have no effect with the model %s', quote(settings.model)
+            )
         window = WindowClassifier.load(settings.model)
         # It reads faces itself.
         return window, window

@@ -97,6 +97,55 @@ def test_a_card_that_cannot_be_is_refused_in_one_line(tmp_path, settings, others
     assert '\n' not in str(caught.value)
 
 
+#: In the place of each setting, and of each field of an input.
+VALUES = [
+    None,
+    True,
+    -1,
+    0.5,
+    10**60,
+    '',
+    'x' * 5000,
+    [],
+    {},
+    [[[]]],
+    [None],
+    ['a'] * 2000,
+    {'a': []},
+]
+
+
+def one_line(path):
+    with pytest.raises(ModelError) as caught:
+        WindowClassifier.load(path)
+    line = str(caught.value)
+    assert line.isprintable() and len(line) < 1200, line
+
+
+@pytest.mark.parametrize('name', SETTINGS)
+def test_whatever_a_setting_holds_gives_one_line(tmp_path, name):
+    for value in VALUES:
+        if name != 'rate' or value not in (0.5, 10**60):
+            one_line(changed(tmp_path, {name: value}))
+
+
+@pytest.mark.parametrize('name', WindowInput.__dataclass_fields__)
+def test_whatever_an_input_holds_gives_one_line(tmp_path, name):
+    for value in VALUES:
+        unread = name == 'size' and type(value) is int  # Images have none.
+        if value != MOUTH.get(name, getattr(WindowInput, name, None)) and not unread:
+            one_line(changed(tmp_path, {'inputs': [{**MOUTH, name: value}, FACE]}))
+            one_line(changed(tmp_path, {'frame': {**FRAME, 'input': {**FACE, name: value}}}))
+
+
+@pytest.mark.parametrize('file', ['../portrait.tflite', '/etc/passwd', '..', '', 3, 'gone.tflite'])
+def test_the_network_of_single_frames_lies_beside_the_card(tmp_path, file):
+    (tmp_path / 'models').mkdir()
+    encoding = {'kind': 'encoding', 'size': 4}
+    frame = {**FRAME, 'file': file}
+    one_line(changed(tmp_path / 'models', {'inputs': [MOUTH, encoding], 'frame': frame}))
+
+
 @pytest.mark.parametrize(
     ('path', 'says'),
     [

@@ -138,6 +138,7 @@ class FaceLandmarker:
         static: bool = False,
         min_confidence: float = 0.5,
         min_detection: float | None = None,
+        sha256: str = '',
     ) -> None:
         """Open the model.
 
@@ -146,9 +147,17 @@ class FaceLandmarker:
         :param static: treat every frame as an unrelated image.
         :param min_confidence: 0 to 1, for detection, presence and tracking.
         :param min_detection: another one for detection; None is the same.
-        :raises ModelError: the file is missing or corrupt, or ``mediapipe`` cannot be imported.
+        :param sha256: checksum that the file must have; empty takes any that works.
+        :raises ModelError: the file is missing, corrupt or another one, or ``mediapipe`` cannot be
+            imported.
         """
         weights = WeightsFile.read(model_path, 'face landmarker model', _HINT)
+        if sha256 and weights.sha256 != sha256:
+            raise ModelError(
+                f'face landmarker model {quote(model_path)} has sha256 {weights.sha256[:12]}..., '
+                f'the official one {sha256[:12]}...; run "emotion-estimator models fetch", or name '
+                'the file in face_landmarker_path'
+            )
         self._mediapipe = import_mediapipe()
         try:
             memory = _MEMORY + _PER_PROCESSOR * (os.cpu_count() or 1)
