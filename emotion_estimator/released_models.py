@@ -15,4 +15,7 @@ RELEASED = {
 #: The same of MediaPipe's files, which are not in this repository.
 THIRD_PARTY = {
     '64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff': 'face_landmarker.task 1',
+    # Those that mediapipe 0.10.18 and 0.10.21 bundle.
+    'bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8': 'face detection',
+    'e06a804e0144f9929eda782122916b35d60c697c3c9344013ca2bbe76a6ce2b4': 'face mesh',
 }

@@ -26,7 +26,9 @@ from emotion_estimator.sources.portrait import Portrait
 
 START_TIMEOUT = 40.0
 MIB = 2**20
-LANDMARK_WEIGHTS = 'blendshape_head' if LANDMARK_SOURCE == 'face_mesh' else LANDMARK_SOURCE
+LANDMARK_WEIGHTS = {'face_mesh': ('face_detection', 'face_mesh', 'blendshape_head')}.get(
+    LANDMARK_SOURCE, (LANDMARK_SOURCE,)
+)
 
 
 def last_status(diagnostics, node):
@@ -136,7 +138,7 @@ def test_each_transition_does_its_work(robot):
     # Models are loaded; there is no subscription to images yet.
     assert value_of(diagnostics, 'estimator', 'landmark_source') == LANDMARK_SOURCE
     assert len(value_of(diagnostics, 'estimator', 'model_sha256')) == 64
-    for name in ('emotion_lstm', 'appearance', LANDMARK_WEIGHTS, 'speaking', 'upright'):
+    for name in ('emotion_lstm', 'appearance', *LANDMARK_WEIGHTS, 'speaking', 'upright'):
         stated = value_of(diagnostics, 'estimator', f'weights_{name}')
         assert re.fullmatch('[0-9a-f]{12} released', stated), name
     assert value_of(diagnostics, 'estimator', 'branches') == 'fused'

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,15 @@ from emotion_estimator.runtimes import (
     open_interpreter,
     quiet,
 )
+from emotion_estimator.trial import announce
 from emotion_estimator.untrusted import quote
+from emotion_estimator.weights import WeightsFile
+
+#: Networks that the mesh runs, among the modules of ``mediapipe``, which opens them itself.
+_BUNDLED = {
+    'face_detection': 'face_detection/face_detection_short_range.tflite',
+    'face_mesh': 'face_landmark/face_landmark_with_attention.tflite',
+}
 
 
 class BlendshapeHead:
@@ -112,6 +122,7 @@ class FaceMesh:
                 'face_landmarker' + (f', or install mediapipe {release}' if release else '')
             )
         self._head = head
+        self._bundled = _checksums(mediapipe)
         # Silent from the start: threads that it starts log until the warm-up is over.
         with quiet():
             self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
@@ -127,8 +138,8 @@ class FaceMesh:
 
     @property
     def checksums(self) -> Mapping[str, str]:
-        """Return the checksum of the weights that this project adds, by the kind of network."""
-        return {'blendshape_head': self._head.sha256}
+        """Return the checksum of each network, by its kind."""
+        return {**self._bundled, 'blendshape_head': self._head.sha256}
 
     def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
         """Return the faces in ``frame``, without those that lie outside it."""
@@ -156,3 +167,14 @@ class FaceMesh:
     def close(self) -> None:
         """Free the graph's memory and threads; it cannot be used afterwards."""
         self._mesh.close()
+
+
+def _checksums(mediapipe: ModuleType) -> dict[str, str]:
+    found = {}
+    for kind, name in _BUNDLED.items():
+        # What is missing, mediapipe itself reports.
+        with suppress(ModelError):
+            weights = WeightsFile.read(Path(mediapipe.__file__ or '').parent / 'modules' / name)
+            announce(weights)
+            found[kind] = weights.sha256
+    return found
