@@ -85,7 +85,18 @@ def test_a_missing_or_broken_card_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'file', ['../model.tflite', 'sub/model.tflite', '/etc/passwd', '.', '..', '', 'x' * 101, 3]
+    'file',
+    [
+        '../model.tflite',
+        './model.tflite',
+        'sub/model.tflite',
+        '/etc/passwd',
+        '.',
+        '..',
+        '',
+        'x' * 101,
+        3,
+    ],
 )
 def test_a_card_names_only_a_file_beside_it(tmp_path, file):
     path = write_card(tmp_path, file=file)
