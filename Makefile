@@ -39,7 +39,8 @@ LOCK := requirements/$(if $(SUFFIX),$(ON),demo).lock
 TEST_LOCK := requirements/$(if $(SUFFIX),$(ON),test).lock
 RUN := $(VENV)/bin/python
 PACKAGE := $(wildcard $(shell git ls-files -co --exclude-standard -- emotion_estimator msg srv config docs \
-  examples launch models scripts security views CMakeLists.txt package.xml 2>/dev/null))
+  examples launch models scripts security views CMakeLists.txt package.xml LICENSE NOTICE SECURITY.md \
+  THIRD_PARTY.md 2>/dev/null))
 # -P below keeps this folder, whose emotion_estimator has no messages, off the import path.
 WITH_ROS := . $(INSTALL)/local_setup.sh &&
 
@@ -48,12 +49,13 @@ export ROS_DISTRO := $(if $(filter jazzy,$(ON)),jazzy,kilted)
 export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# Nothing but files with the hashes of a lock file; what is an sdist among them builds with BUILD_LOCK.
+# Nothing but files with the hashes of a lock file; sdists among them build with what BUILD_LOCK has.
 LOCKED := -m pip install --quiet --no-deps --no-build-isolation --require-hashes
 BUILD_LOCK := requirements/build.lock
 
 .PHONY: help setup build demo echo bench bench-accuracy bench-real bench-dialogue train train-quick evaluate \
-  release-model test-training training-but-one test checks test-jazzy test-modern test-robot pytest lint types lock clean
+  release-model test-training training-but-one test checks test-jazzy test-modern test-robot pytest lint types lock \
+  sbom clean
 
 define CHECK_PYTHON
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -250,6 +252,9 @@ lock: ## rewrite the lock files, with hashes, from requirements/*.in (needs uv)
 	cd requirements && $(COMPILE) ../training/requirements/training.in -c test.lock -o ../$(TRAINING_LOCK)
 	cd requirements && $(COMPILE) build.in -c demo.lock -o ../$(BUILD_LOCK)
 	cd requirements && $(COMPILE) --no-deps ../training/requirements/bench.in -o ../$(BENCH_LOCK)
+
+sbom: $(VENV)/.test-ready ## software, models and data that a robot gets, as CycloneDX: out/sbom.cdx.json
+	$(RUN) scripts/write_sbom.py
 
 clean: ## remove everything that make made
 	rm -rf .venv .venv-* build build-* install install-* log log-* out
