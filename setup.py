@@ -16,6 +16,7 @@ setup(
     long_description=(HERE / 'README.md').read_text(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
+    license_files=['LICENSE', 'NOTICE', 'THIRD_PARTY.md'],
     python_requires='>=3.10',
     # The folders that ROS wants at the top level travel inside the installed package.
     packages=[

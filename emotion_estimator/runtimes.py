@@ -66,7 +66,7 @@ def import_mediapipe() -> Any:
     # protobuf warns on each result of mediapipe 0.10's solutions; users cannot change that.
     warnings.filterwarnings('ignore', message='SymbolDatabase.GetPrototype', category=UserWarning)
     try:
-        with quiet():
+        with quiet(), _without_tensorflow():
             return importlib.import_module('mediapipe')
     except Exception as error:
         # An incompatible protobuf raises TypeError, an incompatible NumPy AttributeError.
@@ -74,6 +74,23 @@ def import_mediapipe() -> Any:
             f'mediapipe cannot be imported ({first_line(error)}); '
             'install it with "pip install mediapipe"'
         ) from error
+
+
+@contextlib.contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    """Let nothing import TensorFlow meanwhile, unless it is imported already.
+
+    Where it is installed, MediaPipe imports all of it for a decorator of its documentation: seconds
+    and some 300 MB in each process.
+    """
+    absent = 'tensorflow' not in sys.modules
+    if absent:
+        sys.modules['tensorflow'] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules['tensorflow']
 
 
 def runtimes() -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from emotion_estimator.model_card import ModelCard, models_dir
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ('benchmarks', 'emotion_estimator', 'examples', 'launch', 'scripts', 'test', 'training')
+NAMES = ('README', 'CONTRIBUTING', 'QUALITY_DECLARATION', 'SECURITY', 'THIRD_PARTY')
 DOCUMENTS = [
-    *(ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'QUALITY_DECLARATION.md')),
+    *(ROOT / f'{name}.md' for name in NAMES),
     *sorted((ROOT / 'docs').glob('*.md')),
     *sorted((ROOT / 'models').glob('*.md')),
     ROOT / 'training' / 'README.md',

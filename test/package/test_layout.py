@@ -115,6 +115,8 @@ def check_installed(installed: Path) -> None:
     for folder in ('config', 'docs', 'examples', 'launch', 'models', 'security', 'views'):
         found = (file for file in (share / folder).rglob('*') if file.is_file())
         assert {str(file.relative_to(share)) for file in found} == sources(folder)
+    for name in ('LICENSE', 'NOTICE', 'SECURITY.md', 'THIRD_PARTY.md'):
+        assert (share / name).read_bytes() == (ROOT / name).read_bytes()
     for name in ('Emotion', 'EmotionArray', 'DialogueAction'):
         assert (share / 'msg' / f'{name}.msg').is_file()
     assert (share / 'srv' / 'ChooseTopic.srv').is_file()

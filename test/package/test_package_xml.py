@@ -41,6 +41,8 @@ OPTIONAL = {
 OPTIONAL |= {
     'gguf', 'jsonschema', 'livekit', 'mcp', 'openai', 'pipecat', 'pydantic', 'uvicorn',
 }  # fmt: skip
+# For `make sbom`.
+OPTIONAL |= {'cyclonedx_py'}
 # No rosdep key has these; rosbags, which has one, brings them. Python 3.14 has `compression`.
 WITH_ROSBAGS = {'backports', 'compression', 'lz4'}
 # Named in a variable, so that no import of it is to be seen.

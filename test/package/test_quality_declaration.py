@@ -86,3 +86,22 @@ def test_the_tree_in_contributing_has_every_room():
     research = ROOT / 'training' / 'emotion_estimator_training'
     rooms = {room.parent.name for room in research.glob('*/__init__.py')}
     assert set(re.findall(r'^\| … `(\w+)/` \|', text, re.M)) == rooms
+
+
+def test_faults_are_reported_to_the_maintainers_of_a_version_that_is_supported():
+    package = ET.parse(ROOT / 'package.xml')
+    text = (ROOT / 'SECURITY.md').read_text()
+    reporting = text.partition('\n## Reporting\n')[2].partition('\n## ')[0]
+    addresses = {maintainer.get('email') for maintainer in package.iter('maintainer')}
+    assert set(re.findall(r'[\w.]+@[\w.-]+\w', text)) == addresses
+    series = package.findtext('version').rpartition('.')[0]
+    assert re.search(rf'^\| .*\b{re.escape(series)} \| yes \|$', reporting, re.MULTILINE)
+    assert '[SECURITY.md](SECURITY.md)' in section('7.i')
+
+
+def test_each_peer_has_what_is_defended_and_what_is_not():
+    text = (ROOT / 'SECURITY.md').read_text()
+    part = text.partition('\n## Who can reach what\n')[2].partition('\n## ')[0]
+    rows = [line.strip('|').split('|') for line in part.splitlines() if line.startswith('| **')]
+    assert len(rows) >= 6
+    assert all(len(cells) == 4 and all(cell.strip() for cell in cells) for cells in rows)

@@ -1,13 +1,15 @@
-"""Between opening a landmark source and its warm-up nothing of MediaPipe's threads is heard."""
+"""MediaPipe is opened without a sound of its threads, and without TensorFlow."""
 
 from __future__ import annotations
 
 import os
+import sys
 from types import SimpleNamespace
 
 import pytest
 
 from emotion_estimator.perception.landmarks import face_landmarker, face_mesh
+from emotion_estimator.runtimes import import_mediapipe
 
 _SAID = b'INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n'
 
@@ -57,3 +59,27 @@ def test_a_face_landmarker_that_opens_is_not_heard(late, capfd) -> None:
     source._open()
     assert len(late) == 1
     assert not capfd.readouterr().err
+
+
+@pytest.mark.parametrize('already', [False, True], ids=['installed', 'imported already'])
+def test_mediapipe_is_imported_without_tensorflow(monkeypatch, tmp_path, already: bool) -> None:
+    name = 'tensorflow'
+    (tmp_path / f'{name}.py').write_text('found = True\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    if already:
+        __import__(name)
+    seen = []
+
+    def imported(_: str) -> str:
+        try:
+            seen.append(__import__(name).found)
+        except ModuleNotFoundError:
+            seen.append(False)
+        return 'mediapipe'
+
+    monkeypatch.setattr('emotion_estimator.runtimes.importlib.import_module', imported)
+    assert import_mediapipe() == 'mediapipe'
+    assert seen == [already]
+    assert __import__(name).found, 'whoever needs it has it afterwards'
+    del sys.modules[name]

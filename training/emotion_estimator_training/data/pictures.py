@@ -101,6 +101,9 @@ def draw_relevant(
             'hspace': 0.28,
         },
     )
+    # Before anything is drawn: else each line would look for the limits of all axes again.
+    margin = 0.05 * max(len(plain) - 1, 1)
+    axes[0, 0].set(xlim=(-margin, len(plain) - 1 + margin), ylim=(0, 1))
     for index, place in enumerate(axes.flat):
         if index >= len(BLENDSHAPE_NAMES):
             place.axis('off')
@@ -110,7 +113,6 @@ def draw_relevant(
         place.axhline(threshold, linewidth=0.8, color='tab:red')
         place.set_title(f'{index} {BLENDSHAPE_NAMES[index]}', fontsize=8, color=colour)
         place.tick_params(labelsize=7)
-    axes[0, 0].set_ylim(0, 1)
     figure.supxlabel('face of Training, in order')
     figure.supylabel('score')
     figure.suptitle(

@@ -187,6 +187,7 @@ def fitted(folder, stop_at=None):
     return history, len(measured), network.get_weights() + heads.get_weights()
 
 
+@pytest.mark.usefixtures('eager')
 def test_an_interrupted_training_continues_to_the_same_end(tmp_path) -> None:
     complete, measured, weights = fitted(tmp_path / 'complete')
     assert [line['epoch'] for line in complete] == [1, 2, 3]
@@ -307,6 +308,7 @@ def test_zeros_for_votes_have_no_loss_and_no_gradient() -> None:
     )
 
 
+@pytest.mark.usefixtures('eager')
 def test_a_still_counts_by_its_weight(tmp_path) -> None:
     """Stills of weight 0 with wrong targets change nothing."""
     keras.utils.set_random_seed(4)

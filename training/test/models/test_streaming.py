@@ -194,6 +194,7 @@ def test_a_network_is_what_it_was_once_it_is_read_back(tmp_path) -> None:
         load_streaming(tmp_path)
 
 
+@pytest.mark.usefixtures('eager')
 def test_an_interrupted_fit_continues_to_the_same_end(tmp_path) -> None:
     complete, history = train(tmp_path / 'complete')
     cut = tmp_path / 'cut'
