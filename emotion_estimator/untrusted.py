@@ -9,7 +9,10 @@ import json
 import os
 import re
 import stat
+from codecs import BOM_UTF8
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,6 +47,8 @@ MAX_VALUES = 100_000
 
 #: Characters of the input that an error line quotes.
 MAX_QUOTE = 200
+#: Characters of a whole error line.
+MAX_MESSAGE_LINE = 1000
 
 #: What changes the depth of a JSON text; strings are skipped.
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
@@ -116,13 +121,13 @@ def read_text(path: Path, most: int = MAX_TEXT_FILE) -> str:
     return read_limited(path, most).decode('utf-8')
 
 
-def in_bytes(count: int) -> str:
+def in_bytes(size: int) -> str:
     """Return a size in words, such as ``256 kB`` or ``64 MB``, of 1024 bytes a kB."""
     for unit in ('bytes', 'kB', 'MB'):
-        if count < 1024:
-            return f'{count} {unit}'
-        count //= 1024
-    return f'{count} GB'
+        if size < 1024:
+            return f'{size} {unit}'
+        size //= 1024
+    return f'{size} GB'
 
 
 def parse_json(text: str | bytes, most: int = MAX_JSON) -> Any:
@@ -205,3 +210,43 @@ def cannot_read(
     return error_type(
         f'{kind} {quote(path)}'.strip() + f' cannot be read ({reason}){hint and "; " + hint}'
     )
+
+
+def printable(text: str) -> str:
+    """Return text of any length for a terminal: control characters become question marks.
+
+    Line breaks and escape sequences are such characters, and bytes of a file name that are no text.
+    """
+    return text if text.isprintable() else ''.join(c if c.isprintable() else '?' for c in text)
+
+
+def one_line(message: object) -> str:
+    """Return an error message as one printable line of at most 1000 characters."""
+    text = str(message)
+    return printable(
+        text if len(text) <= MAX_MESSAGE_LINE else f'{text[: MAX_MESSAGE_LINE - 3]}...'
+    )
+
+
+def read_lines(path: Path, most: int = MAX_LINE) -> Iterator[str]:
+    """Yield the lines of a text file of any size, each with its line break.
+
+    A byte order mark is left out. Of pipes only those that the shell hands over are read:
+    ``/dev/stdin``, and ``<(command)``, which is ``/dev/fd/63``.
+
+    :param most: largest length of a line in bytes.
+    :raises OSError: as for :func:`read_limited`, or a line is longer; the ``strerror`` says so.
+    :raises UnicodeDecodeError: it is not UTF-8.
+    :raises ValueError: the name contains a null byte.
+    """
+    handed_over = path == Path('/dev/stdin') or path.parent == Path('/dev/fd')
+    with path.open('rb') if handed_over else open_regular(path) as file:
+        for number in count(1):
+            line = file.readline(most + 1)
+            if not line:
+                return
+            if len(line) > most:
+                raise OSError(0, f'line {number} is longer than {in_bytes(most)}', path)
+            if number == 1:
+                line = line.removeprefix(BOM_UTF8)
+            yield line.decode('utf-8')

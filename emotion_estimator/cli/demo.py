@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from emotion_estimator.cli.main import complain
 from emotion_estimator.demo.nodes import find_prefix
 from emotion_estimator.demo.settings import DemoSettings
 from emotion_estimator.errors import EmotionEstimatorError, InputError
@@ -94,10 +95,10 @@ def demo(context: click.Context, /, **options: Any) -> None:
     try:
         run_demo(settings, prefix)
     except Interrupted as interrupted:
-        click.echo(f'emotion-estimator: stopped by {interrupted}', err=True)
+        complain(f'stopped by {interrupted}')
         context.exit(128 + interrupted.number)
     except InputError:
         raise
     except EmotionEstimatorError as error:
-        click.echo(f'emotion-estimator: {error}', err=True)
+        complain(error)
         context.exit(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import threading
 from collections import Counter
@@ -23,6 +22,7 @@ from emotion_estimator.language_model.client import (
 )
 from emotion_estimator.language_model.messages import SYSTEM, ChatHistory, chat_messages
 from emotion_estimator.settings import LanguageModelSettings
+from emotion_estimator.untrusted import cannot_read, parse_json, quote, read_text
 
 LOG = logging.getLogger(__name__)
 
@@ -199,7 +199,7 @@ class LanguageVoice:
         stream = self._client.stream(
             messages,
             temperature if temperature >= 0 else None,
-            json.loads(self.settings.extra_body or '{}'),
+            parse_json(self.settings.extra_body or '{}'),
         )
         try:
             while not answer.done:
@@ -307,12 +307,14 @@ def _system_prompt(path: str) -> str:
     if not path:
         return SYSTEM
     try:
-        text = Path(path).expanduser().read_text(encoding='utf-8').strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f'system_prompt_file {path} cannot be read: {first_line(error)}') from None
+        # A character takes four bytes at most.
+        text = read_text(Path(path).expanduser(), 4 * _LARGEST).strip()
+    except (OSError, ValueError, RuntimeError) as error:
+        # RuntimeError: no home for the ~ in it.
+        raise cannot_read('system_prompt_file', path, error, InputError) from None
     if not 0 < len(text) <= _LARGEST:
         raise InputError(
-            f'system_prompt_file {path} has {len(text)} characters; write 1 to {_LARGEST}'
+            f'system_prompt_file {quote(path)} has {len(text)} characters; write 1 to {_LARGEST}'
         )
     return text
 

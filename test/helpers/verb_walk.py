@@ -1,0 +1,123 @@
+"""Runs each verb of a command line in this process, with hostile values for each parameter."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from unittest import mock
+
+import click
+
+#: Longest time for a run, in seconds; most take milliseconds.
+LIMIT = 30.0
+#: Values for an option that takes a number.
+NUMBERS = ('nan', 'inf', '-inf', '1e400', '-1', '0', '9' * 5000, '', '\u0663', '1e308', '-0.0')
+#: Values for an option that takes a text.
+TEXTS = ('', ' ', '\udcff', 'a\nb\x1b[2J', '$\\frac{$', 'x' * 100_000, '--', '-', '/', '\u202e')
+
+
+@dataclass(frozen=True)
+class VerbRun:
+    """What a run returned and wrote."""
+
+    arguments: tuple[str, ...]
+    status: int
+    output: str
+    error: str
+
+
+class HangError(BaseException):
+    """A run takes longer than ``LIMIT``; no error that a verb could take for one of its own."""
+
+
+def run_verb(main: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> VerbRun:
+    """Run the command line in this process, without a terminal and with empty standard input.
+
+    :raises HangError: it takes longer than ``LIMIT``.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise HangError(f'{arguments}: no end after {LIMIT:g} s')
+
+    output, error = _stream(), _stream()
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT)
+    try:
+        with (
+            Path(os.devnull).open() as nothing,
+            mock.patch.object(sys, 'stdin', nothing),
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(error),
+        ):
+            try:
+                status = main(arguments)
+            except SystemExit as ended:
+                status = ended.code if isinstance(ended.code, int) else 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return VerbRun(tuple(arguments), status, _content(output), _content(error))
+
+
+def _stream() -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), 'utf-8', write_through=True)
+
+
+def _content(stream: io.TextIOWrapper) -> str:
+    buffer = stream.buffer
+    assert isinstance(buffer, io.BytesIO)
+    return buffer.getvalue().decode()
+
+
+def verbs(group: click.Group) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield the words and the command of each verb, also of those in groups."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            for words, verb in verbs(command):
+                yield (name, *words), verb
+        else:
+            yield (name,), command
+
+
+def takes_text(parameter: click.Parameter) -> bool:
+    """Return whether a parameter takes a path or free text, which may be a path."""
+    return isinstance(parameter.type, (click.Path, click.File)) or parameter.type is click.STRING
+
+
+def takes_number(parameter: click.Parameter) -> bool:
+    """Return whether a parameter takes one or several numbers."""
+    kind = parameter.type
+    kinds = kind.types if isinstance(kind, click.Tuple) else [kind]
+    return all(isinstance(k, (click.types.IntParamType, click.types.FloatParamType)) for k in kinds)
+
+
+def arguments_with(
+    verb: click.Command, parameter: click.Parameter, value: str, others: str
+) -> list[str]:
+    """Return arguments in which one parameter has a value.
+
+    :param others: what the verb's other required parameters get.
+    """
+    options: list[str] = []
+    positional: list[str] = []
+    for each in verb.params:
+        if each is not parameter and not each.required:
+            continue
+        given = [value if each is parameter else others] * max(each.nargs, 1)
+        if isinstance(each.type, click.Choice) and each is not parameter:
+            given = [str(each.type.choices[0])] * len(given)
+        if isinstance(each, click.Option):
+            options += [each.opts[0], *given]
+        else:
+            positional += given
+    return [*options, '--', *positional]
