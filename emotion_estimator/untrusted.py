@@ -250,3 +250,8 @@ def read_lines(path: Path, most: int = MAX_LINE) -> Iterator[str]:
             if number == 1:
                 line = line.removeprefix(BOM_UTF8)
             yield line.decode('utf-8')
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file name is text: OpenCV ends the process where one is not."""
+    return not any('\ud800' <= sign <= '\udfff' for sign in name)

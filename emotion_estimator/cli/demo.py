@@ -12,6 +12,7 @@ import click
 from emotion_estimator.cli.main import complain
 from emotion_estimator.demo.nodes import find_prefix
 from emotion_estimator.demo.settings import DemoSettings
+from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 
 _DEFAULTS = DemoSettings()
@@ -84,6 +85,8 @@ def demo(context: click.Context, /, **options: Any) -> None:
     problem = settings.problem()
     if problem:
         raise click.UsageError(problem)
+    # In a node the same errors would come only after the start, and in its log.
+    DialogueManager.load(settings.policy, settings.conversation)
     prefix = find_prefix(os.environ)
     missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:

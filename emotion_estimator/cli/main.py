@@ -20,7 +20,7 @@ import click
 from emotion_estimator import __version__
 from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.errors import EmotionEstimatorError, InputError
-from emotion_estimator.untrusted import cannot_read, one_line
+from emotion_estimator.untrusted import MAX_QUOTE, cannot_read, one_line, quote
 
 
 class LazyVerbs(click.Group):
@@ -83,8 +83,29 @@ RESEARCH_VERBS = {
 }
 
 
+class _ReaderGoneError(Exception):
+    """The reader has closed the pipe, as in ``emotion-estimator video ... | head``."""
+
+
+@contextmanager
+def _reader_gone() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        # click would exit with status 1.
+        raise _ReaderGoneError from error
+
+
 class _Verbs(LazyVerbs):
     verbs = {**VERBS, **{name: (name, summary) for name, summary in RESEARCH_VERBS.items()}}
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _reader_gone():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _reader_gone():
+            return super().invoke(ctx)
 
     def load(self, name: str, where: str) -> click.Command:
         if name in RESEARCH_VERBS:
@@ -158,34 +179,32 @@ def _run(arguments: list[str]) -> int:
             # Here it can still be said that the disk is full.
             sys.stdout.flush()
     except EmotionEstimatorError as error:
-        return _refuse(error)
+        return _refuse(error, arguments)
     except click.ClickException as error:
-        return _refuse(f'{error.format_message().rstrip(".")}; see --help')
+        return _refuse(f'{error.format_message().rstrip(".")}; see --help', arguments)
     except (click.Abort, KeyboardInterrupt):
         resumable = arguments[:1] and arguments[0] in RESEARCH_VERBS
         hint = '; run the same command again to continue' if resumable else ''
         complain(f'interrupted{hint}')
         return _INTERRUPTED
-    except (BrokenPipeError, SystemExit) as error:
-        # The reader has closed the pipe, as in `emotion-estimator video ... | head`; click turns
-        # that into a SystemExit.
-        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
-            raise
+    except (BrokenPipeError, _ReaderGoneError):
         _discard_output()
         return 0
     except UnicodeEncodeError as error:
         sign = error.object[error.start : error.start + 1]
         return _refuse(
-            f'standard output cannot take {sign!a} in {error.encoding}; set PYTHONIOENCODING=utf-8'
+            f'standard output cannot take {sign!a} in {error.encoding}; set PYTHONIOENCODING=utf-8',
+            arguments,
         )
     except OSError as error:
         if error.filename is None and error.errno in _WRITE_ERRORS:
             _discard_output()
             return _refuse(
                 f'standard output cannot be written ({error.strerror}); make room or write '
-                'elsewhere'
+                'elsewhere',
+                arguments,
             )
-        return _refuse(cannot_read('', error.filename or 'a file', error, InputError))
+        return _refuse(cannot_read('', error.filename or 'a file', error, InputError), arguments)
     return status if isinstance(status, int) else 0
 
 
@@ -200,8 +219,13 @@ def complain(message: object) -> None:
         click.echo(f'emotion-estimator: {one_line(message)}', err=True)
 
 
-def _refuse(message: object) -> int:
-    complain(message)
+def _refuse(message: object, arguments: Sequence[str]) -> int:
+    text = str(message)
+    for argument in arguments:
+        # click repeats a wrong argument in full.
+        if len(argument) > MAX_QUOTE:
+            text = text.replace(argument, quote(argument))
+    complain(text)
     return BAD_INPUT
 
 

@@ -152,11 +152,20 @@ def replay(
 
 
 def _names(bags: Sequence[Path], distinct: bool) -> list[str]:
-    names = [bag.resolve().stem if bag.is_file() else bag.resolve().name for bag in bags]
+    names = [_name(bag) for bag in bags]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None and distinct:
         raise click.UsageError(f'two bags are named {twice}; replay them one by one')
     return names
+
+
+def _name(bag: Path) -> str:
+    try:
+        resolved = bag.resolve()
+    except RuntimeError:
+        # A link to itself; reading it says so.
+        resolved = bag
+    return resolved.stem if bag.is_file() else resolved.name
 
 
 def _settings(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 #: Digits of a number that Python refuses to convert.
@@ -87,14 +88,24 @@ _BYTES = {
 }
 
 
-def make_hostile_files(folder: Path) -> dict[str, Path]:
-    """Make the files in a new folder.
+@dataclass(frozen=True)
+class HostileFiles:
+    """The files, by their names in tests.
 
-    :return: each by its name: what is no regular file, what has a strange name, and contents of
-        bytes, YAML, JSON lines and CSV.
+    :param names: what is no regular file, what cannot be opened, and what has a strange name.
+    :param contents: bytes, YAML, JSON lines and CSV that hurt whoever reads them.
+    :param good: a file of one result as JSON.
     """
+
+    names: dict[str, Path]
+    contents: dict[str, Path]
+    good: Path
+
+
+def make_hostile_files(folder: Path) -> HostileFiles:
+    """Make the files in a new folder."""
     folder.mkdir()
-    made = {
+    names = {
         'missing': folder / 'missing',
         'missing_below_a_file': folder / 'noise' / 'missing',
         'long_name': folder / ('x' * 300),
@@ -112,23 +123,26 @@ def make_hostile_files(folder: Path) -> dict[str, Path]:
         'formula_name': folder / '$\\frac{$.jsonl',
         'option_name': folder / '-h',
     }
-    made['folder'].mkdir()
-    os.mkfifo(made['pipe'])
-    made['loop'].symlink_to('loop')
-    with made['endless'].open('wb') as file:
+    names['folder'].mkdir()
+    os.mkfifo(names['pipe'])
+    names['loop'].symlink_to('loop')
+    with names['endless'].open('wb') as file:
         file.truncate(_ENDLESS)
     for name in ('escaping_name', 'undecodable_name', 'formula_name', 'option_name'):
-        made[name].write_bytes(b'\x01\x02')
-    _make_socket(made['socket'])
+        names[name].write_bytes(b'\x01\x02')
+    _make_socket(names['socket'])
     if os.geteuid() != 0:
-        made['unreadable'] = folder / 'unreadable'
-        made['unreadable'].touch(mode=0)
-    for suffix, contents in (('yaml', _YAML), ('jsonl', _JSON), ('csv', _CSV), ('', _BYTES)):
-        for name, content in contents.items():
-            path = folder / (f'{name}.{suffix}' if suffix else name)
+        names['unreadable'] = folder / 'unreadable'
+        names['unreadable'].touch(mode=0)
+    contents = {}
+    for suffix, texts in (('.yaml', _YAML), ('.jsonl', _JSON), ('.csv', _CSV), ('', _BYTES)):
+        for name, content in texts.items():
+            path = folder / f'{name}{suffix}'
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-            made[path.name] = path
-    return made
+            contents[path.name] = path
+    good = folder / 'good.jsonl'
+    good.write_text(_result())
+    return HostileFiles(names, contents, good)
 
 
 def _make_socket(path: Path) -> None:

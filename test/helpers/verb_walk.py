@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +15,12 @@ from types import FrameType
 from unittest import mock
 
 import click
+from hostile_files import HostileFiles
+
+from emotion_estimator.errors import EmotionEstimatorError
 
 #: Longest time for a run, in seconds; most take milliseconds.
-LIMIT = 30.0
+LIMIT = 20.0
 #: Values for an option that takes a number.
 NUMBERS = ('nan', 'inf', '-inf', '1e400', '-1', '0', '9' * 5000, '', '\u0663', '1e308', '-0.0')
 #: Values for an option that takes a text.
@@ -76,11 +80,34 @@ def _content(stream: io.TextIOWrapper) -> str:
     return buffer.getvalue().decode()
 
 
+def fault(run: VerbRun) -> str:
+    """Return what is wrong with how a run ended; empty if nothing is.
+
+    With status 2 it must have written one line that begins with the program's name.
+    """
+    lines = run.error.splitlines()
+    if run.status not in (0, 1, 2):
+        return f'status {run.status}'
+    if run.status == 2 and len(lines) != 1:
+        return f'{len(lines)} lines: {run.error[:300]!r}'
+    for line in lines:
+        if run.status == 2 and not line.startswith('emotion-estimator: '):
+            return f'without a name: {line[:300]!r}'
+        if not line.isprintable():
+            return f'unprintable: {line[:300]!r}'
+        if len(line) > 1100 or re.search(r'(.)\1{200}', line):
+            return f'{len(line)} characters: {line[:300]!r}'
+    return ''
+
+
 def verbs(group: click.Group) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Yield the words and the command of each verb, also of those in groups."""
+    """Yield the words and the command of each verb that is installed, also of those in groups."""
     context = click.Context(group)
     for name in group.list_commands(context):
-        command = group.get_command(context, name)
+        try:
+            command = group.get_command(context, name)
+        except EmotionEstimatorError:
+            continue
         assert command is not None
         if isinstance(command, click.Group):
             for words, verb in verbs(command):
@@ -121,3 +148,43 @@ def arguments_with(
         else:
             positional += given
     return [*options, '--', *positional]
+
+
+def places(group: click.Group) -> list[tuple[tuple[str, ...], click.Command, click.Parameter]]:
+    """Return each parameter of each verb that takes a text or numbers, for parametrized tests."""
+    return [
+        (words, verb, parameter)
+        for words, verb in verbs(group)
+        for parameter in verb.params
+        if takes_text(parameter) or takes_number(parameter)
+    ]
+
+
+def walk(
+    main: Callable[[Sequence[str]], int],
+    place: tuple[tuple[str, ...], click.Command, click.Parameter],
+    files: HostileFiles,
+) -> list[str]:
+    """Give a parameter all values that hurt; return what is wrong with how the runs ended.
+
+    A parameter that takes a text gets strange texts and names. Where a name is opened, which the
+    error about a missing file says, it gets files of all contents as well.
+    """
+    words, verb, parameter = place
+
+    def problem(value: str) -> str:
+        arguments = [*words, *arguments_with(verb, parameter, value, str(files.good))]
+        try:
+            found = fault(run_verb(main, arguments))
+        except Exception as error:
+            found = f'{type(error).__name__}: {error}'
+        return f'{value[:100]!r}: {found}' if found else ''
+
+    if takes_number(parameter):
+        values = list(NUMBERS)
+    else:
+        missing = str(files.names['missing'])
+        run = run_verb(main, [*words, *arguments_with(verb, parameter, missing, str(files.good))])
+        contents = files.contents if 'missing' in run.error else {}
+        values = [*TEXTS, *map(str, (*files.names.values(), *contents.values()))]
+    return [found for found in map(problem, values) if found]
