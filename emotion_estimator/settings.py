@@ -465,7 +465,7 @@ class LanguageModelSettings:
             # It is logged and published.
             return 'base_url must not hold a key; name the environment variable in api_key_env'
         try:
-            extra = parse_json(self.extra_body or '{}')
+            extra = self.extra_fields()
         except ValueError:
             extra = None
         if not isinstance(extra, dict) or extra.keys() & {'model', 'messages', 'stream'}:
@@ -476,6 +476,13 @@ class LanguageModelSettings:
         if self.total_timeout < self.timeout:
             return f'total_timeout {self.total_timeout} is below timeout {self.timeout}'
         return None
+
+    def extra_fields(self) -> Any:
+        """Return ``extra_body`` as parsed: a dictionary, if the settings have no problem.
+
+        :raises ValueError: it is not JSON.
+        """
+        return parse_json(self.extra_body or '{}')
 
 
 Settings = TypeVar(

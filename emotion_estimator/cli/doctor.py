@@ -21,7 +21,6 @@ from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.landmarks.source import open_first
 from emotion_estimator.runtimes import open_interpreter
 from emotion_estimator.sources.v4l2 import GROUP_HINT, find_video_nodes
-from emotion_estimator.untrusted import printable
 
 
 @dataclass(frozen=True)
@@ -188,5 +187,5 @@ def doctor(context: click.Context) -> None:
     findings = examine()
     for finding in findings:
         mark = 'ok' if finding.good else 'NO' if finding.needed else '--'
-        click.echo(printable(f'{mark}  {finding.subject:22}  {finding.text}'))
+        click.echo(f'{mark}  {finding.subject:22}  {finding.text}')
     context.exit(0 if all(f.good or not f.needed for f in findings) else 1)

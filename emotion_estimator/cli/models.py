@@ -12,7 +12,6 @@ from emotion_estimator.perception.landmarks.face_landmarker import (
     fetch,
     has_sha256,
 )
-from emotion_estimator.untrusted import printable
 
 SHIPPED = ('blendshape_head', 'appearance', 'emotion_lstm')
 
@@ -28,8 +27,7 @@ def list_models() -> None:
     for kind in SHIPPED:
         card = ModelCard.load(models_dir() / f'{kind}.json', kind)
         size = card.path.stat().st_size / 1000
-        line = f'{card.title}: {card.path} ({size:.0f} kB, sha256 matches its card)'
-        click.echo(printable(line))
+        click.echo(f'{card.title}: {card.path} ({size:.0f} kB, sha256 matches its card)')
     path = face_landmarker_path()
     if not path.is_file():
         state = 'not downloaded; run `emotion-estimator models fetch`'
@@ -37,7 +35,7 @@ def list_models() -> None:
         state = 'the official file'
     else:
         state = 'not the official file; download it again'
-    click.echo(printable(f'face_landmarker: {path} ({state})'))
+    click.echo(f'face_landmarker: {path} ({state})')
 
 
 @models.command('fetch')
@@ -47,4 +45,4 @@ def list_models() -> None:
 @click.option('--timeout', default=20.0, show_default=True, help='Seconds to wait for the server.')
 def fetch_models(url: str, timeout: float) -> None:
     """Download MediaPipe's face_landmarker.task into the user's cache and verify its checksum."""
-    click.echo(printable(f'face_landmarker.task is at {fetch(url, timeout=timeout)}'))
+    click.echo(f'face_landmarker.task is at {fetch(url, timeout=timeout)}')

@@ -22,7 +22,6 @@ from emotion_estimator.language_model.client import (
 )
 from emotion_estimator.language_model.messages import SYSTEM, ChatHistory, chat_messages
 from emotion_estimator.settings import LanguageModelSettings
-from emotion_estimator.untrusted import cannot_read, parse_json, quote, read_text
 
 LOG = logging.getLogger(__name__)
 
@@ -199,7 +198,7 @@ class LanguageVoice:
         stream = self._client.stream(
             messages,
             temperature if temperature >= 0 else None,
-            parse_json(self.settings.extra_body or '{}'),
+            self.settings.extra_fields(),
         )
         try:
             while not answer.done:
@@ -307,14 +306,12 @@ def _system_prompt(path: str) -> str:
     if not path:
         return SYSTEM
     try:
-        # A character takes four bytes at most.
-        text = read_text(Path(path).expanduser(), 4 * _LARGEST).strip()
-    except (OSError, ValueError, RuntimeError) as error:
-        # RuntimeError: no home for the ~ in it.
-        raise cannot_read('system_prompt_file', path, error, InputError) from None
+        text = Path(path).expanduser().read_text(encoding='utf-8').strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f'system_prompt_file {path} cannot be read: {first_line(error)}') from None
     if not 0 < len(text) <= _LARGEST:
         raise InputError(
-            f'system_prompt_file {quote(path)} has {len(text)} characters; write 1 to {_LARGEST}'
+            f'system_prompt_file {path} has {len(text)} characters; write 1 to {_LARGEST}'
         )
     return text
 
