@@ -5,8 +5,11 @@ The verbs and their parameters come from the command line itself, so that new on
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -48,9 +51,9 @@ def _shipped_files_are_read_once():
         yield
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _apart(tmp_path, monkeypatch):
-    """No ROS, no network, and nothing written but here."""
+    """No ROS, no network, no other process, and nothing written but here."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     monkeypatch.setenv('AMENT_PREFIX_PATH', '')
@@ -60,6 +63,9 @@ def _apart(tmp_path, monkeypatch):
         raise socket.gaierror('no network')
 
     monkeypatch.setattr(socket, 'getaddrinfo', refuse)
+    # As of a model file that ends the process which tries it.
+    crashed = subprocess.CompletedProcess((), -signal.SIGSEGV, b'', b'')
+    monkeypatch.setattr(subprocess, 'run', lambda *arguments, **options: crashed)
     # What reads a device to its end fails here, not the machine.
     before = resource.getrlimit(resource.RLIMIT_AS)
     in_use = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
@@ -75,6 +81,7 @@ def test_every_verb_is_walked():
     assert 20 < sum(takes_text(parameter) for _, _, parameter in _PLACES) < len(_PLACES)
 
 
+@pytest.mark.usefixtures('_apart')
 @pytest.mark.parametrize('place', _PLACES, ids=lambda place: ' '.join((*place[0], place[2].name)))
 def test_any_value_gives_a_result_or_one_line(place, files):
     if place[0] == ('image',) and place[2].name == 'files':
@@ -82,6 +89,7 @@ def test_any_value_gives_a_result_or_one_line(place, files):
     assert walk(main, place, files) == []
 
 
+@pytest.mark.usefixtures('_apart')
 def test_images_of_any_kind_give_one_line_each(files):
     """All at once: opening the networks takes longest."""
     values = [*TEXTS, *map(str, (*files.names.values(), *files.contents.values()))]
@@ -92,3 +100,55 @@ def test_images_of_any_kind_give_one_line_each(files):
     assert len(lines) == len(values)
     assert [line for line in lines if not line.startswith('emotion-estimator: image')] == []
     assert [line for line in lines if not line.isprintable() or len(line) > 400] == []
+
+
+@pytest.mark.parametrize('words', [words for words, _ in verbs(group)], ids=' '.join)
+def test_a_full_disk_is_one_line(words, monkeypatch):
+    with Path('/dev/full').open('w') as full:
+        run = run_verb(main, [*words, '--help'], full)
+    assert run.status == 2
+    assert run.error.count('\n') == 1
+    assert 'standard output cannot be written (No space left on device)' in run.error
+
+
+def start(*arguments, **options):
+    """Start the command line as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, '-m', 'emotion_estimator.cli.main', *arguments],
+        **{'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, **options},
+    )
+
+
+def test_output_that_nobody_can_take(files):
+    """In processes: Python itself complains of what it cannot write when it ends."""
+    arguments = ('compare', files.good, files.good, '--limits', 'none')
+    unread, gone = os.pipe()
+    os.close(unread)
+    with Path('/dev/full').open('w') as full:
+        on_full_disk = start(*arguments, stdout=full)
+        for_nobody = start(*arguments, stdout=gone)
+        in_silence = start('compare', files.good, files.names['missing'], stderr=full)
+    os.close(gone)
+    _, said = on_full_disk.communicate()
+    assert (on_full_disk.returncode, said.count(b'\n')) == (2, 1)
+    assert b'No space left on device' in said
+    # As in `emotion-estimator ... | head -1`.
+    assert (for_nobody.communicate()[1], for_nobody.returncode) == (b'', 0)
+    in_silence.communicate()
+    assert in_silence.returncode == 2
+
+
+def test_names_and_signs_that_cannot_be_written(files, tmp_path):
+    """In processes: streams of a terminal refuse what those of a test take."""
+    script = tmp_path / 'script.yaml'
+    script.write_text('about: "\u3042"\nsteps: [{shows: happy, for: 1}]\n')
+    in_latin = start(
+        'dialogue', '--script', script, env=os.environ | {'PYTHONIOENCODING': 'latin-1'}
+    )
+    undecodable = start('video', files.names['undecodable_name'])
+    _, said = in_latin.communicate()
+    assert (in_latin.returncode, said.count(b'\n')) == (2, 1)
+    assert b"cannot take '\\u3042' in latin-1; set PYTHONIOENCODING" in said
+    _, said = undecodable.communicate()
+    assert (undecodable.returncode, said.count(b'\n')) == (2, 1)
+    assert b'not UTF-8; rename it' in said

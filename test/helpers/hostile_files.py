@@ -31,7 +31,7 @@ _YAML = {
     'long_number_in_parameters': f'estimator: {{ros__parameters: {{max_faces: {_LONG}}}}}\n',
     'long_hexadecimal': f'rate: 0x{"f" * 5000}\n',
     'wrong_types': 'estimator: {ros__parameters: {max_faces: [1, {a: b}], 1: 2, ? [a, b] : c}}\n',
-    'long_value': f'estimator: {{ros__parameters: {{model: [{"x, " * 5000}]}}}}\n',
+    'long_value': f'estimator: {{ros__parameters: {{model: [{"x, " * 1000}]}}}}\n',
     'escapes': 'estimator: {ros__parameters: {"\\e[31m\\n\\e]0;title\\a": 1}}\n"\\e[2J\\n": 1\n',
     'surrogate': 'about: "\\ud800"\n',
     'beyond_unicode': 'about: "\\UFFFFFFFF"\n',
@@ -66,7 +66,7 @@ _JSON = {
     'nul': '{"stamp": 1, "faces": []}\0',
 }
 _CSV = {
-    'long_cell': '0,' * 52 + '9' * 200_000,
+    'long_cell': '0,' * 52 + '9' * 300_000,
     'long_number': '0,' * 52 + _LONG,
     'many_columns': '1,' * 200_000,
     'nul': '0,' * 52 + '1\0',

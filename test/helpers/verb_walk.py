@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 from unittest import mock
 
 import click
@@ -41,9 +42,12 @@ class HangError(BaseException):
     """A run takes longer than ``LIMIT``; no error that a verb could take for one of its own."""
 
 
-def run_verb(main: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> VerbRun:
+def run_verb(
+    main: Callable[[Sequence[str]], int], arguments: Sequence[str], stdout: TextIO | None = None
+) -> VerbRun:
     """Run the command line in this process, without a terminal and with empty standard input.
 
+    :param stdout: where to write instead of into ``output``.
     :raises HangError: it takes longer than ``LIMIT``.
     """
 
@@ -57,7 +61,7 @@ def run_verb(main: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> 
         with (
             Path(os.devnull).open() as nothing,
             mock.patch.object(sys, 'stdin', nothing),
-            contextlib.redirect_stdout(output),
+            contextlib.redirect_stdout(stdout or output),
             contextlib.redirect_stderr(error),
         ):
             try:
