@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -47,8 +47,6 @@ MAX_VALUES = 100_000
 
 #: Characters of the input that an error line quotes.
 MAX_QUOTE = 200
-#: Characters of a whole error line.
-MAX_MESSAGE_LINE = 1000
 
 #: What changes the depth of a JSON text; strings are skipped.
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
@@ -220,14 +218,6 @@ def printable(text: str) -> str:
     return text if text.isprintable() else ''.join(c if c.isprintable() else '?' for c in text)
 
 
-def one_line(message: object) -> str:
-    """Return an error message as one printable line of at most 1000 characters."""
-    text = str(message)
-    return printable(
-        text if len(text) <= MAX_MESSAGE_LINE else f'{text[: MAX_MESSAGE_LINE - 3]}...'
-    )
-
-
 def read_lines(path: Path, most: int = MAX_LINE) -> Iterator[str]:
     """Yield the lines of a text file of any size, each with its line break.
 
@@ -255,3 +245,30 @@ def read_lines(path: Path, most: int = MAX_LINE) -> Iterator[str]:
 def is_utf8(name: str) -> bool:
     """Whether a file name is text: OpenCV ends the process where one is not."""
     return not any('\ud800' <= sign <= '\udfff' for sign in name)
+
+
+#: Characters of a line in a log or in diagnostics: several quotes with what is said of them.
+MAX_LOG_LINE = 1000
+
+
+def as_line(text: object, most: int = MAX_LOG_LINE) -> str:
+    """Return text for a log or for diagnostics: one printable line, cut where it is too long.
+
+    Newlines and escape sequences, by which a message could forge further lines, become ``?``.
+
+    :param most: largest number of characters.
+    """
+    line = text if isinstance(text, str) else str(text)
+    cut = line if len(line) <= most else f'{line[: most - 3]}...'
+    return cut if cut.isprintable() else ''.join(c if c.isprintable() else '?' for c in cut)
+
+
+def quote_some(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of some names from outside, as :func:`quote` does, and how many are left.
+
+    >>> quote_some(['/left', '/right', '/top'], most=2)
+    '/left, /right and 1 more'
+    """
+    left = len(names) - most
+    shown = ', '.join(quote(name) for name in names[:most])
+    return f'{shown} and {left} more' if left > 0 else shown

@@ -70,10 +70,9 @@ def problem(read, *arguments):
     try:
         read(*arguments)
     except InputError as error:
+        # Long names in the file are cut by whoever prints or logs the line.
         line = str(error)
-        if not line.isprintable():
-            return f'unprintable: {line[:300]!r}'
-        return f'{len(line)} characters: {line[:300]}' if len(line) > 1000 else ''
+        return f'{len(line.splitlines())} lines: {line[:300]!r}' if '\n' in line else ''
     except Exception as error:
         return f'{type(error).__name__}: {str(error)[:300]}'
     return ''
@@ -122,8 +121,9 @@ DOCUMENTS = {
 #: What YAML may hold in place of a value.
 WRONG = (
     None, True, 0, -1, 10**64, -(10**64), 0.5, 1e308, math.nan, math.inf, -math.inf, '', ' ', 'x',
-    'x' * 10_000, 'a\nb\x1b[2J', '$\\frac{$', '{topic}', '{', '{0.x}', '{x!r:>999999}', '\u202e', [],
-    [[]], {}, {'a': 'b'}, {1: 2}, {None: [None]}, [1, 'a', None], [{'x' * 10_000: 1}], [0] * 10_000,
+    'x' * 10_000, 'a\nb\x1b[2J', '$\\frac{$', '{topic}', '{', '{0.x}', '{x!r:>999999}', '\u202e',
+    [], [[]], {}, {'a': 'b'}, {1: 2}, {None: [None]}, [1, 'a', None], [{'x' * 10_000: 1}],
+    [0] * 10_000,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.images import read_image
-from emotion_estimator.untrusted import one_line, parse_json, quote, read_limited, read_lines
+from emotion_estimator.untrusted import as_line, parse_json, quote, read_limited, read_lines
 
 
 def test_pipes_devices_and_folders_are_refused(tmp_path):
@@ -70,7 +70,7 @@ PIECES = st.sampled_from(
 
 @given(ANY_TEXT | st.text('x\n\x1b', min_size=190, max_size=1100))
 def test_any_text_becomes_one_printable_line(text):
-    for shorten, most in ((quote, 200), (one_line, 1000)):
+    for shorten, most in ((quote, 200), (as_line, 1000)):
         line = shorten(text)
         assert line.isprintable()
         assert len(line) == min(len(text), most)

@@ -20,7 +20,7 @@ import click
 from emotion_estimator import __version__
 from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.errors import EmotionEstimatorError, InputError
-from emotion_estimator.untrusted import MAX_QUOTE, cannot_read, one_line, quote
+from emotion_estimator.untrusted import MAX_QUOTE, as_line, cannot_read, quote
 
 
 class LazyVerbs(click.Group):
@@ -216,7 +216,7 @@ def complain(message: object) -> None:
     """Write a message to standard error: one printable line of limited length."""
     # Standard error may be on the same full disk; the exit status says it then.
     with suppress(OSError):
-        click.echo(f'emotion-estimator: {one_line(message)}', err=True)
+        click.echo(f'emotion-estimator: {as_line(message)}', err=True)
 
 
 def _refuse(message: object, arguments: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.replay.job import JobSummary, ReplayJob, run_job
 from emotion_estimator.replay.run import ReplayedFrame
 from emotion_estimator.settings import EstimatorSettings, load_parameters
-from emotion_estimator.untrusted import one_line, printable, quote
+from emotion_estimator.untrusted import as_line, printable, quote
 from emotion_estimator.worker_pool import Runner, on_dask, on_processes
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -140,7 +140,7 @@ def replay(
             written=write_bag / name if write_bag and several else write_bag,
         )  # fmt: skip
         if resume and job.results is not None and job.results.exists():
-            click.echo(one_line(f'{bag}: {job.results} exists already'), err=True)
+            click.echo(as_line(f'{bag}: {job.results} exists already'), err=True)
             continue
         pending.append(job)
     if several:
@@ -204,7 +204,7 @@ def _run_all(jobs: Sequence[ReplayJob], run: Runner) -> None:
             bar.update()
             if isinstance(outcome, str):
                 failed += 1
-                tqdm.write(one_line(f'{jobs[index].bag}: {outcome}'), file=sys.stderr)
+                tqdm.write(as_line(f'{jobs[index].bag}: {outcome}'), file=sys.stderr)
             else:
                 with bar.external_write_mode():
                     _print_summary(outcome, quiet=False)
@@ -231,7 +231,7 @@ def _run_safely(job: ReplayJob) -> JobSummary | str:
 
 def _print_summary(summary: JobSummary, quiet: bool) -> None:
     for problem in summary.problems:
-        click.echo(one_line(f'{summary.bag}: {problem}'), err=True)
+        click.echo(as_line(f'{summary.bag}: {problem}'), err=True)
     if quiet:
         return
     shares = ', '.join(
