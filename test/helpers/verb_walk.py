@@ -25,7 +25,18 @@ LIMIT = 20.0
 #: Values for an option that takes a number.
 NUMBERS = ('nan', 'inf', '-inf', '1e400', '-1', '0', '9' * 5000, '', '\u0663', '1e308', '-0.0')
 #: Values for an option that takes a text.
-TEXTS = ('', ' ', '\udcff', 'a\nb\x1b[2J', '$\\frac{$', 'x' * 100_000, '--', '-', '/', '\u202e')
+TEXTS = (
+    '',
+    ' ',
+    '\udcff',
+    'a\nb\x1b[2J',
+    '$\\frac{$',
+    'x' * 100_000,
+    '--',
+    '-',
+    '/proc/x',
+    '\u202e',
+)
 
 
 @dataclass(frozen=True)
@@ -180,7 +191,7 @@ def walk(
         arguments = [*words, *arguments_with(verb, parameter, value, str(files.good))]
         try:
             found = fault(run_verb(main, arguments))
-        except Exception as error:
+        except (Exception, HangError) as error:
             found = f'{type(error).__name__}: {error}'
         return f'{value[:100]!r}: {found}' if found else ''
 

@@ -309,7 +309,9 @@ ODD = '$\\frac{$'
 )
 def test_any_comparison_can_be_drawn(tmp_path, expected, actual, recwarn):
     pytest.importorskip('matplotlib')
-    draw_comparison(compare(expected, actual), tmp_path / 'both.png', f'costs $5 {ODD}\nb\x00\udcff')
+    draw_comparison(
+        compare(expected, actual), tmp_path / 'both.png', f'costs $5 {ODD}\nb\x00\udcff'
+    )
     assert [each for each in recwarn if 'Glyph' in str(each.message)] == []
     assert (tmp_path / 'both.png').read_bytes().startswith(b'\x89PNG')
     assert [each.name for each in tmp_path.iterdir()] == ['both.png']

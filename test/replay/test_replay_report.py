@@ -160,8 +160,7 @@ def test_dollar_signs_are_no_formulas(tmp_path):
     assert '>a$b$c</text>' in drawn
     assert 'It costs $5 or $6.</text>' in drawn
     assert r'$\frac{$ costs $5 or $6.</text>' in drawn
-    # In the legend and in a band.
-    assert drawn.count('>$x$</text>') == 2
+    assert '>$x$</text>' in drawn
 
 
 @needs_matplotlib
