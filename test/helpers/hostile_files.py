@@ -14,7 +14,8 @@ _LONG = '9' * 5000
 _ENDLESS = 64 << 30
 
 _YAML = {
-    'deep': '[' * 5000,
+    # In lines: PyYAML takes a tenth of a second for so many brackets in one.
+    'deep': '[\n' * 5000,
     'deep_blocks': '\n'.join(f'{" " * n}a:' for n in range(400)),
     'merge': 'a: &a {x: 1}\nb: {<<: *a}\n',
     'merge_bomb': 'a0: &a0 {x: 1}\n'
@@ -50,7 +51,8 @@ def _result(**changed: object) -> str:
 
 
 _JSON = {
-    'deep': '[' * 100_000,
+    # Larger than YAML files may be, which a reader of YAML is to see first.
+    'deep': '[' * 300_000,
     'deep_fields': '{"stamp":' * 100_000,
     'huge_number': f'{{"stamp": 1{"0" * 400}, "faces": []}}',
     'long_number': f'{{"stamp": {_LONG}, "faces": []}}',
