@@ -200,6 +200,9 @@ def walk(
     else:
         missing = str(files.names['missing'])
         run = run_verb(main, [*words, *arguments_with(verb, parameter, missing, str(files.good))])
-        contents = files.contents if 'missing' in run.error else {}
+        # Others take names of other things, which they list.
+        is_path = isinstance(parameter.type, click.Path)
+        opens = is_path or re.search('read|opened|not a file|not exist', run.error)
+        contents = files.contents if opens and 'missing' in run.error else {}
         values = [*TEXTS, *map(str, (*files.names.values(), *contents.values()))]
     return [found for found in map(problem, values) if found]
