@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,14 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import FloatArray
 from emotion_estimator.errors import ModelError, first_line
 from emotion_estimator.resources import resource_dir
+from emotion_estimator.untrusted import MAX_JSON, cannot_read, parse_json, quote, read_in_time
+from emotion_estimator.weights import WeightsFile
+
+#: Largest size of a state, an embedding, a window; and how many steps a still may take.
+MAX_COUNT = 10_000
+#: Longest name or label, and how many a list may have.
+_LONGEST_NAME, _MOST_NAMES = 100, 1000
+_SHA256 = re.compile(r'[0-9a-f]{64}')
 
 
 def models_dir() -> Path:
@@ -25,18 +32,18 @@ def models_dir() -> Path:
 class ModelCard:
     """The description of a weights file (Mitchell et al. 2019).
 
-    :param path: the ``.tflite`` file.
-    :param kind: ``blendshape_head``, ``appearance``, ``emotion_lstm`` or ``window_classifier``.
+    :param weights: the file, whose checksum is that of the card.
+    :param kind: ``blendshape_head``, ``appearance``, ``emotion_lstm``, ``speaking`` or
+        ``window_classifier``.
     :param labels: classes in output order; empty if the model has none.
     :param settings: what the code needs to run the model (sizes, alignment, crop, time scale).
     :param metrics: measured results, for people.
     """
 
-    path: Path
+    weights: WeightsFile
     name: str
     version: str
     kind: str
-    sha256: str
     labels: tuple[str, ...]
     settings: dict[str, Any]
     metrics: dict[str, Any]
@@ -45,6 +52,16 @@ class ModelCard:
     def title(self) -> str:
         """Return name and version, as published in ``Emotion.model``."""
         return f'{self.name}-{self.version}'
+
+    @property
+    def path(self) -> Path:
+        """Return the path of the weights, for messages."""
+        return self.weights.path
+
+    @property
+    def sha256(self) -> str:
+        """Return the checksum of the weights, in hexadecimal."""
+        return self.weights.sha256
 
     @classmethod
     def load(cls, card: Path, kind: str) -> ModelCard:
@@ -55,51 +72,50 @@ class ModelCard:
         :raises ModelError: the card or the weights are missing or corrupt, or the checksum, the
             kind or the order of the blendshapes differs from what is expected.
         """
+        shown = quote(card)
         try:
-            raw = json.loads(card.read_text())
+            raw = parse_json(read_in_time(card, MAX_JSON))
         except OSError as error:
-            raise ModelError(
-                f'model card {card} cannot be read ({error.strerror}); '
-                'reinstall the package or pass the path of an existing card'
+            raise cannot_read(
+                'model card',
+                card,
+                error,
+                ModelError,
+                'reinstall the package or pass the path of an existing card',
             ) from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
+            # Also a name that contains a null byte.
             raise ModelError(
-                f'model card {card} is not JSON ({first_line(error)}); restore it'
+                f'model card {shown} is not JSON ({quote(first_line(error))}); restore it'
             ) from error
         try:
-            loaded = cls(
-                path=card.parent / raw['file'],
-                name=str(raw['name']),
-                version=str(raw['version']),
-                kind=str(raw['kind']),
-                sha256=str(raw['sha256']),
-                labels=_names(raw.get('labels', ())),
-                settings=dict(raw.get('settings', {})),
-                metrics=dict(raw.get('metrics', {})),
-            )
-            blendshapes = tuple(raw['blendshapes'])
-        except (KeyError, TypeError, ValueError) as error:
+            name, version, of_kind = (_name(raw, key) for key in ('name', 'version', 'kind'))
+            labels = _names(raw.get('labels', []), 'labels')
+            settings, metrics = (_mapping(raw, key) for key in ('settings', 'metrics'))
+            blendshapes = _names(raw['blendshapes'], 'blendshapes')
+            file, sha256 = sibling(card, raw['file']), _checksum(raw['sha256'])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelError(
-                f'model card {card} is incomplete or invalid ({first_line(error)}); restore it'
+                f'model card {shown} is incomplete or invalid ({quote(first_line(error))}); '
+                'restore it'
             ) from error
-        if loaded.kind != kind:
-            raise ModelError(f'model card {card} is of kind {loaded.kind!r}, expected {kind!r}')
+        if of_kind != kind:
+            raise ModelError(f'model card {shown} is of kind {of_kind!r}, expected {kind!r}')
         if blendshapes != BLENDSHAPE_NAMES:
             raise ModelError(
-                f'model card {card} lists other blendshapes, or another order, than this code; '
+                f'model card {shown} lists other blendshapes, or another order, than this code; '
                 'retrain the model with this version'
             )
-        loaded._check_weights()
-        return loaded
+        return cls(read_weights(file, sha256), name, version, kind, labels, settings, metrics)
 
-    def count(self, name: str) -> int:
-        """Return a setting that is an integer of at least 1.
+    def count(self, name: str, most: int = MAX_COUNT) -> int:
+        """Return a setting that is an integer from 1 to ``most``.
 
         :raises ModelError: it is missing or invalid.
         """
         value = self.settings.get(name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise self._invalid(name, 'an integer of at least 1', value)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise self._invalid(name, f'an integer from 1 to {most}', value)
         return value
 
     def seconds(self, name: str) -> float:
@@ -118,9 +134,22 @@ class ModelCard:
         :raises ModelError: it is missing or invalid.
         """
         try:
-            return _names(self.settings[name])
-        except (KeyError, TypeError) as error:
+            return _names(self.settings[name], name)
+        except (KeyError, TypeError, ValueError) as error:
             raise self._invalid(name, 'a list of names', self.settings.get(name)) from error
+
+    def text(self, name: str) -> str:
+        """Return a setting that is a short text; empty if it is absent.
+
+        :raises ModelError: it is invalid.
+        """
+        value = self.settings.get(name, '')
+        try:
+            return _text(value, name) if value != '' else ''
+        except (TypeError, ValueError) as error:
+            raise self._invalid(
+                name, f'a text of up to {_LONGEST_NAME} characters', value
+            ) from error
 
     def unit_values(self, name: str, count: int) -> FloatArray | None:
         """Return a setting that is a list of numbers from 0 to 1, as float32; None if it is absent.
@@ -132,38 +161,87 @@ class ModelCard:
         if value is None:
             return None
         try:
-            numbers = np.array(value, np.float32)
+            numbers = np.array(value, np.float64)
             if numbers.shape != (count,) or not ((numbers >= 0) & (numbers <= 1)).all():
                 raise ValueError(name)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise self._invalid(name, f'{count} numbers, 0 to 1', value) from error
-        return numbers
+        return numbers.astype(np.float32)
 
     def _invalid(self, name: str, wanted: str, value: Any) -> ModelError:
-        shown = repr(value)
+        shown = quote(repr(value))
         return ModelError(
             f'card of {self.title} has a missing or invalid setting {name!r}: it must be '
             f'{wanted}, not {shown if len(shown) < 60 else shown[:57] + "..."}; restore the card'
         )
 
-    def _check_weights(self) -> None:
-        try:
-            digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        except (OSError, ValueError) as error:
-            # ValueError: the name contains a null byte.
-            reason = getattr(error, 'strerror', None) or first_line(error)
-            raise ModelError(
-                f'model file {str(self.path)!r} cannot be read ({reason}); '
-                'restore it beside its card'
-            ) from error
-        if digest != self.sha256:
-            raise ModelError(
-                f'model file {self.path} has sha256 {digest[:12]}..., its card has '
-                f'{self.sha256[:12]}...; restore both from the same version'
-            )
+
+def read_weights(path: Path, sha256: str) -> WeightsFile:
+    """Read a weights file and compare it with the checksum in its card.
+
+    :raises ModelError: it cannot be read, or differs.
+    """
+    weights = WeightsFile.read(path)
+    if weights.sha256 != sha256:
+        raise ModelError(
+            f'model file {quote(path)} has sha256 {weights.sha256[:12]}..., its card has '
+            f'{sha256[:12]}...; restore both from the same version'
+        )
+    return weights
 
 
-def _names(raw: Any) -> tuple[str, ...]:
-    if not all(isinstance(name, str) for name in raw):
-        raise TypeError("'labels', which must be a list of strings")
+def sibling(card: Path, name: object) -> Path:
+    """Return the path of a file that a card names, which must lie beside it.
+
+    Links are followed: card and file must end up in one folder, as they do where a build links to
+    the sources.
+
+    :raises ValueError: it is no plain name, or leads out of the card's folder.
+    """
+    path = card.parent / _text(name, 'file')
+    if name in ('.', '..') or path.name != name:
+        raise ValueError(f"'file' {quote(name)!r}, which must be a name without a folder")
+    try:
+        folders = {card.parent.resolve(), card.resolve().parent}
+        inside = path.resolve().parent in folders
+    except (OSError, RuntimeError) as error:
+        # A loop of links.
+        raise ValueError(f"'file' {quote(name)!r}: {quote(first_line(error))}") from error
+    if not inside:
+        raise ValueError(f"'file' {quote(name)!r}, a link that leads out of the card's folder")
+    return path
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f'{name!r}, which must be a text')
+    if not 0 < len(value) <= _LONGEST_NAME or not value.isprintable():
+        raise ValueError(f'{name!r}, which must have 1 to {_LONGEST_NAME} printable characters')
+    return value
+
+
+def _name(raw: Any, key: str) -> str:
+    return _text(raw[key], key)
+
+
+def _names(raw: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(raw, list) or not all(isinstance(each, str) for each in raw):
+        raise TypeError(f'{name!r}, which must be a list of strings')
+    if len(raw) > _MOST_NAMES or any(len(each) > _LONGEST_NAME for each in raw):
+        raise ValueError(f'{name!r}, which has too many or too long names')
+    if not all(each.isprintable() for each in raw):
+        raise ValueError(f'{name!r}, which has names that cannot be printed')
     return tuple(raw)
+
+
+def _mapping(raw: Any, key: str) -> dict[str, Any]:
+    value = raw.get(key, {})
+    if not isinstance(value, dict):
+        raise TypeError(f'{key!r}, which must be an object')
+    return value
+
+
+def _checksum(value: Any) -> str:
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise ValueError("'sha256', which must have 64 hexadecimal digits")
+    return value

@@ -9,21 +9,22 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emotion_estimator.errors import ModelError, first_line
+from emotion_estimator.trial import RUNTIME_ERRORS, admit
+from emotion_estimator.untrusted import quote
+from emotion_estimator.weights import WeightsFile
 
 _STDERR = 2
 
 #: Packages whose ``interpreter`` holds an ``Interpreter``, in order of preference. TensorFlow is
 #: not one of them: running the estimator never imports it.
 _RUNTIMES = ('ai_edge_litert', 'tflite_runtime')
-
-#: What a runtime raises that does not work on this machine, whatever the file: tflite-runtime
-#: 2.14, for instance, was compiled against NumPy 1 and fails with NumPy 2.
-_RUNTIME_ERRORS = (ImportError, AttributeError, SystemError)
 
 
 @contextlib.contextmanager
@@ -80,32 +81,62 @@ def runtimes() -> tuple[str, ...]:
     return tuple(name for name in _RUNTIMES if importlib.util.find_spec(name) is not None)
 
 
-def open_interpreter(path: Path, runtime: str | None = None) -> Any:
-    """Open a TFLite file with one thread, tensors allocated.
+def open_interpreter(weights: WeightsFile | Path, runtime: str | None = None) -> Any:
+    """Open a TFLite model with one thread, tensors allocated.
 
-    :param path: the ``.tflite`` file.
+    Weights that are not released are tried in another process first (``trial.py``).
+
+    :param weights: the content of a ``.tflite`` file, or its path, which is read once.
     :param runtime: ``ai_edge_litert`` or ``tflite_runtime``; None is the first that works.
     :raises ModelError: no runtime is installed or works here, or it cannot read the file.
     """
+    if isinstance(weights, Path):
+        weights = WeightsFile.read(weights, hint='restore the file')
     broken = []
     for package in (runtime,) if runtime else runtimes():
         try:
-            return _open(path, package)
-        except _RUNTIME_ERRORS as error:
+            interpreter_class = _interpreter_class(package)
+            admit(weights, __name__, trial.__name__, package)
+            return _open(weights, interpreter_class, package)
+        except RUNTIME_ERRORS as error:
             broken.append(f'{package} does not work here ({first_line(error)})')
     found = '; '.join(broken) or 'no TFLite runtime found'
     raise ModelError(f'{found}; pip install ai-edge-litert, or "numpy<2" for tflite-runtime')
 
 
-def _open(path: Path, package: str) -> Any:
+def trial(package: str) -> Callable[[WeightsFile], None]:
+    """Import a runtime; return what loads a model and runs it once, for ``trial.py``.
+
+    :raises ImportError: the runtime is not installed or does not work.
+    """
+    interpreter_class = _interpreter_class(package)
+
+    def run(weights: WeightsFile) -> None:
+        interpreter = _open(weights, interpreter_class, package)
+        outputs = interpreter.get_output_details()
+        for each in interpreter.get_input_details():
+            interpreter.set_tensor(each['index'], np.zeros(each['shape'], each['dtype']))
+        interpreter.invoke()
+        for each in outputs:
+            interpreter.get_tensor(each['index'])
+
+    return run
+
+
+def _interpreter_class(package: str) -> Any:
+    with quiet():
+        return importlib.import_module(f'{package}.interpreter').Interpreter
+
+
+def _open(weights: WeightsFile, interpreter_class: Any, package: str) -> Any:
     try:
         with quiet():
-            interpreter_class = importlib.import_module(f'{package}.interpreter').Interpreter
-            interpreter = interpreter_class(model_path=str(path), num_threads=1)
+            # The interpreter keeps the content, which it does not copy.
+            interpreter = interpreter_class(model_content=weights.content, num_threads=1)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ModelError(
-            f'{path} is not a TFLite model that {package} can run ({first_line(error)}); '
-            'restore the file'
+            f'{quote(weights.path)} is not a TFLite model that {package} can run '
+            f'({quote(first_line(error))}); restore the file'
         ) from error
     return interpreter

@@ -18,7 +18,7 @@ from emotion_estimator.untrusted import (
     MAX_YAML_FILE,
     cannot_read,
     quote,
-    read_text,
+    read_in_time,
 )
 
 _T = TypeVar('_T')
@@ -140,7 +140,7 @@ def read_yaml(path: Path) -> Any:
         and, where known, the line.
     """
     try:
-        return yaml.load(read_text(path, MAX_YAML_FILE), Loader=_Loader)
+        return yaml.load(read_in_time(path, MAX_YAML_FILE).decode(), Loader=_Loader)
     except OSError as error:
         raise cannot_read('', path, error, InputError, 'pass an existing file') from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import stat
+import threading
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -272,3 +273,41 @@ def quote_some(names: Sequence[str], most: int = 5) -> str:
     left = len(names) - most
     shown = ', '.join(quote(name) for name in names[:most])
     return f'{shown} and {left} more' if left > 0 else shown
+
+
+#: Seconds that a file named by a parameter may take, and the reads given up that may be pending.
+READING_TIME = 5.0
+_MOST_PENDING = 4
+_pending: list[threading.Thread] = []
+
+
+def read_in_time(path: Path, most: int, seconds: float = READING_TIME) -> bytes:
+    """Return the content of a regular file as :func:`read_limited` does, in limited time.
+
+    A file on a network that is gone is never read. The thread that waits for it remains.
+
+    :raises OSError: as for :func:`read_limited`; or it takes longer than ``seconds``, or too many
+        such reads are pending.
+    :raises ValueError: the name contains a null byte.
+    """
+    _pending[:] = [thread for thread in _pending if thread.is_alive()]
+    if len(_pending) >= _MOST_PENDING:
+        raise OSError(0, f'{len(_pending)} other files are still being read', path)
+    outcome: list[bytes | Exception] = []
+
+    def read() -> None:
+        try:
+            outcome.append(read_limited(path, most))
+        except Exception as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=read, name='read_in_time', daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        _pending.append(thread)
+        raise OSError(0, f'it could not be read within {seconds:g} s', path)
+    [result] = outcome
+    if isinstance(result, Exception):
+        raise result
+    return result

@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -23,12 +24,14 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import IO, Any
 
 ROOT = Path(__file__).parents[1]
 #: Targets of the Makefile, in the order in which they run.
 STEPS = ('test', 'test-jazzy', 'test-modern')
+#: Writes the checksums of released weights into the robot's code.
+PINNING = Path('training/emotion_estimator_training/shipping/pins.py')
 #: Files of a model; its JSON card last, which states the checksum of the weights.
 SUFFIXES = ('.tflite', '.md', '.json')
 #: Set empty for every step, so that all tests run: whoever calls may have chosen some.
@@ -157,15 +160,45 @@ def checksum(contents: Mapping[str, str]) -> str:
     return sha256(json.dumps(sorted(contents.items())).encode())
 
 
+def pinning(root: Path) -> ModuleType:
+    """Return the module of the training package that pins checksums, without that package.
+
+    :raises ReleaseError: this is no checkout.
+    """
+    spec = importlib.util.spec_from_file_location('pins', root / PINNING)
+    if spec is None or spec.loader is None or not (root / PINNING).is_file():
+        raise ReleaseError(f'{PINNING} is missing; run this in a checkout')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def released(root: Path, models: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return what a release changes, by path: files of ``models/``, and their pinned checksums.
+
+    :param models: new files, by name.
+    :raises ReleaseError: the checksums cannot be written.
+    """
+    pins = pinning(root)
+    there = {one.name: one.read_bytes() for one in (root / 'models').iterdir() if one.is_file()}
+    try:
+        text = pins.pinned((root / pins.PINS).read_text(), {**there, **models})
+    except (OSError, ValueError, KeyError) as error:
+        raise ReleaseError(f'{pins.PINS} cannot be written ({error!r})') from error
+    return {f'models/{name}': content for name, content in models.items()} | {
+        pins.PINS: text.encode()
+    }
+
+
 class Exchange:
-    """Puts files into a folder, and what was there before back.
+    """Puts files into a folder and those below, and what was there before back.
 
     What was there lies in ``former`` meanwhile, where the next run finds it if this one is killed.
     """
 
-    def __init__(self, models: Path, former: Path) -> None:
+    def __init__(self, root: Path, former: Path) -> None:
         """Name the folders; nothing is written yet."""
-        self._models, self._former = models, former
+        self._root, self._former = root, former
 
     def put(self, files: Mapping[str, bytes]) -> None:
         """Keep what is there, and write ``files``."""
@@ -173,8 +206,9 @@ class Exchange:
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
         for name in files:
-            if (self._models / name).is_file():
-                shutil.copyfile(self._models / name, kept / name)
+            if (self._root / name).is_file():
+                (kept / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self._root / name, kept / name)
         (kept / 'names').write_text('\n'.join(files))
         # All at once: half of what was there is worse than none.
         kept.rename(self._former)
@@ -188,7 +222,7 @@ class Exchange:
         for name in (self._former / 'names').read_text().split('\n'):
             content = _content(self._former / name)
             if content is None:
-                (self._models / name).unlink(missing_ok=True)
+                (self._root / name).unlink(missing_ok=True)
             else:
                 self._write(name, content)
         self.keep()
@@ -204,11 +238,12 @@ class Exchange:
 
     def _write(self, name: str, content: bytes) -> None:
         # A new file and time: make builds again what was built with the other model.
-        handle, path = tempfile.mkstemp(dir=self._models, prefix=f'.{name}.')
+        target = self._root / name
+        handle, path = tempfile.mkstemp(dir=target.parent, prefix=f'.{target.name}.')
         with os.fdopen(handle, 'wb') as file:
             file.write(content)
         Path(path).chmod(0o644)
-        Path(path).replace(self._models / name)
+        Path(path).replace(target)
 
 
 class Passed:
@@ -321,11 +356,12 @@ def release(folder: Path, variables: list[str], root: Path) -> str:
     """
     state, models = root / 'out' / 'release', root / 'models'
     with lock(state / 'lock'):
-        exchange = Exchange(models, state / 'former')
+        exchange = Exchange(root, state / 'former')
         if exchange.restore():
             print('models/ was left with the models of a run that was killed: put back')
-        files = read_candidate(folder, models)
-        places = [f'models/{name}' for name in files]
+        new = read_candidate(folder, models)
+        files = released(root, new)
+        places = sorted(files)
         before = tree(root, places)
         key = checksum(
             {
@@ -342,10 +378,10 @@ def release(folder: Path, variables: list[str], root: Path) -> str:
                 if step in passed:
                     print(f'make {step}: passed before with the same models and files')
                     continue
-                print(f'make {step}, with {_titles(files)}', flush=True)
+                print(f'make {step}, with {_titles(new)}', flush=True)
                 log = state / f'{step}.log'
                 status = run_step(step, variables, log)
-                _check_untouched(root, models, before, files, step)
+                _check_untouched(root, before, files, step)
                 if status == 0:
                     passed.add(step)
                 else:
@@ -359,9 +395,9 @@ def release(folder: Path, variables: list[str], root: Path) -> str:
             exchange.restore()
             raise
     return (
-        f'make {", make ".join(STEPS)}: all pass with {_titles(files)}, now in models/.\n'
+        f'make {", make ".join(STEPS)}: all pass with {_titles(new)}, now in models/.\n'
         'Put the figures into docs/accuracy.md and CHANGELOG.rst too, and commit all with\n'
-        f'  git add {" ".join(sorted(places))}\n'
+        f'  git add {" ".join(places)}\n'
         'with the figures before and after in the message.'
     )
 
@@ -379,12 +415,12 @@ def _failure(step: str, status: int, log: Path, root: Path) -> str:
 
 
 def _check_untouched(
-    root: Path, models: Path, before: Mapping[str, str], files: Mapping[str, bytes], step: str
+    root: Path, before: Mapping[str, str], files: Mapping[str, bytes], step: str
 ) -> None:
     """Refuse a result of which nobody knows what it was of."""
-    now = tree(root, [f'models/{name}' for name in files])
+    now = tree(root, files)
     changed = sorted(dict(before.items() ^ now.items()))
-    changed += [name for name, content in files.items() if _content(models / name) != content]
+    changed += [name for name, content in files.items() if _content(root / name) != content]
     if changed:
         raise ReleaseError(
             f'{changed[0]} changed while make {step} ran, so its result counts for nothing; run '
@@ -395,10 +431,20 @@ def _check_untouched(
 def main() -> int:
     """Return 0 for released, 1 for refused, 128 plus the signal's number for interrupted."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('folder', type=Path, help='folder with the trained models')
+    parser.add_argument('folder', type=Path, nargs='?', help='folder with the trained models')
+    parser.add_argument(
+        '--pin',
+        action='store_true',
+        help='only write the checksums of the files in models/ into the code, with no test',
+    )
     parser.add_argument('variables', nargs='*', help='variables of make for each step, NAME=value')
     given = parser.parse_args()
     try:
+        if given.pin:
+            print(f'{pinning(ROOT).pin(ROOT / "models")} has the checksums of models/')
+            return 0
+        if given.folder is None:
+            parser.error('say which folder has the trained models')
         with stopped_by_signals():
             print(release(given.folder.absolute(), given.variables, ROOT))
     except ReleaseError as reason:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emotion_estimator import untrusted
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.images import read_image
 from emotion_estimator.untrusted import as_line, parse_json, quote, read_limited, read_lines
@@ -149,3 +151,22 @@ def test_a_pipe_that_the_shell_hands_over_is_read():
         assert list(read_lines(Path(f'/dev/fd/{reading}'))) == ['1\n']
     finally:
         os.close(reading)
+
+
+def test_a_file_that_is_never_read_does_not_hold_up_the_rest(tmp_path, monkeypatch):
+    (tmp_path / 'file').write_bytes(b'content')
+    assert untrusted.read_in_time(tmp_path / 'file', 10) == b'content'
+    with pytest.raises(OSError, match='it is larger than 3 bytes'):
+        untrusted.read_in_time(tmp_path / 'file', 3)
+    # As on a network that is gone.
+    back, read = threading.Event(), untrusted.read_limited
+    monkeypatch.setattr(untrusted, 'read_limited', lambda *given: back.wait() and read(*given))
+    for _ in range(4):
+        with pytest.raises(OSError, match=r'could not be read within 0\.01 s'):
+            untrusted.read_in_time(tmp_path / 'file', 10, seconds=0.01)
+    with pytest.raises(OSError, match='4 other files are still being read'):
+        untrusted.read_in_time(tmp_path / 'file', 10)
+    back.set()
+    for thread in untrusted._pending:
+        thread.join(10)
+    assert untrusted.read_in_time(tmp_path / 'file', 10) == b'content'

@@ -21,6 +21,7 @@ from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.landmarks.source import open_first
 from emotion_estimator.runtimes import open_interpreter
 from emotion_estimator.sources.v4l2 import GROUP_HINT, find_video_nodes
+from emotion_estimator.weights import stated
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ def _runtime() -> str:
 
 def _model(kind: str) -> str:
     card = ModelCard.load(models_dir() / f'{kind}.json', kind)
-    open_interpreter(card.path)
-    return f'{card.title} at {card.path}'
+    open_interpreter(card.weights)
+    return f'{card.title} at {card.path}, sha256 {stated(card.sha256)}'
 
 
 def _cameras() -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.strict_yaml import describe
 from emotion_estimator.untrusted import cannot_read, quote, read_lines
+from emotion_estimator.weights import is_released
 
 _COUNT = len(BLENDSHAPE_NAMES)
 Labels = NDArray[np.int64]
@@ -118,7 +119,8 @@ def evaluate_stills(
     :param scores: float32 (N, 52), each 0 to 1.
     :param labels: int64 (N,), numbers of ``LABELS``.
     :param classifier: None takes the shipped one.
-    :returns: what :func:`classification_report` returns, and the model's title.
+    :returns: what :func:`classification_report` returns, the model's title and checksum, and
+        whether it is released.
     """
     classifier = classifier or EmotionClassifier.load()
     order = [LABELS.index(label) for label in classifier.labels]
@@ -129,6 +131,8 @@ def evaluate_stills(
     return {
         **classification_report(labels, np.array(predicted, np.int64)),
         'model': classifier.title,
+        'model_sha256': classifier.sha256,
+        'model_released': is_released(classifier.sha256),
     }
 
 

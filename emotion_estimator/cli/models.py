@@ -12,8 +12,10 @@ from emotion_estimator.perception.landmarks.face_landmarker import (
     fetch,
     has_sha256,
 )
+from emotion_estimator.perception.upright import WEIGHTS
+from emotion_estimator.weights import WeightsFile, stated
 
-SHIPPED = ('blendshape_head', 'appearance', 'emotion_lstm')
+SHIPPED = ('blendshape_head', 'appearance', 'emotion_lstm', 'speaking')
 
 
 @click.group(no_args_is_help=False)
@@ -23,11 +25,11 @@ def models() -> None:
 
 @models.command('list')
 def list_models() -> None:
-    """List the models and verify their checksums."""
+    """List the models, verify their checksums, and say which are released."""
     for kind in SHIPPED:
         card = ModelCard.load(models_dir() / f'{kind}.json', kind)
-        size = card.path.stat().st_size / 1000
-        click.echo(f'{card.title}: {card.path} ({size:.0f} kB, sha256 matches its card)')
+        click.echo(f'{card.title}: {_described(card.weights, "sha256 matches its card, ")}')
+    click.echo(f'upright: {_described(WeightsFile.read(models_dir() / WEIGHTS))}')
     path = face_landmarker_path()
     if not path.is_file():
         state = 'not downloaded; run `emotion-estimator models fetch`'
@@ -36,6 +38,11 @@ def list_models() -> None:
     else:
         state = 'not the official file; download it again'
     click.echo(f'face_landmarker: {path} ({state})')
+
+
+def _described(weights: WeightsFile, more: str = '') -> str:
+    size = len(weights.content) / 1000
+    return f'{weights.path} ({size:.0f} kB, {more}{stated(weights.sha256)})'
 
 
 @models.command('fetch')

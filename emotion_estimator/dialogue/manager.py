@@ -152,14 +152,21 @@ class DialogueManager:
         conversation: Path | str | None,
         times: Mapping[str, float] | None = None,
     ) -> None:
-        """Switch to other files without ending the conversation.
+        """Read other files and :meth:`use` them.
+
+        :raises InputError: as :meth:`load`; nothing has changed then.
+        """
+        self.use(*read_together(policy, conversation, times))
+
+    def use(self, policy_file: PolicyFile, conversation_file: ConversationFile) -> None:
+        """Switch to another policy and conversation without ending the conversation.
 
         Topic and approach stay if the new files have them; so do the cooldowns of rules of the
         same name, and which sentences have been said.
 
-        :raises InputError: as :meth:`load`; nothing has changed then.
+        :raises InputError: the two do not fit each other; nothing has changed then.
         """
-        policy_file, conversation_file = read_together(policy, conversation, times)
+        check_together(policy_file, conversation_file)
         self._policy.reload(policy_file)
         self._addressee.gone_after = policy_file.short_absence
         self._policy.turns.listen_for(*_phrases(conversation_file))

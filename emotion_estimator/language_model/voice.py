@@ -22,6 +22,7 @@ from emotion_estimator.language_model.client import (
 )
 from emotion_estimator.language_model.messages import SYSTEM, ChatHistory, chat_messages
 from emotion_estimator.settings import LanguageModelSettings
+from emotion_estimator.untrusted import cannot_read, quote, read_in_time
 
 LOG = logging.getLogger(__name__)
 
@@ -306,12 +307,16 @@ def _system_prompt(path: str) -> str:
     if not path:
         return SYSTEM
     try:
-        text = Path(path).expanduser().read_text(encoding='utf-8').strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f'system_prompt_file {path} cannot be read: {first_line(error)}') from None
+        # A character takes up to four bytes.
+        text = read_in_time(Path(path).expanduser(), 4 * _LARGEST).decode().strip()
+    except (OSError, RuntimeError, ValueError) as error:
+        # RuntimeError: ~somebody is unknown. ValueError: not UTF-8, or a null byte in the name.
+        raise cannot_read(
+            'system_prompt_file', path, error, InputError, 'pass a text file in UTF-8'
+        ) from error
     if not 0 < len(text) <= _LARGEST:
         raise InputError(
-            f'system_prompt_file {path} has {len(text)} characters; write 1 to {_LARGEST}'
+            f'system_prompt_file {quote(path)} has {len(text)} characters; write 1 to {_LARGEST}'
         )
     return text
 

@@ -17,8 +17,10 @@ from std_msgs.msg import Bool, Empty, Header, String
 from std_srvs.srv import Trigger
 
 from emotion_estimator.dialogue.action import DialogueAction
-from emotion_estimator.dialogue.manager import DialogueManager
+from emotion_estimator.dialogue.conversation_file import ConversationFile
+from emotion_estimator.dialogue.manager import DialogueManager, read_together
 from emotion_estimator.dialogue.observation import oddity
+from emotion_estimator.dialogue.policy_file import PolicyFile
 from emotion_estimator.dialogue.prompt import make_prompt
 from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.errors import InputError
@@ -37,6 +39,7 @@ from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import DialogueSettings
 from emotion_estimator.srv import ChooseTopic
 from emotion_estimator.timing import RateLimit, Watchdog
+from emotion_estimator.untrusted import quote
 
 if TYPE_CHECKING:
     from rclpy.type_support import MsgT
@@ -68,6 +71,8 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
     def __init__(self) -> None:
         super().__init__('dialogue_manager')
         self._manager: DialogueManager | None = None
+        #: Settings that were accepted, and the content of their files.
+        self._checked: tuple[DialogueSettings, tuple[PolicyFile, ConversationFile]] | None = None
         self._topics: list[LifecyclePublisher[Any]] = []
         self._offered: list[Service[Any, Any]] = []
         self._listening: list[Subscription[Any]] = []
@@ -153,8 +158,9 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
 
         :raises InputError: names the file, the rule or topic, and the field.
         """
+        self._checked = None
         if self._manager is not None and names & _FILES:
-            DialogueManager.load(*_files(wanted), wanted.times())
+            self._checked = wanted, read_together(*_files(wanted), wanted.times())
 
     def parameters_set(self, names: frozenset[str]) -> None:
         """Reload the files, or begin or stop to watch the mouth; the conversation continues."""
@@ -163,15 +169,14 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._manager.hears_face = self.settings.hear_face
         if not names & _FILES:
             return
-        try:
-            self._manager.reload(*_files(self.settings), self.settings.times())
-        except InputError as error:
-            # A file has changed since it was checked.
-            self.get_logger().error(str(error))
+        # What was checked: the files may be others by now. Nothing, if another callback refused.
+        checked, self._checked = self._checked, None
+        if checked is None or checked[0] != self.settings:
             return
+        self._manager.use(*checked[1])
         policy, conversation = _files(self.settings)
         self._warn()
-        self.get_logger().info(f'reloaded {policy} and {conversation}')
+        self.get_logger().info(f'reloaded {quote(policy)} and {quote(conversation)}')
 
     def health(self) -> Health:
         """Report counts and the state of the conversation."""
@@ -181,8 +186,8 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
         self._note_speech()
         return Health(
             values={
-                'policy_file': policy,
-                'conversation_file': conversation,
+                'policy_file': quote(policy),
+                'conversation_file': quote(conversation),
                 'emotions_received': self._received,
                 'emotions_odd': self._odd,
                 'actions_decided': self._decided,

@@ -44,6 +44,7 @@ from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.worker import EstimatorWorker, PendingImage
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.timing import SlidingWindow, Watchdog
+from emotion_estimator.weights import stated
 
 if TYPE_CHECKING:
     from rclpy.type_support import MsgT
@@ -201,6 +202,9 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'landmark_reason': model.landmark_reason if model else '',
                 'model': model.model if model else '',
                 'model_sha256': model.model_sha256 if model else '',
+                **(
+                    {f'weights_{k}': stated(v) for k, v in model.checksums.items()} if model else {}
+                ),
                 'branches': model.branches if model else '',
                 'vocabulary': '' if not model or self.settings.model else self.settings.vocabulary,
                 'frames_processed': counts.processed,

@@ -13,6 +13,7 @@ from rclpy.parameter import Parameter
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.settings import Settings, make_settings
+from emotion_estimator.untrusted import quote
 
 #: When a setting can be changed, for `ros2 param describe` and for errors.
 _CHANGES = {
@@ -57,7 +58,9 @@ def declare_settings(node: Node, kind: type[Settings]) -> Settings:
                 declared.name, declared.default, _descriptor(declared)
             ).value
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            raise InputError(f'parameter {declared.name} of {node.get_name()}: {error}') from error
+            raise InputError(
+                f'parameter {declared.name} of {node.get_name()}: {quote(error)}'
+            ) from error
         values[declared.name] = _plain(declared, value)
     return make_settings(kind, values)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -14,6 +16,10 @@ from emotion_estimator.frame import RgbImage
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.face_crop import CROP, SIDE, visible_crop
 from emotion_estimator.runtimes import open_interpreter
+from emotion_estimator.untrusted import quote
+
+#: Types of the network's input and output.
+_KINDS = (np.float32, np.int8, np.uint8)
 
 Features_co = TypeVar('Features_co', covariant=True)
 
@@ -26,22 +32,27 @@ class AppearanceNetwork:
         if card.settings.get('crop') != CROP:
             raise ModelError(
                 f'appearance network {card.title} was trained on crops '
-                f'{card.settings.get("crop")!r}, this code has {CROP!r}; retrain it'
+                f'{quote(repr(card.settings.get("crop")))}, this code has {CROP!r}; retrain it'
             )
         #: Length of an embedding.
         self.size = card.count('embedding_size')
         self.title = card.title
         self.sha256 = card.sha256
-        self._interpreter: Any = open_interpreter(card.path, runtime)
+        self._interpreter: Any = open_interpreter(card.weights, runtime)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
         shapes = [tuple(int(n) for n in tensor['shape']) for tensor in (*inputs, *outputs)]
         if shapes != [(1, SIDE, SIDE, 1), (1, self.size)]:
             raise ModelError(
-                f'{card.path} is not an appearance network of {self.size} numbers (tensors '
-                f'{shapes}); restore it and its card from the same version'
+                f'{quote(card.path)} is not an appearance network of {self.size} numbers (tensors '
+                f'{quote(shapes)}); restore it and its card from the same version'
             )
         (into,), (out,) = inputs, outputs
+        if any(one['dtype'] not in _KINDS for one in (into, out)):
+            raise ModelError(
+                f'{quote(card.path)} has numbers that are neither float32 nor of 8 bits; restore '
+                'it and its card from the same version'
+            )
         self._input, self._output = into['index'], out['index']
         # The network's input for each grey value.
         self._values = _quantized((np.arange(256, dtype=np.float32) - 128) / 64, into)
@@ -92,6 +103,8 @@ def _quantized(values: FloatArray, tensor: dict[str, Any]) -> Any:
 def _steps(tensor: dict[str, Any]) -> tuple[float, int]:
     """Return a quantized tensor's scale and zero point."""
     scale, zero = tensor['quantization']
+    if not 0 < scale < math.inf:
+        raise ModelError(f'an appearance network has the scale {scale}; restore it and its card')
     return float(scale), int(zero)
 
 
@@ -167,6 +180,11 @@ class Branches:
                 'same version'
             )
         return cls(network, alone=choice == 'appearance')
+
+    @property
+    def checksums(self) -> Mapping[str, str]:
+        """Return the checksum of the network, if there is one, by its kind."""
+        return {} if self._appearance is None else {'appearance': self._appearance.sha256}
 
     @property
     def name(self) -> str:

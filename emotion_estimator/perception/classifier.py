@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -14,6 +15,7 @@ from emotion_estimator.emotion import EXPRESSIONS, LABELS, VOCABULARIES, FloatAr
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.runtimes import open_interpreter
+from emotion_estimator.untrusted import quote
 
 _COUNT = len(BLENDSHAPE_NAMES)
 
@@ -114,7 +116,7 @@ class EmotionClassifier:
         #: Length of the embedding it reads.
         self.embedding_size = card.count('embedding_size')
         #: Checksum of the appearance network it was trained with; empty if the card has none.
-        self.appearance_sha256 = str(card.settings.get('appearance_sha256', ''))
+        self.appearance_sha256 = card.text('appearance_sha256')
         self._state_size = card.count('state_size')
         self._still_steps = card.count('still_steps')
         self._still_dt = card.seconds('still_dt')
@@ -123,9 +125,10 @@ class EmotionClassifier:
         for found, known in ((card.labels, LABELS), (self.expressions, EXPRESSIONS)):
             if sorted(found) != sorted(known):
                 raise ModelError(
-                    f'{card.title} has the labels {list(found)}, this code needs {list(known)}'
+                    f'{card.title} has the labels {quote(list(found))}, this code needs '
+                    f'{list(known)}'
                 )
-        self._interpreter: Any = open_interpreter(card.path, runtime)
+        self._interpreter: Any = open_interpreter(card.weights, runtime)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
         # By shape, which no converter changes, unlike order and names.
@@ -150,6 +153,11 @@ class EmotionClassifier:
         """
         path = card or models_dir() / 'emotion_lstm.json'
         return cls(ModelCard.load(path, 'emotion_lstm'), runtime, vocabulary)
+
+    @property
+    def checksums(self) -> Mapping[str, str]:
+        """Return the checksum of the network, by its kind."""
+        return {'emotion_lstm': self.sha256}
 
     def initial_state(self) -> FloatArray:
         """Return the state of a face never seen before: float32 (S,), zeros."""
@@ -265,7 +273,12 @@ def _indices(tensors: list[dict[str, Any]], sizes: tuple[int, ...], card: ModelC
     shapes = [(1, size) for size in sizes]
     if sorted(found) != sorted(shapes):
         raise ModelError(
-            f'{card.path} has tensors of shapes {sorted(found)}, its card needs {sorted(shapes)}; '
-            'restore both from the same version'
+            f'{quote(card.path)} has tensors of shapes {quote(sorted(found))}, its card needs '
+            f'{quote(sorted(shapes))}; restore both from the same version'
+        )
+    if any(tensor['dtype'] != np.float32 for tensor in tensors):
+        raise ModelError(
+            f'{quote(card.path)} has inputs or outputs that are not float32; restore it and its '
+            'card from the same version'
         )
     return [found[shape] for shape in shapes]

@@ -47,6 +47,7 @@ from emotion_estimator.perception.upright import (
 from emotion_estimator.perception.window_classifier import WindowClassifier
 from emotion_estimator.settings import EstimatorSettings, make_settings
 from emotion_estimator.sources.images import read_image
+from emotion_estimator.untrusted import quote
 
 _LOG = logging.getLogger(__name__)
 
@@ -278,6 +279,19 @@ class EmotionEstimator:
     def model_sha256(self) -> str:
         """Return the checksum of the classifier's weights, in hexadecimal."""
         return self._classifier.sha256
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Return the checksum of each network at work, in hexadecimal, by its kind."""
+        parts = (self._landmarker, self._classifier, self._reader)
+        found: dict[str, str] = {}
+        for part in parts:
+            # Parts of a user's own may have none.
+            found |= getattr(part, 'checksums', {})
+        found['speaking'] = self._speech.sha256
+        if self._upright is not None:
+            found['upright'] = self._upright.sha256
+        return found
 
     @property
     def branches(self) -> str:
@@ -639,7 +653,9 @@ def _open_model(
     if settings.model:
         default = EstimatorSettings()
         if (settings.branches, settings.vocabulary) != (default.branches, default.vocabulary):
-            _LOG.warning('branches and vocabulary have no effect with the model %s', settings.model)
+            _LOG.warning(
+                'branches and vocabulary have no effect with the model %s', quote(settings.model)
+            )
         window = WindowClassifier.load(settings.model)
         # It reads faces itself.
         return window, window

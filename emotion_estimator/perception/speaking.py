@@ -7,7 +7,6 @@ a recurrent network).
 from __future__ import annotations
 
 import math
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,9 @@ from emotion_estimator.emotion import FloatArray
 from emotion_estimator.errors import ModelError, first_line
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.mouth_motion import FEATURES, MouthMotion, mouth_channels
+from emotion_estimator.trial import announce
+from emotion_estimator.untrusted import quote
+from emotion_estimator.weights import read_arrays
 
 #: A face unseen for longer starts again.
 _FORGOTTEN = 1.0
@@ -48,7 +50,7 @@ class SpeechModel:
 
     def __init__(self, card: ModelCard) -> None:
         """Open the weights of ``card``; see :meth:`load`."""
-        self.title = card.title
+        self.title, self.sha256 = card.title, card.sha256
         self.times = SpeechTimes(
             **{name: _number(card, name) for name in SpeechTimes.__dataclass_fields__}
         )
@@ -58,19 +60,22 @@ class SpeechModel:
                 'models/speaking.json, or fit it with "emotion-estimator training speaking"'
             )
         try:
-            with np.load(card.path, allow_pickle=False) as arrays:
-                weights = [arrays[name].astype(np.float64) for name in ('w1', 'b1', 'w2', 'b2')]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            arrays = read_arrays(card.weights)
+            weights = [arrays[name].astype(np.float64) for name in ('w1', 'b1', 'w2', 'b2')]
+        except KeyError as error:
             raise ModelError(
-                f'{card.path} is not a model of speech ({first_line(error)}); restore it and its '
-                'card'
+                f'{quote(card.path)} is not a model of speech ({first_line(error)}); restore it '
+                'and its card'
             ) from error
         hidden = len(weights[1]) if weights[1].ndim == 1 else 0
         shapes = [(len(FEATURES), hidden), (hidden,), (hidden,), ()]
         if not hidden or [each.shape for each in weights] != shapes:
-            raise ModelError(f'{card.path} is not a model of speech; restore it and its card')
+            raise ModelError(
+                f'{quote(card.path)} is not a model of speech; restore it and its card'
+            )
         if not all(np.isfinite(each).all() for each in weights):
-            raise ModelError(f'{card.path} has weights that are not numbers; restore it')
+            raise ModelError(f'{quote(card.path)} has weights that are not numbers; restore it')
+        announce(card.weights)
         self._w1, self._b1, self._w2 = weights[:3]
         self._b2 = float(weights[3])
 

@@ -9,7 +9,6 @@ where they belong. A small network looks at the grey values there.
 from __future__ import annotations
 
 import math
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.emotion import FloatArray, overlap
-from emotion_estimator.errors import ModelError, first_line
+from emotion_estimator.errors import ModelError
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.model_card import models_dir
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarker, bounding_roi
 from emotion_estimator.perception.landmarks.source import find_faces
+from emotion_estimator.trial import announce
+from emotion_estimator.untrusted import quote
+from emotion_estimator.weights import WeightsFile, read_arrays
 
 #: Weights among the models, made by ``emotion_estimator_training.models.upright``.
-_WEIGHTS = 'upright.npz'
+WEIGHTS = 'upright.npz'
 
 #: Points of the mesh that are looked at: all but the irises.
 _POINTS = 468
@@ -73,9 +75,10 @@ def normalized(values: FloatArray) -> FloatArray:
 class UprightNetwork:
     """Scores how surely a mesh lies upright on its face."""
 
-    def __init__(self, weights: dict[str, NDArray[np.float32]]) -> None:
+    def __init__(self, weights: dict[str, NDArray[np.float32]], sha256: str = '') -> None:
         """Take the weights; see :meth:`load`.
 
+        :param sha256: checksum of their file; empty if they come from none.
         :raises ModelError: their shapes do not fit.
         """
         shapes = {name: values.shape for name, values in weights.items()}
@@ -83,9 +86,12 @@ class UprightNetwork:
         wanted = {'hidden': (_POINTS, *units), 'hidden_bias': units, 'out': units, 'out_bias': (1,)}
         if shapes != wanted:
             raise ModelError(
-                f'weights of the upright network have shapes {shapes}, expected {wanted}; '
+                f'weights of the upright network have shapes {quote(shapes)}, expected {wanted}; '
                 'reinstall the package'
             )
+        if not all(np.isfinite(values).all() for values in weights.values()):
+            raise ModelError('the upright network has weights that are not numbers; restore it')
+        self.sha256 = sha256
         self._hidden, self._bias, self._out = (
             np.asarray(weights[name], np.float32) for name in ('hidden', 'hidden_bias', 'out')
         )
@@ -97,15 +103,13 @@ class UprightNetwork:
 
         :raises ModelError: they cannot be read, or do not fit.
         """
-        path = path or models_dir() / _WEIGHTS
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                weights = {name: arrays[name].astype(np.float32) for name in arrays.files}
-        except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-            raise ModelError(
-                f'{path} cannot be read ({first_line(error)}); reinstall the package'
-            ) from error
-        return cls(weights)
+        file = WeightsFile.read(
+            path or models_dir() / WEIGHTS, 'upright network', 'reinstall the package'
+        )
+        arrays = {name: np.asarray(one, np.float32) for name, one in read_arrays(file).items()}
+        network = cls(arrays, file.sha256)
+        announce(file)
+        return network
 
     def __call__(self, image: RgbImage, landmarks: FloatArray) -> float:
         """Return a score: positive where the mesh lies upright, and the surer the higher.

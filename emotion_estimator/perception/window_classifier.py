@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import NONE, FloatArray
 from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.frame import RgbImage
-from emotion_estimator.model_card import ModelCard
+from emotion_estimator.model_card import ModelCard, read_weights, sibling
 from emotion_estimator.perception.appearance import AppearanceNetwork, FaceInput
 from emotion_estimator.perception.classifier import Answer
 from emotion_estimator.perception.face_crop import crop as grey_crop
@@ -30,6 +29,8 @@ from emotion_estimator.perception.face_parts import (
     part_image,
 )
 from emotion_estimator.runtimes import open_interpreter
+from emotion_estimator.untrusted import quote
+from emotion_estimator.weights import WeightsFile
 
 #: ``kind`` in their model cards.
 KIND = 'window_classifier'
@@ -79,11 +80,17 @@ class WindowInput:
 
         :raises InputError: unknown kind or part, or too small an image.
         """
+        for name, value in asdict(self).items():
+            wanted = type(getattr(WindowInput, name, ''))
+            if type(value) is not wanted:
+                raise InputError(
+                    f'{name} of an input must be {wanted.__name__}, not {_short(value)}'
+                )
         if self.kind not in KINDS:
-            raise InputError(f'unknown kind of input {self.kind!r}; use {", ".join(KINDS)}')
+            raise InputError(f'unknown kind of input {_short(self.kind)}; use {", ".join(KINDS)}')
         if self.part != FACE and self.part not in PARTS:
             raise InputError(
-                f'a face has no part {self.part!r}; choose one of {", ".join([*PARTS, FACE])}'
+                f'a face has no part {_short(self.part)}; choose one of {", ".join([*PARTS, FACE])}'
             )
         if self.kind in (IMAGE, FLOW) and self.side < _LEAST_SIDE:
             raise InputError(
@@ -113,13 +120,11 @@ class WindowInput:
 class FrameNetwork:
     """The network that encodes single frames for the window's network.
 
-    :param path: its ``.tflite`` file.
-    :param sha256: checksum of that file.
+    :param weights: its ``.tflite`` file, which has the checksum in the card.
     :param input: what it reads.
     """
 
-    path: Path
-    sha256: str
+    weights: WeightsFile
     input: WindowInput
 
 
@@ -149,47 +154,69 @@ def read_settings(card: ModelCard) -> WindowSettings:
     :raises ModelError: a setting is missing or invalid; the message names card and setting.
     """
     if len(set(card.labels)) < 2 or len(set(card.labels)) < len(card.labels):
-        raise _wrong(card, f'labels {list(card.labels)}: two or more different ones are needed')
+        raise _wrong(
+            card, f'labels {_short(list(card.labels))}: two or more different ones are needed'
+        )
     if not all(card.labels) or NONE in card.labels:
         raise _wrong(card, f'an empty label or {NONE!r}, which means that there is no face')
     found = card.settings
     if found.get('cut') != CUT:
-        raise _wrong(card, f"'cut' {found.get('cut')!r}, but this version cuts {CUT!r}")
-    window, side = card.count('window'), card.count('face_side')
-    if side > _MOST_SIDE:
-        raise _wrong(card, f"'face_side' {side}, over {_MOST_SIDE} pixels")
+        raise _wrong(card, f"'cut' {_short(found.get('cut'))}, but this version cuts {CUT!r}")
+    window, side = card.count('window'), card.count('face_side', _MOST_SIDE)
     rate = found.get('rate')
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
-        raise _wrong(card, f"'rate' {rate!r}: frames per second above 0 are needed")
+        raise _wrong(card, f"'rate' {_short(rate)}: frames per second above 0 are needed")
     try:
-        inputs = tuple(WindowInput(**one) for one in found['inputs'])
+        inputs = tuple(map(_input, _listed(found['inputs'])))
         frame = _frame(card, found.get('frame'))
-    except (KeyError, TypeError, InputError) as error:
-        raise _wrong(card, f"invalid 'inputs' or 'frame' ({first_line(error)})") from error
+    except (KeyError, TypeError, ValueError, InputError) as error:
+        shown = quote(first_line(error))
+        raise _wrong(card, f"invalid 'inputs' or 'frame' ({shown})") from error
     names = [one.name for one in inputs]
     if not inputs or len(set(names)) < len(names):
-        raise _wrong(card, f"'inputs' {names}: one or more different ones are needed")
+        raise _wrong(card, f"'inputs' {_short(names)}: one or more different ones are needed")
     if (ENCODING in names) != (frame is not None):
         raise _wrong(card, "an input 'encoding' without the network 'frame', or the reverse")
     if FLOW in names and window < 2:
         raise _wrong(card, "'window' 1, but optical flow needs two frames")
-    appearance = str(found.get('appearance_sha256', ''))
+    appearance = card.text('appearance_sha256')
     if EMBEDDING in (*names, frame and frame.input.name) and not appearance:
         raise _wrong(card, "an input 'embedding' without 'appearance_sha256'")
     return WindowSettings(window, float(rate), side, inputs, frame, appearance)
 
 
-def _frame(card: ModelCard, raw: Mapping[str, Any] | None) -> FrameNetwork | None:
+def _input(raw: Any) -> WindowInput:
+    if not isinstance(raw, dict):
+        raise TypeError(f'{_short(raw)} is no input')
+    unknown = sorted(raw.keys() - WindowInput.__dataclass_fields__.keys())
+    if unknown:
+        raise TypeError(f'an input has no {_short(unknown[0])}')
+    return WindowInput(**raw)
+
+
+def _listed(raw: Any) -> list[Any]:
+    if not isinstance(raw, list):
+        raise TypeError(f'{_short(raw)} is no list')
+    return raw
+
+
+def _frame(card: ModelCard, raw: Any) -> FrameNetwork | None:
     if raw is None:
         return None
-    read = WindowInput(**raw['input'])
+    read = _input(raw['input'])
     if read.kind not in (IMAGE, EMBEDDING) or not read.last:
         raise InputError('a network of single frames reads one image or embedding')
-    return FrameNetwork(card.path.parent / str(raw['file']), str(raw['sha256']), read)
+    path = sibling(card.path, raw['file'])
+    return FrameNetwork(read_weights(path, str(raw['sha256'])), read)
 
 
 def _wrong(card: ModelCard, what: str) -> ModelError:
-    return ModelError(f'card of {card.title} ({card.path.parent}) has {what}; export it again')
+    where = quote(card.path.parent)
+    return ModelError(f'card of {card.title} ({where}) has {what}; export it again')
+
+
+def _short(value: object) -> str:
+    return quote(repr(value))
 
 
 class WindowNetwork:
@@ -197,19 +224,20 @@ class WindowNetwork:
 
     def __init__(
         self,
-        path: Path,
+        weights: WeightsFile,
         shapes: Mapping[str, tuple[int, ...]],
         size: int,
         runtime: str | None = None,
     ) -> None:
-        """Open ``path``.
+        """Open ``weights``.
 
         :param shapes: shapes of the inputs that the card declares, without the batch axis.
         :param size: length of the output.
         :param runtime: as in :func:`~emotion_estimator.runtimes.open_interpreter`.
         :raises ModelError: no runtime can open it, or it does not match its card.
         """
-        self._run: Any = open_interpreter(path, runtime)
+        self._run: Any = open_interpreter(weights, runtime)
+        path = quote(weights.path)
         details = self._run.get_input_details()
         outputs = self._run.get_output_details()
         found = {str(one['name']).split(':')[0]: tuple(map(int, one['shape'])) for one in details}
@@ -222,7 +250,8 @@ class WindowNetwork:
         given = [tuple(map(int, one['shape'])) for one in outputs]
         if given != [(1, size)]:
             raise ModelError(
-                f'{path} outputs {given}, its card declares {[(1, size)]}; export the model again'
+                f'{path} outputs {quote(given)}, its card declares {[(1, size)]}; export the '
+                'model again'
             )
         if any(one['dtype'] != np.float32 for one in (*details, *outputs)):
             raise ModelError(
@@ -242,34 +271,14 @@ class WindowNetwork:
         try:
             self._run.invoke()
         except RuntimeError as error:
-            raise ModelError(f'{self._path} cannot be run ({first_line(error)})') from error
+            raise ModelError(f'{self._path} cannot be run ({quote(first_line(error))})') from error
         answer: FloatArray = self._run.get_tensor(self._output)[0]
         return answer
 
 
-def check_file(path: Path, sha256: str) -> None:
-    """Compare a file with the checksum in its card.
-
-    :raises ModelError: it cannot be read, or differs.
-    """
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError) as error:
-        # ValueError: the name contains a null byte.
-        reason = getattr(error, 'strerror', None) or first_line(error)
-        raise ModelError(
-            f'model file {str(path)!r} cannot be read ({reason}); restore it beside its card'
-        ) from error
-    if digest != sha256:
-        raise ModelError(
-            f'model file {path} differs from the checksum in its card; export the model again'
-        )
-
-
 def _words(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    return ', '.join(
-        f'{name} {"x".join(map(str, shape))}' for name, shape in sorted(shapes.items())
-    )
+    words = (f'{name} {"x".join(map(str, shape))}' for name, shape in sorted(shapes.items()))
+    return quote(', '.join(words))
 
 
 class Memory(NamedTuple):
@@ -301,18 +310,21 @@ class WindowClassifier:
         self.window, self.rate = settings.window, settings.rate
         self._side, self._inputs = settings.face_side, settings.inputs
         shapes = {one.name: one.shape(self.window) for one in self._inputs}
-        self._network = WindowNetwork(card.path, shapes, len(card.labels), runtime)
+        #: Checksum of each network, by its kind.
+        self.checksums = {KIND: card.sha256}
+        self._network = WindowNetwork(card.weights, shapes, len(card.labels), runtime)
         self._read: WindowInput | None = None
         if settings.frame is not None:
-            self._read, path = settings.frame.input, settings.frame.path
-            check_file(path, settings.frame.sha256)
+            self._read, weights = settings.frame.input, settings.frame.weights
+            self.checksums[f'{KIND}_frame'] = weights.sha256
             [size] = [one.size for one in self._inputs if one.kind == ENCODING]
             self._frames = WindowNetwork(
-                path, {self._read.name: self._read.shape(1)}, size, runtime
+                weights, {self._read.name: self._read.shape(1)}, size, runtime
             )
         self._appearance: AppearanceNetwork | None = None
         if any(one.kind == EMBEDDING for one in (*self._inputs, self._read) if one):
             self._appearance = AppearanceNetwork.load(None, runtime)
+            self.checksums['appearance'] = self._appearance.sha256
             # Another network's embeddings have the same shape but another meaning.
             if self._appearance.sha256 != settings.appearance:
                 raise ModelError(
@@ -334,7 +346,7 @@ class WindowClassifier:
             path = Path(card).expanduser()
         except RuntimeError as error:
             raise ModelError(
-                f'model card {str(card)!r} cannot be opened ({first_line(error)}); give the '
+                f'model card {quote(card)!r} cannot be opened ({first_line(error)}); give the '
                 'path of a JSON card'
             ) from error
         return cls(ModelCard.load(path, KIND), runtime)

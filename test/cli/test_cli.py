@@ -316,7 +316,7 @@ def test_models_are_listed():
     result = run('models', 'list')
     assert result.returncode == 0, result.stderr
     assert [line.partition(':')[0].partition('-')[0] for line in result.stdout.splitlines()] == [
-        'blendshape_head', 'appearance', 'emotion_lstm', 'face_landmarker',
+        'blendshape_head', 'appearance', 'emotion_lstm', 'speaking', 'upright', 'face_landmarker',
     ]  # fmt: skip
 
 

@@ -87,6 +87,7 @@ def test_rows_are_classified_by_the_classifier_given():
     class Reads:
         labels = ('sad', 'happy', 'unknown')  # Another order than LABELS on purpose.
         title = 'reads-1'
+        sha256 = '12' * 32
 
         def classify_still(self, blendshapes):
             return np.eye(3, dtype=np.float32)[int(blendshapes[0])]
@@ -96,3 +97,4 @@ def test_rows_are_classified_by_the_classifier_given():
     report = evaluate_stills(scores, np.array([2, 0, 1]), Reads())
     assert report['accuracy'] == 1.0
     assert report['model'] == 'reads-1'
+    assert (report['model_sha256'], report['model_released']) == ('12' * 32, False)

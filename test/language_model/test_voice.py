@@ -7,6 +7,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -560,8 +561,18 @@ def test_a_system_prompt_of_ones_own(talk, tmp_path):
         rules.write_bytes(content)
         with pytest.raises(InputError, match=r'system_prompt_file .*rules.txt'):
             Talk(made.server.url, system_prompt_file=str(rules))
-    with pytest.raises(InputError, match=r'nowhere\.txt cannot be read'):
-        Talk(made.server.url, system_prompt_file='/nowhere.txt')
+    os.mkfifo(tmp_path / 'pipe')
+    for path in (
+        '/nowhere.txt',
+        '/dev/zero',
+        tmp_path,
+        tmp_path / 'pipe',
+        '~nobody-here/x',
+        'a\0b',
+    ):
+        with pytest.raises(InputError, match=r'system_prompt_file .*cannot be read') as caught:
+            Talk(made.server.url, system_prompt_file=str(path))
+        assert str(caught.value).isprintable()
 
 
 def test_without_the_package_one_line_says_what_to_install(monkeypatch):

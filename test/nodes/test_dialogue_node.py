@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from array import array
 from pathlib import Path
 
@@ -287,15 +288,34 @@ def test_files_are_reloaded_without_losing_the_state_of_the_conversation(talk, t
     assert talk.reported('topic') == 'music'
 
 
+def no_files(folder):
+    """Return parameters that name what would fill a node, or hang it, with what is said of it."""
+    os.mkfifo(folder / 'pipe')
+    (folder / 'large.yaml').write_text('rules: []\n' + '#' * (10 << 20))
+    (folder / 'deep.yaml').write_text('[' * 5000)
+    (folder / 'merge.yaml').write_text('a: &a {b: 1}\nc: {<<: *a}\n')
+    return [
+        ('policy_file', '/dev/zero', '(it is a device, not a file)'),
+        ('conversation_file', str(folder / 'pipe'), 'pipe cannot be read (it is a pipe'),
+        ('policy_file', str(folder), 'it is a folder'),
+        ('conversation_file', '/proc/kmsg', '/proc/kmsg'),
+        ('policy_file', str(folder / 'large.yaml'), 'it is larger than 256 kB'),
+        ('conversation_file', str(folder / 'deep.yaml'), 'nested more than'),
+        ('policy_file', str(folder / 'merge.yaml'), 'merge keys'),
+        ('policy_file', 'x' * 100_000, 'x... cannot be read (File name too long)'),
+    ]
+
+
 def test_a_bad_file_is_refused_with_its_reason_and_nothing_changes(talk, tmp_path):
     rules = {**RULES, 'rules': [{**RULES['rules'][0], 'min_confidence': 7}]}
     for name, file, expected in (
         ('policy_file', str(tmp_path / 'none.yaml'), 'none.yaml'),
         ('policy_file', write(tmp_path / 'bad.yaml', rules), "rule 'smile': min_confidence"),
         ('conversation_file', write(tmp_path / 'list.yaml', ['tea']), 'list.yaml'),
+        *no_files(tmp_path),
     ):
         reason = talk.graph.set_parameters(NODE, **{name: file})
-        assert expected in reason and '\n' not in reason
+        assert expected in reason and '\n' not in reason and len(reason) < 500
     # An existing file that became invalid is refused too, and the node keeps what it has.
     Path(talk.policy).write_text('rules: []')
     assert 'rules.yaml' in talk.graph.set_parameters(NODE, policy_file=talk.policy)

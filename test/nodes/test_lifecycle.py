@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from pathlib import Path
 
@@ -24,6 +26,9 @@ from emotion_estimator.sources.portrait import Portrait
 
 START_TIMEOUT = 40.0
 MIB = 2**20
+LANDMARK_WEIGHTS = {'face_mesh': ('face_detection', 'face_mesh', 'blendshape_head')}.get(
+    LANDMARK_SOURCE, (LANDMARK_SOURCE,)
+)
 
 
 def last_status(diagnostics, node):
@@ -106,6 +111,25 @@ def test_without_autostart_a_node_waits_and_reports_it(robot):
     assert robot.graph.node.count_publishers('/image_raw') == 0
 
 
+def test_a_model_that_is_no_file_is_refused_and_the_node_answers(robot, tmp_path):
+    graph = robot.graph
+    to_state(robot, 'estimator', 'unconfigured')
+    os.mkfifo(tmp_path / 'pipe')
+    for file, kind in (('/dev/zero', 'a device'), (tmp_path / 'pipe', 'a pipe')):
+        assert graph.set_parameters('estimator', model=str(file)) == ''
+        assert not graph.transition('estimator', 'configure')
+        said = f'model card {file} cannot be read (it is {kind}, not a file)'
+        graph.wait_until(
+            lambda said=said: said in str(value_of(robot.diagnostics, 'estimator', 'last_error')),
+            10,
+            said,
+        )
+    assert graph.set_parameters('estimator', model='') == ''
+    to_state(robot, 'estimator', 'inactive')
+    reason = graph.set_parameters('estimator', model='/dev/zero')
+    assert 'model can be changed only while the node is unconfigured' in reason
+
+
 def test_each_transition_does_its_work(robot):
     graph, diagnostics = robot.graph, robot.diagnostics
     to_state(robot, 'camera', 'active')
@@ -114,6 +138,9 @@ def test_each_transition_does_its_work(robot):
     # Models are loaded; there is no subscription to images yet.
     assert value_of(diagnostics, 'estimator', 'landmark_source') == LANDMARK_SOURCE
     assert len(value_of(diagnostics, 'estimator', 'model_sha256')) == 64
+    for name in ('emotion_lstm', 'appearance', *LANDMARK_WEIGHTS, 'speaking', 'upright'):
+        stated = value_of(diagnostics, 'estimator', f'weights_{name}')
+        assert re.fullmatch('[0-9a-f]{12} released', stated), name
     assert value_of(diagnostics, 'estimator', 'branches') == 'fused'
     assert value_of(diagnostics, 'estimator', 'vocabulary') == 'three'
     assert graph.node.count_publishers('/emotion') == 1

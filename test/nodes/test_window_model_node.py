@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,13 @@ def test_it_drives_the_emotions_and_the_dialogue(tmp_path):
             'the model in diagnostics',
         )
         assert value_of(diagnostics, 'estimator', 'branches') == 'window'
+        sha256 = json.loads(CARD.read_text())['sha256']
+        stated = value_of(diagnostics, 'estimator', 'weights_window_classifier')
+        assert stated == f'{sha256[:12]} not released'
+        for name in ('speaking', 'upright'):
+            assert value_of(diagnostics, 'estimator', f'weights_{name}').endswith(' released')
+        log = (tmp_path / 'estimator.log').read_text()
+        assert log.count(f'is not released with this version (sha256 {sha256[:12]}...)') == 1
         assert value_of(diagnostics, 'estimator', 'vocabulary') == ''
     assert {message.label for message in emotions} == {*LABELS, 'none'}
     for message in emotions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PINNING = 'training/emotion_estimator_training/shipping/pins.py'
+PINS = 'emotion_estimator/released_models.py'
 pytestmark = pytest.mark.skipif(shutil.which('git') is None, reason='needs git')
 
 #: Stands in for make: notes how it is called and which model it finds, and does what it is told.
@@ -67,6 +70,10 @@ class Checkout:
         self.root, self.models, self.candidate = root, root / 'models', root / 'out' / 'new'
         (root / 'scripts').mkdir(parents=True)
         shutil.copy(ROOT / 'scripts' / 'release_model.py', root / 'scripts')
+        for name in (PINNING, PINS):
+            (root / name).parent.mkdir(parents=True)
+            shutil.copy(ROOT / name, root / name)
+        self.pins = root / PINS
         (root / '.gitignore').write_text('/out/\n')
         (root / 'README.md').write_text('before')
         sha = hashlib.sha256(b'look').hexdigest()
@@ -86,7 +93,14 @@ class Checkout:
             'MAKEFLAGS': 'i -- ARGS=-k\\ one',
             'PYTEST_ADDOPTS': '-k one',
         }
+        runpy.run_path(str(root / PINNING))['pin'](self.models)
         self.before = contents(self.models)
+
+    def pinned(self):
+        """Return the checksums in the code, by the model's name and version."""
+        found: dict[str, dict[str, str]] = {}
+        exec(self.pins.read_text(), found)
+        return {title: sha256 for sha256, title in found['RELEASED'].items()}
 
     def start(self, *variables, folder=None, **todo):
         told = {step.replace('_', '-'): what for step, what in todo.items()}
@@ -126,7 +140,11 @@ def test_green_in_all_three_it_stays(checkout):
     after = contents(checkout.models)
     assert after == {**checkout.before, **contents(checkout.candidate)}
     assert 'all pass with emotion_lstm 4.0.0, now in models/' in out
-    added = 'models/emotion_lstm.json models/emotion_lstm.md models/emotion_lstm.tflite'
+    assert checkout.pinned() == {
+        'appearance 1.0.0': hashlib.sha256(b'look').hexdigest(),
+        'emotion_lstm 4.0.0': hashlib.sha256(b'new').hexdigest(),
+    }
+    added = f'{PINS} models/emotion_lstm.json models/emotion_lstm.md models/emotion_lstm.tflite'
     assert f'git add {added}\n' in out
     assert 'test-modern passed' in out, 'what the tests print is shown'
     assert 'passed' in (checkout.root / 'out/release/test-jazzy.log').read_text()
@@ -150,6 +168,7 @@ def test_what_fails_is_named_and_the_former_files_come_back(checkout):
     # Newer than what was built with the candidate, so that make builds again.
     built = (checkout.root / 'out/release/test-modern.log').stat().st_mtime
     assert (checkout.models / 'emotion_lstm.tflite').stat().st_mtime >= built
+    assert 'emotion_lstm 3.3.0' in checkout.pinned()
 
 
 def test_the_other_environments_are_asked_after_a_failure_too(checkout):

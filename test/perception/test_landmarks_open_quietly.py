@@ -23,6 +23,7 @@ def late(monkeypatch):
 
     mesh = SimpleNamespace(process=lambda image: None, reset=lambda: None)
     mediapipe = SimpleNamespace(
+        __file__='',
         solutions=SimpleNamespace(face_mesh=SimpleNamespace(FaceMesh=lambda **_: mesh)),
     )
     monkeypatch.setattr(face_mesh, 'import_mediapipe', lambda: mediapipe)

@@ -78,7 +78,7 @@ def test_of_a_uniform_image_or_no_landmarks_nothing_is_said(network):
 def test_weights_that_cannot_be_read_are_named(tmp_path, content):
     path = tmp_path / 'upright.npz'
     path.write_bytes(content)
-    with pytest.raises(ModelError, match=r'upright.npz cannot be read') as caught:
+    with pytest.raises(ModelError, match=r'upright.npz is not a file of arrays') as caught:
         UprightNetwork.load(path)
     assert '\n' not in str(caught.value)
     with pytest.raises(ModelError, match='cannot be read'):

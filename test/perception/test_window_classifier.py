@@ -48,7 +48,7 @@ FRAME = {'file': 'portrait.tflite', 'sha256': RAW['sha256'], 'input': {**FACE, '
     ('settings', 'others', 'says'),
     [
         ({'cut': 'other'}, {}, "has 'cut' 'other', but this version cuts"),
-        ({'window': 0}, {}, "'window': it must be an integer of at least 1, not 0"),
+        ({'window': 0}, {}, "'window': it must be an integer from 1 to 10000, not 0"),
         ({'window': '5'}, {}, "'window': it must be an integer"),
         (
             {'window': 6},
@@ -56,9 +56,13 @@ FRAME = {'file': 'portrait.tflite', 'sha256': RAW['sha256'], 'input': {**FACE, '
             'reads face 1x5x12x12x3, mouth 1x5x12x12x3, its card declares face 1x6',
         ),
         ({'rate': 0}, {}, "'rate' 0: frames per second above 0"),
-        ({'rate': float('inf')}, {}, "'rate' inf"),
+        ({'rate': float('inf')}, {}, 'is not JSON (it holds Infinity, which is not JSON)'),
         ({'face_side': 0}, {}, "'face_side': it must be an integer"),
-        ({'face_side': 10**9}, {}, "'face_side' 1000000000, over 1024 pixels"),
+        (
+            {'face_side': 10**9},
+            {},
+            "'face_side': it must be an integer from 1 to 1024, not 1000000000",
+        ),
         ({'inputs': []}, {}, "'inputs' []: one or more different"),
         ({'inputs': [MOUTH, MOUTH]}, {}, "'inputs' ['mouth', 'mouth']"),
         ({'inputs': [MOUTH]}, {}, 'portrait.tflite reads face'),
@@ -81,8 +85,9 @@ FRAME = {'file': 'portrait.tflite', 'sha256': RAW['sha256'], 'input': {**FACE, '
         ({}, {'labels': ['happy', 'sad', 'sad']}, 'two or more different'),
         ({}, {'labels': ['happy', 'sad', NONE]}, "an empty label or 'none'"),
         ({}, {'kind': 'emotion_lstm'}, "expected 'window_classifier'"),
-        ({}, {'sha256': '0'}, 'its card has 0'),
-        ({}, {'file': 'gone.tflite'}, "gone.tflite' cannot be read"),
+        ({}, {'sha256': '0' * 64}, 'its card has 0'),
+        ({}, {'sha256': '0'}, "'sha256', which must have 64 hexadecimal digits"),
+        ({}, {'file': 'gone.tflite'}, 'gone.tflite cannot be read'),
     ],
 )
 def test_a_card_that_cannot_be_is_refused_in_one_line(tmp_path, settings, others, says):
@@ -90,6 +95,55 @@ def test_a_card_that_cannot_be_is_refused_in_one_line(tmp_path, settings, others
         WindowClassifier.load(changed(tmp_path, settings, **others))
     assert says in str(caught.value)
     assert '\n' not in str(caught.value)
+
+
+#: In the place of each setting, and of each field of an input.
+VALUES = [
+    None,
+    True,
+    -1,
+    0.5,
+    10**60,
+    '',
+    'x' * 5000,
+    [],
+    {},
+    [[[]]],
+    [None],
+    ['a'] * 2000,
+    {'a': []},
+]
+
+
+def one_line(path):
+    with pytest.raises(ModelError) as caught:
+        WindowClassifier.load(path)
+    line = str(caught.value)
+    assert line.isprintable() and len(line) < 1200, line
+
+
+@pytest.mark.parametrize('name', SETTINGS)
+def test_whatever_a_setting_holds_gives_one_line(tmp_path, name):
+    for value in VALUES:
+        if name != 'rate' or value not in (0.5, 10**60):
+            one_line(changed(tmp_path, {name: value}))
+
+
+@pytest.mark.parametrize('name', WindowInput.__dataclass_fields__)
+def test_whatever_an_input_holds_gives_one_line(tmp_path, name):
+    for value in VALUES:
+        unread = name == 'size' and type(value) is int  # Images have none.
+        if value != MOUTH.get(name, getattr(WindowInput, name, None)) and not unread:
+            one_line(changed(tmp_path, {'inputs': [{**MOUTH, name: value}, FACE]}))
+            one_line(changed(tmp_path, {'frame': {**FRAME, 'input': {**FACE, name: value}}}))
+
+
+@pytest.mark.parametrize('file', ['../portrait.tflite', '/etc/passwd', '..', '', 3, 'gone.tflite'])
+def test_the_network_of_single_frames_lies_beside_the_card(tmp_path, file):
+    (tmp_path / 'models').mkdir()
+    encoding = {'kind': 'encoding', 'size': 4}
+    frame = {**FRAME, 'file': file}
+    one_line(changed(tmp_path / 'models', {'inputs': [MOUTH, encoding], 'frame': frame}))
 
 
 @pytest.mark.parametrize(

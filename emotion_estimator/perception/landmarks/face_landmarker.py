@@ -5,10 +5,11 @@ MediaPipe: Lugaresi et al. 2019; its blendshapes: Grishchenko et al. 2023.
 
 from __future__ import annotations
 
-import hashlib
 import http.client
+import os
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,26 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, bounding_roi, forget, warm_up
+from emotion_estimator.released_models import THIRD_PARTY
 from emotion_estimator.runtimes import import_mediapipe, quiet
+from emotion_estimator.trial import admit
+from emotion_estimator.untrusted import MAX_MODEL_FILE, in_bytes, quote
+from emotion_estimator.weights import WeightsFile
 
 FACE_LANDMARKER_URL = (
     'https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/'
     'face_landmarker.task'
 )
-FACE_LANDMARKER_SHA256 = '64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff'
+FACE_LANDMARKER_SHA256 = next(
+    sha256 for sha256, title in THIRD_PARTY.items() if title.startswith('face_landmarker.task')
+)
+
+#: Memory in bytes for the trial of another model: MediaPipe's own, and that of its threads.
+_MEMORY, _PER_PROCESSOR = 1 << 30, 80 << 20
 
 _CHUNK = 1 << 16
+
+_HINT = 'run "emotion-estimator models fetch" or use the landmark source face_mesh'
 
 
 def face_landmarker_path() -> Path:
@@ -40,8 +52,8 @@ def face_landmarker_path() -> Path:
 def has_sha256(path: Path, sha256: str) -> bool:
     """Return whether ``path`` is a readable file with this checksum (64 hexadecimal digits)."""
     try:
-        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
-    except OSError:
+        return WeightsFile.read(path).sha256 == sha256
+    except ModelError:
         return False
 
 
@@ -95,11 +107,16 @@ def _download(url: str, part: Path, timeout: float) -> None:
         have = have if resumed else 0
         length = answer.headers.get('Content-Length')
         total = have + int(length) if length else None
+        if max(have, total or 0) > MAX_MODEL_FILE:
+            raise OSError(f'it has {total} bytes, too many for a model')
         with (
             part.open('ab' if resumed else 'wb') as file,
             tqdm(total=total, initial=have, unit='B', unit_scale=True, desc=part.name) as progress,
         ):
             while chunk := answer.read(_CHUNK):
+                have += len(chunk)
+                if have > MAX_MODEL_FILE:
+                    raise OSError(f'it does not end after {in_bytes(MAX_MODEL_FILE)}')
                 file.write(chunk)
                 progress.update(len(chunk))
     if total is not None and part.stat().st_size < total:
@@ -121,6 +138,7 @@ class FaceLandmarker:
         static: bool = False,
         min_confidence: float = 0.5,
         min_detection: float | None = None,
+        sha256: str = '',
     ) -> None:
         """Open the model.
 
@@ -129,31 +147,53 @@ class FaceLandmarker:
         :param static: treat every frame as an unrelated image.
         :param min_confidence: 0 to 1, for detection, presence and tracking.
         :param min_detection: another one for detection; None is the same.
-        :raises ModelError: the file is missing or corrupt, or ``mediapipe`` cannot be imported.
+        :param sha256: checksum that the file must have; empty takes any that works.
+        :raises ModelError: the file is missing, corrupt or another one, or ``mediapipe`` cannot be
+            imported.
         """
+        weights = WeightsFile.read(model_path, 'face landmarker model', _HINT)
+        if sha256 and weights.sha256 != sha256:
+            raise ModelError(
+                f'face landmarker model {quote(model_path)} has sha256 {weights.sha256[:12]}..., '
+                f'the official one {sha256[:12]}...; run "emotion-estimator models fetch", or name '
+                'the file in face_landmarker_path'
+            )
         self._mediapipe = import_mediapipe()
+        try:
+            memory = _MEMORY + _PER_PROCESSOR * (os.cpu_count() or 1)
+            admit(weights, __name__, trial.__name__, memory=memory)
+        except ImportError as error:
+            raise ModelError(
+                f'mediapipe does not work in a process of its own ({error}); {_HINT}'
+            ) from error
+        self._use(weights, max_faces, static, min_confidence, min_detection)
+
+    def _use(
+        self,
+        weights: WeightsFile,
+        max_faces: int = 1,
+        static: bool = True,
+        min_confidence: float = 0.5,
+        min_detection: float | None = None,
+    ) -> None:
+        self.sha256 = weights.sha256
+        #: Checksum of the model, by what it is used for.
+        self.checksums = {'face_landmarker': weights.sha256}
         self._static = static
         self._options = self._make_options(
-            model_path, max_faces, static, min_confidence, min_detection
+            weights.content, max_faces, static, min_confidence, min_detection
         )
-        self._model_path = model_path
+        self._model_path = weights.path
         self._open()
 
     def _make_options(
-        self, path: Path, faces: int, static: bool, confidence: float, detection: float | None
+        self, content: bytes, faces: int, static: bool, confidence: float, detection: float | None
     ) -> Any:
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ModelError(
-                f'face landmarker model {path} cannot be read ({error.strerror}); '
-                'run "emotion-estimator models fetch" or use the landmark source face_mesh'
-            ) from error
         vision = self._mediapipe.tasks.vision
         mode = vision.RunningMode.IMAGE if static else vision.RunningMode.VIDEO
         return vision.FaceLandmarkerOptions(
-            # Bytes instead of a path, which MediaPipe resolves against its own package folder on
-            # some platforms.
+            # Not a path: what was checked is what runs. MediaPipe also resolves paths against its
+            # own package folder on some platforms.
             base_options=self._mediapipe.tasks.BaseOptions(model_asset_buffer=content),
             running_mode=mode,
             num_faces=faces,
@@ -181,8 +221,8 @@ class FaceLandmarker:
             )
         except (RuntimeError, ValueError) as error:
             raise ModelError(
-                f'{self._model_path} is not a face landmarker model that mediapipe can open; '
-                'fetch it again with "emotion-estimator models fetch"'
+                f'{quote(self._model_path)} is not a face landmarker model that mediapipe can '
+                'open; fetch it again with "emotion-estimator models fetch"'
             ) from error
 
     def _milliseconds(self, stamp: float) -> int:
@@ -237,3 +277,18 @@ class FaceLandmarker:
     def close(self) -> None:
         """Free the graph's memory and threads; it cannot be used afterwards."""
         self._landmarker.close()
+
+
+def trial() -> Callable[[WeightsFile], None]:
+    """Import MediaPipe; return what opens a model and looks at a picture, for ``trial.py``.
+
+    :raises ModelError: ``mediapipe`` cannot be imported.
+    """
+    landmarker = FaceLandmarker.__new__(FaceLandmarker)
+    landmarker._mediapipe = import_mediapipe()
+
+    def run(weights: WeightsFile) -> None:
+        landmarker._use(weights)
+        landmarker(Frame(np.zeros((64, 64, 3), np.uint8), 0.0))
+
+    return run

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,15 @@ from emotion_estimator.runtimes import (
     open_interpreter,
     quiet,
 )
+from emotion_estimator.trial import announce
+from emotion_estimator.untrusted import quote
+from emotion_estimator.weights import WeightsFile
+
+#: Networks that the mesh runs, among the modules of ``mediapipe``, which opens them itself.
+_BUNDLED = {
+    'face_detection': 'face_detection/face_detection_short_range.tflite',
+    'face_mesh': 'face_landmark/face_landmark_with_attention.tflite',
+}
 
 
 class BlendshapeHead:
@@ -30,16 +42,20 @@ class BlendshapeHead:
         if card.settings.get('alignment') != ALIGNMENT:
             raise ModelError(
                 f'blendshape head {card.title} was trained with alignment '
-                f'{card.settings.get("alignment")!r}, this code has {ALIGNMENT!r}; retrain it'
+                f'{quote(repr(card.settings.get("alignment")))}, this code has {ALIGNMENT!r}; '
+                'retrain it'
             )
-        self.title = card.title
-        self._interpreter: Any = open_interpreter(card.path, runtime)
+        self.title, self.sha256 = card.title, card.sha256
+        self._interpreter: Any = open_interpreter(card.weights, runtime)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
         shapes = [tuple(int(n) for n in tensor['shape']) for tensor in (*inputs, *outputs)]
-        if shapes != [(1, 3 * len(INPUT_POINTS)), (1, len(BLENDSHAPE_NAMES))]:
+        wanted = [(1, 3 * len(INPUT_POINTS)), (1, len(BLENDSHAPE_NAMES))]
+        kinds = {tensor['dtype'] for tensor in (*inputs, *outputs)}
+        if shapes != wanted or kinds != {np.float32}:
             raise ModelError(
-                f'{card.path} is not a blendshape head (tensors {shapes}); restore it and its card'
+                f'{quote(card.path)} is not a blendshape head (tensors {quote(shapes)}); restore '
+                'it and its card'
             )
         self._input, self._output = inputs[0]['index'], outputs[0]['index']
 
@@ -106,6 +122,7 @@ class FaceMesh:
                 'face_landmarker' + (f', or install mediapipe {release}' if release else '')
             )
         self._head = head
+        self._bundled = _checksums(mediapipe)
         # Silent from the start: threads that it starts log until the warm-up is over.
         with quiet():
             self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
@@ -118,6 +135,11 @@ class FaceMesh:
                 min_tracking_confidence=min_confidence,
             )
             warm_up(self._mesh.process)
+
+    @property
+    def checksums(self) -> Mapping[str, str]:
+        """Return the checksum of each network, by its kind."""
+        return {**self._bundled, 'blendshape_head': self._head.sha256}
 
     def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
         """Return the faces in ``frame``, without those that lie outside it."""
@@ -145,3 +167,14 @@ class FaceMesh:
     def close(self) -> None:
         """Free the graph's memory and threads; it cannot be used afterwards."""
         self._mesh.close()
+
+
+def _checksums(mediapipe: ModuleType) -> dict[str, str]:
+    found = {}
+    for kind, name in _BUNDLED.items():
+        # What is missing, mediapipe itself reports.
+        with suppress(ModelError):
+            weights = WeightsFile.read(Path(mediapipe.__file__ or '').parent / 'modules' / name)
+            announce(weights)
+            found[kind] = weights.sha256
+    return found

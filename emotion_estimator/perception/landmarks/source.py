@@ -16,12 +16,14 @@ from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarker, bounding_roi
 from emotion_estimator.perception.landmarks.face_landmarker import (
+    FACE_LANDMARKER_SHA256,
     FACE_LANDMARKER_URL,
     FaceLandmarker,
     face_landmarker_path,
 )
 from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead, FaceMesh
 from emotion_estimator.runtimes import import_mediapipe, mediapipe_with_face_mesh
+from emotion_estimator.untrusted import quote
 
 #: Smaller images are enlarged to this side, in pixels, and get a border: it finds 92 % instead of
 #: 85 % of FER2013's 48-pixel faces.
@@ -117,11 +119,13 @@ class Choice:
     :param name: ``face_landmarker`` or ``face_mesh``.
     :param reason: text for the log.
     :param model_path: the ``.task`` file of ``face_landmarker``, else None.
+    :param sha256: checksum that this file must have; empty takes any that works.
     """
 
     name: str
     reason: str
     model_path: Path | None = None
+    sha256: str = ''
 
 
 def bundles_face_mesh() -> bool:
@@ -146,27 +150,30 @@ def choose(source: str, path: str = '') -> Choice:
     :raises ModelError: ``auto`` finds neither source, or ``path`` does not exist.
     """
     task, is_there = _look_for(path)
+    # What was downloaded is the official file; which other one runs is a user's decision.
+    wanted = '' if path else FACE_LANDMARKER_SHA256
+    shown = quote(task)
     if source == 'face_landmarker':
-        return Choice(source, 'selected', task)
+        return Choice(source, 'selected', task, wanted)
     if source == 'face_mesh':
         return Choice(source, 'selected')
     if source != 'auto':
         raise InputError(
-            f'unknown landmark source {source!r}; use auto, face_landmarker or face_mesh'
+            f'unknown landmark source {quote(repr(source))}; use auto, face_landmarker or face_mesh'
         )
     if is_there:
-        return Choice('face_landmarker', f'{task} exists', task)
+        return Choice('face_landmarker', f'{shown} exists', task, wanted)
     if path:
-        raise ModelError(f'face landmarker model {task} does not exist; correct or empty the path')
+        raise ModelError(f'face landmarker model {shown} does not exist; correct or empty the path')
     if bundles_face_mesh():
         return Choice(
             'face_mesh',
-            f'{task} does not exist and mediapipe bundles the face mesh; '
+            f'{shown} does not exist and mediapipe bundles the face mesh; '
             '`emotion-estimator models fetch` downloads the Face Landmarker',
         )
     release = mediapipe_with_face_mesh()
     raise ModelError(
-        f'no landmark source: {task} does not exist and mediapipe bundles no face mesh; run '
+        f'no landmark source: {shown} does not exist and mediapipe bundles no face mesh; run '
         f'`emotion-estimator models fetch` (or put {FACE_LANDMARKER_URL} there)'
         + (f', or install mediapipe {release}' if release else '')
     )
@@ -177,10 +184,12 @@ def _look_for(path: str) -> tuple[Path, bool]:
     try:
         task = Path(path).expanduser() if path else face_landmarker_path()
         return task, task.is_file()
-    except (OSError, RuntimeError) as error:
-        # The name is too long, a folder is not accessible, or ~somebody is unknown.
+    except (OSError, RuntimeError, ValueError) as error:
+        # The name is too long or holds a null byte, a folder is not accessible, or ~somebody is
+        # unknown.
+        reason = getattr(error, 'strerror', None) or quote(first_line(error))
         raise ModelError(
-            f'face landmarker model {path!r} cannot be opened ({first_line(error)}); '
+            f'face landmarker model {quote(repr(path))} cannot be opened ({reason}); '
             'correct or empty the path'
         ) from error
 
@@ -202,7 +211,14 @@ def open_landmarker(
     :raises ModelError: its files are missing or corrupt.
     """
     if choice.model_path is not None:
-        return FaceLandmarker(choice.model_path, max_faces, static, min_confidence, min_detection)
+        return FaceLandmarker(
+            choice.model_path,
+            max_faces,
+            static,
+            min_confidence,
+            min_detection,
+            sha256=choice.sha256,
+        )
     return FaceMesh(BlendshapeHead.load(), max_faces, static, min_confidence, min_detection)
 
 

@@ -24,6 +24,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.perception.mouth_motion import FEATURES, MouthMotion
 from emotion_estimator.perception.speaking import SpeechFlag, SpeechTimes
 from emotion_estimator_training.sequences.mouth_tracks import MouthTrack
+from emotion_estimator_training.shipping.pins import pin
 from emotion_estimator_training.tables import markdown_table
 
 Floats = NDArray[np.float64]
@@ -402,6 +403,8 @@ def _rounded(value: Any) -> float:
 def write_speaking(fitted: Fitted, times: SpeechTimes, folder: Path, trained_on: str) -> Path:
     """Write ``speaking.npz``, ``.json`` and ``.md`` into ``folder``.
 
+    In the ``models/`` of a checkout its checksum goes into the robot's code too.
+
     :returns: the path of the JSON card.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -432,6 +435,7 @@ def write_speaking(fitted: Fitted, times: SpeechTimes, folder: Path, trained_on:
     written = path.with_suffix('.json')
     written.write_text(json.dumps(card, indent=1) + '\n')
     written.with_suffix('.md').write_text(_in_words(card))
+    pin(folder)
     return written
 
 

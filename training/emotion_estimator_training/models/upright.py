@@ -28,6 +28,7 @@ from emotion_estimator.perception.landmarks.source import choose, open_landmarke
 from emotion_estimator.perception.upright import grey_values, normalized
 from emotion_estimator.sources.images import read_image
 from emotion_estimator_training.data.stills import TRAINING, load_stills
+from emotion_estimator_training.shipping.pins import pin
 
 #: Degrees by which a mesh may differ from its face and still lie upright, and from which on it does
 #: not; between the two are hardly any.
@@ -186,6 +187,7 @@ def main(
     samples = sample_meshes(_pictures(stills, pictures, most, seed), landmarkers, seed)
     click.echo(f'{len(samples.upright)} meshes, {(~samples.upright).sum()} not upright')
     np.savez(output, **{k: v.astype(np.float16) for k, v in fit(samples, seed=seed).items()})
+    pin(output.absolute().parent)
 
 
 if __name__ == '__main__':

@@ -19,6 +19,7 @@ from emotion_estimator_training.evaluation.evaluate import evaluate
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.shipping.identity import LOCAL, ModelIdentity, data_licence
 from emotion_estimator_training.shipping.parity import parity_table
+from emotion_estimator_training.shipping.pins import pin
 from emotion_estimator_training.shipping.step_time import time_table
 from emotion_estimator_training.tables import markdown_table
 
@@ -42,6 +43,8 @@ def write_model(
 ) -> Path:
     """Write ``<kind>.tflite`` and its JSON card into ``folder``; return the card's path.
 
+    A release into the ``models/`` of a checkout also writes its checksum into the robot's code.
+
     :param card: ``kind``, ``trained_on`` (what the code knows of the data), ``settings``,
         ``metrics`` and, for a classifier, ``labels``.
     :param identity: whose the model is.
@@ -61,6 +64,8 @@ def write_model(
         'blendshapes': list(BLENDSHAPE_NAMES),
     }
     path.write_text(json.dumps(complete, indent=1) + '\n')
+    if identity.release:
+        pin(folder)
     return path
 
 

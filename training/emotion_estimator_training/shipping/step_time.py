@@ -109,7 +109,7 @@ def measure(files: Files) -> StepTimes:
             answers = StreamingRecognizer(classifier).sequences(files.vectors, files.dt)
             found.parity.setdefault(name, {})[runtime] = parity(answers, files.reference)
             runs[name, runtime, 'step'] = _steps(classifier, files), _OURS_IN_A_ROW
-            bare = open_interpreter(ModelCard.load(card, 'emotion_lstm').path, runtime)
+            bare = open_interpreter(ModelCard.load(card, 'emotion_lstm').weights, runtime)
             _set_inputs(bare, files.vectors[0, 0])
             runs[name, runtime, 'invoke'] = bare.invoke, _OURS_IN_A_ROW
         for name, path in files.papers.items():

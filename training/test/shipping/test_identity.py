@@ -13,6 +13,7 @@ from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator_training.shipping.cards import write_markdown, write_model
 from emotion_estimator_training.shipping.identity import LOCAL, ModelIdentity, load_release
 from emotion_estimator_training.shipping.model_folder import MODELS
+from emotion_estimator_training.shipping.pins import PINS
 
 CONTENT = b'weights'
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -78,3 +79,17 @@ def test_releases_are_those_that_ship(tmp_path, kind) -> None:
     shutil.copy(models_dir() / f'{kind}.json', tmp_path)
     shipped = (models_dir() / f'{kind}.md').read_text()
     assert write_markdown(tmp_path / f'{kind}.json').read_text() == shipped
+
+
+def test_only_a_release_into_a_checkout_is_pinned(tmp_path) -> None:
+    pins, models = tmp_path / PINS, tmp_path / 'models'
+    pins.parent.mkdir()
+    pins.write_text('RELEASED = {}\n\nTHIRD_PARTY = {}\n')
+    written('emotion_lstm', models)
+    written('emotion_lstm', tmp_path / 'candidate', ModelIdentity(release=True))
+    assert 'RELEASED = {}' in pins.read_text()
+    card, _ = written('emotion_lstm', models, ModelIdentity(release=True))
+    found: dict[str, dict[str, str]] = {}
+    exec(pins.read_text(), found)
+    assert found['RELEASED'] == {SHA256: f'emotion_lstm {card["version"]}'}
+    assert found['THIRD_PARTY'] == {}
