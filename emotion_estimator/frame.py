@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.emotion import NONE, FaceEmotion, Roi, primary
 from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.untrusted import MAX_LINE, cannot_read, parse_json, quote, read_lines
 
 #: uint8 (H, W, 3), red first.
 RgbImage = NDArray[np.uint8]
@@ -67,16 +68,15 @@ def read_results(path: Path) -> Iterator[FrameResult]:
     :raises InputError: the file cannot be read, or a line is not such a result; names the line.
     """
     try:
-        with path.open(encoding='utf-8') as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _frame(line, f'{path}, line {number}')
-    except OSError as error:
-        raise InputError(f'{path} cannot be read ({error.strerror})') from error
+        for number, line in enumerate(read_lines(path), start=1):
+            if line.strip():
+                yield _frame(line, f'{quote(path)}, line {number}')
     except UnicodeDecodeError as error:
         raise InputError(
-            f'{path} is not a text file of JSON lines ({first_line(error)})'
+            f'{quote(path)} is not a text file of JSON lines ({first_line(error)})'
         ) from error
+    except (OSError, ValueError) as error:
+        raise cannot_read('', path, error, InputError) from error
 
 
 def write_results(results: Iterable[FrameResult], path: Path) -> int:
@@ -92,15 +92,27 @@ def write_results(results: Iterable[FrameResult], path: Path) -> int:
     return count
 
 
+#: Latest stamp in seconds, of the year 2242, and farthest pixel; beyond them sums lose frames.
+_LATEST = float(1 << 33)
+_FARTHEST = float(1 << 31)
+
+
+def _within(value: Any, low: float, high: float) -> float:
+    number = float(value)
+    if not low <= number <= high:
+        raise ValueError(f'{number:g} is not from {low:g} to {high:g}')
+    return number
+
+
 def _frame(line: str, where: str) -> FrameResult:
     try:
-        raw = json.loads(line)
+        raw = parse_json(line, MAX_LINE)
         faces = tuple(_face(face) for face in raw['faces'])
-        return FrameResult(float(raw['stamp']), faces)
+        return FrameResult(_within(raw['stamp'], -_LATEST, _LATEST), faces)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(
             f'{where} is not a result as `emotion-estimator replay --json` writes it '
-            f'({first_line(error)})'
+            f'({quote(first_line(error))})'
         ) from error
 
 
@@ -111,18 +123,20 @@ def _face(raw: dict[str, Any]) -> FaceEmotion:
     return FaceEmotion(
         face_id=str(raw['face_id']),
         label=str(raw['label']),
-        confidence=float(raw['confidence']),
+        confidence=_within(raw['confidence'], 0, 1),
         labels=labels,
-        probabilities=np.array([raw['probabilities'][name] for name in labels], np.float32),
-        roi=Roi(*(int(n) for n in raw['roi'])),
-        valence=float(raw.get('valence', 0.0)),
-        arousal=float(raw.get('arousal', 0.0)),
-        head_yaw=float(head.get('yaw', 0.0)),
-        head_pitch=float(head.get('pitch', 0.0)),
-        head_roll=float(head.get('roll', 0.0)),
-        gaze_yaw=float(gaze.get('yaw', 0.0)),
-        gaze_pitch=float(gaze.get('pitch', 0.0)),
+        probabilities=np.array(
+            [_within(raw['probabilities'][name], 0, 1) for name in labels], np.float32
+        ),
+        roi=Roi(*(int(_within(n, -_FARTHEST, _FARTHEST)) for n in raw['roi'])),
+        valence=_within(raw.get('valence', 0.0), -1, 1),
+        arousal=_within(raw.get('arousal', 0.0), -1, 1),
+        head_yaw=_within(head.get('yaw', 0.0), -360, 360),
+        head_pitch=_within(head.get('pitch', 0.0), -360, 360),
+        head_roll=_within(head.get('roll', 0.0), -360, 360),
+        gaze_yaw=_within(gaze.get('yaw', 0.0), -360, 360),
+        gaze_pitch=_within(gaze.get('pitch', 0.0), -360, 360),
         looks_at_camera=bool(raw.get('looks_at_camera', False)),
-        speaking=float(raw.get('speaking', 0.0)),
+        speaking=_within(raw.get('speaking', 0.0), 0, 1),
         is_speaking=bool(raw.get('is_speaking', False)),
     )

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from emotion_estimator.emotion import BRANCHES, VOCABULARIES
 from emotion_estimator.errors import InputError
-from emotion_estimator.strict_yaml import read_yaml
-from emotion_estimator.untrusted import MAX_PIXELS, parse_json
+from emotion_estimator.strict_yaml import describe, read_yaml
+from emotion_estimator.untrusted import MAX_PIXELS, parse_json, quote
 
 #: When a new value takes effect: `startup` never (read-only once the node runs), `configure` at the
 #: next configure transition (so it can be set only while unconfigured), `runtime` immediately.
@@ -453,24 +453,36 @@ class LanguageModelSettings:
 
     def problem(self) -> str | None:
         """Return which settings contradict each other, or None."""
-        url = urlsplit(self.base_url)
+        try:
+            url = urlsplit(self.base_url)
+        except ValueError:
+            # Half an IPv6 address.
+            url = urlsplit('')
         if url.scheme not in ('http', 'https') or not url.hostname:
-            return f'base_url must be like http://localhost:11434/v1, got {self.base_url!r}'
+            got = describe(self.base_url)
+            return f'base_url must be like http://localhost:11434/v1, got {got}'
         if url.username or url.password or url.query:
             # It is logged and published.
             return 'base_url must not hold a key; name the environment variable in api_key_env'
         try:
-            extra = parse_json(self.extra_body or '{}')
+            extra = self.extra_fields()
         except ValueError:
             extra = None
         if not isinstance(extra, dict) or extra.keys() & {'model', 'messages', 'stream'}:
             return (
                 'extra_body must be a JSON object without model, messages and stream, got '
-                f'{self.extra_body!r}'
+                f'{describe(self.extra_body)}'
             )
         if self.total_timeout < self.timeout:
             return f'total_timeout {self.total_timeout} is below timeout {self.timeout}'
         return None
+
+    def extra_fields(self) -> Any:
+        """Return ``extra_body`` as parsed: a dictionary, if the settings have no problem.
+
+        :raises ValueError: it is not JSON.
+        """
+        return parse_json(self.extra_body or '{}')
 
 
 Settings = TypeVar(
@@ -485,9 +497,9 @@ def make_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
         values contradict each other; the message names the setting.
     """
     declared = {item.name: item for item in fields(kind)}
-    unknown = sorted(set(values) - set(declared))
+    unknown = sorted(set(values) - set(declared), key=str)
     if unknown:
-        raise InputError(f'unknown setting {unknown[0]!r}; known are {", ".join(declared)}')
+        raise InputError(f'unknown setting {describe(unknown[0])}; known are {", ".join(declared)}')
     made = kind(**{name: _checked(declared[name], value) for name, value in values.items()})
     problem = made.problem()
     if problem:
@@ -501,15 +513,19 @@ def _checked(declared: Field[Any], value: Any) -> Any:
         value = float(value)
     if type(value) is not kind:
         raise InputError(
-            f'{declared.name} must be of type {kind.__name__}, got {value!r} '
+            f'{declared.name} must be of type {kind.__name__}, got {describe(value)} '
             f'({type(value).__name__})'
         )
     choices = declared.metadata['choices']
     if choices and value not in choices:
-        raise InputError(f'{declared.name} must be one of {", ".join(choices)}, got {value!r}')
+        raise InputError(
+            f'{declared.name} must be one of {", ".join(choices)}, got {describe(value)}'
+        )
     minimum, maximum = declared.metadata['minimum'], declared.metadata['maximum']
     if minimum is not None and not minimum <= value <= maximum:
-        raise InputError(f'{declared.name} must be from {minimum} to {maximum}, got {value!r}')
+        raise InputError(
+            f'{declared.name} must be from {minimum} to {maximum}, got {describe(value)}'
+        )
     return value
 
 
@@ -532,27 +548,31 @@ def load_parameters(path: Path, node: str, kind: type[Settings]) -> Settings:
     """
     document = read_yaml(path)
     if not isinstance(document, dict) or _PARAMETERS in document:
-        raise InputError(f'{path} is not a parameter file: it must begin with the name of a node')
+        raise InputError(
+            f'{quote(path)} is not a parameter file: it must begin with the name of a node'
+        )
     entries = list(_entries('', document))
     ours = [entry for entry in entries if entry[0].rpartition('/')[2] in (node, *_WILDCARDS)]
     if not ours:
-        others = ', '.join(name for name, _ in entries)
+        others = quote(', '.join(name for name, _ in entries))
         only = f', only for {others}' if others else ''
-        raise InputError(f'{path} has no parameters for {node}{only}')
+        raise InputError(f'{quote(path)} has no parameters for {node}{only}')
     # Wildcards match any node; two full names are two robots, and which one is meant is unknown.
     full_names = dict.fromkeys(n for n, _ in ours if not set(n.split('/')) & set(_WILDCARDS))
     if len(full_names) > 1:
-        raise InputError(f'{path} has parameters for {" and ".join(full_names)}; remove one')
+        raise InputError(
+            f'{quote(path)} has parameters for {quote(" and ".join(full_names))}; remove one'
+        )
     values: dict[str, Any] = {}
     for name, parameters in ours:
         if not isinstance(parameters, dict):
-            raise InputError(f'{path}: {name} has no {_PARAMETERS}')
+            raise InputError(f'{quote(path)}: {quote(name)} has no {_PARAMETERS}')
         values.update(parameters)
     own = {key: v for key, v in values.items() if str(key).partition('.')[0] not in _COMMON}
     try:
         return make_settings(kind, own)
     except InputError as error:
-        raise InputError(f'{path}: {error}') from error
+        raise InputError(f'{quote(path)}: {error}') from error
 
 
 def _entries(namespace: str, names: dict[Any, Any]) -> Iterator[tuple[str, Any]]:

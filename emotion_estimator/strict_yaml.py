@@ -196,7 +196,8 @@ class Table:
         """
         for name in self._raw:
             known = ', '.join(self._known)
-            shown = name if isinstance(name, str) and name.isprintable() else describe(name)
+            plain = isinstance(name, str) and name.isprintable() and len(name) <= 40
+            shown = name if plain else describe(name)
             raise InputError(f'{self._where}: unknown field {shown}; known are {known}')
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from emotion_estimator.annotation import label_colour
 from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.emotion import NONE
+from emotion_estimator.untrusted import printable
 
 #: Seconds without a sample after which curves and bands are interrupted.
 GAP = 0.5
@@ -61,12 +64,30 @@ def new_figure(heights: Sequence[float], height: float) -> tuple[Any, list[Any]]
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write the figure; a reader never sees half of it.
+    """Write the figure, its text as it is; a reader never sees half of it.
 
     :raises OSError: the file cannot be written.
     """
-    with atomic_write(path) as partial:
+    with plain_text(figure), atomic_write(path) as partial:
         figure.savefig(partial, dpi=110)
+
+
+@contextmanager
+def plain_text(figure: Any) -> Iterator[None]:
+    """Have a figure drawn without formulas: labels and names from outside may hold half of one.
+
+    Characters that matplotlib's font lacks become boxes, without a word about each.
+    """
+    import matplotlib
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        text.set_text('\n'.join(map(printable, text.get_text().split('\n'))))
+    # The labels of ticks are made only when the figure is drawn.
+    with matplotlib.rc_context({'text.parse_math': False}), warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='Glyph .* missing', category=UserWarning)
+        yield
 
 
 def draw_probabilities(axes: Any, samples: Probabilities, named: bool = True, **line: Any) -> None:
@@ -141,7 +162,7 @@ def draw_actions(
         speech.plot([time, time], [row, 1], color='0.3', linewidth=1, linestyle=(0, (4, 2)))
         speech.plot(time, row, marker='o', color=colour(label), markersize=7)
         speech.annotate(
-            plain(_short(words)),
+            _short(words),
             (time, row),
             xytext=(-8 if late else 8, 0),
             textcoords='offset points',
@@ -153,11 +174,6 @@ def draw_actions(
     speech.set_ylim(-ROWS + 0.4, 0.6)
     speech.set_yticks([])
     speech.set_ylabel('dialogue')
-
-
-def plain(words: str) -> str:
-    """Escape dollar signs, which begin a formula in matplotlib."""
-    return words.replace('$', r'\$')
 
 
 def action_words(action: str, utterance: str) -> str:

@@ -10,7 +10,10 @@ import os
 import re
 import stat
 import threading
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -117,13 +120,13 @@ def read_text(path: Path, most: int = MAX_TEXT_FILE) -> str:
     return read_limited(path, most).decode('utf-8')
 
 
-def in_bytes(count: int) -> str:
+def in_bytes(size: int) -> str:
     """Return a size in words, such as ``256 kB`` or ``64 MB``, of 1024 bytes a kB."""
     for unit in ('bytes', 'kB', 'MB'):
-        if count < 1024:
-            return f'{count} {unit}'
-        count //= 1024
-    return f'{count} GB'
+        if size < 1024:
+            return f'{size} {unit}'
+        size //= 1024
+    return f'{size} GB'
 
 
 def parse_json(text: str | bytes, most: int = MAX_JSON) -> Any:
@@ -206,6 +209,70 @@ def cannot_read(
     return error_type(
         f'{kind} {quote(path)}'.strip() + f' cannot be read ({reason}){hint and "; " + hint}'
     )
+
+
+def printable(text: str) -> str:
+    """Return text of any length for a terminal: control characters become question marks.
+
+    Line breaks and escape sequences are such characters, and bytes of a file name that are no text.
+    """
+    return text if text.isprintable() else ''.join(c if c.isprintable() else '?' for c in text)
+
+
+def read_lines(path: Path, most: int = MAX_LINE) -> Iterator[str]:
+    """Yield the lines of a text file of any size, each with its line break.
+
+    A byte order mark is left out. Of pipes only those that the shell hands over are read:
+    ``/dev/stdin``, and ``<(command)``, which is ``/dev/fd/63``.
+
+    :param most: largest length of a line in bytes.
+    :raises OSError: as for :func:`read_limited`, or a line is longer; the ``strerror`` says so.
+    :raises UnicodeDecodeError: it is not UTF-8.
+    :raises ValueError: the name contains a null byte.
+    """
+    handed_over = path == Path('/dev/stdin') or path.parent == Path('/dev/fd')
+    with path.open('rb') if handed_over else open_regular(path) as file:
+        for number in count(1):
+            line = file.readline(most + 1)
+            if not line:
+                return
+            if len(line) > most:
+                raise OSError(0, f'line {number} is longer than {in_bytes(most)}', path)
+            if number == 1:
+                line = line.removeprefix(BOM_UTF8)
+            yield line.decode('utf-8')
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file name is text: OpenCV ends the process where one is not."""
+    return not any('\ud800' <= sign <= '\udfff' for sign in name)
+
+
+#: Characters of a line in a log or in diagnostics: several quotes with what is said of them.
+MAX_LOG_LINE = 1000
+
+
+def as_line(text: object, most: int = MAX_LOG_LINE) -> str:
+    """Return text for a log or for diagnostics: one printable line, cut where it is too long.
+
+    Newlines and escape sequences, by which a message could forge further lines, become ``?``.
+
+    :param most: largest number of characters.
+    """
+    line = text if isinstance(text, str) else str(text)
+    cut = line if len(line) <= most else f'{line[: most - 3]}...'
+    return cut if cut.isprintable() else ''.join(c if c.isprintable() else '?' for c in cut)
+
+
+def quote_some(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of some names from outside, as :func:`quote` does, and how many are left.
+
+    >>> quote_some(['/left', '/right', '/top'], most=2)
+    '/left, /right and 1 more'
+    """
+    left = len(names) - most
+    shown = ', '.join(quote(name) for name in names[:most])
+    return f'{shown} and {left} more' if left > 0 else shown
 
 
 #: Seconds that a file named by a parameter may take, and the reads given up that may be pending.

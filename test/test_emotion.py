@@ -93,6 +93,42 @@ def test_json_of_before_head_pose_has_its_defaults(tmp_path):
     assert not back.looks_at_camera and not back.is_speaking
 
 
+@pytest.mark.parametrize(
+    ('name', 'value', 'says'),
+    [
+        ('stamp', '1e300', '1e\\+300 is not from'),
+        ('stamp', '1e400', 'too large'),
+        ('stamp', '1' + '0' * 400, 'number of 401 digits'),
+        ('stamp', 'NaN', 'NaN, which is not JSON'),
+        ('confidence', '1.5', 'is not from 0 to 1'),
+        ('probabilities', '{"sad": -1}', 'is not from 0 to 1'),
+        ('probabilities', '{"sad": [1]}', ''),
+        ('roi', '[0, 0, 1e308, 9]', 'is not from'),
+        ('label', '"\\ud800"', 'half a surrogate pair'),
+        ('faces', '[' * 1000, 'nested more than 40 deep'),
+        ('speaking', '"x\\u001b\\n' + 'x' * 1000 + '"', ''),
+    ],
+)
+def test_values_that_break_others_are_refused_in_a_short_line(tmp_path, name, value, says):
+    face = {
+        'face_id': '"f"', 'label': '"sad"', 'confidence': '0.5', 'probabilities': '{"sad": 1.0}',
+        'roi': '[0, 0, 9, 9]',
+    }  # fmt: skip
+    result = {'stamp': '1.0'}
+    (result if name in ('stamp', 'faces') else face)[name] = value
+    result.setdefault('faces', f'[{_json(face)}]')
+    path = tmp_path / 'results.jsonl'
+    path.write_text(_json(result) + '\n')
+    with pytest.raises(InputError, match=f'line 1 is not a result as .*{says}') as caught:
+        list(read_results(path))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < len(str(path)) + 400
+
+
+def _json(fields):
+    return '{' + ', '.join(f'"{name}": {value}' for name, value in fields.items()) + '}'
+
+
 @pytest.mark.parametrize('value', ['[1, 2, 3]', '"left"', 'null', '{"yaw": "left"}'])
 def test_json_whose_head_pose_has_another_form_names_the_line(tmp_path, value):
     path = tmp_path / 'results.jsonl'

@@ -6,13 +6,18 @@ import ast
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emotion_estimator.bags.files import check_bag
 from emotion_estimator.errors import InputError
 from emotion_estimator.settings import EstimatorSettings, load_parameters
 from emotion_estimator.simulation.script import load_script
-from emotion_estimator.strict_yaml import read_yaml
+from emotion_estimator.strict_yaml import describe, read_yaml
 
+#: PyYAML writes 1e+16 as `1e+16`, which YAML 1.1 takes for text.
+FINITE = st.floats(-1e15, 1e15).filter(lambda number: number == 0 or abs(number) > 1e-3)
 ROOT = Path(__file__).parents[1]
 CODE = (
     'emotion_estimator',
@@ -150,3 +155,65 @@ def _loads_yaml(path: Path) -> bool:
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == 'yaml':
             used.add(node.attr)
     return any('load' in name.lower() for name in used)
+
+
+#: Pieces that YAML is made of, and some that broke readers.
+PIECES = st.sampled_from(
+    ['a', 'b', ': ', '- ', '? ', '\n', '  ', '{', '}', '[', ']', ', ', '"', "'", '&a ', '*a', '<<',
+     '!!', '!!int ', '!!timestamp ', '!!bool ', '!!python/object:x ', '|', '>', '#', '%', '---\n',
+     '...', '~', '1:30', '0x_', '0b', '0o9', '08', '1_', '-.inf', '.nan', '2024-99-99', '1e400',
+     '9' * 70, '\\ud800', '\\UFFFFFFFF', '\x00', '\x1b', '\t', '\ufeff', '\ud800', '\u2028']
+)  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def some_file(tmp_path_factory):
+    return tmp_path_factory.mktemp('yaml') / 'file.yaml'
+
+
+@given(
+    st.binary()
+    | st.lists(PIECES, max_size=30).map(lambda each: ''.join(each).encode(errors='surrogatepass'))
+)
+def test_any_file_is_read_or_refused_in_one_line(some_file, data):
+    some_file.write_bytes(data)
+    try:
+        value = read_yaml(some_file)
+    except InputError as error:
+        assert str(error).isprintable()
+        assert len(str(error)) < len(str(some_file)) + 300
+    else:
+        assert all(type(each) in KINDS for each in flattened(value))
+
+
+KINDS = (type(None), bool, int, float, str, list, dict)
+
+
+def flattened(value):
+    yield value
+    if isinstance(value, (list, dict)):
+        for each in (*value, *value.values()) if isinstance(value, dict) else value:
+            yield from flattened(each)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(10**50), 10**50) | st.text() | FINITE,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        max_leaves=15,
+    )
+)
+def test_what_is_written_is_read(some_file, value):
+    # Without what YAML forbids, and what a quoted line break folds.
+    some_file.write_text(yaml.safe_dump(value, width=10**9), 'utf-8')
+    assert read_yaml(some_file) == value
+
+
+@given(st.recursive(
+    st.none() | st.integers() | st.floats() | st.text(st.characters(codec=None)) | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=30,
+))  # fmt: skip
+def test_any_value_is_described_in_a_few_printable_characters(value):
+    words = describe(value)
+    assert words.isprintable()
+    assert 0 < len(words) <= 40

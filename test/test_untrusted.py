@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emotion_estimator import untrusted
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.images import read_image
-from emotion_estimator.untrusted import parse_json, quote, read_limited
+from emotion_estimator.untrusted import as_line, parse_json, quote, read_limited, read_lines
 
 
 def test_pipes_devices_and_folders_are_refused(tmp_path):
@@ -54,6 +58,99 @@ def test_other_json_is_read():
 def test_quotes_are_short_and_printable():
     assert len(quote('x' * 100_000)) == 200
     assert quote('a\nb\ud800') == 'a?b?'
+
+
+#: Text with everything that Python's strings can hold, halves of surrogate pairs included.
+ANY_TEXT = st.text(st.characters(codec=None) | st.characters(categories=['Cc', 'Cf', 'Cs', 'Zl']))
+#: Pieces that JSON is made of, and a few that break it.
+PIECES = st.sampled_from(
+    ['{', '}', '[', ']', ',', ':', '"', '"a"', '\\', '\\ud800', '\\udc00', '\\u0000', '1', '-',
+     '.5', 'e400', '9' * 70, 'true', 'null', 'NaN', 'Infinity', ' ', '\n', '\x00', '\ufeff',
+     '\ud800']
+)  # fmt: skip
+
+
+@given(ANY_TEXT | st.text('x\n\x1b', min_size=190, max_size=1100))
+def test_any_text_becomes_one_printable_line(text):
+    for shorten, most in ((quote, 200), (as_line, 1000)):
+        line = shorten(text)
+        assert line.isprintable()
+        assert len(line) == min(len(text), most)
+        assert shorten(line) == line
+        if text.isprintable() and len(text) <= most:
+            assert line == text
+
+
+@given(
+    st.binary()
+    | ANY_TEXT
+    | st.lists(PIECES, max_size=40).map(''.join)
+    | st.integers(0, 60).map(lambda depth: '[' * depth + ']' * depth)
+)
+def test_any_json_is_a_value_that_can_be_written_again_or_one_short_line(text):
+    try:
+        value = parse_json(text)
+    except ValueError as error:
+        assert '\n' not in str(error)
+        assert len(str(error)) < 200
+    else:
+        written = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        assert parse_json(written) == value
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(10**60), 10**60)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        max_leaves=20,
+    )
+)
+def test_all_other_json_is_read(value):
+    assert parse_json(json.dumps(value)) == value
+
+
+@pytest.fixture(scope='module')
+def some_file(tmp_path_factory):
+    return tmp_path_factory.mktemp('untrusted') / 'file'
+
+
+@given(data=st.lists(st.text('ab\r\né\u2028', max_size=30)).map(''.join), most=st.integers(1, 40))
+def test_lines_are_those_of_the_file_or_too_long(some_file, data, most):
+    some_file.write_bytes(data.encode())
+    lines = data.encode().split(b'\n')
+    wanted = [line + b'\n' for line in lines[:-1]] + [line for line in lines[-1:] if line]
+    read = []
+    try:
+        read.extend(line.encode() for line in read_lines(some_file, most))
+    except OSError as error:
+        assert 'longer than' in error.strerror
+    if all(len(line) <= most for line in wanted):
+        assert read == wanted
+    else:
+        assert len(read) < len(wanted)
+
+
+def test_a_byte_order_mark_is_left_out_and_pipes_are_refused(some_file, tmp_path):
+    some_file.write_bytes(b'\xef\xbb\xbfa\n\xef\xbb\xbfb')
+    assert list(read_lines(some_file)) == ['a\n', '\ufeffb']
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(OSError, match='a pipe'):
+        next(read_lines(tmp_path / 'pipe'))
+
+
+def test_a_pipe_that_the_shell_hands_over_is_read():
+    # As of `compare <(zcat expected.jsonl.gz) actual.jsonl`.
+    reading, writing = os.pipe()
+    os.write(writing, b'1\n')
+    os.close(writing)
+    try:
+        assert list(read_lines(Path(f'/dev/fd/{reading}'))) == ['1\n']
+    finally:
+        os.close(reading)
 
 
 def test_a_file_that_is_never_read_does_not_hold_up_the_rest(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from emotion_estimator.bags.files import need_rosbags
+from emotion_estimator.cli.main import complain
 from emotion_estimator.errors import InputError
 from emotion_estimator.replay.comparison import TOLERANCE, Comparison, compare
 from emotion_estimator.replay.comparison_report import as_dict, broken_line, table
@@ -20,6 +21,7 @@ from emotion_estimator.replay.limits import (
 )
 from emotion_estimator.replay.pictures import check_figure, draw_comparison
 from emotion_estimator.replay.results import is_bag, load_results
+from emotion_estimator.untrusted import printable, quote
 
 #: Exit status when a limit is broken, as of `diff`.
 BROKEN = 1
@@ -91,9 +93,10 @@ def compare_verb(
     else:
         outcome = f'{len(broken)} broken' if broken else 'all kept'
         verdict = 'not checked' if limits_file == NO_LIMITS else outcome
-        click.echo('\n'.join([*table(comparison), f'limits         {verdict}']))
+        for line in (*table(comparison), f'limits         {verdict}'):
+            click.echo(printable(line))
     for each in broken:
-        click.echo(f'emotion-estimator: {broken_line(comparison, each)}', err=True)
+        complain(broken_line(comparison, each))
     if figure is not None:
         title = f'expected: {expected}      actual: {actual}'
         _draw(comparison, broken, figure, title, window)
@@ -116,4 +119,4 @@ def _draw(
     try:
         draw_comparison(comparison, path, title, broken, window)
     except OSError as error:
-        raise InputError(f'figure {path} cannot be written ({error.strerror})') from error
+        raise InputError(f'figure {quote(path)} cannot be written ({error.strerror})') from error

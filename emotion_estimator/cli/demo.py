@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from emotion_estimator.cli.main import complain
 from emotion_estimator.demo.nodes import find_prefix
 from emotion_estimator.demo.settings import DemoSettings
+from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 
 _DEFAULTS = DemoSettings()
@@ -83,6 +85,8 @@ def demo(context: click.Context, /, **options: Any) -> None:
     problem = settings.problem()
     if problem:
         raise click.UsageError(problem)
+    # In a node the same errors would come only after the start, and in its log.
+    DialogueManager.load(settings.policy, settings.conversation)
     prefix = find_prefix(os.environ)
     missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
@@ -94,10 +98,10 @@ def demo(context: click.Context, /, **options: Any) -> None:
     try:
         run_demo(settings, prefix)
     except Interrupted as interrupted:
-        click.echo(f'emotion-estimator: stopped by {interrupted}', err=True)
+        complain(f'stopped by {interrupted}')
         context.exit(128 + interrupted.number)
     except InputError:
         raise
     except EmotionEstimatorError as error:
-        click.echo(f'emotion-estimator: {error}', err=True)
+        complain(error)
         context.exit(1)

@@ -12,6 +12,7 @@ import click
 
 from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.cli.keyboard import HELP, HELP_KEY, QUIT, KeyState, keys_as_inputs
+from emotion_estimator.cli.main import complain
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError, first_line
@@ -27,6 +28,7 @@ from emotion_estimator.simulation.simulator import (
     in_real_time,
     simulate,
 )
+from emotion_estimator.untrusted import printable, quote
 
 #: Exit status when the robot does not do what its script expects.
 NOT_AS_EXPECTED = 1
@@ -113,7 +115,7 @@ def dialogue(
     manager.hears_face = hear_face
     printer = _Printer(as_objects, scripted, manager.language)
     for warning in manager.warnings:
-        click.echo(f'emotion-estimator: {warning}', err=True)
+        complain(warning)
     inputs = _inputs(scripted, manager, recording, topic, speed, hold, as_objects)
     # Closed in any case, which restores the terminal.
     with closing(inputs), _words(llm_base_url, llm_model) as words:
@@ -141,7 +143,7 @@ class _Printer:
         self._checker = ScriptChecker(script, language) if script else None
         self._first: float | None = None
         if script is not None and script.about and not as_objects:
-            click.echo(script.about)
+            click.echo(printable(script.about))
 
     def show(self, event: Event) -> None:
         """Print an event, if it has anything to print."""
@@ -154,13 +156,13 @@ class _Printer:
                 click.echo(line)
             return
         for line in as_text(event, verdict, self._first):
-            click.echo(line)
+            click.echo(printable(line))
 
     def finish(self) -> int:
         """Print the unmet expectations; return the exit status."""
         failures = self._checker.finish() if self._checker else []
         for failure in failures:
-            click.echo(f'emotion-estimator: {failure}', err=True)
+            complain(failure)
         return NOT_AS_EXPECTED if failures else 0
 
 
@@ -196,7 +198,7 @@ def _recorded(
         empty = empty and not given.has_frame
         yield given
     if empty:
-        raise InputError(f'{recording} holds no frames')
+        raise InputError(f'{quote(recording)} holds no frames')
 
 
 def _from_bag(path: Path, topic: str | None, manager: DialogueManager) -> Iterator[SimulatedInput]:
@@ -220,7 +222,7 @@ def _from_bag(path: Path, topic: str | None, manager: DialogueManager) -> Iterat
                 item.report_to(manager, last)
         problems = bag.problems
     for problem in problems:
-        click.echo(f'emotion-estimator: {problem}', err=True)
+        complain(problem)
 
 
 def _characters() -> Iterator[str]:

@@ -16,6 +16,8 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import LABELS, FloatArray
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.classifier import EmotionClassifier
+from emotion_estimator.strict_yaml import describe
+from emotion_estimator.untrusted import cannot_read, quote, read_lines
 from emotion_estimator.weights import is_released
 
 _COUNT = len(BLENDSHAPE_NAMES)
@@ -34,20 +36,20 @@ def read_blendshape_table(path: Path) -> tuple[FloatArray, Labels]:
     scores: list[list[float]] = []
     labels: list[int] = []
     try:
-        # Spreadsheet programs begin the file with a byte order mark.
-        with path.open(newline='', encoding='utf-8-sig') as file:
-            lines = csv.reader(file)
-            for index, row in enumerate(lines):
-                if not row or (index == 0 and _is_header(row)):
-                    continue
-                values, label = _parse(row, f'{path}, line {lines.line_num}')
-                scores.append(values)
-                labels.append(label)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f'blendshape table {path} cannot be read: {error}') from error
+        lines = csv.reader(read_lines(path))
+        for index, row in enumerate(lines):
+            if not row or (index == 0 and _is_header(row)):
+                continue
+            values, label = _parse(row, f'{quote(path)}, line {lines.line_num}')
+            scores.append(values)
+            labels.append(label)
+    except InputError:
+        raise
+    except (OSError, ValueError, csv.Error) as error:
+        raise cannot_read('blendshape table', path, error, InputError) from error
     if not scores:
         raise InputError(
-            f'blendshape table {path} has no rows; write 52 scores and a label per line'
+            f'blendshape table {quote(path)} has no rows; write 52 scores and a label per line'
         )
     return np.array(scores, np.float32), np.array(labels, np.int64)
 
@@ -72,10 +74,10 @@ def _parse(row: list[str], where: str) -> tuple[list[float], int]:
     try:
         values = [float(cell) for cell in row[:_COUNT]]
     except ValueError as error:
-        raise InputError(f'{where}: {error}; every score must be a number') from error
+        raise InputError(f'{where}: {quote(error)}; every score must be a number') from error
     label = row[_COUNT]
     if not _is_number(label) or float(label) not in range(len(LABELS)):
-        raise InputError(f'{where}: label {label!r}; use 0 happy, 1 unknown or 2 sad')
+        raise InputError(f'{where}: label {describe(label)}; use 0 happy, 1 unknown or 2 sad')
     if not all(0.0 <= value <= 1.0 for value in values):
         raise InputError(f'{where}: every score must be a number from 0 to 1')
     return values, int(float(label))

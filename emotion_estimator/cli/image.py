@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from emotion_estimator.cli.main import complain
 from emotion_estimator.cli.options import in_words, perception_options
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.settings import EstimatorSettings
+from emotion_estimator.untrusted import printable
 
 
 @click.command()
@@ -35,13 +37,15 @@ def image(
         try:
             faces = estimator.still(file)
         except InputError as error:
-            click.echo(f'emotion-estimator: {error}', err=True)
+            complain(error)
             failed = True
             continue
+        # Bytes that are no text would make JSON that other programs refuse.
+        name = click.format_filename(file)
         if as_json:
-            line = json.dumps({'file': str(file), 'faces': [face.to_dict() for face in faces]})
+            line = json.dumps({'file': name, 'faces': [face.to_dict() for face in faces]})
         else:
-            line = f'{file}: {in_words(faces)}'
+            line = printable(f'{name}: {in_words(faces)}')
         click.echo(line)
     estimator.close()
     context.exit(2 if failed else 0)

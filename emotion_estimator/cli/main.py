@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import multiprocessing
+import os
 import signal
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import entry_points
 from types import FrameType
 from typing import Any, ClassVar
@@ -18,6 +20,7 @@ import click
 from emotion_estimator import __version__
 from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.errors import EmotionEstimatorError, InputError
+from emotion_estimator.untrusted import MAX_QUOTE, as_line, cannot_read, quote
 
 
 class LazyVerbs(click.Group):
@@ -80,8 +83,29 @@ RESEARCH_VERBS = {
 }
 
 
+class _ReaderGoneError(Exception):
+    """The reader has closed the pipe, as in ``emotion-estimator video ... | head``."""
+
+
+@contextmanager
+def _reader_gone() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        # click would exit with status 1.
+        raise _ReaderGoneError from error
+
+
 class _Verbs(LazyVerbs):
     verbs = {**VERBS, **{name: (name, summary) for name, summary in RESEARCH_VERBS.items()}}
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _reader_gone():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _reader_gone():
+            return super().invoke(ctx)
 
     def load(self, name: str, where: str) -> click.Command:
         if name in RESEARCH_VERBS:
@@ -151,22 +175,66 @@ def _run(arguments: list[str]) -> int:
         status = group.main(
             args=arguments or ['--help'], prog_name='emotion-estimator', standalone_mode=False
         )
+        if sys.stdout is not None:
+            # Here it can still be said that the disk is full.
+            sys.stdout.flush()
     except EmotionEstimatorError as error:
-        click.echo(f'emotion-estimator: {error}', err=True)
-        return BAD_INPUT
+        return _refuse(error, arguments)
     except click.ClickException as error:
-        click.echo(f'emotion-estimator: {error.format_message().rstrip(".")}; see --help', err=True)
-        return BAD_INPUT
+        return _refuse(f'{error.format_message().rstrip(".")}; see --help', arguments)
     except (click.Abort, KeyboardInterrupt):
         resumable = arguments[:1] and arguments[0] in RESEARCH_VERBS
         hint = '; run the same command again to continue' if resumable else ''
-        click.echo(f'emotion-estimator: interrupted{hint}', err=True)
+        complain(f'interrupted{hint}')
         return _INTERRUPTED
-    except BrokenPipeError:
-        # The reader has closed the pipe, as in `emotion-estimator video ... | head`.
-        sys.stderr.close()
+    except (BrokenPipeError, _ReaderGoneError):
+        _discard_output()
         return 0
+    except UnicodeEncodeError as error:
+        sign = error.object[error.start : error.start + 1]
+        return _refuse(
+            f'standard output cannot take {sign!a} in {error.encoding}; set PYTHONIOENCODING=utf-8',
+            arguments,
+        )
+    except OSError as error:
+        if error.filename is None and error.errno in _WRITE_ERRORS:
+            _discard_output()
+            return _refuse(
+                f'standard output cannot be written ({error.strerror}); make room or write '
+                'elsewhere',
+                arguments,
+            )
+        return _refuse(cannot_read('', error.filename or 'a file', error, InputError), arguments)
     return status if isinstance(status, int) else 0
+
+
+#: Of a write to a stream: the disk is full, or a quota or limit is reached, or it is damaged.
+_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+
+def complain(message: object) -> None:
+    """Write a message to standard error: one printable line of limited length."""
+    # Standard error may be on the same full disk; the exit status says it then.
+    with suppress(OSError):
+        click.echo(f'emotion-estimator: {as_line(message)}', err=True)
+
+
+def _refuse(message: object, arguments: Sequence[str]) -> int:
+    text = str(message)
+    for argument in arguments:
+        # click repeats a wrong argument in full.
+        if len(argument) > MAX_QUOTE:
+            text = text.replace(argument, quote(argument))
+    complain(text)
+    return BAD_INPUT
+
+
+def _discard_output() -> None:
+    """Have what is still in the buffer go nowhere, or Python complains of it when it ends."""
+    with suppress(OSError, AttributeError):
+        number = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(number, sys.stdout.fileno())
+        os.close(number)
 
 
 if __name__ == '__main__':

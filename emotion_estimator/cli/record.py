@@ -12,6 +12,7 @@ from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.errors import InputError
 from emotion_estimator.settings import CameraSettings
 from emotion_estimator.sources.open_source import open_source
+from emotion_estimator.untrusted import printable
 
 #: Exit status after Ctrl-C, as in a shell.
 _INTERRUPTED = 130
@@ -129,8 +130,9 @@ def record(
         raise InputError(f'{source} gave no frame, so no bag was written')
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     skipped = f', {recorded.skipped} undecodable ones skipped' if recorded.skipped else ''
-    click.echo(
+    line = (
         f'{source}: {recorded.images} images in {recorded.seconds:.1f} s{skipped}; '
         f'{folder} ({storage}, {size:.1f} MB)'
     )
+    click.echo(printable(line))
     context.exit(_INTERRUPTED if interrupted else 0)

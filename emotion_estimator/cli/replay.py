@@ -15,6 +15,7 @@ from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.replay.job import JobSummary, ReplayJob, run_job
 from emotion_estimator.replay.run import ReplayedFrame
 from emotion_estimator.settings import EstimatorSettings, load_parameters
+from emotion_estimator.untrusted import as_line, printable, quote
 from emotion_estimator.worker_pool import Runner, on_dask, on_processes
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -139,7 +140,7 @@ def replay(
             written=write_bag / name if write_bag and several else write_bag,
         )  # fmt: skip
         if resume and job.results is not None and job.results.exists():
-            click.echo(f'{bag}: {job.results} exists already', err=True)
+            click.echo(as_line(f'{bag}: {job.results} exists already'), err=True)
             continue
         pending.append(job)
     if several:
@@ -151,11 +152,20 @@ def replay(
 
 
 def _names(bags: Sequence[Path], distinct: bool) -> list[str]:
-    names = [bag.resolve().stem if bag.is_file() else bag.resolve().name for bag in bags]
+    names = [_name(bag) for bag in bags]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None and distinct:
         raise click.UsageError(f'two bags are named {twice}; replay them one by one')
     return names
+
+
+def _name(bag: Path) -> str:
+    try:
+        resolved = bag.resolve()
+    except RuntimeError:
+        # A link to itself; reading it says so.
+        resolved = bag
+    return resolved.stem if bag.is_file() else resolved.name
 
 
 def _settings(
@@ -172,7 +182,7 @@ def _settings(
 
 
 def _run_one(job: ReplayJob, as_json: bool) -> None:
-    with tqdm(unit='image', desc=job.bag.name, disable=None, leave=False) as bar:
+    with tqdm(unit='image', desc=quote(job.bag.name), disable=None, leave=False) as bar:
 
         def on_open(bag: ImageBag) -> None:
             if job.begin == 0 and job.end is None:
@@ -194,7 +204,7 @@ def _run_all(jobs: Sequence[ReplayJob], run: Runner) -> None:
             bar.update()
             if isinstance(outcome, str):
                 failed += 1
-                tqdm.write(f'{jobs[index].bag}: {outcome}', file=sys.stderr)
+                tqdm.write(as_line(f'{jobs[index].bag}: {outcome}'), file=sys.stderr)
             else:
                 with bar.external_write_mode():
                     _print_summary(outcome, quiet=False)
@@ -221,15 +231,17 @@ def _run_safely(job: ReplayJob) -> JobSummary | str:
 
 def _print_summary(summary: JobSummary, quiet: bool) -> None:
     for problem in summary.problems:
-        click.echo(f'{summary.bag}: {problem}', err=True)
+        click.echo(as_line(f'{summary.bag}: {problem}'), err=True)
     if quiet:
         return
     shares = ', '.join(
         f'{label} {count / summary.frames:.0%}' for label, count in summary.labels.most_common()
     )
-    click.echo(
+    lines = [
         f'{summary.bag}: {summary.frames} images of {summary.topic} '
         f'({summary.landmark_source}, {summary.model}): {shares or "none"}'
-    )
+    ]
     for action in summary.actions:
-        click.echo(f'{action.stamp:16.3f} s  {action.action} ({action.rule}): {action.reason}')
+        lines.append(f'{action.stamp:16.3f} s  {action.action} ({action.rule}): {action.reason}')
+    for line in lines:
+        click.echo(printable(line))

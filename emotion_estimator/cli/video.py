@@ -11,6 +11,7 @@ from emotion_estimator.frame import FrameResult
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.sources.open_source import open_source
+from emotion_estimator.untrusted import printable
 
 
 @click.command()
@@ -29,7 +30,7 @@ def video(source: str, as_json: bool, **perception: Any) -> None:
             if as_json:
                 line = FrameResult(frame.stamp, faces).as_json()
             else:
-                line = f'{frame.stamp:9.3f} s  {in_words(faces)}'
+                line = printable(f'{frame.stamp:9.3f} s  {in_words(faces)}')
             click.echo(line)
     finally:
         frames.close()

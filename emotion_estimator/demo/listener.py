@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Bool, String
 
 from emotion_estimator.demo.state import AnnotatedFrame, DemoState, EmotionReading
+from emotion_estimator.errors import InputError
 from emotion_estimator.msg import DialogueAction, Emotion
 from emotion_estimator.nodes.conversion import (
     action_from_message,
@@ -25,6 +25,7 @@ from emotion_estimator.nodes.conversion import (
     rgb_from_message,
     seconds,
 )
+from emotion_estimator.untrusted import parse_json, quote
 
 #: Deep enough to lose no message while this process is busy.
 _RELIABLE = QoSProfile(depth=200)
@@ -93,8 +94,13 @@ class Listener(Node):
             self._passed_on = message.data, now
 
     def _on_context(self, message: String) -> None:
-        context = json.loads(message.data)
-        self._state.add_floor(context['stamp'], context['turns']['floor'])
+        try:
+            context = parse_json(message.data)
+            stamp, floor = float(context['stamp']), str(context['turns']['floor'])
+        except (ValueError, TypeError, KeyError) as error:
+            self._ignore('dialogue/context', error)
+            return
+        self._state.add_floor(stamp, floor)
 
     def _on_action(self, message: DialogueAction) -> None:
         self._state.add_action(action_from_message(message))
@@ -104,8 +110,19 @@ class Listener(Node):
             self._state.add_health(status.name, {item.key: item.value for item in status.values})
 
     def _on_image(self, message: Image) -> None:
-        image = rgb_from_message(message)
+        try:
+            image = rgb_from_message(message)
+        except InputError as error:
+            self._ignore('debug_image', error)
+            return
         self._state.add_frame(AnnotatedFrame(seconds(message.header.stamp), image))
+
+    def _ignore(self, topic: str, error: Exception) -> None:
+        self.get_logger().warning(
+            f'a message on {topic} is not one of this package ({quote(error)}); is another node '
+            'in this domain?',
+            throttle_duration_sec=10.0,
+        )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 from emotion_estimator import strict_yaml
 from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.errors import InputError
+from emotion_estimator.untrusted import quote
 
 #: Kinds of lines besides the actions, each with the kind whose lines are used when it has none.
 #: ``config/conversation_en.yaml`` says when each is used.
@@ -128,7 +129,7 @@ def load_conversation(path: Path) -> ConversationFile:
     :raises InputError: the file is unreadable or not YAML, or a field is unknown, missing or out
         of range; the message names file, topic and field.
     """
-    return parse_conversation(strict_yaml.read_yaml(path), str(path))
+    return parse_conversation(strict_yaml.read_yaml(path), quote(path))
 
 
 def parse_conversation(raw: object, origin: str) -> ConversationFile:

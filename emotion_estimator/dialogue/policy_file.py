@@ -15,6 +15,7 @@ from emotion_estimator.dialogue.conversation_file import LINE_KINDS
 from emotion_estimator.dialogue.turns import TURN_EVENTS, TurnTimes
 from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE
 from emotion_estimator.errors import InputError
+from emotion_estimator.untrusted import quote
 
 #: In a rule's ``emotion``: somebody is in view, whatever the expression.
 FACE = 'face'
@@ -239,7 +240,7 @@ def load_policy(path: Path) -> PolicyFile:
     :raises InputError: the file is unreadable or not YAML, or a field is unknown, missing or out
         of range; the message names file, rule and field.
     """
-    return parse_policy(strict_yaml.read_yaml(path), str(path))
+    return parse_policy(strict_yaml.read_yaml(path), quote(path))
 
 
 def parse_policy(raw: object, origin: str) -> PolicyFile:

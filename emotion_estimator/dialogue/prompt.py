@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.observation import number
 from emotion_estimator.errors import InputError
+from emotion_estimator.untrusted import parse_json, quote
 
 #: Incremented when a field is removed or changes its meaning; new fields may be added at any time.
 VERSION = 1
@@ -207,9 +207,9 @@ def parse_prompt(text: str) -> SpeakingPrompt:
         instruction nor fallback, or a field of the wrong type.
     """
     try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InputError('the prompt is not JSON') from None
+        raw = parse_json(text)
+    except ValueError as error:
+        raise InputError(f'the prompt is not JSON ({quote(error)})') from None
     if not isinstance(raw, dict):
         raise InputError('the prompt is not a JSON object')
     version = raw.get('version', VERSION)

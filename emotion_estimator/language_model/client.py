@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import ssl
 import sys
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
+from emotion_estimator.untrusted import parse_json, quote
 
 LOG = logging.getLogger(__name__)
 
@@ -33,10 +33,10 @@ FAILURES: tuple[str, ...] = (
     'internal',  # a fault of this package
 )
 
-#: Maximum number of bytes of an answer that is not streamed.
+#: Maximum number of bytes of an answer that is not streamed, and of a line of one that is.
 _LARGEST = 1_000_000
-#: Maximum number of characters of a server's message in an error.
-_MESSAGE = 200
+#: Maximum number of bytes of a streamed answer: a word takes some 300 of them, reasoning too.
+_LARGEST_STREAM = 16_000_000
 
 
 class LanguageModelError(EmotionEstimatorError):
@@ -106,7 +106,10 @@ class ChatClient:
             max_retries=0,
             timeout=None,
             http_client=self._openai.DefaultAsyncHttpxClient(
-                event_hooks={'request': [self._before_request]}
+                event_hooks={
+                    'request': [self._before_request],
+                    'response': [self._before_reading],
+                }
             ),
         )
         self._client.organization = self._client.project = None
@@ -163,8 +166,8 @@ class ChatClient:
         except self._transport_errors as error:
             # Before its version 3 the package let these through.
             raise self._cut_off() from error
-        except ValueError as error:
-            # JSON or UTF-8 that is none.
+        except (ValueError, RecursionError) as error:
+            # JSON or UTF-8 that is none, or is nested too deeply.
             raise self._malformed(error) from error
         except (AttributeError, TypeError, KeyError) as error:
             # The package does not check what it takes for a completion.
@@ -174,11 +177,22 @@ class ChatClient:
         for name in [name for name in request.headers if name.lower().startswith('x-stainless')]:
             del request.headers[name]
         request.headers['User-Agent'] = 'emotion-estimator'
+        # A few compressed kilobytes could become gigabytes.
+        request.headers['Accept-Encoding'] = 'identity'
         if not self._key:
             request.headers.pop('Authorization', None)
         if self.log_requests:
             body = (await request.aread()).decode(errors='replace')
             LOG.info('%s %s %s', request.method, request.url, body)
+
+    async def _before_reading(self, response: Any) -> None:
+        """Have an answer end, while it arrives, where it gets too long."""
+        if response.headers.get('content-encoding', 'identity').strip().lower() != 'identity':
+            raise LanguageModelError(
+                'malformed', f'{self._url} answers compressed, which was not asked for'
+            )
+        library = sys.modules[type(response).__module__.partition('.')[0]]
+        response.stream = _limited(response.stream, library.AsyncByteStream, self._url)
 
     async def _whole(self, response: Any) -> list[AnswerPiece]:
         """Return the answer of a server that does not stream."""
@@ -189,7 +203,7 @@ class ChatClient:
                 raise LanguageModelError(
                     'malformed', f'{self._url} answers with over {_LARGEST} bytes'
                 )
-        answer = json.loads(body)
+        answer = parse_json(body, _LARGEST)
         if not isinstance(answer, dict):
             raise TypeError('the answer is not a JSON object')
         if answer.get('error'):
@@ -251,7 +265,32 @@ class ChatClient:
         text = ' '.join(str(message).split())
         if self._key:
             text = text.replace(self._key, '***')
-        return text[:_MESSAGE]
+        return quote(text)
+
+
+def _limited(stream: Any, kind: Any, url: str) -> Any:
+    """Return a stream of bytes that fails where the whole, or a line, gets too long.
+
+    :param kind: the class of streams, of the library that made this one.
+    """
+
+    class LimitedStream(kind):  # type: ignore[misc]
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            whole = line = 0
+            async for part in stream:
+                whole += len(part)
+                begin = part.rfind(b'\n')
+                longest = line + (len(part) if begin < 0 else part.find(b'\n'))
+                line = line + len(part) if begin < 0 else len(part) - begin - 1
+                if whole > _LARGEST_STREAM or longest > _LARGEST:
+                    limit = _LARGEST_STREAM if whole > _LARGEST_STREAM else _LARGEST
+                    raise LanguageModelError('malformed', f'{url} answers with over {limit} bytes')
+                yield part
+
+        async def aclose(self) -> None:
+            await stream.aclose()
+
+    return LimitedStream()
 
 
 def _pieces(choices: Any, name: str) -> Iterator[AnswerPiece]:
@@ -266,7 +305,8 @@ def _pieces(choices: Any, name: str) -> Iterator[AnswerPiece]:
         # `reasoning_content`: llama.cpp and older vLLM; `reasoning`: Ollama and vLLM.
         thought = any(_get(content, field) for field in ('reasoning_content', 'reasoning'))
         yield AnswerPiece(
-            text=text if isinstance(text, str) else '',
+            # Half a surrogate pair cannot be sent on.
+            text=text.encode('utf-8', 'ignore').decode() if isinstance(text, str) else '',
             finish=finish if isinstance(finish, str) else '',
             reasoning=thought,
         )

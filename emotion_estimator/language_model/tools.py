@@ -16,6 +16,7 @@ from emotion_estimator.dialogue.context import ABOUT
 from emotion_estimator.dialogue.debounce import DebouncedEmotion
 from emotion_estimator.dialogue.observation import number, oddity
 from emotion_estimator.emotion import NONE, FaceEmotion
+from emotion_estimator.untrusted import parse_json
 
 #: Maximum number of characters of a topic's id or name.
 MAX_TOPIC = 200
@@ -314,10 +315,8 @@ class AgentToolbox:
                 "the dialogue manager's?"
             )
         try:
-            context = json.loads(text)
-            # JSON of Python may hold infinities and lone surrogates, which no protocol carries.
-            json.dumps(context, ensure_ascii=False, allow_nan=False).encode()
-        except (ValueError, RecursionError):
+            context = parse_json(text)
+        except ValueError:
             context = None
         if not isinstance(context, dict):
             return ToolAnswer(

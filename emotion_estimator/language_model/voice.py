@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import threading
 from collections import Counter
@@ -200,7 +199,7 @@ class LanguageVoice:
         stream = self._client.stream(
             messages,
             temperature if temperature >= 0 else None,
-            json.loads(self.settings.extra_body or '{}'),
+            self.settings.extra_fields(),
         )
         try:
             while not answer.done:

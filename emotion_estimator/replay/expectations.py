@@ -21,6 +21,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.replay.alignment import ROUNDING, split_laps
 from emotion_estimator.timeline import GAP
+from emotion_estimator.untrusted import quote
 
 #: Default share of the frames that must have the label.
 SHARE = 0.8
@@ -120,7 +121,7 @@ def load_expectations(path: Path) -> Expectations:
     :raises InputError: the file cannot be read or is empty, or a field is missing, unknown or out
         of range; names file and field.
     """
-    table = strict_yaml.Table(strict_yaml.read_yaml(path), str(path))
+    table = strict_yaml.Table(strict_yaml.read_yaml(path), quote(path))
     read = Expectations(
         labels=tuple(table.take('labels', _labels, default=())),
         actions=tuple(table.take('actions', _actions, default=())),

@@ -14,6 +14,7 @@ from emotion_estimator.replay.alignment import ROUNDING, Onset, changes_in_laps
 from emotion_estimator.replay.comparison import Comparison, Pair
 from emotion_estimator.replay.results import result_statistics
 from emotion_estimator.resources import resource_dir
+from emotion_estimator.untrusted import quote
 
 _SHARE = strict_yaml.number(0, 1)
 _SECONDS = strict_yaml.number(0, 3600)
@@ -104,7 +105,7 @@ def load_limits(path: Path) -> Limits:
     :raises InputError: the file is unreadable, not YAML or without limits, or a limit is unknown or
         out of range; names file and field.
     """
-    return parse_limits(strict_yaml.read_yaml(path), str(path))
+    return parse_limits(strict_yaml.read_yaml(path), quote(path))
 
 
 def parse_limits(raw: object, origin: str) -> Limits:

@@ -26,7 +26,6 @@ from emotion_estimator.timeline import (
     draw_bands,
     draw_probabilities,
     new_figure,
-    plain,
     save,
 )
 
@@ -117,7 +116,7 @@ def draw_results(
         draw_actions(axes[2], axes[:2], spoken, axis.end)
     axes[-1].set_xlim(0, axis.end)
     axes[-1].set_xlabel('seconds')
-    figure.suptitle(plain(title))
+    figure.suptitle(title)
     save(figure, path)
 
 
@@ -162,7 +161,7 @@ def draw_comparison(
             axes.axvline(lap, color='0.3', linewidth=1)
     differences.set_xlim(begin, end)
     differences.set_xlabel('seconds')
-    figure.suptitle(plain(title))
+    figure.suptitle(title)
     save(figure, path)
 
 

@@ -39,14 +39,22 @@ def stream_results(path: Path, topic: str | None = None) -> Iterator[FrameResult
 
         yield from read_emotions(path, topic)
     else:
-        yield from read_results(path / RESULTS if path.is_dir() else path)
+        yield from read_results(path / RESULTS if _is_folder(path) else path)
 
 
 def is_bag(path: Path) -> bool:
     """Whether ``path`` is a bag's storage file, or any folder other than a report's."""
-    if path.is_dir():
+    if _is_folder(path):
         return not (path / RESULTS).is_file()
     return path.name.removesuffix(PACKED).endswith(STORAGES)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        # The name is too long; reading the file says so.
+        return False
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from emotion_estimator.dialogue.policy_file import LINES
 from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
 from emotion_estimator.simulation.simulator import Event, SimulatedInput
+from emotion_estimator.untrusted import quote
 
 #: A step without any messages: a node or the network is down.
 SILENCE = 'silence'
@@ -165,9 +166,9 @@ def load_script(path: Path) -> Script:
     :raises InputError: the file is unreadable or not YAML, or a field is unknown, missing or out
         of range; the message names file, step and field.
     """
-    table = strict_yaml.Table(strict_yaml.read_yaml(path), str(path))
+    table = strict_yaml.Table(strict_yaml.read_yaml(path), quote(path))
     script = Script(
-        origin=str(path),
+        origin=quote(path),
         about=table.take('about', strict_yaml.text, default=''),
         rate=table.take('rate', strict_yaml.number(0.1, 1000), default=Script.rate),
         policy=table.take('policy', _relative_to(path), default=None),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.strict_yaml import describe, integer, read_yaml
+from emotion_estimator.untrusted import quote
 
 #: Coefficients of each distortion model of ``sensor_msgs/distortion_models.hpp``.
 _COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
@@ -54,7 +55,7 @@ def calibration_path(url: str) -> Path:
         package, _, path = rest.partition('/')
         return _share(package, url) / path
     raise InputError(
-        f'camera_info_url {url!r} must be a path, file:///..., or package://PACKAGE/...'
+        f'camera_info_url {quote(url)} must be a path, file:///..., or package://PACKAGE/...'
     )
 
 
@@ -64,7 +65,7 @@ def _share(package: str, url: str) -> Path:
         if prefix and package and share.is_dir():
             return share
     raise InputError(
-        f'camera_info_url {url!r} names a package that is not installed; source its workspace'
+        f'camera_info_url {quote(url)} names a package that is not installed; source its workspace'
     )
 
 
@@ -75,14 +76,19 @@ def read_calibration(path: Path) -> Calibration:
     """
     document = read_yaml(path)
     if not isinstance(document, dict):
-        raise InputError(f'{path} is not a calibration file: image_width and others are missing')
+        raise InputError(
+            f'{quote(path)} is not a calibration file: image_width and others are missing'
+        )
     try:
         width = integer(document.get('image_width'), 'image_width')
         height = integer(document.get('image_height'), 'image_height')
         if width < 1 or height < 1:
-            raise InputError(f'image_width and image_height must be positive: {width}x{height}')
+            raise InputError(
+                f'image_width and image_height must be positive: {describe(width)}x'
+                f'{describe(height)}'
+            )
         model = document.get('distortion_model', 'plumb_bob')
-        if model not in _COEFFICIENTS:
+        if not isinstance(model, str) or model not in _COEFFICIENTS:
             raise InputError(
                 f'distortion_model must be one of {", ".join(_COEFFICIENTS)}, not {describe(model)}'
             )
@@ -100,7 +106,7 @@ def read_calibration(path: Path) -> Calibration:
             _matrix(document, 'projection_matrix', (12,), _projection(camera)),
         )
     except InputError as error:
-        raise InputError(f'{path}: {error}; calibrate again') from error
+        raise InputError(f'{quote(path)}: {error}; calibrate again') from error
 
 
 def _projection(camera: tuple[float, ...]) -> tuple[float, ...]:

@@ -16,6 +16,7 @@ from emotion_estimator.sources.images import IMAGE_SUFFIXES, StillImages, images
 from emotion_estimator.sources.network import is_network, open_network, without_credentials
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
+from emotion_estimator.untrusted import is_utf8, quote
 
 #: What a source may be, for messages and help texts.
 ACCEPTED = (
@@ -63,6 +64,8 @@ def open_source(
     :raises InputError: no such source, or it cannot be opened.
     """
     spec = os.fspath(spec) if isinstance(spec, os.PathLike) else str(spec)
+    if not is_utf8(spec):
+        raise InputError(f'source {quote(spec)!r} has a name that is not UTF-8; rename it')
     rate = DEFAULT_FPS if fps is None else fps
     if spec == 'portrait':
         return Portrait(rate, (width or height or 512, height or width or 512), loop)
@@ -81,7 +84,7 @@ def open_source(
         )
     if '://' in spec:
         raise InputError(
-            f'source {without_credentials(spec)!r} cannot be read; accepted are {ACCEPTED}'
+            f'source {quote(without_credentials(spec))!r} cannot be read; accepted are {ACCEPTED}'
         )
     path = Path(spec)
     try:
@@ -89,15 +92,16 @@ def open_source(
         is_folder, is_file = bool(spec) and path.is_dir(), path.is_file()
     except (OSError, RuntimeError) as error:
         # The name is too long, a folder is not accessible, or ~somebody is unknown.
+        reason = getattr(error, 'strerror', None) or first_line(error)
         raise InputError(
-            f'source {spec!r} cannot be opened ({first_line(error)}); accepted are {ACCEPTED}'
+            f'source {quote(spec)!r} cannot be opened ({reason}); accepted are {ACCEPTED}'
         ) from error
     if is_folder:
         return StillImages(
             images_in(path), spec, hold=hold, fps=rate, loop=loop, width=width, height=height
         )
     if not is_file:
-        raise InputError(f'source {spec!r} is not a file or folder; accepted are {ACCEPTED}')
+        raise InputError(f'source {quote(spec)!r} is not a file or folder; accepted are {ACCEPTED}')
     if _is_image(path):
         return StillImages(
             [path], spec, hold=duration, fps=rate, loop=loop, width=width, height=height

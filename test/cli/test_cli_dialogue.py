@@ -301,7 +301,7 @@ def test_keys_from_a_pipe(run):
         (['--script', 'policy.yaml'], b'', 'policy.yaml: steps is missing'),
         (['--from', 'gone.jsonl'], b'', 'gone.jsonl cannot be read'),
         (['--from', 'policy.yaml'], b'', 'policy.yaml, line 2 is not a result'),
-        (['--from', '/dev/null'], b'', '/dev/null holds no frames'),
+        (['--from', '/dev/null'], b'', '/dev/null cannot be read (it is a device'),
         (['--from', 'a', '--script', 'b'], b'', 'give one of them'),
         (['--topic', '/emotion'], b'u', '--topic requires --from'),
         (['--policy', 'gone.yaml'], b'u', 'gone.yaml cannot be read'),

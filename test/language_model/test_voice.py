@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import os
@@ -173,10 +174,30 @@ def test_a_wrong_content_type_does_not_matter_for_a_stream(talk, kind):
     assert talk(answering('Hello.', kind=kind)).ask() == ['Hello.']
 
 
+def test_half_a_surrogate_pair_is_left_out(talk):
+    # Each as JSON's escape, as the server's own encoder writes it.
+    halves = [event(json.dumps({'choices': [{'index': 0, 'delta': {'content': text}}]}))
+              for text in ('Hello\ud83d', '\ude00 there.')]  # fmt: skip
+    assert talk(stream(*halves, chunk(finish='stop'), DONE)).ask() == ['Hello there.']
+
+
 def test_a_server_that_does_not_stream_is_understood(talk):
     message = {'role': 'assistant', 'content': 'Hello. How are you?', 'reasoning_content': 'Hm.'}
     whole = {'choices': [{'index': 0, 'message': message, 'finish_reason': 'stop'}]}
     assert talk(status(200, whole)).ask() == ['Hello.', 'How are you?']
+
+
+def _endless(handler, part: bytes) -> None:
+    handler.begin()
+    while not handler.server.stopping.is_set():
+        handler.write(part)
+
+
+def _compressed(handler) -> None:
+    # 5 MB in 5 kB, and so on.
+    handler.begin(Content_Encoding='gzip')
+    handler.write(gzip.compress(b':' * 5_000_000))
+    handler.finish_body()
 
 
 GATEWAY = '<html><body>Bad Gateway</body></html>'
@@ -202,6 +223,16 @@ BAD = {
     'other JSON': (stream(event('"text"'), event('[1]'), event({'choices': 5})), 'malformed',
                    'as a chat model'),
     'no JSON': (status(200, 'null'), 'malformed', 'not a JSON object'),
+    'long JSON': (status(200, ' ' * 1_000_001), 'malformed', 'over 1000000 bytes'),
+    'deep JSON': (status(200, '[' * 100_000), 'malformed', 'nested more than 40 deep'),
+    'a deep event': (stream(event('[' * 100_000), DONE), 'malformed', 'as a chat model'),
+    'a long number': (stream(event('9' * 5000), DONE), 'malformed', 'as a chat model'),
+    'an endless line': (lambda handler: _endless(handler, b'x' * 50_000), 'malformed',
+                        'over 1000000 bytes'),
+    'endless comments': (lambda handler: _endless(handler, b':' * 49_999 + b'\n'), 'malformed',
+                         'over 16000000 bytes'),
+    'compressed': (lambda handler: _compressed(handler), 'malformed', 'compressed'),
+    'controls': (status(400, {'error': {'message': 'a\x1b[2Jb\u202e'}}), 'rejected', 'a?[2Jb?'),
     'empty': (answering(), 'empty', 'no text'),
     'no events': (stream(b'hello\n\n'), 'empty', 'no text'),
     'no body': (stream(), 'empty', 'no text'),

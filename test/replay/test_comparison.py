@@ -294,17 +294,24 @@ def test_a_bag_of_emotions_is_the_course_written(tmp_path):
         load_results(tmp_path / 'bag', '/none_such')
 
 
+ODD = '$\\frac{$'
+
+
 @pytest.mark.parametrize(
     ('expected', 'actual'),
     [
+        (course([ODD] * 30 + ['\x1b[2J'] * 30), course(['$'] * 40 + ['\u6c34'] * 20)),
         (course(['happy'] * 30 + [NONE] * 9), course(['happy'] * 20 + ['sad'] * 19)),
         (course(['happy']), course(['happy'])),
         (course([NONE]), course([NONE])),
         (course(['sad', 'happy'] * 9) * 2, course(['sad'] * 25, begin=-0.3)),
     ],
 )
-def test_any_comparison_can_be_drawn(tmp_path, expected, actual):
+def test_any_comparison_can_be_drawn(tmp_path, expected, actual, recwarn):
     pytest.importorskip('matplotlib')
-    draw_comparison(compare(expected, actual), tmp_path / 'both.png', 'costs $5 and $6')
+    draw_comparison(
+        compare(expected, actual), tmp_path / 'both.png', f'costs $5 {ODD}\nb\x00\udcff'
+    )
+    assert [each for each in recwarn if 'Glyph' in str(each.message)] == []
     assert (tmp_path / 'both.png').read_bytes().startswith(b'\x89PNG')
     assert [each.name for each in tmp_path.iterdir()] == ['both.png']

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -153,10 +154,13 @@ def test_dollar_signs_are_no_formulas(tmp_path):
     import matplotlib
 
     with matplotlib.rc_context({'svg.fonttype': 'none'}):
-        draw_results(RESULTS, [ACTION], tmp_path / 'x.svg', 'a$b$c')
+        odd = replace(ACTION, utterance=r'$\frac{$ costs $5 or $6.', emotion='$x$')
+        draw_results(course(['$x$'] * 35, begin=1.7e9), [ACTION, odd], tmp_path / 'x.svg', 'a$b$c')
     drawn = (tmp_path / 'x.svg').read_text()
     assert '>a$b$c</text>' in drawn
     assert 'It costs $5 or $6.</text>' in drawn
+    assert r'$\frac{$ costs $5 or $6.</text>' in drawn
+    assert '>$x$</text>' in drawn
 
 
 @needs_matplotlib

@@ -48,6 +48,14 @@ def write(tmp_path):
     return save
 
 
+@pytest.mark.parametrize(
+    'changes', [{'distortion_model': []}, {'distortion_model': {}}, {'image_width': -(10**60)}]
+)
+def test_values_of_the_wrong_kind_are_one_line(write, changes):
+    with pytest.raises(InputError, match='calibrate again'):
+        read_calibration(write(**changes))
+
+
 def test_a_saved_calibration_is_read(tmp_path):
     path = tmp_path / 'camera.yaml'
     path.write_text(SAVED)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.timeline import plain_text
 from emotion_estimator_training.data.augment import rotate_and_flip
 from emotion_estimator_training.data.stills import FER_CLASSES, TRAINING, Stills
 from emotion_estimator_training.features.feature_set import FeatureSet
@@ -124,5 +125,6 @@ def draw_relevant(
 
 def _save(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with plain_text(figure):
+        figure.savefig(path, dpi=110)
     return path

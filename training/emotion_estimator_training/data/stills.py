@@ -16,6 +16,15 @@ from numpy.typing import NDArray
 
 from emotion_estimator.emotion import LABELS, UNKNOWN
 from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.picture_header import check_picture
+from emotion_estimator.untrusted import (
+    MAX_PICTURE_FILE,
+    cannot_read,
+    open_regular,
+    quote,
+    read_limited,
+    read_lines,
+)
 
 #: FER2013's classes, in the order of its codes 0 to 6.
 FER_CLASSES = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')
@@ -174,7 +183,7 @@ def load_stills(path: Path) -> Stills:
     try:
         if path.suffix == '.csv':
             return _assemble(*read_csv(path))
-        with np.load(path) as data:
+        with open_regular(path) as file, np.load(file) as data:
             arrays = {name: data[name] for name in _SHAPES if name in data.files}
     except OSError as error:
         raise InputError(
@@ -200,32 +209,29 @@ def read_csv(
     :raises OSError: the file cannot be opened.
     """
     pixels, emotion, usage = [], [], []
-    with path.open(newline='', encoding='utf-8-sig') as file:
-        lines = csv.reader(file)
-        try:
-            # Kaggle's icml_face_data.csv has spaces before the names.
-            header = [name.strip() for name in next(lines, [])]
-            missing = [name for name in _COLUMNS if name not in header]
-            if missing:
-                raise InputError(
-                    f"{path}, line 1: no column {missing[0]}; Kaggle's fer2013.csv has "
-                    f'{", ".join(_COLUMNS)}'
-                )
-            columns = [header.index(name) for name in _COLUMNS]
-            for cells in lines:
-                if not cells:
-                    continue
-                where = f'{path}, line {lines.line_num}'
-                if len(cells) <= max(columns):
-                    raise InputError(f'{where}: {len(cells)} columns instead of {len(header)}')
-                code, values, split = (cells[column].strip() for column in columns)
-                emotion.append(_emotion(code, where))
-                pixels.append(_pixels(values, where))
-                usage.append(_usage(split, where))
-        except (csv.Error, UnicodeDecodeError) as error:
+    lines = csv.reader(read_lines(path))
+    try:
+        # Kaggle's icml_face_data.csv has spaces before the names.
+        header = [name.strip() for name in next(lines, [])]
+        missing = [name for name in _COLUMNS if name not in header]
+        if missing:
             raise InputError(
-                f'{path}, near line {lines.line_num + 1}: {first_line(error)}'
-            ) from error
+                f"{path}, line 1: no column {missing[0]}; Kaggle's fer2013.csv has "
+                f'{", ".join(_COLUMNS)}'
+            )
+        columns = [header.index(name) for name in _COLUMNS]
+        for cells in lines:
+            if not cells:
+                continue
+            where = f'{path}, line {lines.line_num}'
+            if len(cells) <= max(columns):
+                raise InputError(f'{where}: {len(cells)} columns instead of {len(header)}')
+            code, values, split = (cells[column].strip() for column in columns)
+            emotion.append(_emotion(code, where))
+            pixels.append(_pixels(values, where))
+            usage.append(_usage(split, where))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f'{path}, near line {lines.line_num + 1}: {first_line(error)}') from error
     if not pixels:
         raise InputError(f'{path} holds no images, only a header')
     return np.stack(pixels), np.array(emotion, np.int64), np.array(usage, np.int64)
@@ -326,9 +332,17 @@ def _usage_of_file(file: Path, inside: tuple[str, ...]) -> int:
 
 
 def _read_image(file: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+    try:
+        data = np.frombuffer(read_limited(file, MAX_PICTURE_FILE), np.uint8)
+    except OSError as error:
+        raise cannot_read('image', file, error, InputError) from error
+    check_picture(data, f'image {quote(file)}')
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    except cv2.error:
+        image = None
     if image is None:
-        raise InputError(f'{file} is not an image, or is damaged; remove or replace it')
+        raise InputError(f'{quote(file)} is not an image, or is damaged; remove or replace it')
     if image.shape != (SIDE, SIDE):
         image = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(image, np.uint8)

@@ -21,6 +21,7 @@ from emotion_estimator.frame import Frame
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarker
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.sources.video import VideoFile
+from emotion_estimator.untrusted import read_lines
 from emotion_estimator_training.data.stills import FER_CLASSES, TO_LABEL, class_named
 from emotion_estimator_training.evaluation.image_reading import (
     AnswerStore,
@@ -109,19 +110,18 @@ def labelled_films(folder: Path) -> tuple[list[LabelledFilm], list[str]]:
 
 def _rows(table: Path) -> list[dict[str, str]]:
     try:
-        with table.open(newline='', encoding='utf-8-sig') as file:
-            reader = csv.DictReader(file)
-            header = [(name or '').strip().lower() for name in reader.fieldnames or ()]
-            if 'clip' not in header:
-                raise InputError(f'{table}, line 1: no column clip; it has {", ".join(_COLUMNS)}')
-            return [
-                {
-                    name: (value or '').strip()
-                    for name, value in zip(header, row.values())
-                    if isinstance(value, (str, type(None)))
-                }
-                for row in reader
-            ]
+        reader = csv.DictReader(read_lines(table))
+        header = [(name or '').strip().lower() for name in reader.fieldnames or ()]
+        if 'clip' not in header:
+            raise InputError(f'{table}, line 1: no column clip; it has {", ".join(_COLUMNS)}')
+        return [
+            {
+                name: (value or '').strip()
+                for name, value in zip(header, row.values())
+                if isinstance(value, (str, type(None)))
+            }
+            for row in reader
+        ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f'{table} cannot be read ({error}); save it as UTF-8') from error
 

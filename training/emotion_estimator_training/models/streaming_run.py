@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
+from emotion_estimator.timeline import plain_text
 from emotion_estimator_training.data.grouping import SHIPPED_GROUPING, Grouping, load_grouping
 from emotion_estimator_training.data.stills import (
     FER_CLASSES,
@@ -552,5 +553,6 @@ def _draw_training(history: History, path: Path) -> None:
     left.legend(fontsize='small')
     figure.suptitle('Training of streaming')
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with plain_text(figure):
+        figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.annotation import label_colour
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.timeline import plain_text
 from emotion_estimator_training.evaluation.threshold_curve import (
     MOST_NEUTRAL,
     WITH_THRESHOLD,
@@ -41,7 +42,8 @@ def new_figure(width: float, height: float) -> Figure:
 def png(figure: Figure) -> bytes:
     """Return a figure as PNG."""
     content = io.BytesIO()
-    figure.savefig(content, format='png')
+    with plain_text(figure):
+        figure.savefig(content, format='png')
     return content.getvalue()
 
 

@@ -10,6 +10,7 @@ import matplotlib
 from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
+from emotion_estimator.timeline import plain_text
 from emotion_estimator_training.models.training_loop import History
 
 matplotlib.use('Agg')
@@ -46,7 +47,8 @@ def draw_history(model: str, history: History, best_epoch: int, path: Path) -> P
         axes.legend(fontsize='small')
     figure.suptitle(f'Training of {model}')
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with plain_text(figure):
+        figure.savefig(path, dpi=110)
     plt.close(figure)
     return path
 
@@ -75,7 +77,8 @@ def draw_appearance(history: History, path: Path, title: str = 'appearance') -> 
         axes.legend(fontsize='small')
     figure.suptitle(f'Training of {title}')
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with plain_text(figure):
+        figure.savefig(path, dpi=110)
     plt.close(figure)
     return path
 
@@ -113,6 +116,7 @@ def draw_trainings(tables: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
     panels[0].legend(fontsize='small')
     figure.suptitle('Trainings of the appearance network, on PublicTest')
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=90)
+    with plain_text(figure):
+        figure.savefig(path, dpi=90)
     plt.close(figure)
     return path

@@ -22,6 +22,7 @@ from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead, Fac
 from emotion_estimator.perception.mouth_motion import CHANNELS, MOVING, mouth_channels
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
+from emotion_estimator.untrusted import read_text
 from emotion_estimator_training.data.photographs import load_photographs
 from emotion_estimator_training.features.clips import open_sources
 from emotion_estimator_training.sequences.mouth_courses import KINDS, draw_course
@@ -168,8 +169,8 @@ def film_tracks(folder: Path, table: Path, teacher: Path | None) -> list[MouthTr
 
 def _rows(folder: Path, table: Path) -> Iterator[tuple[Path, dict[str, str], list[list[float]]]]:
     try:
-        text = table.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(table)
+    except (OSError, ValueError) as error:
         raise InputError(f'{table} cannot be read ({error}); name a CSV with --truth') from error
     reader = csv.DictReader(io.StringIO(text))
     missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError
+from emotion_estimator.timeline import plain_text
 from emotion_estimator_training.data.grouping import Grouping
 from emotion_estimator_training.data.stills import FER_CLASSES, TRAINING
 from emotion_estimator_training.features.feature_set import load_features
@@ -168,7 +169,8 @@ def draw_sequences(run: Path, grouping: Grouping, seed: int) -> Path:
     figure.suptitle(f'Sequences made of stills ({features.source}, Training, seed {seed})')
     path = run / 'figures' / 'sequences.png'
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=90)
+    with plain_text(figure):
+        figure.savefig(path, dpi=90)
     plt.close(figure)
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -151,10 +152,28 @@ def test_images_of_no_class_or_split_are_named(tmp_path, place: str, message: st
         load_stills(tmp_path)
 
 
+def test_a_picture_whose_name_is_not_utf_8_is_read(tmp_path) -> None:
+    # OpenCV ends the process where it is to open such a file itself.
+    (tmp_path / 'train' / 'sad').mkdir(parents=True)
+    content = cv2.imencode('.png', np.full((48, 48), 7, np.uint8))[1].tobytes()
+    (tmp_path / 'train' / 'sad' / os.fsdecode(b'caf\xe9.png')).write_bytes(content)
+    stills = load_stills(tmp_path)
+    assert stills.pixels.shape == (1, 48, 48)
+    assert np.all(stills.pixels == 7)
+
+
+def test_a_named_pipe_is_refused(tmp_path) -> None:
+    os.mkfifo(tmp_path / 'fer2013.csv')
+    os.mkfifo(tmp_path / 'fer2013.npz')
+    for name in ('fer2013.csv', 'fer2013.npz'):
+        with pytest.raises(InputError, match='it is a pipe, not a file'):
+            load_stills(tmp_path / name)
+
+
 def test_an_image_that_is_none_is_named(tmp_path) -> None:
     (tmp_path / 'train' / 'sad').mkdir(parents=True)
     (tmp_path / 'train' / 'sad' / 'x.png').write_text('no image')
-    with pytest.raises(InputError, match=r'x\.png is not an image'):
+    with pytest.raises(InputError, match=r'x\.png cannot be decoded .*not an image'):
         load_stills(tmp_path)
 
 

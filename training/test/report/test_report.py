@@ -21,7 +21,7 @@ from emotion_estimator_training.evaluation.measuring import Material, Measuremen
 from emotion_estimator_training.features.clips import Track
 from emotion_estimator_training.features.feature_set import FeatureSet
 from emotion_estimator_training.features.features import Places
-from emotion_estimator_training.report.charts import threshold_chart
+from emotion_estimator_training.report.charts import confusion_chart, threshold_chart
 from emotion_estimator_training.report.pictures import most_missed, worst_errors
 from emotion_estimator_training.report.report import compose, page_template
 from emotion_estimator_training.report.tables import (
@@ -157,6 +157,12 @@ def test_curves_of_thresholds_are_drawn_whatever_is_missing() -> None:
     without = [{**one, 'neutral_told': None} for one in rows]
     for curves in ({'sad': rows, 'happy': rows}, {'sad': rows, 'happy': without}):
         assert threshold_chart({'face_mesh': curves, 'photographs': curves}).startswith(b'\x89PNG')
+
+
+def test_labels_are_no_formulas() -> None:
+    odd = r'$\frac{$'
+    chart = confusion_chart({f'{odd} \udcff': [[3, 1], [0, 2]]}, [odd, 'a\x1bb'])
+    assert chart.startswith(b'\x89PNG')
 
 
 def test_data_without_the_split_are_refused(tmp_path, monkeypatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from emotion_estimator.untrusted import MAX_TEXT_FILE, read_limited
 from emotion_estimator_training import CONFIG
 from emotion_estimator_training.cli.training.options import (
     all_of,
@@ -96,7 +97,8 @@ def speaking(
     def progress(line: str) -> None:
         click.echo(line, err=True)
 
-    plan = json.dumps([str(films), truth.read_text(), str(photographs), people, made_films])
+    said = read_limited(truth, MAX_TEXT_FILE).decode('utf-8', 'replace')
+    plan = json.dumps([str(films), said, str(photographs), people, made_films])
     plan = f'{plan} {teacher} {seed} {CHANNELS}'
     kept = run / 'mouth_tracks.npz'
     tracks = load_tracks(kept, plan)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.strict_yaml import read_yaml
+from emotion_estimator.untrusted import read_lines
 from emotion_estimator_training import CONFIG
 
 #: File name suffixes of videos.
@@ -279,18 +280,17 @@ def _lines(table: Path) -> list[tuple[int, dict[str, str]]]:
     """Return the number of each line and its cells by column; blank lines are skipped."""
     lines = []
     try:
-        with table.open(newline='', encoding='utf-8-sig') as file:
-            reader = csv.reader(file)
-            header = [name.strip().lower() for name in next(reader, [])]
-            missing = [name for name in COLUMNS if name not in header]
-            if missing:
-                raise InputError(
-                    f'{table}, line 1: no column {missing[0]}; required are '
-                    f'{", ".join(COLUMNS)}, optional {", ".join(OPTIONAL)}'
-                )
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    lines.append((reader.line_num, dict(zip(header, cells))))
+        reader = csv.reader(read_lines(table))
+        header = [name.strip().lower() for name in next(reader, [])]
+        missing = [name for name in COLUMNS if name not in header]
+        if missing:
+            raise InputError(
+                f'{table}, line 1: no column {missing[0]}; required are '
+                f'{", ".join(COLUMNS)}, optional {", ".join(OPTIONAL)}'
+            )
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                lines.append((reader.line_num, dict(zip(header, cells))))
     except OSError as error:
         raise InputError(
             f'{table} cannot be read ({error.strerror}); pass a CSV table of clips'

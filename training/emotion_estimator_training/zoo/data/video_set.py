@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.untrusted import read_lines
 from emotion_estimator.worker_pool import Runner
 from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.zoo.data.clips import (
@@ -162,9 +163,8 @@ def _read_strengths(path: Path) -> dict[str, dict[float, float]]:
     """Return the strength of the expression by clip and time."""
     strengths: dict[str, dict[float, float]] = {}
     try:
-        with path.open(newline='', encoding='utf-8') as file:
-            for row in csv.DictReader(file):
-                strengths.setdefault(row['clip'], {})[float(row['time'])] = float(row['strength'])
+        for row in csv.DictReader(read_lines(path)):
+            strengths.setdefault(row['clip'], {})[float(row['time'])] = float(row['strength'])
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise InputError(
             f'{path} is damaged ({first_line(error)}); make the set again, or delete the file'
