@@ -9,6 +9,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -205,3 +206,30 @@ def cannot_read(
     return error_type(
         f'{kind} {quote(path)}'.strip() + f' cannot be read ({reason}){hint and "; " + hint}'
     )
+
+
+#: Characters of a line in a log or in diagnostics: several quotes with what is said of them.
+MAX_LOG_LINE = 1000
+
+
+def as_line(text: object, most: int = MAX_LOG_LINE) -> str:
+    """Return text for a log or for diagnostics: one printable line, cut where it is too long.
+
+    Newlines and escape sequences, by which a message could forge further lines, become ``?``.
+
+    :param most: largest number of characters.
+    """
+    line = text if isinstance(text, str) else str(text)
+    cut = line if len(line) <= most else f'{line[: most - 3]}...'
+    return cut if cut.isprintable() else ''.join(c if c.isprintable() else '?' for c in cut)
+
+
+def quote_some(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of some names from outside, as :func:`quote` does, and how many are left.
+
+    >>> quote_some(['/left', '/right', '/top'], most=2)
+    '/left, /right and 1 more'
+    """
+    left = len(names) - most
+    shown = ', '.join(quote(name) for name in names[:most])
+    return f'{shown} and {left} more' if left > 0 else shown
