@@ -14,8 +14,9 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from emotion_estimator.errors import EmotionEstimatorError, first_line
-from emotion_estimator.nodes import hang_watch
+from emotion_estimator.nodes import hang_watch, shared_memory
 from emotion_estimator.nodes.lifecycle import ManagedNode
+from emotion_estimator.untrusted import as_line
 
 
 class _NodeLogHandler(logging.Handler):
@@ -26,7 +27,7 @@ class _NodeLogHandler(logging.Handler):
         self._logger = node.get_logger()
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        text = as_line(record.getMessage())
         if record.levelno >= logging.ERROR:
             self._logger.error(text)
         elif record.levelno >= logging.WARNING:
@@ -65,10 +66,14 @@ def run(make_nodes: Callable[[], Sequence[ManagedNode[Any]]]) -> int:
     initialised, status = False, 0
     with hang_watch.watching(), contextlib.ExitStack() as cleanup:
         try:
+            removed = shared_memory.remove_dead()
             rclpy.init(args=sys.argv)
             initialised = True
             executor = SingleThreadedExecutor()
             nodes = make_nodes()
+            shared_memory.keep_private()
+            if removed.count:
+                nodes[0].get_logger().info(str(removed))
             for node in nodes:
                 cleanup.enter_context(core_log_on(node))
             finished: Future[int] = Future()
@@ -90,7 +95,7 @@ def run(make_nodes: Callable[[], Sequence[ManagedNode[Any]]]) -> int:
             if not shut_down:
                 status = 2
                 if isinstance(error, EmotionEstimatorError):
-                    print(error, file=sys.stderr)
+                    print(as_line(error), file=sys.stderr)
                 elif nodes:
                     raise
                 else:
@@ -101,4 +106,5 @@ def run(make_nodes: Callable[[], Sequence[ManagedNode[Any]]]) -> int:
             for node in nodes:
                 node.destroy_node()
             rclpy.try_shutdown()
+            shared_memory.remove_dead()
     return status
