@@ -136,7 +136,7 @@ class McpBridge:
             self._service.remove_pending_request(request)
         if response.success:
             return True, response.message
-        return False, f'the dialogue manager refuses: {as_line(response.message)}'
+        return False, f'the dialogue manager refuses: {as_line(" ".join(response.message.split()))}'
 
 
 def _settle(

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emotion_estimator.errors import InputError
 from emotion_estimator.nodes import shared_memory
 from emotion_estimator.nodes.shared_memory import RemovedSegments, keep_private, remove_dead
 
@@ -40,6 +41,10 @@ def segment(folder, name=NAME, size=1000, age=OLD):
     made.chmod(0o644)
     os.utime(lock, (time.time() - age,) * 2)
     return made, lock
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def left_in(folder):
@@ -144,6 +149,9 @@ def test_other_users_segments_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(os, 'geteuid', lambda: us + 1)
     assert remove_dead(tmp_path) == RemovedSegments()
     assert left_in(tmp_path) == {made.name, lock.name}
+    with lock.open('rb'):
+        assert keep_private(tmp_path) == 0
+    assert mode(made) == 0o644
 
 
 def test_a_pipe_and_a_folder_that_is_not_there_do_no_harm(tmp_path):
@@ -151,10 +159,6 @@ def test_a_pipe_and_a_folder_that_is_not_there_do_no_harm(tmp_path):
     assert remove_dead(tmp_path) == RemovedSegments()
     assert remove_dead(tmp_path / 'nowhere') == RemovedSegments()
     assert keep_private(tmp_path / 'nowhere') == 0
-
-
-def mode(path):
-    return stat.S_IMODE(path.stat().st_mode)
 
 
 def test_only_the_segments_of_this_process_become_private(tmp_path):
@@ -181,3 +185,19 @@ def test_a_link_in_the_place_of_our_segment_is_not_followed(tmp_path):
 
 def test_it_looks_where_glibc_puts_shared_memory():
     assert Path('/dev/shm') == shared_memory.FOLDER
+
+
+def test_a_process_of_nodes_removes_what_is_dead_when_it_starts_and_when_it_stops(monkeypatch):
+    running = pytest.importorskip('emotion_estimator.nodes.running', reason='ROS 2 is not sourced')
+    calls = []
+    monkeypatch.setattr(shared_memory, 'remove_dead', lambda: calls.append('remove_dead'))
+    monkeypatch.setattr(running.rclpy, 'init', lambda **_: calls.append('init'))
+    monkeypatch.setattr(running.rclpy, 'try_shutdown', lambda: calls.append('shutdown'))
+
+    def no_nodes():
+        raise InputError('a parameter is wrong; mend it')
+
+    monkeypatch.setattr(running.rclpy, 'ok', lambda: True)
+    monkeypatch.setattr(running, 'SingleThreadedExecutor', lambda: None)
+    assert running.run(no_nodes) == 2
+    assert calls == ['remove_dead', 'init', 'shutdown', 'remove_dead']
