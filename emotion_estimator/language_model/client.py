@@ -178,7 +178,8 @@ class ChatClient:
             request.headers.pop('Authorization', None)
         if self.log_requests:
             body = (await request.aread()).decode(errors='replace')
-            LOG.info('%s %s %s', request.method, request.url, body)
+            # Asked for by a setting, and of no use when cut.
+            LOG.info('%s %s %s', request.method, request.url, body, extra={'complete': True})
 
     async def _whole(self, response: Any) -> list[AnswerPiece]:
         """Return the answer of a server that does not stream."""

@@ -16,18 +16,22 @@ from rclpy.task import Future
 from emotion_estimator.errors import EmotionEstimatorError, first_line
 from emotion_estimator.nodes import hang_watch, shared_memory
 from emotion_estimator.nodes.lifecycle import ManagedNode
-from emotion_estimator.untrusted import as_line
+from emotion_estimator.untrusted import MAX_JSON, MAX_LOG_LINE, as_line
 
 
 class _NodeLogHandler(logging.Handler):
-    """Forwards the core's Python log to a node's log, and so to /rosout."""
+    """Forwards the core's Python log to a node's log, and so to /rosout.
+
+    Lines are cut as :func:`as_line` does, but for records that are ``complete``.
+    """
 
     def __init__(self, node: Node) -> None:
         super().__init__()
         self._logger = node.get_logger()
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = as_line(record.getMessage())
+        complete = getattr(record, 'complete', False)
+        text = as_line(record.getMessage(), MAX_JSON if complete else MAX_LOG_LINE)
         if record.levelno >= logging.ERROR:
             self._logger.error(text)
         elif record.levelno >= logging.WARNING:
