@@ -6,7 +6,14 @@ class EmotionEstimatorError(Exception):
 
 
 class InputError(EmotionEstimatorError):
-    """An image, video, camera, message or file given by the user cannot be used."""
+    """An image, video, camera, message or file given by the user cannot be used.
+
+    :param kind: of fault, one word of the code's, by which faults are counted.
+    """
+
+    def __init__(self, message: str = '', kind: str = 'other') -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class ModelError(EmotionEstimatorError):

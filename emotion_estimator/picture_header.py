@@ -70,7 +70,8 @@ def check_picture(data: Any, name: str, max_pixels: int = MAX_PIXELS) -> Picture
     if found is None:
         what = _REFUSED.get(start[4:8]) or _REFUSED.get(start[:4]) or 'damaged or not an image'
         raise InputError(
-            f'{name} cannot be decoded ({len(view)} bytes, {what}); give {ACCEPTED_PICTURES}'
+            f'{name} cannot be decoded ({len(view)} bytes, {what}); give {ACCEPTED_PICTURES}',
+            'format',
         )
     _, form, read = found
     try:
@@ -81,12 +82,14 @@ def check_picture(data: Any, name: str, max_pixels: int = MAX_PIXELS) -> Picture
     if width < 1 or height < 1:
         raise InputError(
             f'{name} cannot be decoded ({len(view)} bytes, damaged {form}); '
-            f'give {ACCEPTED_PICTURES}'
+            f'give {ACCEPTED_PICTURES}',
+            'damaged',
         )
     if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise InputError(
             f'{name} is {width}x{height} pixels, too large for the limit of {max_pixels} pixels '
-            f'and {MAX_SIDE} a side; scale it down'
+            f'and {MAX_SIDE} a side; scale it down',
+            'too_large',
         )
     return PictureHeader(form, width, height, orientation)
 

@@ -62,6 +62,16 @@ def _autostart() -> Any:
     )
 
 
+def _max_image_pixels(what: str) -> Any:
+    return setting(
+        MAX_PIXELS,
+        f'{what}, in pixels (width times height; the default is 8K). Larger ones are refused by '
+        'their header.',
+        minimum=4096,
+        maximum=1 << 28,
+    )
+
+
 def _bond() -> Any:
     return setting(
         False,
@@ -84,6 +94,7 @@ class CameraSettings:
     height: int = setting(
         0, "Image height in pixels; 0 keeps the source's.", minimum=0, maximum=4320
     )
+    max_image_pixels: int = _max_image_pixels('Largest image file to read')
     camera_format: str = setting(
         'auto',
         'Pixel format to ask a device for: `mjpg`, `yuyv`, `as_is` (what the driver chooses), or '
@@ -168,13 +179,7 @@ class EstimatorSettings:
     min_face_confidence: float = setting(
         0.5, 'Minimum confidence of the face detector.', minimum=0.0, maximum=1.0
     )
-    max_image_pixels: int = setting(
-        MAX_PIXELS,
-        'Largest image to decode, in pixels (width times height; the default is 8K). Larger ones '
-        'are refused by their header.',
-        minimum=4096,
-        maximum=1 << 28,
-    )
+    max_image_pixels: int = _max_image_pixels('Largest image to decode')
     image_transport: str = setting(
         'raw',
         'Images to subscribe to: `raw` on image_raw, or `compressed` on image_raw/compressed.',

@@ -8,13 +8,20 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_estimator import untrusted
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.images import read_image
-from emotion_estimator.untrusted import as_line, parse_json, quote, read_limited, read_lines
+from emotion_estimator.untrusted import (
+    as_line,
+    parse_json,
+    quote,
+    quote_some,
+    read_limited,
+    read_lines,
+)
 
 
 def test_pipes_devices_and_folders_are_refused(tmp_path):
@@ -170,3 +177,27 @@ def test_a_file_that_is_never_read_does_not_hold_up_the_rest(tmp_path, monkeypat
     for thread in untrusted._pending:
         thread.join(10)
     assert untrusted.read_in_time(tmp_path / 'file', 10) == b'content'
+
+
+@given(st.text(), st.integers(4, 400))
+@settings(deadline=None)
+def test_lines_are_short_and_printable_and_left_alone_where_they_are(text, most):
+    line = as_line(text, most)
+    assert len(line) <= most
+    assert line.isprintable()
+    if text.isprintable() and len(text) <= most:
+        assert line == text
+
+
+def test_a_line_of_megabytes_is_cut_and_forges_no_other_line():
+    line = as_line('a\n[FATAL] forged \x1b[31m\u2028' + 'x' * 10_000_000)
+    assert len(line) == 1000
+    assert line.startswith('a?[FATAL] forged ?[31m?xxx')
+    assert line.endswith('x...')
+
+
+def test_of_many_names_some_are_quoted():
+    assert quote_some([]) == ''
+    assert quote_some(['/a', '/b\n']) == '/a, /b?'
+    assert quote_some([f'/{n}' for n in range(1000)]) == '/0, /1, /2, /3, /4 and 995 more'
+    assert len(quote_some(['x' * 10_000] * 1000)) < 1100

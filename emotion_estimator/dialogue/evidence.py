@@ -41,6 +41,10 @@ class _Run:
     weight: float  # integral of the confidence over the period
 
 
+#: Periods kept at most: of faces that change places in every message at 30 Hz, a minute's.
+_MOST_RUNS = 2000
+
+
 class EvidenceWindow:
     """The last ``span`` seconds of one condition, weighted by time rather than by messages.
 
@@ -116,6 +120,9 @@ class EvidenceWindow:
             return
         last = self._runs[-1] if self._runs else None
         if last is None or last.face_id != face_id or last.end < begun:
+            if len(self._runs) >= _MOST_RUNS:
+                oldest = self._runs.popleft()
+                self._count(oldest, oldest.start - oldest.end, -oldest.weight)
             self._runs.append(_Run(self._now, self._now, face_id, 0.0))
 
     @property

@@ -183,7 +183,8 @@ class ChatClient:
             request.headers.pop('Authorization', None)
         if self.log_requests:
             body = (await request.aread()).decode(errors='replace')
-            LOG.info('%s %s %s', request.method, request.url, body)
+            # Asked for by a setting, and of no use when cut.
+            LOG.info('%s %s %s', request.method, request.url, body, extra={'complete': True})
 
     async def _before_reading(self, response: Any) -> None:
         """Have an answer end, while it arrives, where it gets too long."""

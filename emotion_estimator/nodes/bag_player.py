@@ -26,7 +26,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from emotion_estimator.bags.files import need_rosbags
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.msg import Emotion
-from emotion_estimator.nodes import qos
+from emotion_estimator.nodes import qos, shared_memory
+from emotion_estimator.nodes.complaints import Complaints
+from emotion_estimator.untrusted import as_line
 
 if TYPE_CHECKING:
     from emotion_estimator.bags.reader import ImageBag, StampedImage
@@ -48,6 +50,7 @@ class BagPlayerNode(Node):
         self._answers: Subscription[Emotion] | None = None
         self._answered = -1
         self._gave_up = False
+        self._complain = Complaints('images left out')
         if lockstep:
             self._answers = self.create_subscription(
                 Emotion, 'emotion', self._on_answer, qos.results()
@@ -107,7 +110,9 @@ class BagPlayerNode(Node):
 
     def leave_out(self, image: StampedImage, problem: str) -> None:
         """Log an image that cannot be played."""
-        self.get_logger().warning(f'image of {image.stamp:.6f} s left out: {problem}')
+        line = self._complain(f'image of {image.stamp:.6f} s left out', problem)
+        if line:
+            self.get_logger().warning(line)
 
     def _on_answer(self, answer: Emotion) -> None:
         self._answered = Time.from_msg(answer.header.stamp).nanoseconds
@@ -164,6 +169,7 @@ def _command(
 
     with open_bag(bag, topic) as opened:
         node = BagPlayerNode(opened, lockstep=lockstep)
+        shared_memory.keep_private()
         first = next(iter(opened.images()), None)
         if first is None:
             raise InputError(f'bag {bag} has no readable image')
@@ -173,7 +179,7 @@ def _command(
             rounds(opened, loop), node, rate=rate, lockstep=lockstep, answer_timeout=answer_timeout
         )
         for problem in opened.problems:
-            node.get_logger().warning(problem)
+            node.get_logger().warning(as_line(problem))
         lost = f', {played.unanswered} not answered' if lockstep else ''
         node.get_logger().info(
             f'{played.shown} images of {opened.topic} in {node.now() - start:.1f} s{lost}'
@@ -196,6 +202,7 @@ def main() -> int:
     """
     problem, initialised, status = '', False, 0
     try:
+        shared_memory.remove_dead()
         rclpy.init(args=sys.argv)
         initialised = True
         given = remove_ros_args(sys.argv)[1:]
@@ -213,6 +220,7 @@ def main() -> int:
         problem = '' if initialised else f'ROS 2 cannot start this node: {first_line(error)}'
     finally:
         rclpy.try_shutdown()
+        shared_memory.remove_dead()
     if problem:
-        print(problem, file=sys.stderr)
+        print(as_line(problem), file=sys.stderr)
     return 2 if problem else status

@@ -34,6 +34,7 @@ from emotion_estimator.sources.calibration import (
 )
 from emotion_estimator.sources.capture import Capture
 from emotion_estimator.timing import SlidingWindow
+from emotion_estimator.untrusted import as_line
 
 if TYPE_CHECKING:
     from rclpy.type_support import MsgT
@@ -143,7 +144,7 @@ class CameraNode(ManagedNode[CameraSettings]):
         return float(self.get_clock().now().nanoseconds) * 1e-9
 
     def _log_problem(self, line: str) -> None:
-        self.get_logger().error(line)
+        self.get_logger().error(as_line(line))
 
     def _listened_to(self) -> bool:
         if not (

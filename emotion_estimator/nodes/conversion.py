@@ -17,8 +17,12 @@ from emotion_estimator.msg import DialogueAction as DialogueActionMsg
 from emotion_estimator.msg import Emotion
 from emotion_estimator.perception.encodings import ENCODINGS, is_supported
 from emotion_estimator.perception.head_pose import Intrinsics
-from emotion_estimator.perception.image import check_rgb, jpeg_from_rgb, rgb_from_image
+from emotion_estimator.perception.image import check_rgb, check_size, jpeg_from_rgb, rgb_from_image
 from emotion_estimator.sources.calibration import Calibration
+from emotion_estimator.untrusted import MAX_PIXELS, quote
+
+#: Characters kept of a label, an id and other names in a message, and numbers of each list.
+_MAX_NAME, _MAX_NUMBERS = 100, 1000
 
 
 def seconds(stamp: Time) -> float:
@@ -26,33 +30,35 @@ def seconds(stamp: Time) -> float:
     return float(stamp.sec) + float(stamp.nanosec) * 1e-9
 
 
-def rgb_from_message(message: Image) -> RgbImage:
+def rgb_from_message(message: Image, max_pixels: int = MAX_PIXELS) -> RgbImage:
     """Return an image message's pixels as uint8 (H, W, 3) RGB, without a copy for ``rgb8``.
 
     ``cv_bridge``, if installed, reads encodings that the core does not know.
 
-    :raises InputError: the message is malformed, or its encoding is not supported.
+    :param max_pixels: largest product of width and height.
+    :raises InputError: the message is malformed, its encoding is not supported, or it is too large.
     """
     if not is_supported(message.encoding):
+        check_size(message.width, message.height, max_pixels)
         return _rgb_by_cv_bridge(message)
-    return rgb_from_image(message)
+    return rgb_from_image(message, max_pixels)
 
 
 def _rgb_by_cv_bridge(message: Image) -> RgbImage:
     unsupported = (
-        f'image encoding {message.encoding!r} is not supported; publish one of '
+        f'image encoding {quote(message.encoding)!r} is not supported; publish one of '
         f'{", ".join(ENCODINGS)}'
     )
     try:
         # Not at the top: a distribution's cv_bridge may not load with a newer NumPy.
         from cv_bridge import CvBridge
     except ImportError as error:
-        raise InputError(unsupported) from error
+        raise InputError(unsupported, 'encoding') from error
     try:
         return check_rgb(CvBridge().imgmsg_to_cv2(message, 'rgb8'))
     except Exception as error:
         # cv_bridge raises what its helpers raise: KeyError, TypeError, cv2.error, ...
-        raise InputError(unsupported) from error
+        raise InputError(unsupported, 'encoding') from error
 
 
 def image_message(image: RgbImage, header: Header) -> Image:
@@ -156,19 +162,23 @@ def emotion_message(
 
 
 def face_from_message(message: Emotion) -> FaceEmotion | None:
-    """Return the face of an ``Emotion`` message; None for the label ``none``."""
+    """Return the face of an ``Emotion`` message; None for the label ``none``.
+
+    Names are cut to 100 characters and lists to 1000 values: they are kept, compared and published
+    again.
+    """
     if message.label == NONE:
         return None
     roi = message.roi
     return FaceEmotion(
-        face_id=message.face_id,
-        label=message.label,
+        face_id=message.face_id[:_MAX_NAME],
+        label=message.label[:_MAX_NAME],
         confidence=float(message.confidence),
-        labels=tuple(message.labels),
-        probabilities=np.array(message.probabilities, np.float32),
+        labels=tuple(label[:_MAX_NAME] for label in message.labels[:_MAX_NUMBERS]),
+        probabilities=np.array(message.probabilities[:_MAX_NUMBERS], np.float32),
         roi=Roi(roi.x_offset, roi.y_offset, roi.width, roi.height),
-        blendshapes=np.array(message.blendshapes, np.float32),
-        model=message.model,
+        blendshapes=np.array(message.blendshapes[:_MAX_NUMBERS], np.float32),
+        model=message.model[:_MAX_NAME],
         valence=float(message.valence),
         arousal=float(message.arousal),
         head_yaw=float(message.head_yaw),

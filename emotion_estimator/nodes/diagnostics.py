@@ -10,6 +10,8 @@ from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]  # Humble
 from rclpy.duration import Duration
 from rclpy.node import Node
 
+from emotion_estimator.untrusted import as_line
+
 
 @dataclass
 class Health:
@@ -49,7 +51,7 @@ class DiagnosticsPublisher:
         status = DiagnosticStatus(
             level=level,
             name=name.lstrip('/'),
-            message=health.problem or health.warning or health.message,
+            message=as_line(health.problem or health.warning or health.message),
             hardware_id=name,
             values=[KeyValue(key=key, value=_text(value)) for key, value in health.values.items()],
         )
@@ -64,4 +66,4 @@ class DiagnosticsPublisher:
 
 
 def _text(value: object) -> str:
-    return f'{value:.2f}' if isinstance(value, float) else str(value)
+    return f'{value:.2f}' if isinstance(value, float) else as_line(value)

@@ -39,7 +39,7 @@ from emotion_estimator.resources import resource_dir
 from emotion_estimator.settings import DialogueSettings
 from emotion_estimator.srv import ChooseTopic
 from emotion_estimator.timing import RateLimit, Watchdog
-from emotion_estimator.untrusted import quote
+from emotion_estimator.untrusted import as_line, quote
 
 if TYPE_CHECKING:
     from rclpy.type_support import MsgT
@@ -53,6 +53,8 @@ _FILES = frozenset({'policy_file', 'conversation_file', 'words_per_minute', 'que
 #: Seconds of the stamps for which the faces of ``emotions`` count. The estimator publishes them
 #: after ``emotion``, so they are those of the image before, at whatever rate.
 _OTHERS_COUNT = 1.0
+#: Faces of ``emotions`` that are looked at; the estimator finds 16 at most.
+_MAX_OTHERS = 64
 #: Seconds of real time after which stamps that stand still are an error.
 _STUCK = 5.0
 #: Whoever publishes here hears people for a ROS4HRI robot, also while nobody speaks.
@@ -287,7 +289,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
             self._publish_context(stamp)
 
     def _on_faces(self, message: EmotionArray) -> None:
-        faces = (face_from_message(each) for each in message.emotions)
+        faces = (face_from_message(each) for each in message.emotions[:_MAX_OTHERS])
         known = tuple(face for face in faces if face is not None)
         self._others = seconds(message.header.stamp), known
 
@@ -338,7 +340,7 @@ class DialogueManagerNode(ManagedNode[DialogueSettings]):
             action = getattr(manager, name)(*arguments, self._now())
         except InputError as error:
             self._refused += 1
-            response.success, response.message = False, str(error)
+            response.success, response.message = False, as_line(error)
             return response
         self._requested += 1
         if talking and action.line:

@@ -21,6 +21,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.msg import Emotion, EmotionArray
 from emotion_estimator.nodes import qos
+from emotion_estimator.nodes.complaints import Complaints
 from emotion_estimator.nodes.conversion import (
     camera_info_topic,
     emotion_message,
@@ -49,8 +50,8 @@ from emotion_estimator.weights import stated
 if TYPE_CHECKING:
     from rclpy.type_support import MsgT
 
-#: Seconds between two log lines about images with the same fault.
-_SAME_PROBLEM_PERIOD = 5.0
+#: Minimum seconds between two log lines about camera_info.
+_CAMERA_INFO_PERIOD = 10.0
 #: So many resets in so many seconds are worth a warning.
 _MANY_RESETS, _RESETS_WINDOW = 5, 60.0
 #: Share of lost images that is worth a warning, and what to do, by reliability.
@@ -85,12 +86,12 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._debug: Publisher[Image] | None = None
         self._ros4hri: Ros4hri | None = None
         self._topics: tuple[LifecyclePublisher[Any], ...] = ()
-        self._logged_problem, self._logged_at = '', 0.0
         self._reset_counts()
 
     def _reset_counts(self) -> None:
         self._faces = 0
         self._image_problem = ''
+        self._complaints = Complaints('bad images')
         self._latency = SlidingWindow()
         self._resets = SlidingWindow(_RESETS_WINDOW)
         self._counted_resets = 0
@@ -194,6 +195,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         """Report rate, latency, losses, faces, and the models in use."""
         counts = self._worker.counts if self._worker is not None else FrameCounts()
         model, ros4hri = self._estimator, self._ros4hri
+        if line := self._complaints.rest():
+            self.get_logger().error(line)
         now = time.monotonic()
         latency = self._latency.percentile(50, now)
         return Health(
@@ -214,6 +217,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'images_lost_percent': 100.0 * self._lost.share(time.monotonic()),
                 'image_reliability': self._images.reliability if self._images else '',
                 'frames_bad': counts.bad,
+                'frames_bad_by_kind': self._complaints.summary(),
                 'state_resets': model.resets if model else 0,
                 'faces': self._faces,
                 'rotate': self._mounting.degrees,
@@ -295,7 +299,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._lost.report(count, time.monotonic())
 
     def _on_raw(self, message: Image) -> None:
-        self._offer(message.header, lambda: rgb_from_message(message))
+        most = self.settings.max_image_pixels
+        self._offer(message.header, lambda: rgb_from_message(message, most))
 
     def _on_compressed(self, message: CompressedImage) -> None:
         most = self.settings.max_image_pixels
@@ -315,11 +320,13 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
             if not np.any(message.k):
                 self.get_logger().info(
                     'the camera is not calibrated (camera_info is zero), so angles are relative '
-                    'to the line of sight'
+                    'to the line of sight',
+                    throttle_duration_sec=_CAMERA_INFO_PERIOD,
                 )
                 return
             self.get_logger().warning(
-                f'camera_info is not used, angles are relative to the line of sight: {error}'
+                f'camera_info is not used, angles are relative to the line of sight: {error}',
+                throttle_duration_sec=_CAMERA_INFO_PERIOD,
             )
 
     def _time_went_back(self) -> None:
@@ -360,13 +367,12 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 )
             )
 
-    def _reject(self, picture: PendingImage[Header], problem: str) -> None:
+    def _reject(self, picture: PendingImage[Header], problem: str, kind: str) -> None:
         where = f' on {self._images.name}' if self._images is not None else ''
         # Not by rclpy's throttle, which each place in the code has for itself.
-        line, now = f'{picture.name}{where} dropped: {problem}', time.monotonic()
-        if problem != self._logged_problem or now > self._logged_at + _SAME_PROBLEM_PERIOD:
+        line = self._complaints(f'{picture.name}{where} dropped', problem, kind)
+        if line:
             self.get_logger().error(line)
-            self._logged_problem, self._logged_at = problem, now
         self._image_problem = problem
 
     def _answer(

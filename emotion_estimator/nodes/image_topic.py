@@ -15,6 +15,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.nodes import qos
+from emotion_estimator.untrusted import quote_some
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -87,9 +88,9 @@ class ImageTopic:
             )
         if len(self.publishers) > 1:
             return (
-                f'{len(self.publishers)} publishers on {self.name} ({", ".join(self.publishers)}): '
-                'images of several cameras are mixed; give each camera an estimator in a '
-                'namespace of its own'
+                f'{len(self.publishers)} publishers on {self.name} '
+                f'({quote_some(self.publishers)}): images of several cameras are mixed; '
+                'give each camera an estimator in a namespace of its own'
             )
         return ''
 

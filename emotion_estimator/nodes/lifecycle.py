@@ -27,6 +27,7 @@ from emotion_estimator.nodes.parameters import changed_settings, declare_setting
 from emotion_estimator.nodes.ros_clock import RosClockWatch
 from emotion_estimator.settings import Settings
 from emotion_estimator.timing import Backoff
+from emotion_estimator.untrusted import as_line
 
 SUCCESS, FAILURE, ERROR = (
     TransitionCallbackReturn.SUCCESS,
@@ -161,7 +162,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
     def finish(self, status: int, problem: str = '') -> None:
         """End the process, and log the problem if there is one. From any thread."""
         if problem:
-            self.get_logger().fatal(problem)
+            self.get_logger().fatal(as_line(problem))
         if not self.finished.done():
             self.finished.set_result(status)
 
@@ -275,7 +276,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         self._quietly(self.clean_up)
 
     def _record_problem(self, problem: str) -> None:
-        self._problem = problem
+        self._problem = problem = as_line(problem)
         # bring_up() raises it.
         if not self._starting:
             self.get_logger().error(problem)
@@ -310,7 +311,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         try:
             self.bring_up()
         except EmotionEstimatorError as error:
-            self.get_logger().error(str(error))
+            self.get_logger().error(as_line(error))
             self._try_again_later()
 
     # Parameters and diagnostics.
@@ -319,7 +320,7 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
         try:
             self.check_settings(self._changed(changes), _names(changes))
         except InputError as error:
-            return SetParametersResult(successful=False, reason=str(error))
+            return SetParametersResult(successful=False, reason=as_line(error))
         if not self._has_post_set:
             self._apply_parameters(changes)
         return SetParametersResult(successful=True)

@@ -21,6 +21,7 @@ from emotion_estimator.nodes.diagnostics import Health
 from emotion_estimator.nodes.lifecycle import ManagedNode, until_shutdown
 from emotion_estimator.nodes.running import run
 from emotion_estimator.settings import LanguageModelSettings
+from emotion_estimator.untrusted import as_line
 
 #: Actions that end what is being said; pause and end may have words of their own.
 _SILENCING = frozenset({'yield', 'pause', 'end'})
@@ -135,7 +136,7 @@ class LlmDialogueNode(ManagedNode[LanguageModelSettings]):
             prompt = parse_prompt(message.data)
         except InputError as error:
             self._odd += 1
-            self.get_logger().warning(str(error), throttle_duration_sec=_ODD_PERIOD)
+            self.get_logger().warning(as_line(error), throttle_duration_sec=_ODD_PERIOD)
             return
         if self._is_overtaken(prompt):
             self._overtaken += 1

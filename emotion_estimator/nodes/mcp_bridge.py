@@ -21,8 +21,10 @@ from std_msgs.msg import String
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.language_model.tools import AgentToolbox
 from emotion_estimator.msg import Emotion
+from emotion_estimator.nodes import shared_memory
 from emotion_estimator.nodes.conversion import face_from_message, seconds
 from emotion_estimator.srv import ChooseTopic
+from emotion_estimator.untrusted import as_line
 
 #: Hears publishers of either reliability.
 _ANY = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -68,6 +70,7 @@ class McpBridge:
             # rclpy raises what its C parts raise: RuntimeError, ValueError, RCLError, ...
             self._context.try_shutdown()
             raise InputError(f'ROS 2 cannot start: {first_line(error)}') from error
+        shared_memory.keep_private()
         emotions = self._node.create_subscription(Emotion, 'emotion', self._on_emotion, _ANY)
         contexts = self._node.create_subscription(
             String, 'dialogue/context', self._on_context, _ANY
@@ -133,7 +136,7 @@ class McpBridge:
             self._service.remove_pending_request(request)
         if response.success:
             return True, response.message
-        return False, f'the dialogue manager refuses: {response.message}'
+        return False, f'the dialogue manager refuses: {as_line(" ".join(response.message.split()))}'
 
 
 def _settle(

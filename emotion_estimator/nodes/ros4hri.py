@@ -27,6 +27,7 @@ from emotion_estimator.nodes.ros4hri_graph import Others, RoleChoice, other_dete
 from emotion_estimator.nodes.ros4hri_persons import PersonEngagement
 from emotion_estimator.perception.head_pose import Intrinsics
 from emotion_estimator.settings import EstimatorSettings
+from emotion_estimator.untrusted import quote_some
 
 _NEEDED = ('Expression', 'IdsList', 'NormalizedRegionOfInterest2D')
 _TRACKED = f'{FACES}/tracked'
@@ -112,7 +113,7 @@ class Ros4hri:
             return ''
         cure = 'ros4hri_mode to attach' if others.detectors else 'ros4hri to false in one of them'
         return (
-            f'{", ".join(others.names)} also publishes {_TRACKED}, so readers see two lists in '
+            f'{quote_some(others.names)} also publishes {_TRACKED}, so readers see two lists in '
             f'turn; set {cure}'
         )
 
@@ -193,7 +194,9 @@ class Ros4hri:
             self._faces.close()
         self._take_role()
         if self._choice.role == 'attach':
-            line = f'{", ".join(self._others.detectors)} detects faces: expressions are added to it'
+            line = (
+                f'{quote_some(self._others.detectors)} detects faces: expressions are added to it'
+            )
         else:
             line = f'no other face detector any more: our own faces are on {_TRACKED}'
         self._node.get_logger().info(line)

@@ -26,6 +26,7 @@ from emotion_estimator.nodes.ros4hri_faces import (
 )
 from emotion_estimator.nodes.ros4hri_graph import other_publishers
 from emotion_estimator.perception.humans.region_match import Region, RegionMatcher
+from emotion_estimator.untrusted import quote_some
 
 #: What is added to the detector's faces, the last two only where nobody else publishes them.
 _OPTIONAL = ('landmarks', 'facs')
@@ -94,7 +95,7 @@ class AttachedFaces:
     @property
     def warning(self) -> str:
         """Return who else publishes expressions of the same faces, or an empty text."""
-        rivals = ', '.join(sorted(self._rivals))
+        rivals = quote_some(sorted(self._rivals))
         return (
             f'{rivals} also publishes {FACES}/<id>/expression; stop one, or set ros4hri to false'
             if rivals

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 FACES = '/humans/faces'
 #: Maximum number of faces with topics, however fast they come and go.
 MAX_FACES = 32
-#: Ids that can be part of a topic's name.
-VALID_ID = re.compile(r'[A-Za-z][A-Za-z0-9_]*')
+#: Ids that can be part of a topic's name, which has 247 characters at most.
+VALID_ID = re.compile(r'[A-Za-z][A-Za-z0-9_]{0,127}')
 #: Seconds for which a face that is not detected stays in the list of tracked faces. Subscribers
 #: follow that list, so a single missed frame must not change it.
 _GRACE = 0.5

@@ -106,7 +106,8 @@ class PersonEngagement:
         with self._lock:
             person = self._persons.get(person_id)
             if person is not None:
-                person.face_id = message.data
+                valid = VALID_ID.fullmatch(message.data)
+                person.face_id = message.data if valid else ''
 
     def _drop(self, person_id: str) -> None:
         person = self._persons.pop(person_id)

@@ -175,7 +175,7 @@ class Ros4hriSpeech:
             if voice_id in self._voices:
                 continue
             if not _is_valid(voice_id) or len(self._voices) >= _MAX_VOICES:
-                refused.add(voice_id)
+                refused.add(voice_id[: _MAX_ID + 1])
                 continue
             self._meet(voice_id)
         self._left_out += len(refused - self._refused)

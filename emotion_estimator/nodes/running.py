@@ -14,19 +14,24 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from emotion_estimator.errors import EmotionEstimatorError, first_line
-from emotion_estimator.nodes import hang_watch
+from emotion_estimator.nodes import hang_watch, shared_memory
 from emotion_estimator.nodes.lifecycle import ManagedNode
+from emotion_estimator.untrusted import MAX_JSON, MAX_LOG_LINE, as_line
 
 
 class _NodeLogHandler(logging.Handler):
-    """Forwards the core's Python log to a node's log, and so to /rosout."""
+    """Forwards the core's Python log to a node's log, and so to /rosout.
+
+    Lines are cut as :func:`as_line` does, but for records that are ``complete``.
+    """
 
     def __init__(self, node: Node) -> None:
         super().__init__()
         self._logger = node.get_logger()
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        complete = getattr(record, 'complete', False)
+        text = as_line(record.getMessage(), MAX_JSON if complete else MAX_LOG_LINE)
         if record.levelno >= logging.ERROR:
             self._logger.error(text)
         elif record.levelno >= logging.WARNING:
@@ -65,10 +70,14 @@ def run(make_nodes: Callable[[], Sequence[ManagedNode[Any]]]) -> int:
     initialised, status = False, 0
     with hang_watch.watching(), contextlib.ExitStack() as cleanup:
         try:
+            removed = shared_memory.remove_dead()
             rclpy.init(args=sys.argv)
             initialised = True
             executor = SingleThreadedExecutor()
             nodes = make_nodes()
+            shared_memory.keep_private()
+            if removed.count:
+                nodes[0].get_logger().info(str(removed))
             for node in nodes:
                 cleanup.enter_context(core_log_on(node))
             finished: Future[int] = Future()
@@ -90,7 +99,7 @@ def run(make_nodes: Callable[[], Sequence[ManagedNode[Any]]]) -> int:
             if not shut_down:
                 status = 2
                 if isinstance(error, EmotionEstimatorError):
-                    print(error, file=sys.stderr)
+                    print(as_line(error), file=sys.stderr)
                 elif nodes:
                     raise
                 else:
@@ -101,4 +110,5 @@ def run(make_nodes: Callable[[], Sequence[ManagedNode[Any]]]) -> int:
             for node in nodes:
                 node.destroy_node()
             rclpy.try_shutdown()
+            shared_memory.remove_dead()
     return status

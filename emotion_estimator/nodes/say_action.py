@@ -19,6 +19,7 @@ from rclpy.task import Future
 
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.nodes.lifecycle import until_shutdown
+from emotion_estimator.untrusted import quote
 
 #: Words a minute of a slow voice, which care robots are given.
 _RATE = 90.0
@@ -331,7 +332,7 @@ def _reason(answer: Any) -> str:
     for part in (result, getattr(result, 'result', None)):
         text = getattr(part, 'error_msg', '')
         if isinstance(text, str) and text.strip():
-            return ' '.join(text.split())[:200]
+            return quote(' '.join(text[:1000].split()))
     return ''
 
 

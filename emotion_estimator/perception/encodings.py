@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
+from emotion_estimator.untrusted import quote
 
 #: sensor_msgs/image_encodings: name -> (dtype, channels, OpenCV code to RGB or None).
 #: OpenCV names a Bayer pattern by the second row's second and third pixels, ROS by the first row's
@@ -115,10 +116,14 @@ def rgb_from_buffer(
     name = encoding if encoding in _PACKED else encoding.lower()
     if name not in ENCODINGS:
         raise InputError(
-            f'image encoding {encoding!r} is not supported; publish one of {", ".join(ENCODINGS)}'
+            f'image encoding {quote(encoding)!r} is not supported; publish one of '
+            f'{", ".join(ENCODINGS)}',
+            'encoding',
         )
     if width < 1 or height < 1:
-        raise InputError(f'image is {width}x{height} pixels; width and height must be at least 1')
+        raise InputError(
+            f'image is {width}x{height} pixels; width and height must be at least 1', 'size'
+        )
     flat = np.frombuffer(data, np.uint8)
     if name in _PLANAR:
         return _planar(flat, name, width, height, step)
@@ -140,9 +145,11 @@ def _packed(
         strides=(step, channels * dtype.itemsize, dtype.itemsize),
     )
     if channels == 2 and width % 2:
-        raise InputError(f'image of encoding {encoding} is {width} pixels wide; it must be even')
+        raise InputError(
+            f'image of encoding {encoding} is {width} pixels wide; it must be even', 'size'
+        )
     if encoding.startswith('bayer') and (width < 4 or height < 4):
-        raise InputError(f'Bayer image is {width}x{height} pixels; at least 4x4 is needed')
+        raise InputError(f'Bayer image is {width}x{height} pixels; at least 4x4 is needed', 'size')
     if dtype.itemsize == 2:
         shift = 4 if channels == 1 and _has_twelve_bits(pixels) else 8
         pixels = (pixels >> shift).astype(np.uint8)
@@ -158,7 +165,7 @@ def _planar(flat: NDArray[np.uint8], encoding: str, width: int, height: int, ste
     code = _PLANAR[encoding]
     if code is not None and (width % 2 or height % 2):
         raise InputError(
-            f'image of encoding {encoding} is {width}x{height} pixels; both must be even'
+            f'image of encoding {encoding} is {width}x{height} pixels; both must be even', 'size'
         )
     _check_step(step, width, width, encoding)
     # Bytes of all planes for one row of luma: 3 / 2 or 6 / 2.
@@ -202,7 +209,8 @@ def _check_step(step: int, row: int, width: int, encoding: str) -> None:
     if step < row:
         raise InputError(
             f'image step {step} is below the {row} bytes that a row of {width} {encoding} pixels '
-            f'takes; set step to {row} or more'
+            f'takes; set step to {row} or more',
+            'step',
         )
 
 
@@ -217,7 +225,8 @@ def _check_size(
     if flat.size < needed:
         raise InputError(
             f'image data is truncated: {flat.size} bytes, {size[0]}x{size[1]} {encoding} with step '
-            f'{step} needs {complete}'
+            f'{step} needs {complete}',
+            'truncated',
         )
 
 

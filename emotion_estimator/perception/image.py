@@ -37,11 +37,13 @@ class EncodedImage(Protocol):
     data: Any
 
 
-def rgb_from_image(message: RawImage) -> RgbImage:
+def rgb_from_image(message: RawImage, max_pixels: int = MAX_PIXELS) -> RgbImage:
     """Return an image message's pixels as uint8 (H, W, 3) RGB, without a copy for ``rgb8``.
 
-    :raises InputError: the message is malformed, or its encoding is not supported.
+    :param max_pixels: largest product of width and height.
+    :raises InputError: the message is malformed, its encoding is not supported, or it is too large.
     """
+    check_size(message.width, message.height, max_pixels)
     return rgb_from_buffer(
         message.data,
         encoding=message.encoding,
@@ -65,7 +67,8 @@ def rgb_from_compressed(message: EncodedImage, max_pixels: int = MAX_PIXELS) -> 
     if 'depth' in message.format.lower():
         raise InputError(
             f'compressed image of format {quote(message.format)!r} is a depth image; publish JPEG '
-            'or PNG'
+            'or PNG',
+            'format',
         )
     encoding, _, compression = message.format.lower().partition(';')
     if encoding.strip() in _COLOURS and 'compressed rgb' in compression:
@@ -95,7 +98,8 @@ def rgb_from_file(data: Any, max_pixels: int = MAX_PIXELS) -> RgbImage:
     if decoded is None:
         raise InputError(
             f'compressed image of {buffer.size} bytes cannot be decoded (damaged {header.form}); '
-            'publish JPEG or PNG'
+            'publish JPEG or PNG',
+            'damaged',
         )
     return turned(
         np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8), header.orientation
@@ -129,14 +133,23 @@ def check_rgb(image: Any, max_pixels: int = MAX_PIXELS) -> RgbImage:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise InputError(
             f'image must be uint8 of shape (height, width, 3) in RGB, got {image.dtype} of shape '
-            f'{image.shape}'
+            f'{image.shape}',
+            'format',
         )
     if image.shape[0] < 1 or image.shape[1] < 1:
-        raise InputError(f'image of shape {image.shape} has no pixels')
-    height, width = image.shape[:2]
+        raise InputError(f'image of shape {image.shape} has no pixels', 'size')
+    check_size(image.shape[1], image.shape[0], max_pixels)
+    return np.ascontiguousarray(image)
+
+
+def check_size(width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:
+    """Check that an image is not too large, in pixels.
+
+    :raises InputError: it is.
+    """
     if max(height, width) > MAX_SIDE or height * width > max_pixels:
         raise InputError(
             f'image of {width}x{height} pixels is too large; at most {MAX_SIDE} a side and '
-            f'{max_pixels} in all'
+            f'{max_pixels} in all',
+            'too_large',
         )
-    return np.ascontiguousarray(image)

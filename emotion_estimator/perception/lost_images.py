@@ -36,7 +36,7 @@ class LostImages:
 
     def __init__(self) -> None:
         """Start a stream."""
-        self._stamps: deque[float] = deque()
+        self._stamps: deque[float] = deque(maxlen=_MOST)
         #: When images arrived, and when some were reported lost, and how many.
         self._arrived: deque[float] = deque(maxlen=_MOST)
         self._reported: deque[tuple[float, int]] = deque(maxlen=_MOST)

@@ -39,8 +39,8 @@ class EstimatorWorker(Generic[Header]):
     """Run an estimator on the images it is offered, between :meth:`start` and :meth:`stop`.
 
     The callbacks run in the worker's thread: ``answer`` for each image processed, ``reject`` with
-    one line for each that could not be, ``fail`` when the estimator itself is broken, after which
-    nothing more is processed.
+    one line and the kind of fault (as of :class:`InputError`) for each that could not be, ``fail``
+    when the estimator itself is broken, after which nothing more is processed.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class EstimatorWorker(Generic[Header]):
         settings: Callable[[], EstimatorSettings],
         *,
         answer: Callable[[PendingImage[Header], RgbImage, tuple[FaceEmotion, ...]], None],
-        reject: Callable[[PendingImage[Header], str], None],
+        reject: Callable[[PendingImage[Header], str, str], None],
         fail: Callable[[str], None],
     ) -> None:
         """Use ``estimator``, which the caller closes.
@@ -144,11 +144,12 @@ class EstimatorWorker(Generic[Header]):
             faces = self._estimator(Frame(image, pending.stamp))
         except InputError as error:
             self._counts.bad += 1
-            self._reject(pending, str(error))
+            self._reject(pending, str(error), error.kind)
         except Exception as error:
             # MediaPipe's graph failed on this image; a restarted one may succeed on the next.
             self._counts.bad += 1
-            self._reject(pending, f'landmark source failed and was restarted: {first_line(error)}')
+            problem = f'landmark source failed and was restarted: {first_line(error)}'
+            self._reject(pending, problem, 'landmark_source')
             self._estimator.reset()
         else:
             if self._abandoned:

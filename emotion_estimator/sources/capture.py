@@ -133,6 +133,7 @@ class Capture:
             loop=wanted.loop,
             pixel_format=wanted.camera_format,
             timeout=wanted.network_timeout,
+            max_pixels=wanted.max_image_pixels,
             clock=self._clock,
         )
 

@@ -98,6 +98,7 @@ class StillImages(Source):
     :param hold: seconds each image is shown, at least one frame.
     :param fps: frames per second, above 0.
     :param loop: restart after the last one, for ever.
+    :param max_pixels: largest product of width and height of a file; larger ones are broken.
     :raises InputError: invalid rate, or no image can be decoded.
     """
 
@@ -113,6 +114,7 @@ class StillImages(Source):
         loop: bool = False,
         width: int | None = None,
         height: int | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         if not (math.isfinite(fps) and fps > 0.0):
             raise InputError(f'{name}: {fps} frames per second is out of range; choose 1 to 120')
@@ -122,6 +124,7 @@ class StillImages(Source):
         self._repeats = max(round(hold * fps), 1)
         self._loop = loop
         self._size = (width, height)
+        self._max_pixels = max_pixels
         #: Files that cannot be decoded, and why.
         self.broken: dict[Path, str] = {}
         if not any(self._read(path) is not None for path in paths):
@@ -162,7 +165,7 @@ class StillImages(Source):
 
     def _read(self, path: Path) -> RgbImage | None:
         try:
-            return fit(read_image(path), *self._size)
+            return fit(read_image(path, self._max_pixels), *self._size)
         except InputError as error:
             self.broken[path] = str(error)
             return None

@@ -16,7 +16,7 @@ from emotion_estimator.sources.images import IMAGE_SUFFIXES, StillImages, images
 from emotion_estimator.sources.network import is_network, open_network, without_credentials
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
-from emotion_estimator.untrusted import is_utf8, quote
+from emotion_estimator.untrusted import MAX_PIXELS, is_utf8, quote
 
 #: What a source may be, for messages and help texts.
 ACCEPTED = (
@@ -39,6 +39,7 @@ def open_source(
     hold: float = 1.0,
     pixel_format: str = 'auto',
     timeout: float = 5.0,
+    max_pixels: int = MAX_PIXELS,
     clock: Callable[[], float] = time.time,
 ) -> Source:
     """Open a source.
@@ -60,6 +61,7 @@ def open_source(
     :param hold: seconds each image of a folder is shown.
     :param pixel_format: to ask a device for, as for :class:`Device`.
     :param timeout: seconds without an answer after which an address counts as lost.
+    :param max_pixels: largest product of width and height of an image file.
     :param clock: returns the time that stamps the frames of cameras, in seconds since the epoch.
     :raises InputError: no such source, or it cannot be opened.
     """
@@ -96,15 +98,18 @@ def open_source(
         raise InputError(
             f'source {quote(spec)!r} cannot be opened ({reason}); accepted are {ACCEPTED}'
         ) from error
-    if is_folder:
-        return StillImages(
-            images_in(path), spec, hold=hold, fps=rate, loop=loop, width=width, height=height
-        )
-    if not is_file:
+    if not is_folder and not is_file:
         raise InputError(f'source {quote(spec)!r} is not a file or folder; accepted are {ACCEPTED}')
-    if _is_image(path):
+    if is_folder or _is_image(path):
         return StillImages(
-            [path], spec, hold=duration, fps=rate, loop=loop, width=width, height=height
+            images_in(path) if is_folder else [path],
+            spec,
+            hold=hold if is_folder else duration,
+            fps=rate,
+            loop=loop,
+            width=width,
+            height=height,
+            max_pixels=max_pixels,
         )
     return VideoFile(path, loop=loop, width=width, height=height)
 

@@ -21,6 +21,7 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import LABELS, FaceEmotion, Roi
 from emotion_estimator.errors import InputError
+from emotion_estimator.msg import Emotion
 from emotion_estimator.nodes.conversion import (
     action_from_message,
     action_message,
@@ -183,3 +184,24 @@ def test_seconds_keep_the_microsecond():
     assert seconds(Time(sec=1_795_250_700, nanosec=123_456_000)) == pytest.approx(
         1_795_250_700.123456, abs=1e-6
     )
+
+
+def test_what_a_message_says_of_a_face_is_bounded():
+    long = 'a\nb' * 100_000
+    count = 50_000
+    message = Emotion(face_id=long, label=long, model=long, labels=[long] * count)
+    message.probabilities = message.blendshapes = array('f', [0.5] * count)
+    face = face_from_message(message)
+    for text in (face.face_id, face.label, face.model, *face.labels):
+        assert len(text) == 100
+        assert text == long[:100]
+    assert len(face.labels) == len(face.probabilities) == len(face.blendshapes) == 1000
+
+
+def test_an_image_too_large_is_refused_before_it_is_converted():
+    message = image_message(np.zeros((50, 100, 3), np.uint8), HEADER)
+    for encoding in ('rgb8', 'banana'):
+        message.encoding = encoding
+        with pytest.raises(InputError, match='100x50 pixels is too large') as caught:
+            rgb_from_message(message, 4999)
+        assert caught.value.kind == 'too_large'

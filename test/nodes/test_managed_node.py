@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +17,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from emotion_estimator.errors import InputError
+from emotion_estimator.nodes import running
 from emotion_estimator.nodes.lifecycle import ManagedNode
 from emotion_estimator.nodes.running import run
 from emotion_estimator.settings import CameraSettings
@@ -321,3 +324,14 @@ def test_a_node_that_cannot_come_up_ends_with_status_2_and_a_line(monkeypatch, c
     monkeypatch.setenv('ROS_DOMAIN_ID', '19')
     assert run(lambda: [Refuses()]) == 2
     assert capfd.readouterr().err.count('no such file; give one') == 1
+
+
+def test_lines_of_the_core_are_cut_and_harmless_in_the_nodes_log():
+    lines = []
+    logger = SimpleNamespace(info=lines.append, warning=lines.append, error=lines.append)
+    handler = running._NodeLogHandler(SimpleNamespace(get_logger=lambda: logger))
+    for extra in ({}, {'complete': True}):
+        record = {'levelno': logging.WARNING, 'msg': 'a\nb' + 'c' * 100_000, **extra}
+        handler.emit(logging.makeLogRecord(record))
+    assert [line[:4] for line in lines] == ['a?bc', 'a?bc']
+    assert [len(line) for line in lines] == [1000, 100_003]

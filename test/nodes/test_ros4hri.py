@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip('rclpy', reason='ROS 2 is not sourced')
 pytest.importorskip('emotion_estimator.msg', reason='the built package is not sourced')
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from rclpy.validate_full_topic_name import validate_full_topic_name
 from stand_in_packages import NodeThatLogs, run_with_interfaces
+from std_msgs.msg import String
 
 from emotion_estimator.nodes.ros4hri import open_ros4hri
+from emotion_estimator.nodes.ros4hri_attach import AttachedFaces
 from emotion_estimator.nodes.ros4hri_frames import open_face_frames
 from emotion_estimator.nodes.ros4hri_graph import RoleChoice
+from emotion_estimator.nodes.ros4hri_persons import PersonEngagement
 
 
 def test_without_hri_msgs_there_is_one_info_line_and_nothing_else(monkeypatch):
@@ -77,3 +82,49 @@ def test_with_hri_msgs():
 
 def test_beside_another_face_detector():
     run_with_interfaces('with_detector.py')
+
+
+class Subscriptions:
+    """A node that only counts what it subscribes to, and refuses names as rclpy does."""
+
+    def __init__(self):
+        self.topics = []
+
+    def create_subscription(self, kind, topic, heard, qos):
+        validate_full_topic_name(topic)
+        self.topics.append(topic)
+        return topic
+
+    def destroy_subscription(self, topic):
+        self.topics.remove(topic)
+
+
+#: Ids that a faulty or hostile detector may list.
+IDS = st.lists(
+    st.one_of(
+        st.text(max_size=5),
+        st.from_regex('[a-z][a-z0-9_]{0,5}', fullmatch=True),
+        st.integers(100, 100_000).map(lambda n: 'a' * n),
+    ),
+    max_size=100,
+)
+MESSAGES = SimpleNamespace(IdsList='IdsList', NormalizedRegionOfInterest2D='Region')
+
+
+@pytest.mark.parametrize('follower', [AttachedFaces, PersonEngagement])
+@given(lists=st.lists(IDS, max_size=4))
+@settings(deadline=None)
+def test_whatever_ids_are_listed_few_are_followed(follower, lists):
+    node = Subscriptions()
+    following = follower(node, MESSAGES)
+    for ids in [[f'a{n}' for n in range(1000)], *lists]:
+        following._on_tracked(SimpleNamespace(ids=ids))
+        assert len(node.topics) <= 1 + 32
+
+
+def test_of_a_persons_face_only_an_id_is_kept():
+    persons = PersonEngagement(Subscriptions(), MESSAGES)
+    persons._on_tracked(SimpleNamespace(ids=['anna']))
+    for sent, kept in (('abcde', 'abcde'), ('x' * 100_000, ''), ('a/b', '')):
+        persons._on_face('anna', String(data=sent))
+        assert persons._persons['anna'].face_id == kept

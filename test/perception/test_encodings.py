@@ -301,3 +301,12 @@ def test_an_image_of_one_colour_is_taken_as_named(colour):
 def test_names_are_known_in_capitals_where_drivers_write_them_so():
     assert all(is_supported(name) for name in ('nv12', 'NV12', 'I420', '16UC1', 'yuv422_yuy2'))
     assert not any(is_supported(name) for name in ('', 'nv61', '32FC1'))
+
+
+@pytest.mark.parametrize('sent', ['x' * 100_000, 'a\nb\x1b[31m' * 10_000])
+def test_an_encoding_of_any_length_gives_a_short_line(sent):
+    with pytest.raises(InputError) as caught:
+        rgb_from_buffer(bytes(36), encoding=sent, width=4, height=3, step=12)
+    assert len(str(caught.value)) < 700
+    assert str(caught.value).isprintable()
+    assert caught.value.kind == 'encoding'

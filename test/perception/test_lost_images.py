@@ -90,3 +90,11 @@ def test_reports_give_a_share(reports):
     for now, count in sorted(reports):
         lost.report(count, now)
         assert 0.0 <= lost.share(now) <= 1.0
+
+
+def test_stamps_that_crawl_fill_no_memory():
+    lost = LostImages()
+    for n in range(20_000):
+        lost.add(n * 1e-6, n * 1e-3)
+    assert len(lost._stamps) <= 5000
+    assert lost.share(20.0) < 0.01

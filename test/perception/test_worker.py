@@ -62,8 +62,8 @@ class Bench:
         self.answers.append((picture.header, faces))
         self.something.release()
 
-    def reject(self, picture, problem):
-        self.rejections.append((picture.header, problem))
+    def reject(self, picture, problem, kind):
+        self.rejections.append((picture.header, problem, kind))
         self.something.release()
 
     def fail(self, problem):
@@ -150,12 +150,12 @@ def test_the_rate_limit_skips_by_stamps_and_counts(bench):
 
 def test_a_bad_picture_is_rejected_and_the_next_one_answered(bench):
     def broken():
-        raise InputError('no picture; send one')
+        raise InputError('no picture; send one', 'encoding')
 
     bench.work_on(1.0, broken)
     bench.estimator.may_continue.acquire(timeout=PATIENCE)
     bench.work_on(2.0)
-    assert bench.rejections == [('header 1.0', 'no picture; send one')]
+    assert bench.rejections == [('header 1.0', 'no picture; send one', 'encoding')]
     assert bench.worker.counts.bad == 1
     assert len(bench.answers) == 1
 
@@ -166,7 +166,11 @@ def test_a_landmark_source_that_fails_is_restarted(bench):
     bench.work_on(1.0)
     bench.work_on(2.0)
     assert bench.rejections == [
-        ('header 1.0', 'landmark source failed and was restarted: graph error')
+        (
+            'header 1.0',
+            'landmark source failed and was restarted: graph error',
+            'landmark_source',
+        )
     ]
     assert bench.estimator.resets == resets + 1
     assert len(bench.answers) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import cv2
 import numpy as np
 import pytest
 
@@ -205,3 +206,14 @@ def test_a_device_that_hangs_is_reported_and_released_late(monkeypatch):
     hold.set()
     assert bench.capture.stop()
     assert source.closed
+
+
+def test_images_are_read_up_to_the_size_of_the_settings(monkeypatch, tmp_path):
+    path = tmp_path / 'large.png'
+    cv2.imwrite(str(path), np.zeros((80, 80, 3), np.uint8))
+    settings = CameraSettings(source=str(path), max_image_pixels=4096)
+    capture = Bench(monkeypatch, settings=settings).capture
+    # Not the bench's sources, but the file.
+    monkeypatch.undo()
+    with pytest.raises(InputError, match='80x80 pixels, too large for the limit of 4096'):
+        capture.open()

@@ -10,6 +10,7 @@ import pytest
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.base import fit, to_uint8
 from emotion_estimator.sources.images import StillImages, images_in, read_image
+from emotion_estimator.sources.open_source import open_source
 
 
 def ramp(height=24, width=40) -> np.ndarray:
@@ -151,3 +152,12 @@ def test_a_folder_without_a_good_image_is_refused(tmp_path):
 )
 def test_resizing_keeps_the_aspect(width, height, shape):
     assert fit(ramp(), width, height).shape[:2] == shape
+
+
+def test_an_image_larger_than_allowed_is_broken(tmp_path):
+    save(tmp_path / 'a.png', np.zeros((64, 65, 3), np.uint8))
+    with pytest.raises(InputError, match='65x64 pixels, too large for the limit of 4096'):
+        open_source(tmp_path / 'a.png', max_pixels=4096)
+    with pytest.raises(InputError, match='too large'):
+        open_source(tmp_path, max_pixels=4096)
+    assert next(open_source(tmp_path, max_pixels=4160).frames()).image.shape == (64, 65, 3)
