@@ -32,9 +32,11 @@ MAX_TIME = 2**31 * 10**9 - 1
 
 #: Bytes that any file may grow by, and how often its own size; images compress up to 100 times.
 _FREE_BYTES, _GROWTH = 512 << 20, 500
-#: Records that any file may hold, and how many bytes of it each further one must take. A message
-#: takes at least 31 bytes in MCAP, about 20 in SQLite.
-_FREE_RECORDS, _RECORD_BYTES = 1_000_000, 16
+#: Messages that any file may hold, and how many bytes of it each further one must take: they are
+#: at least 31 in MCAP, which compress, and about 20 in SQLite. Likewise of other records, such as
+#: indexes: a file has some for each chunk of a megabyte.
+_FREE_MESSAGES, _MESSAGE_BYTES = 300_000, 16
+_FREE_RECORDS, _RECORD_BYTES = 100_000, 512
 
 #: Bytes read and decompressed at once, so that those before a damage are recovered.
 _PIECE_IN, _PIECE_OUT = 4096, 1 << 16
@@ -54,9 +56,10 @@ class Allowance:
 
     def __init__(self, size: int) -> None:
         self._bytes = _FREE_BYTES + _GROWTH * size
+        self._messages = _FREE_MESSAGES + size // _MESSAGE_BYTES
         self._records = _FREE_RECORDS + size // _RECORD_BYTES
         #: Of a database's virtual machine; a row takes about 50.
-        self.steps = 64 * self._records
+        self.steps = 64 * self._messages
 
     def unpack(self, count: int) -> None:
         """Draw ``count`` bytes.
@@ -67,8 +70,17 @@ class Allowance:
         if self._bytes < 0:
             raise TooMuch('it grows far beyond its size when it is read; it is no recording')
 
+    def message(self, count: int = 1) -> None:
+        """Draw ``count`` messages.
+
+        :raises TooMuch: nothing is left.
+        """
+        self._messages -= count
+        if self._messages < 0:
+            raise TooMuch('it holds more messages than its size explains; it is no recording')
+
     def record(self, count: int = 1) -> None:
-        """Draw ``count`` records.
+        """Draw ``count`` records other than messages.
 
         :raises TooMuch: nothing is left.
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from rosbags.interfaces import (
@@ -25,9 +26,9 @@ Found = tuple[Connection, int, bytes]
 MAX_NAME = 1024
 MAX_DEFINITION = 256 * 1024
 MAX_DEFINITIONS = 16 * 1024 * 1024
-MAX_QOS = 256 * 1024
+MAX_QOS = 64 * 1024
 #: Topics of a file.
-MAX_TOPICS = 65_536
+MAX_TOPICS = 10_000
 
 
 class StorageSummary(NamedTuple):
@@ -51,7 +52,9 @@ def counted(found: Iterator[Found]) -> StorageSummary:
     counts: Counter[str] = Counter()
     first: int | None = None
     last: int | None = None
-    for connection, time, _ in found:
+    for connection, time, data in found:
+        # A large message would be kept while the next one is read.
+        del data
         connections.setdefault(connection.id, connection)
         counts[connection.topic] += 1
         first = time if first is None else min(first, time)
@@ -121,8 +124,14 @@ class Descriptions:
             if len(text) > self._qos:
                 return []
             self._qos -= len(text)
-            try:
-                self._profiles[text] = parse_yaml(text, 'QoS profiles')
-            except InputError:
-                self._profiles[text] = []
+            self._profiles[text] = _profiles(text)
         return self._profiles[text]
+
+
+@lru_cache(maxsize=256)
+def _profiles(text: str) -> Any:
+    """Return QoS profiles; a bag's topics and files repeat a few."""
+    try:
+        return parse_yaml(text, 'QoS profiles')
+    except InputError:
+        return []

@@ -19,8 +19,9 @@ from typing import BinaryIO, NamedTuple
 
 from rosbags.interfaces import Connection
 
-from emotion_estimator.bags.border import MAX_TIME, Allowance, unpack_chunk
+from emotion_estimator.bags.border import MAX_TIME, Allowance, TooMuch, unpack_chunk
 from emotion_estimator.bags.contents import (
+    MAX_TOPICS,
     Descriptions,
     Found,
     StorageSummary,
@@ -128,16 +129,18 @@ class McapFile:
                 if code == _CHUNK:
                     chunk = _salvaged(record, end, allowance, damage)
                     inner = _records(chunk.__getitem__, 0, len(chunk), allowance, damage)
-                # Chunk and message may be large.
-                record = memoryview(b'')
+                del record
                 for kind, body, _ in inner:
                     try:
                         found = channels.read(kind, body)
                     except (struct.error, ValueError, KeyError) as error:
                         damage(f'a damaged record before byte {end} ({error})')
                         continue
+                    # Chunk and message may be large.
+                    del body
                     if found is not None:
                         yield found
+                    del found
 
     def _strictly(self) -> Iterator[Found]:
         def damage(reason: str) -> None:
@@ -174,6 +177,8 @@ class _Channels:
         elif code == _CHANNEL:
             number, schema = struct.unpack_from('<HH', body)
             if number not in self.known:
+                if len(self.known) >= MAX_TOPICS:
+                    raise TooMuch(f'it has more than {MAX_TOPICS} topics; it is no recording')
                 self.known[number] = self._channel(number, schema, body)
         return None
 
@@ -339,8 +344,11 @@ def _records(
         head = bytes(read(slice(at, min(at + 9, end))))
         if head.startswith(_MAGIC):
             return
-        allowance.record()
         code, size = struct.unpack('<BQ', head) if len(head) == 9 else (0, 0)
+        if code == _MESSAGE:
+            allowance.message()
+        else:
+            allowance.record()
         begin, at = at + 9, at + 9 + size
         if len(head) < 9 or at > end:
             damage(f'it is cut off at byte {end}')
@@ -397,12 +405,16 @@ def _by_time(file: BinaryIO, index: _Index, topics: Collection[str]) -> Iterator
             _, number, _ = heapq.heappop(queue)
             chunk = open_chunks[number]
             at, begin, length, channel = chunk.messages[chunk.next]
-            yield wanted[channel], at, bytes(chunk.content[begin : begin + length])
+            data = bytes(chunk.content[begin : begin + length])
             chunk.next += 1
             if chunk.next < len(chunk.messages):
                 heapq.heappush(queue, (chunk.messages[chunk.next][0], number, chunk.next))
             else:
                 held -= len(open_chunks.pop(number).messages)
+            # Chunk and message may be large.
+            del chunk
+            yield wanted[channel], at, data
+            del data
 
     for number, chunk in enumerate(index.chunks):
         if chunk.indexed and wanted.keys().isdisjoint(chunk.channels()):
@@ -415,6 +427,7 @@ def _by_time(file: BinaryIO, index: _Index, topics: Collection[str]) -> Iterator
         if found.messages:
             open_chunks[number] = found
             heapq.heappush(queue, (found.messages[0][0], number, 0))
+        del found
     yield from until(None)
 
 
@@ -427,21 +440,20 @@ def _open_chunk(file: BinaryIO, chunk: _Chunk, index: _Index, wanted: Collection
     if not complete or len(content) != chunk.plain:
         raise ValueError(f'a damaged chunk at byte {chunk.at}')
     messages: list[tuple[int, int, int, int]] = []
-    at = records = 0
+    at = 0
     while at < len(content):
         code, size = struct.unpack_from('<BQ', content, at)
         at += 9
-        records += 1
         if at + size > len(content) or (code == _MESSAGE and size < 22):
             raise ValueError(f'a damaged chunk at byte {chunk.at}')
-        if code == _MESSAGE:
+        if code != _MESSAGE:
+            index.allowance.record()
+        else:
+            index.allowance.message()
             channel, time = struct.unpack_from('<H4xQ', content, at)
             if channel in wanted and chunk.begin <= time <= chunk.end and time <= MAX_TIME:
                 messages.append((time, at + 22, size - 22, channel))
                 if len(messages) > _MAX_HELD_MESSAGES:
                     raise ValueError(f'too many messages in the chunk at byte {chunk.at}')
-        if records % 1000 == 0:
-            index.allowance.record(1000)
         at += size
-    index.allowance.record(records % 1000)
     return _Held(content, messages)

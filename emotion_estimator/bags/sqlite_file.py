@@ -62,7 +62,7 @@ class SqliteFile:
                 'GROUP BY topic_id'
             )
             for number, count, first, last in rows:
-                allowance.record()
+                allowance.message()
                 if number in topics and isinstance(first, int) and isinstance(last, int):
                     counts[topics[number].topic] += count
                     times += first, last
@@ -88,7 +88,7 @@ class SqliteFile:
             )
             content = database.cursor()
             for row, topic, time in rows:
-                allowance.record()
+                allowance.message()
                 if topic not in wanted:
                     continue
                 content.execute('SELECT data FROM messages WHERE rowid = ?', (row,))
@@ -114,7 +114,7 @@ class SqliteFile:
                 )
                 for topic, time, data in rows:
                     count += 1
-                    allowance.record()
+                    allowance.message()
                     # A damaged row may contain anything.
                     if topic in topics and _is_time(time) and isinstance(data, bytes):
                         allowance.unpack(len(data))

@@ -16,7 +16,7 @@ WINDOW = 250_000_000
 MAX_WAITING = 1000
 
 #: Bytes of images held to sort them; with more, the earliest is not waited for.
-MAX_HELD = 128 << 20
+MAX_HELD = 64 << 20
 
 
 class Stamped(Protocol):

@@ -93,6 +93,7 @@ class StorageFile:
                         raise ValueError('its index by time is damaged')
                     last = found[1]
                     yield found
+                    del found
             except TooMuch:
                 raise
             except Exception as error:
