@@ -91,6 +91,11 @@ def check_picture(data: Any, name: str, max_pixels: int = MAX_PIXELS) -> Picture
     return PictureHeader(form, width, height, orientation)
 
 
+def is_picture(start: bytes) -> bool:
+    """Return whether a file with these first 16 bytes or more is of a format in ``_FORMATS``."""
+    return any(known(start[:16]) for known, _, _ in _FORMATS)
+
+
 def turned(image: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Return the image as it is to be displayed.
 

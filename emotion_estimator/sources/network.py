@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import socket
 import time
@@ -21,9 +20,10 @@ from emotion_estimator.sources.base import (
     SourceLost,
     bgr_to_rgb,
     fit,
-    silence_opencv,
 )
+from emotion_estimator.sources.container import check_frame, open_ffmpeg
 from emotion_estimator.sources.video import VideoFile
+from emotion_estimator.untrusted import quote
 
 _PORTS = {'http': 80, 'https': 443, 'rtsp': 554}
 #: Some cameras take user and password in the path, as in ``/user=admin_password=...``. Where one of
@@ -82,12 +82,11 @@ def open_network(
     :raises InputError: it cannot be read; the message says why, without credentials.
     """
     capture = _open(url, timeout)
+    name = quote(without_credentials(url))
     if capture.get(cv2.CAP_PROP_FRAME_COUNT) >= 1.0:
         capture.release()
         return NetworkVideo(url, loop=loop, width=width, height=height, timeout=timeout)
-    return NetworkStream(
-        capture, without_credentials(url), size=(width, height), timeout=timeout, clock=clock
-    )
+    return NetworkStream(capture, name, size=(width, height), timeout=timeout, clock=clock)
 
 
 class NetworkStream(Source):
@@ -151,6 +150,7 @@ class NetworkStream(Source):
                     raise SourceLost(f'{self.name} sends only damaged images; check the network')
                 continue
             damaged = 0
+            check_frame(image, self.name)
             yield Frame(fit(bgr_to_rgb(image), *self._size), stamp)
 
     def _leave_out_old_images(self) -> None:
@@ -190,7 +190,7 @@ class NetworkVideo(VideoFile):
 
     @staticmethod
     def _shown(path: Path | str) -> str:
-        return without_credentials(str(path))
+        return quote(without_credentials(str(path)))
 
     def _open(self) -> cv2.VideoCapture:
         return _open(str(self._path), self._timeout)
@@ -203,15 +203,12 @@ class NetworkVideo(VideoFile):
 
 
 def _open(url: str, timeout: float) -> cv2.VideoCapture:
-    silence_opencv()
-    # UDP loses parts of images, and firewalls stop it.
-    os.environ.setdefault('OPENCV_FFMPEG_CAPTURE_OPTIONS', 'rtsp_flags;prefer_tcp')
     milliseconds = round(1e3 * timeout)
     # FFmpeg compares schemes as they are written.
     scheme, separator, rest = url.partition('://')
-    capture = cv2.VideoCapture(
+    capture = open_ffmpeg(
         scheme.lower() + separator + rest,
-        cv2.CAP_FFMPEG,
+        quote(without_credentials(url)),
         [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds,
             cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds,
@@ -219,7 +216,7 @@ def _open(url: str, timeout: float) -> cv2.VideoCapture:
     )  # fmt: skip
     if not capture.isOpened():
         capture.release()
-        raise InputError(f'{without_credentials(url)} cannot be opened: {_why_not(url)}')
+        raise InputError(f'{quote(without_credentials(url))} cannot be opened: {_why_not(url)}')
     return capture
 
 

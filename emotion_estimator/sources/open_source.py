@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-
 from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.picture_header import is_picture
 from emotion_estimator.sources.base import DEFAULT_FPS, Source
 from emotion_estimator.sources.device import Device
 from emotion_estimator.sources.images import IMAGE_SUFFIXES, StillImages, images_in
 from emotion_estimator.sources.network import is_network, open_network, without_credentials
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
+from emotion_estimator.untrusted import cannot_read, open_regular, quote
 
 #: What a source may be, for messages and help texts.
 ACCEPTED = (
@@ -25,6 +25,9 @@ ACCEPTED = (
 
 #: OpenCV counts devices in a C int.
 _MOST_DEVICE = 2**31 - 1
+
+#: Names of files that begin like an image, but are videos.
+_FILM_SUFFIXES = frozenset(('.gif', '.mjpeg', '.mjpg'))
 
 
 def open_source(
@@ -81,23 +84,25 @@ def open_source(
         )
     if '://' in spec:
         raise InputError(
-            f'source {without_credentials(spec)!r} cannot be read; accepted are {ACCEPTED}'
+            f'source {quote(without_credentials(spec))!r} cannot be read; accepted are {ACCEPTED}'
         )
     path = Path(spec)
     try:
         path = path.expanduser()
         is_folder, is_file = bool(spec) and path.is_dir(), path.is_file()
-    except (OSError, RuntimeError) as error:
-        # The name is too long, a folder is not accessible, or ~somebody is unknown.
+    except (OSError, RuntimeError, ValueError) as error:
+        # The name is too long or holds a null byte, a folder is not accessible, or ~somebody is
+        # unknown.
         raise InputError(
-            f'source {spec!r} cannot be opened ({first_line(error)}); accepted are {ACCEPTED}'
+            f'source {quote(spec)!r} cannot be opened ({quote(first_line(error))}); accepted are '
+            f'{ACCEPTED}'
         ) from error
     if is_folder:
         return StillImages(
             images_in(path), spec, hold=hold, fps=rate, loop=loop, width=width, height=height
         )
     if not is_file:
-        raise InputError(f'source {spec!r} is not a file or folder; accepted are {ACCEPTED}')
+        raise InputError(f'source {quote(spec)!r} is not a file or folder; accepted are {ACCEPTED}')
     if _is_image(path):
         return StillImages(
             [path], spec, hold=duration, fps=rate, loop=loop, width=width, height=height
@@ -120,8 +125,14 @@ def _device(spec: str) -> int | str:
 
 
 def _is_image(path: Path) -> bool:
-    """Return whether a file is an image, by name, then by content; a GIF counts as a video."""
+    """Return whether a file is an image, by name, then by content."""
     suffix = path.suffix.lower()
-    if suffix == '.gif':
+    if suffix in _FILM_SUFFIXES:
         return False
-    return suffix in IMAGE_SUFFIXES or bool(cv2.haveImageReader(str(path)))
+    if suffix in IMAGE_SUFFIXES:
+        return True
+    try:
+        with open_regular(path) as file:
+            return is_picture(file.read(16))
+    except (OSError, ValueError) as error:
+        raise cannot_read('source', path, error, InputError) from error
