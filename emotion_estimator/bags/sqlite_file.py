@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote as in_address
@@ -168,7 +168,9 @@ class SqliteFile:
                 'reading it takes far longer than its size explains; it is no recording'
             ) from error
         finally:
-            database.close(True)
+            # Busy where Python collects rows that nobody read to their end; it is freed with them.
+            with suppress(apsw.BusyError):
+                database.close(True)
 
 
 def _check_schema(database: apsw.Connection) -> None:

@@ -16,6 +16,7 @@ import cv2
 from emotion_estimator.errors import InputError
 from emotion_estimator.picture_header import check_picture
 from emotion_estimator.sources.base import silence_opencv
+from emotion_estimator.sources.declared_size import declared_sizes
 from emotion_estimator.untrusted import MAX_PIXELS, MAX_SIDE, cannot_read, open_regular, quote
 
 #: For messages.
@@ -47,26 +48,28 @@ _START = 1 << 20
 def check_container(path: Path) -> None:
     """Check by its first bytes that a file is a video of a known kind, and its size in pixels.
 
-    Only GIF and MJPEG are decoded before FFmpeg says their size; the others are left to
-    :func:`check_frame_size`.
+    The size that other kinds than MP4, MOV, Matroska, AVI, GIF and MJPEG declare is left to
+    :func:`open_ffmpeg`.
 
     :raises InputError: it cannot be read, is no regular file, of another kind, or too large.
     """
     try:
         with open_regular(path) as file:
             start = file.read(_START)
+            sizes = list(declared_sizes(file, start))
     except (OSError, ValueError) as error:
         raise cannot_read('video', path, error, InputError) from error
     name = f'video {quote(path)}'
-    if not any(known(start) for known in _KNOWN):
+    # FFmpeg takes any text with such a line for a description of a stream on the network.
+    describes = b'c=IN IP' in start.partition(b'\0')[0]
+    if describes or not any(known(start) for known in _KNOWN):
         raise InputError(
             f'{name} cannot be decoded ({"empty" if not start else "damaged, or not a video"}); '
             f'give {ACCEPTED_VIDEOS}'
         )
     if start.startswith(b'\xff\xd8'):
         check_picture(start, name)
-    elif start.startswith(b'GIF8'):
-        width, height = (int.from_bytes(start[at : at + 2], 'little') for at in (6, 8))
+    for width, height in sizes:
         check_frame_size(width, height, name)
 
 
@@ -84,6 +87,8 @@ def check_frame_size(width: float, height: float, name: str) -> None:
 
 def open_ffmpeg(address: str, name: str, parameters: list[int]) -> cv2.VideoCapture:
     """Open a video or stream with OpenCV's FFmpeg; it may turn out not to be open.
+
+    FFmpeg gets the list of formats, too, as far as OpenCV passes options on: 4.11's wheel does not.
 
     :param address: of the network, or a file's absolute path: FFmpeg takes ``concat:a`` for an
         instruction.

@@ -93,9 +93,9 @@ def open_source(
     except (OSError, RuntimeError, ValueError) as error:
         # The name is too long or holds a null byte, a folder is not accessible, or ~somebody is
         # unknown.
+        reason = getattr(error, 'strerror', None) or quote(first_line(error))
         raise InputError(
-            f'source {quote(spec)!r} cannot be opened ({quote(first_line(error))}); accepted are '
-            f'{ACCEPTED}'
+            f'source {quote(spec)!r} cannot be opened ({reason}); accepted are {ACCEPTED}'
         ) from error
     if is_folder:
         return StillImages(
