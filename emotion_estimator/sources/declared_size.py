@@ -1,7 +1,7 @@
 """The size in pixels that a video file declares, read before FFmpeg decodes anything.
 
-FFmpeg decodes the first image to find out more, and some decoders, such as that of PNG, take a gigabyte
-for a file of 800 kB.
+FFmpeg decodes the first image to find out more, and some decoders, such as that of PNG, take a
+gigabyte for a file of 800 kB.
 """
 
 from __future__ import annotations
