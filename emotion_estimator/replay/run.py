@@ -25,8 +25,8 @@ _AHEAD = 8
 #: Bytes of images decoded ahead, from which on there is only one.
 _AHEAD_BYTES = 64 << 20
 
-#: An image with its pixels, or with the reason why it has none; or speech between two images.
-_Decoded = tuple[StampedImage, RgbImage | InputError] | SpeechMessage
+#: An image with its pixels, or speech between two images.
+_Decoded = tuple[StampedImage, RgbImage] | SpeechMessage
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +78,6 @@ def replay(
                 item.report_to(policy, last)
             continue
         image, pixels = item
-        if isinstance(pixels, InputError):
-            continue
         try:
             if mounting is not None:
                 pixels = turned(pixels, mounting.degrees)
@@ -123,8 +121,8 @@ def _decoded(images: Iterable[StampedImage | SpeechMessage]) -> Iterator[_Decode
                     continue
                 try:
                     pixels = image.decode()
-                except InputError as error:
-                    put((image, error))
+                except InputError:
+                    # The bag counts it; many large ones would fill the queue.
                     continue
                 while ready.qsize() * pixels.nbytes > _AHEAD_BYTES and not stop.is_set():
                     stop.wait(0.005)
