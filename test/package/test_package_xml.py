@@ -42,7 +42,7 @@ OPTIONAL |= {
     'gguf', 'jsonschema', 'livekit', 'mcp', 'openai', 'pipecat', 'pydantic', 'uvicorn',
 }  # fmt: skip
 # No rosdep key has these; rosbags, which has one, brings them. Python 3.14 has `compression`.
-WITH_ROSBAGS = {'backports', 'compression', 'lz4'}
+WITH_ROSBAGS = {'apsw', 'backports', 'compression', 'lz4'}
 # Named in a variable, so that no import of it is to be seen.
 LITERT = 'ai_edge_litert'
 TRAINING = ROOT / 'training' / f'{PACKAGE}_training'

@@ -74,6 +74,13 @@ def test_mjpeg_is_a_film_and_a_jpeg_of_another_name_an_image(tmp_path):
     assert isinstance(open_source(tmp_path / 'picture'), StillImages)
 
 
+def test_a_picture_that_is_not_accepted_is_called_by_its_name(tmp_path):
+    path = tmp_path / 'picture.jp2'
+    path.write_bytes(b'\0\0\0\x0cjP  \r\n\x87\n' + bytes(100))
+    with pytest.raises(InputError, match='JPEG 2000 is not accepted'):
+        open_source(path)
+
+
 @pytest.mark.parametrize('data', [b'\0\0\1\xba', b'\0\0\0\1\x67\x64\0\x0a', b'\0\0\1\xb3\0\0'])
 def test_elementary_streams_are_known(tmp_path, data):
     path = tmp_path / 'stream'
