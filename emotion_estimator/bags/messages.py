@@ -19,6 +19,7 @@ from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import FrameResult, RgbImage
 from emotion_estimator.perception.image import jpeg_from_rgb, rgb_from_compressed, rgb_from_image
 from emotion_estimator.resources import resource_dir
+from emotion_estimator.untrusted import quote
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
@@ -122,6 +123,8 @@ def deserialize(data: bytes, kind: str) -> Any:
 
     :raises InputError: the bytes are not a message of this type.
     """
+    if kind not in typestore().fielddefs:
+        raise InputError(f'{quote(kind)} is no known type')
     if len(data) > _MAX_SMALL and kind not in (IMAGE, COMPRESSED_IMAGE):
         raise InputError(f'{len(data)} bytes are too many for a {kind}')
     try:
@@ -172,6 +175,9 @@ def decode_image(data: bytes, kind: str) -> RgbImage:
     :returns: uint8 (H, W, 3) RGB.
     :raises InputError: the image cannot be decoded; says why.
     """
+    if kind not in (IMAGE, COMPRESSED_IMAGE):
+        # A topic may have several types.
+        raise InputError(f'it is of type {quote(kind)}, not an image')
     message = deserialize(data, kind)
     return rgb_from_image(message) if kind == IMAGE else rgb_from_compressed(message)
 

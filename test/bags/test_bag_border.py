@@ -418,6 +418,25 @@ def test_definitions_that_cannot_be_parsed_have_no_hash(text):
     assert complete_definition('a/msg/A', text) == (text, f'RIHS01_{"0" * 64}')
 
 
+@pytest.mark.parametrize('kind', ['std_msgs/msg/Bool', 'sensor\x06msgs/msg/Image', 'a/b'])
+def test_a_topic_of_several_types(tmp_path, kind):
+    other = mcap.record(3, b'\2\0' + mcap.text(kind) + mcap.text('ros2msg') + mcap.text(''))
+    again = mcap.record(
+        4, b'\2\0\2\0' + mcap.text('/image_raw') + mcap.text('cdr') + mcap.text(b'')
+    )
+    stamp = SECOND + SECOND // 10
+    foreign = mcap.message(image_bytes(1, stamp), stamp, 2)
+    data = other + again + mcap.TOPIC + foreign + numbered_messages(0)
+    with open_bag(mcap.write_mcap(tmp_path / 'bag.mcap', data)) as bag:
+        first, second = bag.images()
+        assert first.decode().shape == (24, 32, 3)
+        with pytest.raises(InputError, match='not an image') as caught:
+            second.decode()
+    assert '\n' not in str(caught.value)
+    with pytest.raises(InputError):
+        deserialize(b'\0\1\0\0', kind)
+
+
 def test_a_result_as_large_as_a_film_is_refused():
     with pytest.raises(InputError, match='5242880 bytes are too many'):
         deserialize(bytes(5 << 20), EMOTION_ARRAY)
