@@ -112,13 +112,22 @@ def open_ffmpeg(address: str, name: str, parameters: list[int]) -> cv2.VideoCapt
     return capture
 
 
-def check_frame(image: Any, name: str) -> None:
-    """Check the size of a decoded image, which may change within a video.
+def decoded(read: Callable[[], tuple[bool, Any]], name: str) -> Any:
+    """Return the next image of a capture; None if it is damaged, or there is none.
 
-    :raises InputError: it is too large.
+    :param read: the ``read`` or ``retrieve`` of the capture.
+    :raises InputError: the image is too large: the size may change within a video.
     """
+    try:
+        ok, image = read()
+    except cv2.error:
+        # Of an image of another size than the stream's, or without memory for it.
+        return None
+    if not ok or image is None or image.size == 0:
+        return None
     height, width = image.shape[:2]
     check_frame_size(width, height, name)
+    return image
 
 
 def _is_transport_stream(start: bytes) -> bool:

@@ -21,7 +21,7 @@ from emotion_estimator.sources.base import (
     bgr_to_rgb,
     fit,
 )
-from emotion_estimator.sources.container import check_frame, open_ffmpeg
+from emotion_estimator.sources.container import decoded, open_ffmpeg
 from emotion_estimator.sources.video import VideoFile
 from emotion_estimator.untrusted import quote
 
@@ -142,15 +142,14 @@ class NetworkStream(Source):
                     f'{self.name} {how or "ended the connection"}; check camera and network'
                 )
             stamp = self._clock()
-            ok, image = self._capture.retrieve()
-            if not ok or image is None or image.size == 0:
+            image = decoded(self._capture.retrieve, self.name)
+            if image is None:
                 self.skipped += 1
                 damaged += 1
                 if damaged >= _PATIENCE:
                     raise SourceLost(f'{self.name} sends only damaged images; check the network')
                 continue
             damaged = 0
-            check_frame(image, self.name)
             yield Frame(fit(bgr_to_rgb(image), *self._size), stamp)
 
     def _leave_out_old_images(self) -> None:

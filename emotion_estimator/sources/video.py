@@ -11,7 +11,7 @@ import cv2
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
 from emotion_estimator.sources.base import DEFAULT_FPS, Source, bgr_to_rgb, fit
-from emotion_estimator.sources.container import check_container, check_frame, open_ffmpeg
+from emotion_estimator.sources.container import check_container, decoded, open_ffmpeg
 from emotion_estimator.untrusted import quote
 
 #: Containers that declare more are wrong.
@@ -53,9 +53,9 @@ class VideoFile(Source):
         capture = self._open()
         fps = capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and 0.0 < fps <= _MOST_FPS else DEFAULT_FPS
-        has_frames = capture.read()[0]
+        first = decoded(capture.read, f'video {self.name}')
         capture.release()
-        if not has_frames:
+        if first is None:
             raise InputError(
                 f'video {self.name} has no frame that can be decoded; re-encode or replace it'
             )
@@ -89,14 +89,13 @@ class VideoFile(Source):
         seen = failed = 0
         try:
             while not self._closed:
-                ok, image = capture.read()
-                if not ok:
+                image = decoded(capture.read, f'video {self.name}')
+                if image is None:
                     failed += 1
                     if failed > self.patience or seen + failed > declared:
                         self._stopped(seen, declared)
                         return
                     continue
-                check_frame(image, f'video {self.name}')
                 self.skipped += failed
                 seen += 1 + failed
                 failed = 0

@@ -240,6 +240,23 @@ class Growing:
         pass
 
 
+class Failing(Growing):
+    """A capture of which every second frame cannot be handed over."""
+
+    def read(self):
+        self._count += 1
+        if self._count % 2 == 0:
+            raise cv2.error('Assertion failed')
+        return self._count < 9, np.zeros((4, 4, 3), np.uint8)
+
+
+def test_what_opencv_cannot_hand_over_is_skipped_and_counted(monkeypatch):
+    monkeypatch.setattr(VideoFile, '_open', lambda self: Failing())
+    source = VideoFile('film')
+    assert len(list(source.frames())) == 4
+    assert source.skipped == 3
+
+
 def test_a_frame_that_grows_within_a_video_is_refused(monkeypatch):
     monkeypatch.setattr(VideoFile, '_open', lambda self: Growing())
     with pytest.raises(InputError, match='is 40000x40000 pixels, too large'):
