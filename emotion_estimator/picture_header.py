@@ -94,6 +94,15 @@ def check_picture(data: Any, name: str, max_pixels: int = MAX_PIXELS) -> Picture
     return PictureHeader(form, width, height, orientation)
 
 
+def is_picture(start: bytes) -> bool:
+    """Return whether a file with these first 16 bytes or more is a picture, accepted or not.
+
+    GIF and the boxes of ISO base media files are left to videos.
+    """
+    refused = start[4:8] == b'jP  ' or (start[:4] in _REFUSED and start[:4] != b'GIF8')
+    return refused or any(known(start[:16]) for known, _, _ in _FORMATS)
+
+
 def turned(image: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Return the image as it is to be displayed.
 

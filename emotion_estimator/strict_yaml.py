@@ -140,20 +140,34 @@ def read_yaml(path: Path) -> Any:
         and, where known, the line.
     """
     try:
-        return yaml.load(read_in_time(path, MAX_YAML_FILE).decode(), Loader=_Loader)
+        content = read_in_time(path, MAX_YAML_FILE).decode()
     except OSError as error:
         raise cannot_read('', path, error, InputError, 'pass an existing file') from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f'{quote(path)}: invalid YAML (not UTF-8); correct it') from error
+    except ValueError as error:
+        # The name contains a null byte.
+        raise cannot_read('', path, error, InputError) from error
+    return parse_yaml(content, quote(path))
+
+
+def parse_yaml(content: str, where: str) -> Any:
+    """Return the value of a YAML document, as :func:`read_yaml`.
+
+    :param where: names its place in errors.
+    :raises InputError: as for :func:`read_yaml`.
+    """
+    try:
+        return yaml.load(content, Loader=_Loader)
+    except yaml.YAMLError as error:
         mark = getattr(error, 'problem_mark', None)
-        where = f' in line {mark.line + 1}' if mark else ''
-        problem = getattr(error, 'problem', None) or 'not UTF-8'
-        raise InputError(
-            f'{quote(path)}: invalid YAML{where} ({quote(problem)}); correct it'
-        ) from error
+        line = f' in line {mark.line + 1}' if mark else ''
+        problem = getattr(error, 'problem', None) or first_line(error)
+        raise InputError(f'{where}: invalid YAML{line} ({quote(problem)}); correct it') from error
     except (ValueError, KeyError, IndexError, OverflowError, RecursionError) as error:
         # A tag that does not fit, such as !!int "x" or !!bool "x"; an escape beyond Unicode.
         raise InputError(
-            f'{quote(path)} holds a value that cannot be read ({quote(first_line(error))}); '
+            f'{where} holds a value that cannot be read ({quote(first_line(error))}); '
             'correct or quote it'
         ) from error
 

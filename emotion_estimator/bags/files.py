@@ -9,6 +9,7 @@ from typing import Any
 
 from emotion_estimator import strict_yaml
 from emotion_estimator.errors import InputError
+from emotion_estimator.untrusted import cannot_read, open_regular, quote
 
 #: Suffixes of storage files: MCAP and SQLite.
 STORAGES = ('.mcap', '.db3')
@@ -35,21 +36,22 @@ def check_bag(bag: Path, topics: tuple[str, ...], *, lockstep: bool = False) -> 
         except InputError:
             return
     else:
-        if not bag.exists():
-            raise InputError(f'bag {bag} does not exist')
-        if bag.is_file():
+        if not _is_folder(bag):
             if bag.suffix not in STORAGES:
-                raise InputError(f'bag {bag} is neither a folder nor one of {", ".join(STORAGES)}')
+                raise InputError(
+                    f'bag {quote(bag)} is neither a folder nor one of {", ".join(STORAGES)}'
+                )
             return
         if not (bag / 'metadata.yaml').is_file():
             raise InputError(
-                f'bag {bag} has no metadata.yaml; create it with `ros2 bag reindex {bag}`'
+                f'bag {quote(bag)} has no metadata.yaml; create it with '
+                f'`ros2 bag reindex {quote(bag)}`'
             )
         types = _types(bag)
     if not set(topics) & set(types):
         images = [name for name, kind in types.items() if 'Image' in kind]
-        has = f'its images are on {", ".join(images)}' if images else 'it holds no images'
-        raise InputError(f'bag {bag} has no topic {" or ".join(topics)}; {has}')
+        has = f'its images are on {quote(", ".join(images))}' if images else 'it holds no images'
+        raise InputError(f'bag {quote(bag)} has no topic {" or ".join(topics)}; {has}')
 
 
 def storage_files(bag: Path) -> tuple[list[Path], list[str]]:
@@ -59,36 +61,46 @@ def storage_files(bag: Path) -> tuple[list[Path], list[str]]:
         it is missing or damaged, the numbers in the file names do.
     :raises InputError: there is nothing to read.
     """
-    if not bag.exists():
-        raise InputError(f'bag {bag} does not exist')
-    if bag.is_file():
+    if not _is_folder(bag):
         if _is_ros1(bag):
             raise InputError(_ros1_line(bag))
         if not _is_storage(bag):
-            raise InputError(f'bag {bag} is neither a folder nor one of {", ".join(STORAGES)}')
+            raise InputError(
+                f'bag {quote(bag)} is neither a folder nor one of {", ".join(STORAGES)}'
+            )
         return [bag], []
-    there = sorted((file for file in bag.iterdir() if _is_storage(file)), key=_by_number)
+    try:
+        there = sorted(filter(_is_storage, bag.iterdir()), key=_by_number)
+    except OSError as error:
+        raise cannot_read('bag', bag, error, InputError) from error
     if not there:
         for file in sorted(bag.glob('*.bag')):
             raise InputError(_ros1_line(file))
-        raise InputError(f'bag {bag} has no .mcap or .db3 file')
+        raise InputError(f'bag {quote(bag)} has no .mcap or .db3 file')
     if not (bag / 'metadata.yaml').is_file():
-        return there, [f'bag {bag} has no metadata.yaml; read without it']
+        return there, [f'bag {quote(bag)} has no metadata.yaml; read without it']
     try:
         named = [bag / PurePath(name).name for name in _metadata(bag)['relative_file_paths']]
     except (InputError, KeyError, TypeError):
-        return there, [f'{bag / "metadata.yaml"} is not valid rosbag2 metadata; read without it']
+        return there, [
+            f'{quote(bag / "metadata.yaml")} is not valid rosbag2 metadata; read without it'
+        ]
     found = [file for name in named for file in (name, Path(f'{name}{PACKED}')) if file in there]
     if not found:
-        return there, [f'bag {bag} has no file that its metadata.yaml names; read without it']
+        return there, [
+            f'bag {quote(bag)} has no file that its metadata.yaml names; read without it'
+        ]
     lost = sorted({file.name for file in named} - {f.name.removesuffix(PACKED) for f in found}
                   - {file.name for file in found})  # fmt: skip
     # An uncompressed copy next to a compressed file is left by `ros2 bag play`.
     known = {file.name.removesuffix(PACKED) for file in found}
     unnamed = [file.name for file in there if file.name.removesuffix(PACKED) not in known]
     return found, [
-        *(f'bag {bag} lacks its file {name}' for name in lost),
-        *(f'bag {bag}: {name} is not read, metadata.yaml does not name it' for name in unnamed),
+        *(f'bag {quote(bag)} lacks its file {quote(name)}' for name in lost),
+        *(
+            f'bag {quote(bag)}: {quote(name)} is not read, metadata.yaml does not name it'
+            for name in unnamed
+        ),
     ]
 
 
@@ -98,7 +110,7 @@ def _types(bag: Path) -> dict[str, str]:
         topics = [item['topic_metadata'] for item in _metadata(bag)['topics_with_message_count']]
         return {str(topic['name']): str(topic['type']) for topic in topics}
     except (KeyError, TypeError) as error:
-        raise InputError(f'{bag / "metadata.yaml"} is not valid rosbag2 metadata') from error
+        raise InputError(f'{quote(bag / "metadata.yaml")} is not valid rosbag2 metadata') from error
 
 
 def _metadata(bag: Path) -> Any:
@@ -106,7 +118,23 @@ def _metadata(bag: Path) -> Any:
     try:
         return strict_yaml.read_yaml(path)['rosbag2_bagfile_information']
     except (KeyError, TypeError) as error:
-        raise InputError(f'{path} is not valid rosbag2 metadata') from error
+        raise InputError(f'{quote(path)} is not valid rosbag2 metadata') from error
+
+
+def _is_folder(bag: Path) -> bool:
+    """Return whether a bag is a folder, or else a file.
+
+    :raises InputError: it is neither, such as a pipe, or is missing.
+    """
+    try:
+        if bag.is_dir():
+            return True
+        open_regular(bag).close()
+    except FileNotFoundError as error:
+        raise InputError(f'bag {quote(bag)} does not exist') from error
+    except (OSError, ValueError) as error:
+        raise cannot_read('bag', bag, error, InputError) from error
+    return False
 
 
 def _is_storage(file: Path) -> bool:
@@ -116,21 +144,21 @@ def _is_storage(file: Path) -> bool:
 def _by_number(file: Path) -> list[tuple[int, str]]:
     """Sort ``bag_10.mcap`` after ``bag_9.mcap``."""
     parts = re.split(r'(\d+)', file.name)
-    return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]
+    return [(int(part), '') if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _is_ros1(file: Path) -> bool:
     try:
-        with file.open('rb') as stream:
+        with open_regular(file) as stream:
             return file.suffix == '.bag' or stream.read(len(_ROS1_MAGIC)) == _ROS1_MAGIC
-    except OSError as error:
-        raise InputError(f'bag {file} cannot be read ({error.strerror})') from error
+    except (OSError, ValueError) as error:
+        raise cannot_read('bag', file, error, InputError) from error
 
 
 def _ros1_line(file: Path) -> str:
     return (
-        f'bag {file} is of ROS 1; convert it with '
-        f'`rosbags-convert --src {file} --dst {file.with_suffix("")}`'
+        f'bag {quote(file)} is of ROS 1; convert it with '
+        f'`rosbags-convert --src {quote(file)} --dst {quote(file.with_suffix(""))}`'
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, FaceEmotion, Roi
@@ -19,6 +19,7 @@ from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import FrameResult, RgbImage
 from emotion_estimator.perception.image import jpeg_from_rgb, rgb_from_compressed, rgb_from_image
 from emotion_estimator.resources import resource_dir
+from emotion_estimator.untrusted import quote
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
@@ -47,6 +48,11 @@ _FORMER = {
 }
 
 _SECOND = 10**9
+
+#: Largest message other than an image; parsed, it takes ten times as much memory.
+_MAX_SMALL = 4 << 20
+#: Longest definition that is parsed, and its lines: time grows with their square.
+_MAX_PARSED, _MAX_LINES = 64 << 10, 3000
 
 
 @cache
@@ -89,12 +95,16 @@ def complete_definition(kind: str, text: str) -> tuple[str, str]:
     """
     if not text and kind in typestore().fielddefs:
         return definition(kind)
+    unknown = text, f'RIHS01_{"0" * 64}'
+    if len(text) > _MAX_PARSED or text.count('\n') > _MAX_LINES:
+        return unknown
     try:
         store = get_typestore(Stores.EMPTY)
         store.register(get_types_from_msg(text, kind))
         return text, store.hash_rihs01(kind)
-    except (TypesysError, KeyError, SyntaxError):
-        return text, f'RIHS01_{"0" * 64}'
+    except Exception:
+        # Of a damaged definition rosbags lets any exception of its parser pass.
+        return unknown
 
 
 def make(kind: str, **fields: Any) -> Any:
@@ -113,6 +123,10 @@ def deserialize(data: bytes, kind: str) -> Any:
 
     :raises InputError: the bytes are not a message of this type.
     """
+    if kind not in typestore().fielddefs:
+        raise InputError(f'{quote(kind)} is no known type')
+    if len(data) > _MAX_SMALL and kind not in (IMAGE, COMPRESSED_IMAGE):
+        raise InputError(f'{len(data)} bytes are too many for a {kind}')
     try:
         return typestore().deserialize_cdr(data, kind)
     except (SerdeError, IndexError, AssertionError, OverflowError, MemoryError) as error:
@@ -161,6 +175,9 @@ def decode_image(data: bytes, kind: str) -> RgbImage:
     :returns: uint8 (H, W, 3) RGB.
     :raises InputError: the image cannot be decoded; says why.
     """
+    if kind not in (IMAGE, COMPRESSED_IMAGE):
+        # A topic may have several types.
+        raise InputError(f'it is of type {quote(kind)}, not an image')
     message = deserialize(data, kind)
     return rgb_from_image(message) if kind == IMAGE else rgb_from_compressed(message)
 

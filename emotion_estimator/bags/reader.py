@@ -20,10 +20,11 @@ from emotion_estimator.bags.messages import (
 )
 from emotion_estimator.bags.speech import SpeechMessage, SpeechTopics
 from emotion_estimator.bags.stamp_order import Disorder, in_stamp_order
-from emotion_estimator.bags.storage import Bag, BagMessage, printable
+from emotion_estimator.bags.storage import Bag, BagMessage
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult, RgbImage
+from emotion_estimator.untrusted import quote
 
 #: Type of each topic; number of messages on each topic.
 Types = Mapping[str, str]
@@ -45,19 +46,23 @@ def image_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) -> 
     if wanted is not None:
         topic = _named(bag, types, wanted, images, (IMAGE, COMPRESSED_IMAGE))
         if not counts[topic]:
-            raise InputError(f'bag {bag} has no message on its topic {topic}; {_advice(with_any)}')
+            raise InputError(
+                f'bag {quote(bag)} has no message on its topic {quote(topic)}; {_advice(with_any)}'
+            )
         return topic
     if not any(counts.values()):
-        raise InputError(f'bag {bag} is empty: it has no messages')
+        raise InputError(f'bag {quote(bag)} is empty: it has no messages')
     raw = {topic for topic in with_any if types[topic] == IMAGE}
     separate = [topic for topic in with_any if topic.removesuffix(_COMPRESSED) not in raw - {topic}]
     if len(separate) == 1:
         return separate[0]
     if separate:
-        raise InputError(f'bag {bag} has images on several topics, name one: {_in_words(separate)}')
+        raise InputError(
+            f'bag {quote(bag)} has images on several topics, name one: {_in_words(separate)}'
+        )
     empty = f'; {_in_words(images)} without a message' if images else ''
     raise InputError(
-        f'bag {bag} has no images (sensor_msgs/Image or CompressedImage); it has '
+        f'bag {quote(bag)} has no images (sensor_msgs/Image or CompressedImage); it has '
         f'{_in_words(f"{topic} ({types[topic]})" for topic in sorted(types))}{empty}'
     )
 
@@ -80,10 +85,11 @@ def emotions_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) 
             return called[0]
         if called:
             raise InputError(
-                f'bag {bag} has emotions on several topics, name one: {_in_words(called)}'
+                f'bag {quote(bag)} has emotions on several topics, name one: {_in_words(called)}'
             )
     raise InputError(
-        f'bag {bag} has no emotions; `emotion-estimator replay --write-bag` writes a bag with them'
+        f'bag {quote(bag)} has no emotions; `emotion-estimator replay --write-bag` writes a bag '
+        'with them'
     )
 
 
@@ -97,12 +103,14 @@ def actions_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) -
         return _named(bag, types, wanted, found, (DIALOGUE_ACTION,))
     filled = [topic for topic in found if counts[topic]]
     if len(filled) > 1:
-        raise InputError(f'bag {bag} has actions on several topics, name one: {_in_words(filled)}')
+        raise InputError(
+            f'bag {quote(bag)} has actions on several topics, name one: {_in_words(filled)}'
+        )
     return filled[0] if filled else None
 
 
 def _in_words(topics: Iterable[str]) -> str:
-    return printable(', '.join(topics) or 'no topics')
+    return quote(', '.join(topics) or 'no topics')
 
 
 def _of_type(types: Types, *kinds: str) -> list[str]:
@@ -121,10 +129,10 @@ def _named(bag: Path, types: Types, wanted: str, choice: list[str], kinds: tuple
     for topic in (wanted, slashed):
         if topic in types:
             raise InputError(
-                f'topic {topic} of bag {bag} is of type {types[topic]}, not '
+                f'topic {quote(topic)} of bag {quote(bag)} is of type {quote(types[topic])}, not '
                 f'{" or ".join(kinds)}; {_advice(choice)}'
             )
-    raise InputError(f'bag {bag} has no topic {slashed}; {_advice(choice)}')
+    raise InputError(f'bag {quote(bag)} has no topic {quote(slashed)}; {_advice(choice)}')
 
 
 @dataclass
@@ -217,7 +225,7 @@ class ImageBag(Bag):
     def problems(self) -> list[str]:
         """One line for each defect or kind of skipped image found so far."""
         more = (str(self._disorder), str(self._undecodable))
-        images = (f'topic {self.topic}: {line}' for line in more if line)
+        images = (f'topic {quote(self.topic)}: {line}' for line in more if line)
         return [*(self._speech.problems if self._speech else ()), *super().problems, *images]
 
     def images(
@@ -371,6 +379,6 @@ def read_actions(path: Path, topic: str | None = None) -> Iterator[DialogueActio
 
 def _unreadable(path: Path, topic: str | None, error: InputError) -> InputError:
     return InputError(
-        f'bag {path}, topic {topic}: {error}; if another version of this package recorded it, '
-        'recompute its results from its images with `emotion-estimator replay`'
+        f'bag {quote(path)}, topic {quote(topic)}: {error}; if another version of this package '
+        'recorded it, recompute its results from its images with `emotion-estimator replay`'
     )

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from emotion_estimator.bags.messages import deserialize
 from emotion_estimator.bags.stamp_order import Unstamped
-from emotion_estimator.bags.storage import Bag, BagMessage, printable
+from emotion_estimator.bags.storage import Bag, BagMessage
 from emotion_estimator.dialogue.turns import MAX_WORDS
 from emotion_estimator.errors import InputError
+from emotion_estimator.untrusted import quote
 
 if TYPE_CHECKING:
     from emotion_estimator.dialogue.manager import DialogueManager
@@ -90,7 +91,8 @@ class SpeechTopics:
                 self._names[topic] = name
             else:
                 self._unusable.append(
-                    f'topic {topic} is of type {bag.topics[topic]}, not {kind}; it is not heard'
+                    f'topic {quote(topic)} is of type {quote(bag.topics[topic])}, not {kind}; '
+                    'it is not heard'
                 )
         self.topics = tuple(self._names)
 
@@ -98,11 +100,11 @@ class SpeechTopics:
     def problems(self) -> list[str]:
         """One line for each topic that is not heard, or has messages that cannot be read."""
         damaged = (
-            f'topic {topic}: {count} messages cannot be read and are not heard, first at '
+            f'topic {quote(topic)}: {count} messages cannot be read and are not heard, first at '
             f'{self._first[topic]}'
             for topic, count in self._damaged.items()
         )
-        return [printable(line) for line in (*self._unusable, *damaged)]
+        return [*self._unusable, *damaged]
 
     def read(self, message: BagMessage) -> SpeechMessage | None:
         """Read a message of one of the topics; None if it is damaged, which is counted."""
@@ -110,7 +112,7 @@ class SpeechTopics:
         kind = SPEECH_TOPICS[name]
         try:
             if message.connection.msgtype != kind:
-                raise InputError(f'it is of type {message.connection.msgtype}, not {kind}')
+                raise InputError(f'it is of type {quote(message.connection.msgtype)}, not {kind}')
             content = deserialize(message.data, kind)
         except InputError as error:
             self._first.setdefault(message.topic, f'{message.log_time * 1e-9:.6f} s: {error}')
@@ -124,14 +126,14 @@ class SpeechTopics:
         self, found: Mapping[str, Mapping[str, str]], bag: Bag, beside: str, wanted: str | None
     ) -> str | None:
         """Return the namespace, empty for the root; None if there is none."""
-        known = printable(', '.join(space or '/' for space in found))
+        known = quote(', '.join(space or '/' for space in found))
         if wanted is not None:
             slashed = f'/{wanted.strip("/")}'.rstrip('/')
             if slashed not in found:
                 advice = f'choose {known}' if known else 'it has no speech'
                 raise InputError(
-                    f'bag {bag.path} has no message on {", ".join(SPEECH_TOPICS)} in the '
-                    f'namespace {slashed or "/"}; {advice}'
+                    f'bag {quote(bag.path)} has no message on {", ".join(SPEECH_TOPICS)} in the '
+                    f'namespace {quote(slashed or "/")}; {advice}'
                 )
             return slashed
         around = [space for space in found if beside.startswith(f'{space}/')]
@@ -139,8 +141,8 @@ class SpeechTopics:
             return max(around, key=len)
         if len(found) > 1:
             self._unusable.append(
-                f'speech was recorded in several namespaces, none of them that of {beside}, and '
-                f'is not heard; name one: {known}'
+                f'speech was recorded in several namespaces, none of them that of {quote(beside)}, '
+                f'and is not heard; name one: {known}'
             )
             return None
         return next(iter(found), None)

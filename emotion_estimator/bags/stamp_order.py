@@ -15,6 +15,9 @@ WINDOW = 250_000_000
 #: Items without a stamp that wait for the image after them; with more, no image is waited for.
 MAX_WAITING = 1000
 
+#: Bytes of images held to sort them; with more, the earliest is not waited for.
+MAX_HELD = 64 << 20
+
 
 class Stamped(Protocol):
     """Something with a stamp and bytes."""
@@ -95,9 +98,12 @@ def _ordered(items: Iterable[Item | Aside], disorder: Disorder) -> Iterator[Item
     buffer: list[tuple[int, int, Item]] = []
     waiting: deque[tuple[int, Aside]] = deque()
     newest: int | None = None
+    held = 0
 
     def earliest() -> Iterator[Item | Aside]:
+        nonlocal held
         _, number, item = heapq.heappop(buffer)
+        held -= len(item.data)
         while waiting and waiting[0][0] < number:
             yield waiting.popleft()[1]
         yield item
@@ -123,7 +129,8 @@ def _ordered(items: Iterable[Item | Aside], disorder: Disorder) -> Iterator[Item
         disorder.late += stamp < newest
         newest = max(newest, stamp)
         heapq.heappush(buffer, (stamp, number, item))
-        while buffer[0][0] < newest - WINDOW:
+        held += len(item.data)
+        while buffer and (buffer[0][0] < newest - WINDOW or held > MAX_HELD):
             yield from earliest()
     while buffer:
         yield from earliest()

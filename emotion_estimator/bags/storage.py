@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import NamedTuple
 
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader
 
+from emotion_estimator.bags.border import Allowance, TooMuch, unpack_file, unpack_message
+from emotion_estimator.bags.contents import Found, StorageSummary, counted
 from emotion_estimator.bags.files import PACKED, storage_files
-from emotion_estimator.bags.salvage import decompress_file, decompress_message, salvage
+from emotion_estimator.bags.mcap_file import McapFile
+from emotion_estimator.bags.sqlite_file import SqliteFile
 from emotion_estimator.errors import InputError, first_line
-
-
-def printable(text: str) -> str:
-    """Return text from a bag as part of one line; in a damaged bag it may contain anything."""
-    return ''.join(sign if sign.isprintable() else '?' for sign in text)
+from emotion_estimator.untrusted import cannot_read, open_regular, quote
 
 
 class BagMessage(NamedTuple):
@@ -42,22 +40,6 @@ class BagMessage(NamedTuple):
         return self.connection.topic
 
 
-@dataclass(frozen=True)
-class StorageSummary:
-    """The contents of a storage file.
-
-    :param connections: topics with their types; a topic may have several publishers.
-    :param counts: number of messages by topic.
-    :param first: earliest log time in nanoseconds; None without messages.
-    :param last: latest log time, likewise.
-    """
-
-    connections: tuple[Connection, ...]
-    counts: Counter[str]
-    first: int | None
-    last: int | None
-
-
 class StorageFile:
     """An ``.mcap`` or ``.db3`` file, which may be compressed (``.zstd``).
 
@@ -68,17 +50,19 @@ class StorageFile:
         self.path = path
         self._damage = ''
         self._open = ExitStack()
-        try:
-            if not path.stat().st_size:
-                raise InputError(f'bag file {path} is empty (0 bytes)')
-            self._file = self._readable()
-        except OSError as error:
-            raise InputError(f'bag file {path} cannot be read ({error.strerror})') from error
-        #: Whether rosbags refused the file, so that it is salvaged.
+        #: Whether the file is damaged, so that it is salvaged.
         self._damaged = False
         try:
-            self.summary = self._summarize()
-        except InputError:
+            with self._refusing():
+                with open_regular(path) as file:
+                    self._size = os.fstat(file.fileno()).st_size
+                if not self._size:
+                    raise InputError(f'bag file {quote(path)} is empty (0 bytes)')
+                plain = self._plain()
+                kind = McapFile if plain.suffix == '.mcap' else SqliteFile
+                self._file: McapFile | SqliteFile = kind(plain)
+                self.summary = self._summarize()
+        except BaseException:
             self.close()
             raise
 
@@ -87,30 +71,52 @@ class StorageFile:
         """Return one line on the damage found so far; empty if there is none."""
         if not self._damage:
             return ''
-        return f'bag file {self.path} is damaged ({self._damage}); the readable part was read'
+        return (
+            f'bag file {quote(self.path)} is damaged ({self._damage}); the readable part was read'
+        )
 
     def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
-        """Yield the readable messages of some topics in the order of their log time."""
+        """Yield the readable messages of some topics in the order of their log time.
+
+        :raises InputError: the file's size does not explain what it holds.
+        """
+        with self._refusing():
+            yield from self._unpacked(self._messages(topics))
+
+    def _messages(self, topics: Collection[str]) -> Iterator[Found]:
         last: int | None = None
         if not self._damaged:
             try:
-                with Reader(self._file) as reader:
-                    wanted = [c for c in reader.connections if c.topic in topics]
-                    for connection, time, data in reader.messages(wanted) if wanted else ():
-                        message = BagMessage(connection, int(time), decompress_message(data))
-                        if last is not None and time < last and self._file.suffix == '.db3':
-                            # SQLite sorts by an index without checksums; MCAP has them.
-                            raise InputError('its index by time is damaged')
-                        last = message.log_time
-                        yield message
+                for found in self._file.messages(topics):
+                    if last is not None and found[1] < last and self._by_time:
+                        # SQLite sorts by an index without checksums; MCAP has them.
+                        raise ValueError('its index by time is damaged')
+                    last = found[1]
+                    yield found
+                    del found
+            except TooMuch:
+                raise
             except Exception as error:
-                # On damaged data rosbags lets any exception of its helpers pass.
                 self._note_damage(first_line(error))
             else:
                 return
-        for connection, time, data in salvage(self._file, self._note_damage):
-            if connection.topic in topics and (last is None or time > last):
-                yield BagMessage(connection, time, decompress_message(data))
+        for found in self._file.salvage(self._note_damage):
+            if found[0].topic in topics and (last is None or found[1] > last):
+                yield found
+
+    def _unpacked(self, messages: Iterator[Found]) -> Iterator[BagMessage]:
+        allowance = Allowance(self._size)
+        for connection, time, data in messages:
+            try:
+                data = unpack_message(data, allowance)
+            except ValueError as error:
+                self._note_damage(f'a message of topic {quote(connection.topic)} has {error}')
+                continue
+            yield BagMessage(connection, time, data)
+
+    @property
+    def _by_time(self) -> bool:
+        return isinstance(self._file, SqliteFile)
 
     def close(self) -> None:
         """Remove decompressed files; may be called more than once."""
@@ -118,54 +124,41 @@ class StorageFile:
 
     def _summarize(self) -> StorageSummary:
         try:
-            with Reader(self._file) as reader:
-                counts: Counter[str] = Counter()
-                for connection in reader.connections:
-                    counts[connection.topic] += connection.msgcount
-                # Without their reader, so that messages can be pickled.
-                connections = tuple(c._replace(owner=None) for c in reader.connections)
-                if not reader.message_count:
-                    return StorageSummary(connections, counts, None, None)
-                return StorageSummary(connections, counts, reader.start_time, reader.end_time - 1)
+            return self._file.contents()
+        except TooMuch:
+            raise
         except Exception as error:
-            self._damaged = True
-            return self._summarize_damaged(first_line(error))
-
-    def _summarize_damaged(self, reason: str) -> StorageSummary:
-        """Read a damaged file once to find its contents."""
-        found: dict[int, Connection] = {}
-        counts: Counter[str] = Counter()
-        first: int | None = None
-        last: int | None = None
-        for connection, time, _ in salvage(self._file, self._note_damage):
-            found.setdefault(connection.id, connection)
-            counts[connection.topic] += 1
-            first = time if first is None else min(first, time)
-            last = time if last is None else max(last, time)
-        if not found:
+            reason = first_line(error)
+        # Read it once to find its contents.
+        self._damaged = True
+        summary = counted(self._file.salvage(self._note_damage))
+        if not summary.connections:
             raise InputError(
-                f'bag file {self.path} is damaged, nothing in it can be read '
+                f'bag file {quote(self.path)} is damaged, nothing in it can be read '
                 f'({self._damage or reason})'
             )
         self._note_damage(reason)
-        return StorageSummary(tuple(found.values()), counts, first, last)
+        return summary
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except TooMuch as error:
+            raise InputError(f'bag file {quote(self.path)} is not read: {error}') from error
+        except OSError as error:
+            raise cannot_read('bag file', self.path, error, InputError) from error
 
     def _note_damage(self, reason: str) -> None:
         self._damage = self._damage or reason.rstrip('.')
 
-    def _readable(self) -> Path:
-        """Return the file, decompressed and under a name that SQLite accepts."""
-        path = self.path.absolute()
-        packed = path.suffix == PACKED
-        # rosbags does not escape the name in its URI.
-        odd = any(sign in str(path) for sign in '?#%')
-        if not packed and not odd:
-            return path
+    def _plain(self) -> Path:
+        """Return the file, decompressed."""
+        if self.path.suffix != PACKED:
+            return self.path
         folder = Path(self._open.enter_context(TemporaryDirectory(prefix='emotion-estimator-')))
-        target = folder / f'bag{Path(path.stem).suffix if packed else path.suffix}'
-        if not packed:
-            target.symlink_to(path)
-        elif reason := decompress_file(path, target):
+        target = folder / f'bag{Path(self.path.stem).suffix}'
+        if reason := unpack_file(self.path, target):
             self._note_damage(reason)
         return target
 

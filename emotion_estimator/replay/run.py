@@ -22,9 +22,11 @@ from emotion_estimator.timing import RateLimit
 
 #: Images decoded ahead of the one being processed; a VGA image takes 0.9 MB.
 _AHEAD = 8
+#: Bytes of images decoded ahead, from which on there is only one.
+_AHEAD_BYTES = 64 << 20
 
-#: An image with its pixels, or with the reason why it has none; or speech between two images.
-_Decoded = tuple[StampedImage, RgbImage | InputError] | SpeechMessage
+#: An image with its pixels, or speech between two images.
+_Decoded = tuple[StampedImage, RgbImage] | SpeechMessage
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +78,6 @@ def replay(
                 item.report_to(policy, last)
             continue
         image, pixels = item
-        if isinstance(pixels, InputError):
-            continue
         try:
             if mounting is not None:
                 pixels = turned(pixels, mounting.degrees)
@@ -120,9 +120,13 @@ def _decoded(images: Iterable[StampedImage | SpeechMessage]) -> Iterator[_Decode
                     put(image)
                     continue
                 try:
-                    put((image, image.decode()))
-                except InputError as error:
-                    put((image, error))
+                    pixels = image.decode()
+                except InputError:
+                    # The bag counts it; many large ones would fill the queue.
+                    continue
+                while ready.qsize() * pixels.nbytes > _AHEAD_BYTES and not stop.is_set():
+                    stop.wait(0.005)
+                put((image, pixels))
         except BaseException as error:
             # Raised again in the consumer's thread.
             put(error)

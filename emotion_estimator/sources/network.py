@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import socket
 import time
@@ -21,9 +20,10 @@ from emotion_estimator.sources.base import (
     SourceLost,
     bgr_to_rgb,
     fit,
-    silence_opencv,
 )
+from emotion_estimator.sources.container import decoded, open_ffmpeg
 from emotion_estimator.sources.video import VideoFile
+from emotion_estimator.untrusted import quote
 
 _PORTS = {'http': 80, 'https': 443, 'rtsp': 554}
 #: Some cameras take user and password in the path, as in ``/user=admin_password=...``. Where one of
@@ -82,12 +82,11 @@ def open_network(
     :raises InputError: it cannot be read; the message says why, without credentials.
     """
     capture = _open(url, timeout)
+    name = quote(without_credentials(url))
     if capture.get(cv2.CAP_PROP_FRAME_COUNT) >= 1.0:
         capture.release()
         return NetworkVideo(url, loop=loop, width=width, height=height, timeout=timeout)
-    return NetworkStream(
-        capture, without_credentials(url), size=(width, height), timeout=timeout, clock=clock
-    )
+    return NetworkStream(capture, name, size=(width, height), timeout=timeout, clock=clock)
 
 
 class NetworkStream(Source):
@@ -143,8 +142,8 @@ class NetworkStream(Source):
                     f'{self.name} {how or "ended the connection"}; check camera and network'
                 )
             stamp = self._clock()
-            ok, image = self._capture.retrieve()
-            if not ok or image is None or image.size == 0:
+            image = decoded(self._capture.retrieve, self.name)
+            if image is None:
                 self.skipped += 1
                 damaged += 1
                 if damaged >= _PATIENCE:
@@ -190,7 +189,7 @@ class NetworkVideo(VideoFile):
 
     @staticmethod
     def _shown(path: Path | str) -> str:
-        return without_credentials(str(path))
+        return quote(without_credentials(str(path)))
 
     def _open(self) -> cv2.VideoCapture:
         return _open(str(self._path), self._timeout)
@@ -203,15 +202,12 @@ class NetworkVideo(VideoFile):
 
 
 def _open(url: str, timeout: float) -> cv2.VideoCapture:
-    silence_opencv()
-    # UDP loses parts of images, and firewalls stop it.
-    os.environ.setdefault('OPENCV_FFMPEG_CAPTURE_OPTIONS', 'rtsp_flags;prefer_tcp')
     milliseconds = round(1e3 * timeout)
     # FFmpeg compares schemes as they are written.
     scheme, separator, rest = url.partition('://')
-    capture = cv2.VideoCapture(
+    capture = open_ffmpeg(
         scheme.lower() + separator + rest,
-        cv2.CAP_FFMPEG,
+        quote(without_credentials(url)),
         [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds,
             cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds,
@@ -219,7 +215,7 @@ def _open(url: str, timeout: float) -> cv2.VideoCapture:
     )  # fmt: skip
     if not capture.isOpened():
         capture.release()
-        raise InputError(f'{without_credentials(url)} cannot be opened: {_why_not(url)}')
+        raise InputError(f'{quote(without_credentials(url))} cannot be opened: {_why_not(url)}')
     return capture
 
 

@@ -7,16 +7,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-
 from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.picture_header import is_picture
 from emotion_estimator.sources.base import DEFAULT_FPS, Source
 from emotion_estimator.sources.device import Device
 from emotion_estimator.sources.images import IMAGE_SUFFIXES, StillImages, images_in
 from emotion_estimator.sources.network import is_network, open_network, without_credentials
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
-from emotion_estimator.untrusted import MAX_PIXELS, is_utf8, quote
+from emotion_estimator.untrusted import MAX_PIXELS, cannot_read, is_utf8, open_regular, quote
 
 #: What a source may be, for messages and help texts.
 ACCEPTED = (
@@ -26,6 +25,9 @@ ACCEPTED = (
 
 #: OpenCV counts devices in a C int.
 _MOST_DEVICE = 2**31 - 1
+
+#: Names of files that begin like an image, but are videos.
+_FILM_SUFFIXES = frozenset(('.gif', '.mjpeg', '.mjpg'))
 
 
 def open_source(
@@ -92,9 +94,10 @@ def open_source(
     try:
         path = path.expanduser()
         is_folder, is_file = bool(spec) and path.is_dir(), path.is_file()
-    except (OSError, RuntimeError) as error:
-        # The name is too long, a folder is not accessible, or ~somebody is unknown.
-        reason = getattr(error, 'strerror', None) or first_line(error)
+    except (OSError, RuntimeError, ValueError) as error:
+        # The name is too long or holds a null byte, a folder is not accessible, or ~somebody is
+        # unknown.
+        reason = getattr(error, 'strerror', None) or quote(first_line(error))
         raise InputError(
             f'source {quote(spec)!r} cannot be opened ({reason}); accepted are {ACCEPTED}'
         ) from error
@@ -129,8 +132,14 @@ def _device(spec: str) -> int | str:
 
 
 def _is_image(path: Path) -> bool:
-    """Return whether a file is an image, by name, then by content; a GIF counts as a video."""
+    """Return whether a file is an image, by name, then by content."""
     suffix = path.suffix.lower()
-    if suffix == '.gif':
+    if suffix in _FILM_SUFFIXES:
         return False
-    return suffix in IMAGE_SUFFIXES or bool(cv2.haveImageReader(str(path)))
+    if suffix in IMAGE_SUFFIXES:
+        return True
+    try:
+        with open_regular(path) as file:
+            return is_picture(file.read(16))
+    except (OSError, ValueError) as error:
+        raise cannot_read('source', path, error, InputError) from error

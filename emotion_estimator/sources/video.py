@@ -10,10 +10,14 @@ import cv2
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
-from emotion_estimator.sources.base import DEFAULT_FPS, Source, bgr_to_rgb, fit, silence_opencv
+from emotion_estimator.sources.base import DEFAULT_FPS, Source, bgr_to_rgb, fit
+from emotion_estimator.sources.container import check_container, decoded, open_ffmpeg
+from emotion_estimator.untrusted import quote
 
 #: Containers that declare more are wrong.
 _MOST_FPS = 1000.0
+#: Stamps in seconds from which on they are wrong: ROS counts them in an int32.
+_LATEST = 1e9
 
 
 class VideoFile(Source):
@@ -22,7 +26,7 @@ class VideoFile(Source):
     The file's rotation is applied. Stamps that are missing or do not increase are replaced by the
     previous one plus the duration of a frame.
 
-    :param path: any file that OpenCV's FFmpeg decodes, including animated GIFs.
+    :param path: a file that :func:`.container.check_container` accepts.
     :param loop: restart at the end, with increasing stamps.
     :raises InputError: the file is missing, cannot be decoded or has no frames.
     """
@@ -39,7 +43,6 @@ class VideoFile(Source):
         width: int | None = None,
         height: int | None = None,
     ) -> None:
-        silence_opencv()
         self.name = self._shown(path)
         self._path = path
         self._loop = loop
@@ -50,9 +53,9 @@ class VideoFile(Source):
         capture = self._open()
         fps = capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and 0.0 < fps <= _MOST_FPS else DEFAULT_FPS
-        has_frames = capture.read()[0]
+        first = decoded(capture.read, f'video {self.name}')
         capture.release()
-        if not has_frames:
+        if first is None:
             raise InputError(
                 f'video {self.name} has no frame that can be decoded; re-encode or replace it'
             )
@@ -71,7 +74,7 @@ class VideoFile(Source):
 
     @staticmethod
     def _shown(path: Path | str) -> str:
-        return str(path)
+        return quote(path)
 
     def close(self) -> None:
         """End the iteration, which closes the file."""
@@ -86,8 +89,8 @@ class VideoFile(Source):
         seen = failed = 0
         try:
             while not self._closed:
-                ok, image = capture.read()
-                if not ok:
+                image = decoded(capture.read, f'video {self.name}')
+                if image is None:
                     failed += 1
                     if failed > self.patience or seen + failed > declared:
                         self._stopped(seen, declared)
@@ -101,7 +104,7 @@ class VideoFile(Source):
                     first, stamp = at, start
                 else:
                     stamp = start + at - first
-                    if not (math.isfinite(stamp) and stamp > last):
+                    if not last < stamp < _LATEST:
                         stamp = last + 1.0 / self.fps
                 last = stamp
                 yield Frame(fit(bgr_to_rgb(image), *self._size), stamp)
@@ -116,13 +119,17 @@ class VideoFile(Source):
         """
 
     def _open(self) -> cv2.VideoCapture:
-        if not Path(self._path).is_file():
-            raise InputError(f'video {self._path} does not exist; give the path of a video file')
-        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        path = Path(self._path)
+        if not path.exists():
+            raise InputError(
+                f'video {quote(self._path)} does not exist; give the path of a video file'
+            )
+        check_container(path)
+        capture = open_ffmpeg(str(path.absolute()), f'video {self.name}', [])
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         if not capture.isOpened():
             raise InputError(
-                f'video {self._path} cannot be decoded (damaged, or not a video); '
+                f'video {self.name} cannot be decoded (damaged, or not a video); '
                 're-encode it as MP4 or give another file'
             )
         return capture

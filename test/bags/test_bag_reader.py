@@ -14,9 +14,10 @@ from bag_making import KINDS, SECOND, image_bytes, numbered, picture, storage_fi
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag1 import Writer as Ros1Writer
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from emotion_estimator.bags.border import ZSTD_MAGIC
 from emotion_estimator.bags.messages import (
     COMPRESSED_IMAGE,
     EMOTION,
@@ -32,7 +33,7 @@ from emotion_estimator.bags.messages import (
     typestore,
 )
 from emotion_estimator.bags.reader import open_bag, read_actions, read_emotions
-from emotion_estimator.bags.salvage import ZSTD_MAGIC
+from emotion_estimator.bags.sqlite_file import SqliteFile
 from emotion_estimator.bags.storage import Bag
 from emotion_estimator.bags.writer import BagWriter
 from emotion_estimator.emotion import FaceEmotion, Roi
@@ -419,15 +420,15 @@ def test_a_truncated_compressed_file(tmp_path):
 
 def test_a_damaged_index_by_time_repeats_no_message(tmp_path, monkeypatch):
     folder = write_bag(tmp_path / 'bag', numbered(30), 'sqlite3')
-    intact = Reader.messages
+    intact = SqliteFile.messages
 
-    def damaged(reader, connections):
-        for number, (connection, time, data) in enumerate(intact(reader, connections)):
+    def damaged(file, topics):
+        for number, (connection, time, data) in enumerate(intact(file, topics)):
             if number == 14:
                 time -= SECOND
             yield connection, time, data
 
-    monkeypatch.setattr(Reader, 'messages', damaged)
+    monkeypatch.setattr(SqliteFile, 'messages', damaged)
     with Bag(folder) as bag:
         stamps = [read_header(message.data).nanoseconds for message in bag.messages()]
         assert stamps == [SECOND + n * SECOND // 10 for n in range(30)]

@@ -44,7 +44,7 @@ OPTIONAL |= {
 # For `make sbom`.
 OPTIONAL |= {'cyclonedx_py'}
 # No rosdep key has these; rosbags, which has one, brings them. Python 3.14 has `compression`.
-WITH_ROSBAGS = {'backports', 'compression', 'lz4'}
+WITH_ROSBAGS = {'apsw', 'backports', 'compression', 'lz4'}
 # Named in a variable, so that no import of it is to be seen.
 LITERT = 'ai_edge_litert'
 TRAINING = ROOT / 'training' / f'{PACKAGE}_training'

@@ -148,3 +148,39 @@ def test_a_landmark_source_that_fails_is_restarted():
     assert [f.result.stamp for f in frames] == [0.0, 0.25]
     assert skipped == ['landmark source failed and was restarted: graph error']
     assert estimator.resets == 1
+
+
+def test_images_that_do_not_decode_fill_no_queue():
+    """They are large where somebody wants them to be."""
+    read = threading.Event()
+
+    def images():
+        yield Recorded(125_000_000)
+        for number in range(2, 60):
+            yield Recorded(number * 125_000_000, error='too large')
+        read.set()
+
+    frames = replay(images(), ScriptedEstimator())
+    next(frames)
+    assert read.wait(PATIENCE)
+    frames.close()
+
+
+@dataclass
+class Wide(Recorded):
+    """An image that claims a third of the bytes that may be decoded ahead."""
+
+    def decode(self):
+        super().decode()
+        return np.broadcast_to(IMAGE[:1, :1], (2730, 2730, 3))
+
+
+def test_few_large_images_are_decoded_ahead():
+    decoded: list = []
+    images = (Wide(number * 125_000_000, decoded=decoded) for number in range(1, 60))
+    frames = replay(images, ScriptedEstimator())
+    next(frames)
+    threading.Event().wait(0.3)
+    # One taken, up to four in the queue, one waiting; without a limit it would be ten.
+    assert len(decoded) <= 6
+    frames.close()

@@ -1,0 +1,113 @@
+"""The size in pixels that a video file declares, read before FFmpeg decodes anything.
+
+FFmpeg decodes the first image to find out more, and some decoders, such as that of PNG, take a
+gigabyte for a file of 800 kB.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+#: Boxes of ISO base media files that lead to the sizes, from the outside inwards.
+_BOXES = frozenset((b'moov', b'trak', b'mdia', b'minf', b'stbl'))
+#: Elements of Matroska that do: segment, tracks, track, video.
+_ELEMENTS = frozenset((0x18538067, 0x1654AE6B, 0xAE, 0xE0))
+_CLUSTER, _WIDTH, _HEIGHT = 0x1F43B675, 0xB0, 0xBA
+#: Boxes or elements looked at, and bytes of one that is read; more is left to FFmpeg.
+_MOST, _MOST_BYTES = 4000, 1 << 16
+
+
+def declared_sizes(file: BinaryIO, start: bytes) -> Iterator[tuple[int, int]]:
+    """Yield width and height of the images of MP4, MOV, Matroska, AVI and GIF, as far as declared.
+
+    :param file: is read from where it is needed.
+    :param start: its first bytes, a megabyte or all.
+    """
+    try:
+        if start[:4] == b'GIF8':
+            yield struct.unpack_from('<HH', start, 6)
+        elif start[:4] == b'RIFF':
+            yield from _avi(start)
+        elif start[:4] == b'\x1a\x45\xdf\xa3':
+            yield from _matroska(file)
+        elif start[4:8].isalpha():
+            yield from _iso(file)
+    except struct.error:
+        return
+
+
+def _iso(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    end = file.seek(0, 2)
+    at = 0
+    for _ in range(_MOST):
+        file.seek(at)
+        head = file.read(16)
+        if at + 8 > end or len(head) < 8:
+            return
+        size, kind = struct.unpack_from('>I4s', head)
+        begin = at + 8
+        if size == 1:
+            (size,) = struct.unpack_from('>Q', head, 8)
+            begin += 8
+        if kind == b'stsd':
+            file.seek(begin)
+            yield from _sample_entries(file.read(min(max(size, 8), _MOST_BYTES)))
+        # A box may be damaged, or last until the end.
+        at = begin if kind in _BOXES else max(at + size, begin) if size else end
+
+
+def _sample_entries(box: bytes) -> Iterator[tuple[int, int]]:
+    (count,) = struct.unpack_from('>I', box, 4)
+    at = 8
+    for _ in range(min(count, 100)):
+        size, width, height = struct.unpack_from('>I28xHH', box, at)
+        # Of sound it is the sampling rate and its fraction, 0.
+        if height:
+            yield width, height
+        at += max(size, 8)
+
+
+def _matroska(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    at = width = 0
+    for _ in range(_MOST):
+        file.seek(at)
+        head = file.read(12)
+        kind, length = _number(head, 0, keep_marker=True)
+        size, more = _number(head, length)
+        at += length + more
+        if not head or kind == _CLUSTER:
+            return
+        if kind in _ELEMENTS:
+            continue
+        if kind in (_WIDTH, _HEIGHT) and size <= 8:
+            file.seek(at)
+            value = int.from_bytes(file.read(size), 'big')
+            if kind == _WIDTH:
+                width = value
+            else:
+                yield width, value
+        at += size
+
+
+def _number(head: bytes, at: int, *, keep_marker: bool = False) -> tuple[int, int]:
+    """Return one of EBML's numbers of variable length (RFC 8794, section 4), and its length."""
+    first = head[at] if at < len(head) else 0
+    length = 9 - first.bit_length()
+    if length > 8:
+        raise struct.error
+    value = int.from_bytes(head[at : at + length], 'big')
+    return (value if keep_marker else value & ((1 << 7 * length) - 1)), length
+
+
+def _avi(start: bytes) -> Iterator[tuple[int, int]]:
+    at = -1
+    for _ in range(100):
+        at = start.find(b'strf', at + 1)
+        if at < 0:
+            return
+        size, header, width, height = struct.unpack_from('<IIii', start, at + 4)
+        # Of sound it has 16 to 18 bytes.
+        if size >= 40 and header >= 40:
+            yield abs(width), abs(height)
