@@ -21,6 +21,7 @@ from ros_graph import RosGraph
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from emotion_estimator.demo.nodes import PACKAGE, find_prefix, node_command
 from emotion_estimator.demo.processes import ChildProcess
 from emotion_estimator.msg import DialogueAction, Emotion
 from emotion_estimator.sources.portrait import Portrait
@@ -39,6 +40,7 @@ class WatchedNode:
     """A node's process, which is started again when it ends by itself.
 
     :ivar starts: how often it was started.
+    :ivar started: when it was started last, monotonic.
     :ivar respawn: whether it is started again.
     """
 
@@ -75,6 +77,7 @@ class WatchedNode:
     def _start(self) -> ChildProcess:
         self._ended = None
         self.starts += 1
+        self.started = time.monotonic()
         return self._graph.start(self.name, *self._arguments, **self.parameters)
 
 
@@ -91,7 +94,11 @@ class WatchedRobot:
         self.emotions = self.actions = 0
         self.latencies: deque[float] = deque(maxlen=2000)
         self.last: Emotion | None = None
+        self._emotion_times: deque[float] = deque(maxlen=2000)
+        #: When each node's process first reported that it is active.
+        self._active_at: dict[str, float] = {}
         self._status: dict[str, tuple[float, Any]] = {}
+        self.nodes: dict[str, WatchedNode] = {}
         node = graph.node
         node.create_subscription(Emotion, 'emotion', self._on_emotion, 50)
         node.create_subscription(DialogueAction, 'dialogue/action', self._on_action, 50)
@@ -152,12 +159,28 @@ class WatchedRobot:
         when, _ = self._status.get(node, (0.0, None))
         return time.monotonic() - when < 3.0 and self.status(node).get('state') == 'active'
 
+    def heard_since(self, node: str, when: float) -> bool:
+        """Return whether a node started after a time (monotonic) has said that it is active."""
+        said, _ = self._status.get(node, (0.0, None))
+        active = self.status(node).get('state') == 'active'
+        return active and said > self.nodes[node].started > when
+
+    def well_at(self, node: str) -> float:
+        """Return when a node last began to work: its first emotion, image or report, monotonic.
+
+        :param node: for the dialogue manager the report that it is active, else an emotion.
+        """
+        if node == 'dialogue_manager':
+            return self._active_at.get(node, 0.0)
+        return next(t for t in self._emotion_times if t > self.nodes[node].started)
+
     def ended(self) -> list[str]:
         """Return the nodes that do not run."""
         return [name for name, node in self.nodes.items() if node.process.status() is not None]
 
     def _on_emotion(self, message: Emotion) -> None:
         self.emotions += 1
+        self._emotion_times.append(time.monotonic())
         self.last = message
         self.latencies.append(float(message.latency))
 
@@ -166,16 +189,23 @@ class WatchedRobot:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            self._status[status.name] = time.monotonic(), status
+            now = time.monotonic()
+            self._status[status.name] = now, status
+            node = self.nodes.get(status.name)
+            if node is None or self.status(status.name).get('state') != 'active':
+                continue
+            if self._active_at.get(status.name, 0.0) < node.started:
+                self._active_at[status.name] = now
 
 
 class BadCamera:
     """Publishes images that no camera should."""
 
-    def __init__(self, graph: RosGraph) -> None:
+    def __init__(self, graph: RosGraph, topic: str = 'image_raw') -> None:
+        """:param topic: of the raw images."""
         self._node = graph.node
-        self._raw = graph.node.create_publisher(Image, 'image_raw', 5)
-        self._packed = graph.node.create_publisher(CompressedImage, 'image_raw/compressed', 5)
+        self._raw = graph.node.create_publisher(Image, topic, 5)
+        self._packed = graph.node.create_publisher(CompressedImage, f'{topic}/compressed', 5)
         self.face = cv2.resize(next(iter(Portrait(15.0).frames())).image, (320, 240))
 
     def close(self) -> None:
@@ -232,3 +262,23 @@ def processor_seconds(pid: int) -> float:
 def noise(height: int = 240, width: int = 320) -> np.ndarray:
     """Return an image without a face."""
     return np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+def program(name: str) -> list[str]:
+    """Return the command line of an installed program of the package."""
+    return [sys.executable, str(find_prefix(os.environ) / 'lib' / PACKAGE / name)]
+
+
+def damaged_estimator(environment: dict[str, str], landmarks: str) -> list[str]:
+    """Return the command line of the estimator installed in another environment."""
+    prefix = find_prefix(environment)
+    config = prefix / 'share' / PACKAGE / 'config'
+    arguments = ('-r', '__node:=damaged_estimator')
+    return node_command(
+        'estimator', prefix, config, {'landmark_source': landmarks}, arguments
+    )
+
+
+def save_face(path: Path) -> None:
+    """Write a picture of the portrait."""
+    cv2.imwrite(str(path), next(iter(Portrait(15.0).frames())).image[..., ::-1])
