@@ -31,6 +31,7 @@ from emotion_estimator.emotion import FaceEmotion, Roi
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.model_card import models_dir
 from emotion_estimator.resources import resource_dir
+from emotion_estimator.sources.base import silence_opencv
 
 _SECOND = 10**9
 _EXAMPLES = Path(__file__).parents[1] / 'examples' / 'dialogue'
@@ -77,14 +78,20 @@ def with_orientation(png: bytes, number: int) -> bytes:
     return png[:33] + chunk + png[33:]
 
 
+def jpeg() -> bytes:
+    """Return a small JPEG."""
+    return _encode('.jpg', smooth())
+
+
 def pictures() -> list[bytes]:
     """Return pictures in each accepted format and depth, and refused or too large ones."""
+    silence_opencv()
     colour = smooth()
     grey = colour[..., 0]
     clear = np.dstack([colour, grey])
     deep = colour.astype(np.uint16) * 257
     found = [
-        _encode('.jpg', colour),
+        jpeg(),
         _encode('.jpg', grey),
         _encode('.jpg', colour, cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_RST_INTERVAL, 2),
         _encode('.png', colour),

@@ -123,10 +123,21 @@ class Eye:
         """
         self._scene.robot.wait_for_report(f'{self.name}/{self.name}')
         before, begin = self.said(key), len(self.log)
-        publish()
-        self._scene.robot.wait(
-            lambda: self.said(key) > before, 30.0, f'{self.name} counts it in {key}'
-        )
+        # A good image that comes after it would take its place.
+        self.feeding = False
+        published = 0.0
+
+        def counted() -> bool:
+            nonlocal published
+            if time.monotonic() - published > 3.0:
+                published = time.monotonic()
+                publish()
+            return self.said(key) > before
+
+        try:
+            self._scene.robot.wait(counted, 30.0, f'{self.name} counts it in {key}')
+        finally:
+            self.feeding = True
         return Outcome(self.well(), last_line(self.log[begin:]))
 
     def _feed(self) -> None:

@@ -18,13 +18,25 @@ _STAND = 'processes that stand still'
 _OTHERS = 'others in the graph'
 _LIFECYCLE = 'lifecycle requests'
 
+#: A process of several participants, each with a subscriber.
 _READER = """
+import sys
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
-rclpy.init()
-node = rclpy.create_node('reader')
-node.create_subscription(Image, 'image_raw', lambda message: print('read', flush=True), 5)
-rclpy.spin(node)
+readers = []
+for number in range(int(sys.argv[1])):
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('reader', context=context)
+    heard = lambda _, number=number: print('read', number, flush=True)
+    node.create_subscription(Image, 'image_raw', heard, 5)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    readers.append(executor)
+while True:
+    for executor in readers:
+        executor.spin_once(timeout_sec=0.02)
 """
 
 
@@ -144,15 +156,12 @@ def _busy(scene: Scene) -> Outcome:
 )  # fmt: skip
 def _readers(scene: Scene) -> Outcome:
     for turn in range(5):
-        readers = [
-            scene.graph.run(f'reader_{turn}_{k}', sys.executable, '-c', _READER) for k in range(4)
-        ]
+        reader = scene.graph.run(f'reader_{turn}', sys.executable, '-c', _READER, '4')
         scene.robot.wait(
-            lambda found=readers: all('read' in r.log.read_text() for r in found), 60.0,
-            'readers read',
+            lambda log=reader.log: all(f'read {k}' in log.read_text() for k in range(4)), 90.0,
+            'four readers read',
         )  # fmt: skip
-        for reader in readers:
-            reader.send(signal.SIGKILL)
+        reader.send(signal.SIGKILL)
     images = scene.graph.hear(Image, 'image_raw', 5)
     begin = time.monotonic()
     scene.robot.wait(lambda: len(images) > 5, 30.0, 'a new subscriber gets images')
@@ -165,7 +174,7 @@ def _readers(scene: Scene) -> Outcome:
     'Camera and estimator do not wait for it.',
 )  # fmt: skip
 def _hanging_reader(scene: Scene) -> Outcome:
-    reader = scene.graph.run('hanging_reader', sys.executable, '-c', _READER)
+    reader = scene.graph.run('hanging_reader', sys.executable, '-c', _READER, '1')
     scene.robot.wait(lambda: 'read' in reader.log.read_text(), 60.0, 'the reader reads')
     os.kill(reader.pid, signal.SIGSTOP)
     try:

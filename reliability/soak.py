@@ -33,12 +33,12 @@ _PERIOD = 5.0
 _CHANGE = (3.0, 12.0)
 _WARM_UP = 120.0
 
-_FIELDS = ('seconds', 'node', 'reset', 'pss_mb', 'rss_mb', 'threads', 'descriptors', 'cpu')
+_FIELDS = ('seconds', 'node', 'reset', 'own_mb', 'pss_mb', 'rss_mb', 'threads', 'descriptors', 'cpu')
 _ALL_FIELDS = (*_FIELDS, 'emotions_s', 'latency_p50_ms', 'latency_p95_ms', 'shm_files', 'shm_mb')
 
 
 def sample(pid: int) -> dict[str, float]:
-    """Return memory in MB, threads and descriptors of a process (Linux)."""
+    """Return memory in MB, threads, descriptors and processor seconds of a process (Linux)."""
     folder = Path('/proc') / str(pid)
     rollup = dict(
         line.split(':', 1) for line in (folder / 'smaps_rollup').read_text().splitlines()[1:]
@@ -47,6 +47,8 @@ def sample(pid: int) -> dict[str, float]:
         line.split(':', 1) for line in (folder / 'status').read_text().splitlines() if ':' in line
     )
     return {
+        # Of its own: what is shared with others counts less when others come.
+        'own_mb': sum(int(rollup[key].split()[0]) for key in ('Pss_Anon', 'SwapPss')) / 1024,
         'pss_mb': int(rollup['Pss'].split()[0]) / 1024,
         'rss_mb': int(rollup['Rss'].split()[0]) / 1024,
         'threads': int(status['Threads']),
@@ -149,7 +151,7 @@ def judge(rows: list[dict[str, Any]], warm_up: float) -> tuple[list[str], list[s
     :param warm_up: seconds at the beginning that do not count.
     """
     lines = [
-        '| node | samples | PSS, MB | MB an hour between resets | resets | threads first, last '
+        '| node | samples | own memory, MB | MB an hour between resets | resets | threads first, last '
         '| descriptors first, last | processor |',
         '|---|--:|--:|--:|--:|--:|--:|--:|',
     ]
@@ -161,12 +163,12 @@ def judge(rows: list[dict[str, Any]], warm_up: float) -> tuple[list[str], list[s
             continue
         times = [row['seconds'] for row in found]
         resets = [row['reset'] for row in found]
-        growth = slope(times, [row['pss_mb'] for row in found], resets)
+        growth = slope(times, [row['own_mb'] for row in found], resets)
         threads = quarters([row['threads'] for row in found])
         descriptors = quarters([row['descriptors'] for row in found])
         load = (found[-1]['cpu'] - found[0]['cpu']) / max(times[-1] - times[0], 1e-9)
         lines.append(
-            f'| {node} | {len(found)} | {found[-1]["pss_mb"]:.1f} | {growth} | '
+            f'| {node} | {len(found)} | {found[-1]["own_mb"]:.1f} | {growth} | '
             f'{len(set(resets)) - 1} | {threads[0]:.0f}, {threads[1]:.0f} | '
             f'{descriptors[0]:.0f}, {descriptors[1]:.0f} | {load:.1%} |'
         )
@@ -195,13 +197,13 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     for node in NODES:
         own = [row for row in rows if row['node'] == node]
         minutes = [row['seconds'] / 60 for row in own]
-        for axis, field in zip(axes, ('pss_mb', 'threads', 'descriptors')):
+        for axis, field in zip(axes, ('own_mb', 'threads', 'descriptors')):
             axis.plot(minutes, [row[field] for row in own], label=node, linewidth=1)
     own = [row for row in rows if row['node'] == NODES[0]]
     minutes = [row['seconds'] / 60 for row in own]
     for field, label in (('emotions_s', 'emotions a second'), ('latency_p95_ms', '95 %, ms')):
         axes[3].plot(minutes, [row[field] for row in own], label=label, linewidth=1)
-    for axis, label in zip(axes, ('PSS, MB', 'threads', 'descriptors', '')):
+    for axis, label in zip(axes, ('own memory, MB', 'threads', 'descriptors', '')):
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
     axes[0].legend(fontsize='small')
@@ -254,7 +256,7 @@ def run(minutes: float, seed: int, folder: Path, source: str) -> tuple[list[dict
                     said = now
                     print(
                         f'{now / 60:5.1f} min: {rate:5.1f} emotions/s, '
-                        + ', '.join(f'{r["node"]} {r["pss_mb"]:.1f} MB' for r in rows[-3:]),
+                        + ', '.join(f'{r["node"]} {r["own_mb"]:.1f} MB' for r in rows[-3:]),
                         flush=True,
                     )
         except KeyboardInterrupt:
