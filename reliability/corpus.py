@@ -61,13 +61,18 @@ def png_of(width: int, height: int, depth: int = 8, kind: int = 0) -> bytes:
         checksum = struct.pack('>I', zlib.crc32(name + body))
         return struct.pack('>I', len(body)) + name + body + checksum
 
-    packer = zlib.compressobj(9)
     row = bytes(1 + width * depth // 8 * (4 if kind == 6 else 1))
-    rows = b''.join(packer.compress(row) for _ in range(height)) + packer.flush()
+    # A block of rows, repeated: packing gigabytes of zeros would take seconds.
+    many = 64
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = packer.compress(row * many) + packer.flush(zlib.Z_FULL_FLUSH)
+    last = zlib.compressobj(9, zlib.DEFLATED, -15)
+    rest = last.compress(row * (height % many)) + last.flush()
+    # Adler-32 of zeros (RFC 1950).
+    checksum = (len(row) * height % 65521) << 16 | 1
+    rows = b'\x78\xda' + block * (height // many) + rest + struct.pack('>I', checksum)
     head = struct.pack('>IIBBBBB', width, height, depth, kind, 0, 0, 0)
-    return (
-        b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head) + chunk(b'IDAT', rows) + chunk(b'IEND', b'')
-    )
+    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head) + chunk(b'IDAT', rows) + chunk(b'IEND', b'')
 
 
 def with_orientation(png: bytes, number: int) -> bytes:
@@ -110,10 +115,6 @@ def pictures() -> list[bytes]:
         _encode('.pgm', grey),
         b'P3\n# plain\n2 2\n255\n' + b'1 2 3 ' * 4,
         b'P1\n4 4\n' + b'1 0 ' * 8,
-        png_of(30000, 30000),
-        # As large as is accepted.
-        png_of(7680, 4320),
-        png_of(7680, 4320, 16, 6),
         b'GIF89a' + bytes(40),
         b'\x76\x2f\x31\x01' + bytes(60),
         b'#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 4 +X 4\n' + bytes(64),
@@ -125,8 +126,13 @@ def pictures() -> list[bytes]:
     return found
 
 
+def large_pictures() -> list[bytes]:
+    """Return pictures that are too large, and as large as is accepted."""
+    return [png_of(30000, 30000), png_of(7680, 4320), png_of(7680, 4320, 16, 6)]
+
+
 def raw_images() -> list[bytes]:
-    """Return images as ``encoding\\0``, width, height, step, byte order (``<IIIB``), and data."""
+    """Return images: encoding, zero byte, width, height, step, byte order (``<IIIB``), data."""
     from emotion_estimator.perception.encodings import ENCODINGS
 
     found = []
@@ -218,8 +224,8 @@ def _text(value: str) -> bytes:
     return struct.pack('<I', len(value)) + value.encode()
 
 
-def mcap_bags() -> list[bytes]:
-    """Return MCAP files with and without chunks and index, and one that claims gigabytes."""
+def mcap_bags(bomb: bool = False) -> list[bytes]:
+    """Return MCAP files with and without chunks and index, and one that claims an exabyte."""
     schema = struct.pack('<H', 1) + _text(COMPRESSED_IMAGE) + _text('ros2msg') + _text('')
     channel = struct.pack('<HH', 1, 1) + _text('/image_raw') + _text('cdr') + struct.pack('<I', 0)
     data = serialize(image_message(smooth(12, 16), Header(_SECOND, 'eye'), 80))
@@ -236,23 +242,29 @@ def mcap_bags() -> list[bytes]:
     from backports import zstd
 
     head = _text('ros2') + _text('test')
-    bomb = zstd.compress(bytes(300 << 20), 3)
+    if bomb:
+        packed = zstd.compress(bytes(300 << 20), 3)
+        return [_mcap((1, head), (6, chunk('zstd', packed, 300 << 20)), (2, bytes(20)))]
     return [
         *bags('mcap'),
         *bags('mcap', 'zstd'),
         _mcap((1, head), (3, schema), (4, channel), (5, message), (15, bytes(4)), (2, bytes(20))),
         _mcap((1, head), (6, chunk('', inner, len(inner))), (2, bytes(20))),
         _mcap((1, head), (6, chunk('zstd', zstd.compress(inner), len(inner))), (2, bytes(20))),
-        _mcap((1, head), (6, chunk('zstd', bomb, 300 << 20)), (2, bytes(20))),
         b'\x89MCAP0\r\n' + struct.pack('<BQ', 6, 1 << 60),
     ]
 
 
 def sqlite_bags() -> list[bytes]:
-    """Return SQLite files: bags, one with an endless view, one with a message that is a bomb."""
+    """Return SQLite files of bags."""
+    return [*bags('sqlite3'), *bags('sqlite3', 'zstd')]
+
+
+def sqlite_bombs() -> list[bytes]:
+    """Return one with an endless view, and one with a message that decompresses to 1 GB."""
     from backports import zstd
 
-    found = [*bags('sqlite3'), *bags('sqlite3', 'zstd')]
+    found = []
     metadata = 'CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT, type TEXT, ' \
         'serialization_format TEXT, offered_qos_profiles TEXT);' \
         'CREATE TABLE schema(schema_version INTEGER, ros_distro TEXT);' \
@@ -281,7 +293,7 @@ def sqlite_bags() -> list[bytes]:
 
 
 def packed() -> list[bytes]:
-    """Return zstd streams: a bag, a message, bombs, skippable and empty frames."""
+    """Return zstd streams: a bag, a message, skippable, empty and damaged frames."""
     from backports import zstd
 
     message = serialize(image_message(smooth(12, 16), Header(_SECOND, 'eye'), 80))
@@ -289,10 +301,16 @@ def packed() -> list[bytes]:
         *(zstd.compress(bag) for bag in bags('mcap')),
         zstd.compress(message),
         zstd.compress(b''),
-        zstd.compress(bytes(1 << 30), 3),
         b'\x50\x2a\x4d\x18' + struct.pack('<I', 8) + bytes(8) + zstd.compress(b'a' * 1000),
         b'\x28\xb5\x2f\xfd' + bytes((0xE0,)) + b'\xff' * 8 + bytes(20),
     ]
+
+
+def zstd_bomb() -> list[bytes]:
+    """Return 32 kB that decompress to 1 GB."""
+    from backports import zstd
+
+    return [zstd.compress(bytes(1 << 30), 3)]
 
 
 #: YAML that has hung, filled or broken readers.
@@ -452,6 +470,7 @@ PROMPT = json.dumps({
 
 def answers() -> list[bytes]:
     """Return bodies of a language model's server: events, an error, a page."""
+
     def event(value: object) -> bytes:
         return b'data: ' + json.dumps(value).encode() + b'\n\n'
 
@@ -506,8 +525,12 @@ def weights(*names: str) -> list[bytes]:
 
 
 def arrays(*names: str) -> list[bytes]:
-    """Return files of arrays, and archives that are bombs or hold objects."""
-    found = weights(*names)
+    """Return files of arrays."""
+    return weights(*names)
+
+
+def array_bomb() -> list[bytes]:
+    """Return an archive whose array claims 800 MB, and has 16."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as archive:
         head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (200000000,), }"
@@ -515,12 +538,10 @@ def arrays(*names: str) -> list[bytes]:
         archive.writestr(
             'w1.npy', b'\x93NUMPY\1\0' + struct.pack('<H', len(head)) + head + bytes(1 << 24)
         )
-    return [*found, out.getvalue()]
+    return [out.getvalue()]
 
 
 def capabilities() -> Iterator[bytes]:
     """Yield what a camera's driver answers to VIDIOC_QUERYCAP."""
     yield b'uvcvideo'.ljust(16, b'\0') + b'Camera'.ljust(32, b'\0') + bytes(32) + bytes(24)
     yield b'\xff' * 104
-
-

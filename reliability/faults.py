@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import shutil
 import sys
 import time
@@ -32,6 +33,8 @@ _HEAD = '| fault | what happens | well again after, s | memory, MB |\n|---|---|-
 _MODULES = (faults_of_input, faults_of_processes, faults_of_set_up)
 #: Longest line quoted in the table.
 _QUOTE = 200
+#: Address space of a process, in bytes.
+_ADDRESSES = 10 << 30
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,8 @@ def main() -> int:
         parser.error(f'no fault has {options.only!r} in its name or heading; see --list')
     shutil.rmtree(options.output / 'log', ignore_errors=True)
     (options.output / 'log').mkdir(parents=True)
+    # Of each node: one that reads /dev/zero shall not take the machine along.
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
     results: dict[str, Result] = {}
     try:
         with Inflicting(options.output / 'log', options.landmarks) as inflict:

@@ -167,7 +167,9 @@ class _Talk:
         )  # fmt: skip
         robot = scene.robot
         robot.wait(
-            lambda: robot.status('talk/talk').get('state') == 'active', START_TIMEOUT, 'it is active'
+            lambda: robot.status('talk/talk').get('state') == 'active',
+            START_TIMEOUT,
+            'it is active',
         )
         robot.wait(self._prompts.get_subscription_count, 30.0, 'it hears')
         robot.wait(lambda: graph.node.count_publishers('/talk/dialogue/say'), 30.0, 'it speaks')
@@ -201,9 +203,7 @@ class _Talk:
 _talks: dict[int, _Talk] = {}
 
 
-def _serving(
-    reply: Callable[[], Any], fallback: bool = True
-) -> Callable[[Scene], Outcome]:
+def _serving(reply: Callable[[], Any], fallback: bool = True) -> Callable[[Scene], Outcome]:
     def inflict(scene: Scene) -> Outcome:
         talk = _talks.get(id(scene))
         if talk is None:
@@ -319,7 +319,7 @@ for _name, _what, _index in (
 
     def _sqlite(scene: Scene, index: int = _index) -> Outcome:
         path = scene.folder / 'hostile.db3'
-        path.write_bytes(corpus.sqlite_bags()[index])
+        path.write_bytes(corpus.sqlite_bombs()[index])
         return _verb(scene, 'replay', str(path), '--json')
 
     fault(_name, _BAG, f'`replay` of {_what}', 'Status 2 and one line.')(_sqlite)

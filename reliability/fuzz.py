@@ -56,7 +56,8 @@ def table(found: dict[str, dict]) -> str:
             f'{rate:,.0f}', f'{tally["peak_mb"]:,.0f}',
         ]  # fmt: skip
         lines.append('| ' + ' | '.join(cells) + ' |')
-    total = {k: sum(t[k] for t in found.values()) for k in ('inputs', 'crash', 'hang', 'uncaught', 'memory')}  # fmt: skip
+    counts = ('inputs', 'crash', 'hang', 'uncaught', 'memory')
+    total = {key: sum(tally[key] for tally in found.values()) for key in counts}
     lines += [
         '',
         f'{len(found)} readers, {total["inputs"]:,} inputs: {total["crash"]} native crashes, '

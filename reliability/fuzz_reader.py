@@ -37,6 +37,8 @@ _HANG_BY_CLOCK = 20.0
 MOST_MEMORY = 500 << 20
 #: From here on a worker is killed while it reads.
 _TOO_MUCH = 3 << 30
+#: Address space of a worker in bytes, in case it is too fast to be watched.
+_ADDRESSES = 12 << 30
 _POLL = 0.02
 #: Seconds to make a failing input smaller.
 _MINIMISING = 5.0
@@ -95,7 +97,8 @@ class Tally:
 def code_digest() -> str:
     """Return what changes with the package's code and the fuzzer's."""
     root = Path(__file__).parents[1]
-    files = [*sorted((root / 'emotion_estimator').rglob('*.py')), *sorted((root / 'reliability').glob('*.py'))]  # fmt: skip
+    files = sorted((root / 'emotion_estimator').rglob('*.py'))
+    files += sorted((root / 'reliability').glob('*.py'))
     return hashlib.sha256(b''.join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
@@ -106,15 +109,21 @@ class ReaderRun:
     :param folder: for results; the tally, the corpus and what failed lie in it.
     """
 
-    def __init__(self, name: str, folder: Path, seed: int, fresh: bool = False) -> None:
+    def __init__(
+        self, name: str, folder: Path, seed: int, *, fresh: bool = False, small: bool = False
+    ) -> None:
+        """:param small: leave out large seeds and bombs, and keep failing inputs as they are."""
         self.name = name
         self._reader = READERS[name]
         self._folder = folder
         self._seed = seed
+        self._small = small
         self._scratch = tempfile.TemporaryDirectory(prefix='fuzz-', dir=_memory_folder())
-        self._seeds = self._corpus(fresh)
-        small = [s for s in self._seeds if self._reader.large or len(s) <= _LARGE]
-        self._mutated = small or [min(self._seeds, key=len)]
+        self._seeds = self._corpus(fresh, bombs=not small)
+        few = [s for s in self._seeds if self._reader.large or len(s) <= _LARGE]
+        self._mutated = few or [min(self._seeds, key=len)]
+        if small:
+            self._seeds = self._mutated
         self._shared = mmap.mmap(-1, mmap.PAGESIZE)
         self._read: Read | None = None
         self.tally = Tally(name, code_digest(), seed)
@@ -127,15 +136,16 @@ class ReaderRun:
     def _state(self) -> Path:
         return self._folder / f'{self.name}.json'
 
-    def _corpus(self, fresh: bool) -> list[bytes]:
+    def _corpus(self, fresh: bool, bombs: bool) -> list[bytes]:
         """Return the seeds: kept ones, since videos are not encoded alike twice, or new ones."""
         folder = self._folder / 'corpus' / self.name
         if fresh or not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-            made = _in_child(self._reader.seeds)
-            for number, data in enumerate(made):
-                (folder / f'{number:03}').write_bytes(data)
-        return [path.read_bytes() for path in sorted(folder.iterdir())]
+            for kind, make in (('bomb', self._reader.bombs), ('seed', self._reader.seeds)):
+                for number, data in enumerate(_in_child(make)):
+                    (folder / f'{kind}-{number:03}').write_bytes(data)
+        wanted = '*' if bombs else 'seed-*'
+        return [path.read_bytes() for path in sorted(folder.glob(wanted))]
 
     def input(self, number: int) -> bytes:
         """Return the input of a number: first the seeds themselves, then mutants."""
@@ -241,6 +251,7 @@ class ReaderRun:
             for number in (0, 1, 2):
                 os.dup2(nowhere, number)
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
             file = trace.open('w')
             faulthandler.enable(file, all_threads=False)
             status = body()
@@ -267,8 +278,8 @@ class ReaderRun:
             now = time.monotonic()
             if now > end:
                 break
-            pack(shared, 0, inputs, accepted, refused, uncaught, number, now, peak)
             inputs += 1
+            pack(shared, 0, inputs, accepted, refused, uncaught, number, now, peak)
             try:
                 read(data)
                 accepted += 1
@@ -345,7 +356,7 @@ class ReaderRun:
     def _smaller(self, data: bytes, wanted: Outcome) -> bytes:
         """Leave out blocks, larger ones first, while the input still fails in the same way."""
         # What still hangs is slow to see; a few blocks then.
-        end = time.monotonic() + _MINIMISING
+        end = time.monotonic() + (0.0 if self._small else _MINIMISING)
         size = len(data) // 2
         while size and time.monotonic() < end:
             at = 0
@@ -504,7 +515,8 @@ def _in_child(make: Callable[[], list[bytes] | None]) -> list[bytes]:
 def main() -> int:
     """Run one reader; write its tally after each worker."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('reader', choices=READERS)
+    parser.add_argument('reader', choices=READERS, nargs='+')
+    parser.add_argument('--small', action='store_true', help='leave out large seeds')
     parser.add_argument('--seconds', type=float, default=60.0)
     parser.add_argument('--inputs', type=int, default=1 << 62)
     parser.add_argument('--seed', type=int, default=1)
@@ -514,13 +526,18 @@ def main() -> int:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options.output.mkdir(parents=True, exist_ok=True)
-    run = ReaderRun(options.reader, options.output, options.seed, options.fresh)
+    return max(run_one(name, options) for name in options.reader)
+
+
+def run_one(name: str, options: argparse.Namespace) -> int:
+    """Run a reader, or repeat an input; return the exit status."""
+    run = ReaderRun(name, options.output, options.seed, fresh=options.fresh, small=options.small)
     try:
         if options.repeat:
             outcome = run.outcome(options.repeat.read_bytes())
             print(f'{outcome.kind} {outcome.signature}\n{outcome.details}'.strip())
             return int(outcome.kind != 'ok')
-        progress = options.output / f'{options.reader}.progress'
+        progress = options.output / f'{name}.progress'
 
         def report(tally: Tally) -> None:
             progress.write_text(f'{tally.inputs} {tally.failures}')

@@ -306,12 +306,16 @@ def mutate_sqlite(data: bytes, random: Random, others: Sequence[bytes] = ()) -> 
     return b''.join(pages)[:MOST]
 
 
+_BOXES = re.compile(
+    rb'mvhd|tkhd|mdhd|st[a-z]{2}|avc[1C]|elst|trex|strh|strf|avih|idx1|\x1aE|\xae|GIF8|\x2c'
+)
+
+
 def mutate_boxes(data: bytes, random: Random, others: Sequence[bytes] = ()) -> bytes:
     """Change a video: bytes near the names of boxes, which hold sizes and counts; or anywhere."""
     if random.random() < 0.3:
         return mutate_bytes(data, random, others)
-    names = [m.start() for m in re.finditer(rb'(?:mvhd|tkhd|mdhd|st[a-z]{2}|avc[1C]|elst|trex|'
-                                            rb'strh|strf|avih|idx1|\x1aE|\xae|GIF8|\x2c)', data)]  # fmt: skip
+    names = [found.start() for found in _BOXES.finditer(data)]
     if not names:
         return mutate_bytes(data, random, others)
     at = max(random.choice(names) - 4, 0)

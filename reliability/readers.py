@@ -36,6 +36,7 @@ class Reader:
     :param open: returns the function, given a folder for a file; imports what it needs.
     :param seeds: returns the inputs to start from.
     :param mutation: of :mod:`mutators`.
+    :param bombs: returns seeds that take seconds or gigabytes where they are not refused.
     :param large: whether large seeds are mutated, too.
     :param forks: whether its libraries survive a fork once they are imported.
     """
@@ -44,6 +45,7 @@ class Reader:
     open: Callable[[Path], Read]
     seeds: Callable[[], list[bytes]]
     mutation: mutators.Mutation = mutators.mutate_bytes
+    bombs: Callable[[], list[bytes]] = list
     forks: bool = True
     large: bool = False
 
@@ -317,9 +319,8 @@ def _spoken(folder: Path) -> Read:
 
 def _card(path: Path) -> object:
     from emotion_estimator.errors import ModelError
-    from emotion_estimator.model_card import ModelCard
+    from emotion_estimator.model_card import ModelCard, models_dir
     from emotion_estimator.perception.window_classifier import read_settings
-    from emotion_estimator.model_card import models_dir
 
     weights = path.parent / 'emotion_lstm.tflite'
     if not weights.exists():
@@ -437,11 +438,11 @@ READERS: dict[str, Reader] = {
     'pictures': Reader(
         'still image files',
         _by_path('picture.png', _later('emotion_estimator.sources.images', 'read_image')),
-        corpus.pictures, mutators.mutate_picture,
+        corpus.pictures, mutators.mutate_picture, corpus.large_pictures,
     ),
     'compressed': Reader(
         'CompressedImage messages', _compressed_message, corpus.pictures,
-        mutators.mutate_picture,
+        mutators.mutate_picture, corpus.large_pictures,
     ),
     'raw_images': Reader(
         'Image messages: encoding, size, step, data', _raw_image, corpus.raw_images,
@@ -455,11 +456,15 @@ READERS: dict[str, Reader] = {
     ),
     'mcap': Reader(
         'MCAP bags', _by_path('bag_0.mcap', _bag), corpus.mcap_bags, mutators.mutate_mcap,
+        lambda: corpus.mcap_bags(bomb=True),
     ),
     'sqlite': Reader(
         'SQLite bags', _by_path('bag_0.db3', _bag), corpus.sqlite_bags, mutators.mutate_sqlite,
+        corpus.sqlite_bombs,
     ),
-    'zstd': Reader('zstd: bag files and messages', _zstd, corpus.packed),
+    'zstd': Reader(
+        'zstd: bag files and messages', _zstd, corpus.packed, bombs=corpus.zstd_bomb
+    ),
     'metadata': Reader(
         "a bag's metadata.yaml", _metadata, lambda: [corpus.METADATA, *corpus.HOSTILE_YAML],
         mutators.mutate_yaml,
@@ -544,6 +549,7 @@ READERS: dict[str, Reader] = {
     'arrays': Reader(
         '.npz files with a card that fits', _arrays,
         lambda: corpus.arrays('speaking.npz', 'upright.npz'), mutators.mutate_zip,
+        corpus.array_bomb,
     ),
     'task': Reader(
         "MediaPipe's .task files", _by_path('face.task', _task), _task_seeds,

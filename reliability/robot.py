@@ -1,4 +1,4 @@
-"""The three nodes as real processes, started again as a launch file would, and what they publish."""
+"""The three nodes as real processes, started again as by a launch file; what they publish."""
 
 from __future__ import annotations
 
@@ -274,9 +274,7 @@ def damaged_estimator(environment: dict[str, str], landmarks: str) -> list[str]:
     prefix = find_prefix(environment)
     config = prefix / 'share' / PACKAGE / 'config'
     arguments = ('-r', '__node:=damaged_estimator')
-    return node_command(
-        'estimator', prefix, config, {'landmark_source': landmarks}, arguments
-    )
+    return node_command('estimator', prefix, config, {'landmark_source': landmarks}, arguments)
 
 
 def save_face(path: Path) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -33,7 +33,17 @@ _PERIOD = 5.0
 _CHANGE = (3.0, 12.0)
 _WARM_UP = 120.0
 
-_FIELDS = ('seconds', 'node', 'reset', 'own_mb', 'pss_mb', 'rss_mb', 'threads', 'descriptors', 'cpu')
+_FIELDS = (
+    'seconds',
+    'node',
+    'reset',
+    'own_mb',
+    'pss_mb',
+    'rss_mb',
+    'threads',
+    'descriptors',
+    'cpu',
+)
 _ALL_FIELDS = (*_FIELDS, 'emotions_s', 'latency_p50_ms', 'latency_p95_ms', 'shm_files', 'shm_mb')
 
 
@@ -52,14 +62,14 @@ def sample(pid: int) -> dict[str, float]:
         'pss_mb': int(rollup['Pss'].split()[0]) / 1024,
         'rss_mb': int(rollup['Rss'].split()[0]) / 1024,
         'threads': int(status['Threads']),
-        'descriptors': len(os.listdir(folder / 'fd')),
+        'descriptors': len(list((folder / 'fd').iterdir())),
         'cpu': processor_seconds(pid),
     }
 
 
 def shared_memory() -> dict[str, float]:
     """Return number and size in MB of Fast DDS's files in shared memory."""
-    files = [path for path in Path('/dev/shm').glob('*fastdds*')]
+    files = list(Path('/dev/shm').glob('*fastdds*'))
     sizes = 0
     for path in files:
         try:
@@ -72,7 +82,8 @@ def shared_memory() -> dict[str, float]:
 class Changes:
     """What happens around the nodes, one thing after another, by a seed."""
 
-    def __init__(self, robot: WatchedRobot, seed: int) -> None:
+    def __init__(self, robot: WatchedRobot, seed: int, first: float = 20.0) -> None:
+        """:param first: seconds until the first change."""
         self._robot, self._random = robot, Random(seed)
         self._bad = BadCamera(robot.graph)
         self._subscriptions: list[Any] = []
@@ -81,7 +92,7 @@ class Changes:
             'bad image': self._bad_image, 'reload': self._reload,
         }  # fmt: skip
         self.counts = dict.fromkeys(self._kinds, 0)
-        self.next = time.monotonic() + 20.0
+        self.next = time.monotonic() + first
 
     def look(self) -> None:
         """Make the next change if it is due."""
@@ -151,8 +162,8 @@ def judge(rows: list[dict[str, Any]], warm_up: float) -> tuple[list[str], list[s
     :param warm_up: seconds at the beginning that do not count.
     """
     lines = [
-        '| node | samples | own memory, MB | MB an hour between resets | resets | threads first, last '
-        '| descriptors first, last | processor |',
+        '| node | samples | own memory, MB | MB an hour between resets | resets '
+        '| threads first, last | descriptors first, last | processor |',
         '|---|--:|--:|--:|--:|--:|--:|--:|',
     ]
     problems = []
@@ -212,6 +223,35 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path)
 
 
+def watch(
+    robot: WatchedRobot, changes: Changes, seconds: float, period: float = _PERIOD
+) -> Iterator[list[dict[str, Any]]]:
+    """Make changes for a while, and yield a row a node each ``period`` seconds."""
+    begin = time.monotonic()
+    while (now := time.monotonic() - begin) < seconds:
+        before, at = robot.emotions, time.monotonic()
+        robot.latencies.clear()
+        end = at + period
+        robot.wait(lambda end=end: changes.look() or time.monotonic() >= end, 120.0, 'time passes')
+        late = 1e3 * np.array(robot.latencies or [np.nan])
+        common = {
+            'emotions_s': round((robot.emotions - before) / (time.monotonic() - at), 2),
+            'latency_p50_ms': round(float(np.median(late)), 2),
+            'latency_p95_ms': round(float(np.percentile(late, 95)), 2),
+            **shared_memory(),
+        }
+        resets = int(robot.status('estimator').get('state_resets', 0) or 0)
+        rows = []
+        for name, node in robot.nodes.items():
+            # Another process is another stretch, too.
+            stretch = 1000 * node.starts + (resets if name == 'estimator' else 0)
+            # It may end meanwhile.
+            with suppress(OSError, KeyError):
+                row = {'seconds': round(now, 1), 'node': name, 'reset': stretch}
+                rows.append({**row, **sample(node.pid), **common})
+        yield rows
+
+
 def run(minutes: float, seed: int, folder: Path, source: str) -> tuple[list[dict[str, Any]], Any]:
     """Run the nodes; return the samples, and how often each kind of change was made."""
     rows: list[dict[str, Any]] = []
@@ -221,42 +261,18 @@ def run(minutes: float, seed: int, folder: Path, source: str) -> tuple[list[dict
         writer.writeheader()
         robot = WatchedRobot(graph, landmark_source=source)
         robot.wait_for_emotions(20)
-        changes = Changes(robot, seed)
-        begin, said = time.monotonic(), 0.0
+        changes, said = Changes(robot, seed), 0.0
         starts = {name: node.starts for name, node in robot.nodes.items()}
         try:
-            while (now := time.monotonic() - begin) < 60.0 * minutes:
-                before, at = robot.emotions, time.monotonic()
-                robot.latencies.clear()
-                end = at + _PERIOD
-                robot.wait(
-                    lambda end=end: changes.look() or time.monotonic() >= end, 120.0, 'time passes'
-                )
-                late = 1e3 * np.array(robot.latencies or [np.nan])
-                rate = (robot.emotions - before) / (time.monotonic() - at)
-                common = {
-                    'emotions_s': round(rate, 2),
-                    'latency_p50_ms': round(float(np.median(late)), 2),
-                    'latency_p95_ms': round(float(np.percentile(late, 95)), 2),
-                    **shared_memory(),
-                }
-                resets = int(robot.status('estimator').get('state_resets', 0) or 0)
-                for name, node in robot.nodes.items():
-                    try:
-                        found = sample(node.pid)
-                    except (OSError, KeyError):
-                        continue
-                    # Another process is another stretch, too.
-                    stretch = 1000 * node.starts + (resets if name == 'estimator' else 0)
-                    row = {'seconds': round(now, 1), 'node': name, 'reset': stretch, **found}
-                    rows.append({**row, **common})
-                    writer.writerow(rows[-1])
+            for found in watch(robot, changes, 60.0 * minutes):
+                rows += found
+                writer.writerows(found)
                 file.flush()
-                if now - said >= 60.0:
-                    said = now
+                if found and found[0]['seconds'] - said >= 60.0:
+                    said = found[0]['seconds']
                     print(
-                        f'{now / 60:5.1f} min: {rate:5.1f} emotions/s, '
-                        + ', '.join(f'{r["node"]} {r["own_mb"]:.1f} MB' for r in rows[-3:]),
+                        f'{said / 60:5.1f} min: {found[0]["emotions_s"]:5.1f} emotions/s, '
+                        + ', '.join(f'{r["node"]} {r["own_mb"]:.1f} MB' for r in found),
                         flush=True,
                     )
         except KeyboardInterrupt:
@@ -274,9 +290,7 @@ def main() -> int:
     parser.add_argument('--output', type=Path, default=Path('out/soak'))
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    rows, (counts, ended) = run(
-        options.minutes, options.seed, options.output, options.landmarks
-    )
+    rows, (counts, ended) = run(options.minutes, options.seed, options.output, options.landmarks)
     warm_up = min(_WARM_UP, 15.0 * options.minutes)
     lines, problems = judge(rows, warm_up)
     problems += [f'{name} ended and was started again' for name in ended]

@@ -1,4 +1,4 @@
-"""Slopes of what was sampled while nodes ran, with intervals, and the limits that they must keep."""
+"""Slopes of what was sampled while nodes ran, with their intervals."""
 
 from __future__ import annotations
 

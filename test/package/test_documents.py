@@ -11,7 +11,10 @@ import pytest
 from emotion_estimator.model_card import ModelCard, models_dir
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ('benchmarks', 'emotion_estimator', 'examples', 'launch', 'scripts', 'test', 'training')
+FOLDERS = (
+    'benchmarks', 'emotion_estimator', 'examples', 'launch', 'reliability', 'scripts', 'test',
+    'training',
+)  # fmt: skip
 DOCUMENTS = [
     *(ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'QUALITY_DECLARATION.md')),
     *sorted((ROOT / 'docs').glob('*.md')),
