@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robot import START_TIMEOUT, BadCamera, ChildProcess, RosGraph, WatchedRobot
+from robot import START_TIMEOUT, BadCamera, ChildProcess, RosGraph, WatchedNode, WatchedRobot
 
 from emotion_estimator.demo.nodes import find_prefix
 from emotion_estimator.msg import Emotion
@@ -183,6 +183,11 @@ class Scene:
             self._eyes[name] = Eye(self, name, **parameters)
         return self._eyes[name]
 
+    def pids(self) -> list[int]:
+        """Return the processes of all nodes that faults are inflicted on."""
+        found: list[WatchedNode | Eye] = [*self.robot.nodes.values(), *self._eyes.values()]
+        return [each.pid for each in found if each.process.status() is None]
+
     def jpeg_eye(self) -> Eye:
         """Return the estimator that reads compressed images."""
         return self.eye('jpeg_eye', image_transport='compressed')
@@ -255,11 +260,15 @@ class Scene:
 
 
 class Peak:
-    """Measures the highest memory of processes while a fault lasts (Linux)."""
+    """Measures the highest memory of processes while a fault lasts (Linux).
 
-    def __init__(self, *pids: int) -> None:
+    :param pids: returns the processes of the moment.
+    """
+
+    def __init__(self, pids: Callable[[], list[int]]) -> None:
+        self._pids = pids
         self._before: dict[int, float] = {}
-        for pid in pids:
+        for pid in pids():
             with suppress(OSError):
                 Path(f'/proc/{pid}/clear_refs').write_text('5')
                 self._before[pid] = _status_mb(pid, 'VmHWM')
@@ -267,8 +276,10 @@ class Peak:
     def growth(self) -> float:
         """Return by how many MB the one that grew most grew."""
         grown = [0.0]
-        for pid, before in self._before.items():
+        # One that began meanwhile grew above what it has now.
+        for pid in {*self._before, *self._pids()}:
             with suppress(OSError):
+                before = self._before.get(pid) or _status_mb(pid, 'VmRSS')
                 grown.append(_status_mb(pid, 'VmHWM') - before)
         return max(grown)
 
@@ -294,8 +305,3 @@ def said_since(log: str, begin: int, words: str) -> str:
     found = [line for line in log[begin:].splitlines() if words in line]
     assert found, f'nothing says {words!r}'
     return last_line(found[-1])
-
-
-def pause(seconds: float) -> None:
-    """Wait without spinning."""
-    time.sleep(seconds)

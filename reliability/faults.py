@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import resource
 import shutil
 import sys
@@ -24,15 +23,12 @@ import fault_scene
 import faults_of_input
 import faults_of_processes
 import faults_of_set_up
+from document import cell, machine, write_part
 from fault_scene import CATALOGUE, MOST_MEMORY, Fault, Outcome, Peak, Scene
 from robot import RosGraph
 
-DOCUMENT = Path(__file__).parents[1] / 'docs' / 'reliability.md'
-BEGIN, END = '<!-- faults: begin -->', '<!-- faults: end -->'
 _HEAD = '| fault | what happens | well again after, s | memory, MB |\n|---|---|--:|--:|'
 _MODULES = (faults_of_input, faults_of_processes, faults_of_set_up)
-#: Longest line quoted in the table.
-_QUOTE = 200
 #: Address space of a process, in bytes.
 _ADDRESSES = 10 << 30
 
@@ -61,7 +57,7 @@ def row(found: Fault, result: Result | None) -> str:
         well = '-' if result.seconds is None else f'{result.seconds:.1f}'
         figures = (well, f'{result.memory:.0f}')
         if result.problem:
-            then = f'{then} **Not yet: {_cell(result.problem)}**'
+            then = f'{then} **Not yet: {cell(result.problem)}**'
     return f'| **{found.name}**: {found.what} | {then} | {figures[0]} | {figures[1]} |'
 
 
@@ -77,21 +73,14 @@ def table(results: dict[str, Result]) -> str:
         ]  # fmt: skip
         lines.append('')
     borne = sum(not r.problem for r in results.values())
-    lines.append(f'{borne} of {len(results)} borne.')
+    lines.append(f'{borne} of {len(results)} borne. {machine()}')
     return '\n'.join(lines)
 
 
 def said(results: dict[str, Result]) -> str:
     """Return the lines that the nodes gave, as Markdown."""
-    lines = [f'| {name} | {_cell(r.said)} |' for name, r in results.items() if r.said]
+    lines = [f'| {name} | {cell(r.said)} |' for name, r in results.items() if r.said]
     return '\n'.join(['| fault | what was said |', '|---|---|', *lines])
-
-
-def _cell(text: str) -> str:
-    short = text if len(text) <= _QUOTE else f'{text[: _QUOTE - 3]}...'
-    shown = ''.join(c if c.isprintable() else '?' for c in short)
-    # Temporary folders differ from run to run.
-    return re.sub(r'/\S*/(?=[\w.]+)', '', shown).replace('|', '\\|')
 
 
 class Inflicting:
@@ -112,9 +101,7 @@ class Inflicting:
     def __call__(self, found: Fault) -> Result:
         """Inflict one fault."""
         scene = self._ready()
-        pids = [node.pid for node in scene.robot.nodes.values()]
-        pids += [eye.pid for eye in scene._eyes.values()]
-        peak = Peak(*pids)
+        peak = Peak(scene.pids)
         try:
             outcome = found.inflict(scene)
         except Exception as error:
@@ -165,14 +152,6 @@ def load(path: Path) -> dict[str, Result]:
     return {name: Result(**value) for name, value in found.items() if name in CATALOGUE}
 
 
-def write(results: dict[str, Result]) -> None:
-    """Replace the table in the document."""
-    text = DOCUMENT.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    DOCUMENT.write_text(f'{before}{BEGIN}\n{table(results)}\n{END}{after}')
-
-
 def main() -> int:
     """Inflict the faults asked for; return the exit status."""
     parser = argparse.ArgumentParser(prog='make faults', description=__doc__.splitlines()[0])
@@ -210,7 +189,7 @@ def main() -> int:
                 well = '' if result.seconds is None else f', well after {result.seconds:.1f} s'
                 print(
                     f'{number:3} of {len(chosen)} {"FAIL" if result.problem else "ok  "} {name}'
-                    f'{well} ({time.monotonic() - begin:.0f} s) {_cell(result.problem)}',
+                    f'{well} ({time.monotonic() - begin:.0f} s) {cell(result.problem)}',
                     flush=True,
                 )
                 state.write_text(json.dumps({k: vars(r) for k, r in known.items()}, indent=1))
@@ -218,7 +197,7 @@ def main() -> int:
         print('stopped early')
     (options.output / 'table.md').write_text(f'{table(known)}\n\n{said(known)}\n')
     if options.write:
-        write(known)
+        write_part('faults', table(known))
     failed = {name: r.problem for name, r in results.items() if r.problem}
     print(f'{len(results) - len(failed)} of {len(results)} borne; {options.output}/table.md')
     return int(bool(failed) or len(results) < len(chosen))

@@ -17,6 +17,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from document import machine, write_part
 from readers import READERS
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -148,6 +149,7 @@ def main() -> int:
     parser.add_argument('--jobs', type=int, default=1, help='readers at a time')
     parser.add_argument('--fresh', action='store_true', help='count from 0, with a new corpus')
     parser.add_argument('--repeat', type=Path, help='read this file once by the reader named')
+    parser.add_argument('--write', action='store_true', help='write docs/reliability.md')
     parser.add_argument('--list', action='store_true', help='name the readers')
     parser.add_argument('--output', type=Path, default=Path('out/fuzz'))
     options = parser.parse_args()
@@ -176,6 +178,8 @@ def main() -> int:
     text = table(found)
     (options.output / 'table.md').write_text(text)
     print(text)
+    if options.write:
+        write_part('fuzz', f'{text}\n{machine()}')
     for line in fuzzing.broken:
         print(f'not run: {line}')
     if stopped:

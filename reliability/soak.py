@@ -19,6 +19,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from document import machine, write_part
 from robot import NODES, BadCamera, RosGraph, WatchedRobot, processor_seconds
 from sensor_msgs.msg import CompressedImage, Image
 from trend import Slope, quarters, slope
@@ -287,6 +288,7 @@ def main() -> int:
     parser.add_argument('--minutes', type=float, default=60.0)
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--landmarks', default='auto')
+    parser.add_argument('--write', action='store_true', help='write docs/reliability.md')
     parser.add_argument('--output', type=Path, default=Path('out/soak'))
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
@@ -305,12 +307,15 @@ def main() -> int:
             f'{own[0]["shm_files"]:.0f} files of Fast DDS in shared memory at first, '
             f'{own[-1]["shm_files"]:.0f} at last. Slopes with their 95 % interval.',
             'Changes: ' + ', '.join(f'{n} {kind}' for kind, n in counts.items()) + '.',
+            machine(),
         ]
         draw(rows, options.output / 'soak.svg')
     lines += ['', *problems] if problems else []
     text = '\n'.join(lines) + '\n'
     (options.output / 'table.md').write_text(text)
     print(text)
+    if options.write:
+        write_part('soak', text)
     return int(bool(problems))
 
 

@@ -10,14 +10,14 @@ from readers import READERS
 pytest.importorskip('rclpy', reason='ROS 2 is not sourced')
 pytest.importorskip('emotion_estimator.msg', reason='the built package is not sourced')
 
-import faults
-from fault_scene import CATALOGUE
+import document
+from faults import CATALOGUE
 
-TEXT = faults.DOCUMENT.read_text()
+TEXT = document.DOCUMENT.read_text()
 
 
 def test_every_fault_has_its_row_and_no_other_is_there():
-    part = TEXT.split(faults.BEGIN)[1].split(faults.END)[0]
+    part = document.part(TEXT, 'faults')
     rows = {}
     for line in part.splitlines():
         if found := re.match(r'\| \*\*(.+?)\*\*: (.+?) \| (.+?) \| ?(\S*) \| ?(\S*) \|$', line):
