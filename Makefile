@@ -231,11 +231,12 @@ MINUTES ?=
 fuzz: $(VENV)/.test-ready ## mutated inputs for every reader of foreign bytes: out/fuzz/table.md; continues
 	@FACE_LANDMARKER='$(FACE_LANDMARKER)' $(RUN) reliability/fuzz.py $(MINUTES:%=--minutes %) $(ARGS)
 
+WITH_HELPERS := PYTHONPATH=$(CURDIR)/test/helpers:$$PYTHONPATH
 soak: build $(VENV)/.test-ready ## the three nodes for an hour amid changes, memory sampled: out/soak/table.md
-	@$(WITH_ROS) $(RUN) reliability/soak.py --landmarks $(LANDMARKS) $(MINUTES:%=--minutes %) $(ARGS)
+	@$(WITH_ROS) $(WITH_HELPERS) $(RUN) reliability/soak.py --landmarks $(LANDMARKS) $(MINUTES:%=--minutes %) $(ARGS)
 
 faults: build $(VENV)/.test-ready ## the fault catalogue of docs/reliability.md on running nodes; ARGS='--only kill'
-	@$(WITH_ROS) $(RUN) reliability/faults.py --landmarks $(LANDMARKS) $(ARGS)
+	@$(WITH_ROS) $(WITH_HELPERS) $(RUN) reliability/faults.py --landmarks $(LANDMARKS) $(ARGS)
 
 lint: $(VENV)/.test-ready ## ruff (rules, format) and import-linter (direction of imports)
 	$(VENV)/bin/ruff check .

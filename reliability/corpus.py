@@ -128,7 +128,15 @@ def pictures() -> list[bytes]:
 
 def large_pictures() -> list[bytes]:
     """Return pictures that are too large, and as large as is accepted."""
-    return [png_of(30000, 30000), png_of(7680, 4320), png_of(7680, 4320, 16, 6)]
+    return [
+        png_of(30000, 30000), png_of(7680, 4320), png_of(7680, 4320, 16, 6), chunk_of_2_gb(),
+    ]  # fmt: skip
+
+
+def chunk_of_2_gb() -> bytes:
+    """Return a PNG of 64 bytes, the second chunk of which claims 2 GB."""
+    png = png_of(32, 24)
+    return png[:33] + struct.pack('>I', 0x7428C299) + png[37:64]
 
 
 def raw_images() -> list[bytes]:

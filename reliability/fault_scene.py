@@ -6,6 +6,7 @@ Each part is started when the first fault needs it, and serves the next ones.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -166,6 +167,8 @@ class Scene:
         self.graph, self.landmarks = graph, landmarks
         self.folder = graph.folder
         self._eyes: dict[str, Eye] = {}
+        #: Highest memory of the last command, in MB.
+        self.command_mb = 0.0
 
     @cached_property
     def robot(self) -> WatchedRobot:
@@ -239,10 +242,26 @@ class Scene:
         words = [sys.executable, '-m', 'emotion_estimator.cli.main', *arguments]
         line = ' '.join(f"'{word}'" for word in words)
         line = f'{shell} {line}' if shell.endswith(';') else f'{line} {shell}'
-        return subprocess.run(
-            ['bash', '-c', line], capture_output=True, text=True, timeout=timeout,
-            cwd=self.folder, check=False,
-        )  # fmt: skip
+        out, err = self.folder / 'command.out', self.folder / 'command.err'
+        with out.open('w') as stdout, err.open('w') as stderr:
+            child = subprocess.Popen(
+                ['bash', '-c', line], cwd=self.folder, stdout=stdout, stderr=stderr,
+                start_new_session=True,
+            )  # fmt: skip
+            end = time.monotonic() + timeout
+            # For its memory, which is known when it is collected.
+            while True:
+                pid, status, used = os.wait4(child.pid, os.WNOHANG)
+                if pid:
+                    break
+                if time.monotonic() > end:
+                    os.killpg(child.pid, signal.SIGKILL)
+                time.sleep(0.02)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        self.command_mb = used.ru_maxrss / 1024
+        return subprocess.CompletedProcess(
+            line, child.returncode, out.read_text(errors='replace'), err.read_text(errors='replace')
+        )
 
     def copy_of_install(self) -> dict[str, str]:
         """Return an environment with a copy of the installed package, to be damaged."""

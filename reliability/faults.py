@@ -102,6 +102,7 @@ class Inflicting:
         """Inflict one fault."""
         scene = self._ready()
         peak = Peak(scene.pids)
+        scene.command_mb = 0.0
         try:
             outcome = found.inflict(scene)
         except Exception as error:
@@ -109,7 +110,7 @@ class Inflicting:
             text = ' '.join(str(error).split()) or type(error).__name__
             self._recover()
             return Result(None, peak.growth(), text)
-        return self._judged(found, outcome, peak.growth())
+        return self._judged(found, outcome, max(peak.growth(), scene.command_mb))
 
     @staticmethod
     def _judged(found: Fault, outcome: Outcome, memory: float) -> Result:
@@ -117,7 +118,7 @@ class Inflicting:
         if outcome.seconds is not None and outcome.seconds > found.within:
             problem = f'well again after {outcome.seconds:.1f} s, not {found.within:g}'
         if memory > MOST_MEMORY:
-            problem = f'a node took {memory:.0f} MB'
+            problem = f'a program took {memory:.0f} MB'
         return Result(outcome.seconds, memory, problem, outcome.said)
 
     def _ready(self) -> Scene:

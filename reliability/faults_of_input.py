@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,8 +39,10 @@ for _name, _what, _fields in (
     ('wrong step', 'an image whose step is smaller than a row', {'step': 7}),
     ('cut off', 'an image whose data is cut off', {'data': bytes(1000)}),
     ('no pixels', 'an image of 0x0 pixels', {'height': 0, 'width': 0, 'data': b''}),
-    ('giant claim', 'a header of 65535x65535 pixels', {'height': 65535, 'width': 65535,
-                                                      'step': 65535 * 3}),
+    (
+        'giant claim', 'a header of 65535x65535 pixels',
+        {'height': 65535, 'width': 65535, 'step': 65535 * 3},
+    ),
 ):  # fmt: skip
     fault(_name, _DRIVER, _what, _COUNTED)(_raw(**_fields))
 
@@ -166,11 +167,6 @@ def _bomb() -> bytes:
     return corpus.zstd_bomb()[0]
 
 
-def _chunk_of_2_gb() -> bytes:
-    png = corpus.png_of(32, 24)
-    return png[:33] + struct.pack('>I', 0x7428C299) + png[37:60]
-
-
 def _packed(make: Callable[[], bytes]) -> Callable[[Scene], Outcome]:
     def inflict(scene: Scene) -> Outcome:
         eye = scene.jpeg_eye()
@@ -184,7 +180,7 @@ for _name, _what, _make in (
     ('JPEG 2000', '566 bytes that are a damaged JPEG 2000', _damaged_jpeg2000),
     ('PNG of 30000x30000', '876 kB that decompress to 900 MB',
      lambda: corpus.png_of(30000, 30000)),
-    ('PNG chunk of 2 GB', 'a PNG of 60 bytes with a chunk that claims 2 GB', _chunk_of_2_gb),
+    ('PNG chunk of 2 GB', 'a PNG of 64 bytes with a chunk that claims 2 GB', corpus.chunk_of_2_gb),
     ('zstd bomb', '32 kB of zstd that decompress to 1 GB', _bomb),
     ('cut JPEG', 'a JPEG that is cut off in its header', _cut_jpeg),
     ('no picture', 'a message without data', lambda: b''),

@@ -55,7 +55,7 @@ _PAGE = os.sysconf('SC_PAGE_SIZE')
 _TICKS = os.sysconf('SC_CLK_TCK')
 
 
-class Outcome(NamedTuple):
+class Reading(NamedTuple):
     """How an input ended.
 
     :param kind: ``ok``, ``uncaught``, ``crash``, ``hang`` or ``memory``.
@@ -69,7 +69,7 @@ class Outcome(NamedTuple):
 
 
 @dataclass
-class Tally:
+class ReaderTally:
     """Counts of a reader over all runs on the same code with the same seed."""
 
     reader: str
@@ -126,9 +126,9 @@ class ReaderRun:
             self._seeds = self._mutated
         self._shared = mmap.mmap(-1, mmap.PAGESIZE)
         self._read: Read | None = None
-        self.tally = Tally(name, code_digest(), seed)
+        self.tally = ReaderTally(name, code_digest(), seed)
         with suppress(OSError, ValueError, TypeError):
-            before = Tally(**json.loads(self._state.read_text()))
+            before = ReaderTally(**json.loads(self._state.read_text()))
             if not fresh and (before.code, before.seed) == (self.tally.code, seed):
                 self.tally = before
 
@@ -154,7 +154,7 @@ class ReaderRun:
         key = f'{self._seed}/{self.name}/{number}'
         return mutant(self._mutated, self._reader.mutation, key)
 
-    def run(self, seconds: float, most: int, report: Callable[[Tally], None]) -> Tally:
+    def run(self, seconds: float, most: int, report: Callable[[ReaderTally], None]) -> ReaderTally:
         """Read until the time is over or ``most`` inputs are read in all.
 
         :param report: called about once a second, and at the end.
@@ -167,7 +167,7 @@ class ReaderRun:
             try:
                 outcome, number = self._worker(end, most - self.tally.inputs, report)
             except KeyboardInterrupt:
-                outcome, number, stopped = Outcome('ok'), None, True
+                outcome, number, stopped = Reading('ok'), None, True
             self._collect(time.monotonic() - begun)
             if number is not None:
                 self._failed(outcome, self.input(number), number)
@@ -176,7 +176,7 @@ class ReaderRun:
             report(self.tally)
         return self.tally
 
-    def outcome(self, data: bytes) -> Outcome:
+    def outcome(self, data: bytes) -> Reading:
         """Read one input in a process of its own."""
         self._open()
         return self._alone(data)
@@ -196,8 +196,8 @@ class ReaderRun:
             gc.freeze()
 
     def _worker(
-        self, end: float, most: int, report: Callable[[Tally], None]
-    ) -> tuple[Outcome, int | None]:
+        self, end: float, most: int, report: Callable[[ReaderTally], None]
+    ) -> tuple[Reading, int | None]:
         """Fork a worker and watch it; return what it failed at, and the number of that input."""
         self._shared[: _SHARED.size] = _SHARED.pack(0, 0, 0, 0, self.tally.next, 0.0, 0)
         trace = Path(self._scratch.name) / 'trace'
@@ -231,15 +231,15 @@ class ReaderRun:
         if os.WEXITSTATUS(status) == _STATUS_MEMORY:
             return self._confirmed('memory', number)
         if os.WEXITSTATUS(status):
-            return Outcome('crash', f'exit status {os.WEXITSTATUS(status)}', _text(trace)), number
+            return Reading('crash', f'exit status {os.WEXITSTATUS(status)}', _text(trace)), number
         self.tally.next = number
-        return Outcome('ok'), None
+        return Reading('ok'), None
 
-    def _confirmed(self, kind: str, number: int) -> tuple[Outcome, int]:
+    def _confirmed(self, kind: str, number: int) -> tuple[Reading, int]:
         """Read the input once more, alone: others or a busy machine may be to blame."""
         alone = self._alone(self.input(number))
         if alone.kind == 'ok' and kind == 'memory':
-            return Outcome(kind, 'many inputs together; none alone'), number
+            return Reading(kind, 'many inputs together; none alone'), number
         return alone, number
 
     def _in_worker(self, trace: Path, body: Callable[[], int]) -> None:
@@ -305,9 +305,9 @@ class ReaderRun:
         path = Path(self._scratch.name) / f'note-{number}'
         path.write_text(json.dumps(note))
 
-    def _so_far(self) -> Tally:
+    def _so_far(self) -> ReaderTally:
         inputs, accepted, refused, uncaught, number, _, peak = _SHARED.unpack_from(self._shared)
-        now = Tally(**asdict(self.tally))
+        now = ReaderTally(**asdict(self.tally))
         now.inputs += inputs
         now.accepted += accepted
         now.refused += refused
@@ -324,15 +324,15 @@ class ReaderRun:
         for path in sorted(Path(self._scratch.name).glob('note-*')):
             note = json.loads(path.read_text())
             path.unlink()
-            outcome = Outcome('uncaught', note['signature'], note['details'])
+            outcome = Reading('uncaught', note['signature'], note['details'])
             self._keep(outcome, self.input(note['number']), note['number'])
 
-    def _failed(self, outcome: Outcome, data: bytes, number: int) -> None:
+    def _failed(self, outcome: Reading, data: bytes, number: int) -> None:
         if outcome.kind in ('crash', 'hang', 'memory'):
             setattr(self.tally, outcome.kind, getattr(self.tally, outcome.kind) + 1)
             self._keep(outcome, data, number)
 
-    def _keep(self, outcome: Outcome, data: bytes, number: int) -> None:
+    def _keep(self, outcome: Reading, data: bytes, number: int) -> None:
         """Count a signature; keep its first input, made smaller."""
         label = f'{outcome.kind}: {outcome.signature}'
         if outcome.signature in self.tally.kinds:
@@ -353,7 +353,7 @@ class ReaderRun:
         )
         self.tally.kinds[outcome.signature] = [1, outcome.kind, str(path), len(small)]
 
-    def _smaller(self, data: bytes, wanted: Outcome) -> bytes:
+    def _smaller(self, data: bytes, wanted: Reading) -> bytes:
         """Leave out blocks, larger ones first, while the input still fails in the same way."""
         # What still hangs is slow to see; a few blocks then.
         end = time.monotonic() + (0.0 if self._small else _MINIMISING)
@@ -369,7 +369,7 @@ class ReaderRun:
             size //= 2
         return data
 
-    def _alone(self, data: bytes) -> Outcome:
+    def _alone(self, data: bytes) -> Reading:
         assert self._read is not None
         read, trace = self._read, Path(self._scratch.name) / 'trace-alone'
         answer = Path(self._scratch.name) / 'answer'
@@ -403,13 +403,13 @@ class ReaderRun:
             if large or (taken > HANG and _hangs(pid, taken)):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
-                return Outcome('memory', 'over 3 GB') if large else Outcome('hang', 'over 5 s')
+                return Reading('memory', 'over 3 GB') if large else Reading('hang', 'over 5 s')
             time.sleep(0.002)
         if os.WIFSIGNALED(status):
             return _crashed(status, trace)
         if os.WEXITSTATUS(status) == _STATUS_MEMORY:
-            return Outcome('memory', 'over 500 MB')
-        return Outcome(*json.loads(answer.read_text()))
+            return Reading('memory', 'over 500 MB')
+        return Reading(*json.loads(answer.read_text()))
 
     def _write(self) -> None:
         temporary = self._state.with_suffix('.part')
@@ -467,12 +467,12 @@ def _waits(pid: int) -> bool:
         return False
 
 
-def _crashed(status: int, trace: Path) -> Outcome:
+def _crashed(status: int, trace: Path) -> Reading:
     name = signal.Signals(os.WTERMSIG(status)).name
     text = _text(trace)
     frames = [line.strip() for line in text.splitlines() if line.strip().startswith('File ')]
     where = frames[0].rpartition('/')[2].replace('"', '') if frames else 'unknown place'
-    return Outcome('crash', f'{name} in {where}', text)
+    return Reading('crash', f'{name} in {where}', text)
 
 
 def _text(path: Path) -> str:
@@ -539,7 +539,7 @@ def run_one(name: str, options: argparse.Namespace) -> int:
             return int(outcome.kind != 'ok')
         progress = options.output / f'{name}.progress'
 
-        def report(tally: Tally) -> None:
+        def report(tally: ReaderTally) -> None:
             progress.write_text(f'{tally.inputs} {tally.failures}')
 
         tally = run.run(options.seconds, options.inputs, report)

@@ -531,7 +531,7 @@ READERS: dict[str, Reader] = {
     ),
     'spoken': Reader(
         "a language model's words, cut into sentences", _spoken, lambda: list(corpus.SPOKEN),
-        mutators.mutate_json,
+        mutators.mutate_bytes,
     ),
     'extra_body': Reader(
         'the parameter extra_body', _extra_body,

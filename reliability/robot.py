@@ -1,4 +1,7 @@
-"""The three nodes as real processes, started again as by a launch file; what they publish."""
+"""The three nodes as real processes, started again as by a launch file; what they publish.
+
+`make` puts test/helpers, whose graph of processes the tests use too, on the import path.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,6 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-# The graph of real processes that the tests use, too.
-sys.path.insert(0, str(Path(__file__).parents[1] / 'test' / 'helpers'))
 
 import cv2
 import numpy as np

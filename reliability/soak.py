@@ -80,7 +80,7 @@ def shared_memory() -> dict[str, float]:
     return {'shm_files': len(files), 'shm_mb': sizes / (1 << 20)}
 
 
-class Changes:
+class Surroundings:
     """What happens around the nodes, one thing after another, by a seed."""
 
     def __init__(self, robot: WatchedRobot, seed: int, first: float = 20.0) -> None:
@@ -225,7 +225,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def watch(
-    robot: WatchedRobot, changes: Changes, seconds: float, period: float = _PERIOD
+    robot: WatchedRobot, changes: Surroundings, seconds: float, period: float = _PERIOD
 ) -> Iterator[list[dict[str, Any]]]:
     """Make changes for a while, and yield a row a node each ``period`` seconds."""
     begin = time.monotonic()
@@ -262,7 +262,7 @@ def run(minutes: float, seed: int, folder: Path, source: str) -> tuple[list[dict
         writer.writeheader()
         robot = WatchedRobot(graph, landmark_source=source)
         robot.wait_for_emotions(20)
-        changes, said = Changes(robot, seed), 0.0
+        changes, said = Surroundings(robot, seed), 0.0
         starts = {name: node.starts for name, node in robot.nodes.items()}
         try:
             for found in watch(robot, changes, 60.0 * minutes):

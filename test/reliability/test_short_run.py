@@ -32,7 +32,7 @@ def test_a_fault_is_borne(scene, name):
 
 
 def test_a_soak_samples_every_node_while_things_change(scene):
-    changes = soak.Changes(scene.robot, seed=1, first=0.0)
+    changes = soak.Surroundings(scene.robot, seed=1, first=0.0)
     rows = [row for found in soak.watch(scene.robot, changes, 4.0, period=1.0) for row in found]
     assert sum(changes.counts.values()) >= 1
     assert {row['node'] for row in rows} == set(NODES)
