@@ -53,7 +53,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 LOCKED := -m pip install --quiet --no-deps --no-build-isolation --require-hashes
 BUILD_LOCK := requirements/build.lock
 
-.PHONY: help setup build demo echo bench bench-accuracy bench-real bench-dialogue train train-quick evaluate \
+.PHONY: help setup build demo echo bench bench-accuracy bench-real bench-dialogue fuzz soak faults train train-quick evaluate \
   release-model test-training training-but-one test checks test-jazzy test-modern test-robot pytest lint types lock \
   sbom clean
 
@@ -181,7 +181,7 @@ $(VENV)/.test-ready: $(VENV)/.ready $(TEST_LOCK)
 # A folder of test/, or training/NAME for one of training/test/.
 ROOM ?=
 # These start nodes, or look at what colcon installed; the others need no build.
-ROOMS_ON_ROS := demo examples launching nodes package
+ROOMS_ON_ROS := demo examples launching nodes package reliability
 
 ifneq ($(ROOM),)
 test: room
@@ -232,6 +232,18 @@ test-robot: build $(VENV)/.test-ready ## drivers that know nothing of us, nodes 
 
 pytest: build $(VENV)/.test-ready
 	@$(WITH_ROS) $(RUN) -P -m pytest $(or $(ARGS),$(TWO_AT_A_TIME))
+
+# Minutes of fuzz (10) and soak (60).
+MINUTES ?=
+fuzz: $(VENV)/.test-ready ## mutated inputs for every reader of foreign bytes: out/fuzz/table.md; continues
+	@FACE_LANDMARKER='$(FACE_LANDMARKER)' $(RUN) reliability/fuzz.py $(MINUTES:%=--minutes %) $(ARGS)
+
+WITH_HELPERS := PYTHONPATH=$(CURDIR)/test/helpers:$$PYTHONPATH
+soak: build $(VENV)/.test-ready ## the three nodes for an hour amid changes, memory sampled: out/soak/table.md
+	@$(WITH_ROS) $(WITH_HELPERS) $(RUN) reliability/soak.py --landmarks $(LANDMARKS) $(MINUTES:%=--minutes %) $(ARGS)
+
+faults: build $(VENV)/.test-ready ## the fault catalogue of docs/reliability.md on running nodes; ARGS='--only kill'
+	@$(WITH_ROS) $(WITH_HELPERS) $(RUN) reliability/faults.py --landmarks $(LANDMARKS) $(ARGS)
 
 lint: $(VENV)/.test-ready ## ruff (rules, format) and import-linter (direction of imports)
 	$(VENV)/bin/ruff check .

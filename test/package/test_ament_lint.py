@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ('benchmarks', 'emotion_estimator', 'examples', 'launch', 'scripts', 'test', 'training')
+FOLDERS = (
+    'benchmarks', 'emotion_estimator', 'examples', 'launch', 'reliability', 'scripts', 'test',
+    'training',
+)  # fmt: skip
 # Of ament_flake8's plugins those whose rules are on in .flake8.
 PLUGINS = ('flake8_builtins', 'flake8_class_newline', 'flake8_comprehensions', 'flake8_quotes')
 # What ament_pep257 leaves out by itself.

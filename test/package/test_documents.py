@@ -11,7 +11,10 @@ import pytest
 from emotion_estimator.model_card import ModelCard, models_dir
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ('benchmarks', 'emotion_estimator', 'examples', 'launch', 'scripts', 'test', 'training')
+FOLDERS = (
+    'benchmarks', 'emotion_estimator', 'examples', 'launch', 'reliability', 'scripts', 'test',
+    'training',
+)  # fmt: skip
 NAMES = ('README', 'CONTRIBUTING', 'QUALITY_DECLARATION', 'SECURITY', 'THIRD_PARTY')
 DOCUMENTS = [
     *(ROOT / f'{name}.md' for name in NAMES),

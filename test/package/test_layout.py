@@ -193,7 +193,7 @@ def test_symlink_install_gives_the_same(tmp_path):
 
 def test_no_two_public_classes_share_a_name():
     found: dict[str, list[str]] = {}
-    for folder in (PACKAGE, f'training/{PACKAGE}_training', 'benchmarks'):
+    for folder in (PACKAGE, f'training/{PACKAGE}_training', 'benchmarks', 'reliability'):
         for file in (ROOT / folder).rglob('*.py'):
             for node in ast.parse(file.read_text()).body:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith('_'):

@@ -63,7 +63,7 @@ INSTALLED = (
     *(file for file in (ROOT / 'scripts').iterdir() if file.is_file() and not file.suffix),
 )
 # Folders whose files tests import from each other.
-SHARED = ('test/helpers', 'test/helpers/stand_ins', 'test/nodes', 'benchmarks')
+SHARED = ('test/helpers', 'test/helpers/stand_ins', 'test/nodes', 'benchmarks', 'reliability')
 LOCAL = {PACKAGE, TRAINING.name, *(file.stem for folder in SHARED
                                    for file in (ROOT / folder).glob('*.py'))}  # fmt: skip
 
