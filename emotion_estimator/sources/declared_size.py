@@ -20,7 +20,9 @@ _MOST, _MOST_BYTES = 4000, 1 << 16
 
 
 def declared_sizes(file: BinaryIO, start: bytes) -> Iterator[tuple[int, int]]:
-    """Yield width and height of the images of MP4, MOV, Matroska, AVI and GIF, as far as declared.
+    """Yield width and height of the images of MP4, MOV, Matroska, AVI, GIF, IVF and FLV.
+
+    What a file does not declare, or not in its first megabyte, is left to FFmpeg.
 
     :param file: is read from where it is needed.
     :param start: its first bytes, a megabyte or all.
@@ -32,6 +34,10 @@ def declared_sizes(file: BinaryIO, start: bytes) -> Iterator[tuple[int, int]]:
             yield from _avi(start)
         elif start[:4] == b'\x1a\x45\xdf\xa3':
             yield from _matroska(file)
+        elif start[:4] == b'DKIF':
+            yield from _ivf(start)
+        elif start[:3] == b'FLV':
+            yield from _flv(start)
         elif start[4:8].isalpha():
             yield from _iso(file)
     except struct.error:
@@ -111,3 +117,29 @@ def _avi(start: bytes) -> Iterator[tuple[int, int]]:
         # Of sound it has 16 to 18 bytes.
         if size >= 40 and header >= 40:
             yield abs(width), abs(height)
+
+
+def _ivf(start: bytes) -> Iterator[tuple[int, int]]:
+    kind, width, height = struct.unpack_from('<4sHH', start, 8)
+    yield width, height
+    at = 32
+    while kind == b'VP80' and at < len(start):
+        (size,) = struct.unpack_from('<I', start, at)
+        # RFC 6386, section 9.1: of key frames only, in 14 bits.
+        if start[at + 15 : at + 18] == b'\x9d\x01\x2a':
+            width, height = struct.unpack_from('<HH', start, at + 18)
+            yield width & 0x3FFF, height & 0x3FFF
+        at += 12 + size
+
+
+def _flv(start: bytes) -> Iterator[tuple[int, int]]:
+    at = 13
+    while at + 24 < len(start):
+        kind, size = start[at] & 0x1F, int.from_bytes(start[at + 1 : at + 4], 'big')
+        # Sorenson's H.263 has its size in each frame: 17 + 5 + 8 bits, then 3 for its form.
+        if kind == 9 and start[at + 11] & 0x0F == 2:
+            bits = int.from_bytes(start[at + 12 : at + 12 + 9], 'big')
+            form, rest = bits >> 72 - 33 & 7, bits & (1 << 39) - 1
+            if form == 1:
+                yield rest >> 23, rest >> 7 & 0xFFFF
+        at += 11 + size + 4

@@ -204,6 +204,19 @@ def test_a_description_of_a_stream_hidden_in_a_film_is_refused(tmp_path):
         VideoFile(path)
 
 
+def test_the_sizes_in_frames_of_flv_and_ivf(tmp_path):
+    path = tmp_path / 'film.flv'
+    write(path, 'FLV1', (640, 360))
+    data = path.read_bytes()
+    found = list(declared_sizes(BytesIO(data), data))
+    assert set(found) == {(640, 360)}
+    assert len(found) == 6
+    frame = b'\x10\0\0\x9d\1\x2a' + struct.pack('<HH', 16000, 12000)
+    head = b'DKIF' + struct.pack('<HH4sHHIIII', 0, 32, b'VP80', 64, 48, 30, 1, 1, 0)
+    data = head + struct.pack('<IQ', len(frame), 0) + frame
+    assert list(declared_sizes(BytesIO(data), data)) == [(64, 48), (16000, 12000)]
+
+
 def test_the_sampling_rate_of_sound_is_no_size():
     def box(kind: bytes, content: bytes) -> bytes:
         return struct.pack('>I4s', 8 + len(content), kind) + content
