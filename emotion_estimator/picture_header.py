@@ -1,7 +1,7 @@
 """What a picture file says of itself, read before any decoder sees it: format, size, orientation.
 
-Only the formats below reach OpenCV. Its decoder of JPEG 2000 (OpenJPEG 2.5.0) ends the process on
-some damaged files; OpenEXR, HDR, Sun raster and PFM are left out because no camera writes them.
+Only the formats below reach OpenCV. It has OpenJPEG 2.5.0 in it, which ends the process on some
+damaged files; OpenEXR, HDR, Sun raster and PFM are left out because no camera writes them.
 """
 
 from __future__ import annotations
