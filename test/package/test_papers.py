@@ -22,8 +22,8 @@ CITATION = re.compile(
     rf'\b(?P<few>{NAME}(?: and {NAME})?) (?P<year>(?:19|20)\d\d)\b'
     rf'|\b(?P<many>{NAME} et al\.)(?:,? (?P<their_year>(?:19|20)\d\d)\b)?'
 )
-#: Words before a year that are nobody's names.
-NOBODY = {'In', 'On', 'Since', *calendar.month_name[1:], *calendar.month_abbr[1:]}
+#: Words before a year that are nobody's names, and JPEG 2000.
+NOBODY = {'JPEG', 'In', 'On', 'Since', *calendar.month_name[1:], *calendar.month_abbr[1:]}
 
 
 def prose(file: Path) -> str:
