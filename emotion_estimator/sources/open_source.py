@@ -92,9 +92,9 @@ def open_source(
         is_folder, is_file = bool(spec) and path.is_dir(), path.is_file()
     except (OSError, RuntimeError) as error:
         # The name is too long, a folder is not accessible, or ~somebody is unknown.
-        reason = getattr(error, 'strerror', None) or first_line(error)
         raise InputError(
-            f'source {quote(spec)!r} cannot be opened ({reason}); accepted are {ACCEPTED}'
+            f'source {quote(spec)!r} cannot be opened ({quote(first_line(error))}); '
+            f'accepted are {ACCEPTED}'
         ) from error
     if is_folder:
         return StillImages(
