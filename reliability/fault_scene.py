@@ -165,7 +165,7 @@ class Scene:
 
     def __init__(self, graph: RosGraph, landmarks: str = 'auto') -> None:
         self.graph, self.landmarks = graph, landmarks
-        self.folder = graph.folder
+        self.folder = graph.folder.absolute()
         self._eyes: dict[str, Eye] = {}
         #: Highest memory of the last command, in MB.
         self.command_mb = 0.0
@@ -256,6 +256,8 @@ class Scene:
                     break
                 if time.monotonic() > end:
                     os.killpg(child.pid, signal.SIGKILL)
+                    child.wait()
+                    raise AssertionError(f'{arguments[0]} does not end within {timeout:g} s')
                 time.sleep(0.02)
         child.returncode = os.waitstatus_to_exitcode(status)
         self.command_mb = used.ru_maxrss / 1024

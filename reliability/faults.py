@@ -167,7 +167,7 @@ def main() -> int:
     known = load(state)
     chosen = {
         name: found for name, found in CATALOGUE.items()
-        if options.only in f'{name} {found.group} {found.what}'
+        if options.only.lower() in f'{name} {found.group} {found.what}'.lower()
         and not (options.again and name in known and not known[name].problem)
     }  # fmt: skip
     if options.list:

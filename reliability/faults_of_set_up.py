@@ -320,6 +320,8 @@ for _name, _what, _index in (
     def _sqlite(scene: Scene, index: int = _index) -> Outcome:
         path = scene.folder / 'hostile.db3'
         path.write_bytes(corpus.sqlite_bombs()[index])
-        return _verb(scene, 'replay', str(path), '--json')
+        found = _verb(scene, 'replay', str(path), '--json')
+        assert 'does not exist' not in found.said, found.said
+        return found
 
     fault(_name, _BAG, f'`replay` of {_what}', 'Status 2 and one line.')(_sqlite)
