@@ -30,6 +30,8 @@ _MAX_SCANS = 100
 _MAX_JUNK = 1 << 16
 #: Chunks of a PNG or WebP that are looked through for an orientation.
 _MAX_CHUNKS = 1000
+#: Chunks of a PNG; its pixels usually come in pieces of 8 kB.
+_MAX_PNG_CHUNKS = 100_000
 
 #: Formats in which ``orientation`` is to be applied after decoding, with OpenCV's own off: it knows
 #: that of JPEG and TIFF, of PNG only without transparency, and none of WebP.
@@ -151,7 +153,26 @@ def _png(view: memoryview) -> Size:
     length, kind, width, height = struct.unpack_from('>I4sII', view, 8)
     if kind != b'IHDR' or length != 13:
         raise ValueError('no header first')
+    _check_chunks(view)
     return width, height, _orientation(view, 8 + 12 + length, '>I4s', b'eXIf', 4)
+
+
+def _check_chunks(view: memoryview) -> None:
+    """Check that no chunk of a PNG claims more than is there: OpenCV takes memory for all of it.
+
+    Pixels that are cut off are decoded as far as they go.
+    """
+    at = 8
+    for _ in range(_MAX_PNG_CHUNKS):
+        if at + 8 > len(view):
+            return
+        length, kind = struct.unpack_from('>I4s', view, at)
+        if kind == b'IEND':
+            return
+        at += 12 + length
+        if at > len(view) + _MAX_JUNK:
+            raise ValueError('a chunk of more than there is')
+    raise ValueError('too many chunks')
 
 
 def _webp(view: memoryview) -> Size:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from emotion_estimator.emotion import BRANCHES, VOCABULARIES
 from emotion_estimator.errors import InputError
 from emotion_estimator.strict_yaml import describe, read_yaml
-from emotion_estimator.untrusted import MAX_PIXELS, parse_json, quote
+from emotion_estimator.untrusted import MAX_PIXELS, parse_json, quote, quote_some
 
 #: When a new value takes effect: `startup` never (read-only once the node runs), `configure` at the
 #: next configure transition (so it can be set only while unconfigured), `runtime` immediately.
@@ -559,7 +559,7 @@ def load_parameters(path: Path, node: str, kind: type[Settings]) -> Settings:
     entries = list(_entries('', document))
     ours = [entry for entry in entries if entry[0].rpartition('/')[2] in (node, *_WILDCARDS)]
     if not ours:
-        others = quote(', '.join(name for name, _ in entries))
+        others = quote_some([name for name, _ in entries], 20)
         only = f', only for {others}' if others else ''
         raise InputError(f'{quote(path)} has no parameters for {node}{only}')
     # Wildcards match any node; two full names are two robots, and which one is meant is unknown.

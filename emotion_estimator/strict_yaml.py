@@ -66,8 +66,9 @@ class _Loader(yaml.SafeLoader):
         for kind in ('null', 'bool', 'int', 'float', 'str', 'seq', 'map')
     } | {None: yaml.SafeLoader.construct_undefined}
 
-    def __init__(self, stream: str) -> None:
+    def __init__(self, stream: str, most: int = MAX_VALUES) -> None:
         super().__init__(stream)
+        self._most = most
         self._depth = 0
         self._values = 0
         #: Number of values below each complete node.
@@ -89,8 +90,8 @@ class _Loader(yaml.SafeLoader):
             node = super().compose_node(parent, index)
             self._sizes[id(node)] = self._values - before
             self._depth -= 1
-        if self._values > MAX_VALUES:
-            _refuse(f'more than {MAX_VALUES} values, aliases written out', event.start_mark)
+        if self._values > self._most:
+            _refuse(f'more than {self._most} values, aliases written out', event.start_mark)
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
@@ -129,36 +130,40 @@ def _refuse(problem: str, mark: Any) -> NoReturn:
     raise yaml.composer.ComposerError(None, None, problem, mark)
 
 
-def read_yaml(path: Path) -> Any:
-    """Read a file that holds one YAML document, encoded in UTF-8, of at most 256 kB.
+def read_yaml(path: Path, most: int = MAX_YAML_FILE, values: int = MAX_VALUES) -> Any:
+    """Read a file that holds one YAML document, encoded in UTF-8.
 
     Dates and times of day (``2024-01-31``, ``1:30``) are text.
 
+    :param most: largest size in bytes.
+    :param values: largest number of values, each alias counted as all that it stands for.
     :return: null, bool, int, float, str, lists and mappings; None for an empty file.
     :raises InputError: the file cannot be read, is not YAML, holds several documents, has a
         duplicate or merge key in a mapping, another tag, or is nested too deeply; names the file
         and, where known, the line.
     """
     try:
-        content = read_in_time(path, MAX_YAML_FILE).decode()
+        content = read_in_time(path, most).decode()
     except OSError as error:
-        raise cannot_read('', path, error, InputError, 'pass an existing file') from error
+        hint = 'pass an existing file' if isinstance(error, FileNotFoundError) else ''
+        raise cannot_read('', path, error, InputError, hint) from error
     except UnicodeDecodeError as error:
         raise InputError(f'{quote(path)}: invalid YAML (not UTF-8); correct it') from error
     except ValueError as error:
         # The name contains a null byte.
         raise cannot_read('', path, error, InputError) from error
-    return parse_yaml(content, quote(path))
+    return parse_yaml(content, quote(path), values)
 
 
-def parse_yaml(content: str, where: str) -> Any:
+def parse_yaml(content: str, where: str, values: int = MAX_VALUES) -> Any:
     """Return the value of a YAML document, as :func:`read_yaml`.
 
     :param where: names its place in errors.
+    :param values: as for :func:`read_yaml`.
     :raises InputError: as for :func:`read_yaml`.
     """
     try:
-        return yaml.load(content, Loader=_Loader)
+        return _Loader(content, values).get_single_data()
     except yaml.YAMLError as error:
         mark = getattr(error, 'problem_mark', None)
         line = f' in line {mark.line + 1}' if mark else ''

@@ -17,11 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emotion_estimator.errors import EmotionEstimatorError, ModelError, first_line
-from emotion_estimator.untrusted import quote
+from emotion_estimator.untrusted import printable, quote
 from emotion_estimator.weights import WeightsFile
 
-#: Seconds of processor time for loading and running, libraries imported; seconds by the clock.
-BUSY, PATIENCE = 4, 20
+#: Seconds of processor time for loading and running, libraries imported; seconds by the clock for
+#: all of it: a small robot that is just starting takes long to import them.
+BUSY, PATIENCE = 4, 60
 
 #: Memory, in bytes, for all but copies of the file; and how many of these.
 _MEMORY, _COPIES = 400 << 20, 4
@@ -96,11 +97,14 @@ def _try(weights: WeightsFile, arguments: list[str]) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise _unusable(weights, f'took over {PATIENCE} s') from None
+        raise ModelError(
+            f'{quote(weights.path)} is not used: it is not a released file, and a trial of it took '
+            f'over {PATIENCE} s; try again when the machine is less busy'
+        ) from None
     except OSError as error:
         raise _unusable(weights, f'could not start ({error.strerror})') from error
     text = ended.stdout[:_LONGEST].decode('utf-8', 'replace')
-    text = ''.join(c if c.isprintable() else '?' for c in text)
+    text = printable(text)
     if ended.returncode == _UNFIT:
         raise ImportError(text)
     if ended.returncode == _REFUSED:

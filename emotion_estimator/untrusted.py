@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from emotion_estimator.errors import EmotionEstimatorError, InputError
+from emotion_estimator.errors import EmotionEstimatorError
 
 _MIB = 1 << 20
 
@@ -29,6 +29,8 @@ MAX_SIDE = 32766
 #: Largest files, in bytes.
 MAX_PICTURE_FILE = 256 * _MIB
 MAX_YAML_FILE = 256 * 1024
+#: A bag's metadata, which have some 240 bytes for each file of a long recording.
+MAX_METADATA_FILE = 1024 * 1024
 MAX_JSON = 4 * _MIB
 MAX_TEXT_FILE = 4 * _MIB
 MAX_MODEL_FILE = 256 * _MIB
@@ -44,13 +46,14 @@ MAX_BAG_FILE = 64 * 1024 * _MIB
 MAX_DEPTH = 40
 MAX_DIGITS = 64
 #: Largest number of YAML values, each alias counted as all that it stands for.
-MAX_VALUES = 100_000
+MAX_VALUES, MAX_METADATA_VALUES = 30_000, 100_000
 
 #: Characters of the input that an error line quotes.
 MAX_QUOTE = 200
 
 #: What changes the depth of a JSON text; strings are skipped.
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+#: It matches any string, closed or not: it would search those that are not again from each quote.
+_JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*\\?(?:"|\Z)|[\[\]{}]', re.DOTALL)
 
 
 def quote(value: object) -> str:
@@ -58,9 +61,7 @@ def quote(value: object) -> str:
 
     A path or message of the operating system that is within these limits is returned unchanged.
     """
-    text = value if isinstance(value, str) else str(value)
-    cut = text if len(text) <= MAX_QUOTE else f'{text[: MAX_QUOTE - 3]}...'
-    return cut if cut.isprintable() else ''.join(c if c.isprintable() else '?' for c in cut)
+    return as_line(value, MAX_QUOTE)
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -185,18 +186,6 @@ def _is_encodable(value: Any) -> bool:
     return True
 
 
-def check_regular(path: Path, kind: str) -> None:
-    """Check that a library may open ``path`` by its name.
-
-    :param kind: names it in the error, such as ``video``.
-    :raises InputError: it cannot be read or is no regular file.
-    """
-    try:
-        open_regular(path).close()
-    except (OSError, ValueError) as error:
-        raise cannot_read(kind, path, error, InputError) from error
-
-
 def cannot_read(
     kind: str,
     path: object,
@@ -260,8 +249,7 @@ def as_line(text: object, most: int = MAX_LOG_LINE) -> str:
     :param most: largest number of characters.
     """
     line = text if isinstance(text, str) else str(text)
-    cut = line if len(line) <= most else f'{line[: most - 3]}...'
-    return cut if cut.isprintable() else ''.join(c if c.isprintable() else '?' for c in cut)
+    return printable(line if len(line) <= most else f'{line[: most - 3]}...')
 
 
 def quote_some(names: Sequence[str], most: int = 5) -> str:

@@ -29,7 +29,7 @@ MOST_MEMORY = 500.0
 
 
 class Outcome(NamedTuple):
-    """How a fault was borne.
+    """How a fault was survived.
 
     :param seconds: from the fault's end (of a process: from its kill) until all works again; None
         if there is nothing to come back, such as a program that refuses its input.

@@ -39,7 +39,7 @@ class Result:
 
     :param seconds: until all worked again; None if there was nothing to come back.
     :param memory: MB by which a node grew meanwhile, at most.
-    :param problem: why it counts as not borne; empty if it does not.
+    :param problem: why it does not count as survived; empty if it does.
     :param said: the line that names the fault.
     """
 
@@ -73,7 +73,7 @@ def table(results: dict[str, Result]) -> str:
         ]  # fmt: skip
         lines.append('')
     borne = sum(not r.problem for r in results.values())
-    lines.append(f'{borne} of {len(results)} borne. {machine()}')
+    lines.append(f'{borne} of {len(results)} survived. {machine()}')
     return '\n'.join(lines)
 
 
@@ -157,7 +157,7 @@ def main() -> int:
     """Inflict the faults asked for; return the exit status."""
     parser = argparse.ArgumentParser(prog='make faults', description=__doc__.splitlines()[0])
     parser.add_argument('--only', default='', help='faults with this in their name or heading')
-    parser.add_argument('--again', action='store_true', help='only those not borne last time')
+    parser.add_argument('--again', action='store_true', help='only those not survived last time')
     parser.add_argument('--landmarks', default='auto')
     parser.add_argument('--write', action='store_true', help='write docs/reliability.md')
     parser.add_argument('--list', action='store_true', help='name the faults')
@@ -200,7 +200,7 @@ def main() -> int:
     if options.write:
         write_part('faults', table(known))
     failed = {name: r.problem for name, r in results.items() if r.problem}
-    print(f'{len(results) - len(failed)} of {len(results)} borne; {options.output}/table.md')
+    print(f'{len(results) - len(failed)} of {len(results)} survived; {options.output}/table.md')
     return int(bool(failed) or len(results) < len(chosen))
 
 

@@ -14,7 +14,7 @@ from robot import NODES
 from sensor_msgs.msg import Image
 
 _ENDED = 'processes that end'
-_STAND = 'processes that stand still'
+_STAND = 'stopped processes'
 _OTHERS = 'others in the graph'
 _LIFECYCLE = 'lifecycle requests'
 
@@ -87,8 +87,8 @@ def _kill_all(scene: Scene) -> Outcome:
 
 @fault(
     'shared memory left over', _ENDED, 'segments of killed nodes in /dev/shm',
-    'They stay there until a node of this package starts or `fastdds shm clean` is run; images '
-    'pass all the same.',
+    'They stay there until a node of this package starts or stops, or `fastdds shm clean` is '
+    'run; images pass all the same.',
 )  # fmt: skip
 def _left_over(scene: Scene) -> Outcome:
     scene.all_well()

@@ -40,7 +40,11 @@ def _range(declared: Field[Any]) -> str:
     metadata = declared.metadata
     if metadata['minimum'] is None:
         return ', '.join(metadata['choices'])
-    return f'{metadata["minimum"]:g} to {metadata["maximum"]:g}'
+    low, high = (
+        str(limit) if isinstance(limit, int) else f'{limit:g}'
+        for limit in (metadata['minimum'], metadata['maximum'])
+    )
+    return f'{low} to {high}'
 
 
 def _default(declared: Field[Any]) -> str:

@@ -26,7 +26,7 @@ Found = tuple[Connection, int, bytes]
 MAX_NAME = 1024
 MAX_DEFINITION = 256 * 1024
 MAX_DEFINITIONS = 16 * 1024 * 1024
-MAX_QOS = 64 * 1024
+MAX_QOS = 384 * 1024
 #: Topics of a file.
 MAX_TOPICS = 10_000
 

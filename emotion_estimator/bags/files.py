@@ -8,8 +8,15 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from emotion_estimator import strict_yaml
-from emotion_estimator.errors import InputError
-from emotion_estimator.untrusted import cannot_read, open_regular, quote
+from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.untrusted import (
+    MAX_METADATA_FILE,
+    MAX_METADATA_VALUES,
+    cannot_read,
+    open_regular,
+    quote,
+    quote_some,
+)
 
 #: Suffixes of storage files: MCAP and SQLite.
 STORAGES = ('.mcap', '.db3')
@@ -50,7 +57,7 @@ def check_bag(bag: Path, topics: tuple[str, ...], *, lockstep: bool = False) -> 
         types = _types(bag)
     if not set(topics) & set(types):
         images = [name for name, kind in types.items() if 'Image' in kind]
-        has = f'its images are on {quote(", ".join(images))}' if images else 'it holds no images'
+        has = f'its images are on {quote_some(images, 20)}' if images else 'it holds no images'
         raise InputError(f'bag {quote(bag)} has no topic {" or ".join(topics)}; {has}')
 
 
@@ -81,7 +88,14 @@ def storage_files(bag: Path) -> tuple[list[Path], list[str]]:
         return there, [f'bag {quote(bag)} has no metadata.yaml; read without it']
     try:
         named = [bag / PurePath(name).name for name in _metadata(bag)['relative_file_paths']]
-    except (InputError, KeyError, TypeError):
+    except InputError as error:
+        cause = error.__cause__ or error
+        reason = quote(getattr(cause, 'strerror', None) or first_line(cause))
+        return there, [
+            f'{quote(bag / "metadata.yaml")} is not valid rosbag2 metadata ({reason}); read '
+            'without it'
+        ]
+    except (KeyError, TypeError):
         return there, [
             f'{quote(bag / "metadata.yaml")} is not valid rosbag2 metadata; read without it'
         ]
@@ -116,7 +130,8 @@ def _types(bag: Path) -> dict[str, str]:
 def _metadata(bag: Path) -> Any:
     path = bag / 'metadata.yaml'
     try:
-        return strict_yaml.read_yaml(path)['rosbag2_bagfile_information']
+        read = strict_yaml.read_yaml(path, MAX_METADATA_FILE, MAX_METADATA_VALUES)
+        return read['rosbag2_bagfile_information']
     except (KeyError, TypeError) as error:
         raise InputError(f'{quote(path)} is not valid rosbag2 metadata') from error
 

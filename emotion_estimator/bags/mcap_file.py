@@ -451,7 +451,9 @@ def _open_chunk(file: BinaryIO, chunk: _Chunk, index: _Index, wanted: Collection
         else:
             index.allowance.message()
             channel, time = struct.unpack_from('<H4xQ', content, at)
-            if channel in wanted and chunk.begin <= time <= chunk.end and time <= MAX_TIME:
+            if not chunk.begin <= time <= chunk.end:
+                raise ValueError(f'wrong times in the index of the chunk at byte {chunk.at}')
+            if channel in wanted and time <= MAX_TIME:
                 messages.append((time, at + 22, size - 22, channel))
                 if len(messages) > _MAX_HELD_MESSAGES:
                     raise ValueError(f'too many messages in the chunk at byte {chunk.at}')

@@ -24,7 +24,7 @@ from emotion_estimator.bags.storage import Bag, BagMessage
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult, RgbImage
-from emotion_estimator.untrusted import quote
+from emotion_estimator.untrusted import quote, quote_some
 
 #: Type of each topic; number of messages on each topic.
 Types = Mapping[str, str]
@@ -110,7 +110,7 @@ def actions_topic(bag: Path, types: Types, counts: Counts, wanted: str | None) -
 
 
 def _in_words(topics: Iterable[str]) -> str:
-    return quote(', '.join(topics) or 'no topics')
+    return quote_some(list(topics), 20) or 'no topics'
 
 
 def _of_type(types: Types, *kinds: str) -> list[str]:

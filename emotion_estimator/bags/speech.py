@@ -15,7 +15,7 @@ from emotion_estimator.bags.stamp_order import Unstamped
 from emotion_estimator.bags.storage import Bag, BagMessage
 from emotion_estimator.dialogue.turns import MAX_WORDS
 from emotion_estimator.errors import InputError
-from emotion_estimator.untrusted import quote
+from emotion_estimator.untrusted import quote, quote_some
 
 if TYPE_CHECKING:
     from emotion_estimator.dialogue.manager import DialogueManager
@@ -126,7 +126,7 @@ class SpeechTopics:
         self, found: Mapping[str, Mapping[str, str]], bag: Bag, beside: str, wanted: str | None
     ) -> str | None:
         """Return the namespace, empty for the root; None if there is none."""
-        known = quote(', '.join(space or '/' for space in found))
+        known = quote_some([space or '/' for space in found], 20)
         if wanted is not None:
             slashed = f'/{wanted.strip("/")}'.rstrip('/')
             if slashed not in found:

@@ -6,6 +6,7 @@ import errno
 import importlib
 import multiprocessing
 import os
+import select
 import signal
 import sys
 from abc import abstractmethod
@@ -19,7 +20,7 @@ import click
 
 from emotion_estimator import __version__
 from emotion_estimator.bags.files import need_rosbags
-from emotion_estimator.errors import EmotionEstimatorError, InputError
+from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
 from emotion_estimator.untrusted import MAX_QUOTE, as_line, cannot_read, quote
 
 
@@ -94,6 +95,17 @@ def _reader_gone() -> Iterator[None]:
     except BrokenPipeError as error:
         # click would exit with status 1.
         raise _ReaderGoneError from error
+
+
+def _reader_is_gone() -> bool:
+    """Return whether it was standard output that broke, and no other pipe or connection."""
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout.fileno(), 0)
+    except (AttributeError, OSError, ValueError):
+        # There is none.
+        return True
+    return any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
 
 
 class _Verbs(LazyVerbs):
@@ -187,7 +199,9 @@ def _run(arguments: list[str]) -> int:
         hint = '; run the same command again to continue' if resumable else ''
         complain(f'interrupted{hint}')
         return _INTERRUPTED
-    except (BrokenPipeError, _ReaderGoneError):
+    except (BrokenPipeError, _ReaderGoneError) as error:
+        if not _reader_is_gone():
+            return _refuse(f'a connection was closed ({first_line(error)}); try again', arguments)
         _discard_output()
         return 0
     except UnicodeEncodeError as error:

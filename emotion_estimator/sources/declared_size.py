@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO
 
 #: Boxes of ISO base media files that lead to the sizes, from the outside inwards.
 _BOXES = frozenset((b'moov', b'trak', b'mdia', b'minf', b'stbl'))
+#: Handlers of tracks (``hdlr``) that hold no pictures; metadata has a text where a size would be.
+_WITHOUT_PICTURES = frozenset(
+    (b'soun', b'meta', b'text', b'sbtl', b'subt', b'clcp', b'tmcd', b'hint', b'sdsm', b'odsm')
+)
 #: Elements of Matroska that do: segment, tracks, track, video.
-_ELEMENTS = frozenset((0x18538067, 0x1654AE6B, 0xAE, 0xE0))
+_VIDEO = 0xE0
+_ELEMENTS = frozenset((0x18538067, 0x1654AE6B, 0xAE, _VIDEO))
 _CLUSTER, _WIDTH, _HEIGHT = 0x1F43B675, 0xB0, 0xBA
 #: Boxes or elements looked at, and bytes of one that is read; more is left to FFmpeg.
 _MOST, _MOST_BYTES = 4000, 1 << 16
@@ -47,6 +53,7 @@ def declared_sizes(file: BinaryIO, start: bytes) -> Iterator[tuple[int, int]]:
 def _iso(file: BinaryIO) -> Iterator[tuple[int, int]]:
     end = file.seek(0, 2)
     at = 0
+    handler = b'vide'
     for _ in range(_MOST):
         file.seek(at)
         head = file.read(16)
@@ -57,9 +64,18 @@ def _iso(file: BinaryIO) -> Iterator[tuple[int, int]]:
         if size == 1:
             (size,) = struct.unpack_from('>Q', head, 8)
             begin += 8
-        if kind == b'stsd':
+        if kind == b'trak':
+            handler = b'vide'
+        elif kind == b'hdlr':
             file.seek(begin)
-            yield from _sample_entries(file.read(min(max(size, 8), _MOST_BYTES)))
+            content = file.read(12)
+            # QuickTime has another one for how the data are reached.
+            handler = handler if content[4:8] == b'dhlr' else content[8:]
+        elif kind == b'stsd' and handler not in _WITHOUT_PICTURES:
+            file.seek(begin)
+            content = file.read(min(max(size - (begin - at), 0), _MOST_BYTES))
+            with suppress(struct.error):
+                yield from _sample_entries(content)
         # A box may be damaged, or last until the end.
         at = begin if kind in _BOXES else max(at + size, begin) if size else end
 
@@ -76,7 +92,8 @@ def _sample_entries(box: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _matroska(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    at = width = 0
+    at = 0
+    sides = {_WIDTH: 0, _HEIGHT: 0}
     for _ in range(_MOST):
         file.seek(at)
         head = file.read(12)
@@ -86,14 +103,14 @@ def _matroska(file: BinaryIO) -> Iterator[tuple[int, int]]:
         if not head or kind == _CLUSTER:
             return
         if kind in _ELEMENTS:
+            if kind == _VIDEO:
+                sides = dict.fromkeys(sides, 0)
             continue
         if kind in (_WIDTH, _HEIGHT) and size <= 8:
             file.seek(at)
-            value = int.from_bytes(file.read(size), 'big')
-            if kind == _WIDTH:
-                width = value
-            else:
-                yield width, value
+            sides[kind] = int.from_bytes(file.read(size), 'big')
+            if all(sides.values()):
+                yield sides[_WIDTH], sides[_HEIGHT]
         at += size
 
 
@@ -113,9 +130,12 @@ def _avi(start: bytes) -> Iterator[tuple[int, int]]:
         at = start.find(b'strf', at + 1)
         if at < 0:
             return
-        size, header, width, height = struct.unpack_from('<IIii', start, at + 4)
-        # Of sound it has 16 to 18 bytes.
-        if size >= 40 and header >= 40:
+        # Each follows the header of its stream, which says what it is; sound's may be as long.
+        header = start.rfind(b'strh', 0, at)
+        if header >= 0 and start[header + 8 : header + 12] == b'auds':
+            continue
+        size, width, height = struct.unpack_from('<I4xii', start, at + 4)
+        if size >= 16:
             yield abs(width), abs(height)
 
 

@@ -97,9 +97,9 @@ def open_source(
     except (OSError, RuntimeError, ValueError) as error:
         # The name is too long or holds a null byte, a folder is not accessible, or ~somebody is
         # unknown.
+        reason = getattr(error, 'strerror', None) or quote(first_line(error))
         raise InputError(
-            f'source {quote(spec)!r} cannot be opened ({quote(first_line(error))}); '
-            f'accepted are {ACCEPTED}'
+            f'source {quote(spec)!r} cannot be opened ({reason}); accepted are {ACCEPTED}'
         ) from error
     if not is_folder and not is_file:
         raise InputError(f'source {quote(spec)!r} is not a file or folder; accepted are {ACCEPTED}')

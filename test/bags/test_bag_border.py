@@ -212,10 +212,8 @@ def test_endless_topics(tmp_path):
 
 
 def two_chunks(path: Path, times) -> Path:
-    chunks = [
-        (numbered_messages(*numbers), len(numbered_messages(*numbers)), '', span)
-        for numbers, span in zip(((0, 2, 4), (1, 3)), times, strict=True)
-    ]
+    contents = [mcap.TOPIC + numbered_messages(*numbers) for numbers in ((0, 2, 4), (1, 3))]
+    chunks = [(each, len(each), '', span) for each, span in zip(contents, times, strict=True)]
     return mcap.indexed(path, chunks, 5)
 
 
@@ -226,9 +224,11 @@ def test_chunks_that_overlap_in_time_are_read_by_time(tmp_path):
     assert times == [SECOND + n * SECOND // 10 for n in range(5)]
 
 
-def test_messages_outside_of_the_times_of_their_chunk_are_left_out(tmp_path):
+def test_messages_outside_of_the_times_of_their_chunk_are_read_without_the_index(tmp_path):
     path = two_chunks(tmp_path / 'bag.mcap', [(SECOND, SECOND), mcap.ALWAYS])
-    assert read(path)[0] == ['f0', 'f1', 'f3']
+    frames, problems = read(path)
+    assert sorted(frames) == ['f0', 'f1', 'f2', 'f3', 'f4']
+    assert 'wrong times in the index' in problems
 
 
 @pytest.mark.parametrize(

@@ -267,8 +267,11 @@ def test_the_estimator_outlives_bad_images_and_counts_them(tmp_path):
         written = estimator.log.read_bytes()[before:]
         seconds_long = time.monotonic() - begin
         lines = written.decode().splitlines()
-        assert 1 <= len(lines) <= seconds_long + 1
-        assert all(line.startswith('[ERROR] [') and len(line) < 1200 for line in lines)
+        # Other lines, such as that the machine is slow, may stand between.
+        complaints = [line for line in lines if 'dropped: ' in line or 'more bad images' in line]
+        assert 1 <= len(complaints) <= seconds_long + 1
+        assert all(line.startswith('[ERROR] [') for line in complaints)
+        assert all(len(line) < 1200 for line in lines)
         assert b'\x1b' not in written
         messages = [status.message for m in diagnostics for status in m.status]
         assert max(map(len, messages)) <= 1000

@@ -92,22 +92,7 @@ def short_run(tmp_path_factory):
     return fuzz.tallies(folder)
 
 
-#: Readers that still let something of a library pass now and then.
-OPEN = {
-    'json_lines': 'nested JSON: RecursionError',
-    'answers': 'nested JSON: RecursionError',
-    'qos': 'merge keys, read by rosbags: hang',
-    'arrays': 'zlib.error and TokenError of numpy.load',
-}
-
-
-def shown(name):
-    if name in OPEN:
-        return pytest.param(name, marks=pytest.mark.xfail(strict=False, reason=OPEN[name]))
-    return name
-
-
-@pytest.mark.parametrize('name', [shown(n) for n, reader in READERS.items() if reader.forks])
+@pytest.mark.parametrize('name', [n for n, reader in READERS.items() if reader.forks])
 def test_every_reader_bears_a_short_part(short_run, name):
     tally = short_run[name]
     assert tally['inputs'] == INPUTS

@@ -217,16 +217,59 @@ def test_the_sizes_in_frames_of_flv_and_ivf(tmp_path):
     assert list(declared_sizes(BytesIO(data), data)) == [(64, 48), (16000, 12000)]
 
 
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack('>I4s', 8 + len(content), kind) + content
+
+
+def description(entry: bytes, *handlers: bytes) -> bytes:
+    """Return a track of MP4 or QuickTime, which has a second handler."""
+    table = box(b'stbl', box(b'stsd', struct.pack('>II', 0, 1) + entry))
+    reach = b''.join(box(b'hdlr', bytes(4) + b'dhlr' + each + bytes(13)) for each in handlers[1:])
+    what = b''.join(box(b'hdlr', bytes(8) + each + bytes(13)) for each in handlers[:1])
+    return box(b'trak', box(b'mdia', what + box(b'minf', reach + table)))
+
+
+@pytest.mark.parametrize('handlers', [(b'meta',), (b'meta', b'alis')])
+def test_text_of_a_telephones_metadata_is_no_size(handlers):
+    text = box(b'mett', bytes(6) + b'\0\1' + 2 * b'application/microvideo-meta-stream\0')
+    film = box(b'avc1', bytes(24) + struct.pack('>HH', 640, 480) + bytes(50))
+    tracks = description(text, *handlers) + description(film, b'vide', b'alis')
+    data = box(b'ftyp', b'isom') + box(b'moov', tracks)
+    assert list(declared_sizes(BytesIO(data), data)) == [(640, 480)]
+
+
+def test_a_damaged_track_hides_no_other():
+    film = box(b'avc1', bytes(24) + struct.pack('>HH', 640, 480) + bytes(50))
+    tracks = description(box(b'avc1', b'')[:9]) + description(film)
+    data = box(b'ftyp', b'isom') + box(b'moov', tracks)
+    assert list(declared_sizes(BytesIO(data), data)) == [(640, 480)]
+
+
+@pytest.mark.parametrize('length', [16, 18, 40])
+def test_sound_of_an_avi_is_no_size(length):
+    def stream(kind: bytes, form: bytes) -> bytes:
+        return (b'strh' + struct.pack('<I', 56) + kind + bytes(52)
+                + b'strf' + struct.pack('<I', len(form)) + form)  # fmt: skip
+
+    film = struct.pack('<Iii', 40, 640, -480) + bytes(28)
+    sound = struct.pack('<HHII', 0xFFFE, 2, 96000, 576000) + bytes(28)
+    data = b'RIFF0000AVI LIST' + stream(b'vids', film) + stream(b'auds', sound[:length])
+    assert list(declared_sizes(BytesIO(data), data)) == [(640, 480)]
+
+
+def test_the_sides_of_a_matroska_may_come_in_any_order():
+    def element(kind: str, content: bytes) -> bytes:
+        return bytes.fromhex(kind) + bytes([0x80 | len(content)]) + content
+
+    width, height = element('b0', b'\x75\x30'), element('ba', b'\x75\x31')
+    for sides in (width + height, height + width):
+        video = element('e0', sides)
+        track = element('1654ae6b', element('ae', video))
+        data = element('1a45dfa3', b'') + element('18538067', track)
+        assert list(declared_sizes(BytesIO(data), data)) == [(30000, 30001)]
+
+
 def test_the_sampling_rate_of_sound_is_no_size():
-    def box(kind: bytes, content: bytes) -> bytes:
-        return struct.pack('>I4s', 8 + len(content), kind) + content
-
-    def description(entry: bytes) -> bytes:
-        content = box(b'stsd', struct.pack('>II', 0, 1) + entry)
-        for kind in (b'stbl', b'minf', b'mdia', b'trak'):
-            content = box(kind, content)
-        return content
-
     sound = box(b'mp4a', bytes(16) + struct.pack('>HHHHI', 2, 16, 0, 0, 48000 << 16))
     film = box(b'avc1', bytes(24) + struct.pack('>HH', 640, 480) + bytes(50))
     data = box(b'ftyp', b'isom') + box(b'moov', description(sound) + description(film))

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.perception.image import rgb_from_file
+from emotion_estimator.picture_header import check_picture
 from emotion_estimator.sources.base import silence_opencv
+from emotion_estimator.untrusted import read_limited
 from emotion_estimator_training.data.stills import FER_CLASSES, class_named
 
 #: Name of the CSV, if there are several.
@@ -184,8 +186,7 @@ class _Files:
                 file = self.path / self._base / name
                 if not file.is_file():
                     return None, 'missing'
-                size = file.stat().st_size
-                return (file.read_bytes(), '') if size <= _MOST_BYTES else (None, 'too large')
+                return read_limited(file, _MOST_BYTES), ''
             entry = self._archive.getinfo(f'{self._base}/{name}' if self._base else name)
             if entry.file_size > _MOST_BYTES:
                 return None, 'too large'
@@ -363,9 +364,10 @@ def _difference_hash(data: bytes) -> NDArray[np.bool_] | None:
     """
     buffer = np.frombuffer(data, np.uint8)
     try:
+        check_picture(buffer, 'picture')
         # A quarter of the size is four times as fast to decode, if it is a JPEG.
-        picture = cv2.imdecode(buffer, cv2.IMREAD_REDUCED_GRAYSCALE_4) if buffer.size else None
-    except cv2.error:
+        picture = cv2.imdecode(buffer, cv2.IMREAD_REDUCED_GRAYSCALE_4)
+    except (InputError, cv2.error):
         picture = None
     if picture is None:
         return None
