@@ -164,10 +164,10 @@ def _check_chunks(view: memoryview) -> None:
     """
     at = 8
     for _ in range(_MAX_PNG_CHUNKS):
-        if at + 8 > len(view):
+        if at + 4 > len(view):
             return
-        length, kind = struct.unpack_from('>I4s', view, at)
-        if kind == b'IEND':
+        (length,) = struct.unpack_from('>I', view, at)
+        if bytes(view[at + 4 : at + 8]) == b'IEND':
             return
         at += 12 + length
         if at > len(view) + _MAX_JUNK:

@@ -51,6 +51,8 @@ MAX_VALUES, MAX_METADATA_VALUES = 30_000, 100_000
 #: Characters of the input that an error line quotes.
 MAX_QUOTE = 200
 
+_HALF = 'it holds half a surrogate pair'
+
 #: What changes the depth of a JSON text; strings are skipped.
 #: It matches any string, closed or not: it would search those that are not again from each quote.
 _JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*\\?(?:"|\Z)|[\[\]{}]', re.DOTALL)
@@ -144,6 +146,8 @@ def parse_json(text: str | bytes, most: int = MAX_JSON) -> Any:
         raise ValueError(f'it is larger than {in_bytes(most)}')
     if isinstance(text, bytes):
         text = text.decode('utf-8-sig')
+    elif not (text.isascii() or is_utf8(text)):
+        raise ValueError(_HALF)
     depth = 0
     for token in _JSON_TOKEN.finditer(text):
         sign = text[token.start()]
@@ -156,8 +160,8 @@ def parse_json(text: str | bytes, most: int = MAX_JSON) -> Any:
         )
     except RecursionError:
         raise ValueError('it is nested too deeply') from None
-    if '\\u' in text and not _is_encodable(value):
-        raise ValueError('it holds half a surrogate pair')
+    if '\\u' in text and not is_utf8(json.dumps(value, ensure_ascii=False)):
+        raise ValueError(_HALF)
     return value
 
 
@@ -176,14 +180,6 @@ def _float(digits: str) -> float:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f'it holds {name}, which is not JSON')
-
-
-def _is_encodable(value: Any) -> bool:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def cannot_read(
@@ -232,9 +228,16 @@ def read_lines(path: Path, most: int = MAX_LINE) -> Iterator[str]:
             yield line.decode('utf-8')
 
 
-def is_utf8(name: str) -> bool:
-    """Whether a file name is text: OpenCV ends the process where one is not."""
-    return not any('\ud800' <= sign <= '\udfff' for sign in name)
+def is_utf8(text: str) -> bool:
+    """Return whether text holds no half of a surrogate pair.
+
+    File names that are not UTF-8 do; OpenCV ends the process on such a one.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 #: Characters of a line in a log or in diagnostics: several quotes with what is said of them.

@@ -79,6 +79,17 @@ def test_a_png_that_claims_30000_pixels_a_side_is_refused():
         rgb_from_compressed(SimpleNamespace(format='png', data=data))
 
 
+@pytest.mark.parametrize('kind', [b'IDAT', b'iTXt', b'eXIf', b'I'])
+@pytest.mark.parametrize('claim', [0x7FFFFFF0, 0x7428CB99, 1 << 20])
+def test_a_png_chunk_that_claims_more_than_there_is_never_reaches_the_decoder(
+    kind, claim, monkeypatch
+):
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('was decoded'))
+    data = encoded('.png')[:33] + struct.pack('>I', claim) + kind
+    with pytest.raises(InputError, match='damaged PNG'):
+        rgb_from_compressed(SimpleNamespace(format='png', data=data))
+
+
 @pytest.mark.parametrize(
     'start', [b'\0\0\0\x0cjP  \r\n\x87\n', b'\xff\x4f\xff\x51\0\x2f', b'\x76\x2f\x31\x01\2']
 )

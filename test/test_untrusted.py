@@ -62,6 +62,13 @@ def test_other_json_is_read():
     assert parse_json(text) == {'a': [1, 2.5, '[["]]', None, True], 'b': '\U0001f600'}
 
 
+@pytest.mark.parametrize('text', ['"' + '\\"' * 500_000, '"' * 500_000, '["\\' * 100_000])
+def test_strings_that_never_end_are_refused_at_once(text):
+    # Each quote searched to the end, this would take hours.
+    with pytest.raises(ValueError):
+        parse_json(text)
+
+
 def test_quotes_are_short_and_printable():
     assert len(quote('x' * 100_000)) == 200
     assert quote('a\nb\ud800') == 'a?b?'
