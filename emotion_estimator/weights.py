@@ -8,6 +8,7 @@ import math
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -120,7 +121,8 @@ def _array(data: bytes) -> FloatArray:
         raise ValueError('an array of an unknown format')
     if int.from_bytes(data[8:10], 'little') > _MAX_HEADER:
         raise ValueError('the header of an array is too long')
-    shape, by_column, kind = np.lib.format.read_array_header_1_0(file)  # type: ignore[no-untyped-call]
+    read_header: Any = np.lib.format.read_array_header_1_0
+    shape, by_column, kind = read_header(file)
     if kind.kind != 'f':
         raise ValueError(f'an array of {quote(kind)}, not of floating-point numbers')
     values = file.read()

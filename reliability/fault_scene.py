@@ -241,7 +241,9 @@ class Scene:
         """
         words = [sys.executable, '-m', 'emotion_estimator.cli.main', *arguments]
         line = ' '.join(f"'{word}'" for word in words)
-        line = f'{shell} {line}' if shell.endswith(';') else f'{line} {shell}'
+        # The program takes the shell's place, so that its memory can be read.
+        line = f'{shell} exec {line}' if shell.endswith(';') else f'exec {line} {shell}'
+        peak = 0.0
         out, err = self.folder / 'command.out', self.folder / 'command.err'
         with out.open('w') as stdout, err.open('w') as stderr:
             child = subprocess.Popen(
@@ -249,18 +251,15 @@ class Scene:
                 start_new_session=True,
             )  # fmt: skip
             end = time.monotonic() + timeout
-            # For its memory, which is known when it is collected.
-            while True:
-                pid, status, used = os.wait4(child.pid, os.WNOHANG)
-                if pid:
-                    break
+            # Its usage when it is collected would count what this process had when it forked.
+            while child.poll() is None:
+                peak = max(peak, _status_mb(child.pid, 'VmHWM'))
                 if time.monotonic() > end:
                     os.killpg(child.pid, signal.SIGKILL)
                     child.wait()
                     raise AssertionError(f'{arguments[0]} does not end within {timeout:g} s')
                 time.sleep(0.02)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        self.command_mb = used.ru_maxrss / 1024
+        self.command_mb = peak
         return subprocess.CompletedProcess(
             line, child.returncode, out.read_text(errors='replace'), err.read_text(errors='replace')
         )

@@ -13,6 +13,7 @@ from emotion_estimator.settings import CameraSettings
 from emotion_estimator.sources.base import Source, SourceLost
 from emotion_estimator.sources.network import is_network, without_credentials
 from emotion_estimator.sources.open_source import is_device, open_source
+from emotion_estimator.sources.v4l2 import check_device
 from emotion_estimator.timing import Backoff
 
 _LOG = logging.getLogger(__name__)
@@ -78,10 +79,12 @@ class Capture:
 
         A camera may still be plugged in or switched on; it is opened in the thread.
 
-        :raises InputError: it cannot be opened; the message says why.
+        :raises InputError: it cannot be opened, or something else than a camera has its name.
         """
         if not self._retried and self._prepared is None:
             self._prepared = self._open()
+        elif is_device(self._settings.source):
+            check_device(self._settings.source)
 
     def start(self) -> None:
         """Start reading and publishing."""

@@ -5,11 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from emotion_estimator.errors import InputError
+from emotion_estimator.untrusted import quote
+
+#: Major number of Video4Linux devices.
+_MAJOR = 81
 #: ``VIDIOC_QUERYCAP``: reads a ``struct v4l2_capability`` of 104 bytes.
 _QUERYCAP, _CAPABILITY_BYTES = 0x80685600, 104
 #: Offset of its fields ``capabilities`` (of all nodes of the hardware) and ``device_caps`` (of
@@ -84,6 +90,24 @@ def find_video_nodes(
         )
         nodes.append(VideoNode(path, _text(entry / 'name'), path.exists(), readable, captures))
     return nodes
+
+
+def check_device(spec: str) -> None:
+    """Check that a path under ``/dev`` is no file, folder, pipe or device of another kind.
+
+    One that does not exist may be plugged in later.
+
+    :param spec: a path or number.
+    :raises InputError: it exists and is no camera of Linux.
+    """
+    if spec.isdigit():
+        return
+    try:
+        found = Path(spec).stat()
+    except (OSError, ValueError):
+        return
+    if not stat.S_ISCHR(found.st_mode) or os.major(found.st_rdev) != _MAJOR:
+        raise InputError(f'{quote(spec)} is not a camera; choose another source')
 
 
 def why_closed(device: int | str, nodes: list[VideoNode]) -> str:

@@ -6,8 +6,14 @@ import struct
 
 import pytest
 
+from emotion_estimator.errors import InputError
 from emotion_estimator.sources import v4l2
-from emotion_estimator.sources.v4l2 import find_video_nodes, node_capabilities, why_closed
+from emotion_estimator.sources.v4l2 import (
+    check_device,
+    find_video_nodes,
+    node_capabilities,
+    why_closed,
+)
 
 CAPTURE, METADATA, CODEC = 0x04200001, 0x04A00000, 0x04208000
 
@@ -131,3 +137,14 @@ def test_a_link_leads_to_its_node(machine, tmp_path):
     nodes = machine(WEBCAM)
     (tmp_path / 'by-id').symlink_to(tmp_path / 'dev' / 'video0')
     assert 'does not answer' in why_closed(str(tmp_path / 'by-id'), nodes)
+
+
+@pytest.mark.parametrize('path', ['/dev/zero', '/dev/null', '/dev', '/dev/shm', '/etc/passwd'])
+def test_what_is_no_camera_is_refused_where_a_camera_would_be_waited_for(path):
+    with pytest.raises(InputError, match='is not a camera'):
+        check_device(path)
+
+
+@pytest.mark.parametrize('path', ['0', '7', '/dev/video93', '/dev/v4l/by-id/none', '/dev/a\0b'])
+def test_a_camera_may_be_plugged_in_later(path):
+    check_device(path)
