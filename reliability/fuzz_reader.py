@@ -39,6 +39,8 @@ MOST_MEMORY = 500 << 20
 _TOO_MUCH = 3 << 30
 #: Address space of a worker in bytes, in case it is too fast to be watched.
 _ADDRESSES = 12 << 30
+#: Seconds that a worker may take beyond its time to notice that it is over.
+_GRACE = 60.0
 _POLL = 0.02
 #: Seconds to make a failing input smaller.
 _MINIMISING = 5.0
@@ -218,6 +220,8 @@ class ReaderRun:
                     return self._confirmed('hang', number)
                 if _resident(pid) - base > _TOO_MUCH:
                     return self._confirmed('memory', number)
+                if now > end + _GRACE:
+                    raise RuntimeError(f'a worker of {self.name} neither reads nor ends')
                 if now - said > 1.0:
                     said = now
                     report(self._so_far())
