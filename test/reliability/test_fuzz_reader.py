@@ -66,7 +66,8 @@ def short_run(tmp_path_factory):
         [*command, '--seconds', '60', '--output', str(folder)],
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
-    assert done.returncode in (0, 1), done.stderr
+    # 1 says that a reader failed, which its own test shows.
+    assert done.returncode in (0, 1) and 'Traceback' not in done.stderr, done.stderr
     return fuzz.tallies(folder)
 
 
