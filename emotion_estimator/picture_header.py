@@ -163,11 +163,17 @@ def _check_chunks(view: memoryview) -> None:
     Pixels that are cut off are decoded as far as they go.
     """
     at = 8
+    pixels = False
     for _ in range(_MAX_PNG_CHUNKS):
         if at + 4 > len(view):
             return
         (length,) = struct.unpack_from('>I', view, at)
-        if bytes(view[at + 4 : at + 8]) == b'IEND':
+        kind = bytes(view[at + 4 : at + 8])
+        pixels |= kind == b'IDAT'
+        if kind == b'IEND':
+            if not pixels:
+                # OpenCV looks for them behind the end, too.
+                raise ValueError('no pixels')
             return
         at += 12 + length
         if at > len(view) + _MAX_JUNK:

@@ -79,6 +79,13 @@ def test_a_png_that_claims_30000_pixels_a_side_is_refused():
         rgb_from_compressed(SimpleNamespace(format='png', data=data))
 
 
+def test_a_png_without_pixels_never_reaches_the_decoder(monkeypatch):
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('was decoded'))
+    data = encoded('.png')[:33] + chunk(b'IEND', b'') + struct.pack('>I', 0x7FFFFFF0)
+    with pytest.raises(InputError, match='damaged PNG'):
+        rgb_from_compressed(SimpleNamespace(format='png', data=data))
+
+
 @pytest.mark.parametrize('kind', [b'IDAT', b'iTXt', b'eXIf', b'I'])
 @pytest.mark.parametrize('claim', [0x7FFFFFF0, 0x7428CB99, 1 << 20])
 def test_a_png_chunk_that_claims_more_than_there_is_never_reaches_the_decoder(
