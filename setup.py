@@ -42,6 +42,7 @@ setup(
     install_requires=[
         'ai-edge-litert>=1.0',
         'apsw>=3.40',
+        'av>=12',
         'backports.zstd>=1; python_version < "3.14"',
         'click>=8',
         'jinja2>=3.1',
@@ -49,6 +50,7 @@ setup(
         'mediapipe>=0.10.14',
         'numpy>=1.26',
         'opencv-python>=4.8',
+        'pillow>=9.4',
         'platformdirs>=3',
         'PyYAML>=6',
         # Its interface moves with each minor release.

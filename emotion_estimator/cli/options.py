@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
 
+from emotion_estimator.account import Account
 from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.settings import EstimatorSettings
+from emotion_estimator.untrusted import as_line
 
 Command = TypeVar('Command', bound=Callable[..., Any])
 
@@ -53,6 +57,30 @@ def _option(flag: str, setting: str, default: Any = None) -> Callable[[Command],
         show_default=default != '',
         help=declared.metadata['description'],
     )
+
+
+#: Exit status if input was left out and ``--strict`` is given.
+LEFT_OUT = 3
+
+strict_option = click.option(
+    '--strict', is_flag=True, help='End with status 3 if any of the input was left out.'
+)
+
+
+def say_account(name: str, account: Account, as_json: bool = False) -> None:
+    """Write the account of a reading to standard error: one line, or one JSON object.
+
+    Standard output has the results alone, one line a frame or file.
+
+    :param name: of the input, as the user gave it.
+    """
+    if as_json:
+        line = json.dumps({'file': name, 'account': account.to_dict()})
+    else:
+        line = as_line(f'{name}: {account}')
+    # Standard error may be on a full disk; the exit status says it then.
+    with suppress(OSError):
+        click.echo(line, err=True)
 
 
 def in_words(faces: tuple[FaceEmotion, ...]) -> str:
