@@ -488,7 +488,7 @@ def test_closing_while_a_worker_publishes(graph):
         # The executor, in this thread, meanwhile looks after a node whose publishers change.
         scene.graph.heard_anything(0.05)
         scene.ros4hri.close()
-        worker.join(20)
+        worker.join(120)
         assert not worker.is_alive() and not problems, problems
         assert scene.topics() == []
         scene.node.destroy_node()
