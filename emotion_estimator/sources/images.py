@@ -5,21 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.picture_header import (
-    ACCEPTED_PICTURES,
-    EXIF_APART,
-    check_picture,
-    turned,
-)
-from emotion_estimator.sources.base import Source, bgr_to_rgb, fit, silence_opencv
+from emotion_estimator.picture_decoding import decode_picture
+from emotion_estimator.sources.base import Source, fit, silence_opencv
 from emotion_estimator.untrusted import (
     MAX_PICTURE_FILE,
     MAX_PIXELS,
@@ -47,47 +37,19 @@ IMAGE_SUFFIXES = frozenset(
 
 
 def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> RgbImage:
-    """Decode an image file to RGB uint8 (H, W, 3), its EXIF orientation applied.
-
-    Grey, 16-bit and float images are converted; transparent ones are composited over white.
+    """Decode an image file to RGB uint8 (H, W, 3), upright, as :func:`decode_picture` does.
 
     :param max_pixels: largest product of width and height.
     :raises InputError: the file is missing, unreadable, not an image, or too large.
     """
     silence_opencv()
     try:
-        data = np.frombuffer(read_limited(path, MAX_PICTURE_FILE), np.uint8)
+        data = read_limited(path, MAX_PICTURE_FILE)
     except (OSError, ValueError) as error:
         # ValueError: the name contains a null byte.
         hint = 'give the path of a readable image'
         raise cannot_read('image', path, error, InputError, hint) from error
-    header = check_picture(data, f'image {quote(path)}', max_pixels)
-    image = None
-    if header.form != 'JPEG':
-        # OpenCV returns the alpha channel only without conversion, and then ignores orientations.
-        image = _decode(data, cv2.IMREAD_UNCHANGED)
-        if image is not None and (image.ndim != 3 or image.shape[2] != 4):
-            image = None
-    if image is None:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-        if header.form in EXIF_APART:
-            flags |= cv2.IMREAD_IGNORE_ORIENTATION
-        image = _decode(data, flags)
-    if image is None:
-        raise InputError(
-            f'image {quote(path)} cannot be decoded ({len(data)} bytes, damaged {header.form}); '
-            f'give {ACCEPTED_PICTURES}'
-        )
-    return turned(bgr_to_rgb(image), header.orientation)
-
-
-def _decode(data: NDArray[np.uint8], flags: int) -> NDArray[Any] | None:
-    if data.size == 0:
-        return None
-    try:
-        return cv2.imdecode(data, flags)
-    except cv2.error:
-        return None
+    return decode_picture(data, f'image {quote(path)}', max_pixels)
 
 
 class StillImages(Source):

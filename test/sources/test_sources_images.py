@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.sources.base import fit, to_uint8
+from emotion_estimator.picture_decoding import to_uint8
+from emotion_estimator.sources.base import fit
 from emotion_estimator.sources.images import StillImages, images_in, read_image
 from emotion_estimator.sources.open_source import open_source
 
