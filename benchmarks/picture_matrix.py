@@ -84,6 +84,17 @@ def _few_colours(picture: Pixels) -> Pixels:
     return np.asarray(picture & 0xC0)
 
 
+def _palette_over_white(picture: Pixels) -> Pixels:
+    indices = np.asarray(_p(picture))
+    part = (indices * 4 / 255.0)[..., None]
+    return np.asarray(np.rint(_few_colours(picture) * part + 255 * (1 - part)), np.uint8)
+
+
+def _without_red(picture: Pixels) -> Pixels:
+    clear = (picture == (250, 20, 20)).all(axis=2)[..., None]
+    return np.asarray(np.where(clear, 255, picture), np.uint8)
+
+
 def exif(orientation: int) -> bytes:
     """Return EXIF with an orientation and nothing else, without ``Exif`` before it."""
     return b'II*\0' + struct.pack('<IHHHIHHI', 8, 1, 0x0112, 3, 1, orientation, 0, 0)
@@ -272,6 +283,12 @@ TURNED: dict[str, Kind] = {
     'PNG grey': Kind(lambda p, o: _png(_l(p), o), _grey),
     'PNG grey alpha': Kind(lambda p, o: _png(_la(p), o), _grey_over_white),
     'PNG palette': Kind(lambda p, o: _png(_p(p), o), _few_colours, 14),
+    'PNG palette alpha': Kind(
+        lambda p, o: _png(_p(p), o, transparency=bytes(range(0, 256, 4))), _palette_over_white, 14
+    ),
+    'PNG one colour clear': Kind(
+        lambda p, o: _png(_rgb(p), o, transparency=(250, 20, 20)), _without_red
+    ),
     'PNG 1 bit': Kind(lambda p, o: _png(_one(p), o), _bilevel),
     'PNG 16 bit': Kind(lambda p, o: _png_deep(p, o, 3)),
     'PNG 16 bit grey': Kind(lambda p, o: _png_deep(p, o, 1), _grey),

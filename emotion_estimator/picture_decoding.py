@@ -173,21 +173,26 @@ def _from_opencv(
     laid = np.empty((*image.shape[:2], 3), np.uint8)
     for at in range(0, len(image), _BAND):
         band = to_uint8(image[at : at + _BAND], full)
-        colours = band if channels == 1 else band[..., 2::-1]
+        colours = band
+        if channels != 1:
+            way = cv2.COLOR_BGR2RGB if channels == 3 else cv2.COLOR_BGRA2RGB
+            colours = np.asarray(cv2.cvtColor(band, way), np.uint8)
         if inverted:
             colours = np.subtract(255, colours, dtype=np.uint8)
         if transform is not None:
             image_of_band = Image.fromarray(np.ascontiguousarray(colours)).convert('RGB')
             colours = np.asarray(transform(image_of_band))
         if channels == 4:
-            colours = _over_white(colours, band[..., 3:])
+            colours = _over_white(colours, band[..., 3])
         laid[at : at + _BAND] = colours if colours.ndim == 3 else colours[..., None]
     return laid
 
 
 def _over_white(colours: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    part = alpha.astype(np.float32) / 255.0
-    return np.asarray(np.rint(colours * part + 255.0 * (1.0 - part)), np.uint8)
+    """Return RGB uint8 (H, W, 3) laid over white, by its transparency (H, W)."""
+    # What is taken away from white; in OpenCV, since NumPy takes seconds for 8K.
+    taken = cv2.multiply(cv2.bitwise_not(colours), cv2.merge([alpha] * 3), scale=1 / 255)
+    return np.asarray(cv2.bitwise_not(taken), np.uint8)
 
 
 def _by_pillow(
@@ -229,7 +234,7 @@ def _from_pillow(image: Image.Image) -> RgbImage:
         colours, alpha = band, None
         if clear:
             band = band.convert('RGBA')
-            alpha = np.asarray(band.getchannel('A'))[..., None]
+            alpha = np.asarray(band.getchannel('A'))
             colours = band.convert('RGB')
         if colours.mode != mode:
             colours = colours.convert(mode)

@@ -261,14 +261,13 @@ def _png(view: memoryview) -> _Facts:
 def _png_chunks(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yield the chunks of a PNG without its pixels, those behind them too.
 
-    :raises ValueError: one claims more than is there: OpenCV takes memory for all of it. Pixels
-        that are cut off are decoded as far as they go.
+    :raises ValueError: there are too many, or no pixels.
+    :raises struct.error: it is cut off. OpenCV takes memory for all that the last chunk claims, and
+        says on standard error that it is incomplete.
     """
     at = 8
     pixels = False
     for _ in range(_MAX_PNG_CHUNKS):
-        if at + 4 > len(view):
-            return
         (length,) = struct.unpack_from('>I', view, at)
         kind = bytes(view[at + 4 : at + 8])
         if kind == b'IDAT':
@@ -281,8 +280,6 @@ def _png_chunks(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         else:
             yield kind, view[at + 8 : at + 8 + length]
         at += 12 + length
-        if at > len(view) + _MAX_JUNK:
-            raise ValueError('a chunk of more than there is')
     raise ValueError('too many chunks')
 
 
