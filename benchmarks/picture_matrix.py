@@ -111,9 +111,14 @@ def xmp(orientation: int, element: bool = False) -> bytes:
     return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>{inner}</rdf:RDF></x:xmpmeta>'.encode()
 
 
+def srgb_profile() -> bytes:
+    """Return the colour profile of sRGB."""
+    return bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes())
+
+
 def swapped_profile() -> bytes:
     """Return a colour profile of sRGB in which the primaries red and blue are exchanged."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+    profile = srgb_profile()
     return profile.replace(b'rXYZ', b'....').replace(b'bXYZ', b'rXYZ').replace(b'....', b'bXYZ')
 
 
@@ -269,6 +274,9 @@ TURNED: dict[str, Kind] = {
     'JPEG': Kind(lambda p, o: _jpeg(_rgb(p), o), tolerance=4),
     'JPEG grey': Kind(lambda p, o: _jpeg(_l(p), o), _grey, 4),
     'JPEG CMYK': Kind(lambda p, o: _jpeg(_inks(p), o), tolerance=6),
+    'JPEG ICC of sRGB': Kind(
+        lambda p, o: _jpeg(_rgb(p), o, icc_profile=srgb_profile()), tolerance=4
+    ),
     'JPEG ICC': Kind(
         lambda p, o: _jpeg(_swapped(p), o, icc_profile=swapped_profile()), tolerance=6
     ),

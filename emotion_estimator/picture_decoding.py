@@ -11,6 +11,7 @@ import io
 import logging
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -35,6 +36,10 @@ _BAND = 256
 #: What samples of unknown range go up to; the nearest by ratio is taken.
 _FULL_FLOAT = (1.0, 255.0, 65535.0)
 _FULL_INTEGER = (255.0, 65535.0, 4294967295.0)
+
+#: Colours from everywhere in the cube, int16 (27, 27, 3), and as an image.
+_SAMPLES = np.indices((9, 9, 9), np.int16).reshape(3, 27, 27).transpose(1, 2, 0) * 31 + 3
+_ALL_COLOURS = Image.fromarray(_SAMPLES.astype(np.uint8))
 
 #: Modes of Pillow with transparency.
 _CLEAR = frozenset(('RGBA', 'LA', 'PA', 'RGBa', 'La'))
@@ -251,8 +256,9 @@ def _colours(mode: str, clear: bool) -> str:
     return mode if mode in ('CMYK', 'LAB') and not clear else 'RGB'
 
 
+@lru_cache(maxsize=4)
 def _transform(profile: bytes, mode: str) -> Transform | None:
-    """Return what converts from a profile's colours to sRGB; None if the profile does not fit.
+    """Return what converts from a profile's colours to sRGB; None if it is that or does not fit.
 
     :param mode: of Pillow, of the images to convert.
     """
@@ -273,4 +279,7 @@ def _transform(profile: bytes, mode: str) -> Transform | None:
         assert converted is not None
         return converted
 
+    # Most profiles say in thousands of bytes that it is sRGB.
+    if mode == 'RGB' and np.abs(np.asarray(convert(_ALL_COLOURS)) - _SAMPLES).max() <= 1:
+        return None
     return convert
