@@ -50,7 +50,9 @@ logging.getLogger('PIL').addHandler(logging.NullHandler())
 Transform = Callable[[Image.Image], Image.Image]
 
 
-def decode_picture(data: Any, name: str, max_pixels: int = MAX_PIXELS) -> RgbImage:
+def decode_picture(
+    data: Any, name: str, max_pixels: int = MAX_PIXELS, *, avif: bool = True
+) -> RgbImage:
     """Decode the bytes of an image file to RGB, upright.
 
     More than 8 bits are scaled by their full range, floats by 1, 255 or 65535 according to their
@@ -60,6 +62,8 @@ def decode_picture(data: Any, name: str, max_pixels: int = MAX_PIXELS) -> RgbIma
     :param data: bytes-like, the complete file: JPEG, PNG, WebP, TIFF, GIF, AVIF, BMP or PNM.
     :param name: names it in errors, such as ``image a.png``.
     :param max_pixels: largest product of width and height.
+    :param avif: accept AVIF. Its decoder takes memory for the size in the compressed pixels, up to
+        16384 x 16384, whatever the header says; so it is not for bytes from a network.
     :returns: uint8 (H, W, 3).
     :raises InputError: it is empty, damaged, of another format, or too large; its ``kind`` says
         which: ``damaged``, ``format``, ``too_large``.
@@ -68,6 +72,10 @@ def decode_picture(data: Any, name: str, max_pixels: int = MAX_PIXELS) -> RgbIma
     buffer = np.frombuffer(data, np.uint8)
     if header.form == 'TIFF' and header.orientation != 1:
         buffer = np.frombuffer(without_orientation(buffer), np.uint8)
+    if header.form == 'AVIF' and not avif:
+        raise InputError(
+            f'{name} is AVIF, which is read from files only; give JPEG or PNG', 'format'
+        )
     if header.form == 'AVIF' and not _pillow_reads('AVIF'):
         raise InputError(
             f'{name} is AVIF, which needs Pillow 11.3 or newer; install it, or give JPEG or PNG',

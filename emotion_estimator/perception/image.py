@@ -77,14 +77,14 @@ def rgb_from_compressed(message: EncodedImage, max_pixels: int = MAX_PIXELS) -> 
 
 
 def rgb_from_file(data: Any, max_pixels: int = MAX_PIXELS) -> RgbImage:
-    """Decode the bytes of an image file as :func:`.decode_picture` does.
+    """Decode the bytes of an image file as :func:`.decode_picture` does, other than AVIF.
 
     :param data: bytes-like, one complete file.
     :param max_pixels: largest product of width and height.
     :returns: uint8 (H, W, 3) RGB, upright.
     :raises InputError: the data is empty, damaged, not such an image, or too large.
     """
-    return decode_picture(data, 'compressed image', max_pixels)
+    return decode_picture(data, 'compressed image', max_pixels, avif=False)
 
 
 def jpeg_from_rgb(image: RgbImage, quality: int) -> bytes:
