@@ -24,6 +24,9 @@ from emotion_estimator.sources.images import read_image
 
 UPRIGHT = matrix.upright()
 
+# It loads the formats that are loaded late, AVIF among them.
+Image.init()
+
 
 def error_of(pixels: np.ndarray, kind: matrix.Kind) -> float:
     shown = kind.shown(UPRIGHT)
