@@ -185,3 +185,15 @@ def test_few_large_images_are_decoded_ahead():
     # One taken, up to four in the queue, one waiting; without a limit it would be ten.
     assert len(decoded) <= 6
     frames.close()
+
+
+def test_the_limit_of_pixels_reaches_the_decoder():
+    limits = []
+
+    class Limited(Recorded):
+        def decode(self, max_pixels):
+            limits.append(max_pixels)
+            return IMAGE
+
+    assert len(list(replay([Limited(125_000_000)], ScriptedEstimator(), max_pixels=4096))) == 1
+    assert limits == [4096]
