@@ -53,8 +53,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 LOCKED := -m pip install --quiet --no-deps --no-build-isolation --require-hashes
 BUILD_LOCK := requirements/build.lock
 
-.PHONY: help setup build demo echo bench bench-accuracy bench-real bench-dialogue fuzz soak faults train train-quick evaluate \
-  release-model test-training training-but-one test checks test-jazzy test-modern test-robot pytest lint types lock \
+.PHONY: help setup build demo echo bench bench-accuracy bench-real bench-dialogue bench-decoding fuzz soak faults \
+  train train-quick evaluate release-model test-training training-but-one test checks test-jazzy test-modern test-robot pytest lint types lock \
   sbom clean
 
 define CHECK_PYTHON
@@ -173,6 +173,9 @@ bench-real: $(BENCH)/.ready ## ours, its branches and fer on PHOTOGRAPHS, CLIPS,
 
 bench-dialogue: $(VENV)/.ready ## conversations with simulated people, into docs/dialogue_benchmark.md; continues
 	$(RUN) benchmarks/dialogue.py --write $(ARGS)
+
+bench-decoding: $(VENV)/.ready ## which pictures and films are decoded right, and in what time
+	@set -e; for each in benchmarks/*_decoding.py; do PYTHONPATH=. $(RUN) $$each $(ARGS); done
 
 $(VENV)/.test-ready: $(VENV)/.ready $(TEST_LOCK)
 	$(RUN) $(LOCKED) -r $(TEST_LOCK)

@@ -75,6 +75,7 @@ def test_a_png_that_claims_30000_pixels_a_side_is_refused():
     data = b'\x89PNG\r\n\x1a\n' + chunk(
         b'IHDR', struct.pack('>IIBBBBB', 30000, 30000, 8, 2, 0, 0, 0)
     )
+    data += chunk(b'IDAT', b'') + chunk(b'IEND', b'')
     with pytest.raises(InputError, match='30000x30000 pixels, too large'):
         rgb_from_compressed(SimpleNamespace(format='png', data=data))
 

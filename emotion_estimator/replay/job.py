@@ -103,7 +103,8 @@ def run_job(
             with _Outputs(job, written, results, estimator.model) as outputs:
                 for frame in replay(
                     _until(bag, job), estimator, policy,
-                    max_rate_hz=job.settings.max_rate_hz, mounting=mounting, on_skip=skipped,
+                    max_rate_hz=job.settings.max_rate_hz, mounting=mounting,
+                    max_pixels=job.settings.max_image_pixels, on_skip=skipped,
                 ):  # fmt: skip
                     if outputs.add(frame):
                         on_frame(frame)

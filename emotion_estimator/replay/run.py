@@ -19,6 +19,7 @@ from emotion_estimator.frame import Frame, FrameResult, RgbImage
 from emotion_estimator.perception.mounting import Mounting, look_around, turned
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.timing import RateLimit
+from emotion_estimator.untrusted import MAX_PIXELS
 
 #: Images decoded ahead of the one being processed; a VGA image takes 0.9 MB.
 _AHEAD = 8
@@ -51,6 +52,7 @@ def replay(
     *,
     max_rate_hz: float = 0.0,
     mounting: Mounting | None = None,
+    max_pixels: int = MAX_PIXELS,
     on_skip: Callable[[StampedImage, str], None] = lambda image, problem: None,
 ) -> Iterator[ReplayedFrame]:
     """Yield what the nodes would have published for each image, never dropping one under load.
@@ -63,6 +65,7 @@ def replay(
     :param max_rate_hz: as the estimator's parameter; 0 processes every image.
     :param mounting: by how much the images are turned, as by the estimator's parameter ``rotate``;
         None leaves them as they are, and looks for no other turn.
+    :param max_pixels: largest product of width and height, as the parameter ``max_image_pixels``.
     :param on_skip: called with each image that the estimator cannot process, and the reason in one
         line. The bag itself counts those that do not decode.
     """
@@ -72,7 +75,7 @@ def replay(
         if isinstance(item, SpeechMessage) or limit(item.stamp, max_rate_hz)
     )  # fmt: skip
     last = math.nan
-    for item in _decoded(wanted):
+    for item in _decoded(wanted, max_pixels):
         if isinstance(item, SpeechMessage):
             if policy is not None:
                 item.report_to(policy, last)
@@ -98,7 +101,7 @@ def replay(
         yield ReplayedFrame(result, image.header, image.message.log_time, action)
 
 
-def _decoded(images: Iterable[StampedImage | SpeechMessage]) -> Iterator[_Decoded]:
+def _decoded(images: Iterable[StampedImage | SpeechMessage], max_pixels: int) -> Iterator[_Decoded]:
     """Decode images ahead in a thread and yield them, and the speech, in their order."""
     ready: queue.Queue[_Decoded | BaseException | None] = queue.Queue(_AHEAD)
     stop = threading.Event()
@@ -120,7 +123,7 @@ def _decoded(images: Iterable[StampedImage | SpeechMessage]) -> Iterator[_Decode
                     put(image)
                     continue
                 try:
-                    pixels = image.decode()
+                    pixels = image.decode(max_pixels)
                 except InputError:
                     # The bag counts it; many large ones would fill the queue.
                     continue
