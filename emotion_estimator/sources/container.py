@@ -17,7 +17,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.picture_header import check_picture
 from emotion_estimator.sources.base import silence_opencv
 from emotion_estimator.sources.declared_size import declared_sizes
-from emotion_estimator.sources.film_kind import is_animated_webp
+from emotion_estimator.sources.film_kind import is_animated_webp, is_container
 from emotion_estimator.untrusted import MAX_PIXELS, MAX_SIDE, cannot_read, open_regular, quote
 
 #: For messages.
@@ -38,10 +38,6 @@ _WHITELIST = f'format_whitelist;{NETWORK_FORMATS}'
 #: UDP loses parts of images, and firewalls stop it.
 _OPTIONS = f'rtsp_flags;prefer_tcp|{_WHITELIST}'
 
-#: First boxes of ISO base media files and of QuickTime's.
-_BOXES = frozenset(
-    (b'ftyp', b'styp', b'moov', b'moof', b'mdat', b'free', b'skip', b'wide', b'pnot', b'sidx')
-)
 #: Bytes read of a file: several packets of a transport stream, the first image of MJPEG.
 _START = 1 << 20
 
@@ -73,7 +69,7 @@ def check_start(file: BinaryIO, name: str) -> bytes:
     file.seek(0)
     # FFmpeg takes any text with such a line for a description of a stream on the network.
     describes = b'c=IN IP' in start.partition(b'\0')[0]
-    if describes or not any(known(start) for known in _KNOWN):
+    if describes or not _is_known(start):
         raise InputError(
             f'{name} cannot be decoded ({"empty" if not start else "damaged, or not a video"}); '
             f'give {ACCEPTED_VIDEOS}'
@@ -141,35 +137,11 @@ def decoded(read: Callable[[], tuple[bool, Any]], name: str) -> Any:
     return image
 
 
-def _is_transport_stream(start: bytes) -> bool:
-    # Packets of 188 bytes; with a time code before, or a checksum behind each.
-    return any(
-        len(start) > begin + 2 * length and all(start[begin + n * length] == 0x47 for n in range(3))
-        for begin, length in ((0, 188), (4, 192), (0, 204))
+def _is_known(start: bytes) -> bool:
+    return (
+        is_container(start)
+        or start[:3] == b'\xff\xd8\xff'
+        or start[:6] in (b'GIF87a', b'GIF89a')
+        or start[:8] == b'\x89PNG\r\n\x1a\n'
+        or is_animated_webp(start)
     )
-
-
-def _is_elementary_stream(start: bytes) -> bool:
-    """Return whether it is MPEG-PS, MPEG-1/2/4 or H.264/H.265: a start code and what may follow."""
-    head = start[1:] if start.startswith(b'\0\0\0\1') else start
-    return head.startswith(b'\0\0\1') and len(head) > 4 and (
-        head[3] < 0x80 or head[3] in (0xB0, 0xB3, 0xB5, 0xB8, 0xBA, 0xBB)
-    )  # fmt: skip
-
-
-_KNOWN: tuple[Callable[[bytes], bool], ...] = (
-    lambda b: b[4:8] in _BOXES,
-    lambda b: b[:4] == b'\x1a\x45\xdf\xa3',
-    lambda b: b[:4] == b'RIFF' and b[8:11] == b'AVI',
-    _is_transport_stream,
-    _is_elementary_stream,
-    lambda b: b[:4] == b'OggS',
-    lambda b: b[:4] == b'FLV\1',
-    lambda b: b[:8] == b'\x30\x26\xb2\x75\x8e\x66\xcf\x11',
-    lambda b: b[:6] in (b'GIF87a', b'GIF89a'),
-    lambda b: b[:3] == b'\xff\xd8\xff',
-    lambda b: b[:8] == b'\x89PNG\r\n\x1a\n',
-    is_animated_webp,
-    lambda b: b[:4] == b'DKIF',
-    lambda b: b[:10] == b'YUV4MPEG2 ',
-)

@@ -25,6 +25,7 @@ from emotion_estimator.frame import RgbImage
 from emotion_estimator.picture_header import turned
 from emotion_estimator.sources.base import DEFAULT_FPS, bgr_to_rgb
 from emotion_estimator.sources.container import FILM_FORMATS, NETWORK_FORMATS, check_frame_size
+from emotion_estimator.sources.film_kind import is_cut_gif, png_frames
 from emotion_estimator.sources.film_stamps import PAUSE_OF_A_CLOCK, PAUSE_OF_A_FILE
 from emotion_estimator.untrusted import MAX_PIXELS, MAX_SIDE
 
@@ -153,6 +154,13 @@ class Film:
         clocked = self._container.format.name in _CLOCKED
         self.pause = PAUSE_OF_A_CLOCK if clocked else PAUSE_OF_A_FILE
         self.declared = self._indexed()
+        self._cut = False
+        if not isinstance(file, str):
+            at = file.tell()
+            if self._container.format.name == 'apng':
+                self.declared = png_frames(file) or None
+            self._cut = self._container.format.name == 'gif' and is_cut_gif(file)
+            file.seek(at)
         self.seconds = self._declared_seconds()
         if self.seconds is not None:
             self.pause = min(self.pause, max(self.seconds, PAUSE_OF_A_CLOCK))
@@ -168,9 +176,11 @@ class Film:
         """
         for decoded in self._decoded():
             for frame in self._deinterlacer.pass_on(decoded):
-                yield self._image(frame), frame.time if frame.pts is not None else None
+                yield self._image(frame), self._time(frame)
         for frame in self._deinterlacer.end():
-            yield self._image(frame), frame.time if frame.pts is not None else None
+            yield self._image(frame), self._time(frame)
+        # The last image is shown as far as it goes.
+        self.damaged += self._cut
 
     def close(self) -> None:
         """Free the decoder, and close the file."""
@@ -219,6 +229,9 @@ class Film:
         if self._container.format.name not in _DECLARING:
             return None
         stream = self._stream
+        if self._container.format.name == 'avi' and stream.frames:
+            # Its length is corrected if the file is cut off, this number is not.
+            return stream.frames / self.fps
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
         tag = next((v for k, v in stream.metadata.items() if k.upper() == 'DURATION'), '')
@@ -250,10 +263,13 @@ class Film:
         ended = False
         for packet in self._packets():
             if packet is None or packet.size == 0:
+                if packet is not None and packet.dts is not None:
+                    # The frame before is shown on; the decoder would take it for the end.
+                    continue
                 # Nothing more comes: what the decoder still holds is asked for once.
                 if ended:
                     return
-                ended, packet = True, None
+                ended = True
             try:
                 frames = self._decoder.decode(packet)
             except av.error.EOFError:
@@ -269,6 +285,12 @@ class Film:
             yield from frames
             if ended:
                 return
+
+    def _time(self, frame: VideoFrame) -> float | None:
+        ticks = frame.dts if frame.pts is None else frame.pts
+        # What a decoder still held at the end of a damaged file comes without its unit.
+        unit = frame.time_base or self._stream.time_base
+        return None if ticks is None or not unit else float(ticks * unit)
 
     def _image(self, frame: VideoFrame) -> RgbImage:
         check_frame_size(frame.width, frame.height, self._name)
