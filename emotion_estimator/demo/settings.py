@@ -52,9 +52,9 @@ class DemoSettings:
 
     def inputs(self) -> list[Path]:
         """Return the paths of files and folders that the demo reads; some may not exist."""
-        given = [self.source, self.model, self.conversation, self.policy]
+        given: list[str | Path | None] = [self.source, self.model, self.conversation, self.policy]
         found = []
-        for each in filter(None, given):
+        for each in (name for name in given if name):
             with suppress(RuntimeError, ValueError):
                 found.append(Path(each).expanduser())
         return found

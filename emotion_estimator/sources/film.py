@@ -25,7 +25,7 @@ from emotion_estimator.frame import RgbImage
 from emotion_estimator.picture_header import turned
 from emotion_estimator.sources.base import DEFAULT_FPS, bgr_to_rgb
 from emotion_estimator.sources.container import FILM_FORMATS, NETWORK_FORMATS, check_frame_size
-from emotion_estimator.sources.film_kind import is_cut_gif, png_frames
+from emotion_estimator.sources.film_kind import ends_with, png_frames
 from emotion_estimator.sources.film_stamps import PAUSE_OF_A_CLOCK, PAUSE_OF_A_FILE
 from emotion_estimator.untrusted import MAX_PIXELS, MAX_SIDE
 
@@ -42,13 +42,15 @@ _WIDEST = 16
 #: Containers whose times are those of a running clock.
 _CLOCKED = frozenset(('mpegts', 'mpeg'))
 #: Containers that say at their beginning how long they last.
-_DECLARING = frozenset(('matroska,webm', 'avi', 'flv', 'asf'))
+_DECLARING = frozenset(('matroska,webm', 'avi', 'flv', 'asf', 'ivf'))
 #: Share and number of frames by which a declared length may be wrong.
 _TOLERANCE, _FEW = 0.02, 2
 #: AVCOL_SPC_UNSPECIFIED; from this height or width on, colours are those of HD (BT.709).
 _UNSPECIFIED, _HD = 2, (1280, 720)
 #: Formats of 10 and 12 bits that most films of so many have.
 _DEEP = frozenset(('yuv420p10le', 'yuv420p12le', 'p010le'))
+#: What whole files of some kinds end with: the trailer of GIF, the marker EOI of JPEG.
+_ENDS = {'gif': b';', 'mjpeg': b'\xff\xd9'}
 #: Pictures beside the sound or the chapters of a file.
 _NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails
 _DAMAGED = (
@@ -149,7 +151,10 @@ class Film:
         except BaseException:
             self._container.close()
             raise
-        rates = (self._stream.average_rate, self._stream.guessed_rate)
+        rates = [self._stream.average_rate, self._stream.guessed_rate]
+        if rates[0] and rates[0] < 1:
+            # On the average of a film whose times jump, hours are between two frames.
+            rates.reverse()
         self.fps = next(
             (float(rate) for rate in rates if rate and 0.0 < rate <= _MOST_FPS), DEFAULT_FPS
         )
@@ -161,7 +166,8 @@ class Film:
             at = file.tell()
             if self._container.format.name == 'apng':
                 self.declared = png_frames(file) or None
-            self._cut = self._container.format.name == 'gif' and is_cut_gif(file)
+            end = _ENDS.get(self._container.format.name)
+            self._cut = end is not None and not ends_with(file, end)
             file.seek(at)
         self.seconds = self._declared_seconds()
         if self.seconds is not None:
@@ -248,7 +254,8 @@ class Film:
     def _packets(self) -> Iterator[Any]:
         """Yield packets, going on behind damaged ones."""
         failed = 0
-        while failed <= _PATIENCE:
+        # On the network, each attempt may take the time that is given.
+        while failed <= (0 if isinstance(self._file, str) else _PATIENCE):
             try:
                 for packet in self._container.demux(self._stream):
                     failed = 0

@@ -157,10 +157,10 @@ def png_frames(file: BinaryIO) -> int:
     return 0
 
 
-def is_cut_gif(file: BinaryIO) -> bool:
-    """Return whether an open GIF has no trailer at its end."""
-    file.seek(-min(file.seek(0, 2), 64), 2)
-    return not file.read().rstrip(b'\0').endswith(b';')
+def ends_with(file: BinaryIO, end: bytes) -> bool:
+    """Return whether an open file has these bytes at its end, but for zeros that fill it up."""
+    file.seek(-min(file.seek(0, 2), 1 << 16), 2)
+    return file.read().rstrip(b'\0').endswith(end)
 
 
 def _is_motion_jpeg(file: BinaryIO) -> bool:

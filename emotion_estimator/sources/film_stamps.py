@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections import deque
 
 #: Longest pauses in seconds. The clock of a transport stream wraps around after 95,443 s and
 #: starts again where recordings are joined; MP4 and Matroska note pauses, but hardly of a day.
@@ -15,23 +17,27 @@ class FilmStamps:
     """Turns times into stamps that increase strictly.
 
     A time that is missing, does not increase, or jumps too far ahead, gives the previous stamp plus
-    the duration of a frame. From a second one in a row on, and after any jump ahead, later times
-    count from there, so that joined recordings go on without a gap.
+    the usual duration of a frame. From a second one in a row on, and after any jump ahead, later
+    times count from there, so that joined recordings go on without a gap.
 
     :param start: the first stamp, in seconds.
-    :param step: seconds of a frame whose time is not known, above 0.
+    :param step: seconds of a frame, above 0, until the times tell.
     :param pause: longest believed seconds from one frame to the next.
+
+    :ivar jumped: seconds by which times jumped ahead and stamps did not.
     """
 
     def __init__(self, start: float, step: float, pause: float = PAUSE_OF_A_FILE) -> None:
         self._last = start
-        self._step = step
+        #: Seconds of a frame: the first is a guess, later ones are those of the last frames.
+        self._steps = deque([step], maxlen=9)
         self._pause = pause
         #: Stamp of the time 0; None before the first known time.
         self._zero: float | None = None
         self._before: float | None = None
         self._wrong = 0
         self._begun = False
+        self.jumped = 0.0
 
     def stamp(self, time: float | None) -> float:
         """Return the stamp of the next frame.
@@ -44,7 +50,7 @@ class FilmStamps:
             self._begun = True
             self._zero = None if known is None else self._last - known
             return self._last
-        guess = self._last + self._step
+        guess = self._last + statistics.median(self._steps)
         if known is None:
             self._last = guess
             return guess
@@ -58,10 +64,13 @@ class FilmStamps:
             # As far as from the time before, unless that was the wrong one.
             if self._wrong > 1 and moved is not None and 0.0 < moved <= self._pause:
                 guess = max(self._last + moved, math.nextafter(self._last, math.inf))
+            if too_far:
+                self.jumped += stamp - guess
             if too_far or self._wrong > 1:
                 self._zero = guess - known
             stamp = guess
         else:
             self._wrong = 0
+            self._steps.append(stamp - self._last)
         self._last = stamp
         return stamp

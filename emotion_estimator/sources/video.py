@@ -95,7 +95,7 @@ class VideoFile(Source):
                 self.skipped = skipped + film.damaged
                 yield Frame(fit(image, *self._size), last)
             self.skipped = skipped + film.damaged
-            self._settle(film, account, last - start)
+            self._settle(film, account, last - start + stamps.jumped)
         finally:
             film.close()
         self._stopped(account)
@@ -103,7 +103,7 @@ class VideoFile(Source):
     def _settle(self, film: Playback, account: Account, last: float) -> None:
         """Complete the account at the end of a pass.
 
-        :param last: stamp of the last frame from the first.
+        :param last: time of the last frame from the first, by the container.
         """
         if film.damaged:
             account.leave_out('damaged', film.damaged)

@@ -119,6 +119,17 @@ def test_recordings_that_were_joined_go_on_without_a_gap(tmp_path, offset):
     assert steps == pytest.approx([1 / 25] * 11, abs=0.01)
 
 
+@pytest.mark.parametrize('kind', [MP4, MKV, VP9], ids=str)
+def test_a_jump_of_more_than_a_day_is_no_pause_and_nothing_is_missing(tmp_path, kind):
+    times = [n / 25 + (95_342.0 if n > 5 else 0.0) for n in range(12)]
+    path = tmp_path / f'film.{kind.suffix}'
+    write_film(path, scene(12), kind, times=times)
+    source = check(path, scene(12), kind)
+    steps = np.diff([frame.stamp for frame in source.frames()])
+    assert steps == pytest.approx([1 / 25] * 11, abs=0.03)
+    assert 10 < source.fps < 61
+
+
 def test_the_clock_of_a_transport_stream_wraps_around(tmp_path):
     wrap = 2**33 / 90_000
     path = tmp_path / 'film.ts'
@@ -244,7 +255,7 @@ def first_the_index(data: bytes) -> bytes:
 
 
 def test_a_cut_animation_is_read_as_far_as_it_goes(tmp_path):
-    for suffix in ('webp', 'gif', 'apng'):
+    for suffix in ('webp', 'gif', 'apng', 'mjpeg'):
         path = tmp_path / f'film.{suffix}'
         write_film(path, scene(10), BY_SUFFIX[suffix])
         data = path.read_bytes()
