@@ -74,7 +74,7 @@ def check_start(file: BinaryIO, name: str) -> bytes:
             f'{name} cannot be decoded ({"empty" if not start else "damaged, or not a video"}); '
             f'give {ACCEPTED_VIDEOS}'
         )
-    if start.startswith((b'\xff\xd8', b'\x89PNG', b'RIFF')) and start[8:11] != b'AVI':
+    if start.startswith(b'\xff\xd8'):
         check_picture(start, name)
     for width, height in sizes:
         check_frame_size(width, height, name)

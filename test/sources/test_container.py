@@ -10,8 +10,10 @@ import av
 import cv2
 import numpy as np
 import pytest
+from film_matrix import KINDS, scene, write_film
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.container import (
@@ -153,6 +155,32 @@ def huge(kind: str) -> bytes:
         + struct.pack('<HH4sHHIIII', 0, 32, b'MJPG', 16000, 16000, 30, 1, 3, 0)
         + (struct.pack('<IQ', len(jpeg()), 0) + jpeg())
     )
+
+
+@pytest.mark.parametrize('suffix', ['apng', 'webp'])
+def test_an_animation_is_refused_by_its_header(tmp_path, suffix):
+    path = tmp_path / f'film.{suffix}'
+    write_film(path, scene(2), next(kind for kind in KINDS if kind.suffix == suffix))
+    data = bytearray(path.read_bytes())
+    if suffix == 'apng':
+        data[16:24] = struct.pack('>II', 30_000, 20_000)
+    else:
+        data[24:30] = (29_999).to_bytes(3, 'little') + (19_999).to_bytes(3, 'little')
+    path.write_bytes(data)
+    with pytest.raises(InputError, match='is 30000x20000 pixels, too large'):
+        open_source(path)
+
+
+def test_a_long_animation_of_large_chunks_is_read(tmp_path):
+    noise = np.random.default_rng(0)
+    images = [noise.integers(0, 255, (400, 640, 3), np.uint8) for _ in range(4)]
+    path = tmp_path / 'film.apng'
+    # Encoders such as Pillow's write a frame as one chunk, here across the bytes looked at.
+    Image.fromarray(images[0]).save(
+        path, 'PNG', save_all=True, append_images=[Image.fromarray(image) for image in images[1:]]
+    )
+    assert path.stat().st_size > 2 << 20
+    assert len(list(open_source(path).frames())) == 4
 
 
 @pytest.mark.parametrize('kind', ['mjpeg', 'gif', 'ivf'])
