@@ -42,7 +42,7 @@ setup(
     install_requires=[
         'ai-edge-litert>=1.0',
         'apsw>=3.40',
-        'av>=12',
+        'av>=17',
         'backports.zstd>=1; python_version < "3.14"',
         'click>=8',
         'jinja2>=3.1',

@@ -10,9 +10,12 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 from PIL import Image, ImageCms, features
@@ -237,7 +240,37 @@ def videos() -> list[bytes]:
     found.append(b'GIF89a\x04\0\x04\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x04\0\x04\0\0\x02\x04'
                  b'\x84\x8f\x09\x05\0;')  # fmt: skip
     found.append(b'\0\0\x01\xba' + bytes(200))
-    return found
+    return found + _films()
+
+
+def _films() -> list[bytes]:
+    """Return films that OpenCV cannot write: turned, stretched, transparent, interlaced, moving."""
+    found = []
+    pictures = [np.roll(smooth(48, 64), number * 3, axis=1) for number in range(4)]
+    with tempfile.TemporaryDirectory() as folder:
+        for form, codec, pixels, options in (
+            ('mp4', 'libx264', 'yuv420p', {}),
+            ('matroska', 'libx264', 'yuv420p10le', {}),
+            ('mpegts', 'libx264', 'yuv420p', {'x264-params': 'bff=1'}),
+            ('webm', 'libvpx-vp9', 'yuva420p', {'auto-alt-ref': '0', 'deadline': 'realtime'}),
+            ('apng', 'apng', 'rgba', {}),
+            ('gif', 'gif', 'rgb8', {}),
+        ):
+            path = Path(folder) / f'film.{form}'
+            with av.open(str(path), 'w', format=form) as film:
+                stream: Any = film.add_stream(codec, rate=10, options=options)
+                stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
+                stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+                if form == 'mp4':
+                    stream.set_display_matrix([0, 1 << 16, 0, 1 << 16, 0, 0, 0, 0, 1 << 30])
+                for picture in pictures:
+                    film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, 'rgb24')))
+                film.mux(stream.encode())
+            found.append(path.read_bytes())
+    first, *others = (Image.fromarray(picture) for picture in pictures)
+    data = BytesIO()
+    first.save(data, 'WEBP', save_all=True, append_images=others, duration=100)
+    return [*found, data.getvalue()]
 
 
 def bags(storage: str, compression: str = 'none') -> list[bytes]:

@@ -455,7 +455,8 @@ READERS: dict[str, Reader] = {
         'serialized messages in bags (CDR)', _message, corpus.messages, mutators.mutate_cdr,
     ),
     'videos': Reader(
-        'video files: MP4, AVI, MKV, MJPEG, GIF', _by_path('film.mp4', _video), corpus.videos,
+        'films: MP4, MKV, WebM, AVI, TS, MJPEG, GIF, APNG, WebP',
+        _by_path('film.mp4', _video), corpus.videos,
         mutators.mutate_boxes,
     ),
     'mcap': Reader(

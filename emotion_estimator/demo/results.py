@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,20 +30,71 @@ from emotion_estimator.timeline import (
 
 #: Files of a run in its output folder; the logs are in the folder ``log``.
 VIDEO, _CHART, _SUMMARY = 'demo.mp4', 'demo.png', 'summary.json'
+_RESULTS = (VIDEO, _CHART, _SUMMARY)
+#: Folder, in the output folder, of the results of a run that goes on, or that failed.
+UNFINISHED = 'unfinished'
 
 
-def clear_results(output: Path) -> None:
-    """Remove the results of an earlier run, which could be mistaken for this one's.
+def check_not_replaced(output: Path, inputs: Iterable[Path]) -> None:
+    """Check that no input of the demo is one of the files that it writes.
 
-    :raises InputError: one of them cannot be removed.
+    :param output: folder of the results.
+    :param inputs: the source and other files; those that do not exist are not looked at.
+    :raises InputError: one is, under whatever name.
     """
-    for name in (VIDEO, _CHART, _SUMMARY):
+    folders = (output, output / UNFINISHED)
+    for given in inputs:
+        if not os.path.exists(given):  # noqa: PTH110  Path's raises an error for long names
+            continue
+        # A folder of images is played, and the chart is an image.
+        others = folders if given.is_dir() else [f / name for f in folders for name in _RESULTS]
+        if any(other.exists() and other.samefile(given) for other in others):
+            raise InputError(
+                f'{given} would be replaced by the results in {output}; choose another --output, '
+                'or copy it elsewhere'
+            )
+
+
+def begin_results(output: Path) -> Path:
+    """Return the folder for the results of a run that has not ended, without those of another one.
+
+    The last good results stay in ``output`` until :func:`finish_results`.
+
+    :raises InputError: files cannot be replaced.
+    """
+    folder = output / UNFINISHED
+    for name in _RESULTS:
         try:
-            (output / name).unlink(missing_ok=True)
+            (folder / name).unlink(missing_ok=True)
+            if (output / name).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         except OSError as error:
             raise InputError(
                 f'{output / name} cannot be replaced ({error.strerror}); choose another --output'
             ) from error
+    return folder
+
+
+def finish_results(output: Path) -> list[str]:
+    """Put the results of a run that went well in the place of older ones; return their paths.
+
+    :raises EmotionEstimatorError: they cannot be moved.
+    """
+    folder = output / UNFINISHED
+    moved = []
+    try:
+        for name in _RESULTS:
+            if (folder / name).exists():
+                (folder / name).replace(output / name)
+                moved.append(str(output / name))
+            else:
+                # It could be mistaken for this run's.
+                (output / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
+    except OSError as error:
+        raise EmotionEstimatorError(f'{output} cannot be written: {error}') from error
+    return moved
 
 
 def write_results(history: DemoHistory, output: Path) -> list[str]:
@@ -53,6 +107,7 @@ def write_results(history: DemoHistory, output: Path) -> list[str]:
     chart, summary = output / _CHART, output / _SUMMARY
     found = summarize(history).as_dict()
     try:
+        output.mkdir(parents=True, exist_ok=True)
         draw_timeline(history, chart)
         summary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + '\n', 'utf-8')
     except OSError as error:

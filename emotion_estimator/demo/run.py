@@ -15,10 +15,13 @@ from rich.console import Console
 from emotion_estimator.demo.nodes import choose_domain, node_command, ros_environment
 from emotion_estimator.demo.processes import ChildProcess, ProcessSet
 from emotion_estimator.demo.results import (
+    UNFINISHED,
     VIDEO,
+    begin_results,
+    check_not_replaced,
     check_turns,
-    clear_results,
     describe_results,
+    finish_results,
     write_results,
 )
 from emotion_estimator.demo.settings import DemoSettings
@@ -44,7 +47,7 @@ def run_demo(settings: DemoSettings, prefix: Path) -> None:
 
     :param prefix: install prefix of the nodes.
     :raises InputError: there is no such camera, ROS cannot be used, a file of the dialogue is
-        invalid, or old results cannot be removed.
+        invalid, or old results or an input would be replaced.
     :raises EmotionEstimatorError: a node failed, results cannot be written, or the robot spoke
         while the person did.
     :raises Interrupted: SIGINT, SIGTERM or SIGHUP arrived.
@@ -54,6 +57,7 @@ def run_demo(settings: DemoSettings, prefix: Path) -> None:
 
 
 def _run(settings: DemoSettings, prefix: Path, console: Console, stop: StopRequest) -> None:
+    check_not_replaced(settings.output, settings.inputs())
     check_camera(settings.source)
     config = resource_dir('config')
     policy, _ = read_together(settings.policy, settings.conversation)
@@ -73,23 +77,31 @@ def _run(settings: DemoSettings, prefix: Path, console: Console, stop: StopReque
     console.print(
         _announcement(settings, domain, rate), markup=False, highlight=False, soft_wrap=True
     )
-    clear_results(settings.output)
+    unfinished = begin_results(settings.output)
     state = DemoState(rate)
-    video = DemoVideo(settings.output / VIDEO, settings.fps)
+    video = DemoVideo(unfinished / VIDEO, settings.fps)
     recorder = VideoRecorder(state, video)
     live = console.is_terminal and not settings.plain
     view = LiveView(console, f'ROS_DOMAIN_ID={domain}') if live else PlainView(console)
+    well = False
     try:
         with listening(state) as listener, ProcessSet() as processes:
             robot = Robot(processes, settings, environment, prefix, config)
             watch(robot, state, listener.ready, view, settings, stop)
+        check_turns(state.history())
+        well = True
+    except Interrupted:
+        # A camera has no other end.
+        well = is_camera(settings.source) and state.snapshot().received > 0
+        raise
     finally:
         written = [f'{video.path}'] if recorder.finish() else []
-        written += write_results(state.history(), settings.output)
+        written += write_results(state.history(), unfinished)
+        if well:
+            written = finish_results(settings.output)
         lines = describe_results(state.history(), video, written)
         if lines:
             console.print('\n'.join(lines), markup=False, highlight=False, soft_wrap=True)
-    check_turns(state.history())
 
 
 def check_camera(source: str) -> None:
@@ -98,8 +110,13 @@ def check_camera(source: str) -> None:
     :param source: as of :class:`DemoSettings`; what is no camera is not opened.
     :raises InputError: it cannot be opened; the message says why.
     """
-    if is_device(source) or is_network(source):
+    if is_camera(source):
         open_source(source).close()
+
+
+def is_camera(source: str) -> bool:
+    """Return whether a source is a device or an address, which may have no end."""
+    return is_device(source) or is_network(source)
 
 
 def _announcement(settings: DemoSettings, domain: int, words_per_minute: float) -> str:
@@ -114,8 +131,8 @@ def _announcement(settings: DemoSettings, domain: int, words_per_minute: float) 
         f'manager with ROS_DOMAIN_ID={domain}\n'
         f'to watch in another terminal: ROS_DOMAIN_ID={domain} ros2 topic echo /emotion '
         f'(or make echo DOMAIN={domain})\n'
-        f'annotated video, chart and logs are written to {settings.output.resolve()}; '
-        'no image leaves this machine\n'
+        f'annotated video, chart and logs are written to {settings.output.resolve()}, of a run '
+        f'that fails to the folder {UNFINISHED} in it; no image leaves this machine\n'
         f'{hearing}nothing is heard of the robot: its sentences are taken to last as long as '
         f'{words_per_minute:g} words a minute do'
     )

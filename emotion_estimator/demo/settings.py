@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,15 @@ class DemoSettings:
         if not self.patience > 0:
             return f'--patience must be above 0 seconds, not {self.patience:g}'
         return None
+
+    def inputs(self) -> list[Path]:
+        """Return the paths of files and folders that the demo reads; some may not exist."""
+        given: list[str | Path | None] = [self.source, self.model, self.conversation, self.policy]
+        found = []
+        for each in (name for name in given if name):
+            with suppress(RuntimeError, ValueError):
+                found.append(Path(each).expanduser())
+        return found
 
     def parameters(self, node: str) -> dict[str, object]:
         """Return the parameters that the demo sets on a node."""

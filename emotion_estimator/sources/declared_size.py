@@ -26,7 +26,7 @@ _MOST, _MOST_BYTES = 4000, 1 << 16
 
 
 def declared_sizes(file: BinaryIO, start: bytes) -> Iterator[tuple[int, int]]:
-    """Yield width and height of the images of MP4, MOV, Matroska, AVI, GIF, IVF and FLV.
+    """Yield width and height of the images of MP4, MOV, Matroska, AVI, GIF, PNG, WebP, IVF and FLV.
 
     What a file does not declare, or not in its first megabyte, is left to FFmpeg.
 
@@ -36,6 +36,11 @@ def declared_sizes(file: BinaryIO, start: bytes) -> Iterator[tuple[int, int]]:
     try:
         if start[:4] == b'GIF8':
             yield struct.unpack_from('<HH', start, 6)
+        elif start[:4] == b'\x89PNG':
+            yield struct.unpack_from('>II', start, 16)
+        elif start[:4] == b'RIFF' and start[8:16] == b'WEBPVP8X':
+            across, up, down, far = struct.unpack_from('<HBHB', start, 24)
+            yield 1 + across + (up << 16), 1 + down + (far << 16)
         elif start[:4] == b'RIFF':
             yield from _avi(start)
         elif start[:4] == b'\x1a\x45\xdf\xa3':

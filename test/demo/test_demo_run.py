@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import types
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from rich.console import Console
 
 from emotion_estimator.cli.demo import demo
 from emotion_estimator.cli.main import main
@@ -23,9 +30,9 @@ from emotion_estimator.demo.nodes import (
     ros_environment,
 )
 from emotion_estimator.demo.processes import ProcessSet
-from emotion_estimator.demo.results import clear_results
+from emotion_estimator.demo.results import begin_results, check_not_replaced, finish_results
 from emotion_estimator.demo.settings import DemoSettings
-from emotion_estimator.demo.state import DemoState, EmotionReading
+from emotion_estimator.demo.state import AnnotatedFrame, DemoState, EmotionReading
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 
 WAITS = 'import signal\nprint("waiting", flush=True)\nsignal.pause()\n'
@@ -236,15 +243,108 @@ def test_without_installed_nodes_one_line_gives_the_remedy(monkeypatch, capsys):
     assert 'make demo' in error
 
 
-def test_results_of_a_run_before_are_removed_and_nothing_else(tmp_path):
-    for name in ('demo.mp4', 'demo.png', 'summary.json', 'notes.txt'):
-        (tmp_path / name).write_text('old')
-    clear_results(tmp_path)
-    clear_results(tmp_path / 'not there yet')
-    assert [path.name for path in tmp_path.iterdir()] == ['notes.txt']
+RESULTS = ('demo.mp4', 'demo.png', 'summary.json')
+
+
+def test_a_run_begins_without_removing_the_last_good_results(tmp_path):
+    for name in (*RESULTS, 'notes.txt'):
+        (tmp_path / name).write_text('good')
+    (tmp_path / 'unfinished').mkdir()
+    (tmp_path / 'unfinished' / 'demo.mp4').write_text('failed')
+    assert begin_results(tmp_path) == tmp_path / 'unfinished'
+    assert list((tmp_path / 'unfinished').iterdir()) == []
+    assert {path.read_text() for path in tmp_path.iterdir() if path.is_file()} == {'good'}
+    begin_results(tmp_path / 'not there yet')
+    (tmp_path / 'demo.png').unlink()
     (tmp_path / 'demo.png').mkdir()
     with pytest.raises(InputError, match=r'demo\.png cannot be replaced .*--output'):
-        clear_results(tmp_path)
+        begin_results(tmp_path)
+
+
+def test_results_are_put_in_place_together(tmp_path):
+    for name in (*RESULTS, 'notes.txt'):
+        (tmp_path / name).write_text('old')
+    folder = begin_results(tmp_path)
+    folder.mkdir()
+    for name in RESULTS[:2]:
+        (folder / name).write_text('new')
+    assert finish_results(tmp_path) == [str(tmp_path / name) for name in RESULTS[:2]]
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {'demo.mp4': 'new', 'demo.png': 'new', 'notes.txt': 'old'}
+
+
+@pytest.mark.parametrize('name', [*RESULTS, 'unfinished/demo.mp4', 'link.mp4', '.', 'unfinished'])
+def test_a_source_that_the_results_would_replace_is_refused(tmp_path, monkeypatch, capsys, name):
+    folder = tmp_path / 'lib' / 'emotion_estimator'
+    folder.mkdir(parents=True)
+    for node in NODES:
+        (folder / f'{node}_node').touch()
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
+    out = tmp_path / 'out'
+    (out / 'unfinished').mkdir(parents=True)
+    for each in (*RESULTS, 'unfinished/demo.mp4'):
+        (out / each).write_text('mine')
+    (out / 'link.mp4').hardlink_to(out / 'demo.mp4')
+    before = sorted(out.rglob('*'))
+    assert main(['demo', '--source', str(out / name), '--output', str(out)]) == 2
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    assert 'would be replaced by the results' in error and '--output' in error
+    assert sorted(out.rglob('*')) == before
+    assert all(path.read_text() == 'mine' for path in before if path.is_file())
+
+
+def test_other_sources_may_lie_beside_the_results(tmp_path):
+    (tmp_path / 'film.mp4').write_text('mine')
+    (tmp_path / 'images').mkdir()
+    names = ('film.mp4', 'images', 'gone.mp4', 'x' * 400)
+    check_not_replaced(tmp_path, [tmp_path / name for name in names])
+    check_not_replaced(tmp_path / 'new', [tmp_path / 'film.mp4'])
+
+
+@pytest.mark.parametrize(
+    ('error', 'source', 'in_place'),
+    [
+        (None, 'film.mp4', True),
+        (EmotionEstimatorError('node camera died'), 'film.mp4', False),
+        (run.Interrupted(signal.SIGINT), 'film.mp4', False),
+        # A camera has no other end.
+        (run.Interrupted(signal.SIGINT), '/dev/video0', True),
+    ],
+)
+def test_a_run_that_fails_leaves_the_last_good_results(
+    tmp_path, monkeypatch, error, source, in_place
+):
+    out = tmp_path / 'out'
+    out.mkdir()
+    for name in RESULTS:
+        (out / name).write_text('good')
+
+    def watch(robot, state, *others) -> None:
+        for number in range(5):
+            state.add_reading(EmotionReading(1.0 + number, 'happy'))
+            image = np.full((48, 64, 3), 40 * number, np.uint8)
+            state.add_frame(AnnotatedFrame(1.0 + number, image))
+        if error is not None:
+            raise error
+
+    listener = types.ModuleType('listener')
+    listener.listening = lambda state: contextlib.nullcontext(SimpleNamespace(ready=None))
+    monkeypatch.setitem(sys.modules, 'emotion_estimator.demo.listener', listener)
+    monkeypatch.setattr(os, 'environ', dict(os.environ))
+    monkeypatch.setattr(run, 'watch', watch)
+    monkeypatch.setattr(run, 'check_camera', lambda source: None)
+    settings = DemoSettings(source=source, output=out, domain=7)
+    console = Console(file=io.StringIO())
+    with contextlib.nullcontext() if error is None else pytest.raises(type(error)):
+        run._run(settings, tmp_path, console, run.StopRequest())
+    new = out if in_place else out / 'unfinished'
+    assert sorted(path.name for path in new.iterdir() if path.is_file()) == sorted(RESULTS)
+    assert json.loads((new / 'summary.json').read_text())['frames'] == 5
+    assert (new / 'demo.mp4').stat().st_size > 500
+    assert str(new / 'demo.mp4') in console.file.getvalue()
+    if not in_place:
+        assert {(out / name).read_text() for name in RESULTS} == {'good'}
 
 
 def test_only_the_listener_needs_ros():
