@@ -87,7 +87,7 @@ class StorageFile:
         last: int | None = None
         if not self._damaged:
             try:
-                for found in self._file.messages(topics):
+                for found in self._file.messages(topics, self._note_damage):
                     if last is not None and found[1] < last and self._by_time:
                         # SQLite sorts by an index without checksums; MCAP has them.
                         raise ValueError('its index by time is damaged')
