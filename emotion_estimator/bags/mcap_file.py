@@ -107,9 +107,7 @@ class McapFile:
             times = index.times if counts.total() else (None, None)
             return StorageSummary(tuple(index.channels.values()), counts, *times)
 
-    def messages(
-        self, topics: Collection[str], damage: Callable[[str], None]
-    ) -> Iterator[Found]:
+    def messages(self, topics: Collection[str], damage: Callable[[str], None]) -> Iterator[Found]:
         """Yield the messages of some topics, in the order of their log times if there is an index.
 
         :param damage: called with a description of each damage that leaves the rest readable.
@@ -469,8 +467,9 @@ def _found(
             # What a file ends in that was cut off holds records, but they are the chunk's.
             whole = code == _CHUNK and _fits(read(slice(at + 9, min(at + 73, end))), size)
             found = None if whole else _next_record(read, at + 1, end, allowance)
+            if whole and size <= _MAX_RECORD:
+                yield code, read(slice(at + 9, end)), end
             if found is None:
-                yield from _records(read, at, end, allowance, lambda reason: None)
                 return
             at = found
 
@@ -554,7 +553,7 @@ def _by_time(
     #: Log time, number of the chunk, number of the message in it.
     queue: list[tuple[int, int, int]] = []
     open_chunks: dict[int, _Held] = {}
-    held = 0
+    held = count = 0
 
     def until(time: int | None) -> Iterator[Found]:
         nonlocal held
@@ -573,11 +572,11 @@ def _by_time(
             yield wanted[channel], at, data
             del data
 
-    for number, chunk in enumerate(index.chunks):
-        if chunk.indexed and wanted.keys().isdisjoint(chunk.channels()):
-            continue
+    def read(number: int, chunk: _Chunk) -> Iterator[Found]:
+        nonlocal held, count
         yield from until(chunk.begin)
         found = _open_chunk(file, chunk, index, wanted, damage)
+        count += len(found.messages)
         held += len(found.messages)
         if held > _MAX_HELD_MESSAGES:
             raise ValueError('too many messages in chunks that overlap in time')
@@ -585,7 +584,20 @@ def _by_time(
             open_chunks[number] = found
             heapq.heappush(queue, (found.messages[0][0], number, 0))
         del found
+
+    skipped: list[tuple[int, _Chunk]] = []
+    for number, chunk in enumerate(index.chunks):
+        none = chunk.indexed and wanted.keys().isdisjoint(chunk.channels())
+        if none and index.counts is not None:
+            skipped.append((number, chunk))
+        else:
+            yield from read(number, chunk)
     yield from until(None)
+    # Where fewer came than the file counts, the indexes of messages may be wrong.
+    if index.counts is not None and count < sum(index.counts[number] for number in wanted):
+        for number, chunk in skipped:
+            yield from read(number, chunk)
+        yield from until(None)
 
 
 def _open_chunk(

@@ -89,9 +89,7 @@ class SqliteFile:
                 max(times) if times else None,
             )
 
-    def messages(
-        self, topics: Collection[str], damage: Callable[[str], None]
-    ) -> Iterator[Found]:
+    def messages(self, topics: Collection[str], damage: Callable[[str], None]) -> Iterator[Found]:
         """Yield the messages of some topics in the order of their log times.
 
         :param damage: not called: damage is raised.
