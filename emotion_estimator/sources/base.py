@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimator.account import Account
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame, RgbImage
 
@@ -89,11 +90,14 @@ class Source(Protocol):
     :ivar fps: nominal frames per second, above 0.
     :ivar live: True for a device, whose frames are stamped when captured, in seconds since the
         epoch. False if stamps count from 0 and frames come as fast as they are read.
+    :ivar account: of the frames that the input declares, those read and those left out; final when
+        the iteration has ended.
     """
 
     name: str
     fps: float
     live: bool
+    account: Account
 
     def frames(self) -> Iterator[Frame]:
         """Yield RGB frames with strictly increasing stamps.

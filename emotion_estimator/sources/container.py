@@ -1,4 +1,4 @@
-"""Which video files reach FFmpeg, and how it is opened: known containers only, no playlists.
+"""Which videos reach FFmpeg, and how OpenCV opens streams: known containers only, no playlists.
 
 FFmpeg recognizes some hundred formats by content, whatever a file's name. Among them are playlists
 and descriptions of streams (HLS, concat, SDP), which open other files and addresses.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 
@@ -17,23 +17,24 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.picture_header import check_picture
 from emotion_estimator.sources.base import silence_opencv
 from emotion_estimator.sources.declared_size import declared_sizes
+from emotion_estimator.sources.film_kind import is_animated_webp
 from emotion_estimator.untrusted import MAX_PIXELS, MAX_SIDE, cannot_read, open_regular, quote
 
 #: For messages.
 ACCEPTED_VIDEOS = (
-    'MP4, MOV, MKV, WebM, AVI, MPEG-TS, MPEG-PS, Ogg, FLV, ASF, GIF, MJPEG, IVF, Y4M, or raw '
-    'H.264 or H.265'
+    'MP4, MOV, MKV, WebM, AVI, MPEG-TS, MPEG-PS, Ogg, FLV, ASF, GIF, animated WebP or PNG, MJPEG, '
+    'IVF, Y4M, or raw H.264 or H.265'
 )
 
 #: FFmpeg's names of the formats that files may have.
-_FILES = (
-    'mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,ogg,flv,asf,gif,mjpeg,ivf,yuv4mpegpipe,h264,hevc,'
-    'm4v'
+FILM_FORMATS = (
+    'mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,ogg,flv,asf,gif,apng,mjpeg,ivf,yuv4mpegpipe,h264,'
+    'hevc,m4v'
 )
 #: Further ones that only cameras and servers send: :func:`check_container` lets none through.
-_SERVERS = 'rtsp,hls,mpjpeg,jpeg_pipe,live_flv,aac,ac3,eac3,mp3,webvtt'
+NETWORK_FORMATS = f'{FILM_FORMATS},rtsp,hls,mpjpeg,jpeg_pipe,live_flv,aac,ac3,eac3,mp3,webvtt'
 _VARIABLE = 'OPENCV_FFMPEG_CAPTURE_OPTIONS'
-_WHITELIST = f'format_whitelist;{_FILES},{_SERVERS}'
+_WHITELIST = f'format_whitelist;{NETWORK_FORMATS}'
 #: UDP loses parts of images, and firewalls stop it.
 _OPTIONS = f'rtsp_flags;prefer_tcp|{_WHITELIST}'
 
@@ -45,21 +46,31 @@ _BOXES = frozenset(
 _START = 1 << 20
 
 
-def check_container(path: Path) -> None:
+def check_container(path: Path) -> bytes:
     """Check by its first bytes that a file is a video of a known kind, and its size in pixels.
 
-    The size that other kinds than MP4, MOV, Matroska, AVI, GIF and MJPEG declare is left to
-    :func:`open_ffmpeg`.
+    The size that other kinds than MP4, MOV, Matroska, AVI, GIF, WebP, PNG and MJPEG declare is left
+    to the limit that the decoder is given.
 
+    :returns: the first bytes, a megabyte or all.
     :raises InputError: it cannot be read, is no regular file, of another kind, or too large.
     """
     try:
         with open_regular(path) as file:
-            start = file.read(_START)
-            sizes = list(declared_sizes(file, start))
+            return check_start(file, f'video {quote(path)}')
     except (OSError, ValueError) as error:
         raise cannot_read('video', path, error, InputError) from error
-    name = f'video {quote(path)}'
+
+
+def check_start(file: BinaryIO, name: str) -> bytes:
+    """Check an open file as :func:`check_container` does, and leave it at its beginning.
+
+    :raises OSError: it cannot be read.
+    :raises InputError: as above.
+    """
+    start = file.read(_START)
+    sizes = list(declared_sizes(file, start))
+    file.seek(0)
     # FFmpeg takes any text with such a line for a description of a stream on the network.
     describes = b'c=IN IP' in start.partition(b'\0')[0]
     if describes or not any(known(start) for known in _KNOWN):
@@ -67,10 +78,11 @@ def check_container(path: Path) -> None:
             f'{name} cannot be decoded ({"empty" if not start else "damaged, or not a video"}); '
             f'give {ACCEPTED_VIDEOS}'
         )
-    if start.startswith(b'\xff\xd8'):
+    if start.startswith((b'\xff\xd8', b'\x89PNG', b'RIFF')) and start[8:11] != b'AVI':
         check_picture(start, name)
     for width, height in sizes:
         check_frame_size(width, height, name)
+    return start
 
 
 def check_frame_size(width: float, height: float, name: str) -> None:
@@ -86,12 +98,11 @@ def check_frame_size(width: float, height: float, name: str) -> None:
 
 
 def open_ffmpeg(address: str, name: str, parameters: list[int]) -> cv2.VideoCapture:
-    """Open a video or stream with OpenCV's FFmpeg; it may turn out not to be open.
+    """Open a stream with OpenCV's FFmpeg; it may turn out not to be open.
 
     FFmpeg gets the list of formats, too, as far as OpenCV passes options on: 4.11's wheel does not.
 
-    :param address: of the network, or a file's absolute path: FFmpeg takes ``concat:a`` for an
-        instruction.
+    :param address: of the network.
     :param name: for messages.
     :param parameters: for ``cv2.VideoCapture``: properties and values.
     :raises InputError: its images are too large.
@@ -157,6 +168,8 @@ _KNOWN: tuple[Callable[[bytes], bool], ...] = (
     lambda b: b[:8] == b'\x30\x26\xb2\x75\x8e\x66\xcf\x11',
     lambda b: b[:6] in (b'GIF87a', b'GIF89a'),
     lambda b: b[:3] == b'\xff\xd8\xff',
+    lambda b: b[:8] == b'\x89PNG\r\n\x1a\n',
+    is_animated_webp,
     lambda b: b[:4] == b'DKIF',
     lambda b: b[:10] == b'YUV4MPEG2 ',
 )

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 import cv2
 
+from emotion_estimator.account import Account
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
 from emotion_estimator.sources.base import (
@@ -88,6 +89,7 @@ class Device(Source):
         self._closed = False
         #: Damaged images left out.
         self.skipped = 0
+        self.account = Account('frames')
         self._capture = open_capture(device)
         if not self._capture.isOpened():
             self._capture.release()
@@ -140,11 +142,13 @@ class Device(Source):
             ok, image = self._capture.retrieve()
             if not ok or image is None or image.size == 0:
                 self.skipped += 1
+                self.account.leave_out('damaged')
                 damaged += 1
                 if damaged >= _PATIENCE:
                     raise SourceLost(f'{self.name} delivers only damaged images; check its cable')
                 continue
             damaged = 0
+            self.account.read += 1
             yield Frame(bgr_to_rgb(image), stamp)
 
     def _given(self) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import cv2
 
+from emotion_estimator.account import Account
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
 from emotion_estimator.sources.base import (
@@ -22,6 +23,7 @@ from emotion_estimator.sources.base import (
     fit,
 )
 from emotion_estimator.sources.container import decoded, open_ffmpeg
+from emotion_estimator.sources.film import Film
 from emotion_estimator.sources.video import VideoFile
 from emotion_estimator.untrusted import quote
 
@@ -116,6 +118,7 @@ class NetworkStream(Source):
         self._closed = False
         #: Damaged images left out.
         self.skipped = 0
+        self.account = Account('frames')
         rate = capture.get(cv2.CAP_PROP_FPS)
         self.fps = rate if math.isfinite(rate) and 0.0 < rate <= 240.0 else DEFAULT_FPS
         width, height = (
@@ -145,11 +148,13 @@ class NetworkStream(Source):
             image = decoded(self._capture.retrieve, self.name)
             if image is None:
                 self.skipped += 1
+                self.account.leave_out('damaged')
                 damaged += 1
                 if damaged >= _PATIENCE:
                     raise SourceLost(f'{self.name} sends only damaged images; check the network')
                 continue
             damaged = 0
+            self.account.read += 1
             yield Frame(fit(bgr_to_rgb(image), *self._size), stamp)
 
     def _leave_out_old_images(self) -> None:
@@ -171,9 +176,6 @@ class NetworkStream(Source):
 class NetworkVideo(VideoFile):
     """A video file on a server, read as one on disk, but that the connection may be lost."""
 
-    # Each read may take the timeout.
-    patience = 1
-
     def __init__(
         self,
         url: str,
@@ -191,22 +193,27 @@ class NetworkVideo(VideoFile):
     def _shown(path: Path | str) -> str:
         return quote(without_credentials(str(path)))
 
-    def _open(self) -> cv2.VideoCapture:
-        return _open(str(self._path), self._timeout)
+    def _open(self) -> Film:
+        return Film(_lower_scheme(str(self._path)), self.name, timeout=self._timeout)
 
-    def _stopped(self, seen: int, declared: float) -> None:
-        if seen < _COMPLETE * declared:
+    def _stopped(self, account: Account) -> None:
+        if account.declared is not None and account.read < _COMPLETE * account.declared:
             raise SourceLost(
-                f'{self.name} broke off after {seen} of {declared:.0f} images; check the network'
+                f'{self.name} broke off after {account.read} of {account.declared} images; check '
+                'the network'
             )
+
+
+def _lower_scheme(url: str) -> str:
+    """Return an address as FFmpeg wants it: it compares schemes as they are written."""
+    scheme, separator, rest = url.partition('://')
+    return scheme.lower() + separator + rest
 
 
 def _open(url: str, timeout: float) -> cv2.VideoCapture:
     milliseconds = round(1e3 * timeout)
-    # FFmpeg compares schemes as they are written.
-    scheme, separator, rest = url.partition('://')
     capture = open_ffmpeg(
-        scheme.lower() + separator + rest,
+        _lower_scheme(url),
         quote(without_credentials(url)),
         [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds,

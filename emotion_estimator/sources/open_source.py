@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emotion_estimator.errors import InputError, first_line
-from emotion_estimator.picture_header import is_picture
 from emotion_estimator.sources.base import DEFAULT_FPS, Source
 from emotion_estimator.sources.device import Device
+from emotion_estimator.sources.film_kind import is_still
 from emotion_estimator.sources.images import IMAGE_SUFFIXES, StillImages, images_in
 from emotion_estimator.sources.network import is_network, open_network, without_credentials
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
-from emotion_estimator.untrusted import MAX_PIXELS, cannot_read, is_utf8, open_regular, quote
+from emotion_estimator.untrusted import MAX_PIXELS, is_utf8, quote
 
 #: What a source may be, for messages and help texts.
 ACCEPTED = (
@@ -25,9 +25,6 @@ ACCEPTED = (
 
 #: OpenCV counts devices in a C int.
 _MOST_DEVICE = 2**31 - 1
-
-#: Names of files that begin like an image, but are videos.
-_FILM_SUFFIXES = frozenset(('.gif', '.mjpeg', '.mjpg'))
 
 
 def open_source(
@@ -103,7 +100,7 @@ def open_source(
         ) from error
     if not is_folder and not is_file:
         raise InputError(f'source {quote(spec)!r} is not a file or folder; accepted are {ACCEPTED}')
-    if is_folder or _is_image(path):
+    if is_folder or _is_still(path):
         return StillImages(
             images_in(path) if is_folder else [path],
             spec,
@@ -131,15 +128,7 @@ def _device(spec: str) -> int | str:
     return int(digits)
 
 
-def _is_image(path: Path) -> bool:
-    """Return whether a file is an image, by name, then by content."""
-    suffix = path.suffix.lower()
-    if suffix in _FILM_SUFFIXES:
-        return False
-    if suffix in IMAGE_SUFFIXES:
-        return True
-    try:
-        with open_regular(path) as file:
-            return is_picture(file.read(16))
-    except (OSError, ValueError) as error:
-        raise cannot_read('source', path, error, InputError) from error
+def _is_still(path: Path) -> bool:
+    """Return whether a file is a single picture; if its content does not say, by its name."""
+    still = is_still(path)
+    return path.suffix.lower() in IMAGE_SUFFIXES if still is None else still

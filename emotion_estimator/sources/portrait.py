@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimator.account import Account
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
@@ -194,6 +195,7 @@ class Portrait(Source):
         if min(size) < 64:
             raise InputError(f'portrait: {size[0]}x{size[1]} is too small; choose at least 64x64')
         self.name = 'portrait'
+        self.account = Account('frames')
         self.fps = float(fps)
         self._size = size
         self._loop = loop
@@ -219,7 +221,9 @@ class Portrait(Source):
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of one pass, stamped from 0 in steps of ``1 / fps``."""
         i = 0
+        self.account = Account('frames')
         while self._loop or i / self.fps < self.duration:
+            self.account.read += 1
             yield self.frame_at(i / self.fps)
             i += 1
 

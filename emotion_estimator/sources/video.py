@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-
+from emotion_estimator.account import Account
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
-from emotion_estimator.sources.base import DEFAULT_FPS, Source, bgr_to_rgb, fit
-from emotion_estimator.sources.container import check_container, decoded, open_ffmpeg
-from emotion_estimator.untrusted import quote
-
-#: Containers that declare more are wrong.
-_MOST_FPS = 1000.0
-#: Stamps in seconds from which on they are wrong: ROS counts them in an int32.
-_LATEST = 1e9
+from emotion_estimator.sources.base import Source, fit
+from emotion_estimator.sources.container import check_start
+from emotion_estimator.sources.film import Film, Playback, missing_frames
+from emotion_estimator.sources.film_kind import is_animated_webp
+from emotion_estimator.sources.film_stamps import FilmStamps
+from emotion_estimator.sources.moving_picture import MovingPicture
+from emotion_estimator.untrusted import cannot_read, open_regular, quote
 
 
 class VideoFile(Source):
-    """Frames of a file with the container's stamps, counted from the first frame.
+    """Frames of a file as they are to be shown, with the container's stamps from the first frame.
 
-    The file's rotation is applied. Stamps that are missing or do not increase are replaced by the
-    previous one plus the duration of a frame.
+    Turned and mirrored as the file says, with square pixels; see :class:`.film.Film`. Stamps that
+    are missing, do not increase or jump are replaced, see :class:`.film_stamps.FilmStamps`.
+
+    :ivar account: frames of the last pass: declared by the container, read, and left out.
 
     :param path: a file that :func:`.container.check_container` accepts.
     :param loop: restart at the end, with increasing stamps.
@@ -32,8 +31,6 @@ class VideoFile(Source):
     """
 
     live = False
-    #: Consecutive failed reads after which reading stops.
-    patience = 30
 
     def __init__(
         self,
@@ -50,11 +47,13 @@ class VideoFile(Source):
         self._closed = False
         #: Frames left out because they cannot be decoded.
         self.skipped = 0
-        capture = self._open()
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if math.isfinite(fps) and 0.0 < fps <= _MOST_FPS else DEFAULT_FPS
-        first = decoded(capture.read, f'video {self.name}')
-        capture.release()
+        self.account = Account('frames')
+        film = self._open()
+        try:
+            self.fps = film.fps
+            first = next(film.pictures(), None)
+        finally:
+            film.close()
         if first is None:
             raise InputError(
                 f'video {self.name} has no frame that can be decoded; re-encode or replace it'
@@ -82,54 +81,65 @@ class VideoFile(Source):
 
     def _pass(self, start: float) -> Iterator[Frame]:
         """Yield all frames once, the first stamped ``start``."""
-        capture = self._open()
-        declared = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        first: float | None = None
+        film = self._open()
+        account = self.account = Account('frames', film.declared)
+        stamps = FilmStamps(start, 1.0 / film.fps, film.pause)
         last = start
-        seen = failed = 0
+        skipped = self.skipped
         try:
-            while not self._closed:
-                image = decoded(capture.read, f'video {self.name}')
-                if image is None:
-                    failed += 1
-                    if failed > self.patience or seen + failed > declared:
-                        self._stopped(seen, declared)
-                        return
-                    continue
-                self.skipped += failed
-                seen += 1 + failed
-                failed = 0
-                at = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
-                if first is None:
-                    first, stamp = at, start
-                else:
-                    stamp = start + at - first
-                    if not last < stamp < _LATEST:
-                        stamp = last + 1.0 / self.fps
-                last = stamp
-                yield Frame(fit(bgr_to_rgb(image), *self._size), stamp)
+            for image, time in film.pictures():
+                if self._closed:
+                    return
+                last = stamps.stamp(time)
+                account.read += 1
+                self.skipped = skipped + film.damaged
+                yield Frame(fit(image, *self._size), last)
+            self.skipped = skipped + film.damaged
+            self._settle(film, account, last - start)
         finally:
-            capture.release()
+            film.close()
+        self._stopped(account)
 
-    def _stopped(self, seen: int, declared: float) -> None:
-        """Raise an error if reading stopped before the end.
+    def _settle(self, film: Playback, account: Account, last: float) -> None:
+        """Complete the account at the end of a pass.
 
-        :param seen: number of frames read.
-        :param declared: their number by the container.
+        :param last: stamp of the last frame from the first.
         """
+        if film.damaged:
+            account.leave_out('damaged', film.damaged)
+        seen = account.read + film.damaged
+        if film.declared is not None:
+            return
+        missing = missing_frames(film, seen, last)
+        if film.seconds is not None:
+            account.declared = seen + missing
+        if missing:
+            end = last + 1.0 / film.fps
+            account.leave_out(
+                f'missing: the film ends at {end:.2f} s of {film.seconds:.2f} s', missing
+            )
 
-    def _open(self) -> cv2.VideoCapture:
+    def _stopped(self, account: Account) -> None:
+        """Raise an error if reading stopped before the end."""
+
+    def _open(self) -> Playback:
         path = Path(self._path)
+        name = f'video {self.name}'
         if not path.exists():
             raise InputError(
                 f'video {quote(self._path)} does not exist; give the path of a video file'
             )
-        check_container(path)
-        capture = open_ffmpeg(str(path.absolute()), f'video {self.name}', [])
-        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-        if not capture.isOpened():
-            raise InputError(
-                f'video {self.name} cannot be decoded (damaged, or not a video); '
-                're-encode it as MP4 or give another file'
-            )
-        return capture
+        try:
+            file = open_regular(path)
+            try:
+                start = check_start(file, name)
+                if is_animated_webp(start):
+                    with file:
+                        return MovingPicture(file, name)
+                form = 'mjpeg' if start.startswith(b'\xff\xd8') else None
+                return Film(file, name, form=form)
+            except BaseException:
+                file.close()
+                raise
+        except (OSError, ValueError) as error:
+            raise cannot_read('video', path, error, InputError) from error

@@ -99,69 +99,74 @@ def test_a_missing_file_is_named(tmp_path):
         VideoFile(tmp_path / 'gone.mp4')
 
 
-class FakeCapture:
-    """A file with scripted stamps and failing reads: None is a broken frame."""
+class FakeFilm:
+    """A film with scripted times."""
 
-    def __init__(self, stamps, declared=None, fps=10.0) -> None:
-        self._stamps = list(stamps)
-        self._fps = fps
-        self._declared = len(self._stamps) if declared is None else declared
-        self._at = -1
-        self.released = False
+    pause = 3600.0
 
-    def read(self):
-        self._at += 1
-        if self._at >= len(self._stamps) or self._stamps[self._at] is None:
-            return False, None
-        return True, np.zeros((4, 4, 3), np.uint8)
+    def __init__(self, times, fps=10.0, declared=None, seconds=None, damaged=0) -> None:
+        self._times = times
+        self.fps, self.declared, self.seconds, self.damaged = fps, declared, seconds, damaged
+        self.closed = False
 
-    def get(self, prop):
-        if prop == cv2.CAP_PROP_FPS:
-            return self._fps
-        if prop == cv2.CAP_PROP_FRAME_COUNT:
-            return float(self._declared)
-        return 1000.0 * self._stamps[self._at]
+    def pictures(self):
+        for time in self._times:
+            yield np.zeros((4, 4, 3), np.uint8), time
 
-    def release(self):
-        self.released = True
+    def close(self):
+        self.closed = True
 
 
-def fake(monkeypatch, *args, **options) -> tuple[VideoFile, list[FakeCapture]]:
-    opened: list[FakeCapture] = []
+def fake(monkeypatch, *args, **options) -> tuple[VideoFile, list[FakeFilm]]:
+    opened: list[FakeFilm] = []
 
     def open_fake(self):
-        opened.append(FakeCapture(*args, **options))
+        opened.append(FakeFilm(*args, **options))
         return opened[-1]
 
     monkeypatch.setattr(VideoFile, '_open', open_fake)
     return VideoFile('fake'), opened
 
 
-def test_broken_frames_are_skipped_and_counted(monkeypatch):
-    source, opened = fake(monkeypatch, [0.0, None, None, 0.3, 0.4])
+def test_what_is_left_out_is_counted_and_films_are_closed(monkeypatch):
+    source, opened = fake(monkeypatch, [0.0, 0.3, 0.4], declared=5, damaged=2)
     assert [f.stamp for f in source.frames()] == pytest.approx([0.0, 0.3, 0.4])
     assert source.skipped == 2
-    assert all(capture.released for capture in opened)
+    assert str(source.account) == 'declared 5 frames, read 3, left out 2: 2 damaged'
+    assert all(film.closed for film in opened)
+    list(source.frames())
+    assert (source.skipped, source.account.read) == (4, 3), 'the account is of the last pass'
 
 
-def test_a_file_that_stays_broken_ends(monkeypatch):
-    source, _ = fake(monkeypatch, [0.0, 0.1], declared=10**9)
-    assert len(list(source.frames())) == 2
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        ({}, 'read 10 frames'),
+        ({'declared': 10}, 'declared 10 frames, read 10'),
+        (
+            {'declared': 14},
+            'declared 14 frames, read 10, left out 4: 4 missing: the input ends early',
+        ),
+        ({'seconds': 1.2}, 'declared 10 frames, read 10'),
+        (
+            {'seconds': 2.0},
+            'declared 20 frames, read 10, left out 10: '
+            '10 missing: the film ends at 1.00 s of 2.00 s',
+        ),
+    ],
+)
+def test_a_film_that_ends_early_says_so(monkeypatch, options, said):
+    source, _ = fake(monkeypatch, [n / 10 for n in range(10)], **options)
+    assert len(list(source.frames())) == 10
+    assert str(source.account) == said
 
 
-@pytest.mark.parametrize('fps', [0.0, float('nan'), 1e6, -3.0])
-def test_without_stamps_or_rate_frames_count_as_30_a_second(monkeypatch, fps):
-    source, _ = fake(monkeypatch, [0.0, 0.0, 0.0], fps=fps)
-    assert source.fps == 30.0
-    assert [f.stamp for f in source.frames()] == pytest.approx([0.0, 1 / 30, 2 / 30])
-
-
-@given(st.lists(st.floats(-10, 10) | st.just(float('nan')), min_size=1, max_size=20))
-def test_stamps_increase_strictly_whatever_the_container_says(stamps):
+@given(st.lists(st.floats(-10, 10) | st.just(float('nan')) | st.none(), min_size=1, max_size=20))
+def test_stamps_increase_strictly_whatever_the_container_says(times):
     with pytest.MonkeyPatch.context() as monkeypatch:
-        source, _ = fake(monkeypatch, stamps)
+        source, _ = fake(monkeypatch, times)
         got = [frame.stamp for frame in source.frames()]
-    assert len(got) == len(stamps)
+    assert len(got) == len(times)
     assert got[0] == 0.0
     assert all(later > earlier for earlier, later in pairwise(got))
 
