@@ -1,14 +1,17 @@
 """What a picture file says of itself, read before any decoder sees it: format, size, orientation.
 
-Only the formats below reach OpenCV. It has OpenJPEG 2.5.0 in it, which ends the process on some
-damaged files; OpenEXR, HDR, Sun raster and PFM are left out because no camera writes them.
+Only the formats below reach a decoder. OpenCV has OpenJPEG 2.5.0 in it, which ends the process on
+some damaged files; OpenEXR, HDR, Sun raster and PFM are left out because no camera writes them.
 """
 
 from __future__ import annotations
 
+import binascii
+import re
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.untrusted import MAX_PIXELS, MAX_SIDE
 
 #: For messages.
-ACCEPTED_PICTURES = 'JPEG, PNG, WebP, TIFF, BMP or PNM'
+ACCEPTED_PICTURES = 'JPEG, PNG, WebP, TIFF, GIF, AVIF, BMP or PNM'
 
 #: Markers of JPEG without a length (T.81, table B.1), and those that begin a frame (SOF).
 _BARE = frozenset((0x01, *range(0xD0, 0xD8)))
@@ -28,34 +31,56 @@ _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _MAX_SCANS = 100
 #: Bytes before a marker of a JPEG that do not belong to any.
 _MAX_JUNK = 1 << 16
-#: Chunks of a PNG or WebP that are looked through for an orientation.
+#: Chunks of a WebP and boxes of an AVIF that are looked through.
 _MAX_CHUNKS = 1000
 #: Chunks of a PNG; its pixels usually come in pieces of 8 kB.
 _MAX_PNG_CHUNKS = 100_000
-
-#: Formats in which ``orientation`` is to be applied after decoding, with OpenCV's own off: it knows
-#: that of JPEG and TIFF, of PNG only without transparency, and none of WebP.
-EXIF_APART = ('PNG', 'WebP')
+#: Largest metadata that are looked at, unpacked: EXIF, XMP, a colour profile.
+_MAX_METADATA = 4 << 20
 
 _ORIENTATION = 0x0112
-#: Sizes in bytes of TIFF's field types that hold integers: SHORT, LONG, LONG8.
+_COLOUR_PROFILE = 34675
+#: TIFF's field types that hold integers: SHORT, LONG, LONG8; and all that hold bytes.
 _TIFF_INTEGERS = {3: 'H', 4: 'I', 16: 'Q'}
+_TIFF_BYTES = (1, 2, 7)
+#: Values of a field that are read: one for each channel.
+_MAX_TIFF_VALUES = 8
+#: Orientation in XMP, as an attribute or an element.
+_XMP = re.compile(rb'tiff:Orientation(?:\s*=\s*["\']|\s*>)\s*([1-8])\b')
+
+#: Brands of ISO base media files (ISO 14496-12) that are pictures.
+_AVIF = (b'avif', b'avis')
+_HEIC = (b'heic', b'heix', b'heim', b'heis', b'hevc', b'hevx', b'mif1', b'msf1')
 
 
 @dataclass(frozen=True)
 class PictureHeader:
-    """What the first bytes of a picture file say.
+    """What a picture file says of itself.
 
-    :param form: ``JPEG``, ``PNG``, ``WebP``, ``TIFF``, ``BMP`` or ``PNM``.
+    :param form: ``JPEG``, ``PNG``, ``WebP``, ``TIFF``, ``GIF``, ``AVIF``, ``BMP`` or ``PNM``.
     :param width: in pixels, as stored.
     :param height: likewise.
-    :param orientation: of EXIF, 1 to 8, for the formats in ``EXIF_APART``; 1 for others.
+    :param orientation: 1 to 8, to be applied to the pixels as stored (:func:`turned`); of EXIF, or
+        of XMP if EXIF has none. 1 for AVIF, which the decoder tells of.
+    :param plain: at most 8 bits a sample, grey or red, green and blue (or palette, or YCbCr),
+        opaque, of no colour profile, not animated.
+    :param deep: more than 8 bits a sample, or floats.
+    :param animated: of several images (WebP only).
+    :param full: the sample that stands for white, where the file says so (PNM); otherwise 0.
+    :param inverted: zero is white (TIFF).
+    :param profile: ICC colour profile of PNG, WebP and TIFF; empty if it has none.
     """
 
     form: str
     width: int
     height: int
     orientation: int = 1
+    plain: bool = False
+    deep: bool = False
+    animated: bool = False
+    full: int = 0
+    inverted: bool = False
+    profile: bytes = b''
 
 
 def check_picture(data: Any, name: str, max_pixels: int = MAX_PIXELS) -> PictureHeader:
@@ -67,42 +92,74 @@ def check_picture(data: Any, name: str, max_pixels: int = MAX_PIXELS) -> Picture
     :raises InputError: it is empty, of another format, gives no size, or is too large.
     """
     view = memoryview(data).cast('B')
-    start = bytes(view[:16])
+    start = bytes(view[:64])
     found = next((each for each in _FORMATS if each[0](start)), None)
     if found is None:
-        what = _REFUSED.get(start[4:8]) or _REFUSED.get(start[:4]) or 'damaged or not an image'
         raise InputError(
-            f'{name} cannot be decoded ({len(view)} bytes, {what}); give {ACCEPTED_PICTURES}',
+            f'{name} cannot be decoded ({len(view)} bytes, {_refused(start)}); '
+            f'give {ACCEPTED_PICTURES}',
             'format',
         )
     _, form, read = found
     try:
-        width, height, orientation = read(view)
+        facts = read(view)
     except (struct.error, IndexError, ValueError, OverflowError):
-        width = height = 0
-        orientation = 1
+        facts = _Facts(0, 0)
+    width, height = facts.width, facts.height
     if width < 1 or height < 1:
+        raise damaged(name, len(view), form)
+    # Pixels of more than eight bytes are allowed in smaller pictures only.
+    if width * height * max(facts.pixel_size / 8, 1) > max_pixels or max(width, height) > MAX_SIDE:
+        size = f' of {facts.pixel_size} bytes' if facts.pixel_size > 8 else ''
         raise InputError(
-            f'{name} cannot be decoded ({len(view)} bytes, damaged {form}); '
-            f'give {ACCEPTED_PICTURES}',
-            'damaged',
-        )
-    if width * height > max_pixels or max(width, height) > MAX_SIDE:
-        raise InputError(
-            f'{name} is {width}x{height} pixels, too large for the limit of {max_pixels} pixels '
-            f'and {MAX_SIDE} a side; scale it down',
+            f'{name} is {width}x{height} pixels{size}, too large for the limit of {max_pixels} '
+            f'pixels and {MAX_SIDE} a side; scale it down',
             'too_large',
         )
-    return PictureHeader(form, width, height, orientation)
+    return PictureHeader(
+        form,
+        width,
+        height,
+        orientation=facts.orientation or _xmp_orientation(facts.xmp) or 1,
+        plain=facts.plain and not facts.deep and not facts.profile,
+        deep=facts.deep,
+        animated=facts.animated,
+        full=facts.full,
+        inverted=facts.inverted,
+        profile=facts.profile,
+    )
+
+
+def damaged(name: str, size: int, form: str) -> InputError:
+    """Return the error of a picture that does not decode.
+
+    :param size: of its file, in bytes.
+    """
+    return InputError(
+        f'{name} cannot be decoded ({size} bytes, damaged {form}); give {ACCEPTED_PICTURES}',
+        'damaged',
+    )
 
 
 def is_picture(start: bytes) -> bool:
     """Return whether a file with these first 16 bytes or more is a picture, accepted or not.
 
-    GIF and the boxes of ISO base media files are left to videos.
+    GIF is left to videos, and ISO base media files, of which the first brand is no picture's.
     """
-    refused = start[4:8] == b'jP  ' or (start[:4] in _REFUSED and start[:4] != b'GIF8')
-    return refused or any(known(start[:16]) for known, _, _ in _FORMATS)
+    if start[4:8] == b'ftyp':
+        return start[8:12] in (b'avif', b'heic', b'heix', b'heim', b'heis', b'mif1')
+    if start[:4] == b'GIF8':
+        return False
+    refused = start[4:8] == b'jP  ' or start[:4] in _REFUSED
+    return refused or any(known(start) for known, _, _ in _FORMATS)
+
+
+def _refused(start: bytes) -> str:
+    if start[4:8] == b'ftyp':
+        if set(_brands(start)) & set(_HEIC):
+            return 'HEIC is not accepted: convert it to JPEG'
+        return 'a film or sound: read films with `emotion-estimator video`'
+    return _REFUSED.get(start[4:8]) or _REFUSED.get(start[:4]) or 'damaged or not an image'
 
 
 def turned(image: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -122,10 +179,26 @@ def turned(image: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(image)
 
 
-Size = tuple[int, int, int]
+@dataclass
+class _Facts:
+    """What the readers of the formats find; ``orientation`` is 0 where there is none."""
+
+    width: int
+    height: int
+    orientation: int = 0
+    xmp: list[bytes] = field(default_factory=list)
+    plain: bool = True
+    deep: bool = False
+    animated: bool = False
+    full: int = 0
+    inverted: bool = False
+    profile: bytes = b''
+    #: Bytes of a pixel, where they may be more than eight.
+    pixel_size: int = 0
 
 
-def _jpeg(view: memoryview) -> Size:
+def _jpeg(view: memoryview) -> _Facts:
+    facts = _Facts(0, 0)
     at = 2
     while True:
         # As libjpeg does, skip anything before a marker, and fill bytes.
@@ -139,28 +212,57 @@ def _jpeg(view: memoryview) -> Size:
         marker = view[at]
         at += 1
         if marker in _FRAMES:
-            height, width = struct.unpack_from('>HH', view, at + 3)
+            facts.height, facts.width = struct.unpack_from('>HH', view, at + 3)
+            # Four channels are inks.
+            facts.plain &= view[at + 7] in (1, 3)
             if marker in _PROGRESSIVE and bytes(view).count(b'\xff\xda') > _MAX_SCANS:
                 raise ValueError('too many scans')
-            return width, height, 1
+            return facts
         if marker in (0xD8, 0xD9, 0xDA):
             raise ValueError('a scan before its frame')
         if marker and marker not in _BARE:
-            at += max(struct.unpack_from('>H', view, at)[0], 2)
+            length = max(struct.unpack_from('>H', view, at)[0], 2)
+            if marker == 0xE1:
+                _read_app1(view[at + 2 : at + length], facts)
+            elif marker == 0xE2 and bytes(view[at + 2 : at + 14]) == b'ICC_PROFILE\0':
+                facts.plain = False
+            at += length
 
 
-def _png(view: memoryview) -> Size:
+def _read_app1(content: memoryview, facts: _Facts) -> None:
+    if bytes(content[:6]) == b'Exif\0\0':
+        facts.orientation = facts.orientation or _exif_orientation(content)
+    elif bytes(content[:29]) == b'http://ns.adobe.com/xap/1.0/\0':
+        facts.xmp.append(bytes(content[29:]))
+
+
+def _png(view: memoryview) -> _Facts:
     length, kind, width, height = struct.unpack_from('>I4sII', view, 8)
     if kind != b'IHDR' or length != 13:
         raise ValueError('no header first')
-    _check_chunks(view)
-    return width, height, _orientation(view, 8 + 12 + length, '>I4s', b'eXIf', 4)
+    depth, colours = view[24], view[25]
+    facts = _Facts(width, height, plain=not colours & 4, deep=depth == 16)
+    in_text = 0
+    for name, content in _png_chunks(view):
+        if name == b'eXIf':
+            facts.orientation = facts.orientation or _exif_orientation(content)
+        elif name == b'tRNS':
+            facts.plain = False
+        elif name == b'iCCP':
+            facts.profile = _unpack(bytes(content).partition(b'\0')[2][1:])
+        elif name in (b'tEXt', b'zTXt') and not in_text:
+            in_text = _text_orientation(name, bytes(content[:_MAX_METADATA]))
+        elif name == b'iTXt' and bytes(content[:18]) == b'XML:com.adobe.xmp\0':
+            facts.xmp.append(_international_text(bytes(content)))
+    facts.orientation = facts.orientation or in_text
+    return facts
 
 
-def _check_chunks(view: memoryview) -> None:
-    """Check that no chunk of a PNG claims more than is there: OpenCV takes memory for all of it.
+def _png_chunks(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield the chunks of a PNG without its pixels, those behind them too.
 
-    Pixels that are cut off are decoded as far as they go.
+    :raises ValueError: one claims more than is there: OpenCV takes memory for all of it. Pixels
+        that are cut off are decoded as far as they go.
     """
     at = 8
     pixels = False
@@ -169,19 +271,54 @@ def _check_chunks(view: memoryview) -> None:
             return
         (length,) = struct.unpack_from('>I', view, at)
         kind = bytes(view[at + 4 : at + 8])
-        pixels |= kind == b'IDAT'
-        if kind == b'IEND':
+        if kind == b'IDAT':
+            pixels = True
+        elif kind == b'IEND':
             if not pixels:
                 # OpenCV looks for them behind the end, too.
                 raise ValueError('no pixels')
             return
+        else:
+            yield kind, view[at + 8 : at + 8 + length]
         at += 12 + length
         if at > len(view) + _MAX_JUNK:
             raise ValueError('a chunk of more than there is')
     raise ValueError('too many chunks')
 
 
-def _webp(view: memoryview) -> Size:
+def _unpack(packed: bytes) -> bytes:
+    """Return the beginning of what zlib packed; empty if it is damaged."""
+    try:
+        return zlib.decompressobj().decompress(packed[:_MAX_METADATA], _MAX_METADATA)
+    except zlib.error:
+        return b''
+
+
+def _text_orientation(name: bytes, content: bytes) -> int:
+    """Return the orientation in the EXIF that ImageMagick writes as text of a PNG; 0 if none."""
+    keyword, _, text = content.partition(b'\0')
+    if keyword not in (b'Raw profile type exif', b'Raw profile type APP1'):
+        return 0
+    if name == b'zTXt':
+        text = _unpack(text[1:])
+    # A line with the kind, one with the length, then hexadecimal digits in lines.
+    digits = b''.join(text.split()[2:])
+    try:
+        exif = binascii.unhexlify(digits)
+    except ValueError:
+        return 0
+    return _exif_orientation(memoryview(exif)) if exif[:6] == b'Exif\0\0' else 0
+
+
+def _international_text(content: bytes) -> bytes:
+    # The keyword, a flag, a method, a language and a translated keyword come before the text.
+    _, _, rest = content.partition(b'\0')
+    packed = rest[:1] == b'\1'
+    text = rest[2:].partition(b'\0')[2].partition(b'\0')[2]
+    return _unpack(text) if packed else text
+
+
+def _webp(view: memoryview) -> _Facts:
     kind = bytes(view[12:16])
     if kind == b'VP8X':
         flags = view[20]
@@ -189,93 +326,225 @@ def _webp(view: memoryview) -> Size:
         height = int.from_bytes(view[27:30], 'little') + 1
         if len(view) < 30:
             raise ValueError('cut off')
-        exif = flags & 0x08
-        return width, height, _orientation(view, 12, '<4sI', b'EXIF', 0) if exif else 1
+        facts = _Facts(width, height, plain=not flags & 0x32, animated=bool(flags & 0x02))
+        if facts.animated:
+            # The decoder of animations holds four copies.
+            facts.pixel_size = 32
+        for name, content in _webp_chunks(view):
+            if name == b'EXIF':
+                facts.orientation = facts.orientation or _exif_orientation(content)
+            elif name == b'XMP ':
+                facts.xmp.append(bytes(content))
+            elif name == b'ICCP':
+                facts.profile = bytes(content)
+        return facts
     if kind == b'VP8L':
         (bits,) = struct.unpack_from('<I', view, 21)
-        return (bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1, 1
+        opaque = not bits >> 28 & 1
+        return _Facts((bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1, plain=opaque)
     if kind == b'VP8 ':
         width, height = struct.unpack_from('<HH', view, 26)
-        return width & 0x3FFF, height & 0x3FFF, 1
+        return _Facts(width & 0x3FFF, height & 0x3FFF)
     raise ValueError('unknown kind of WebP')
 
 
-def _orientation(view: memoryview, at: int, head: str, wanted: bytes, trailer: int) -> int:
-    """Return the orientation in the chunk ``wanted``; 1 if there is none or it is damaged.
-
-    :param head: struct format of a chunk's length and name, in either order.
-    :param trailer: bytes behind a chunk's content; 0 pads it to an even length.
-    """
-    try:
-        for _ in range(_MAX_CHUNKS):
-            first, second = struct.unpack_from(head, view, at)
-            name, length = (first, second) if isinstance(first, bytes) else (second, first)
-            at += 8
-            if name == wanted:
-                exif = view[at : at + length]
-                return _exif_orientation(exif[6:] if bytes(exif[:4]) == b'Exif' else exif)
-            at += length + (trailer or length % 2)
-    except (struct.error, IndexError, ValueError):
-        pass
-    return 1
+def _webp_chunks(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    at = 12
+    for _ in range(_MAX_CHUNKS):
+        if at + 8 > len(view):
+            return
+        name, length = struct.unpack_from('<4sI', view, at)
+        yield name, view[at + 8 : at + 8 + min(length, _MAX_METADATA)]
+        at += 8 + length + length % 2
 
 
 def _exif_orientation(exif: memoryview) -> int:
-    value = _tags(exif).get(_ORIENTATION, 1)
-    return value if 1 <= value <= 8 else 1
+    """Return the orientation in EXIF, with or without ``Exif`` before it; 0 if it has none."""
+    if bytes(exif[:4]) == b'Exif':
+        exif = exif[6:]
+    try:
+        found = _Directory(exif).values(_ORIENTATION)
+    except (struct.error, IndexError, ValueError, OverflowError):
+        return 0
+    return found[0] if found and 1 <= found[0] <= 8 else 0
 
 
-def _tags(view: memoryview) -> dict[int, int]:
-    """Return the integers of the first directory of a TIFF or BigTIFF file, the first of each."""
-    order = '<' if bytes(view[:2]) == b'II' else '>'
-    big = struct.unpack_from(f'{order}H', view, 2)[0] == 43
-    (at,) = struct.unpack_from(f'{order}{"Q" if big else "I"}', view, 8 if big else 4)
-    (count,) = struct.unpack_from(f'{order}{"Q" if big else "H"}', view, at)
-    at += 8 if big else 2
-    found: dict[int, int] = {}
-    for _ in range(min(count, 4096)):
-        tag, kind = struct.unpack_from(f'{order}HH', view, at)
-        if kind in _TIFF_INTEGERS:
-            value = struct.unpack_from(order + _TIFF_INTEGERS[kind], view, at + (12 if big else 8))
-            # The larger of two, so that a repeated tag hides nothing.
-            found[tag] = max(value[0], found.get(tag, 0))
-        at += 20 if big else 12
-    return found
+def _xmp_orientation(packets: list[bytes]) -> int:
+    found = (_XMP.search(packet[:_MAX_METADATA]) for packet in packets)
+    return next((int(match[1]) for match in found if match), 0)
 
 
-def _tiff(view: memoryview) -> Size:
-    tags = _tags(view)
-    width, height = tags.get(256, 0), tags.get(257, 0)
+class _Directory:
+    """The first directory of a TIFF or BigTIFF file.
+
+    :raises struct.error: it lies outside.
+    """
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view
+        self.order = '<' if bytes(view[:2]) == b'II' else '>'
+        order = self.order
+        self._big = struct.unpack_from(f'{order}H', view, 2)[0] == 43
+        big = self._big
+        (at,) = struct.unpack_from(f'{order}{"Q" if big else "I"}', view, 8 if big else 4)
+        (count,) = struct.unpack_from(f'{order}{"Q" if big else "H"}', view, at)
+        at += 8 if big else 2
+        #: Type, number of values, and where the values or their offset are, of each tag.
+        self.entries: list[tuple[int, int, int, int]] = []
+        for _ in range(min(count, 4096)):
+            tag, kind = struct.unpack_from(f'{order}HH', view, at)
+            (number,) = struct.unpack_from(f'{order}{"Q" if big else "I"}', view, at + 4)
+            self.entries.append((tag, kind, number, at + (12 if big else 8)))
+            at += 20 if big else 12
+
+    def _where(self, size: int, at: int) -> int:
+        room = 8 if self._big else 4
+        if size <= room:
+            return at
+        (offset,) = struct.unpack_from(f'{self.order}{"Q" if self._big else "I"}', self._view, at)
+        return int(offset)
+
+    def values(self, tag: int) -> list[int]:
+        """Return the integers of a tag, of all of its entries; empty if it has none."""
+        found: list[int] = []
+        for each, kind, number, at in self.entries:
+            if each != tag or kind not in _TIFF_INTEGERS:
+                continue
+            letter = _TIFF_INTEGERS[kind]
+            first = self._where(number * struct.calcsize(f'={letter}'), at)
+            for i in range(min(number, _MAX_TIFF_VALUES)):
+                place = first + i * struct.calcsize(f'={letter}')
+                found += struct.unpack_from(self.order + letter, self._view, place)
+        return found
+
+    def most(self, tag: int, default: int = 0) -> int:
+        """Return the largest integer of a tag, so that a repeated one hides nothing."""
+        return max(self.values(tag), default=default)
+
+    def content(self, tag: int) -> bytes:
+        """Return the bytes of a tag, at most 4 MB; empty if there is none."""
+        for each, kind, number, at in self.entries:
+            if each == tag and kind in _TIFF_BYTES and number <= _MAX_METADATA:
+                first = self._where(number, at)
+                return bytes(self._view[first : first + number])
+        return b''
+
+
+def _tiff(view: memoryview) -> _Facts:
+    tags = _Directory(view)
     # A single tile takes memory of its own.
-    if tags.get(322, 0) * tags.get(323, 0) > 4 * MAX_PIXELS:
+    if tags.most(322) * tags.most(323) > 4 * MAX_PIXELS:
         raise ValueError('too large tiles')
-    # Bit depths of several channels lie elsewhere; libtiff refuses more than it can hold.
-    if tags.get(277, 1) > 4:
+    channels = tags.most(277, 1)
+    # libtiff refuses more than it can hold.
+    if channels > 4:
         raise ValueError('too many channels')
-    return width, height, 1
+    bits, kinds = tags.most(258, 1), tags.values(339)
+    deep = bits > 8 or any(kind != 1 for kind in kinds)
+    return _Facts(
+        tags.most(256),
+        tags.most(257),
+        next((value for value in tags.values(_ORIENTATION) if 1 <= value <= 8), 0),
+        # Both decoders turn it by themselves unless the orientation is taken away.
+        plain=False,
+        # Inks are for Pillow, of any depth.
+        deep=deep and tags.most(262) != 5,
+        inverted=262 in {entry[0] for entry in tags.entries} and tags.values(262)[:1] == [0],
+        profile=tags.content(_COLOUR_PROFILE),
+        pixel_size=-(-bits // 8) * channels,
+    )
 
 
-def _bmp(view: memoryview) -> Size:
+def without_orientation(data: Any) -> bytes:
+    """Return a TIFF file that says it lies as it is to be displayed.
+
+    :param data: bytes-like, a TIFF file that :func:`check_picture` accepted.
+    """
+    changed = bytearray(data)
+    tags = _Directory(memoryview(data).cast('B'))
+    for tag, kind, _, at in tags.entries:
+        if tag == _ORIENTATION and kind in _TIFF_INTEGERS:
+            struct.pack_into(tags.order + _TIFF_INTEGERS[kind], changed, at, 1)
+    return bytes(changed)
+
+
+def _bmp(view: memoryview) -> _Facts:
     (size,) = struct.unpack_from('<I', view, 14)
     width, height = struct.unpack_from('<HH' if size == 12 else '<ii', view, 18)
-    return abs(width), abs(height), 1
+    (bits,) = struct.unpack_from('<H', view, 24 if size == 12 else 28)
+    # OpenCV takes the unused byte of 32 bits for transparency.
+    return _Facts(abs(width), abs(height), plain=bits != 32)
 
 
-def _pnm(view: memoryview) -> Size:
+def _pnm(view: memoryview) -> _Facts:
     # Comments are allowed anywhere in the header; OpenCV reads lines of any length.
     words: list[bytes] = []
     for line in bytes(view[2:4096]).splitlines():
         words += line.split(b'#')[0].split()
-        if len(words) >= 2:
+        if len(words) >= 3:
             break
-    return int(words[0]), int(words[1]), 1
+    width, height = int(words[0]), int(words[1])
+    kind = view[1] - ord('0')
+    full = int(words[2]) if kind in (2, 3, 5, 6) else 1
+    # OpenCV scales up to 8 bits only, and only numbers in text.
+    deep = full > 255 or (kind in (5, 6) and full != 255)
+    return _Facts(width, height, deep=deep, full=full if deep else 0)
 
 
-_FORMATS: tuple[tuple[Callable[[bytes], bool], str, Callable[[memoryview], Size]], ...] = (
+def _gif(view: memoryview) -> _Facts:
+    width, height = struct.unpack_from('<HH', view, 6)
+    return _Facts(width, height, plain=False)
+
+
+def _brands(start: bytes) -> list[bytes]:
+    size = min(int.from_bytes(start[:4], 'big'), len(start))
+    return [start[8:12], *(start[at : at + 4] for at in range(16, size - 3, 4))]
+
+
+def _is_avif(start: bytes) -> bool:
+    return start[4:8] == b'ftyp' and bool(set(_brands(start)) & set(_AVIF))
+
+
+def _avif(view: memoryview) -> _Facts:
+    sizes = [(0, 0)]
+    for meta in _boxes(view, b'meta'):
+        for properties in _boxes(meta[4:], b'iprp'):
+            for container in _boxes(properties, b'ipco'):
+                for extent in _boxes(container, b'ispe'):
+                    width, height = struct.unpack_from('>II', extent, 4)
+                    sizes.append((width, height))
+    # The whole of one in tiles, or the largest of several.
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    # The decoder holds its planes, of up to 16 bits, beside two copies of the pixels.
+    return _Facts(width, height, plain=False, pixel_size=12)
+
+
+def _boxes(view: memoryview, wanted: bytes) -> Iterator[memoryview]:
+    """Yield the contents of the boxes of a type, at one level of an ISO base media file."""
+    at = 0
+    for _ in range(_MAX_CHUNKS):
+        if at + 8 > len(view):
+            return
+        size, kind = struct.unpack_from('>I4s', view, at)
+        begun = at + 8
+        if size == 1:
+            (size,) = struct.unpack_from('>Q', view, begun)
+            begun += 8
+        end = at + size if size else len(view)
+        if end < begun:
+            raise ValueError('a box smaller than its header')
+        if kind == wanted:
+            yield view[begun:end]
+        at = end
+
+
+_FORMATS: tuple[tuple[Callable[[bytes], bool], str, Callable[[memoryview], _Facts]], ...] = (
     (lambda b: b[:2] == b'\xff\xd8', 'JPEG', _jpeg),
     (lambda b: b[:8] == b'\x89PNG\r\n\x1a\n', 'PNG', _png),
     (lambda b: b[:4] == b'RIFF' and b[8:12] == b'WEBP', 'WebP', _webp),
     (lambda b: b[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'), 'TIFF', _tiff),
+    (lambda b: b[:6] in (b'GIF87a', b'GIF89a'), 'GIF', _gif),
+    (_is_avif, 'AVIF', _avif),
     (lambda b: b[:2] == b'BM', 'BMP', _bmp),
     (lambda b: b[:1] == b'P' and b[1:2] in b'123456' and b[2:3].isspace(), 'PNM', _pnm),
 )
@@ -286,6 +555,4 @@ _REFUSED = {
     b'\xff\x4f\xff\x51': 'JPEG 2000 is not accepted',
     b'\x76\x2f\x31\x01': 'OpenEXR is not accepted',
     b'#?RA': 'Radiance HDR is not accepted',
-    b'ftyp': 'AVIF and HEIF are not accepted',
-    b'GIF8': 'GIF is read as a video only',
 }

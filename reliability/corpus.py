@@ -11,9 +11,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image, ImageCms, features
 
 from emotion_estimator.bags.messages import (
     COMPRESSED_IMAGE,
@@ -119,10 +121,43 @@ def pictures() -> list[bytes]:
         b'\x76\x2f\x31\x01' + bytes(60),
         b'#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 4 +X 4\n' + bytes(64),
     ]
+    found += _by_pillow(colour)
     try:
         found.append(_encode('.jp2', colour))
     except (cv2.error, OSError):
         found.append(b'\0\0\0\x0cjP  \r\n\x87\n' + bytes(200))
+    return found
+
+
+def _by_pillow(colour: np.ndarray) -> list[bytes]:
+    """Return pictures of what Pillow decodes: inks, palettes, profiles, packed TIFF, AVIF, GIF."""
+    image = Image.fromarray(colour)
+    clear = Image.fromarray(np.dstack([colour, colour[..., 0]]))
+    inks, palette = image.convert('CMYK'), image.quantize(16)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    wanted: list[tuple[Image.Image, str, dict[str, Any]]] = [
+        (inks, 'JPEG', {}),
+        (image, 'JPEG', {'icc_profile': profile, 'exif': exif}),
+        (image, 'PNG', {'icc_profile': profile, 'exif': exif}),
+        (clear, 'WEBP', {'icc_profile': profile, 'exif': exif, 'lossless': True}),
+        (image, 'WEBP', {'save_all': True, 'append_images': [image.rotate(180)]}),
+        (palette, 'PNG', {'transparency': 3}),
+        (palette, 'GIF', {'transparency': 3}),
+        (inks, 'TIFF', {'compression': 'tiff_lzw'}),
+        (image, 'TIFF', {'compression': 'jpeg', 'tiffinfo': {274: 6}}),
+        (palette, 'TIFF', {'compression': 'tiff_adobe_deflate', 'icc_profile': profile}),
+        (image.convert('1'), 'TIFF', {'compression': 'group4'}),
+        (clear, 'TIFF', {}),
+    ]
+    if features.check('avif'):
+        wanted += [(image, 'AVIF', {'exif': exif}), (clear, 'AVIF', {'icc_profile': profile})]
+    found = []
+    for picture, form, options in wanted:
+        file = io.BytesIO()
+        picture.save(file, form, **options)
+        found.append(file.getvalue())
     return found
 
 

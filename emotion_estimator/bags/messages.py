@@ -19,7 +19,7 @@ from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import FrameResult, RgbImage
 from emotion_estimator.perception.image import jpeg_from_rgb, rgb_from_compressed, rgb_from_image
 from emotion_estimator.resources import resource_dir
-from emotion_estimator.untrusted import quote
+from emotion_estimator.untrusted import MAX_PIXELS, quote
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
@@ -168,18 +168,21 @@ def read_header(data: bytes) -> Header:
     return Header(seconds * _SECOND + rest, name)
 
 
-def decode_image(data: bytes, kind: str) -> RgbImage:
+def decode_image(data: bytes, kind: str, max_pixels: int = MAX_PIXELS) -> RgbImage:
     """Decode a serialized image message, as the estimator node does.
 
     :param kind: ``IMAGE`` or ``COMPRESSED_IMAGE``.
-    :returns: uint8 (H, W, 3) RGB.
+    :param max_pixels: largest product of width and height.
+    :returns: uint8 (H, W, 3) RGB, upright.
     :raises InputError: the image cannot be decoded; says why.
     """
     if kind not in (IMAGE, COMPRESSED_IMAGE):
         # A topic may have several types.
         raise InputError(f'it is of type {quote(kind)}, not an image')
     message = deserialize(data, kind)
-    return rgb_from_image(message) if kind == IMAGE else rgb_from_compressed(message)
+    if kind == IMAGE:
+        return rgb_from_image(message, max_pixels)
+    return rgb_from_compressed(message, max_pixels)
 
 
 def image_message(image: RgbImage, header: Header, quality: int | None) -> Any:

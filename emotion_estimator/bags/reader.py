@@ -25,7 +25,7 @@ from emotion_estimator.bags.storage import Bag, BagMessage
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult, RgbImage
-from emotion_estimator.untrusted import quote, quote_some
+from emotion_estimator.untrusted import MAX_PIXELS, quote, quote_some
 
 #: Type of each topic; number of messages on each topic.
 Types = Mapping[str, str]
@@ -187,13 +187,14 @@ class StampedImage:
         """Return the message's bytes."""
         return self.message.data
 
-    def decode(self) -> RgbImage:
+    def decode(self, max_pixels: int = MAX_PIXELS) -> RgbImage:
         """Return the pixels, uint8 (H, W, 3) RGB, decoded by the estimator node's code.
 
+        :param max_pixels: largest product of width and height.
         :raises InputError: they do not decode; the bag counts it among its problems.
         """
         try:
-            return decode_image(self.data, self.message.connection.msgtype)
+            return decode_image(self.data, self.message.connection.msgtype, max_pixels)
         except InputError as error:
             self._undecodable.add(self.stamp, str(error))
             raise

@@ -10,7 +10,7 @@ import numpy as np
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.perception.encodings import rgb_from_buffer
-from emotion_estimator.picture_header import EXIF_APART, check_picture, turned
+from emotion_estimator.picture_decoding import decode_picture
 from emotion_estimator.untrusted import MAX_PIXELS, MAX_SIDE, quote
 
 #: Colour encodings, for which image_transport follows what the format says behind "compressed".
@@ -85,25 +85,7 @@ def rgb_from_file(data: Any, max_pixels: int = MAX_PIXELS) -> RgbImage:
         applied.
     :raises InputError: the data is empty, damaged, not such an image, or too large.
     """
-    buffer = np.frombuffer(data, np.uint8)
-    header = check_picture(buffer, 'compressed image', max_pixels)
-    flags = cv2.IMREAD_COLOR
-    if header.form in EXIF_APART:
-        flags |= cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        decoded = cv2.imdecode(buffer, flags)
-    except cv2.error:
-        # For instance, more pixels than OpenCV accepts.
-        decoded = None
-    if decoded is None:
-        raise InputError(
-            f'compressed image of {buffer.size} bytes cannot be decoded (damaged {header.form}); '
-            'publish JPEG or PNG',
-            'damaged',
-        )
-    return turned(
-        np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8), header.orientation
-    )
+    return decode_picture(data, 'compressed image', max_pixels)
 
 
 def jpeg_from_rgb(image: RgbImage, quality: int) -> bytes:

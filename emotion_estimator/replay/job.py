@@ -106,7 +106,8 @@ def run_job(
             with _Outputs(job, written, results, estimator.model) as outputs:
                 for frame in replay(
                     _until(bag, job), estimator, policy,
-                    max_rate_hz=job.settings.max_rate_hz, mounting=mounting, on_skip=skipped,
+                    max_rate_hz=job.settings.max_rate_hz, mounting=mounting,
+                    max_pixels=job.settings.max_image_pixels, on_skip=skipped,
                     on_surplus=skipped.surplus,
                 ):  # fmt: skip
                     if outputs.add(frame):

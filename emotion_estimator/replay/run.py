@@ -19,6 +19,7 @@ from emotion_estimator.frame import Frame, FrameResult, RgbImage
 from emotion_estimator.perception.mounting import Mounting, look_around, turned
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.timing import RateLimit
+from emotion_estimator.untrusted import MAX_PIXELS
 
 #: Images decoded ahead of the one being processed; a VGA image takes 0.9 MB.
 _AHEAD = 8
@@ -51,6 +52,7 @@ def replay(
     *,
     max_rate_hz: float = 0.0,
     mounting: Mounting | None = None,
+    max_pixels: int = MAX_PIXELS,
     on_skip: Callable[[StampedImage, str], None] = lambda image, problem: None,
     on_surplus: Callable[[StampedImage], None] = lambda image: None,
 ) -> Iterator[ReplayedFrame]:
@@ -64,12 +66,13 @@ def replay(
     :param max_rate_hz: as the estimator's parameter; 0 processes every image.
     :param mounting: by how much the images are turned, as by the estimator's parameter ``rotate``;
         None leaves them as they are, and looks for no other turn.
+    :param max_pixels: largest product of width and height, as the parameter ``max_image_pixels``.
     :param on_skip: called with each image that the estimator cannot process, and the reason in one
         line. The bag itself counts those that do not decode.
     :param on_surplus: called with each image above ``max_rate_hz``, in the thread that decodes.
     """
     last = math.nan
-    for item in _decoded(_limited(images, max_rate_hz, on_surplus)):
+    for item in _decoded(_limited(images, max_rate_hz, on_surplus), max_pixels):
         if isinstance(item, SpeechMessage):
             if policy is not None:
                 item.report_to(policy, last)
@@ -109,7 +112,7 @@ def _limited(
             on_surplus(item)
 
 
-def _decoded(images: Iterable[StampedImage | SpeechMessage]) -> Iterator[_Decoded]:
+def _decoded(images: Iterable[StampedImage | SpeechMessage], max_pixels: int) -> Iterator[_Decoded]:
     """Decode images ahead in a thread and yield them, and the speech, in their order."""
     ready: queue.Queue[_Decoded | BaseException | None] = queue.Queue(_AHEAD)
     stop = threading.Event()
@@ -131,7 +134,7 @@ def _decoded(images: Iterable[StampedImage | SpeechMessage]) -> Iterator[_Decode
                     put(image)
                     continue
                 try:
-                    pixels = image.decode()
+                    pixels = image.decode(max_pixels)
                 except InputError:
                     # The bag counts it; many large ones would fill the queue.
                     continue

@@ -1,4 +1,4 @@
-"""The interface of all frame sources, and the pixel conversions they share."""
+"""The interface of all frame sources, and how they fit frames to a size."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from emotion_estimator.account import Account
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.picture_decoding import bgr_to_rgb as bgr_to_rgb
 
 #: Frames per second if neither the user nor the source gives a rate.
 DEFAULT_FPS = 30.0
-
-#: Rows converted at once.
-_BAND = 256
 
 
 def silence_opencv() -> None:
@@ -30,41 +27,6 @@ def silence_opencv() -> None:
         module = getattr(getattr(cv2, 'utils', None), 'logging', None)
     if module is not None:
         module.setLogLevel(0)
-
-
-def to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Convert any depth to 8 bits: 16-bit by its full range, floats from 0..1, NaN as 0."""
-    if image.dtype == np.uint8:
-        return image
-    if image.dtype == np.uint16:
-        # Rounds as integers do: a multiple of 257 and a half does not occur.
-        return np.asarray(cv2.convertScaleAbs(image, alpha=1 / 257), np.uint8)
-    if image.dtype.kind == 'f':
-        finite = np.nan_to_num(image, nan=0.0, posinf=1.0, neginf=0.0)
-        return np.asarray(np.rint(finite.clip(0.0, 1.0) * 255.0), np.uint8)
-    return np.asarray(image.clip(0, 255), np.uint8)
-
-
-def bgr_to_rgb(image: NDArray[Any]) -> RgbImage:
-    """Convert an image that OpenCV decoded to RGB uint8 (H, W, 3).
-
-    :param image: (H, W) or (H, W, 1) grey, (H, W, 3) BGR, or (H, W, 4) BGRA, which is composited
-        over white; any depth.
-    """
-    image = to_uint8(image)
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    if channels == 1:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8)
-    if channels == 4:
-        laid = np.empty((*image.shape[:2], 3), np.uint8)
-        # Floats of a whole large image would take over a gigabyte.
-        for at in range(0, len(image), _BAND):
-            band = image[at : at + _BAND]
-            alpha = band[..., 3:].astype(np.float32) / 255.0
-            over_white = band[..., :3] * alpha + 255.0 * (1.0 - alpha)
-            laid[at : at + _BAND] = np.rint(over_white).astype(np.uint8)
-        image = laid
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def fit(image: RgbImage, width: int | None, height: int | None) -> RgbImage:

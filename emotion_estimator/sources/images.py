@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
+from emotion_estimator.account import Account
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.picture_header import (
-    ACCEPTED_PICTURES,
-    EXIF_APART,
-    check_picture,
-    turned,
-)
-from emotion_estimator.sources.base import Source, bgr_to_rgb, fit, silence_opencv
+from emotion_estimator.picture_decoding import decode_picture
+from emotion_estimator.sources.base import Source, fit, silence_opencv
 from emotion_estimator.untrusted import (
     MAX_PICTURE_FILE,
     MAX_PIXELS,
@@ -28,7 +22,7 @@ from emotion_estimator.untrusted import (
     read_limited,
 )
 
-#: File types taken from a folder; other files are ignored.
+#: File types taken from a folder; other files are counted.
 IMAGE_SUFFIXES = frozenset(
     (
         '.jpg',
@@ -42,52 +36,37 @@ IMAGE_SUFFIXES = frozenset(
         '.ppm',
         '.pbm',
         '.pnm',
+        '.gif',
+        '.avif',
+        # Refused by their name instead of being passed over.
+        '.heic',
+        '.heif',
     )
 )
 
+#: What is said of files that cannot be shown, by the kind of the fault.
+_FAULTS = {'damaged': 'damaged', 'format': 'of another format', 'too_large': 'too large'}
+
+#: Pieces of a name: a number, or what is between numbers.
+_NUMBERS = re.compile(r'(\d+)|(\D+)')
+#: Numbers are sorted before text, as their characters are.
+_TEXT = 256
+
 
 def read_image(path: Path, max_pixels: int = MAX_PIXELS) -> RgbImage:
-    """Decode an image file to RGB uint8 (H, W, 3), its EXIF orientation applied.
-
-    Grey, 16-bit and float images are converted; transparent ones are composited over white.
+    """Decode an image file to RGB uint8 (H, W, 3), upright, as :func:`decode_picture` does.
 
     :param max_pixels: largest product of width and height.
     :raises InputError: the file is missing, unreadable, not an image, or too large.
     """
     silence_opencv()
     try:
-        data = np.frombuffer(read_limited(path, MAX_PICTURE_FILE), np.uint8)
+        data = read_limited(path, MAX_PICTURE_FILE)
     except (OSError, ValueError) as error:
         # ValueError: the name contains a null byte.
         hint = 'give the path of a readable image'
         raise cannot_read('image', path, error, InputError, hint) from error
-    header = check_picture(data, f'image {quote(path)}', max_pixels)
-    image = None
-    if header.form != 'JPEG':
-        # OpenCV returns the alpha channel only without conversion, and then ignores orientations.
-        image = _decode(data, cv2.IMREAD_UNCHANGED)
-        if image is not None and (image.ndim != 3 or image.shape[2] != 4):
-            image = None
-    if image is None:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-        if header.form in EXIF_APART:
-            flags |= cv2.IMREAD_IGNORE_ORIENTATION
-        image = _decode(data, flags)
-    if image is None:
-        raise InputError(
-            f'image {quote(path)} cannot be decoded ({len(data)} bytes, damaged {header.form}); '
-            f'give {ACCEPTED_PICTURES}'
-        )
-    return turned(bgr_to_rgb(image), header.orientation)
-
-
-def _decode(data: NDArray[np.uint8], flags: int) -> NDArray[Any] | None:
-    if data.size == 0:
-        return None
-    try:
-        return cv2.imdecode(data, flags)
-    except cv2.error:
-        return None
+    return decode_picture(data, f'image {quote(path)}', max_pixels)
 
 
 class StillImages(Source):
@@ -99,6 +78,8 @@ class StillImages(Source):
     :param fps: frames per second, above 0.
     :param loop: restart after the last one, for ever.
     :param max_pixels: largest product of width and height of a file; larger ones are broken.
+    :param others: how many of what else is in the folder is not shown, by its kind.
+    :ivar account: of the images, each counted once however often it is shown.
     :raises InputError: invalid rate, or no image can be decoded.
     """
 
@@ -115,6 +96,7 @@ class StillImages(Source):
         width: int | None = None,
         height: int | None = None,
         max_pixels: int = MAX_PIXELS,
+        others: Mapping[str, int] | None = None,
     ) -> None:
         if not (math.isfinite(fps) and fps > 0.0):
             raise InputError(f'{name}: {fps} frames per second is out of range; choose 1 to 120')
@@ -127,6 +109,10 @@ class StillImages(Source):
         self._max_pixels = max_pixels
         #: Files that cannot be decoded, and why.
         self.broken: dict[Path, str] = {}
+        self._shown: set[Path] = set()
+        self.account = Account('images', declared=len(paths))
+        for kind, count in (others or {}).items():
+            self.account.leave_out(kind, count)
         if not any(self._read(path) is not None for path in paths):
             first = next(iter(self.broken.values()))
             if len(paths) == 1:
@@ -150,6 +136,9 @@ class StillImages(Source):
                 if image is None:
                     continue
                 shown += 1
+                if path not in self._shown:
+                    self._shown.add(path)
+                    self.account.read += 1
                 for _ in range(self._repeats):
                     yield Frame(image.copy(), i / self.fps)
                     i += 1
@@ -167,19 +156,53 @@ class StillImages(Source):
         try:
             return fit(read_image(path, self._max_pixels), *self._size)
         except InputError as error:
+            # Of one that was shown before, the account is closed.
+            if path not in self.broken and path not in self._shown:
+                self.account.leave_out(_FAULTS.get(error.kind, 'unreadable'))
             self.broken[path] = str(error)
             return None
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return the image files directly in ``folder``, sorted by name.
+    """Return the image files directly in ``folder``, in natural order: ``2.png`` before ``10.png``.
 
     :raises InputError: it cannot be listed or has no images.
     """
+    return contents(folder)[0]
+
+
+def contents(folder: Path) -> tuple[list[Path], dict[str, int]]:
+    """Return what :func:`images_in` does, and how much else is in the folder, by its kind.
+
+    Hidden files, which systems leave there, are not counted.
+
+    :raises InputError: it cannot be listed or has no images.
+    """
+    paths: list[Path] = []
+    others: Counter[str] = Counter()
     try:
-        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        for path in folder.iterdir():
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                paths.append(path)
+            elif not path.name.startswith('.'):
+                others['folders' if path.is_dir() else 'not images'] += 1
     except OSError as error:
         raise InputError(f'folder {folder} cannot be listed ({error.strerror})') from error
     if not paths:
         raise InputError(f'folder {folder} has no images; add JPEG or PNG files')
-    return paths
+    return sorted(paths, key=_natural), dict(others)
+
+
+def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """Return the key of natural order: numbers by their value, of any length and script."""
+    key: list[tuple[int, str]] = []
+    # Decimal digits only: superscripts are digits to Python, too, and no numbers.
+    for number, text in _NUMBERS.findall(path.stem):
+        if number:
+            # Compared by length first: a number of many digits is not converted.
+            digits = ''.join(str(unicodedata.decimal(digit)) for digit in number).lstrip('0')
+            key.append((len(digits), digits))
+        else:
+            key.append((_TEXT, text))
+    # Names that differ only in leading zeros have an order, too.
+    return key, path.name

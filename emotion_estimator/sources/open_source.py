@@ -11,7 +11,7 @@ from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.sources.base import DEFAULT_FPS, Source
 from emotion_estimator.sources.device import Device
 from emotion_estimator.sources.film_kind import is_still
-from emotion_estimator.sources.images import IMAGE_SUFFIXES, StillImages, images_in
+from emotion_estimator.sources.images import IMAGE_SUFFIXES, StillImages, contents
 from emotion_estimator.sources.network import is_network, open_network, without_credentials
 from emotion_estimator.sources.portrait import Portrait
 from emotion_estimator.sources.video import VideoFile
@@ -101,8 +101,9 @@ def open_source(
     if not is_folder and not is_file:
         raise InputError(f'source {quote(spec)!r} is not a file or folder; accepted are {ACCEPTED}')
     if is_folder or _is_still(path):
+        paths, others = contents(path) if is_folder else ([path], {})
         return StillImages(
-            images_in(path) if is_folder else [path],
+            paths,
             spec,
             hold=hold if is_folder else duration,
             fps=rate,
@@ -110,6 +111,7 @@ def open_source(
             width=width,
             height=height,
             max_pixels=max_pixels,
+            others=others,
         )
     return VideoFile(path, loop=loop, width=width, height=height)
 

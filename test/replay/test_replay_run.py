@@ -38,7 +38,8 @@ class Recorded:
     def stamp(self):
         return self.header.stamp
 
-    def decode(self):
+    def decode(self, max_pixels):
+        assert max_pixels == 7680 * 4320
         self.decoded.append(threading.current_thread())
         if self.error:
             raise InputError(self.error)
@@ -170,8 +171,8 @@ def test_images_that_do_not_decode_fill_no_queue():
 class Wide(Recorded):
     """An image that claims a third of the bytes that may be decoded ahead."""
 
-    def decode(self):
-        super().decode()
+    def decode(self, max_pixels):
+        super().decode(max_pixels)
         return np.broadcast_to(IMAGE[:1, :1], (2730, 2730, 3))
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.sources.base import fit, to_uint8
+from emotion_estimator.picture_decoding import to_uint8
+from emotion_estimator.sources.base import fit
 from emotion_estimator.sources.images import StillImages, images_in, read_image
 from emotion_estimator.sources.open_source import open_source
 
@@ -161,3 +162,57 @@ def test_an_image_larger_than_allowed_is_broken(tmp_path):
     with pytest.raises(InputError, match='too large'):
         open_source(tmp_path, max_pixels=4096)
     assert next(open_source(tmp_path, max_pixels=4160).frames()).image.shape == (64, 65, 3)
+
+
+@pytest.mark.parametrize(
+    'names',
+    [
+        ['frame2.png', 'frame10.png'],
+        ['a.png', 'a1.png', 'a2.png', 'a010.png', 'a11b2.png', 'a11b10.png', 'b1.png'],
+        # Arabic-Indic digits are numbers; superscripts are digits to Python, and none.
+        ['\u0662.png', '10.png'],
+        ['2.png', '9.png', '10.png', 'm\u00b2.png', 'm\u00b3.png'],
+        [f'{"9" * 80}.png', f'1{"0" * 80}.png'],
+    ],
+)
+def test_a_folder_is_in_natural_order(names, tmp_path):
+    for name in sorted(names, reverse=True):
+        (tmp_path / name).touch()
+    assert [path.name for path in images_in(tmp_path)] == names
+
+
+def test_a_folder_says_what_is_left_out_and_why(tmp_path):
+    for name in ('1.png', '2.png', '10.png'):
+        save(tmp_path / name, ramp())
+    (tmp_path / 'broken.png').write_bytes((tmp_path / '1.png').read_bytes()[:60])
+    (tmp_path / 'text.jpg').write_bytes(b'no image')
+    (tmp_path / 'phone.heic').write_bytes(b'\0\0\0\x18ftypheic\0\0\0\0mif1heic')
+    save(tmp_path / 'huge.png', np.zeros((64, 65, 3), np.uint8))
+    (tmp_path / 'gone.png').symlink_to('nowhere')
+    for name in ('a.txt', 'b.csv', '.hidden'):
+        (tmp_path / name).touch()
+    (tmp_path / 'more').mkdir()
+    source = open_source(tmp_path, fps=2, hold=1.0, max_pixels=4096)
+    assert len(list(source)) == 6
+    assert source.account.to_dict() == {
+        'unit': 'images',
+        'declared': 8,
+        'read': 3,
+        'left_out': {
+            'not images': 2,
+            'folders': 1,
+            'damaged': 1,
+            'of another format': 2,
+            'too large': 1,
+            'unreadable': 1,
+        },
+    }
+
+
+def test_images_of_a_loop_are_counted_once(tmp_path):
+    for name in ('1.png', '2.png'):
+        save(tmp_path / name, ramp())
+    source = open_source(tmp_path, fps=1, hold=1.0, loop=True)
+    list(islice(source.frames(), 7))
+    assert str(source.account) == 'declared 2 images, read 2'
+    assert source.account.complete
