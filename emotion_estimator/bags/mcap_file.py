@@ -100,7 +100,9 @@ class McapFile:
         with open_regular(self._path) as file:
             index = _Index(file)
             if index.counts is None:
-                return counted(self._strictly())
+                found = counted(self._strictly())
+                known = {each.id: each for each in (*index.channels.values(), *found.connections)}
+                return found._replace(connections=tuple(known.values()))
             counts: Counter[str] = Counter()
             for number, connection in index.channels.items():
                 counts[connection.topic] += index.counts.get(number, 0)
@@ -330,14 +332,14 @@ class _Index:
         counts = Counter(dict(struct.iter_unpack('<HQ', pairs[: len(pairs) // 10 * 10])))
         filled = {number for number, count in counts.items() if count}
         indexed = {number for chunk in self.chunks for number in chunk.channels()}
-        some_unindexed = not all(chunk.indexed for chunk in self.chunks)
+        all_indexed = bool(self.chunks) and all(chunk.indexed for chunk in self.chunks)
         if (
             total == counts.total()
             and channels == len(self.channels)
             and filled <= self.channels.keys()
             and indexed <= filled
             and (not self.chunks or chunks == len(self.chunks))
-            and (not self.chunks or some_unindexed or filled == indexed)
+            and filled == (indexed if all_indexed else self.channels.keys())
         ):
             self.counts = counts
 

@@ -84,7 +84,10 @@ def record(
         images += 1
         written()
     seconds = (header.nanoseconds - first) * 1e-9 if first is not None and images else 0.0
-    account = source.account if ended else replace(source.account, declared=None)
+    account = source.account
+    if not ended:
+        # The source gave frames that nobody asked for.
+        account = replace(account, declared=None, read=images)
     return Recorded(images, seconds, getattr(source, 'skipped', 0), account)
 
 

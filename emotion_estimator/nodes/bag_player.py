@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 import rclpy
 from rclpy.clock import Clock as RosClock
-from rclpy.clock import ClockType
+from rclpy.clock import ClockType  # type: ignore[attr-defined]  # Humble has it here only
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
