@@ -44,8 +44,8 @@ _MAX_RECORD = MAX_MESSAGE + 4096
 #: Bytes and messages of chunks that overlap in time and are held at once.
 _MAX_HELD, _MAX_HELD_MESSAGES = MAX_MESSAGE + (16 << 20), 300_000
 
-#: Largest code of a record, and the least one that programs may choose for their own.
-_LAST_CODE, _PRIVATE = 0x0F, 0x80
+#: Largest code of a record.
+_LAST_CODE = 0x0F
 #: Head of a chunk or message of less than 4 GB, and the bytes searched at once for one.
 _HEAD_OF_RECORD = re.compile(rb'[\x05\x06].{4}\0{4}', re.DOTALL)
 _SEARCHED = 1 << 20
@@ -381,7 +381,7 @@ def _summary(file: BinaryIO, size: int, begin: int) -> int | None:
 def _reader(file: BinaryIO) -> Callable[[slice], memoryview]:
     def read(part: slice) -> memoryview:
         file.seek(part.start)
-        return memoryview(file.read(part.stop - part.start))
+        return memoryview(file.read(max(0, part.stop - part.start)))
 
     return read
 
@@ -450,7 +450,8 @@ def _found(
     while at < end:
         try:
             for code, begin, stop in _heads(read, at, end, allowance, lost):
-                if not 0 < code <= _LAST_CODE and code < _PRIVATE:
+                # Other codes that are unknown are for later versions, or for programs' own.
+                if not code:
                     raise _LostError(f'a damaged record at byte {at}')
                 if code in _NEEDED and stop - begin > _MAX_RECORD:
                     damage(f'a record of more than {in_bytes(_MAX_RECORD)} before byte {stop}')

@@ -232,6 +232,27 @@ def test_a_damaged_chunk_in_the_middle_loses_only_its_own(tmp_path, method, inde
     assert not (account.complete and len(frames) < COUNT)
 
 
+@pytest.mark.parametrize('index', ['full', 'none'])
+@pytest.mark.parametrize('per_chunk', CHUNKS)
+def test_of_every_length_what_is_whole_is_read(tmp_path, per_chunk, index):
+    content = make_mcap(tmp_path / 'bag.mcap', per_chunk=per_chunk, index=index).read_bytes()
+    path = tmp_path / 'cut.mcap'
+    # Every length near a record's head, and some others.
+    lengths = {*range(1, 200), *range(len(content) - 200, len(content)), *range(0, 40_000, 997)}
+    before = 0
+    for length in sorted(length for length in lengths if 0 < length < len(content)):
+        path.write_bytes(content[:length])
+        try:
+            with Bag(path) as bag:
+                count = sum(1 for _ in bag.messages())
+        except InputError as error:
+            assert '\n' not in str(error)
+            count = 0
+        assert before <= count <= COUNT
+        before = count
+    assert before == COUNT
+
+
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(CHUNKS), st.sampled_from(sorted(PACK)), st.sampled_from(INDEXES),
