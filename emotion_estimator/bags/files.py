@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePath
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from emotion_estimator import strict_yaml
 from emotion_estimator.errors import InputError, first_line
@@ -61,11 +65,32 @@ def check_bag(bag: Path, topics: tuple[str, ...], *, lockstep: bool = False) -> 
         raise InputError(f'bag {quote(bag)} has no topic {" or ".join(topics)}; {has}')
 
 
-def storage_files(bag: Path) -> tuple[list[Path], list[str]]:
-    """Return a bag's storage files in order of time, and one line for each defect.
+class Listing(NamedTuple):
+    """The files of a bag, and what its ``metadata.yaml`` counts.
 
-    :param bag: a folder, or a single storage file. A folder's ``metadata.yaml`` gives the order; if
-        it is missing or damaged, the numbers in the file names do.
+    :param files: the storage files in order of time.
+    :param problems: one line for each defect.
+    :param topics: number of messages by topic; None if nothing says.
+    :param messages: number of messages by the name of the file, as far as it is said.
+    """
+
+    files: list[Path]
+    problems: list[str]
+    topics: Counter[str] | None = None
+    messages: Mapping[str, int] = MappingProxyType({})
+
+    def said_of(self, file: str) -> str:
+        """Return how many messages a file has by the metadata, to append to a line."""
+        count = self.messages.get(file, self.messages.get(file.removesuffix(PACKED)))
+        return '' if count is None else f'; it had {count} messages by metadata.yaml'
+
+
+def storage_files(bag: Path) -> Listing:
+    """Return a bag's storage files, and what is said of them.
+
+    :param bag: a folder, or a single storage file. A folder's ``metadata.yaml`` gives the order,
+        and what it does not name comes after that; if it is missing or damaged, the numbers in the
+        file names give the order.
     :raises InputError: there is nothing to read.
     """
     if not _is_folder(bag):
@@ -75,7 +100,7 @@ def storage_files(bag: Path) -> tuple[list[Path], list[str]]:
             raise InputError(
                 f'bag {quote(bag)} is neither a folder nor one of {", ".join(STORAGES)}'
             )
-        return [bag], []
+        return Listing([bag], [])
     try:
         there = sorted(filter(_is_storage, bag.iterdir()), key=_by_number)
     except OSError as error:
@@ -84,38 +109,80 @@ def storage_files(bag: Path) -> tuple[list[Path], list[str]]:
         for file in sorted(bag.glob('*.bag')):
             raise InputError(_ros1_line(file))
         raise InputError(f'bag {quote(bag)} has no .mcap or .db3 file')
+    # An uncompressed copy next to a compressed file is left by `ros2 bag play`.
+    packed = {file.name.removesuffix(PACKED) for file in there if file.suffix == PACKED}
     if not (bag / 'metadata.yaml').is_file():
-        return there, [f'bag {quote(bag)} has no metadata.yaml; read without it']
+        return Listing(there, [f'bag {quote(bag)} has no metadata.yaml; read without it'])
     try:
-        named = [bag / PurePath(name).name for name in _metadata(bag)['relative_file_paths']]
+        metadata = _metadata(bag)
+        named = [bag / PurePath(name).name for name in metadata['relative_file_paths']]
     except InputError as error:
         cause = error.__cause__ or error
         reason = quote(getattr(cause, 'strerror', None) or first_line(cause))
-        return there, [
+        return Listing(there, [
             f'{quote(bag / "metadata.yaml")} is not valid rosbag2 metadata ({reason}); read '
             'without it'
-        ]
+        ])  # fmt: skip
     except (KeyError, TypeError):
-        return there, [
+        return Listing(there, [
             f'{quote(bag / "metadata.yaml")} is not valid rosbag2 metadata; read without it'
-        ]
+        ])  # fmt: skip
     found = [file for name in named for file in (name, Path(f'{name}{PACKED}')) if file in there]
     if not found:
-        return there, [
+        return Listing(there, [
             f'bag {quote(bag)} has no file that its metadata.yaml names; read without it'
-        ]
+        ])  # fmt: skip
     lost = sorted({file.name for file in named} - {f.name.removesuffix(PACKED) for f in found}
                   - {file.name for file in found})  # fmt: skip
-    # An uncompressed copy next to a compressed file is left by `ros2 bag play`.
     known = {file.name.removesuffix(PACKED) for file in found}
-    unnamed = [file.name for file in there if file.name.removesuffix(PACKED) not in known]
-    return found, [
-        *(f'bag {quote(bag)} lacks its file {quote(name)}' for name in lost),
-        *(
-            f'bag {quote(bag)}: {quote(name)} is not read, metadata.yaml does not name it'
-            for name in unnamed
-        ),
-    ]
+    # The last file of a recorder that was killed.
+    unnamed = [
+        file for file in there
+        if file.name.removesuffix(PACKED) not in known and file.name not in packed
+    ]  # fmt: skip
+    listing = Listing([*found, *unnamed], [], _topic_counts(metadata), _file_counts(metadata))
+    listing.problems.extend(
+        f'bag {quote(bag)} lacks its file {quote(name)}{listing.said_of(name)}' for name in lost
+    )
+    listing.problems.extend(
+        f'bag {quote(bag)}: {quote(file.name)} is read too, which metadata.yaml does not name'
+        for file in unnamed
+    )
+    return listing
+
+
+def _topic_counts(metadata: Mapping[str, Any]) -> Counter[str] | None:
+    """Return the number of messages by topic; None if any is no number."""
+    counts: Counter[str] = Counter()
+    try:
+        for item in metadata['topics_with_message_count']:
+            counts[str(item['topic_metadata']['name'])] += _as_count(item['message_count'])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return counts
+
+
+def _file_counts(metadata: Mapping[str, Any]) -> dict[str, int]:
+    """Return the number of messages by file name; older versions of rosbag2 do not say."""
+    counts: dict[str, int] = {}
+    try:
+        for item in metadata['files']:
+            counts[PurePath(item['path']).name] = _as_count(item['message_count'])
+        if not counts:
+            raise KeyError
+    except (KeyError, TypeError, ValueError):
+        counts.clear()
+        # One file has all.
+        with suppress(KeyError, TypeError, ValueError):
+            (name,) = metadata['relative_file_paths']
+            counts[PurePath(name).name] = _as_count(metadata['message_count'])
+    return counts
+
+
+def _as_count(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError('not a number of messages')
+    return value
 
 
 def _types(bag: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from emotion_estimator.account import Account
 from emotion_estimator.bags.messages import deserialize, read_header
 from emotion_estimator.bags.reader import ImageBag, StampedImage
 from emotion_estimator.errors import InputError
@@ -52,10 +53,19 @@ class Played:
 
     :param shown: all images shown.
     :param unanswered: in lockstep, those that were not answered in time.
+    :param unreadable: those that are no image messages, and were not shown.
     """
 
     shown: int = 0
     unanswered: int = 0
+    unreadable: int = 0
+
+    def account(self, bag: ImageBag) -> Account:
+        """Return the account of the bag's images, once all of them were played."""
+        account = bag.account
+        account.leave_out('are no image messages', self.unreadable)
+        account.read -= self.unreadable
+        return account
 
 
 class _RecordingTime:
@@ -113,6 +123,7 @@ def play(
             message = message_bytes(image)
         except InputError as error:
             target.leave_out(image, str(error))
+            played.unreadable += 1
             continue
         time.run_to(image.nanoseconds)
         target.show(image, message)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emotion_estimator.account import Account
 from emotion_estimator.bags.messages import (
     COMPRESSED_IMAGE,
     DIALOGUE_ACTION,
@@ -203,6 +204,7 @@ class ImageBag(Bag):
     """A bag with images.
 
     :ivar topic: topic of the images.
+    :ivar account: what was declared, read and left out.
     """
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
@@ -213,9 +215,36 @@ class ImageBag(Bag):
         except InputError:
             self.close()
             raise
-        self._disorder = Disorder()
-        self._undecodable = _Undecodable()
+        self._begin()
         self._speech: SpeechTopics | None = None
+
+    @property
+    def account(self) -> Account:
+        """Return the account of the last reading of the images, final when it has ended.
+
+        Of a reading that did not go to the end it is not known how many images it should have had.
+        """
+        account = Account('images')
+        repeated, undecodable = self._disorder.repeated, self._undecodable.count
+        account.leave_out('recorded twice', repeated)
+        account.leave_out('do not decode', undecodable)
+        account.read = self._yielded - undecodable
+        declared = self.declared(self.topic) if self._ended else None
+        if declared is not None:
+            account.declared = declared - self._unasked
+            account.leave_out(
+                'missing or damaged', max(0, account.declared - self._yielded - repeated)
+            )
+        elif self.damaged:
+            account.leave_out('or more, in what is damaged', 1)
+        return account
+
+    def _begin(self) -> None:
+        """Begin to read: what is counted begins at 0."""
+        self._disorder, self._undecodable = Disorder(), _Undecodable()
+        #: Images given out, and those outside of the time asked for.
+        self._yielded = self._unasked = 0
+        self._ended = False
 
     @property
     def count(self) -> int:
@@ -239,11 +268,15 @@ class ImageBag(Bag):
         :param begin: skip images before this stamp, in seconds.
         :param end: skip images at or after this stamp.
         """
-        self._disorder, self._undecodable = Disorder(), _Undecodable()
+        self._begin()
         found = (self._image(message) for message in self.messages(self.topic))
         for image in in_stamp_order(found, self._disorder):
             if (begin is None or image.stamp >= begin) and (end is None or image.stamp < end):
+                self._yielded += 1
                 yield image
+            else:
+                self._unasked += 1
+        self._ended = True
 
     def images_and_speech(
         self, namespace: str | None = None
@@ -256,9 +289,17 @@ class ImageBag(Bag):
         :param namespace: namespace of the speech topics; None finds it.
         :raises InputError: the bag has no speech in this namespace.
         """
-        self._disorder, self._undecodable = Disorder(), _Undecodable()
+        self._begin()
         self._speech = SpeechTopics(self, self.topic, namespace)
-        return in_stamp_order(self._found(self._speech), self._disorder)
+        return self._counted(in_stamp_order(self._found(self._speech), self._disorder))
+
+    def _counted(
+        self, items: Iterator[StampedImage | SpeechMessage]
+    ) -> Iterator[StampedImage | SpeechMessage]:
+        for item in items:
+            self._yielded += isinstance(item, StampedImage)
+            yield item
+        self._ended = True
 
     def _found(self, speech: SpeechTopics) -> Iterator[StampedImage | SpeechMessage]:
         for message in self.messages(self.topic, *speech.topics):

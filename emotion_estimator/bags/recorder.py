@@ -5,11 +5,15 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import FrameType
 
-from emotion_estimator.bags.messages import Header
+from emotion_estimator.account import Account
+from emotion_estimator.bags.messages import COMPRESSED_IMAGE, IMAGE, Header
+from emotion_estimator.bags.storage import Bag
 from emotion_estimator.bags.writer import BagWriter
+from emotion_estimator.errors import InputError
 from emotion_estimator.sources.base import Source
 from emotion_estimator.timing import RateLimit
 
@@ -25,11 +29,14 @@ class Recorded:
     :param images: number of images written.
     :param seconds: from the first image to the last.
     :param skipped: number of frames that the source could not decode.
+    :param account: what the source declared, gave and left out; it declares nothing where recording
+        ended before it.
     """
 
     images: int
     seconds: float
     skipped: int
+    account: Account
 
 
 def record(
@@ -61,10 +68,12 @@ def record(
     first: int | None = None
     header = Header(0)
     images = 0
+    ended = True
     for frame in source.frames():
         nanoseconds = round(frame.stamp * 1e9) + (0 if source.live else BEGIN)
         first = nanoseconds if first is None else first
         if stop() or (duration is not None and nanoseconds - first >= round(duration * 1e9)):
+            ended = False
             break
         if not limit(frame.stamp, fps or 0.0):
             continue
@@ -75,7 +84,28 @@ def record(
         images += 1
         written()
     seconds = (header.nanoseconds - first) * 1e-9 if first is not None and images else 0.0
-    return Recorded(images, seconds, getattr(source, 'skipped', 0))
+    account = source.account
+    if not ended:
+        # The source gave frames that nobody asked for.
+        account = replace(account, declared=None, read=images)
+    return Recorded(images, seconds, getattr(source, 'skipped', 0), account)
+
+
+def readable_images(folder: Path) -> str:
+    """Return how many images of a bag that was not completed can be read, in words."""
+    if not folder.exists():
+        return 'nothing was recorded'
+    try:
+        with Bag(folder) as bag:
+            images = [
+                topic for topic, kind in bag.topics.items() if kind in (IMAGE, COMPRESSED_IMAGE)
+            ]
+            count = sum(1 for _ in bag.messages(*images)) if images else 0
+    except InputError:
+        count = 0
+    if not count:
+        return f'no image in {folder} can be read'
+    return f'{count} images in {folder} can be read, as by `emotion-estimator replay`'
 
 
 @contextmanager

@@ -49,6 +49,7 @@ class StorageFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._damage = ''
+        self._difference = ''
         self._open = ExitStack()
         #: Whether the file is damaged, so that it is salvaged.
         self._damaged = False
@@ -67,10 +68,15 @@ class StorageFile:
             raise
 
     @property
+    def damaged(self) -> bool:
+        """Return whether any damage was found so far."""
+        return bool(self._damage)
+
+    @property
     def problem(self) -> str:
         """Return one line on the damage found so far; empty if there is none."""
         if not self._damage:
-            return ''
+            return self._difference
         return (
             f'bag file {quote(self.path)} is damaged ({self._damage}); the readable part was read'
         )
@@ -84,13 +90,30 @@ class StorageFile:
             yield from self._unpacked(self._messages(topics))
 
     def _messages(self, topics: Collection[str]) -> Iterator[Found]:
+        read: Counter[str] = Counter()
+        for found in self._in_any_way(topics):
+            read[found[0].topic] += 1
+            yield found
+            del found
+        declared = self.summary.counts
+        for topic in topics:
+            if read[topic] != declared[topic]:
+                self._difference = self._difference or (
+                    f'bag file {quote(self.path)} counts {declared[topic]} messages of topic '
+                    f'{quote(topic)}, {read[topic]} were read'
+                )
+
+    def _in_any_way(self, topics: Collection[str]) -> Iterator[Found]:
         last: int | None = None
+        # Messages so far of the same time as the last one.
+        same = 0
         if not self._damaged:
             try:
-                for found in self._file.messages(topics):
+                for found in self._file.messages(topics, self._note_damage):
                     if last is not None and found[1] < last and self._by_time:
                         # SQLite sorts by an index without checksums; MCAP has them.
                         raise ValueError('its index by time is damaged')
+                    same = same + 1 if found[1] == last else 1
                     last = found[1]
                     yield found
                     del found
@@ -101,8 +124,15 @@ class StorageFile:
             else:
                 return
         for found in self._file.salvage(self._note_damage):
-            if found[0].topic in topics and (last is None or found[1] > last):
+            if found[0].topic not in topics:
+                continue
+            if last is None or found[1] > last:
                 yield found
+            elif found[1] == last:
+                same -= 1
+                if same < 0:
+                    yield found
+            del found
 
     def _unpacked(self, messages: Iterator[Found]) -> Iterator[BagMessage]:
         allowance = Allowance(self._size)
@@ -173,13 +203,16 @@ class Bag:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._open = ExitStack()
-        paths, self._problems = storage_files(path)
+        self._unread_files = False
+        listing = storage_files(path)
+        self._problems = listing.problems
         self._files: list[StorageFile] = []
-        for file in paths:
+        for file in listing.files:
             try:
                 storage = StorageFile(file)
             except InputError as error:
-                self._problems.append(str(error))
+                self._problems.append(f'{error}{listing.said_of(file.name)}')
+                self._unread_files = True
             else:
                 self._open.callback(storage.close)
                 self._files.append(storage)
@@ -190,12 +223,45 @@ class Bag:
         self.topics = {c.topic: c.msgtype for s in summaries for c in s.connections}
         #: Number of messages by topic.
         self.counts: Counter[str] = sum((s.counts for s in summaries), Counter())
+        self._metadata = listing.topics
+        self._compare_counts()
+        #: Whether a file held more than can be known.
+        self._uncertain = self.damaged
         self._times = [t for s in summaries for t in (s.first, s.last) if t is not None]
 
     @property
     def duration(self) -> float:
         """Seconds from the first recorded message to the last, of all topics."""
         return (max(self._times) - min(self._times)) * 1e-9 if self._times else 0.0
+
+    def declared(self, topic: str) -> int | None:
+        """Return how many messages of a topic there are by the bag's own word.
+
+        :returns: None if a file was found damaged when it was opened, so that nobody knows how many
+            it had, and ``metadata.yaml`` does not say either.
+        """
+        if self._metadata is not None and topic in self._metadata:
+            return max(self._metadata[topic], self.counts[topic])
+        return None if self._uncertain else self.counts[topic]
+
+    @property
+    def damaged(self) -> bool:
+        """Return whether a file was found damaged so far, or cannot be read at all."""
+        return self._unread_files or any(file.damaged for file in self._files)
+
+    def _compare_counts(self) -> None:
+        if self._metadata is None:
+            return
+        differ = [
+            (topic, count) for topic, count in self._metadata.items() if count != self.counts[topic]
+        ]
+        if differ:
+            topic, count = differ[0]
+            more = f', and {len(differ) - 1} more topics differ' if differ[1:] else ''
+            self._problems.append(
+                f'bag {quote(self.path)}: metadata.yaml counts {count} messages of topic '
+                f'{quote(topic)}, its files hold {self.counts[topic]}{more}'
+            )
 
     @property
     def problems(self) -> list[str]:

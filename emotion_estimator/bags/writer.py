@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -60,10 +61,19 @@ _RELIABLE = Qos(
 )
 
 
+#: Bytes of messages after which a database keeps what it has, if the next ones do not fit.
+_COMMIT = 16 << 20
+
+
+class BagWriteError(InputError):
+    """A bag cannot be written any further, for example because the disk is full."""
+
+
 class BagWriter:
     """Writes a bag; the folder is created with the first message.
 
-    The bag is valid however writing ends. The same messages give the same bytes.
+    The bag is valid however writing ends, but on a full disk: it is left as it is then, without
+    index and metadata, and can be read. The same messages give the same bytes.
 
     :param folder: the bag's folder, which must not exist.
     :param storage: ``mcap`` or ``sqlite3``.
@@ -79,6 +89,7 @@ class BagWriter:
         self._storage = storage
         self._compression = compression
         self._connections: dict[tuple[str, str], Connection] = {}
+        self._uncommitted = 0
         if folder.exists() or folder.is_symlink():
             raise InputError(f'{folder} exists; give another folder for the bag, or remove it')
         # rosbags does not escape the name in its URI, so SQLite would write elsewhere.
@@ -137,14 +148,14 @@ class BagWriter:
     def close(self) -> None:
         """Complete the bag; may be called more than once.
 
-        :raises InputError: the bag cannot be written, e.g. because the disk is full.
+        :raises BagWriteError: the bag cannot be written, e.g. because the disk is full.
         """
-        writer, self._writer = self._writer, None
-        if writer is not None:
+        if self._writer is not None:
             try:
-                writer.close()
+                self._writer.close()
             except (OSError, sqlite3.Error) as error:
-                raise self._write_error(error) from error
+                raise self._give_up(error) from error
+            self._writer = None
 
     def __enter__(self) -> BagWriter:
         """Return the writer."""
@@ -171,8 +182,13 @@ class BagWriter:
         try:
             # Storages cannot hold times before the epoch.
             self._writer.write(connection, max(time, 0), data)
+            self._uncommitted += len(data)
+            if self._storage == 'sqlite3' and self._uncommitted > _COMMIT:
+                storage: Any = self._writer.storage
+                storage.conn.commit()
+                self._uncommitted = 0
         except (OSError, sqlite3.Error) as error:
-            raise self._write_error(error) from error
+            raise self._give_up(error) from error
 
     def _add(
         self, topic: str, kind: str, text: str, digest: str, profiles: list[Qos], wire: str
@@ -201,6 +217,17 @@ class BagWriter:
             self._writer = writer
         return self._writer
 
-    def _write_error(self, error: Exception) -> InputError:
+    def _give_up(self, error: Exception) -> BagWriteError:
+        """Close the files as they are; what follows would not fit either."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(OSError, sqlite3.Error):
+                writer.abort()
+            # Half of it would be taken for damage.
+            with suppress(OSError):
+                writer.metapath.with_suffix('.yaml.tmp').unlink()
+        return self._write_error(error)
+
+    def _write_error(self, error: Exception) -> BagWriteError:
         reason = getattr(error, 'strerror', None) or error
-        return InputError(f'bag {self._folder} cannot be written ({reason})')
+        return BagWriteError(f'bag {self._folder} cannot be written ({reason})')

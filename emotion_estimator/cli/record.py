@@ -9,6 +9,7 @@ import click
 from tqdm import tqdm
 
 from emotion_estimator.bags.files import need_rosbags
+from emotion_estimator.cli.options import LEFT_OUT, say_account, strict_option
 from emotion_estimator.errors import InputError
 from emotion_estimator.settings import CameraSettings
 from emotion_estimator.sources.open_source import open_source
@@ -80,6 +81,7 @@ def _topic(context: click.Context, option: click.Parameter, name: str) -> str:
     show_default=True,
     help='Compress the bag file (images are already JPEG).',
 )
+@strict_option
 @click.pass_context
 def record(
     context: click.Context,
@@ -92,40 +94,47 @@ def record(
     duration: float | None,
     fps: float | None,
     compression: str,
+    strict: bool,
 ) -> None:
     """Record SOURCE into a rosbag2, without ROS.
 
     SOURCE is a video file, an image, a folder of images, a device number or `portrait`, whose
     ground truth is recorded on `/ground_truth`. A camera's images keep the time at which they were
     taken; other sources begin at 1 s, so that recording them twice gives the same bag. Ctrl-C stops
-    the recording and completes the bag.
+    the recording and completes the bag. It ends with a line on standard error: how many frames the
+    source declares, how many it gave, and what was left out and why.
     """
     need_rosbags()
-    from emotion_estimator.bags.recorder import record, until_interrupted
-    from emotion_estimator.bags.writer import BagWriter
+    from emotion_estimator.bags.recorder import readable_images, record, until_interrupted
+    from emotion_estimator.bags.writer import BagWriteError, BagWriter
 
-    with until_interrupted() as stop, BagWriter(folder, storage, compression) as writer:
-        frames = open_source(source, fps=fps, duration=duration or _STILL)
-        expected = round(duration * frames.fps) if duration else None
-        try:
-            with tqdm(total=expected, unit=' images', disable=None, leave=False) as progress:
-                recorded = record(
-                    frames,
-                    writer,
-                    topic=topic,
-                    quality=None if raw else jpeg_quality,
-                    frame_id=CameraSettings.frame_id,
-                    duration=duration,
-                    fps=fps,
-                    written=progress.update,
-                    stop=stop,
-                )
-        except InputError as error:
-            kept = f'; earlier frames are in {folder}' if folder.exists() else ''
-            raise InputError(f'{error}{kept}') from error
-        finally:
-            frames.close()
-        interrupted = stop() and not frames.live
+    try:
+        with until_interrupted() as stop, BagWriter(folder, storage, compression) as writer:
+            frames = open_source(source, fps=fps, duration=duration or _STILL)
+            expected = round(duration * frames.fps) if duration else None
+            try:
+                with tqdm(total=expected, unit=' images', disable=None, leave=False) as progress:
+                    recorded = record(
+                        frames,
+                        writer,
+                        topic=topic,
+                        quality=None if raw else jpeg_quality,
+                        frame_id=CameraSettings.frame_id,
+                        duration=duration,
+                        fps=fps,
+                        written=progress.update,
+                        stop=stop,
+                    )
+            except BagWriteError:
+                raise
+            except InputError as error:
+                kept = f'; earlier frames are in {folder}' if folder.exists() else ''
+                raise InputError(f'{error}{kept}') from error
+            finally:
+                frames.close()
+            interrupted = stop() and not frames.live
+    except BagWriteError as error:
+        raise InputError(f'{error}; {readable_images(folder)}') from error
     if not recorded.images:
         raise InputError(f'{source} gave no frame, so no bag was written')
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
@@ -135,4 +144,7 @@ def record(
         f'{folder} ({storage}, {size:.1f} MB)'
     )
     click.echo(printable(line))
-    context.exit(_INTERRUPTED if interrupted else 0)
+    say_account(source, recorded.account)
+    if interrupted:
+        context.exit(_INTERRUPTED)
+    context.exit(0 if recorded.account.complete or not strict else LEFT_OUT)

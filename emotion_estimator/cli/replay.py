@@ -11,6 +11,7 @@ import click
 from tqdm import tqdm
 
 from emotion_estimator.bags.reader import ImageBag
+from emotion_estimator.cli.options import LEFT_OUT, say_account, strict_option
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.replay.job import JobSummary, ReplayJob, run_job
 from emotion_estimator.replay.run import ReplayedFrame
@@ -99,12 +100,15 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 )
 @click.option('--scheduler', default=None, help='Address of a running Dask scheduler.')
 @click.option('--resume', is_flag=True, help='Skip bags whose results are already in --output.')
+@strict_option
+@click.pass_context
 def replay(
-    bags: tuple[Path, ...], topic: str | None, speech: str | None, as_json: bool,
-    output: Path | None, report: Path | None, write_bag: Path | None, params: Path | None,
-    landmarks: str | None, model_path: str | None, policy: Path | None, conversation: Path | None,
+    context: click.Context, bags: tuple[Path, ...], topic: str | None, speech: str | None,
+    as_json: bool, output: Path | None, report: Path | None, write_bag: Path | None,
+    params: Path | None, landmarks: str | None, model_path: str | None, policy: Path | None,
+    conversation: Path | None,
     begin: float, end: float | None, jobs: int | None, pool: str, scheduler: str | None,
-    resume: bool,
+    resume: bool, strict: bool,
 ) -> None:  # fmt: skip
     """Run each BAG (rosbag2) through the estimator and the dialogue manager, without ROS.
 
@@ -112,6 +116,9 @@ def replay(
     results every time. Results carry the recording's stamps; compare them with
     `emotion-estimator compare`. The dialogue manager also hears the speech in the bag: the topics
     dialogue/user_speaking, dialogue/user_said and dialogue/robot_speaking.
+
+    It ends with a line on standard error for each bag: how many images it declares, how many were
+    read, and how many were left out and why.
     """
     names = _names(bags, distinct=bool(output or report or write_bag))
     if as_json and len(bags) > 1:
@@ -146,9 +153,11 @@ def replay(
     if several:
         run = on_dask(jobs, scheduler) if dask else on_processes(jobs)
         # Dask's workers may have another working directory.
-        _run_all([_absolute(job) for job in pending] if dask else pending, run)
-    elif pending:
-        _run_one(pending[0], as_json)
+        complete = _run_all([_absolute(job) for job in pending] if dask else pending, run)
+    else:
+        complete = all(_run_one(job, as_json) for job in pending)
+    if strict and not complete:
+        context.exit(LEFT_OUT)
 
 
 def _names(bags: Sequence[Path], distinct: bool) -> list[str]:
@@ -181,7 +190,8 @@ def _settings(
     return settings
 
 
-def _run_one(job: ReplayJob, as_json: bool) -> None:
+def _run_one(job: ReplayJob, as_json: bool) -> bool:
+    """Replay a bag; return whether all of it was read."""
     with tqdm(unit='image', desc=quote(job.bag.name), disable=None, leave=False) as bar:
 
         def on_open(bag: ImageBag) -> None:
@@ -194,11 +204,14 @@ def _run_one(job: ReplayJob, as_json: bool) -> None:
                 click.echo(frame.result.as_json())
 
         summary = run_job(job, on_frame, on_open)
-    _print_summary(summary, quiet=as_json)
+    _print_summary(summary, as_json)
+    return summary.account.complete
 
 
-def _run_all(jobs: Sequence[ReplayJob], run: Runner) -> None:
+def _run_all(jobs: Sequence[ReplayJob], run: Runner) -> bool:
+    """Replay bags; return whether all of all was read."""
     failed = 0
+    complete = True
     with tqdm(total=len(jobs), unit='bag', disable=None, leave=False) as bar:
         for index, outcome in run(_run_safely, jobs):
             bar.update()
@@ -206,10 +219,12 @@ def _run_all(jobs: Sequence[ReplayJob], run: Runner) -> None:
                 failed += 1
                 tqdm.write(as_line(f'{jobs[index].bag}: {outcome}'), file=sys.stderr)
             else:
+                complete &= outcome.account.complete
                 with bar.external_write_mode():
-                    _print_summary(outcome, quiet=False)
+                    _print_summary(outcome, as_json=False)
     if failed:
         raise InputError(f'{failed} of {len(jobs)} bags could not be replayed, see above')
+    return complete
 
 
 def _absolute(job: ReplayJob) -> ReplayJob:
@@ -229,10 +244,11 @@ def _run_safely(job: ReplayJob) -> JobSummary | str:
         return str(error)
 
 
-def _print_summary(summary: JobSummary, quiet: bool) -> None:
+def _print_summary(summary: JobSummary, as_json: bool) -> None:
     for problem in summary.problems:
         click.echo(as_line(f'{summary.bag}: {problem}'), err=True)
-    if quiet:
+    if as_json:
+        say_account(str(summary.bag), summary.account, as_json)
         return
     shares = ', '.join(
         f'{label} {count / summary.frames:.0%}' for label, count in summary.labels.most_common()
@@ -245,3 +261,4 @@ def _print_summary(summary: JobSummary, quiet: bool) -> None:
         lines.append(f'{action.stamp:16.3f} s  {action.action} ({action.rule}): {action.reason}')
     for line in lines:
         click.echo(printable(line))
+    say_account(str(summary.bag), summary.account)

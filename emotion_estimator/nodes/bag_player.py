@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 import rclpy
+from rclpy.clock import Clock as RosClock
+from rclpy.clock import ClockType  # type: ignore[attr-defined]  # Humble has it here only
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -55,6 +57,8 @@ class BagPlayerNode(Node):
             self._answers = self.create_subscription(
                 Emotion, 'emotion', self._on_answer, qos.results()
             )
+        # By the steady clock: the bag's time stands still in lockstep.
+        self.create_timer(1.0, self._say_rest, clock=RosClock(clock_type=ClockType.STEADY_TIME))
         self._spinner = SingleThreadedExecutor()
         self._spinner.add_node(self)
 
@@ -112,6 +116,11 @@ class BagPlayerNode(Node):
         """Log an image that cannot be played."""
         line = self._complain(f'image of {image.stamp:.6f} s left out', problem)
         if line:
+            self.get_logger().warning(line)
+
+    def _say_rest(self) -> None:
+        """Log the number of images left out that were not logged one by one."""
+        if line := self._complain.rest():
             self.get_logger().warning(line)
 
     def _on_answer(self, answer: Emotion) -> None:
@@ -180,6 +189,9 @@ def _command(
         )
         for problem in opened.problems:
             node.get_logger().warning(as_line(problem))
+        account = played.account(opened)
+        say = node.get_logger().info if account.complete else node.get_logger().warning
+        say(as_line(str(account)))
         lost = f', {played.unanswered} not answered' if lockstep else ''
         node.get_logger().info(
             f'{played.shown} images of {opened.topic} in {node.now() - start:.1f} s{lost}'

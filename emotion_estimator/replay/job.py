@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emotion_estimator.account import Account
 from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.bags.reader import ImageBag, StampedImage, open_bag
 from emotion_estimator.bags.speech import SpeechMessage
@@ -64,6 +65,7 @@ class JobSummary:
     :param frames: number of images with a result.
     :param labels: frames per label of the primary face.
     :param problems: one line for each defect of the bag and each kind of skipped image.
+    :param account: how many images were declared and read, and how many left out and why.
     """
 
     bag: Path
@@ -74,6 +76,7 @@ class JobSummary:
     labels: Counter[str]
     actions: tuple[DialogueAction, ...]
     problems: tuple[str, ...]
+    account: Account
 
 
 def run_job(
@@ -105,9 +108,11 @@ def run_job(
                     _until(bag, job), estimator, policy,
                     max_rate_hz=job.settings.max_rate_hz, mounting=mounting,
                     max_pixels=job.settings.max_image_pixels, on_skip=skipped,
+                    on_surplus=skipped.surplus,
                 ):  # fmt: skip
                     if outputs.add(frame):
                         on_frame(frame)
+                account = _account(bag, skipped, outputs)
                 outputs.copy_input(bag)
         hints = (mounting.hint,) if mounting.hint else ()
         problems = (*bag.problems, *skipped.lines(), *hints)
@@ -117,7 +122,9 @@ def run_job(
             # Slow to import because of matplotlib.
             from emotion_estimator.replay.report import write_report
 
-            write_report(job.report, str(job.bag), outputs.kept, outputs.actions, problems)
+            write_report(
+                job.report, str(job.bag), outputs.kept, outputs.actions, problems, account=account
+            )
     return JobSummary(
         bag=job.bag,
         topic=bag.topic,
@@ -127,6 +134,7 @@ def run_job(
         labels=outputs.labels,
         actions=tuple(outputs.actions),
         problems=problems,
+        account=account,
     )
 
 
@@ -167,6 +175,8 @@ class _Outputs(contextlib.ExitStack):
         self.kept: list[FrameResult] = []
         self._job = job
         self._model = model
+        #: Frames before the job's begin, which nobody asked for.
+        self.before = 0
         self._first: float | None = None
         self._log_times: list[int] = []
         self._writer = self.enter_context(BagWriter(written)) if written else None
@@ -182,6 +192,7 @@ class _Outputs(contextlib.ExitStack):
         result, action = frame.result, frame.action
         self._first = result.stamp if self._first is None else self._first
         if result.stamp - self._first < self._job.begin:
+            self.before += 1
             return False
         self.labels[result.label] += 1
         if action is not None:
@@ -208,19 +219,37 @@ class _Outputs(contextlib.ExitStack):
 
 
 class _SkippedImages:
-    """Counts the images that decode but that the estimator cannot process."""
+    """Counts the images that decode but that the estimator does not process."""
 
     def __init__(self) -> None:
+        #: Number of images by the reason in a few words.
+        self.reasons: Counter[str] = Counter()
         self._first_and_count: dict[str, tuple[float, int]] = {}
 
     def __call__(self, image: StampedImage, problem: str) -> None:
         first, count = self._first_and_count.get(problem, (image.stamp, 0))
         self._first_and_count[problem] = first, count + 1
+        self.reasons[problem.partition(':')[0]] += 1
+
+    def surplus(self, image: StampedImage) -> None:
+        """Count an image above the rate that the settings allow."""
+        self.reasons['above max_rate_hz'] += 1
 
     def lines(self) -> Iterator[str]:
         """Yield one line for each kind of problem."""
         for problem, (first, count) in self._first_and_count.items():
             yield f'{count} images skipped, first at {first:.6f} s: {problem}'
+
+
+def _account(bag: ImageBag, skipped: _SkippedImages, outputs: _Outputs) -> Account:
+    """Return the account of the bag's images, as far as the job asked for them."""
+    account = bag.account
+    for reason, count in skipped.reasons.items():
+        account.leave_out(reason, count)
+    account.read = outputs.labels.total()
+    if account.declared is not None:
+        account.declared -= outputs.before
+    return account
 
 
 def _until(bag: ImageBag, job: ReplayJob) -> Iterator[StampedImage | SpeechMessage]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from emotion_estimator.account import Account
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.frame import FrameResult, read_results
@@ -39,12 +40,14 @@ class ReplayOutcome:
     :param actions: the dialogue manager's decisions.
     :param problems: one line for each defect of the bag and each kind of skipped image.
     :param file: the results as JSON Lines.
+    :param account: how many images were declared and read, and how many left out and why.
     """
 
     results: tuple[FrameResult, ...]
     actions: tuple[DialogueAction, ...]
     problems: tuple[str, ...]
     file: Path
+    account: Account
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class ReplayedBag:
         self.actions = outcome.actions
         self.problems = outcome.problems
         self.file = outcome.file
+        self.account = outcome.account
         self._caller = caller
 
     def expect(self, label: str, begin: float, end: float, share: float = SHARE) -> None:
@@ -150,7 +154,8 @@ class ReplayedBag:
             _fail(self.name, lines + self._bag_problems() + self._draw(self._draw_results))
 
     def _bag_problems(self) -> list[str]:
-        return [f'problem of the bag: {problem}' for problem in self.problems]
+        lines = [f'problem of the bag: {problem}' for problem in self.problems]
+        return lines if self.account.complete else [*lines, f'of the bag: {self.account}']
 
     def _draw_results(self, path: Path) -> None:
         if not self.results:
@@ -190,8 +195,9 @@ class ReplayCache:
             file = self._folder / f'{len(self._done)}_{job.bag.stem}' / RESULTS
             summary = run_job(replace(job, results=file))
             self._done[job] = ReplayOutcome(
-                tuple(read_results(file)), summary.actions, summary.problems, file
-            )
+                tuple(read_results(file)), summary.actions, summary.problems, file,
+                summary.account,
+            )  # fmt: skip
         return self._done[job]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from emotion_estimator.account import Account
 from emotion_estimator.annotation import label_colour
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import InputError
@@ -34,6 +35,7 @@ def write_report(
     problems: Sequence[str],
     comparison: Comparison | None = None,
     broken: Sequence[BrokenLimit] = (),
+    account: Account | None = None,
 ) -> None:
     """Write ``results.jsonl``, ``summary.json``, ``timeline.png`` and ``report.html``.
 
@@ -46,6 +48,7 @@ def write_report(
     :param problems: one line for each thing left out of the recording.
     :param comparison: comparison with expected results; adds ``comparison.png`` and a section.
     :param broken: the limits that the comparison breaks.
+    :param account: how many images were declared, read and left out; None if it is not known.
     :raises InputError: the folder cannot be written.
     """
     statistics = result_statistics(split_laps(results))
@@ -54,6 +57,8 @@ def write_report(
         write_results(results, folder / RESULTS)
         pictures = _draw_pictures(folder, title, results, actions, comparison, broken)
         summary = _summary(title, statistics, actions, problems)
+        if account is not None:
+            summary['account'] = account.to_dict()
         if comparison is not None:
             summary['comparison'] = as_dict(comparison, broken)
         (folder / 'summary.json').write_text(json.dumps(summary, indent=1) + '\n')
@@ -62,6 +67,7 @@ def write_report(
             statistics=statistics,
             actions=actions,
             problems=problems,
+            account=account,
             pictures=pictures,
             comparison=comparison,
             broken=broken,

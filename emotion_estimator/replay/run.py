@@ -54,6 +54,7 @@ def replay(
     mounting: Mounting | None = None,
     max_pixels: int = MAX_PIXELS,
     on_skip: Callable[[StampedImage, str], None] = lambda image, problem: None,
+    on_surplus: Callable[[StampedImage], None] = lambda image: None,
 ) -> Iterator[ReplayedFrame]:
     """Yield what the nodes would have published for each image, never dropping one under load.
 
@@ -68,14 +69,10 @@ def replay(
     :param max_pixels: largest product of width and height, as the parameter ``max_image_pixels``.
     :param on_skip: called with each image that the estimator cannot process, and the reason in one
         line. The bag itself counts those that do not decode.
+    :param on_surplus: called with each image above ``max_rate_hz``, in the thread that decodes.
     """
-    limit = RateLimit()
-    wanted = (
-        item for item in images
-        if isinstance(item, SpeechMessage) or limit(item.stamp, max_rate_hz)
-    )  # fmt: skip
     last = math.nan
-    for item in _decoded(wanted, max_pixels):
+    for item in _decoded(_limited(images, max_rate_hz, on_surplus), max_pixels):
         if isinstance(item, SpeechMessage):
             if policy is not None:
                 item.report_to(policy, last)
@@ -99,6 +96,20 @@ def replay(
         action = policy(primary(faces), image.stamp, faces[1:]) if policy is not None else None
         result = FrameResult(image.stamp, faces)
         yield ReplayedFrame(result, image.header, image.message.log_time, action)
+
+
+def _limited(
+    images: Iterable[StampedImage | SpeechMessage],
+    max_rate_hz: float,
+    on_surplus: Callable[[StampedImage], None],
+) -> Iterator[StampedImage | SpeechMessage]:
+    """Yield the images that the rate admits, and the speech."""
+    limit = RateLimit()
+    for item in images:
+        if isinstance(item, SpeechMessage) or limit(item.stamp, max_rate_hz):
+            yield item
+        else:
+            on_surplus(item)
 
 
 def _decoded(images: Iterable[StampedImage | SpeechMessage], max_pixels: int) -> Iterator[_Decoded]:

@@ -422,8 +422,8 @@ def test_a_damaged_index_by_time_repeats_no_message(tmp_path, monkeypatch):
     folder = write_bag(tmp_path / 'bag', numbered(30), 'sqlite3')
     intact = SqliteFile.messages
 
-    def damaged(file, topics):
-        for number, (connection, time, data) in enumerate(intact(file, topics)):
+    def damaged(file, topics, damage):
+        for number, (connection, time, data) in enumerate(intact(file, topics, damage)):
             if number == 14:
                 time -= SECOND
             yield connection, time, data

@@ -74,7 +74,7 @@ def test_a_bag_without_images(tmp_path):
     assert refusal(bag).endswith('it holds no images')
 
 
-def test_files_that_the_metadata_does_not_name_are_reported(tmp_path):
+def test_files_that_the_metadata_does_not_name_are_read_and_reported(tmp_path):
     names = ['bag/bag_0.mcap', 'bag/bag_1.mcap.zstd']
     (tmp_path / 'metadata.yaml').write_text(
         yaml.safe_dump({'rosbag2_bagfile_information': {'relative_file_paths': names}})
@@ -82,10 +82,12 @@ def test_files_that_the_metadata_does_not_name_are_reported(tmp_path):
     # The last one is what `ros2 bag play` leaves of the one that it read.
     for name in ('bag_0.mcap', 'bag_1.mcap.zstd', 'bag_2.mcap', 'bag_1.mcap'):
         (tmp_path / name).touch()
-    assert storage_files(tmp_path) == (
-        [tmp_path / 'bag_0.mcap', tmp_path / 'bag_1.mcap.zstd'],
-        [f'bag {tmp_path}: bag_2.mcap is not read, metadata.yaml does not name it'],
-    )
+    files, problems, topics, messages = storage_files(tmp_path)
+    assert [file.name for file in files] == ['bag_0.mcap', 'bag_1.mcap.zstd', 'bag_2.mcap']
+    assert problems == [
+        f'bag {tmp_path}: bag_2.mcap is read too, which metadata.yaml does not name'
+    ]
+    assert (topics, messages) == (None, {})
 
 
 def test_lockstep_reads_what_ros2_bag_play_does_not(tmp_path):

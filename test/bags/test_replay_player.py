@@ -145,7 +145,8 @@ def test_what_is_no_image_message_is_left_out():
     images = at(0, 1, 2)
     images[1].data = images[1].data[:40]
     stage = FakeStage()
-    assert play(images, stage).shown == 2
+    played = play(images, stage)
+    assert (played.shown, played.unreadable) == (2, 1)
     ((when, problem),) = stage.left_out
     assert when == images[1].nanoseconds
     assert 'sensor_msgs/msg/Image' in problem
@@ -195,3 +196,18 @@ def test_a_message_too_short_for_a_header_is_refused():
     torn.data = torn.data[:6]
     with pytest.raises(InputError):
         message_bytes(torn)
+
+
+def test_the_account_of_what_was_played(tmp_path):
+    stamps = [SECOND, 2 * SECOND, 2 * SECOND, 3 * SECOND]
+    with BagWriter(tmp_path / 'bag') as writer:
+        for number, stamp in enumerate(stamps):
+            # The third is the second once more.
+            writer.image('/image', PIXELS + (number == 3), Header(stamp, 'eye'))
+    with open_bag(tmp_path / 'bag') as bag:
+        played = play(rounds(bag, loop=False), FakeStage())
+        assert str(played.account(bag)) == (
+            'declared 4 images, read 3, left out 1: 1 recorded twice'
+        )
+        played.unreadable = 2
+        assert played.account(bag).left_out == {'recorded twice': 1, 'are no image messages': 2}

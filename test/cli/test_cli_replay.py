@@ -287,3 +287,64 @@ def test_bad_usage_and_input_give_one_line(monkeypatch, capfd, tmp_path, argumen
     assert says in said.err
     assert 'Traceback' not in said.err
     assert len(said.err.strip().splitlines()) == 1
+
+
+def torn_bag(folder):
+    """Write a bag of eight images: one is twice there, one does not decode, two are lost."""
+    with BagWriter(folder.parent / 'whole') as writer:
+        for k in range(6):
+            writer.image('/image', np.full((64, 64, 3), k, np.uint8), Header(10**9 + k * 10**8))
+    with open_bag(folder.parent / 'whole') as whole, BagWriter(folder) as writer:
+        for k, message in enumerate(whole.messages()):
+            writer.copy(message if k != 2 else message._replace(data=message.data[:60]))
+            if k == 4:
+                writer.copy(message)
+    metadata = folder / 'metadata.yaml'
+    metadata.write_text(metadata.read_text().replace('message_count: 7', 'message_count: 9'))
+    return folder
+
+
+TORN = {'do not decode': 1, 'missing or damaged': 2, 'recorded twice': 1}
+
+
+def test_it_ends_with_the_account(monkeypatch, capfd, tmp_path):
+    bag = torn_bag(tmp_path / 'bag')
+    said = run(monkeypatch, capfd, bag, '--report', tmp_path / 'report')
+    line = said.err.splitlines()[-1]
+    assert line.startswith(f'{bag}: declared 9 images, read 5, left out 4: ')
+    assert all(f'{count} {reason}' in line for reason, count in TORN.items())
+    account = {'unit': 'images', 'declared': 9, 'read': 5, 'left_out': TORN}
+    assert json.loads((tmp_path / 'report/summary.json').read_text())['account'] == account
+    assert line.removeprefix(f'{bag}: ') in (tmp_path / 'report/report.html').read_text()
+    said = run(monkeypatch, capfd, bag, '--json', '--strict', status=3)
+    assert len(said.out.splitlines()) == 5
+    assert json.loads(said.err.splitlines()[-1]) == {'file': str(bag), 'account': account}
+
+
+def test_what_nobody_asked_for_is_not_left_out(monkeypatch, capfd, tmp_path):
+    bag = short_bag(tmp_path / 'bag', images=10)
+    for options, words in (
+        ((), 'declared 10 images, read 10'),
+        (('--begin', 0.55), 'declared 4 images, read 4'),
+        (('--end', 0.55), 'read 6 images'),
+        (('--begin', 0.25, '--end', 0.55), 'read 3 images'),
+    ):
+        said = run(monkeypatch, capfd, bag, '--strict', *options)
+        assert said.err.splitlines()[-1] == f'{bag}: {words}'
+
+
+def test_images_above_the_rate_are_left_out(monkeypatch, capfd, tmp_path):
+    bag = short_bag(tmp_path / 'bag', images=10)
+    (tmp_path / 'slow.yaml').write_text('estimator: {ros__parameters: {max_rate_hz: 5.0}}')
+    said = run(monkeypatch, capfd, bag, '--params', tmp_path / 'slow.yaml', '--strict', status=3)
+    assert said.err.splitlines()[-1] == (
+        f'{bag}: declared 10 images, read 5, left out 5: 5 above max_rate_hz'
+    )
+
+
+def test_each_of_several_bags_has_its_account(monkeypatch, capfd, tmp_path):
+    bags = [short_bag(tmp_path / 'good'), torn_bag(tmp_path / 'torn')]
+    said = run(monkeypatch, capfd, *bags, '--jobs', 1, '--strict', status=3)
+    accounts = [line for line in said.err.splitlines() if 'declared' in line]
+    assert f'{bags[0]}: declared 6 images, read 6' in accounts
+    assert sum('left out 4' in line for line in accounts) == 1

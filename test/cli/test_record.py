@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import cv2
 import numpy as np
@@ -15,6 +19,7 @@ from click.testing import CliRunner
 from made_bag import START, made_bag
 
 import emotion_estimator.cli.record as verb
+from emotion_estimator.account import Account
 from emotion_estimator.bags.reader import open_bag, read_emotions
 from emotion_estimator.bags.recorder import BEGIN, record, until_interrupted
 from emotion_estimator.bags.writer import BagWriter
@@ -33,6 +38,7 @@ class Camera:
 
     def __init__(self, count=20, lost=False):
         self.count, self.lost, self.closed, self.skipped = count, lost, False, 3
+        self.account = Account('frames', reasons=Counter(damaged=3))
 
     def frames(self):
         for n in range(self.count):
@@ -225,7 +231,7 @@ def test_ctrl_c_leaves_a_complete_bag(tmp_path, storage):
     process.send_signal(signal.SIGINT)
     said, complaint = process.communicate(timeout=60)
     assert process.returncode == 130, complaint
-    assert complaint == ''
+    assert re.fullmatch(r'portrait: read \d+ frames\n', complaint)
     images = int(said.split(' images in ')[0].removeprefix('portrait: '))
     assert 0 < images < 780
     with open_bag(tmp_path / 'bag') as bag:
@@ -292,3 +298,80 @@ def test_the_made_bag_is_small_and_complete():
     assert truth[0].stamp == START == BEGIN / 1e9
     portrait = Portrait(5.0)
     assert [t.label for t in truth] == [portrait.truth_at(n / 15) for n in range(390)]
+
+
+@pytest.fixture
+def small_files():
+    """Return a function that limits how large a file may become, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+class Noise(Camera):
+    """A camera whose images cannot be compressed."""
+
+    def frames(self):
+        random = np.random.RandomState(1)
+        for n in range(self.count):
+            pixels = random.randint(0, 256, (64, 96, 3)).astype(np.uint8)
+            yield Frame(pixels, EPOCH + n / self.fps)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('compression', ['none', 'zstd'])
+@pytest.mark.parametrize('size', [0, 40 << 10, 3 << 20, 20 << 20])
+def test_on_a_full_disk_it_says_what_can_be_read(
+    tmp_path, monkeypatch, small_files, storage, compression, size
+):
+    camera = Noise(1200)
+    monkeypatch.setattr(verb, 'open_source', lambda *_, **__: camera)
+    small_files(size)
+    result = run('0', '--bag', tmp_path / 'bag', '--storage', storage, '--raw',
+                 '--compression', compression)  # fmt: skip
+    small_files(resource.RLIM_INFINITY)
+    assert isinstance(result.exception, InputError)
+    line = str(result.exception)
+    assert '\n' not in line
+    assert line.startswith(f'bag {tmp_path / "bag"} cannot be written (')
+    try:
+        with open_bag(tmp_path / 'bag') as bag:
+            found = [image.decode() for image in bag.images()]
+    except InputError:
+        found = []
+    said = re.search(r'; (\d+) images in .* can be read', line)
+    assert len(found) == (int(said[1]) if said else 0)
+    # What a chunk or a transaction holds may be lost, but no more.
+    assert len(found) * found[0].nbytes >= size - (17 << 20) if found else size < 17 << 20
+    if storage == 'mcap' and size > 1 << 20:
+        assert len(found) * found[0].nbytes >= size - (1 << 20)
+    first = next(iter(camera.frames())).image
+    assert not found or np.array_equal(found[0], first)
+    assert camera.closed
+
+
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_full_at_the_end(tmp_path, monkeypatch, number):
+    def full(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr('pathlib.Path.write_text', full)
+    result = run('portrait', '--bag', tmp_path / 'bag', '--fps', 5, '--duration', 1)
+    assert str(result.exception) == (
+        f'bag {tmp_path / "bag"} cannot be written ({os.strerror(number)}); 5 images in '
+        f'{tmp_path / "bag"} can be read, as by `emotion-estimator replay`'
+    )
+    assert [file.name for file in (tmp_path / 'bag').iterdir()] == ['bag.mcap']
+
+
+def test_it_ends_with_the_account(tmp_path, monkeypatch, film):
+    result = run(film, '--bag', tmp_path / 'film')
+    assert (result.exit_code, result.stderr) == (0, f'{film}: declared 40 frames, read 40\n')
+    assert run(film, '--bag', tmp_path / 'again', '--strict').exit_code == 0
+    part = run(film, '--bag', tmp_path / 'part', '--strict', '--duration', 1)
+    assert (part.exit_code, part.stderr) == (0, f'{film}: read 20 frames\n')
+    monkeypatch.setattr(verb, 'open_source', lambda *_, **__: Camera())
+    camera = run('0', '--bag', tmp_path / 'camera')
+    assert (camera.exit_code, camera.stderr) == (0, '0: read 0 frames, left out 3: 3 damaged\n')
+    assert run('0', '--bag', tmp_path / 'strict', '--strict').exit_code == 3
+    assert len(contents(tmp_path / 'strict')[1]) == 20

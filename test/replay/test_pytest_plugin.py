@@ -7,6 +7,7 @@ import re
 import runpy
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from available import LANDMARK_SOURCE
 from made_bag import make_bag
 
 import emotion_estimator
+from emotion_estimator.account import Account
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.replay.replayed_bag import CallingTest, ReplayedBag, ReplayOutcome
 
@@ -241,9 +243,9 @@ def test_what_is_not_says_so_and_shows_nothing_of_the_insides(visited, test, lin
 def test_problems_of_the_bag_are_reported_too(tmp_path):
     nobody = tuple(FrameResult(k / 10, ()) for k in range(20))
     problem = 'topic /image: 8 images do not decode, first at 3.000000 s: no JPEG'
-    bag = ReplayedBag(
-        'torn', ReplayOutcome(nobody, (), (problem,), tmp_path), CallingTest(tmp_path)
-    )
+    account = Account('images', 28, 20, Counter({'do not decode': 8}))
+    outcome = ReplayOutcome(nobody, (), (problem,), tmp_path, account)
+    bag = ReplayedBag('torn', outcome, CallingTest(tmp_path))
     bag.expect('none', 0.0, 1.9)
     (tmp_path / 'expected.jsonl').write_text(''.join(NOBODY.format(k / 5) for k in range(50)))
     for expectation in (
@@ -252,6 +254,7 @@ def test_problems_of_the_bag_are_reported_too(tmp_path):
         with pytest.raises(AssertionError) as caught:
             expectation()
         assert f'\n  problem of the bag: {problem}' in str(caught.value)
+        assert f'\n  of the bag: {account}' in str(caught.value)
 
 
 def test_a_bag_is_replayed_once_for_all_tests_with_the_same_settings(visited):
