@@ -80,6 +80,11 @@ def image(
             else:
                 line = printable(f'{name}: {in_words(faces)}')
             click.echo(line)
+            if estimator.faces_left_out:
+                complain(
+                    f'{quote(name)}: {estimator.faces_left_out} smaller faces are left out; raise '
+                    '--max-faces'
+                )
             outputs.add(file, pixels, faces)
     # Of what could not be read at all, everything is said.
     if account.read:

@@ -216,6 +216,8 @@ class EmotionEstimator:
         self.resets = 0
         #: Whether the last image of the stream showed a face that does not lie on its side or head.
         self.saw_upright_face = False
+        #: How many faces of the last still were left out, since they are more than ``max_faces``.
+        self.faces_left_out = 0
         self._max_pixels = settings.max_image_pixels
         self._max_faces = max_faces
         self._landmarker = landmarker
@@ -486,8 +488,10 @@ class EmotionEstimator:
 
     def _still(self, image: RgbImage, small: bool = False) -> tuple[FaceEmotion, ...]:
         faces: list[FaceEmotion] = []
-        found = self._stills(image, self._for_stills(), small)[: self._max_faces]
-        for n, (face, upright) in enumerate(found, start=1):
+        found = self._stills(image, self._for_stills(), small)
+        kept = found[: self._max_faces]
+        self.faces_left_out = len(found) - len(kept)
+        for n, (face, upright) in enumerate(kept, start=1):
             pose = head_pose(face.landmarks) if upright else UNREADABLE
             if upright:
                 seen = self._reader(image, face.landmarks, face.blendshapes)

@@ -329,7 +329,8 @@ def test_models_are_listed():
     pytest.param('face_mesh', marks=needs_face_mesh),
     pytest.param('face_landmarker', marks=needs_task),
 ])  # fmt: skip
-def test_real_photographs_the_smiles_are_happy(landmarks):
+@pytest.mark.parametrize('more', [(), ('--max-faces', '8')])
+def test_real_photographs_the_smiles_are_happy(landmarks, more):
     result = run(
         'image',
         FACES / 'single_face.jpg',
@@ -339,6 +340,7 @@ def test_real_photographs_the_smiles_are_happy(landmarks):
         landmarks,
         '--model-path',
         TASK if landmarks == 'face_landmarker' else '',
+        *more,
     )
     assert result.returncode == 0, result.stderr
     found = {
@@ -346,5 +348,7 @@ def test_real_photographs_the_smiles_are_happy(landmarks):
     }
     assert [face['label'] for face in found['single_face.jpg']] == ['happy']
     # Five people; four show their teeth, the one at the back hardly smiles.
-    assert len(found['multi_face.jpg']) == 5
-    assert sum(face['label'] == 'happy' for face in found['multi_face.jpg']) >= 4
+    assert len(found['multi_face.jpg']) == (5 if more else 4)
+    assert ('smaller faces are left out; raise --max-faces' in result.stderr) == (not more)
+    happy = sum(face['label'] == 'happy' for face in found['multi_face.jpg'])
+    assert happy >= (4 if more else 3)

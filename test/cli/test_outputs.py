@@ -37,6 +37,10 @@ class Kept:
         self.labels = estimator.labels
         self.still = estimator.still
 
+    @property
+    def faces_left_out(self):
+        return self._estimator.faces_left_out
+
     def __call__(self, frame):
         return self._estimator(frame)
 
@@ -351,3 +355,17 @@ def test_any_place_is_written_or_refused_in_one_line(run, folder, monkeypatch, v
         assert (status, len(wrong)) in ((0, 0), (2, 1)), (place, errors)
         assert all(line.isprintable() and len(line) < 1100 for line in errors), (place, errors)
         assert status == 0 or 'wall.png: declared' not in errors[0]
+
+
+def test_faces_beyond_the_most_are_said(folder, capfd):
+    two = np.concatenate([SMILE, SMILE], axis=1)
+    cv2.imwrite(str(folder / 'two.png'), two[..., ::-1])
+    arguments = ['image', str(folder / 'two.png'), '--landmarks', LANDMARK_SOURCE]
+    assert main([*arguments, '--max-faces', '1']) == 0
+    output, error = capfd.readouterr()
+    assert output.count('happy') == 1
+    assert 'two.png: 1 smaller faces are left out; raise --max-faces' in error
+    assert main([*arguments, '--max-faces', '2']) == 0
+    output, error = capfd.readouterr()
+    assert output.count('happy') == 2
+    assert 'left out' not in error
