@@ -18,7 +18,7 @@ import numpy as np
 from emotion_estimator.emotion import Roi, overlap
 from emotion_estimator.frame import RgbImage
 from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarker
-from emotion_estimator.perception.landmarks.source import SAME_FACE, View, faces_in_view
+from emotion_estimator.perception.landmarks.source import SAME_FACE, StillView, faces_in_view
 from emotion_estimator.perception.upright import SURE, UprightNetwork
 
 #: Side of the smallest tiles in pixels. A face of half that side is complete in one of them.
@@ -61,7 +61,7 @@ def find_small_faces(
     return tuple(sorted(kept, key=lambda face: -face.roi.area))
 
 
-def _tiles(image: RgbImage) -> Iterator[View]:
+def _tiles(image: RgbImage) -> Iterator[StillView]:
     """Yield square tiles, of which neighbours overlap by half, in sides of 144, 288, 576, ..."""
     height, width = image.shape[:2]
     longest = max(height, width)
@@ -79,14 +79,14 @@ def _starts(length: int, side: int) -> list[int]:
     return [round(step * room / max(steps, 1)) for step in range(steps + 1)]
 
 
-def _view(image: RgbImage, left: int, top: int, right: int, bottom: int, scale: float) -> View:
+def _view(image: RgbImage, left: int, top: int, right: int, bottom: int, scale: float) -> StillView:
     """Return the part of an image inside a box, enlarged by ``scale`` if that is above 1."""
     left, top = max(left, 0), max(top, 0)
     part = image[top:bottom, left:right]
     if scale <= 1:
-        return View(np.ascontiguousarray(part), left, top, 1)
+        return StillView(np.ascontiguousarray(part), left, top, 1)
     larger = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    return View(np.asarray(larger, np.uint8), left, top, scale)
+    return StillView(np.asarray(larger, np.uint8), left, top, scale)
 
 
 def _second_look(

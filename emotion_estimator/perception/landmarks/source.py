@@ -40,7 +40,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class View:
+class StillView:
     """Part of an image, whose pixel (x, y) is at ``(x - left, y - top) * scale`` in the view."""
 
     image: RgbImage
@@ -49,16 +49,16 @@ class View:
     scale: float
 
 
-def _views(image: RgbImage, tiles: bool) -> Iterator[View]:
+def _views(image: RgbImage, tiles: bool) -> Iterator[StillView]:
     height, width = image.shape[:2]
     scale = min(_LEAST_SIDE / min(height, width), _MOST_SIDE / max(height, width))
     if scale > 1:
         border = round(_BORDER * _LEAST_SIDE)
         larger = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         framed = cv2.copyMakeBorder(larger, border, border, border, border, cv2.BORDER_CONSTANT)
-        yield View(np.asarray(framed, np.uint8), -border / scale, -border / scale, scale)
+        yield StillView(np.asarray(framed, np.uint8), -border / scale, -border / scale, scale)
         return
-    yield View(image, 0, 0, 1)
+    yield StillView(image, 0, 0, 1)
     for share, least in _TILES if tiles else ():
         if max(height, width) < least:
             continue
@@ -67,10 +67,10 @@ def _views(image: RgbImage, tiles: bool) -> Iterator[View]:
         for top in np.linspace(0, height - tall, steps).astype(int).tolist():
             for left in np.linspace(0, width - wide, steps).astype(int).tolist():
                 tile = np.ascontiguousarray(image[top : top + tall, left : left + wide])
-                yield View(tile, left, top, 1)
+                yield StillView(tile, left, top, 1)
 
 
-def _is_cut(face: FaceLandmarks, view: View, image: RgbImage) -> bool:
+def _is_cut(face: FaceLandmarks, view: StillView, image: RgbImage) -> bool:
     """Return whether the face touches an edge of the view inside the image."""
     height, width = image.shape[:2]
     tall, wide = view.image.shape[0] / view.scale, view.image.shape[1] / view.scale
@@ -84,7 +84,7 @@ def _is_cut(face: FaceLandmarks, view: View, image: RgbImage) -> bool:
 
 
 def faces_in_view(
-    landmarker: Landmarker, view: View, image: RgbImage
+    landmarker: Landmarker, view: StillView, image: RgbImage
 ) -> Iterator[tuple[float, FaceLandmarks]]:
     """Yield the faces in a view as they lie in the image, each after its share of the height.
 
