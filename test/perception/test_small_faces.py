@@ -115,6 +115,14 @@ def test_each_place_is_whole_in_some_tile(corner):
     assert overlap(face.roi, Roi(*corner, 20, 20)) > 0.8
 
 
+def test_the_document_says_how_many_tiles_there_are():
+    landmarker = BrightSquares()
+    find_small_faces(landmarker, squares(720, 1280), None)
+    assert f'takes {landmarker.views} runs of the landmark source for 1280x720' in (
+        DOCUMENT.read_text()
+    )
+
+
 def test_what_is_known_is_not_looked_at_again():
     image = squares(720, 1280, (300, 200))
     assert find_small_faces(BrightSquares(), image, None, [Roi(298, 199, 23, 22)]) == ()
