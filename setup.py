@@ -37,6 +37,7 @@ setup(
         'emotion_estimator.message_definitions': ['*.msg'],
         'emotion_estimator.models': ['*.tflite', '*.npz', '*.json', '*.md'],
         'emotion_estimator.replay': ['*.j2'],
+        'emotion_estimator.schemas': ['*.json'],
         'emotion_estimator.sources': ['data/*'],
     },
     install_requires=[

@@ -141,21 +141,18 @@ class _Printer:
     def __init__(self, as_objects: bool, script: Script | None, language: str) -> None:
         self._as_objects = as_objects
         self._checker = ScriptChecker(script, language) if script else None
-        self._first: float | None = None
         if script is not None and script.about and not as_objects:
             click.echo(printable(script.about))
 
     def show(self, event: Event) -> None:
         """Print an event, if it has anything to print."""
-        if self._first is None:
-            self._first = event.stamp
         verdict = self._checker(event) if self._checker else None
         if self._as_objects:
             line = as_json(event, verdict)
             if line is not None:
                 click.echo(line)
             return
-        for line in as_text(event, verdict, self._first):
+        for line in as_text(event, verdict):
             click.echo(printable(line))
 
     def finish(self) -> int:

@@ -74,6 +74,10 @@ VERBS = {
         'replay',
         'Run each BAG (rosbag2) through the estimator and the dialogue manager, without ROS.',
     ),
+    'schemas': (
+        'schemas',
+        'List the JSON Schemas of what the verbs and the dialogue manager write: file and purpose.',
+    ),
     'video': ('video', 'Read the expression of each face in every frame of SOURCE.'),
 }
 #: Verbs of the research package (``training`` in the repository) with their summaries. It provides

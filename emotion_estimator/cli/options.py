@@ -24,8 +24,7 @@ def perception_options(command: Command) -> Command:
     """Add ``--json``, as ``as_json``, and options named after the estimator's settings."""
     for option in (
         click.option('--json', 'as_json', is_flag=True, help='Print one JSON object per line.'),
-        # Group pictures are more usual here than in front of a robot.
-        _option('--max-faces', 'max_faces', default=8),
+        _option('--max-faces', 'max_faces'),
         _option('--abstain-below', 'abstain_below'),
         _option('--happy-threshold', 'happy_threshold'),
         _option('--sad-threshold', 'sad_threshold'),
@@ -39,7 +38,7 @@ def perception_options(command: Command) -> Command:
     return command
 
 
-def _option(flag: str, setting: str, default: Any = None) -> Callable[[Command], Command]:
+def _option(flag: str, setting: str) -> Callable[[Command], Command]:
     """Return the option for a setting, with its description, default and range."""
     declared = _SETTINGS[setting]
     minimum, maximum = declared.metadata['minimum'], declared.metadata['maximum']
@@ -48,13 +47,12 @@ def _option(flag: str, setting: str, default: Any = None) -> Callable[[Command],
         kind = click.Choice(declared.metadata['choices'])
     elif minimum is not None:
         kind = (click.IntRange if kind is int else click.FloatRange)(minimum, maximum)
-    default = declared.default if default is None else default
     return click.option(
         flag,
         setting,
-        default=default,
+        default=declared.default,
         type=kind,
-        show_default=default != '',
+        show_default=declared.default != '',
         help=declared.metadata['description'],
     )
 

@@ -2,36 +2,95 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import click
 
-from emotion_estimator.cli.options import in_words, perception_options
+from emotion_estimator.account import Account
+from emotion_estimator.cli.options import (
+    LEFT_OUT,
+    in_words,
+    perception_options,
+    say_account,
+    strict_option,
+)
+from emotion_estimator.cli.outputs import (
+    NOT_WANTED,
+    FaceOutputs,
+    film_or_folder,
+    output_options,
+)
+from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.sources.open_source import open_source
 from emotion_estimator.untrusted import printable
 
+_INTERRUPTED = 'not read: interrupted'
+
 
 @click.command()
 @click.argument('source')
 @perception_options
-def video(source: str, as_json: bool, **perception: Any) -> None:
+@output_options
+@strict_option
+@click.pass_context
+def video(
+    context: click.Context,
+    /,
+    source: str,
+    as_json: bool,
+    annotate: Path | None,
+    table: Path | None,
+    show: bool,
+    strict: bool,
+    **perception: Any,
+) -> None:
     """Read the expression of each face in every frame of SOURCE.
 
-    SOURCE is a video file, an image, a folder of images, a device number or `portrait`.
+    SOURCE is a video file, an image, a folder of images, a device number or `portrait`. Stamps are
+    the source's own: seconds from its begin, or since the epoch for a camera. At the end, standard
+    error says how many frames were read, and what was left out and why.
     """
-    frames = open_source(source)
-    estimator = EmotionEstimator.load(EstimatorSettings(**perception))
-    try:
-        for frame in frames.frames():
-            faces = estimator(frame)
-            if as_json:
-                line = FrameResult(frame.stamp, faces).as_json()
-            else:
-                line = printable(f'{frame.stamp:9.3f} s  {in_words(faces)}')
-            click.echo(line)
-    finally:
-        frames.close()
-        estimator.close()
+    with closing(open_source(source)) as frames:
+        drawings = film_or_folder(annotate, frames.fps)
+        own = getattr(frames, 'account', None)
+        account = Account('frames') if own is None else own
+        with (
+            FaceOutputs(drawings, table=table, show=show, title=frames.name) as outputs,
+            EmotionEstimator.load(EstimatorSettings(**perception)) as estimator,
+        ):
+            outputs.begin('stamp', estimator.labels)
+            try:
+                for frame in frames.frames():
+                    account.read += own is None
+                    faces = estimator(frame)
+                    if as_json:
+                        line = FrameResult(frame.stamp, faces).as_json()
+                    else:
+                        line = printable(f'{frame.stamp:9.3f} s  {in_words(faces)}')
+                    click.echo(line)
+                    outputs.add(frame.stamp, frame.image, faces)
+                    if outputs.closed:
+                        _leave_rest_out(account, NOT_WANTED)
+                        break
+            except (KeyboardInterrupt, InputError) as error:
+                if isinstance(error, KeyboardInterrupt):
+                    _leave_rest_out(account, _INTERRUPTED)
+                if account.read:
+                    say_account(frames.name, account, as_json)
+                if frames.live:
+                    # The usual end of a camera, at any time.
+                    outputs.finish()
+                raise
+    say_account(frames.name, account, as_json)
+    context.exit(LEFT_OUT if strict and not account.complete else 0)
+
+
+def _leave_rest_out(account: Account, reason: str) -> None:
+    if account.declared is not None:
+        rest = account.declared - account.read - account.reasons.total()
+        account.leave_out(reason, max(rest, 0))

@@ -15,9 +15,10 @@ import numpy as np
 
 from emotion_estimator.demo.state import DemoHistory
 from emotion_estimator.demo.turns import PERSON, SpokenTurn, spoken_over, transcript
-from emotion_estimator.demo.video import SPEAKER_COLOURS, DemoVideo
+from emotion_estimator.demo.video import SPEAKER_COLOURS
 from emotion_estimator.emotion import NEUTRAL, UNKNOWN
 from emotion_estimator.errors import EmotionEstimatorError, InputError
+from emotion_estimator.film_writer import FilmWriter
 from emotion_estimator.replay.comparison import MARGIN, Agreement, Tally, agreement
 from emotion_estimator.timeline import (
     action_words,
@@ -115,7 +116,7 @@ def write_results(history: DemoHistory, output: Path) -> list[str]:
     return [str(chart), str(summary)]
 
 
-def describe_results(history: DemoHistory, video: DemoVideo, written: Sequence[str]) -> list[str]:
+def describe_results(history: DemoHistory, video: FilmWriter, written: Sequence[str]) -> list[str]:
     """Return the lines for the terminal at the end of a run, none if nothing was received.
 
     :param written: paths of the files that were written.

@@ -26,10 +26,11 @@ from emotion_estimator.demo.results import (
 )
 from emotion_estimator.demo.settings import DemoSettings
 from emotion_estimator.demo.state import DemoState
-from emotion_estimator.demo.video import DemoVideo, VideoRecorder
+from emotion_estimator.demo.video import VideoRecorder
 from emotion_estimator.demo.view import LiveView, PlainView, View
 from emotion_estimator.dialogue.manager import read_together
 from emotion_estimator.errors import EmotionEstimatorError, InputError
+from emotion_estimator.film_writer import FilmWriter
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.sources.network import is_network, without_credentials
 from emotion_estimator.sources.open_source import is_device, open_source
@@ -79,7 +80,7 @@ def _run(settings: DemoSettings, prefix: Path, console: Console, stop: StopReque
     )
     unfinished = begin_results(settings.output)
     state = DemoState(rate)
-    video = DemoVideo(unfinished / VIDEO, settings.fps)
+    video = FilmWriter(unfinished / VIDEO, settings.fps)
     recorder = VideoRecorder(state, video)
     live = console.is_terminal and not settings.plain
     view = LiveView(console, f'ROS_DOMAIN_ID={domain}') if live else PlainView(console)

@@ -118,7 +118,7 @@ class EmotionHistory:
         """Return the content of ``dialogue/context``; ``docs/dialogue.md`` describes each field.
 
         :param stamp: current time in seconds; when not finite, the last frame's.
-        :param mode: mode of the conversation: ``running``, ``paused`` or ``ended``.
+        :param mode: mode of the conversation: ``waiting``, ``running``, ``paused`` or ``ended``.
         :param topic: id of its topic.
         :param approach: its approach.
         :param speaking: whether the person is speaking.

@@ -10,7 +10,7 @@ import numbers
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,7 @@ from emotion_estimator.perception.landmarks.source import find_faces, open_first
 from emotion_estimator.perception.mounting import UPRIGHT_ROLL
 from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
 from emotion_estimator.perception.primary_face import FACING_DEGREES, Engagement, PrimaryFace
+from emotion_estimator.perception.small_faces import find_small_faces
 from emotion_estimator.perception.speaking import SpeechDetector, SpeechModel
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.perception.upright import (
@@ -50,9 +51,6 @@ from emotion_estimator.sources.images import read_image
 from emotion_estimator.untrusted import quote
 
 _LOG = logging.getLogger(__name__)
-
-#: Default of ``max_faces`` for still images, as for ``emotion-estimator image``.
-STILL_MAX_FACES = 8
 
 #: Seconds assumed before a face's first frame, and between two frames with the same stamp.
 _FIRST_STEP = 1 / 30
@@ -116,20 +114,17 @@ class EmotionEstimator:
         :param static: only still images will follow; avoids opening two landmark sources.
         :param changes: fields of :class:`~emotion_estimator.settings.EstimatorSettings` that
             differ from ``settings``, such as ``max_faces=1``. ``max_rate_hz`` and the settings of
-            topics and messages affect only the node. For still images, ``max_faces`` is 8 unless
-            ``settings`` or ``max_faces`` is given.
+            topics and messages affect only the node.
         :raises InputError: unknown setting, or a value out of range; the message names the
             setting, its range and the value.
         :raises ModelError: a model file is missing, corrupt or does not match the code.
         """
         checked = _check_settings(settings, changes)
         classifier, reader = _open_model(checked)
-        chosen_by_user = settings is not None or 'max_faces' in changes
-        still_faces = checked.max_faces if chosen_by_user else STILL_MAX_FACES
         landmarker, choice = open_first(
             checked.landmark_source,
             checked.face_landmarker_path,
-            max_faces=still_faces if static else checked.max_faces,
+            max_faces=checked.max_faces,
             static=static,
             min_confidence=checked.min_face_confidence,
         )
@@ -138,7 +133,7 @@ class EmotionEstimator:
         def open_still() -> Landmarker:
             return open_landmarker(
                 choice,
-                max_faces=still_faces,
+                max_faces=checked.max_faces,
                 static=True,
                 min_confidence=checked.min_face_confidence,
             )
@@ -160,6 +155,7 @@ class EmotionEstimator:
             upright=UprightNetwork.load(),
             open_still=None if static else open_still,
             reason=choice.reason,
+            max_faces=checked.max_faces,
         )
 
     @classmethod
@@ -208,6 +204,7 @@ class EmotionEstimator:
         open_still: Callable[[], Landmarker] | None = None,
         open_grey: Callable[[], Landmarker] | None = None,
         reason: str = '',
+        max_faces: int | None = None,
     ) -> None:
         self.landmark_source = landmarker.name
         #: Why this landmark source was chosen.
@@ -219,7 +216,10 @@ class EmotionEstimator:
         self.resets = 0
         #: Whether the last image of the stream showed a face that does not lie on its side or head.
         self.saw_upright_face = False
+        #: How many faces of the last still were left out, since they are more than ``max_faces``.
+        self.faces_left_out = 0
         self._max_pixels = settings.max_image_pixels
+        self._max_faces = max_faces
         self._landmarker = landmarker
         self._open_still = open_still
         self._still_landmarker = landmarker if open_still is None else None
@@ -336,22 +336,28 @@ class EmotionEstimator:
             return self._still(_pixels(image, False, self._max_pixels))
 
     def still(
-        self, image: Frame | NDArray[np.uint8] | str | os.PathLike[str], *, bgr: bool = False
+        self,
+        image: Frame | NDArray[np.uint8] | str | os.PathLike[str],
+        *,
+        bgr: bool = False,
+        small: bool = False,
     ) -> tuple[FaceEmotion, ...]:
         """Return the faces in a still image, each as if it had kept its expression for a while.
 
-        Small faces are found too, which takes longer than a frame. The stream is not affected.
+        Smaller faces are found than in a frame, which takes longer. The stream is not affected.
 
         :param image: as for calling the estimator; a frame's stamp is ignored.
         :param bgr: the array's channels are in OpenCV's order.
-        :returns: the largest face first.
+        :param small: also find upright faces of 20 pixels and more in large images, which takes
+            seconds (``docs/small_faces.md``).
+        :returns: the largest face first, at most ``max_faces``.
         :raises InputError: not such an image, or the file cannot be read.
         :raises EmotionEstimatorError: the estimator is closed, or belongs to another process.
         """
         with self._in_use():
             if bgr and not isinstance(image, np.ndarray):
                 raise InputError('bgr is for arrays: frames and files are RGB')
-            return self._still(_pixels(image, bgr, self._max_pixels))
+            return self._still(_pixels(image, bgr, self._max_pixels), small)
 
     def reset(self) -> None:
         """Forget every face and the time: another stream starts."""
@@ -480,9 +486,12 @@ class EmotionEstimator:
             self._still_landmarker = self._open_still()
         return self._still_landmarker
 
-    def _still(self, image: RgbImage) -> tuple[FaceEmotion, ...]:
-        faces = []
-        for n, (face, upright) in enumerate(self._stills(image, self._for_stills()), start=1):
+    def _still(self, image: RgbImage, small: bool = False) -> tuple[FaceEmotion, ...]:
+        faces: list[FaceEmotion] = []
+        found = self._stills(image, self._for_stills(), small)
+        kept = found[: self._max_faces]
+        self.faces_left_out = len(found) - len(kept)
+        for n, (face, upright) in enumerate(kept, start=1):
             pose = head_pose(face.landmarks) if upright else UNREADABLE
             if upright:
                 seen = self._reader(image, face.landmarks, face.blendshapes)
@@ -494,12 +503,23 @@ class EmotionEstimator:
         return tuple(faces)
 
     def _stills(
-        self, image: RgbImage, landmarker: Landmarker
-    ) -> Iterable[tuple[FaceLandmarks, bool]]:
-        """Return the faces in a still, and whether the mesh of each is upright."""
+        self, image: RgbImage, landmarker: Landmarker, small: bool
+    ) -> list[tuple[FaceLandmarks, bool]]:
+        """Return the faces in a still, the largest first, and whether the mesh of each is upright.
+
+        They may be more than ``max_faces``, which limits those of each tile.
+        """
         if self._upright is None:
-            return ((face, True) for face in find_faces(landmarker, image))
-        return find_turned_faces(landmarker, image, self._upright)
+            found = [(face, True) for face in find_faces(landmarker, image)]
+        else:
+            found = list(find_turned_faces(landmarker, image, self._upright))
+        if small:
+            known = [face.roi for face, _ in found]
+            more = find_small_faces(landmarker, image, self._upright, known)
+            found = sorted(
+                [*found, *((face, True) for face in more)], key=lambda pair: -pair[0].roi.area
+            )
+        return found
 
     def _forget_if_time_jumped(self, stamp: float) -> None:
         last = self._last_stamp

@@ -115,7 +115,7 @@ def draw_results(
         ]
         draw_actions(axes[2], axes[:2], spoken, axis.end)
     axes[-1].set_xlim(0, axis.end)
-    axes[-1].set_xlabel('seconds')
+    axes[-1].set_xlabel('seconds after the first frame')
     figure.suptitle(title)
     save(figure, path)
 
@@ -160,7 +160,7 @@ def draw_comparison(
         for axes in (curves, bands, differences):
             axes.axvline(lap, color='0.3', linewidth=1)
     differences.set_xlim(begin, end)
-    differences.set_xlabel('seconds')
+    differences.set_xlabel('seconds after the first frame')
     figure.suptitle(title)
     save(figure, path)
 

@@ -174,13 +174,12 @@ def in_real_time(
         yield given
 
 
-def as_text(event: Event, verdict: bool | None = None, first: float = 0.0) -> list[str]:
+def as_text(event: Event, verdict: bool | None = None) -> list[str]:
     """Return an event in words: both turns on one time axis, and why the robot does what it does.
 
     :param verdict: whether the event is as expected; None when nothing is expected.
-    :param first: seconds; times are shown relative to this.
     """
-    at = f'{event.stamp - first:8.2f} s  '
+    at = f'{event.stamp:8.2f} s  '
     indent = ' ' * len(at)
     if event.seen is not None:
         return [f'{at}person  {"nobody" if event.seen == NONE else event.seen}']

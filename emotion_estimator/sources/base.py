@@ -9,16 +9,12 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from emotion_estimator import picture_decoding
 from emotion_estimator.account import Account
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame, RgbImage
 
 #: Frames per second if neither the user nor the source gives a rate.
 DEFAULT_FPS = 30.0
-
-#: Frames convert as pictures do.
-bgr_to_rgb = picture_decoding.bgr_to_rgb
 
 
 def silence_opencv() -> None:

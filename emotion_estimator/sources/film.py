@@ -22,8 +22,9 @@ from av.video.stream import VideoStream
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
+from emotion_estimator.picture_decoding import bgr_to_rgb
 from emotion_estimator.picture_header import turned
-from emotion_estimator.sources.base import DEFAULT_FPS, bgr_to_rgb
+from emotion_estimator.sources.base import DEFAULT_FPS
 from emotion_estimator.sources.container import FILM_FORMATS, NETWORK_FORMATS, check_frame_size
 from emotion_estimator.sources.film_kind import ends_with, png_frames
 from emotion_estimator.sources.film_stamps import PAUSE_OF_A_CLOCK, PAUSE_OF_A_FILE

@@ -15,11 +15,11 @@ import cv2
 from emotion_estimator.account import Account
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
+from emotion_estimator.picture_decoding import bgr_to_rgb
 from emotion_estimator.sources.base import (
     DEFAULT_FPS,
     Source,
     SourceLost,
-    bgr_to_rgb,
     fit,
 )
 from emotion_estimator.sources.container import decoded, open_ffmpeg

@@ -106,7 +106,11 @@ def test_recorded_json_lines(run):
     write_results(course([NONE] * 5 + ['happy'] * 20, begin=1.7e9), Path('course.jsonl'))
     status, out, _ = run('--from', 'course.jsonl', '--policy', 'policy.yaml')
     assert status == 0
-    assert out.splitlines()[:2] == ['    0.00 s  person  nobody', '    0.50 s  person  happy']
+    # The recording's own stamps, as in JSON.
+    assert out.splitlines()[:2] == [
+        '1700000000.00 s  person  nobody',
+        '1700000000.50 s  person  happy',
+    ]
     assert out.count('celebrate: ') == 1
     _, out, _ = run('--from', 'course.jsonl', '--policy', 'policy.yaml', '--json')
     assert json.loads(out)['stamp'] == pytest.approx(1.7e9 + 1, abs=0.21)
@@ -205,7 +209,7 @@ def test_speech_in_a_recorded_bag_counts_as_live(run, storage, topic):
     assert as_printed(silent) != as_printed(live)
     # The transcript begins with the first emotion, and has the words.
     _, out, _ = run('--from', 'bag')
-    assert out.startswith('    0.00 s  person  "Hello?"\n    0.00 s  person  unknown\n')
+    assert out.startswith('    1.20 s  person  "Hello?"\n    1.20 s  person  unknown\n')
     assert out.count('person  "My sister had one"') == 3
 
 

@@ -1,8 +1,7 @@
-"""The video: constant rate, real stamps, complete or absent."""
+"""The video of a demo: captions, lanes of both speakers, a recorder in a thread."""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
@@ -11,13 +10,12 @@ from emotion_estimator.demo.state import AnnotatedFrame, DemoScene, DemoState
 from emotion_estimator.demo.turns import PERSON, ROBOT, SpokenTurn
 from emotion_estimator.demo.video import (
     CAPTION_SECONDS,
-    MAX_GAP,
-    DemoVideo,
     VideoRecorder,
     captioned,
 )
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import EmotionEstimatorError
+from emotion_estimator.film_writer import FilmWriter
 
 ACTION = DialogueAction(
     'continue', 'tea', 'warm', 'Nice.', 'because', 'happy', 0.9, 'smile', 'a', 10.0
@@ -26,69 +24,6 @@ ACTION = DialogueAction(
 
 def frame(value: int, height: int = 48, width: int = 64) -> np.ndarray:
     return np.full((height, width, 3), value, np.uint8)
-
-
-def read(path) -> list[float]:
-    """Return the mean brightness of each frame."""
-    capture, means = cv2.VideoCapture(str(path)), []
-    while (got := capture.read())[0]:
-        means.append(float(got[1].mean()))
-    return means
-
-
-@pytest.fixture(params=['av', 'cv2'])
-def encoder(request, monkeypatch):
-    if request.param == 'av':
-        pytest.importorskip('av', reason='PyAV is not installed: H.264 is not tried')
-    else:
-        # find_spec() finds nothing where sys.modules holds None.
-        monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
-    return request.param
-
-
-def test_stamps_become_a_constant_rate(tmp_path, encoder):
-    video = DemoVideo(tmp_path / 'new' / 'a.mp4', 10)
-    # Jitter, two frames in one slot, and a pause of three frames.
-    for stamp, value in ((5.0, 40), (5.11, 80), (5.14, 120), (5.2, 160), (5.5, 200)):
-        video.add(stamp, frame(value))
-    assert not video.path.exists()
-    assert video.close()
-    assert read(video.path) == pytest.approx([40, 120, 160, 160, 160, 200], abs=6)
-    assert video.frames == 6
-    assert video.codec == ('H.264' if encoder == 'av' else 'MPEG-4 Part 2')
-    assert [p.name for p in video.path.parent.iterdir()] == ['a.mp4']
-    rate = cv2.VideoCapture(str(video.path)).get(cv2.CAP_PROP_FPS)
-    assert rate == pytest.approx(10)
-
-
-def test_odd_and_changing_sizes(tmp_path, encoder):
-    video = DemoVideo(tmp_path / 'a.mp4', 10)
-    video.add(0.0, frame(50, 47, 63))
-    video.add(0.1, frame(50, 47, 63))
-    video.add(0.2, frame(100, 96, 128))
-    assert video.close()
-    assert len(read(video.path)) == 3
-
-
-def test_stamps_that_go_back_are_left_out_and_long_pauses_shortened(tmp_path):
-    video = DemoVideo(tmp_path / 'a.mp4', 10)
-    for stamp in (100.0, 100.1, 50.0, 3700.0, 3700.1):
-        video.add(stamp, frame(90))
-    video.close()
-    assert video.frames == pytest.approx(3 + 10 * MAX_GAP, abs=1)
-
-
-def test_no_frame_no_file(tmp_path):
-    video = DemoVideo(tmp_path / 'a.mp4', 10)
-    assert not video.close()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_that_cannot_be_written_is_named(tmp_path, encoder):
-    (tmp_path / 'taken').write_text('')
-    video = DemoVideo(tmp_path / 'taken' / 'a.mp4', 10)
-    with pytest.raises(EmotionEstimatorError, match=r'taken/a\.mp4 cannot be written'):
-        video.add(0.0, frame(10))
 
 
 def test_the_caption_is_below_and_old_actions_leave_it():
@@ -135,7 +70,7 @@ def test_the_film_shows_both_speakers_on_one_time_axis():
 
 
 def test_the_recorder_writes_every_frame_that_arrived(tmp_path):
-    state, video = DemoState(), DemoVideo(tmp_path / 'a.mp4', 10)
+    state, video = DemoState(), FilmWriter(tmp_path / 'a.mp4', 10)
     recorder = VideoRecorder(state, video)
     for i in range(20):
         state.add_truth(i / 10, 'happy')
@@ -148,7 +83,7 @@ def test_the_recorder_writes_every_frame_that_arrived(tmp_path):
 def test_the_recorder_reports_a_file_that_cannot_be_written(tmp_path):
     (tmp_path / 'taken').write_text('')
     state = DemoState()
-    recorder = VideoRecorder(state, DemoVideo(tmp_path / 'taken' / 'a.mp4', 10))
+    recorder = VideoRecorder(state, FilmWriter(tmp_path / 'taken' / 'a.mp4', 10))
     for i in range(3):
         state.add_frame(AnnotatedFrame(i / 10, frame(100)))
     with pytest.raises(EmotionEstimatorError, match='cannot be written'):

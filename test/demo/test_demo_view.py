@@ -27,11 +27,11 @@ from emotion_estimator.demo.state import (
     DemoState,
     EmotionReading,
 )
-from emotion_estimator.demo.video import DemoVideo
 from emotion_estimator.demo.view import LiveView, PlainView, latencies, rate, screen, thumbnail
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, Roi
 from emotion_estimator.errors import EmotionEstimatorError
+from emotion_estimator.film_writer import FilmWriter
 from emotion_estimator.timeline import draw_actions, new_figure, stretches
 
 
@@ -230,7 +230,7 @@ def test_the_results_have_the_conversation(tmp_path):
         ('robot', 5.0, 8.0, 'Schön! Und dann?'),
     ]
     assert summary['spoken_over_the_person'] == 0
-    lines = describe_results(history, DemoVideo(tmp_path / 'demo.mp4', 10), written)
+    lines = describe_results(history, FilmWriter(tmp_path / 'demo.mp4', 10), written)
     assert lines[1:4] == [
         'conversation',
         '   2.0 s  person  (speaks for 2.0 s)',

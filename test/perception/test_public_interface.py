@@ -22,7 +22,6 @@ import emotion_estimator
 from emotion_estimator import EmotionEstimator, FaceEmotion, Frame, open_source
 from emotion_estimator.cli.main import group
 from emotion_estimator.errors import EmotionEstimatorError, InputError
-from emotion_estimator.perception.pipeline import STILL_MAX_FACES
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.sources.images import read_image
 from emotion_estimator.sources.portrait import Portrait
@@ -379,6 +378,12 @@ def test_what_pip_installs_imports_lazily(tmp_path):
     assert run.stdout.splitlines() == [f'{where} []', 'False', '1']
 
 
-def test_a_path_and_the_command_line_search_for_as_many_faces():
-    options = {option.name: option.default for option in group.get_command(None, 'image').params}
-    assert options['max_faces'] == STILL_MAX_FACES
+@pytest.mark.parametrize('verb', ['image', 'video'])
+def test_the_defaults_of_the_command_line_are_those_of_the_node(verb):
+    settings = EstimatorSettings()
+    defaults = {option.name: option.default for option in group.get_command(None, verb).params}
+    shared = {name for name in defaults if hasattr(settings, name)}
+    assert shared >= {'max_faces', 'abstain_below', 'vocabulary', 'landmark_source'}
+    assert {name: defaults[name] for name in shared} == {
+        name: getattr(settings, name) for name in shared
+    }

@@ -238,7 +238,8 @@ def test_a_step_without_expectations_accepts_anything():
 
 def test_an_event_in_words():
     assert as_text(Event(1.0, seen='none')) == ['    1.00 s  person  nobody']
-    assert as_text(Event(1.0, seen='happy'), first=0.5) == ['    0.50 s  person  happy']
+    # The stamp itself, as in JSON, of a recording too.
+    assert as_text(Event(1.7e9, seen='happy')) == ['1700000000.00 s  person  happy']
     assert as_text(Event(1.0, speaking=True)) == ['    1.00 s  person  speaks']
     assert as_text(Event(1.0, speaking=False)) == ['    1.00 s  person  falls silent']
     assert as_text(Event(1.0, said='Roses.')) == ['    1.00 s  person  "Roses."']

@@ -33,13 +33,14 @@ _MOST_SIDE = 4096
 _BORDER = 0.33
 #: Size of tiles relative to the image, and the least longer side of images that are tiled so.
 _TILES = ((0.6, 320), (0.4, 640))
-_SAME_FACE = 0.3
+#: Two boxes that overlap by more are of one face.
+SAME_FACE = 0.3
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _View:
+class StillView:
     """Part of an image, whose pixel (x, y) is at ``(x - left, y - top) * scale`` in the view."""
 
     image: RgbImage
@@ -48,16 +49,16 @@ class _View:
     scale: float
 
 
-def _views(image: RgbImage, tiles: bool) -> Iterator[_View]:
+def _views(image: RgbImage, tiles: bool) -> Iterator[StillView]:
     height, width = image.shape[:2]
     scale = min(_LEAST_SIDE / min(height, width), _MOST_SIDE / max(height, width))
     if scale > 1:
         border = round(_BORDER * _LEAST_SIDE)
         larger = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         framed = cv2.copyMakeBorder(larger, border, border, border, border, cv2.BORDER_CONSTANT)
-        yield _View(np.asarray(framed, np.uint8), -border / scale, -border / scale, scale)
+        yield StillView(np.asarray(framed, np.uint8), -border / scale, -border / scale, scale)
         return
-    yield _View(image, 0, 0, 1)
+    yield StillView(image, 0, 0, 1)
     for share, least in _TILES if tiles else ():
         if max(height, width) < least:
             continue
@@ -66,10 +67,10 @@ def _views(image: RgbImage, tiles: bool) -> Iterator[_View]:
         for top in np.linspace(0, height - tall, steps).astype(int).tolist():
             for left in np.linspace(0, width - wide, steps).astype(int).tolist():
                 tile = np.ascontiguousarray(image[top : top + tall, left : left + wide])
-                yield _View(tile, left, top, 1)
+                yield StillView(tile, left, top, 1)
 
 
-def _is_cut(face: FaceLandmarks, view: _View, image: RgbImage) -> bool:
+def _is_cut(face: FaceLandmarks, view: StillView, image: RgbImage) -> bool:
     """Return whether the face touches an edge of the view inside the image."""
     height, width = image.shape[:2]
     tall, wide = view.image.shape[0] / view.scale, view.image.shape[1] / view.scale
@@ -82,6 +83,25 @@ def _is_cut(face: FaceLandmarks, view: _View, image: RgbImage) -> bool:
     )
 
 
+def faces_in_view(
+    landmarker: Landmarker, view: StillView, image: RgbImage
+) -> Iterator[tuple[float, FaceLandmarks]]:
+    """Yield the faces in a view as they lie in the image, each after its share of the height.
+
+    Faces that an edge of the view cuts off are left out: another view has them.
+    """
+    height, width = image.shape[:2]
+    for face in landmarker(Frame(view.image, 0.0)):
+        landmarks = face.landmarks / np.float32(view.scale)
+        landmarks[:, :2] += np.array([view.left, view.top], np.float32)
+        roi = bounding_roi(landmarks, width, height)
+        if roi is None:
+            continue
+        moved = FaceLandmarks(landmarks, face.blendshapes, roi)
+        if not _is_cut(moved, view, image):
+            yield roi.height * view.scale / view.image.shape[0], moved
+
+
 def find_faces(
     landmarker: Landmarker, image: RgbImage, *, tiles: bool = True
 ) -> tuple[FaceLandmarks, ...]:
@@ -91,23 +111,13 @@ def find_faces(
     :param image: uint8 (H, W, 3) RGB.
     :param tiles: search tiles too, which takes several times as long.
     """
-    height, width = image.shape[:2]
-    found: list[tuple[float, FaceLandmarks]] = []
-    for view in _views(image, tiles):
-        for face in landmarker(Frame(view.image, 0.0)):
-            landmarks = face.landmarks / np.float32(view.scale)
-            landmarks[:, :2] += np.array([view.left, view.top], np.float32)
-            roi = bounding_roi(landmarks, width, height)
-            if roi is None:
-                continue
-            moved = FaceLandmarks(landmarks, face.blendshapes, roi)
-            if not _is_cut(moved, view, image):
-                # The larger a face in its view, the more exact its landmarks.
-                share = roi.height * view.scale / view.image.shape[0]
-                found.append((share, moved))
+    found = [
+        each for view in _views(image, tiles) for each in faces_in_view(landmarker, view, image)
+    ]
     kept: list[FaceLandmarks] = []
+    # The larger a face in its view, the more exact its landmarks.
     for _, face in sorted(found, key=lambda pair: -pair[0]):
-        if all(overlap(face.roi, other.roi) < _SAME_FACE for other in kept):
+        if all(overlap(face.roi, other.roi) < SAME_FACE for other in kept):
             kept.append(face)
     return tuple(sorted(kept, key=lambda face: -face.roi.area))
 

@@ -32,7 +32,7 @@ from emotion_estimator.perception.landmarks.base import FaceLandmarks, Landmarke
 from emotion_estimator.perception.landmarks.face_landmarker import FaceLandmarker
 from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead, FaceMesh
 from emotion_estimator.perception.landmarks.source import bundles_face_mesh
-from emotion_estimator.perception.pipeline import STILL_MAX_FACES, EmotionEstimator
+from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.primary_face import turned_away
 from emotion_estimator.perception.upright import UprightNetwork
 from emotion_estimator.settings import EstimatorSettings
@@ -177,7 +177,7 @@ class LandmarkChoice:
         :raises ModelError: a file is missing or corrupt.
         """
         settings = EstimatorSettings()
-        faces = STILL_MAX_FACES if static else settings.max_faces
+        faces = settings.max_faces
         if self.teacher is not None:
             return FaceLandmarker(self.teacher, faces, static, settings.min_face_confidence)
         head = BlendshapeHead.load(self.models / 'blendshape_head.json')

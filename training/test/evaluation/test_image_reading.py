@@ -15,7 +15,7 @@ import emotion_estimator
 from emotion_estimator.emotion import LABELS, Roi
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
-from emotion_estimator.perception.pipeline import STILL_MAX_FACES, EmotionEstimator
+from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.evaluation.image_reading import (
     FER_NAMES,
@@ -84,7 +84,6 @@ def test_answers_are_those_of_the_pipeline_at_first_and_from_the_cache(
     settings = {
         'landmark_source': source,
         'face_landmarker_path': str(choice.teacher or ''),
-        'max_faces': STILL_MAX_FACES,
     }
     for branch, vocabulary in (
         ('fused', 'three'),
