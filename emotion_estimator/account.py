@@ -67,13 +67,16 @@ class Account:
         """Return the account in one line."""
         left_out = self.left_out
         if self.declared is None:
-            line = f'read {self.read} {self.unit}'
+            line = f'read {self._counted(self.read)}'
         else:
-            line = f'declared {self.declared} {self.unit}, read {self.read}'
+            line = f'declared {self._counted(self.declared)}, read {self.read}'
         if left_out:
             reasons = ', '.join(f'{n} {reason}' for reason, n in left_out.items())
             line += f', left out {left_out.total()}: {reasons}'
         return line
+
+    def _counted(self, number: int) -> str:
+        return f'{number} {self.unit.removesuffix("s") if number == 1 else self.unit}'
 
     def to_dict(self) -> dict[str, Any]:
         """Return the account as JSON-compatible values."""

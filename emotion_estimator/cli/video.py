@@ -57,8 +57,6 @@ def video(
     """
     with closing(open_source(source)) as frames:
         drawings = film_or_folder(annotate, frames.fps)
-        own = getattr(frames, 'account', None)
-        account = Account('frames') if own is None else own
         with (
             FaceOutputs(drawings, table=table, show=show, title=frames.name) as outputs,
             EmotionEstimator.load(EstimatorSettings(**perception)) as estimator,
@@ -66,7 +64,6 @@ def video(
             outputs.begin('stamp', estimator.labels)
             try:
                 for frame in frames.frames():
-                    account.read += own is None
                     faces = estimator(frame)
                     if as_json:
                         line = FrameResult(frame.stamp, faces).as_json()
@@ -75,19 +72,19 @@ def video(
                     click.echo(line)
                     outputs.add(frame.stamp, frame.image, faces)
                     if outputs.closed:
-                        _leave_rest_out(account, NOT_WANTED)
+                        _leave_rest_out(frames.account, NOT_WANTED)
                         break
             except (KeyboardInterrupt, InputError) as error:
                 if isinstance(error, KeyboardInterrupt):
-                    _leave_rest_out(account, _INTERRUPTED)
-                if account.read:
-                    say_account(frames.name, account, as_json)
+                    _leave_rest_out(frames.account, _INTERRUPTED)
+                if frames.account.read:
+                    say_account(frames.name, frames.account, as_json)
                 if frames.live:
                     # The usual end of a camera, at any time.
                     outputs.finish()
                 raise
-    say_account(frames.name, account, as_json)
-    context.exit(LEFT_OUT if strict and not account.complete else 0)
+    say_account(frames.name, frames.account, as_json)
+    context.exit(LEFT_OUT if strict and not frames.account.complete else 0)
 
 
 def _leave_rest_out(account: Account, reason: str) -> None:

@@ -146,7 +146,7 @@ def test_images_are_drawn_on_and_tabled(run, folder):
 
 def test_one_image_into_one_file(run, folder):
     status, _, errors = run('image', folder / 'smile.jpg', '--annotate', folder / 'b.PNG')
-    assert (status, errors) == (0, [f'{folder / "smile.jpg"}: declared 1 images, read 1'])
+    assert (status, errors) == (0, [f'{folder / "smile.jpg"}: declared 1 image, read 1'])
     assert read_image(folder / 'b.PNG').shape == SMILE.shape
 
 
