@@ -91,7 +91,9 @@ class _FileSystem(apsw.VFS):
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         self._files.pop(filename, None)
 
-    def xOpen(self, name: object, flags: list[int]) -> _File:  # type: ignore[override]  # noqa: N802
+    def xOpen(  # type: ignore[override]  # noqa: N802
+        self, name: object, flags: list[int]
+    ) -> _File:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         if not isinstance(path, str) or path not in self._files:
             raise apsw.CantOpenError(f'{path}')
