@@ -99,7 +99,7 @@ def run(kept, capfd, monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A smiling face, a wall, and a file that is no image."""
+    """Return a folder with a smiling face, a wall, and a file that is no image."""
     for name, image in (('smile.jpg', SMILE), ('wall.bmp', WALL)):
         cv2.imwrite(str(tmp_path / name), image[..., ::-1])
     (tmp_path / 'broken.jpg').write_bytes(b'\xff\xd8 this is no JPEG')
