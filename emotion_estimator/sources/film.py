@@ -7,7 +7,7 @@ import os
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import av
 import av.error
@@ -44,8 +44,6 @@ _WIDEST = 16
 _CLOCKED = frozenset(('mpegts', 'mpeg'))
 #: Containers that say at their beginning how long they last.
 _DECLARING = frozenset(('matroska,webm', 'avi', 'flv', 'asf', 'ivf'))
-#: Share and number of frames by which a declared length may be wrong.
-_TOLERANCE, _FEW = 0.02, 2
 #: AVCOL_SPC_UNSPECIFIED; from this height or width on, colours are those of HD (BT.709).
 _UNSPECIFIED, _HD = 2, (1280, 720)
 #: Formats of 10 and 12 bits that most films of so many have.
@@ -68,34 +66,6 @@ _ORIENTATIONS = {
     (True, True, True): 7,
     (True, True, False): 8,
 }
-
-
-class Playback(Protocol):
-    """One reading of a film, from its beginning to its end.
-
-    :ivar fps: nominal frames per second, above 0.
-    :ivar declared: number of frames by the container's own index; None if it has none.
-    :ivar seconds: declared length; None if the container does not say at its beginning.
-    :ivar pause: longest seconds between two frames that the container can be believed.
-    :ivar damaged: frames that could not be decoded so far.
-    """
-
-    fps: float
-    declared: int | None
-    seconds: float | None
-    pause: float
-    damaged: int
-
-    def pictures(self) -> Iterator[tuple[RgbImage, float | None]]:
-        """Yield each image as it is to be shown, and its time in seconds if known.
-
-        :raises InputError: an image is too large.
-        """
-        ...
-
-    def close(self) -> None:
-        """Free the decoder; closing twice is harmless."""
-        ...
 
 
 class Film:
@@ -361,21 +331,6 @@ def _side_data(frame: VideoFrame) -> list[SideData]:
     # Iterating over it gives the values, although it is called a mapping.
     data: Any = frame.side_data
     return [data[number] for number in range(len(data))]
-
-
-def missing_frames(playback: Playback, read: int, last: float) -> int:
-    """Return how many frames are missing at the end of a film that declares its length.
-
-    :param read: frames that were read or left out.
-    :param last: time of the last one in seconds from the first.
-    """
-    if playback.seconds is None or read < 1:
-        return 0
-    step = 1.0 / playback.fps
-    short = playback.seconds - (last + step)
-    # A film of varying rate has fewer frames than its nominal rate promises.
-    count = round(short * min(playback.fps, read / (last + step)))
-    return count if count > max(_FEW, _TOLERANCE * playback.seconds * playback.fps) else 0
 
 
 def _clock_seconds(text: str) -> float | None:

@@ -23,7 +23,7 @@ from emotion_estimator.sources.base import (
     fit,
 )
 from emotion_estimator.sources.container import decoded, open_ffmpeg
-from emotion_estimator.sources.film import Film
+from emotion_estimator.sources.playback import Playback, open_film
 from emotion_estimator.sources.video import VideoFile
 from emotion_estimator.untrusted import quote
 
@@ -193,8 +193,8 @@ class NetworkVideo(VideoFile):
     def _shown(path: Path | str) -> str:
         return quote(without_credentials(str(path)))
 
-    def _open(self) -> Film:
-        return Film(_lower_scheme(str(self._path)), self.name, timeout=self._timeout)
+    def _open(self) -> Playback:
+        return open_film(_lower_scheme(str(self._path)), self.name, timeout=self._timeout)
 
     def _stopped(self, account: Account) -> None:
         if account.declared is not None and account.read < _COMPLETE * account.declared:

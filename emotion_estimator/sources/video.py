@@ -10,10 +10,10 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame
 from emotion_estimator.sources.base import Source, fit
 from emotion_estimator.sources.container import check_start
-from emotion_estimator.sources.film import Film, Playback, missing_frames
 from emotion_estimator.sources.film_kind import is_animated_webp
 from emotion_estimator.sources.film_stamps import FilmStamps
 from emotion_estimator.sources.moving_picture import MovingPicture
+from emotion_estimator.sources.playback import Playback, missing_frames, open_film
 from emotion_estimator.untrusted import cannot_read, open_regular, quote
 
 
@@ -137,7 +137,7 @@ class VideoFile(Source):
                     with file:
                         return MovingPicture(file, name)
                 form = 'mjpeg' if start.startswith(b'\xff\xd8') else None
-                return Film(file, name, form=form)
+                return open_film(file, name, form=form)
             except BaseException:
                 file.close()
                 raise

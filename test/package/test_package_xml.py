@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import runpy
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -22,6 +24,8 @@ MODULES = {
     'backports.zstd': 'backports',
     'opencv-python': 'cv2',
     'python3-opencv': 'cv2',
+    'pillow': 'PIL',
+    'python3-pil': 'PIL',
     'scikit-learn': 'sklearn',
     'PyYAML': 'yaml',
 }
@@ -33,7 +37,7 @@ PROGRAMS = {'rosbag2': "'ros2', 'bag', "}
 CMAKE_TESTS = {'ament_lint_auto', 'ament_lint_common'}
 # Used where they are installed, and done without where not.
 OPTIONAL = {
-    'PIL', 'av', 'bondpy', 'distributed', 'hri_actions_msgs', 'hri_msgs', 'py_trees', 'tf2_msgs',
+    'bondpy', 'distributed', 'hri_actions_msgs', 'hri_msgs', 'py_trees', 'tf2_msgs',
     'tts_msgs',
 }  # fmt: skip
 # The same, for language models: the extras `llm` and `mcp`, what comes with them, and what the
@@ -45,6 +49,8 @@ OPTIONAL |= {
 OPTIONAL |= {'cyclonedx_py'}
 # No rosdep key has these; rosbags, which has one, brings them. Python 3.14 has `compression`.
 WITH_ROSBAGS = {'apsw', 'backports', 'compression', 'lz4'}
+# No key either: requirements/robot.txt installs it. Films need it, nothing else does.
+FOR_FILMS = {'av'}
 # Named in a variable, so that no import of it is to be seen.
 LITERT = 'ai_edge_litert'
 TRAINING = ROOT / 'training' / f'{PACKAGE}_training'
@@ -109,7 +115,7 @@ def setup_arguments(monkeypatch) -> dict:
 
 def test_rosdep_installs_what_the_installed_code_imports():
     wanted = {module_of(key) for key in declared('exec') - GENERATED_USE - set(PROGRAMS)}
-    assert imported(INSTALLED) - OPTIONAL - WITH_ROSBAGS == wanted
+    assert imported(INSTALLED) - OPTIONAL - WITH_ROSBAGS - FOR_FILMS == wanted
 
 
 @pytest.mark.parametrize('key', PROGRAMS)
@@ -122,7 +128,7 @@ def test_rosdep_installs_what_the_tests_import():
     files = sources(ROOT / 'test')
     wanted = {module_of(key) for key in declared('test') - CMAKE_TESTS}
     # catkin_pkg comes with colcon.
-    known = {module_of(key) for key in declared('exec')} | OPTIONAL | WITH_ROSBAGS
+    known = {module_of(key) for key in declared('exec')} | OPTIONAL | WITH_ROSBAGS | FOR_FILMS
     assert imported(files) - known - {'catkin_pkg', 'setuptools'} == wanted
 
 
@@ -133,11 +139,37 @@ def test_what_is_optional_is_imported_late():
             assert not OPTIONAL & {name.partition('.')[0] for name in named_by(node)}, file
 
 
+def test_only_films_need_pyav(tmp_path):
+    (tmp_path / 'av.py').write_text("raise ModuleNotFoundError('none', name='av')")
+    film = tmp_path / 'a.avi'
+    film.write_bytes(b'RIFF\0\0\0\0AVI LIST')
+    script = """
+import importlib, pkgutil, sys
+import emotion_estimator.sources
+from emotion_estimator.errors import InputError
+from emotion_estimator.sources.open_source import open_source
+for each in pkgutil.iter_modules(emotion_estimator.sources.__path__):
+    if each.name != 'film':
+        importlib.import_module(f'emotion_estimator.sources.{each.name}')
+next(open_source('portrait').frames())
+try:
+    open_source(sys.argv[1])
+except InputError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, '-P', '-c', script, str(film)],
+        env={**os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}'}, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.stdout.startswith(f'video {film} needs PyAV'), done.stderr
+
+
 def test_pip_and_rosdep_install_the_same(monkeypatch):
     given = setup_arguments(monkeypatch)
     of_pip = {module_of(n) for n in (*given['install_requires'], *given['extras_require']['demo'])}
     keys = {key for key in declared('exec') if key.startswith('python3-')}
-    assert of_pip - {LITERT} - WITH_ROSBAGS == {module_of(key) for key in keys}
+    assert of_pip - {LITERT} - WITH_ROSBAGS - FOR_FILMS == {module_of(key) for key in keys}
     assert LITERT in of_pip
 
 
