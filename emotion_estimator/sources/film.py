@@ -132,6 +132,7 @@ class Film:
         clocked = self._container.format.name in _CLOCKED
         self.pause = PAUSE_OF_A_CLOCK if clocked else PAUSE_OF_A_FILE
         self.declared = self._indexed()
+        self._first_orientation = 0
         self._cut = False
         if not isinstance(file, str):
             at = file.tell()
@@ -277,6 +278,9 @@ class Film:
         width, height = self._square(frame.width, frame.height)
         check_frame_size(width, height, self._name)
         shown = orientation(frame)
+        if self._container.format.name == 'apng':
+            # Its EXIF is for all images, and comes with the first one.
+            shown = self._first_orientation = self._first_orientation or shown
         transparent = any(component.is_alpha for component in frame.format.components)
         transparent |= frame.format.name == 'pal8'
         colours = frame.colorspace
@@ -286,16 +290,23 @@ class Film:
         if frame.format.name in _DEEP:
             # In one step swscale takes three times as long.
             frame = self._shallower.reformat(frame, format='yuv420p', threads=1)
-        converted = self._reformatter.reformat(
-            frame,
-            width,
-            height,
-            'bgra' if transparent else 'rgb24',
-            src_colorspace=colours,
-            interpolation=Interpolation.BICUBIC,
-            src_color_range=frame.color_range,
-            threads=1,
-        )
+        try:
+            converted = self._reformatter.reformat(
+                frame,
+                width,
+                height,
+                'bgra' if transparent else 'rgb24',
+                src_colorspace=colours,
+                interpolation=Interpolation.BICUBIC,
+                src_color_range=frame.color_range,
+                threads=1,
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            # YCgCo, ICtCp and others are unknown to swscale.
+            raise InputError(
+                f'{self._name} has colours that cannot be converted (space {int(colours)} of '
+                'H.273); re-encode it as MP4 with BT.709'
+            ) from error
         image = converted.to_ndarray()
         if transparent:
             image = bgr_to_rgb(image)
@@ -325,6 +336,17 @@ def orientation(frame: VideoFrame) -> int:
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return _ORIENTATIONS[False, d < 0, a < 0]
     return _ORIENTATIONS[True, b < 0, c < 0]
+
+
+def _kind_unknown(cls: type[Type], value: int) -> Type:
+    # PyAV 18's list ends where FFmpeg 7's did, and one kind more, such as EXIF, is an exception.
+    member: Any = object.__new__(cls)
+    member._name_, member._value_ = f'UNKNOWN_{value}', value
+    found: Type = member
+    return found
+
+
+Type._missing_ = classmethod(_kind_unknown)  # type: ignore[assignment,method-assign]
 
 
 def _side_data(frame: VideoFrame) -> list[SideData]:

@@ -110,7 +110,7 @@ class StillImages(Source):
         #: Files that cannot be decoded, and why.
         self.broken: dict[Path, str] = {}
         self._shown: set[Path] = set()
-        self.account = Account('images', declared=len(paths))
+        self.account = Account('images', declared=len(paths) + sum((others or {}).values()))
         for kind, count in (others or {}).items():
             self.account.leave_out(kind, count)
         if not any(self._read(path) is not None for path in paths):

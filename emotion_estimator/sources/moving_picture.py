@@ -12,7 +12,7 @@ from PIL import Image, WebPImagePlugin
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
-from emotion_estimator.picture_header import check_picture
+from emotion_estimator.picture_header import check_picture, turned
 from emotion_estimator.sources.base import DEFAULT_FPS
 from emotion_estimator.sources.film_stamps import PAUSE_OF_A_FILE
 from emotion_estimator.untrusted import MAX_PICTURE_FILE, in_bytes
@@ -37,7 +37,7 @@ class MovingPicture:
         data = file.read(MAX_PICTURE_FILE + 1)
         if len(data) > MAX_PICTURE_FILE:
             raise InputError(f'{name} is larger than {in_bytes(MAX_PICTURE_FILE)}; make it shorter')
-        check_picture(data, name)
+        self._orientation = check_picture(data, name).orientation
         whole, frames, self._cut = _complete(data)
         self.damaged = 0
         self._name = name
@@ -68,7 +68,8 @@ class MovingPicture:
                 break
             page = Image.new('RGBA', shown.size, 'white')
             page.alpha_composite(shown)
-            yield np.asarray(page.convert('RGB'), np.uint8).copy(), time
+            image = np.asarray(page.convert('RGB'), np.uint8).copy()
+            yield turned(image, self._orientation), time
             time += float(self._image.info.get('duration', 0)) / 1000.0
         self.damaged += self._cut
 

@@ -373,3 +373,48 @@ def test_durations_of_an_animated_webp(tmp_path):
     first, *others = (Image.fromarray(image) for image in scene(4))
     first.save(path, save_all=True, append_images=others, duration=[100, 50, 400, 10])
     check(path, scene(4), BY_SUFFIX['webp'], [0.0, 0.1, 0.15, 0.55])
+
+
+@pytest.mark.parametrize('suffix', ['png', 'webp'])
+def test_an_animation_with_an_orientation_of_exif_is_turned(tmp_path, suffix):
+    pages = [Image.fromarray(each) for each in scene(3)]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / f'turned.{suffix}'
+    pages[0].save(
+        path, save_all=True, append_images=pages[1:], duration=100, lossless=True, exif=exif
+    )
+    film = open_source(path)
+    shown = [frame.image for frame in film.frames()]
+    assert len(shown) == 3
+    for image, page in zip(shown, pages):
+        assert difference(image, np.rot90(np.asarray(page), -1)) < 3
+
+
+def test_motion_jpeg_whose_images_carry_exif_is_read(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = 'camera'
+    path = tmp_path / 'film.mjpeg'
+    with path.open('wb') as file:
+        for n, each in enumerate(scene(6)):
+            Image.fromarray(each).save(file, 'JPEG', **({'exif': exif} if n > 2 else {}))
+    assert sum(1 for _ in open_source(path).frames()) == 6
+
+
+@pytest.mark.parametrize('space', [8, 14])
+def test_colours_that_cannot_be_converted_are_refused_by_name(tmp_path, space):
+    path = tmp_path / 'odd.mp4'
+    with av.open(path, 'w') as container:
+        stream = container.add_stream('libx264', 10)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, 'yuv420p'
+        stream.codec_context.options = {'x264-params': f'colormatrix={_MATRIX[space]}'}
+        for _ in range(3):
+            frame = av.VideoFrame.from_ndarray(np.full((96, 160, 3), 90, np.uint8), 'rgb24')
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(InputError, match=rf'odd.mp4 has colours .*space {space}'):
+        list(open_source(path).frames())
+
+
+#: Names of x264 for the spaces of H.273.
+_MATRIX = {8: 'YCgCo', 14: 'ICtCp'}

@@ -196,7 +196,7 @@ def test_a_folder_says_what_is_left_out_and_why(tmp_path):
     assert len(list(source)) == 6
     assert source.account.to_dict() == {
         'unit': 'images',
-        'declared': 8,
+        'declared': 11,
         'read': 3,
         'left_out': {
             'not images': 2,
