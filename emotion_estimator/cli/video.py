@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from emotion_estimator.account import Account
 from emotion_estimator.cli.options import (
     LEFT_OUT,
     in_words,
@@ -26,6 +25,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.settings import EstimatorSettings
+from emotion_estimator.sources.base import Source
 from emotion_estimator.sources.open_source import open_source
 from emotion_estimator.untrusted import printable
 
@@ -72,11 +72,13 @@ def video(
                     click.echo(line)
                     outputs.add(frame.stamp, frame.image, faces)
                     if outputs.closed:
-                        _leave_rest_out(frames.account, NOT_WANTED)
                         break
+                if outputs.closed:
+                    # Behind the loop, whose end counts what was damaged.
+                    _leave_rest_out(frames, NOT_WANTED)
             except (KeyboardInterrupt, InputError) as error:
                 if isinstance(error, KeyboardInterrupt):
-                    _leave_rest_out(frames.account, _INTERRUPTED)
+                    _leave_rest_out(frames, _INTERRUPTED)
                 if frames.account.read:
                     say_account(frames.name, frames.account, as_json)
                 if frames.live:
@@ -87,7 +89,14 @@ def video(
     context.exit(LEFT_OUT if strict and not frames.account.complete else 0)
 
 
-def _leave_rest_out(account: Account, reason: str) -> None:
-    if account.declared is not None:
+def _leave_rest_out(frames: Source, reason: str) -> None:
+    """Count what was not read of a source that was left before its end."""
+    account = frames.account
+    if frames.live:
+        # It has no end.
+        return
+    if account.declared is None:
+        account.leave_out(f'or more, {reason}')
+    else:
         rest = account.declared - account.read - account.reasons.total()
         account.leave_out(reason, max(rest, 0))

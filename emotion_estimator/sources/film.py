@@ -94,6 +94,7 @@ class Film:
         self._file = file
         self._name = name
         self.damaged = 0
+        self.held = 0.0
         on_network = isinstance(file, str)
         options = {
             'format_whitelist': NETWORK_FORMATS if on_network else FILM_FORMATS,
@@ -263,6 +264,9 @@ class Film:
                 continue
             if frames:
                 failed = 0
+            if packet is not None and packet.duration and packet.time_base:
+                # Of the packet: the filter's frames have none.
+                self.held = float(packet.duration * packet.time_base)
             yield from frames
             if ended:
                 return

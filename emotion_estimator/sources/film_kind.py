@@ -158,9 +158,9 @@ def png_frames(file: BinaryIO) -> int:
 
 
 def ends_with(file: BinaryIO, end: bytes) -> bool:
-    """Return whether an open file has these bytes at its end, but for zeros that fill it up."""
+    """Return whether an open file ends in these bytes, but for zeros and line breaks."""
     file.seek(-min(file.seek(0, 2), 1 << 16), 2)
-    return file.read().rstrip(b'\0').endswith(end)
+    return file.read().rstrip(b'\0\r\n').endswith(end)
 
 
 def _is_motion_jpeg(file: BinaryIO) -> bool:

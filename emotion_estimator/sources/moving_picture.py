@@ -32,6 +32,7 @@ class MovingPicture:
     #: Its times are durations, one for each frame.
     pause = PAUSE_OF_A_FILE
     seconds: float | None = None
+    held = 0.0
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         data = file.read(MAX_PICTURE_FILE + 1)
@@ -41,7 +42,8 @@ class MovingPicture:
         whole, frames, self._cut = _complete(data)
         self.damaged = 0
         self._name = name
-        self.declared: int | None = frames + self._cut
+        # Nobody knows how many a file has that is cut off.
+        self.declared: int | None = None if self._cut else frames
         try:
             self._image = WebPImagePlugin.WebPImageFile(BytesIO(whole))
             self._frames = int(getattr(self._image, 'n_frames', 1))
@@ -88,13 +90,13 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _complete(data: bytes) -> tuple[bytes, int, int]:
-    """Return the file up to its last complete chunk, its complete frames, and those cut off."""
-    frames = cut = 0
+    """Return the file up to its last complete chunk, its frames, and 1 if it is cut off."""
+    frames = 0
     last = 12
+    cut = int(len(data) + 1 < 8 + int.from_bytes(data[4:8], 'little'))
     for name, _, end in _chunks(data):
         # An odd length is filled up, but not by everybody at the end.
         if end > len(data) + 1:
-            cut = int(name == b'ANMF')
             break
         frames += name == b'ANMF'
         last = end

@@ -19,6 +19,7 @@ class Playback(Protocol):
     :ivar declared: number of frames by the container's own index; None if it has none.
     :ivar seconds: declared length; None if the container does not say at its beginning.
     :ivar pause: longest seconds between two frames that the container can be believed.
+    :ivar held: seconds that the last picture so far is shown; 0.0 if that is not known.
     :ivar damaged: frames that could not be decoded so far.
     """
 
@@ -26,6 +27,7 @@ class Playback(Protocol):
     declared: int | None
     seconds: float | None
     pause: float
+    held: float
     damaged: int
 
     def pictures(self) -> Iterator[tuple[RgbImage, float | None]]:
@@ -68,7 +70,7 @@ def missing_frames(playback: Playback, read: int, last: float) -> int:
     """
     if playback.seconds is None or read < 1:
         return 0
-    step = 1.0 / playback.fps
+    step = max(1.0 / playback.fps, playback.held)
     short = playback.seconds - (last + step)
     # A film of varying rate has fewer frames than its nominal rate promises.
     count = round(short * min(playback.fps, read / (last + step)))

@@ -69,6 +69,8 @@ class VideoFile(Source):
                 yield frame
             if not self._loop:
                 return
+            if not self.account.read and not self._closed:
+                raise InputError(f'video {self.name} has no frame any more; restore the file')
             start = last + 1.0 / self.fps
 
     @staticmethod
@@ -94,9 +96,12 @@ class VideoFile(Source):
                 account.read += 1
                 self.skipped = skipped + film.damaged
                 yield Frame(fit(image, *self._size), last)
-            self.skipped = skipped + film.damaged
             self._settle(film, account, last - start + stamps.jumped)
         finally:
+            # Also of a pass that is broken off.
+            self.skipped = skipped + film.damaged
+            if film.damaged:
+                account.leave_out('damaged', film.damaged)
             film.close()
         self._stopped(account)
 
@@ -105,8 +110,6 @@ class VideoFile(Source):
 
         :param last: time of the last frame from the first, by the container.
         """
-        if film.damaged:
-            account.leave_out('damaged', film.damaged)
         seen = account.read + film.damaged
         if film.declared is not None:
             return

@@ -271,6 +271,11 @@ def test_after_ctrl_c_the_account_is_given_and_a_camera_is_kept(run, tmp_path, l
         assert list(tmp_path.iterdir()) == []
 
 
+def test_what_declares_nothing_is_not_complete_after_ctrl_c(run):
+    _, _, errors = run('video', 'made', source=Source([WALL] * 3, error=KeyboardInterrupt()))
+    assert errors[0] == 'made: read 3 frames, left out 1: 1 or more, not read: interrupted'
+
+
 def test_without_windows_show_is_refused_in_one_line(run, folder, monkeypatch):
     def build(gui):
         return f'General\n  GUI:                           {gui}\n'

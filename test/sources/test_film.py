@@ -263,6 +263,8 @@ def test_a_cut_animation_is_read_as_far_as_it_goes(tmp_path):
         source, frames = read(path)
         assert 3 <= len(frames) < 9
         assert not source.account.complete
+        # It says no number that it cannot know.
+        assert source.account.declared in (None, 10)
 
 
 def test_damaged_frames_are_skipped_and_counted(tmp_path, capfd):
@@ -418,3 +420,29 @@ def test_colours_that_cannot_be_converted_are_refused_by_name(tmp_path, space):
 
 #: Names of x264 for the spaces of H.273.
 _MATRIX = {8: 'YCgCo', 14: 'ICtCp'}
+
+
+def test_a_last_picture_that_is_held_long_is_no_missing_frame(tmp_path):
+    path = tmp_path / 'held.mkv'
+    with av.open(path, 'w') as container:
+        stream = container.add_stream('mjpeg', 10)
+        stream.width, stream.height, stream.pix_fmt = 192, 128, 'yuvj420p'
+        packets = []
+        for n, image in enumerate(scene(12)):
+            frame = av.VideoFrame.from_ndarray(image, 'rgb24')
+            frame.pts = n
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        packets[-1].duration = 100
+        for packet in packets:
+            container.mux(packet)
+    source, frames = read(path)
+    assert len(frames) == 12
+    assert source.account.complete, str(source.account)
+
+
+def test_an_animation_with_a_line_break_behind_it_is_whole(tmp_path):
+    path = tmp_path / 'film.gif'
+    write_film(path, scene(10), BY_SUFFIX['gif'])
+    path.write_bytes(path.read_bytes() + b'\r\n')
+    assert read(path)[0].account.complete

@@ -103,6 +103,7 @@ class FakeFilm:
     """A film with scripted times."""
 
     pause = 3600.0
+    held = 0.0
 
     def __init__(self, times, fps=10.0, declared=None, seconds=None, damaged=0) -> None:
         self._times = times
@@ -174,3 +175,23 @@ def test_stamps_increase_strictly_whatever_the_container_says(times):
 def test_a_video_without_frames_is_refused(monkeypatch):
     with pytest.raises(InputError, match='no frame that can be decoded'):
         fake(monkeypatch, [])
+
+
+def test_damage_is_said_of_a_pass_that_is_broken_off(monkeypatch):
+    source, _ = fake(monkeypatch, [0.0, 0.1, 0.2, 0.3], damaged=2)
+    frames = source.frames()
+    next(frames)
+    next(frames)
+    frames.close()
+    assert (source.account.read, source.account.reasons['damaged']) == (2, 2)
+
+
+def test_a_looped_film_that_has_no_frame_any_more_ends(monkeypatch):
+    source, _ = fake(monkeypatch, [0.0, 0.1])
+    source._loop = True
+    frames = source.frames()
+    next(frames)
+    next(frames)
+    monkeypatch.setattr(VideoFile, '_open', lambda self: FakeFilm([]))
+    with pytest.raises(InputError, match='no frame any more'):
+        next(frames)
