@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,12 @@ def import_mediapipe() -> Any:
     warnings.filterwarnings('ignore', message='SymbolDatabase.GetPrototype', category=UserWarning)
     try:
         with quiet(), _without_tensorflow():
-            return importlib.import_module('mediapipe')
+            try:
+                with _without_pyplot():
+                    return importlib.import_module('mediapipe')
+            except ImportError:
+                # A release that needs more of matplotlib than its name, or none that works.
+                return importlib.import_module('mediapipe')
     except Exception as error:
         # An incompatible protobuf raises TypeError, an incompatible NumPy AttributeError.
         raise ModelError(
@@ -91,6 +97,36 @@ def _without_tensorflow() -> Iterator[None]:
     finally:
         if absent:
             del sys.modules['tensorflow']
+
+
+class _LaterPyplot(ModuleType):
+    """Stands for ``matplotlib.pyplot`` until something of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextlib.contextmanager
+def _without_pyplot() -> Iterator[None]:
+    """Import pyplot only when it is used, unless matplotlib is imported already.
+
+    MediaPipe's functions that draw charts import it: more than half of the time that importing
+    MediaPipe takes.
+    """
+    if 'matplotlib' in sys.modules:
+        yield
+        return
+    package, pyplot = ModuleType('matplotlib'), _LaterPyplot('matplotlib.pyplot')
+    package.__path__ = []
+    package.__dict__['pyplot'] = pyplot
+    stand_ins = {each.__name__: each for each in (package, pyplot)}
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for name, each in stand_ins.items():
+            if sys.modules.get(name) is each:
+                del sys.modules[name]
 
 
 def runtimes() -> tuple[str, ...]:

@@ -274,6 +274,15 @@ class EstimatorSettings:
         minimum=0.0,
         maximum=10.0,
     )
+    search_hz: float = setting(
+        5.0,
+        'Times a second that further faces are looked for, besides in images in which no face is '
+        'followed or one was just lost. 0 looks in every image, which takes a third more '
+        'processor time with one face and max_faces above 1.',
+        change='runtime',
+        minimum=0.0,
+        maximum=60.0,
+    )
     reset_gap: float = setting(
         1.0,
         'Reset all state when consecutive images are more than this many seconds apart.',

@@ -247,9 +247,9 @@ class EmotionEstimator:
     def apply(self, settings: EstimatorSettings) -> None:
         """Take over the settings that can change at run time, from the next frame on.
 
-        These are ``face_timeout``, ``reset_gap``, ``primary_face``, ``sad_threshold``,
-        ``happy_threshold``, ``abstain_below`` and ``neutral_baseline``. No face is lost. The others
-        select what is opened.
+        These are ``face_timeout``, ``search_hz``, ``reset_gap``, ``primary_face``,
+        ``sad_threshold``, ``happy_threshold``, ``abstain_below`` and ``neutral_baseline``. No face
+        is lost. The others select what is opened.
 
         :raises InputError: a value is out of range; nothing changes.
         """
@@ -257,6 +257,8 @@ class EmotionEstimator:
         with self._in_use():
             self._primary.use(settings.primary_face)
             self._tracker.timeout = settings.face_timeout
+            self._search_hz = settings.search_hz
+            self._search_at_rate()
             self._reset_gap = settings.reset_gap
             self._warn_of_missing_labels(settings)
             self._thresholds = {
@@ -264,6 +266,11 @@ class EmotionEstimator:
                 for name in ('abstain_below', 'sad_threshold', 'happy_threshold')
             }
             self._neutral_baseline = settings.neutral_baseline
+
+    def _search_at_rate(self) -> None:
+        # A user's own landmark source need not be able to.
+        if hasattr(self._landmarker, 'search_hz'):
+            self._landmarker.search_hz = self._search_hz
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -462,6 +469,7 @@ class EmotionEstimator:
             landmarker, self._open_grey = self._open_grey(), None
             self._landmarker.close()
             self._landmarker = landmarker
+            self._search_at_rate()
             self._lenient = True
         return skin_toned(image)
 

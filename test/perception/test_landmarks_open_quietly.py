@@ -23,7 +23,8 @@ def late(monkeypatch):
         os.write(2, _SAID)
         opened.append(process)
 
-    mesh = SimpleNamespace(process=lambda image: None, reset=lambda: None)
+    nobody = SimpleNamespace(multi_face_landmarks=None)
+    mesh = SimpleNamespace(process=lambda image: nobody, reset=lambda: None, close=lambda: None)
     mediapipe = SimpleNamespace(
         __file__='',
         solutions=SimpleNamespace(face_mesh=SimpleNamespace(FaceMesh=lambda **_: mesh)),
@@ -39,7 +40,7 @@ def test_a_face_mesh_that_opens_or_opens_again_is_not_heard(late, capfd) -> None
     source.reset()
     assert len(late) == 1
 
-    def broken(image):
+    def broken(image, search=True):
         raise RuntimeError('the graph has errors')
 
     source._mesh.process = broken
@@ -55,7 +56,7 @@ def test_a_face_landmarker_that_opens_is_not_heard(late, capfd) -> None:
     source._mediapipe = SimpleNamespace(
         tasks=SimpleNamespace(vision=SimpleNamespace(FaceLandmarker=made))
     )
-    source._options = None
+    source._options, source._static = None, False
     source._open()
     assert len(late) == 1
     assert not capfd.readouterr().err

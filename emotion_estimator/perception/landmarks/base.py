@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -57,12 +58,17 @@ def bounding_roi(landmarks: FloatArray, width: int, height: int) -> Roi | None:
     :param landmarks: (N, 2 or more); x and y in pixels.
     :param width: frame width in pixels.
     :param height: likewise.
-    :returns: None if no part of the box lies in the frame.
+    :returns: None if no part of the box lies in the frame, or a landmark is not finite.
     """
-    low = np.floor(landmarks[:, :2].min(axis=0))
-    high = np.ceil(landmarks[:, :2].max(axis=0))
-    left, top = np.clip(low, 0, (width, height)).astype(int).tolist()
-    right, bottom = np.clip(high, 0, (width, height)).astype(int).tolist()
+    # Column by column, which NumPy reduces several times as fast as rows of three.
+    x, y = landmarks[:, 0], landmarks[:, 1]
+    sides = float(x.min()), float(x.max()), float(y.min()), float(y.max())
+    if not all(map(math.isfinite, sides)):
+        return None
+    left = min(max(math.floor(sides[0]), 0), width)
+    right = min(max(math.ceil(sides[1]), 0), width)
+    top = min(max(math.floor(sides[2]), 0), height)
+    bottom = min(max(math.ceil(sides[3]), 0), height)
     if right <= left or bottom <= top:
         return None
     return Roi(x=left, y=top, width=right - left, height=bottom - top)
@@ -84,6 +90,25 @@ def warm_up(process: Callable[[RgbImage], Any]) -> None:
     with quiet():
         for image in _images():
             process(image)
+
+
+def same_faces(one: Callable[[RgbImage], Any], other: Callable[[RgbImage], Any]) -> bool:
+    """Return whether two calls find the same in a face, bit by bit.
+
+    :param one: returns a sequence of arrays, or of tuples of arrays, given uint8 (H, W, 3) RGB;
+        so does ``other``.
+    """
+    image = _images()[0]
+    found, wanted = list(one(image)), list(other(image))
+    return len(found) == len(wanted) and all(
+        np.array_equal(a, b)
+        for face, same in zip(found, wanted)
+        for a, b in zip(_arrays(face), _arrays(same))
+    )
+
+
+def _arrays(face: Any) -> tuple[Any, ...]:
+    return face if isinstance(face, tuple) else (face,)
 
 
 def forget(process: Callable[[RgbImage], Any]) -> None:

@@ -6,6 +6,7 @@ MediaPipe: Lugaresi et al. 2019; its blendshapes: Grishchenko et al. 2023.
 from __future__ import annotations
 
 import http.client
+import logging
 import os
 import urllib.error
 import urllib.request
@@ -19,9 +20,22 @@ from tqdm import tqdm
 
 from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.emotion import FloatArray
 from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.perception.landmarks.base import FaceLandmarks, bounding_roi, forget, warm_up
+from emotion_estimator.perception.landmarks.base import (
+    FaceLandmarks,
+    bounding_roi,
+    forget,
+    same_faces,
+    warm_up,
+)
+from emotion_estimator.perception.landmarks.mediapipe_graph import (
+    GraphMissingError,
+    LandmarkerGraph,
+    SearchClock,
+    is_tested,
+)
 from emotion_estimator.released_models import THIRD_PARTY
 from emotion_estimator.runtimes import import_mediapipe, quiet
 from emotion_estimator.trial import admit
@@ -40,6 +54,8 @@ FACE_LANDMARKER_SHA256 = next(
 _MEMORY, _PER_PROCESSOR = 1 << 30, 80 << 20
 
 _CHUNK = 1 << 16
+
+_LOG = logging.getLogger(__name__)
 
 _HINT = 'run "emotion-estimator models fetch" or use the landmark source face_mesh'
 
@@ -123,6 +139,40 @@ def _download(url: str, part: Path, timeout: float) -> None:
         raise OSError(f'connection lost at {part.stat().st_size} of {total} bytes; run again')
 
 
+class _OwnCall:
+    """MediaPipe's own call: of still images, and where its graph cannot be opened by itself."""
+
+    def __init__(self, mediapipe: Any, options: Any, static: bool) -> None:
+        self._mediapipe, self._static = mediapipe, static
+        self._landmarker = mediapipe.tasks.vision.FaceLandmarker.create_from_options(options)
+
+    def process(
+        self, image: RgbImage, milliseconds: int = 0, search: bool = True
+    ) -> list[tuple[FloatArray, FloatArray]]:
+        """Return the same as :meth:`LandmarkerGraph.process`; it searches in each image."""
+        wrapped = self._mediapipe.Image(
+            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image)
+        )
+        if self._static:
+            result = self._landmarker.detect(wrapped)
+        else:
+            result = self._landmarker.detect_for_video(wrapped, milliseconds)
+        found = []
+        for points, categories in zip(result.face_landmarks, result.face_blendshapes):
+            scores = {category.category_name: category.score for category in categories}
+            found.append(
+                (
+                    np.array([(p.x, p.y, p.z) for p in points], np.float32),
+                    np.array([scores[name] for name in BLENDSHAPE_NAMES], np.float32),
+                )
+            )
+        return found
+
+    def close(self) -> None:
+        """Free the graph's memory and threads."""
+        self._landmarker.close()
+
+
 class FaceLandmarker:
     """Landmark source on the official ``face_landmarker.task``.
 
@@ -180,6 +230,7 @@ class FaceLandmarker:
         #: Checksum of the model, by what it is used for.
         self.checksums = {'face_landmarker': weights.sha256}
         self._static = static
+        self._search = SearchClock()
         self._options = self._make_options(
             weights.content, max_faces, static, min_confidence, min_detection
         )
@@ -215,15 +266,33 @@ class FaceLandmarker:
         self._first_stamp = None
 
     def _create(self) -> None:
+        self._landmarker: LandmarkerGraph | _OwnCall
+        reason = ''
+        if not self._static:
+            try:
+                graph = LandmarkerGraph(self._mediapipe, self._options)
+                if is_tested(self._mediapipe):
+                    self._landmarker = graph
+                    return
+                own = _OwnCall(self._mediapipe, self._options, static=False)
+                if same_faces(lambda image: graph.process(image, 0), own.process):
+                    own.close()
+                    self._landmarker, self._last_ms = graph, 0
+                    return
+                graph.close()
+                own.close()
+                reason = 'its graph answers differently'
+            except GraphMissingError as error:
+                reason = str(error)
         try:
-            self._landmarker = self._mediapipe.tasks.vision.FaceLandmarker.create_from_options(
-                self._options
-            )
+            self._landmarker = _OwnCall(self._mediapipe, self._options, self._static)
         except (RuntimeError, ValueError) as error:
             raise ModelError(
                 f'{quote(self._model_path)} is not a face landmarker model that mediapipe can '
                 'open; fetch it again with "emotion-estimator models fetch"'
             ) from error
+        if reason:
+            _LOG.info("mediapipe's own call is used (%s): it searches each image", reason)
 
     def _milliseconds(self, stamp: float) -> int:
         """Return a timestamp that strictly increases, as VIDEO mode requires."""
@@ -237,26 +306,33 @@ class FaceLandmarker:
         self._last_ms = max(since, self._last_ms + 1)
         return self._last_ms
 
-    def _detect(self, image: RgbImage, stamp: float = 0.0) -> Any:
-        wrapped = self._mediapipe.Image(
-            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image)
-        )
+    def _detect(
+        self, image: RgbImage, stamp: float = 0.0, search: bool = True
+    ) -> list[tuple[FloatArray, FloatArray]]:
         if self._static:
-            return self._landmarker.detect(wrapped)
+            return self._landmarker.process(image, 0)
         # Before the call, since it may replace the landmarker.
         milliseconds = self._milliseconds(stamp)
-        return self._landmarker.detect_for_video(wrapped, milliseconds)
+        return self._landmarker.process(np.ascontiguousarray(image), milliseconds, search)
+
+    @property
+    def search_hz(self) -> float:
+        """How often a second further faces are looked for; 0 is in each image."""
+        return self._search.hz
+
+    @search_hz.setter
+    def search_hz(self, hz: float) -> None:
+        self._search.hz = hz
 
     def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
         """Return the faces in ``frame``, without those that lie outside it."""
-        result = self._detect(frame.image, frame.stamp)
+        found = self._detect(frame.image, frame.stamp, self._search.due(frame.stamp))
+        self._search.found(len(found))
         height, width = frame.image.shape[:2]
         scale = np.array([width, height, width], np.float32)
         faces = []
-        for points, categories in zip(result.face_landmarks, result.face_blendshapes):
-            landmarks = np.array([(p.x, p.y, p.z) for p in points], np.float32) * scale
-            scores = {category.category_name: category.score for category in categories}
-            blendshapes = np.array([scores[name] for name in BLENDSHAPE_NAMES], np.float32)
+        for points, blendshapes in found:
+            landmarks = points * scale
             roi = bounding_roi(landmarks, width, height)
             if roi is not None:
                 faces.append(FaceLandmarks(landmarks, blendshapes, roi))
@@ -266,6 +342,7 @@ class FaceLandmarker:
         """Forget the previous frames and their time; open the model again if it has failed."""
         if self._static:
             return
+        self._search.reset()
         try:
             forget(lambda image: self._detect(image, self._last_stamp))
             self._first_stamp = None

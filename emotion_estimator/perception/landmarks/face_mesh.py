@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,10 +14,22 @@ import numpy as np
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import FloatArray
 from emotion_estimator.errors import InputError, ModelError
-from emotion_estimator.frame import Frame
+from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.face_crop import ALIGNMENT, INPUT_POINTS, align
-from emotion_estimator.perception.landmarks.base import FaceLandmarks, bounding_roi, forget, warm_up
+from emotion_estimator.perception.landmarks.base import (
+    FaceLandmarks,
+    bounding_roi,
+    forget,
+    same_faces,
+    warm_up,
+)
+from emotion_estimator.perception.landmarks.mediapipe_graph import (
+    GraphMissingError,
+    MeshGraph,
+    SearchClock,
+    is_tested,
+)
 from emotion_estimator.runtimes import (
     import_mediapipe,
     mediapipe_with_face_mesh,
@@ -26,6 +39,8 @@ from emotion_estimator.runtimes import (
 from emotion_estimator.trial import announce
 from emotion_estimator.untrusted import quote
 from emotion_estimator.weights import WeightsFile
+
+_LOG = logging.getLogger(__name__)
 
 #: Networks that the mesh runs, among the modules of ``mediapipe``, which opens them itself.
 _BUNDLED = {
@@ -88,6 +103,27 @@ class BlendshapeHead:
         return scores
 
 
+class _OwnCall:
+    """MediaPipe's own call: of still images, and where its graph cannot be opened by itself."""
+
+    def __init__(
+        self, mediapipe: ModuleType, max_faces: int, detection: float, tracking: float, static: bool
+    ) -> None:
+        self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
+            static_image_mode=static,
+            max_num_faces=max_faces,
+            refine_landmarks=True,
+            min_detection_confidence=detection,
+            min_tracking_confidence=tracking,
+        )
+        self.reset, self.close = self._mesh.reset, self._mesh.close
+
+    def process(self, image: RgbImage, search: bool = True) -> list[FloatArray]:
+        """Return the same as :meth:`MeshGraph.process`; it searches in each image."""
+        found = self._mesh.process(image).multi_face_landmarks or ()
+        return [np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) for face in found]
+
+
 class FaceMesh:
     """Landmark source that needs no download: MediaPipe's bundled mesh with refined landmarks.
 
@@ -123,18 +159,21 @@ class FaceMesh:
             )
         self._head = head
         self._bundled = _checksums(mediapipe)
+        self._search = SearchClock()
+        detection = min_confidence if min_detection is None else min_detection
         # Silent from the start: threads that it starts log until the warm-up is over.
         with quiet():
-            self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
-                static_image_mode=static,
-                max_num_faces=max_faces,
-                refine_landmarks=True,
-                min_detection_confidence=(
-                    min_confidence if min_detection is None else min_detection
-                ),
-                min_tracking_confidence=min_confidence,
-            )
+            self._mesh = _opened(mediapipe, max_faces, detection, min_confidence, static)
             warm_up(self._mesh.process)
+
+    @property
+    def search_hz(self) -> float:
+        """How often a second further faces are looked for; 0 is in each image."""
+        return self._search.hz
+
+    @search_hz.setter
+    def search_hz(self, hz: float) -> None:
+        self._search.hz = hz
 
     @property
     def checksums(self) -> Mapping[str, str]:
@@ -145,10 +184,12 @@ class FaceMesh:
         """Return the faces in ``frame``, without those that lie outside it."""
         height, width = frame.image.shape[:2]
         scale = np.array([width, height, width], np.float32)
-        result = self._mesh.process(np.ascontiguousarray(frame.image))
+        image = np.ascontiguousarray(frame.image)
+        found = self._mesh.process(image, self._search.due(frame.stamp))
+        self._search.found(len(found))
         faces = []
-        for face in result.multi_face_landmarks or ():
-            landmarks = np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * scale
+        for points in found:
+            landmarks = points * scale
             roi = bounding_roi(landmarks, width, height)
             if roi is not None:
                 faces.append(FaceLandmarks(landmarks, self._head(landmarks), roi))
@@ -156,6 +197,7 @@ class FaceMesh:
 
     def reset(self) -> None:
         """Forget the previous frames; start the graph again if it has failed."""
+        self._search.reset()
         try:
             forget(self._mesh.process)
         except Exception:
@@ -167,6 +209,26 @@ class FaceMesh:
     def close(self) -> None:
         """Free the graph's memory and threads; it cannot be used afterwards."""
         self._mesh.close()
+
+
+def _opened(
+    mediapipe: ModuleType, max_faces: int, detection: float, tracking: float, static: bool
+) -> MeshGraph | _OwnCall:
+    if not static:
+        try:
+            graph = MeshGraph(mediapipe, max_faces, detection, tracking)
+            if is_tested(mediapipe):
+                return graph
+            own = _OwnCall(mediapipe, max_faces, detection, tracking, static)
+            if same_faces(graph.process, own.process):
+                own.close()
+                return graph
+            graph.close()
+            reason = 'its graph answers differently'
+        except GraphMissingError as error:
+            reason = str(error)
+        _LOG.info("mediapipe's own call is used (%s): further faces are looked for always", reason)
+    return _OwnCall(mediapipe, max_faces, detection, tracking, static)
 
 
 def _checksums(mediapipe: ModuleType) -> dict[str, str]:
