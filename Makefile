@@ -153,6 +153,8 @@ test-training: $(TRAINING)/.ready ## the tests of training
 
 bench: build ## time and memory of perception, of the ways between the nodes, of replay
 	@$(WITH_ROS) $(RUN) -P benchmarks/perception.py $(ARGS)
+	@$(WITH_ROS) $(RUN) -P benchmarks/mediapipe_cost.py
+	@$(WITH_ROS) $(RUN) -P benchmarks/start.py
 	@$(WITH_ROS) $(RUN) -P benchmarks/transport.py
 	@$(WITH_ROS) $(RUN) -P benchmarks/replay.py
 

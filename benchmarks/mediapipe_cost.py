@@ -4,28 +4,32 @@ Bare MediaPipe is what its users write: ``FaceMesh.process``, or ``detect_for_vi
 Landmarker with blendshapes, each image wrapped anew. Both take turns frame by frame in this
 process, bound to one core, on frames drawn beforehand; which of the two is first alternates. Time
 is processor time of all threads, which other load affects least; cold is after 32 MB of other data
-went through the caches. ``--write`` puts the table into README.md and docs/cost.md.
+went through the caches. ``--write`` puts the tables into docs/cost.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 from tqdm import tqdm
 
+import emotion_estimator
 from emotion_estimator.emotion import NONE
 from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.perception import appearance, pipeline
+from emotion_estimator.perception.landmarks import face_mesh, mediapipe_graph
 from emotion_estimator.perception.landmarks.face_landmarker import face_landmarker_path
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.runtimes import import_mediapipe, quiet
@@ -45,6 +49,30 @@ SCENES = (
     ((1280, 720), 4, 1),
 )
 _CACHES = 32 << 20
+#: Frames that search and fill caches first.
+_WARM = 15
+
+DOCUMENT = Path(__file__).parents[1] / 'docs' / 'cost.md'
+_BEGIN, _END = '<!-- measured: begin -->', '<!-- measured: end -->'
+#: What costs most of it; a test compares their checksum with that in the document.
+MEASURED = (
+    'perception/landmarks/mediapipe_graph.py',
+    'perception/appearance.py',
+    'perception/face_crop.py',
+)
+
+#: Steps of a frame: where their functions are looked up, and what they do.
+STEPS: tuple[tuple[Any, str, str], ...] = (
+    (mediapipe_graph._Graph, '__call__', "MediaPipe's graph"),
+    (appearance.AppearanceNetwork, '__call__', 'appearance network'),
+    (appearance, 'visible_crop', 'crop of the face'),
+    (face_mesh.BlendshapeHead, '__call__', 'blendshape head'),
+    (pipeline.SpeechDetector, '__call__', 'movement of the mouth'),
+    (pipeline.UprightNetwork, '__call__', 'is the mesh upright'),
+    (pipeline, 'head_pose', 'head pose'),
+    (pipeline.EmotionClassifier, 'step', 'step of the LSTM'),
+    (pipeline.Tracker, '__call__', 'tracker'),
+)
 
 
 @dataclass(frozen=True)
@@ -154,7 +182,7 @@ def measure(
                     junk += 1
                 took, result = timed(call, *arguments)
                 # The first frames search, and fill caches.
-                if number >= 15:
+                if number >= _WARM:
                     getattr(costs, way).append(took)
                 if way == 'ours' and number == 30 and len(result) != faces:
                     raise SystemExit(f'{source} found {len(result)} faces of {faces}')
@@ -173,21 +201,80 @@ def rows(sources: list[str], seconds: float) -> Iterator[tuple[str, ...]]:
         )  # fmt: skip
 
 
+def profile(source: str, seconds: float) -> list[tuple[str, float]]:
+    """Return what the steps of a frame with one face take, in ms (medians), the longest first.
+
+    Processor time of this thread, in which MediaPipe's graph runs, too. The rest is what no step
+    has.
+    """
+    times: dict[str, list[float]] = {}
+
+    def watched(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            start = time.thread_time()
+            result = call(*arguments, **options)
+            times.setdefault(name, []).append(1e3 * (time.thread_time() - start))
+            return result
+
+        return run
+
+    settings = EstimatorSettings(landmark_source=source, max_faces=1)
+    with ExitStack() as stack, quiet():
+        for owner, name, title in STEPS:
+            stack.enter_context(
+                mock.patch.object(owner, name, watched(title, getattr(owner, name)))
+            )
+        estimator = stack.enter_context(EmotionEstimator(settings))
+        whole = watched('', estimator)
+        times.clear()
+        for number, image in enumerate(scene((640, 480), 1, seconds)):
+            whole(Frame(image, number / FPS))
+    medians = {name: float(np.median(each[_WARM:])) for name, each in times.items()}
+    rest = medians.pop('') - sum(medians.values())
+    return [*sorted(medians.items(), key=lambda pair: -pair[1]), ('all else', rest)]
+
+
+def checksum() -> str:
+    """Return the checksum of the code that is measured."""
+    package = Path(emotion_estimator.__path__[0])
+    return hashlib.sha256(b''.join((package / name).read_bytes() for name in MEASURED)).hexdigest()
+
+
+def _table(heads: tuple[str, ...], lines: Iterator[tuple[str, ...]], text_columns: int) -> str:
+    right = len(heads) - text_columns
+    rows_of_text = [heads, ('---',) * text_columns + ('--:',) * right, *lines]
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows_of_text)
+
+
+def sections(sources: list[str], seconds: float) -> Iterator[str]:
+    """Measure; yield the parts of the document."""
+    yield f'Code with sha256 `{checksum()}`.'
+    heads = ('source', 'image', '`max_faces`', 'faces', 'caches', 'MediaPipe, ms', 'ours, ms')
+    ratios = ('ratio', 'of means', 'of p95')
+    yield _table((*heads, *ratios), rows(sources, seconds), 5)
+    for source in sources:
+        yield f'A frame of {source}, one face, 640x480, `max_faces` 1:'
+        steps = profile(source, seconds)
+        yield _table(('step', 'ms'), ((name, f'{each:.2f}') for name, each in steps), 1)
+
+
 def main() -> int:
-    """Print the table; return 0."""
+    """Print the tables, and write them; return 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--seconds', type=float, default=6.0, help='of the portrait, 30 fps')
     parser.add_argument('--source', choices=SOURCES, action='append')
+    parser.add_argument('--write', action='store_true', help=f'write into {DOCUMENT}')
     options = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     cv2.setNumThreads(1)
-    table = Table(title='processor time, ms a frame, one core', title_justify='left')
-    heads = ('source', 'image', 'max_faces', 'faces', 'caches', 'MediaPipe', 'ours', 'ratio')
-    for n, head in enumerate((*heads, 'of means', 'of p95')):
-        table.add_column(head, justify='right' if n else 'left')
-    for row in rows(options.source or list(SOURCES), options.seconds):
-        table.add_row(*row)
-    Console(width=100).print(table)
+    sources = options.source or ['face_mesh']
+    if not options.source and face_landmarker_path().is_file():
+        sources = list(SOURCES)
+    text = '\n\n'.join(sections(sources, options.seconds))
+    print(text)
+    if options.write:
+        before, _, rest = DOCUMENT.read_text().partition(_BEGIN)
+        DOCUMENT.write_text(f'{before}{_BEGIN}\n\n{text}\n\n{_END}{rest.partition(_END)[2]}')
     return 0
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,8 @@ from available import TASK, needs_face_mesh, needs_task
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+import emotion_estimator
 
 mediapipe = pytest.importorskip('mediapipe', reason='needs mediapipe')
 pytest.importorskip('mediapipe.python.packet_creator', reason='mediapipe 1.x has no graphs')
@@ -255,6 +260,7 @@ def test_where_the_graph_cannot_be_trusted_the_own_call_is_used(
 def test_importing_mediapipe_draws_in_no_pyplot_until_it_is_used() -> None:
     program = """
 import sys
+from pathlib import Path
 from emotion_estimator.runtimes import import_mediapipe
 mediapipe = import_mediapipe()
 assert not any(name.startswith('matplotlib') for name in sys.modules)
@@ -268,3 +274,36 @@ if drawing is not None:
         [sys.executable, '-c', program], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_figures_in_the_document_are_of_this_code() -> None:
+    package = Path(emotion_estimator.__path__[0])
+    root = Path(__file__).parents[2]
+    program = root / 'benchmarks' / 'mediapipe_cost.py'
+    document = root / 'docs' / 'cost.md'
+    if not program.is_file():
+        pytest.skip('the benchmarks are not installed')
+    spec = importlib.util.spec_from_file_location('mediapipe_cost', program)
+    bench = importlib.util.module_from_spec(spec)
+    sys.modules['mediapipe_cost'] = bench
+    spec.loader.exec_module(bench)
+    assert all((package / name).is_file() for name in bench.MEASURED)
+    text = document.read_text()
+    assert f'sha256 `{bench.checksum()}`' in text, 'run benchmarks/mediapipe_cost.py --write'
+    ratios = {}
+    for source, limit, faces, ratio in re.findall(
+        r'^\| (\w+) \| 640x480 \| (\d) \| (\d) \| hot \|.*?\|.*?\| ([\d.]+) \|', text, re.M
+    ):
+        ratios[source, int(limit), int(faces)] = ratio
+    readme = ' '.join((root / 'README.md').read_text().split())
+    claim = re.search(
+        r'takes (\S+) times the processor time .*? and (\S+) times with `face_landmarker`, '
+        r'with `max_faces` 1 (\S+) and (\S+) times\. .*? it is (\S+) and (\S+)\. ',
+        readme,
+    )
+    claimed = [
+        ratios[source, limit, faces]
+        for limit, faces in ((4, 1), (1, 1), (4, 4))
+        for source in ('face_mesh', 'face_landmarker')
+    ]
+    assert list(claim.groups()) == claimed
