@@ -71,7 +71,8 @@ def decode_picture(
     header = check_picture(data, name, max_pixels)
     buffer = np.frombuffer(data, np.uint8)
     if header.form == 'TIFF' and header.orientation != 1:
-        buffer = np.frombuffer(without_orientation(buffer), np.uint8)
+        data = without_orientation(buffer)
+        buffer = np.frombuffer(data, np.uint8)
     if header.form == 'AVIF' and not avif:
         raise InputError(
             f'{name} is AVIF, which is read from files only; give JPEG or PNG', 'format'
@@ -86,7 +87,7 @@ def decode_picture(
     if header.plain:
         pixels = _plain(buffer)
     elif not header.deep and (header.form != 'WebP' or header.animated):
-        pixels, orientation = _by_pillow(buffer, header, max_pixels)
+        pixels, orientation = _by_pillow(data, header, max_pixels)
         if pixels is None and header.form in ('JPEG', 'PNG'):
             # Pillow refuses some for parts that do not matter, such as a packed colour profile.
             pixels = _by_opencv(buffer, header)
@@ -208,16 +209,16 @@ def _over_white(colours: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray
     return np.asarray(cv2.bitwise_not(taken), np.uint8)
 
 
-def _by_pillow(
-    buffer: NDArray[np.uint8], header: PictureHeader, max_pixels: int
-) -> tuple[RgbImage | None, int]:
+def _by_pillow(data: Any, header: PictureHeader, max_pixels: int) -> tuple[RgbImage | None, int]:
     """Return the pixels, None if they do not decode, and the orientation."""
     orientation = header.orientation
     try:
         # Damaged tags are none of the user's business, as long as the picture decodes.
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            with Image.open(io.BytesIO(buffer.tobytes()), formats=[header.form]) as image:
+            # Bytes are read in place.
+            file = io.BytesIO(data if isinstance(data, bytes) else bytes(data))
+            with Image.open(file, formats=[header.form]) as image:
                 width, height = image.size
                 if width * height > max_pixels:
                     return None, orientation

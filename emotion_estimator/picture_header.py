@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.untrusted import MAX_PIXELS, MAX_SIDE
+from emotion_estimator.untrusted import MAX_BESIDE_PIXELS, MAX_PIXELS, MAX_SIDE, in_bytes
 
 #: For messages.
 ACCEPTED_PICTURES = 'JPEG, PNG, WebP, TIFF, GIF, AVIF, BMP or PNM'
@@ -114,6 +114,14 @@ def check_picture(data: Any, name: str, max_pixels: int = MAX_PIXELS) -> Picture
         raise InputError(
             f'{name} is {width}x{height} pixels{size}, too large for the limit of {max_pixels} '
             f'pixels and {MAX_SIDE} a side; scale it down',
+            'too_large',
+        )
+    most = MAX_BESIDE_PIXELS + width * height * max(facts.pixel_size, 8)
+    if len(view) > most:
+        # Decoders copy the file, and a picture of few pixels needs no such size.
+        raise InputError(
+            f'{name} has {in_bytes(len(view))}, too large for {width}x{height} pixels (at most '
+            f'{in_bytes(most)}); save it again without what else is in it',
             'too_large',
         )
     return PictureHeader(

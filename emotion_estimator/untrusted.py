@@ -28,6 +28,8 @@ MAX_SIDE = 32766
 
 #: Largest files, in bytes.
 MAX_PICTURE_FILE = 256 * _MIB
+#: Of which so many besides eight for each pixel: profiles, further images, what does not belong.
+MAX_BESIDE_PIXELS = 64 * _MIB
 MAX_YAML_FILE = 256 * 1024
 #: A bag's metadata, which have some 240 bytes for each file of a long recording.
 MAX_METADATA_FILE = 1024 * 1024
