@@ -46,7 +46,7 @@ class Onset:
     shift: float | None
 
 
-class Stamped(Protocol):
+class HasStamp(Protocol):
     """Anything with a stamp in seconds."""
 
     @property
@@ -54,7 +54,7 @@ class Stamped(Protocol):
         """Return the stamp."""
 
 
-Item = TypeVar('Item', bound=Stamped)
+Item = TypeVar('Item', bound=HasStamp)
 
 
 class LapReader(Generic[Item]):
@@ -175,7 +175,7 @@ def side_by_side(
 
 
 def _is_nearer(
-    following: Stamped | None, other: Stamped, next_other: Stamped | None, difference: float
+    following: HasStamp | None, other: HasStamp, next_other: HasStamp | None, difference: float
 ) -> bool:
     """Whether ``other`` pairs better with the following item, which no later one suits better."""
     if following is None:
