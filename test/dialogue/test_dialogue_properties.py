@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from emotion_estimator.dialogue import policy, rule_state
 from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.dialogue.conversation_file import parse_conversation
-from emotion_estimator.dialogue.evidence import EvidenceWindow
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.dialogue.policy_file import parse_policy
 from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
@@ -270,10 +269,19 @@ def test_a_conversation_that_loads_works(raw):
         assert action.topic in file.topics and action.approach in file.approaches
 
 
-class _Busy(EvidenceWindow):
-    """A window of its own for each rule, which is advanced and told of every message."""
+class _Restless:
+    """Windows that are advanced and told of every message, whatever the policy finds of them."""
 
-    idle = False
+    def __init__(self, emotions, min_confidence):
+        self.emotions, self.min_confidence, self.windows = emotions, min_confidence, {}
+
+    @property
+    def idle(self):
+        return False
+
+    @idle.setter
+    def idle(self, value):
+        pass
 
 
 @settings(max_examples=60, deadline=None)
@@ -297,7 +305,7 @@ def test_evidence_that_is_not_advanced_would_have_been_none(course, reloaded):
 
     lean = played()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rule_state, 'EvidenceWindow', _Busy)
+        patch.setattr(policy, '_Watch', _Restless)
         state = rule_state.RuleState
         patch.setattr(policy, 'RuleState', lambda rule, hold, shared=None: state(rule, hold))
         assert played() == lean
