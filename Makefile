@@ -151,12 +151,13 @@ release-model: ## put the models of FROM into models/ if test, test-jazzy and te
 test-training: $(TRAINING)/.ready ## the tests of training
 	cd training && ../$(TRAINING)/bin/python -m pytest $(or $(ARGS:training/%=%),$(TWO_AT_A_TIME))
 
-bench: build ## time and memory of perception, of the ways between the nodes, of replay
+bench: build ## time and memory of perception, of the ways between the nodes, of replay, of long material
 	@$(WITH_ROS) $(RUN) -P benchmarks/perception.py $(ARGS)
 	@$(WITH_ROS) $(RUN) -P benchmarks/mediapipe_cost.py
 	@$(WITH_ROS) $(RUN) -P benchmarks/start.py
 	@$(WITH_ROS) $(RUN) -P benchmarks/transport.py
 	@$(WITH_ROS) $(RUN) -P benchmarks/replay.py
+	@$(WITH_ROS) $(RUN) -P benchmarks/long_material.py
 
 BENCH := .venv-bench
 BENCH_LOCK := training/requirements/bench.lock

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimator.emotion import NONE, FaceEmotion, Roi, primary
 from emotion_estimator.errors import InputError, first_line
+from emotion_estimator.result_line import Glance, fields, glance
 from emotion_estimator.untrusted import MAX_LINE, cannot_read, parse_json, quote, read_lines
+
+_Read = TypeVar('_Read')
 
 #: uint8 (H, W, 3), red first.
 RgbImage = NDArray[np.uint8]
@@ -67,9 +70,27 @@ def read_results(path: Path) -> Iterator[FrameResult]:
 
     :raises InputError: the file cannot be read, or a line is not such a result; names the line.
     """
+    return _read(path, _recognised)
+
+
+def read_glances(path: Path) -> Iterator[Glance | FrameResult]:
+    """Yield what a comparison needs of the results in such a file, in a fifth of the time.
+
+    Where a line is not quite as we write it, its whole result.
+
+    :raises InputError: as for :func:`read_results`.
+    """
+    return _read(path, glance)
+
+
+def _read(path: Path, recognise: Callable[[str], _Read | None]) -> Iterator[_Read | FrameResult]:
+    """Yield each line as ``recognise`` returns it, or parsed where that returns None."""
     try:
         for number, line in enumerate(read_lines(path), start=1):
-            if line.strip():
+            found = recognise(line)
+            if found is not None:
+                yield found
+            elif line.strip():
                 yield _frame(line, f'{quote(path)}, line {number}')
     except UnicodeDecodeError as error:
         raise InputError(
@@ -139,4 +160,39 @@ def _face(raw: dict[str, Any]) -> FaceEmotion:
         looks_at_camera=bool(raw.get('looks_at_camera', False)),
         speaking=_within(raw.get('speaking', 0.0), 0, 1),
         is_speaking=bool(raw.get('is_speaking', False)),
+    )
+
+
+def _recognised(line: str) -> FrameResult | None:
+    """Return the result in a line that is as we write it; None for any other."""
+    found = fields(line)
+    if found is None:
+        return None
+    stamp, faces = found
+    return FrameResult(stamp, tuple(_recognised_face(*face) for face in faces))
+
+
+def _recognised_face(
+    face_id: str, label: str, confidence: str, probabilities: dict[str, float],
+    x: str, y: str, width: str, height: str, valence: str, arousal: str,
+    head_yaw: str, head_pitch: str, head_roll: str, gaze_yaw: str, gaze_pitch: str,
+    looks_at_camera: str, speaking: str, is_speaking: str,
+) -> FaceEmotion:  # fmt: skip
+    return FaceEmotion(
+        face_id=face_id,
+        label=label,
+        confidence=float(confidence),
+        labels=tuple(probabilities),
+        probabilities=np.array([*probabilities.values()], np.float32),
+        roi=Roi(int(x), int(y), int(width), int(height)),
+        valence=float(valence),
+        arousal=float(arousal),
+        head_yaw=float(head_yaw),
+        head_pitch=float(head_pitch),
+        head_roll=float(head_roll),
+        gaze_yaw=float(gaze_yaw),
+        gaze_pitch=float(gaze_pitch),
+        looks_at_camera=looks_at_camera == 'true',
+        speaking=float(speaking),
+        is_speaking=is_speaking == 'true',
     )

@@ -27,20 +27,42 @@ Labels = Sequence[tuple[float, str]]
 Probabilities = Sequence[tuple[float, Mapping[str, float]]]
 
 
-def stretches(samples: Labels, gap: float = GAP) -> Iterator[tuple[float, float, str]]:
-    """Yield (begin, end, label) for each stretch of one label.
+class StretchFinder:
+    """Finds stretches of one label while samples are read."""
 
-    :param gap: a stretch ends if no sample follows within this many seconds.
-    """
-    if not samples:
-        return
-    begin, previous, label = samples[0][0], samples[0][0], samples[0][1]
-    for stamp, name in samples[1:]:
-        if name != label or stamp - previous > gap:
-            yield begin, stamp if stamp - previous <= gap else previous, label
-            begin, label = stamp, name
-        previous = stamp
-    yield begin, previous, label
+    def __init__(self, gap: float = GAP) -> None:
+        """:param gap: a stretch ends if no sample follows within this many seconds."""
+        self._gap = gap
+        self._label: str | None = None
+        self._begin = self._previous = 0.0
+
+    def see(self, stamp: float, label: str) -> tuple[float, float, str] | None:
+        """Take the next sample; return (begin, end, label) of the stretch that it ends, if any."""
+        ended = None
+        if label != self._label or stamp - self._previous > self._gap:
+            if self._label is not None:
+                near = stamp - self._previous <= self._gap
+                ended = self._begin, stamp if near else self._previous, self._label
+            self._begin, self._label = stamp, label
+        self._previous = stamp
+        return ended
+
+    def finish(self) -> tuple[float, float, str] | None:
+        """Return the last stretch and begin anew; None without samples."""
+        label, self._label = self._label, None
+        return None if label is None else (self._begin, self._previous, label)
+
+
+def stretches(samples: Labels, gap: float = GAP) -> Iterator[tuple[float, float, str]]:
+    """Yield (begin, end, label) for each stretch of one label, see :class:`StretchFinder`."""
+    finder = StretchFinder(gap)
+    for stamp, label in samples:
+        ended = finder.see(stamp, label)
+        if ended is not None:
+            yield ended
+    ended = finder.finish()
+    if ended is not None:
+        yield ended
 
 
 def colour(label: str) -> tuple[float, float, float]:

@@ -20,7 +20,7 @@ from emotion_estimator.replay.limits import (
     shipped_limits,
 )
 from emotion_estimator.replay.pictures import check_figure, draw_comparison
-from emotion_estimator.replay.results import is_bag, load_results
+from emotion_estimator.replay.results import is_bag, stream_glances, stream_results
 from emotion_estimator.untrusted import printable, quote
 
 #: Exit status when a limit is broken, as of `diff`.
@@ -81,11 +81,14 @@ def compare_verb(
         check_figure(figure, window)
     if is_bag(expected) or is_bag(actual):
         need_rosbags()
+    # Pictures show more of each frame than is compared.
+    read = stream_glances if figure is None else stream_results
     comparison = compare(
-        load_results(expected, topic),
-        load_results(actual, topic),
+        read(expected, topic),
+        read(actual, topic),
         tolerance,
         (str(expected), str(actual)),
+        keep=figure is not None,
     )
     broken = broken_limits(comparison, limits)
     if as_json:

@@ -11,7 +11,7 @@ from typing import Any
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.debounce import DebouncedEmotion, EmotionChange
 from emotion_estimator.dialogue.evidence import TOLERANCE
-from emotion_estimator.dialogue.observation import number, vote_of
+from emotion_estimator.dialogue.observation import number
 from emotion_estimator.emotion import NONE, FaceEmotion
 
 #: Incremented when a field is removed or changes its meaning; new fields may be added at any time.
@@ -96,7 +96,7 @@ class EmotionHistory:
             self._face_at = stamp
         elif before is None:
             self._present_since = stamp
-        self._stamp, self._label = stamp, vote_of(face).label[:_CHARACTERS]
+        self._stamp, self._label = stamp, self._emotion.seen[:_CHARACTERS]
 
     def act(self, action: DialogueAction) -> None:
         """Record an action, whose stamp is on the clock of the frames."""

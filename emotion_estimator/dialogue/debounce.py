@@ -138,10 +138,16 @@ class DebouncedEmotion:
             # Another person: evidence from the previous one does not count.
             self._supports = {k: v for k, v in self._supports.items() if k == NONE}
             self._person = vote.face_id
-        self._supports.setdefault(vote.label, _Support(stamp))
+        if vote.label not in self._supports:
+            self._supports[vote.label] = _Support(stamp)
         self._last = vote
         # Only labels that need no time are believed at once; the others once they have lasted.
         return self._decide(vote, stamp) or change
+
+    @property
+    def seen(self) -> str:
+        """Return the label that the last observation voted for; ``none`` before any."""
+        return NONE if self._last is None else self._last.label
 
     def reset(self, stamp: float | None = None) -> None:
         """Forget everything without calling ``on_change``; ``stamp`` is now, in seconds."""
@@ -183,7 +189,9 @@ class DebouncedEmotion:
                 support.net -= seconds if label == NONE else 0.0
             else:
                 support.net -= vote.weight * seconds
-        self._supports = {k: v for k, v in self._supports.items() if v.net > 0}
+        gone = [label for label, support in self._supports.items() if not support.net > 0]
+        for label in gone:
+            del self._supports[label]
         return self._decide(vote, stamp)
 
     def _decide(self, vote: Vote, stamp: float) -> EmotionChange | None:

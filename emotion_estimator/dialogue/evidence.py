@@ -31,7 +31,7 @@ class Evidence:
     confidence: float
 
 
-@dataclass
+@dataclass(slots=True)
 class _Run:
     """A period during which the condition was true for one face."""
 
@@ -86,18 +86,23 @@ class EvidenceWindow:
 
         :param now: seconds, not before the previous call's.
         """
-        if not self._runs:
-            self._now = now
+        self._now = now
+        runs = self._runs
+        if not runs:
             return
         if self._matched:
-            run = self._runs[-1]
-            passed = min(now, self._until) - run.end
+            run = runs[-1]
+            passed = (now if now < self._until else self._until) - run.end
             if passed > 0:
+                weight = passed * self._confidence
                 run.end += passed
-                run.weight += passed * self._confidence
-                self._count(run, passed, passed * self._confidence)
-        self._now = now
-        self.forget(now - self._span)
+                run.weight += weight
+                if run.face_id in ('', self._person):
+                    self._seconds += passed
+                    self._weight += weight
+        begin = now - self._span
+        if runs[0].start < begin:
+            self.forget(begin)
 
     def observe(self, matched: bool, confidence: float, face_id: str, person: str) -> None:
         """Take an observation, which counts from now on.
@@ -126,6 +131,21 @@ class EvidenceWindow:
             self._runs.append(_Run(self._now, self._now, face_id, 0.0))
 
     @property
+    def idle(self) -> bool:
+        """Return whether there is no evidence, nor will be before the condition becomes true."""
+        return not (self._matched or self._runs)
+
+    @property
+    def seconds(self) -> float:
+        """Return for how many of the last seconds the condition was true."""
+        return max(0.0, self._seconds)
+
+    @property
+    def span(self) -> float:
+        """Return the length in seconds."""
+        return self._span
+
+    @property
     def person(self) -> str:
         """Return the id of the face that the evidence belongs to; empty before any."""
         return self._person
@@ -137,7 +157,7 @@ class EvidenceWindow:
 
     def evidence(self) -> Evidence:
         """Return the evidence up to now."""
-        seconds = max(0.0, self._seconds)
+        seconds = self.seconds
         confidence = self._weight / seconds if seconds > TOLERANCE else 0.0
         return Evidence(seconds, self._span, confidence)
 
@@ -147,7 +167,9 @@ class EvidenceWindow:
             run = self._runs[0]
             length, gone = run.end - run.start, min(run.end, begin) - run.start
             lost = run.weight * gone / length if length > 0 else 0.0
-            self._count(run, -gone, -lost)
+            if run.face_id in ('', self._person):
+                self._seconds -= gone
+                self._weight -= lost
             run.start += gone
             run.weight -= lost
             if run.end > begin or (self._matched and len(self._runs) == 1):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +16,7 @@ _FULL_LEAD = 0.2
 _ROUNDING = 1e-3
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(NamedTuple):
     """What a message reports.
 
     :param label: ``none`` for nobody.
@@ -36,8 +34,7 @@ class Observation:
         return self.label != NONE
 
 
-@dataclass(frozen=True)
-class Vote:
+class Vote(NamedTuple):
     """How much one message counts for a label.
 
     :param label: ``none`` for nobody, ``unknown`` for a face without a leading label.
@@ -116,7 +113,9 @@ def number(value: Any) -> float:
 
 def _probability(value: Any) -> float:
     """Return a number clipped to 0 to 1; 0 for anything that is not a finite number."""
-    given = number(value)
+    given = value if type(value) is float else number(value)
+    if 0.0 <= given <= 1.0:
+        return given
     return min(max(given, 0.0), 1.0) if math.isfinite(given) else 0.0
 
 
@@ -132,7 +131,10 @@ def _runner_up(face: FaceEmotion, confidence: float) -> float:
     """Return the second highest probability; without probabilities, the most it can be."""
     try:
         names = list(face.labels)
-        values = [_probability(value) for value in face.probabilities]
+        given = face.probabilities
+        if isinstance(given, np.ndarray) and given.ndim == 1:
+            given = given.tolist()  # Numbers of Python, which are faster one by one.
+        values = [_probability(value) for value in given]
         others = [value for name, value in zip(names, values) if name != face.label]
     except (TypeError, ValueError):
         return 1.0 - confidence

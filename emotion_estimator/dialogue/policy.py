@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emotion_estimator.dialogue.action import Suppressed
 from emotion_estimator.dialogue.evidence import TOLERANCE, Evidence, EvidenceWindow, StreamClock
@@ -15,6 +15,7 @@ from emotion_estimator.dialogue.rule_state import (
     ConversationState,
     FlickerDetector,
     RuleState,
+    SharedWindows,
     out_of_scope,
 )
 from emotion_estimator.dialogue.turns import PersonTurn, Turns
@@ -63,6 +64,19 @@ class Decision:
     silent: bool = False
 
 
+@dataclass
+class _Watch:
+    """What some rules watch for, and their windows.
+
+    :param idle: whether none of them holds evidence; then they need not be advanced.
+    """
+
+    emotions: tuple[str, ...]
+    min_confidence: float
+    windows: dict[EvidenceWindow, None] = field(default_factory=dict)
+    idle: bool = False
+
+
 class DialoguePolicy:
     """Decides with each message which rule acts; time is the messages' stamps and nothing else.
 
@@ -100,8 +114,8 @@ class DialoguePolicy:
         self._events: dict[str, float] = {}
         self._turn: PersonTurn | None = None
         self._flicker = FlickerDetector()
-        self._rules = [RuleState(rule, file.hold) for rule in _by_priority(file)]
-        self._watching = [state for state in self._rules if state.rule.emotion]
+        shared: SharedWindows = {}
+        self._use([RuleState(rule, file.hold, shared) for rule in _by_priority(file)])
         self._longest_wait = _longest_wait(file)
         self._seen: Observation | None = None
         self._person = ''
@@ -111,16 +125,38 @@ class DialoguePolicy:
     def reload(self, file: PolicyFile) -> None:
         """Switch to another policy file; rules of the same name keep their state."""
         known = {state.rule.name: state for state in self._rules}
-        self._rules = [RuleState(rule, file.hold) for rule in _by_priority(file)]
-        for state in self._rules:
+        rules = [RuleState(rule, file.hold) for rule in _by_priority(file)]
+        for state in rules:
             past = known.get(state.rule.name)
             if past is not None:
                 state.take_over(past)
-        self._watching = [state for state in self._rules if state.rule.emotion]
+        self._use(rules)
         self._longest_wait = _longest_wait(file)
         self._presence = self._presence.under(file)
         self.turns.times = file.times
         self.file = file
+
+    def _use(self, rules: list[RuleState]) -> None:
+        """Take rules, in order of priority."""
+        self._rules = rules
+        self._watching = [state for state in rules if state.rule.emotion]
+        # What acts on sight, and what may act of those while nothing has happened but silence.
+        self._on_sight = [state for state in rules if not state.rule.event]
+        self._in_silence = [
+            state for state in rules if not state.rule.event or 'silence' in state.rule.event
+        ]
+        # Rules that watch for the same see the same.
+        watches: dict[tuple[tuple[str, ...], float], _Watch] = {}
+        for state in self._watching:
+            rule = state.rule
+            watch = watches.setdefault(
+                (rule.emotion, rule.min_confidence), _Watch(rule.emotion, rule.min_confidence)
+            )
+            watch.windows.update(dict.fromkeys(state.windows))
+        self._watches = tuple(watches.values())
+        self._active = [window for watch in self._watches for window in watch.windows]
+        self._observed_person: str | None = None
+        self._conversation: ConversationState | None = None
 
     def time(self, stamp: float) -> float:
         """Return ``stamp`` (seconds) on the axis of :attr:`turns`; an odd stamp counts as now."""
@@ -169,9 +205,11 @@ class DialoguePolicy:
                 state.stop_waiting()
                 for window in state.windows:
                     window.clear()
-        since = min(self._last_action, self._clock.now)
-        for state in self._rules:
-            state.enter(conversation, since)
+        if conversation != self._conversation:
+            self._conversation = conversation
+            since = min(self._last_action, self._clock.now)
+            for state in self._rules:
+                state.enter(conversation, since)
         decision = None
         for now in self._clock.ticks():
             self._advance(now)
@@ -186,16 +224,17 @@ class DialoguePolicy:
         self._presence.advance(now)
         self._follow(now)
         self._sad.advance(now)
-        if self._sad.evidence().seconds >= _LOOKS_SAD:
+        if self._sad.seconds >= _LOOKS_SAD:
             self._sad_at = now
         turn, passed = self.turns.turn, now - self._advanced
-        for state in self._watching:
-            if turn is not self._turn and turn is not None:
-                state.in_turn = 0.0
-            if turn is not None and state.window.holds:
-                state.in_turn += passed
-            for window in state.windows:
-                window.advance(now)
+        if turn is not None:
+            for state in self._watching:
+                if turn is not self._turn:
+                    state.in_turn = 0.0
+                if state.window.holds:
+                    state.in_turn += passed
+        for window in self._active:
+            window.advance(now)
         self._turn, self._advanced = turn, now
 
     def _follow(self, now: float) -> None:
@@ -211,7 +250,8 @@ class DialoguePolicy:
         for event in self.turns.advance(now):
             self._events[event] = now
             self.exchanges += event == 'answer'
-        self._forget([e for e, at in self._events.items() if now - at > self._longest_wait])
+        if self._events:
+            self._forget([e for e, at in self._events.items() if now - at > self._longest_wait])
         if self.turns.heard:
             self._forget(_TURN_ENDS)
 
@@ -233,17 +273,30 @@ class DialoguePolicy:
 
     def _observe(self, face: FaceEmotion | None) -> None:
         seen = observe(face)
-        events = self._presence.observe(seen.present, self._clock.now)
+        events = frozenset(self._presence.observe(seen.present, self._clock.now))
         if seen.present:
             self._person = seen.face_id
         self._sad.observe(seen.label == SAD, seen.confidence, seen.face_id, self._person)
-        for state in self._watching:
-            sure = seen.label in state.rule.emotion
-            sure = sure and seen.confidence >= state.rule.min_confidence
-            event = any(event in state.rule.emotion for event in events)
-            confidence = seen.confidence if sure else 1.0
-            for window in state.windows:
-                window.observe(sure or event, confidence, seen.face_id, self._person)
+        now, another = self._clock.now, self._person != self._observed_person
+        self._observed_person = self._person
+        label, confidence, face_id = seen
+        changed = False
+        for watch in self._watches:
+            sure = label in watch.emotions and confidence >= watch.min_confidence
+            matched = sure or not events.isdisjoint(watch.emotions)
+            if watch.idle:
+                if not (matched or another):
+                    continue
+                # They have not been advanced, since nothing could have come of it.
+                for window in watch.windows:
+                    window.advance(now)
+            for window in watch.windows:
+                window.observe(matched, confidence if sure else 1.0, face_id, self._person)
+            idle = not matched and all(window.idle for window in watch.windows)
+            if idle != watch.idle:
+                watch.idle, changed = idle, True
+        if changed:
+            self._active = [w for watch in self._watches if not watch.idle for w in watch.windows]
         self._seen = seen
 
     def _decide(
@@ -252,10 +305,16 @@ class DialoguePolicy:
         chosen: RuleState | None = None
         suppressed: list[Suppressed] = []
         complete: list[RuleState] = []
-        calm = not self._events and self.turns.quiet <= 0
-        for state in self._rules:
+        quiet = self.turns.quiet
+        rules = self._rules
+        if not self._events:
+            rules = self._in_silence if quiet > 0 else self._on_sight
+        for state in rules:
             rule = state.rule
-            if rule.event and calm:
+            if not rule.event:
+                if state.dormant:
+                    continue
+            elif not self._events and quiet < rule.quiet_for - TOLERANCE:
                 continue
             pointless = rule.action == 'resume' and conversation.mode == 'running'
             if not self._complete(state, now, flickers) or pointless:

@@ -50,7 +50,7 @@ class Presence:
     def advance(self, now: float) -> None:
         """Advance time to ``now`` seconds."""
         self._absent.advance(now)
-        if self._known and self._absent.evidence().seconds >= self._needed - TOLERANCE:
+        if self._known and self._absent.seconds >= self._needed - TOLERANCE:
             self._lost = True
 
     def observe(self, present: bool, now: float) -> tuple[str, ...]:
@@ -107,9 +107,9 @@ class Addressee:
         if stamp < self._anybody:
             self._person, self._seen, self._anybody = '', -math.inf, -math.inf
         hidden, self._anybody = stamp - self._anybody, stamp
-        known = next((f for f in (primary, *(others or ())) if f.face_id == self._person), None)
-        if others is None:
-            known = primary
+        known: FaceEmotion | None = primary
+        if others is not None and primary.face_id != self._person:
+            known = next((face for face in others if face.face_id == self._person), None)
         gone = stamp - self._seen > self.gone_after or hidden > _NEW_ID_AFTER
         if known is None and not gone and self._last is not None:
             return replace(

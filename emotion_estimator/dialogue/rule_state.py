@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from emotion_estimator.dialogue.evidence import TOLERANCE, Evidence, EvidenceWindow
 from emotion_estimator.dialogue.policy_file import Rule
@@ -15,8 +15,7 @@ _FLICKER_CHANGES = 5
 _FLICKER_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class ConversationState:
+class ConversationState(NamedTuple):
     """The state of the conversation that the rules depend on.
 
     :param mode: ``waiting`` (for the first face), ``running``, ``paused`` or ``ended``.
@@ -46,16 +45,29 @@ def out_of_scope(rule: Rule, conversation: ConversationState) -> str:
     return ''
 
 
+#: Windows by the emotions that they watch for, the least confidence, and their length.
+SharedWindows = dict[tuple[tuple[str, ...], float, float], EvidenceWindow]
+
+
 class RuleState:
     """One rule's evidence, its last action and whether it has been answered."""
 
-    def __init__(self, rule: Rule, hold: float) -> None:
-        """:param hold: maximum seconds for which one message counts."""
+    def __init__(self, rule: Rule, hold: float, shared: SharedWindows | None = None) -> None:
+        """:param hold: maximum seconds for which one message counts.
+
+        :param shared: windows of other rules that begin at the same time, to use those of the same
+            condition and length; None uses no other's.
+        """
         self.rule = rule
-        self.window = EvidenceWindow(rule.held_for, hold)
-        self.restless = self.window
-        if rule.restless_for != rule.held_for:
-            self.restless = EvidenceWindow(rule.restless_for, hold)
+        # Only of rules that apply everywhere: others forget evidence when they begin to apply.
+        alone = shared is None or rule.topics or rule.approaches
+        known: SharedWindows = {} if alone or shared is None else shared
+
+        def window(span: float) -> EvidenceWindow:
+            key = rule.emotion, rule.min_confidence, span
+            return known.setdefault(key, EvidenceWindow(span, hold))
+
+        self.window, self.restless = window(rule.held_for), window(rule.restless_for)
         #: The distinct windows.
         self.windows = tuple(dict.fromkeys((self.window, self.restless)))
         #: When the rule last acted, in seconds.
@@ -123,6 +135,11 @@ class RuleState:
         """Forget that the rule waits: something was said about it."""
         self._waiting = None
 
+    @property
+    def dormant(self) -> bool:
+        """Return whether the evidence cannot be complete, and nothing remains of earlier one."""
+        return self._answered is None and self._waiting is None and not self.window.holds
+
     def evidence(self, flickers: bool) -> Evidence:
         """Return the current evidence, from the longer window while the label flickers.
 
@@ -134,12 +151,13 @@ class RuleState:
 
     def complete(self, flickers: bool) -> bool:
         """Return whether the evidence is complete now; rearm a rule whose evidence has faded."""
-        evidence = (self.restless if flickers else self.window).evidence()
-        faded = evidence.seconds < self.rule.release * evidence.span - TOLERANCE
-        if faded and self.answered is not None:
-            self._answered = None
-        needed = self.rule.share * evidence.span
-        return self.window.holds and evidence.seconds >= needed - TOLERANCE
+        window = self.restless if flickers else self.window
+        seconds, span = window.seconds, window.span
+        if self._answered is not None:
+            faded = seconds < self.rule.release * span - TOLERANCE
+            if faded and self.answered is not None:
+                self._answered = None
+        return self.window.holds and seconds >= self.rule.share * span - TOLERANCE
 
 
 class FlickerDetector:

@@ -444,7 +444,7 @@ class Turns:
             self._unanswered()
 
     def _expire(self) -> None:
-        for source, reported in list(self._reports.items()):
+        for source, reported in tuple(self._reports.items()) if self._reports else ():
             longest = _LONGEST_SEEN_SPEECH if source == MOUTH else _LONGEST_SPEECH
             stuck = self._now > self._since[source] + longest
             if stuck or self._now > reported + self.times.speaking_timeout:

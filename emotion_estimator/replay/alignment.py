@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from emotion_estimator.bags.stamp_order import WINDOW
 from emotion_estimator.frame import FrameResult
-from emotion_estimator.timeline import Labels
 
 #: Seconds by which rounding (six decimals in files, floats since 1970) may move a stamp.
 ROUNDING = 1e-6
@@ -45,82 +46,161 @@ class Onset:
     shift: float | None
 
 
-def split_laps(results: Sequence[FrameResult]) -> list[tuple[FrameResult, ...]]:
-    """Split results where their stamps jump back, as in a looped bag.
+class HasStamp(Protocol):
+    """Anything with a stamp in seconds."""
+
+    @property
+    def stamp(self) -> float:
+        """Return the stamp."""
+
+
+Item = TypeVar('Item', bound=HasStamp)
+
+
+class LapReader(Generic[Item]):
+    """Splits results where their stamps jump back, as in a looped bag, while they are read.
 
     Stamps that go back by no more than ``WINDOW`` belong to late frames, which are sorted in, as a
-    bag's images are.
+    bag's images are. No more frames than those of that time are held.
+    """
+
+    def __init__(self, results: Iterable[Item]) -> None:
+        self._results = iter(results)
+        self._next = next(self._results, None)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no further lap."""
+        return self._next is None
+
+    def lap(self) -> Iterator[Item]:
+        """Yield the frames of the next lap, stamps ascending; none after the last lap.
+
+        It must be read to its end before the next lap is.
+        """
+        waiting: deque[Item] = deque()
+        newest = -math.inf
+        while (frame := self._next) is not None:
+            stamp = frame.stamp
+            if stamp < newest - WINDOW * 1e-9:
+                break
+            if stamp >= newest:
+                newest = stamp
+                waiting.append(frame)
+            else:
+                later = sum(each.stamp > stamp for each in waiting)
+                waiting.insert(len(waiting) - later, frame)
+            self._next = next(self._results, None)
+            # Whatever follows in this lap is later, or as late and sorted after it.
+            while waiting[0].stamp <= newest - WINDOW * 1e-9:
+                yield waiting.popleft()
+        yield from waiting
+
+
+def split_laps(results: Iterable[Item]) -> list[tuple[Item, ...]]:
+    """Split results as :class:`LapReader` does.
 
     :return: the laps, stamps ascending within each; empty without results.
     """
-    split: list[list[FrameResult]] = []
-    newest = math.inf
-    for frame in results:
-        if not split or frame.stamp < newest - WINDOW * 1e-9:
-            split.append([])
-            newest = frame.stamp
-        newest = max(newest, frame.stamp)
-        split[-1].append(frame)
-    return [tuple(sorted(lap, key=lambda frame: frame.stamp)) for lap in split]
+    reader = LapReader(results)
+    laps = []
+    while not reader.ended:
+        laps.append(tuple(reader.lap()))
+    return laps
+
+
+class _Numbered(NamedTuple):
+    stamp: float
+    number: int
 
 
 def align(
-    expected: Sequence[float], actual: Sequence[float], tolerance: float
+    expected: Iterable[float], actual: Iterable[float], tolerance: float
 ) -> list[tuple[int, int]]:
-    """Pair stamps that are the same within the tolerance.
-
-    Each stamp is in at most one pair, and pairs do not cross. Of several candidates the nearest are
-    paired, so a tolerance above half a frame's distance still pairs each frame with itself.
-    Swapping the two arguments swaps the indices and changes nothing else.
+    """Pair stamps that are the same within the tolerance, see :func:`side_by_side`.
 
     :param expected: stamps in seconds, ascending; equal ones are paired in their order.
     :param actual: the other's stamps, likewise.
     :param tolerance: largest difference within a pair, in seconds.
     :return: indices into ``expected`` and ``actual``, ascending.
     """
-    pairs = []
-    i = j = 0
-    while i < len(expected) and j < len(actual):
-        difference = abs(expected[i] - actual[j])
-        if difference > tolerance + ROUNDING:
-            ahead = expected[i] > actual[j]
-            i, j = (i, j + 1) if ahead else (i + 1, j)
-        elif _next_is_nearer(expected, i, actual, j):
-            i += 1
-        elif _next_is_nearer(actual, j, expected, i):
-            j += 1
+    these, those = (map(_Numbered, stamps, count()) for stamps in (expected, actual))
+    return [
+        (one.number, other.number)
+        for one, other in side_by_side(these, those, tolerance)
+        if one is not None and other is not None
+    ]
+
+
+def side_by_side(
+    expected: Iterator[Item], actual: Iterator[Item], tolerance: float
+) -> Iterator[tuple[Item | None, Item | None]]:
+    """Yield what has the same stamp within the tolerance together, and the others alone.
+
+    Each item is in at most one pair, and pairs do not cross. Of several candidates the nearest are
+    paired, so a tolerance above half a frame's distance still pairs each frame with itself.
+    Swapping the two arguments swaps the items and changes nothing else. Of each argument one item
+    is read ahead.
+
+    :param expected: in ascending order of their stamps; equal ones are paired in their order.
+    :param actual: the others, likewise.
+    :param tolerance: largest difference within a pair, in seconds.
+    :return: pairs with None in place of an item without a counterpart; the items of either
+        argument in their order.
+    """
+    largest = tolerance + ROUNDING
+    one, other = next(expected, None), next(actual, None)
+    next_one, next_other = next(expected, None), next(actual, None)
+    while one is not None and other is not None:
+        difference = abs(one.stamp - other.stamp)
+        if difference > largest:
+            first = one.stamp < other.stamp
+            second = not first
         else:
-            pairs.append((i, j))
-            i, j = i + 1, j + 1
-    return pairs
+            first = _is_nearer(next_one, other, next_other, difference)
+            second = not first and _is_nearer(next_other, one, next_one, difference)
+        if second:
+            yield None, other
+        else:
+            yield one, None if first else other
+            one, next_one = next_one, next(expected, None)
+        if not first:
+            other, next_other = next_other, next(actual, None)
+    while one is not None:
+        yield one, None
+        one, next_one = next_one, next(expected, None)
+    while other is not None:
+        yield None, other
+        other, next_other = next_other, next(actual, None)
 
 
-def _next_is_nearer(these: Sequence[float], i: int, others: Sequence[float], j: int) -> bool:
-    """Whether ``others[j]`` pairs better with ``these[i + 1]``, which no later one suits better."""
-    if i + 1 == len(these):
+def _is_nearer(
+    following: HasStamp | None, other: HasStamp, next_other: HasStamp | None, difference: float
+) -> bool:
+    """Whether ``other`` pairs better with the following item, which no later one suits better."""
+    if following is None:
         return False
-    difference = abs(these[i + 1] - others[j])
-    if difference >= abs(these[i] - others[j]):
+    later = abs(following.stamp - other.stamp)
+    if later >= difference:
         return False
-    return j + 1 == len(others) or difference <= abs(these[i + 1] - others[j + 1])
+    return next_other is None or later <= abs(following.stamp - next_other.stamp)
 
 
-def changes(labels: Labels, lap: int = 0) -> list[Change]:
-    """Return the changes of the label; the first frame is not one."""
-    return [
-        Change(lap, stamp, label)
-        for (_, before), (stamp, label) in pairwise(labels)
-        if label != before
-    ]
+class ChangeFinder:
+    """Finds the changes of the label in a lap."""
 
+    def __init__(self, lap: int) -> None:
+        """:param lap: its number, from 0."""
+        self.changes: list[Change] = []
+        self._lap = lap
+        self._label: str | None = None
 
-def changes_in_laps(laps: Laps) -> list[Change]:
-    """Return the changes of the primary face's label in all laps."""
-    return [
-        change
-        for number, lap in enumerate(laps)
-        for change in changes([(frame.stamp, frame.label) for frame in lap], number)
-    ]
+    def see(self, stamp: float, label: str) -> None:
+        """Take the next frame's label; the first frame is no change."""
+        if label != self._label:
+            if self._label is not None:
+                self.changes.append(Change(self._lap, stamp, label))
+            self._label = label
 
 
 def match_changes(

@@ -16,7 +16,6 @@ from emotion_estimator.replay.limits import (
     describe_labels,
     describe_onset,
 )
-from emotion_estimator.replay.results import result_statistics
 
 
 def as_dict(comparison: Comparison, broken: Sequence[BrokenLimit] = ()) -> dict[str, Any]:
@@ -26,8 +25,8 @@ def as_dict(comparison: Comparison, broken: Sequence[BrokenLimit] = ()) -> dict[
     worst = comparison.most_shifted
     first = next(iter(comparison.differing), None)
     return {
-        'expected': result_statistics(comparison.expected).as_dict(),
-        'actual': result_statistics(comparison.actual).as_dict(),
+        'expected': comparison.expected.as_dict(),
+        'actual': comparison.actual.as_dict(),
         'tolerance': comparison.tolerance,
         'paired': len(comparison.pairs),
         'missing': len(comparison.missing),
@@ -58,8 +57,8 @@ def as_dict(comparison: Comparison, broken: Sequence[BrokenLimit] = ()) -> dict[
         and {
             'stamp': round(first.stamp, 6),
             'lap': first.lap + 1,
-            'expected': first.expected.label,
-            'actual': first.actual.label,
+            'expected': first.labels[0],
+            'actual': first.labels[1],
         },
         'broken': [
             {
@@ -86,10 +85,10 @@ def _tally(tally: Tally) -> dict[str, Any]:
 
 def where(comparison: Comparison, lap: int, stamp: float) -> str:
     """Return a stamp as text, ``1700000003.250 (3.250 s after the first frame)``."""
-    begin = comparison.expected[0][0].stamp
+    begin = comparison.expected.begin
     words = f'{stamp:.3f}'
     notes = [] if begin == 0 or lap else [f'{stamp - begin:.3f} s after the first frame']
-    if len(comparison.expected) > 1 or len(comparison.actual) > 1:
+    if comparison.expected.laps > 1 or comparison.actual.laps > 1:
         notes.append(f'lap {lap + 1}')
     return f'{words} ({", ".join(notes)})' if notes else words
 
@@ -117,8 +116,7 @@ def table(comparison: Comparison) -> list[str]:
 
 def _frames(comparison: Comparison) -> list[str]:
     lines = []
-    for name, laps in (('expected', comparison.expected), ('actual', comparison.actual)):
-        counted = result_statistics(laps)
+    for name, counted in (('expected', comparison.expected), ('actual', comparison.actual)):
         line = (
             f'{name:<14} {counted.count} frames in {counted.seconds:.2f} s, '
             f'{counted.flips} label changes ({counted.flip_rate:.2f} per second)'

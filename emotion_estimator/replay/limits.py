@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 from emotion_estimator import strict_yaml
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
-from emotion_estimator.replay.alignment import ROUNDING, Onset, changes_in_laps
-from emotion_estimator.replay.comparison import Comparison, Pair
-from emotion_estimator.replay.results import result_statistics
+from emotion_estimator.replay.alignment import ROUNDING, Onset
+from emotion_estimator.replay.comparison import Comparison
+from emotion_estimator.replay.pairs import Pair, Pairs
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.untrusted import quote
 
@@ -178,19 +178,19 @@ def broken_limits(comparison: Comparison, limits: Limits) -> list[BrokenLimit]:
 
 
 def _agreement(comparison: Comparison, limits: Limits) -> Iterator[BrokenLimit]:
-    groups: list[tuple[str, float | None, Sequence[Pair]]] = [
+    groups: list[tuple[str, float | None, Pairs]] = [
         ('min_agreement', limits.min_agreement, comparison.pairs),
     ]
     for label in comparison.per_label:
-        named = [pair for pair in comparison.pairs if pair.expected.label == label]
+        named = comparison.pairs.with_label(label)
         groups.append((f'min_agreement_per_label of {label}', limits.least_for(label), named))
     if limits.min_settled_agreement is not None:
         settled = comparison.settled(limits.margin)
         groups.append(('min_settled_agreement', limits.min_settled_agreement, settled))
     for name, least, pairs in groups:
-        share = sum(pair.agrees for pair in pairs) / len(pairs) if pairs else 1.0
+        share = pairs.agreed / len(pairs) if pairs else 1.0
         if least is not None and share < least - ROUNDING:
-            first = next(pair for pair in pairs if not pair.agrees)
+            first = pairs.where(~pairs.agree)[0]
             yield BrokenLimit(name, least, share, first.lap, first.stamp, describe_labels(first))
 
 
@@ -208,11 +208,7 @@ def _probabilities(comparison: Comparison, limits: Limits) -> Iterator[BrokenLim
     ):
         if most is not None and value > most + ROUNDING:
             # If the mean is above the limit, so is one of the frames.
-            first = next(
-                pair
-                for pair in comparison.pairs
-                if pair.difference is not None and pair.difference > most + ROUNDING
-            )
+            first = comparison.seen.where(comparison.seen.differences > most + ROUNDING)[0]
             words = f'{first.difference:.3f} between the probabilities'
             yield BrokenLimit(name, most, value, first.lap, first.stamp, words)
 
@@ -227,12 +223,11 @@ def _onsets(comparison: Comparison, limits: Limits) -> Iterator[BrokenLimit]:
     if most is not None and lost and len(lost) / len(comparison.onsets) > most + ROUNDING:
         yield _onset('max_lost_onsets', most, len(lost) / len(comparison.onsets), lost[0])
     most = limits.max_flip_rate_increase
-    expected = result_statistics(comparison.expected)
-    actual = result_statistics(comparison.actual)
-    more = actual.flip_rate - expected.flip_rate
+    more = comparison.actual.flip_rate - comparison.expected.flip_rate
     if most is not None and more > most + ROUNDING:
         # Without an added change, the same changes happened in a shorter time.
-        first = (comparison.added or changes_in_laps(comparison.actual))[0]
+        first = comparison.added[0] if comparison.added else comparison.actual.first_change
+        assert first is not None
         words = f'actual changes to {first.label}'
         yield BrokenLimit('max_flip_rate_increase', most, more, first.lap, first.stamp, words)
 
@@ -278,20 +273,18 @@ def _onset(name: str, most: float, value: float, onset: Onset) -> BrokenLimit:
 
 def describe_labels(pair: Pair) -> str:
     """Return both labels as a phrase."""
-    return f'expected {pair.expected.label}, actual {pair.actual.label}'
+    expected, actual = pair.labels
+    return f'expected {expected}, actual {actual}'
 
 
 def describe_face_counts(pair: Pair) -> str:
     """Return both numbers of faces as a phrase."""
-    return f'faces: expected {len(pair.expected.faces)}, actual {len(pair.actual.faces)}'
+    return f'faces: expected {len(pair.expected)}, actual {len(pair.actual)}'
 
 
 def describe_other_labels(pair: Pair) -> str:
     """Return the labels of the faces other than the primary one as a phrase."""
-    expected, actual = (
-        ' and '.join(face.label for face in frame.faces[1:])
-        for frame in (pair.expected, pair.actual)
-    )
+    expected, actual = (' and '.join(faces[1:]) for faces in (pair.expected, pair.actual))
     return f'expected {expected} besides the primary face, actual {actual}'
 
 

@@ -14,8 +14,9 @@ from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.replay.alignment import Laps, split_laps
-from emotion_estimator.replay.comparison import Comparison, Pair
+from emotion_estimator.replay.comparison import Comparison
 from emotion_estimator.replay.limits import BrokenLimit
+from emotion_estimator.replay.pairs import Pairs
 from emotion_estimator.timeline import (
     GAP,
     Labels,
@@ -149,11 +150,14 @@ def draw_comparison(
     :param window: time span to show, in seconds after the first frame; None shows all.
     :raises OSError: the file cannot be written.
     """
-    axis = TimeAxis(comparison.expected, comparison.actual)
+    assert comparison.laps is not None, 'compare(..., keep=True) keeps the frames to draw'
+    expected, actual = comparison.laps
+    axis = TimeAxis(expected, actual)
     figure, (curves, bands, differences) = new_figure((3.2, 1.7, 1.3), 8.0)
-    _draw_curves(curves, comparison, axis)
+    _draw_curves(curves, expected, actual, axis)
     begin, end = window or (0.0, axis.end)
-    _draw_bands(bands, comparison, axis, end - begin)
+    rows = labels_over_time(expected, axis), labels_over_time(actual, axis)
+    _draw_bands(bands, comparison, rows, axis, end - begin)
     _draw_differences(differences, comparison, axis)
     _draw_broken((curves, bands, differences), broken, axis, (begin, end))
     for lap in axis.begins[1:]:
@@ -165,25 +169,27 @@ def draw_comparison(
     save(figure, path)
 
 
-def _draw_curves(axes: Any, comparison: Comparison, axis: TimeAxis) -> None:
+def _draw_curves(axes: Any, expected: Laps, actual: Laps, axis: TimeAxis) -> None:
     draw_probabilities(
-        axes, probabilities_over_time(comparison.expected, axis), named=False,
+        axes, probabilities_over_time(expected, axis), named=False,
         linewidth=5, alpha=0.35, solid_capstyle='butt',
     )  # fmt: skip
-    draw_probabilities(axes, probabilities_over_time(comparison.actual, axis), linewidth=1.3)
+    draw_probabilities(axes, probabilities_over_time(actual, axis), linewidth=1.3)
     axes.plot([], [], color='0.3', linewidth=5, alpha=0.35, label='expected')
     axes.plot([], [], color='0.3', linewidth=1.3, label='actual')
     axes.legend(loc='center left', bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
-def _draw_bands(axes: Any, comparison: Comparison, axis: TimeAxis, width: float) -> None:
+def _draw_bands(
+    axes: Any, comparison: Comparison, rows: tuple[Labels, Labels], axis: TimeAxis, width: float
+) -> None:
     """Draw the labels; a line connects each expected change with the actual one."""
     draw_bands(
         axes,
         [
             ('differ', []),
-            ('actual', labels_over_time(comparison.actual, axis)),
-            ('expected', labels_over_time(comparison.expected, axis)),
+            ('actual', rows[1]),
+            ('expected', rows[0]),
         ],
         width,
     )
@@ -253,7 +259,7 @@ def _draw_broken(
         )
 
 
-def _differing(pairs: Sequence[Pair], axis: TimeAxis) -> Iterator[tuple[float, float]]:
+def _differing(pairs: Pairs, axis: TimeAxis) -> Iterator[tuple[float, float]]:
     """Yield begin and duration in seconds of each run of frames whose labels differ."""
     begin: float | None = None
     for pair in pairs:

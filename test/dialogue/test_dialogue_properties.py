@@ -9,11 +9,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 from dialogue_play import RULES, TALK, face, manager, play, rules
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from emotion_estimator.dialogue import policy, rule_state
 from emotion_estimator.dialogue.action import ACTIONS
 from emotion_estimator.dialogue.conversation_file import parse_conversation
 from emotion_estimator.dialogue.manager import DialogueManager
@@ -265,3 +267,45 @@ def test_a_conversation_that_loads_works(raw):
         return
     for action in play(decide, [('happy', 2), ('sad', 3), (NONE, 2), ('unknown', 2)], fps=5):
         assert action.topic in file.topics and action.approach in file.approaches
+
+
+class _Restless:
+    """Windows that are advanced and told of every message, whatever the policy finds of them."""
+
+    def __init__(self, emotions, min_confidence):
+        self.emotions, self.min_confidence, self.windows = emotions, min_confidence, {}
+
+    @property
+    def idle(self):
+        return False
+
+    @idle.setter
+    def idle(self, value):
+        pass
+
+
+@settings(max_examples=60, deadline=None)
+@given(observations, st.integers(0, 200))
+def test_evidence_that_is_not_advanced_would_have_been_none(course, reloaded):
+    """Windows at rest are left alone, and rules share windows; actions are the same to the bit."""
+
+    def played():
+        decide, stamp, done = DialogueManager(*LOADED), 5.0, []
+        decide.robot_speaking(False, stamp)
+        for number, (label, confidence, dt, face_id) in enumerate(course):
+            stamp += dt
+            if number == reloaded:
+                decide.use(*LOADED)
+            if label == 'sad' and number % 7 == 0:
+                decide.user_speaking(number % 2 == 0, stamp)
+            action = decide(face(label, confidence, face_id), stamp)
+            known = [state.window.evidence() for state in decide._policy._watching]
+            done.append((action, decide.suppressed, known))
+        return done
+
+    lean = played()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(policy, '_Watch', _Restless)
+        state = rule_state.RuleState
+        patch.setattr(policy, 'RuleState', lambda rule, hold, shared=None: state(rule, hold))
+        assert played() == lean

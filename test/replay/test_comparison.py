@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import weakref
+from collections import Counter
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -12,14 +15,16 @@ from courses import any_courses, course, face, frame
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from emotion_estimator.bags.stamp_order import WINDOW
 from emotion_estimator.emotion import LABELS, NONE
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult, write_results
-from emotion_estimator.replay.alignment import Change, Onset
-from emotion_estimator.replay.comparison import TOLERANCE, Tally, compare
+from emotion_estimator.replay.alignment import ROUNDING, Change, Onset, match_changes
+from emotion_estimator.replay.comparison import TOLERANCE, Tally, compare, distance
 from emotion_estimator.replay.comparison_report import as_dict, table
 from emotion_estimator.replay.pictures import draw_comparison
 from emotion_estimator.replay.results import load_results
+from emotion_estimator.timeline import stretches
 
 NAMES = (*LABELS, NONE)
 briefly = settings(deadline=None, max_examples=50)
@@ -54,8 +59,8 @@ def test_exchanging_the_two_exchanges_missing_and_extra_only(these, those):
     there, back = compare(expected, actual), compare(actual, expected)
     assert there.overall == back.overall
     assert there.differences == back.differences
-    assert [each.frame for each in there.missing] == [each.frame for each in back.extra]
-    assert [each.frame for each in there.extra] == [each.frame for each in back.missing]
+    assert list(there.missing) == list(back.extra)
+    assert list(there.extra) == list(back.missing)
     assert len(there.miscounted) == len(back.miscounted)
 
 
@@ -121,7 +126,7 @@ def test_a_lost_frame_is_missing_and_extra_the_other_way_round(these, data):
 def test_a_late_frame_is_the_same_frame():
     in_order = course(['happy'] * 10 + ['sad'] * 10, begin=1.7e9)
     found = compare(in_order, [*in_order[:9], in_order[10], in_order[9], *in_order[11:]])
-    assert (found.overall, found.missing, found.extra) == (Tally(20, 20), (), ())
+    assert (found.overall, len(found.missing), len(found.extra)) == (Tally(20, 20), 0, 0)
 
 
 # --- changes of the label
@@ -195,8 +200,8 @@ def test_other_faces_are_counted_and_compared():
 
 def test_a_face_that_one_course_lacks_differs_in_label_not_in_probability():
     found = compare(course(['happy', 'happy']), course(['happy', NONE]))
-    assert [pair.actual.label for pair in found.differing] == [NONE]
-    assert found.differences == (0.0,)
+    assert [pair.labels for pair in found.differing] == [('happy', NONE)]
+    assert tuple(found.differences) == (0.0,)
     nobody = compare(course([NONE]), course([NONE]))
     assert nobody.overall.share == 1
     assert nobody.most_different is None
@@ -208,7 +213,7 @@ def test_a_class_that_only_one_model_knows_has_no_probability_in_the_other():
     wide = [FrameResult(0.0, (face('angry', 0.6, ('happy', 'sad', 'angry')),))]
     narrow = [FrameResult(0.0, (face('sad', 0.7, ('happy', 'sad')),))]
     found = compare(narrow, wide)
-    assert found.differences == (pytest.approx(0.6),)
+    assert tuple(found.differences) == (pytest.approx(0.6),)
     assert 'only actual has angry' in '\n'.join(table(found))
     strange = [FrameResult(0.0, (face('joy', 0.7, ('joy', 'fear')),))]
     with pytest.raises(InputError, match=r'has the labels happy, sad; new.jsonl fear, joy: none'):
@@ -315,3 +320,168 @@ def test_any_comparison_can_be_drawn(tmp_path, expected, actual, recwarn):
     assert [each for each in recwarn if 'Glyph' in str(each.message)] == []
     assert (tmp_path / 'both.png').read_bytes().startswith(b'\x89PNG')
     assert [each.name for each in tmp_path.iterdir()] == ['both.png']
+
+
+# --- the same numbers as counted frame by frame
+
+
+def plain(expected, actual, tolerance):
+    """Compare as directly as possible, with all frames at hand."""
+    laps = plain_laps(expected), plain_laps(actual)
+    pairs, missing, extra, onsets, added = [], [], [], [], []
+    for lap, (these, those) in enumerate(zip_longest(*laps, fillvalue=())):
+        matched = plain_align([a.stamp for a in these], [b.stamp for b in those], tolerance)
+        pairs += [(lap, these[i], those[j]) for i, j in matched]
+        missing += [(lap, each.stamp) for i, each in enumerate(these) if i not in dict(matched)]
+        back = {j: i for i, j in matched}
+        extra += [(lap, each.stamp) for j, each in enumerate(those) if j not in back]
+        moved = [these[back[j]].stamp if j in back else b.stamp for j, b in enumerate(those)]
+        found = match_changes(
+            plain_changes(lap, [a.stamp for a in these], these), plain_changes(lap, moved, those)
+        )
+        onsets += found[0]
+        added += found[1]
+    return pairs, missing, extra, onsets, added
+
+
+def plain_laps(results):
+    laps = []
+    for each in results:
+        if not laps or each.stamp < max(one.stamp for one in laps[-1]) - WINDOW * 1e-9:
+            laps.append([])
+        laps[-1].append(each)
+    return [sorted(lap, key=lambda one: one.stamp) for lap in laps]
+
+
+def plain_changes(lap, stamps, frames):
+    return [
+        Change(lap, stamp, b.label)
+        for stamp, a, b in zip(stamps[1:], frames, frames[1:])
+        if a.label != b.label
+    ]
+
+
+def plain_align(these, those, tolerance):
+    def nearer(one, i, other, j):
+        if i + 1 == len(one):
+            return False
+        later = abs(one[i + 1] - other[j])
+        last = j + 1 == len(other)
+        return later < abs(one[i] - other[j]) and (last or later <= abs(one[i + 1] - other[j + 1]))
+
+    i, j, pairs = 0, 0, []
+    while i < len(these) and j < len(those):
+        if abs(these[i] - those[j]) > tolerance + ROUNDING:
+            i, j = (i, j + 1) if these[i] > those[j] else (i + 1, j)
+        elif nearer(these, i, those, j):
+            i += 1
+        elif nearer(those, j, these, i):
+            j += 1
+        else:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+    return pairs
+
+
+def probabilities_apart(one, other):
+    if not (one.faces and other.faces):
+        return None
+    these, those = (
+        dict(zip(each.faces[0].labels, map(float, each.faces[0].probabilities)))
+        for each in (one, other)
+    )
+    return max(abs(these.get(name, 0.0) - those.get(name, 0.0)) for name in these | those)
+
+
+@st.composite
+def two_courses(draw):
+    expected = draw(any_courses())
+    late = [
+        dataclasses.replace(each, stamp=each.stamp + draw(st.sampled_from([0, 0, 0.003, -0.2])))
+        for each in expected
+        if draw(st.integers(0, 9))
+    ]
+    return expected, late if late and draw(st.booleans()) else draw(any_courses())
+
+
+@settings(deadline=None, max_examples=200)
+@given(two_courses(), st.sampled_from([TOLERANCE, 0.0, 0.3, 5.0]), st.floats(0, 1))
+def test_it_is_what_all_frames_at_hand_give(courses, tolerance, margin):
+    pairs, missing, extra, onsets, added = plain(*courses, tolerance)
+    assume(pairs)
+    found = compare(*map(iter, courses), tolerance, keep=False)
+    assert [(pair.lap, pair.stamp) for pair in found.pairs] == [(n, a.stamp) for n, a, _ in pairs]
+    assert [pair.labels for pair in found.pairs] == [(a.label, b.label) for _, a, b in pairs]
+    apart = [probabilities_apart(a, b) for _, a, b in pairs]
+    assert [pair.difference for pair in found.pairs] == apart
+    assert list(found.differences) == [each for each in apart if each is not None]
+    assert [(each.lap, each.stamp) for each in found.missing] == missing
+    assert [(each.lap, each.stamp) for each in found.extra] == extra
+    assert (list(found.onsets), list(found.added)) == (onsets, added)
+    names = list(dict.fromkeys(a.label for _, a, _ in pairs))
+    assert list(found.per_label.items()) == [
+        (name, Tally.of([a.label == b.label for _, a, b in pairs if a.label == name]))
+        for name in names
+    ]
+    changed = {n: [o.change.stamp for o in onsets if o.change.lap == n] for n, _, _ in pairs}
+    assert [pair.stamp for pair in found.settled(margin)] == [
+        a.stamp for n, a, _ in pairs if distance(changed[n], a.stamp) > margin
+    ]
+    assert [(p.lap, p.stamp) for p in found.miscounted] == [
+        (n, a.stamp) for n, a, b in pairs if len(a.faces) != len(b.faces)
+    ]
+    others = [[sorted(f.label for f in each.faces[1:]) for each in pair[1:]] for pair in pairs]
+    assert [(p.lap, p.stamp) for p in found.misread_others] == [
+        (n, a.stamp)
+        for (n, a, b), (ours, theirs) in zip(pairs, others)
+        if len(a.faces) == len(b.faces) and ours != theirs
+    ]
+    for shown, frames in zip((found.expected, found.actual), courses):
+        laps = plain_laps(frames)
+        spans = [
+            (begin - end, begin, end, label)
+            for lap in laps
+            for begin, end, label in stretches([(each.stamp, each.label) for each in lap])
+        ]
+        longest = sorted(spans, key=lambda span: span[0])[:5]
+        assert [(s.begin, s.end, s.label) for s in shown.longest] == [span[1:] for span in longest]
+        assert shown.seconds == sum(lap[-1].stamp - lap[0].stamp for lap in laps)
+        assert (shown.begin, shown.laps, shown.count) == (laps[0][0].stamp, len(laps), len(frames))
+        counted = Counter(each.label for lap in laps for each in lap)
+        assert list(shown.frames.items()) == counted.most_common()
+
+
+def test_nothing_is_held_of_a_frame_but_its_columns():
+    """A day of frames is read one at a time: no frame that was compared is still alive."""
+    alive = weakref.WeakSet()
+    most = 0
+
+    def frames():
+        nonlocal most
+        for number in range(3000):
+            made = frame(number / 30, 'happy' if number % 300 else 'sad')
+            alive.add(made)
+            most = max(most, len(alive))
+            yield made
+            del made
+
+    found = compare(frames(), frames(), keep=False)
+    assert found.overall == Tally(3000, 3000)
+    assert most < 50
+
+
+def test_an_error_of_reading_comes_before_what_is_wrong_with_the_content(tmp_path):
+    def broken(frames, line):
+        yield from frames
+        raise InputError(line)
+
+    good, odd = course(['sad'] * 3), [frame(math.nan, 'sad')]
+    for expected, actual, says in (
+        (broken(odd, 'first'), broken(good, 'second'), 'first'),
+        (broken(good * 50, 'first'), broken([], 'second'), 'first'),
+        (iter(odd), broken(good, 'second'), 'second'),
+        (iter([]), broken([*odd, *good], 'second'), 'second'),
+        (iter(odd), iter([]), 'the stamp of frame 1'),
+    ):
+        with pytest.raises(InputError, match=says):
+            compare(expected, actual, keep=False)
