@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import platform
@@ -71,7 +72,7 @@ def import_mediapipe() -> Any:
             try:
                 with _without_pyplot():
                     return importlib.import_module('mediapipe')
-            except ImportError:
+            except Exception:
                 # A release that needs more of matplotlib than its name, or none that works.
                 return importlib.import_module('mediapipe')
     except Exception as error:
@@ -99,10 +100,17 @@ def _without_tensorflow() -> Iterator[None]:
             del sys.modules['tensorflow']
 
 
-class _LaterPyplot(ModuleType):
-    """Stands for ``matplotlib.pyplot`` until something of it is used."""
+class _LaterModule(ModuleType):
+    """Stands for a module until something of it is used."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        # Others may look for it meanwhile.
+        self.__spec__ = importlib.machinery.ModuleSpec(name, None)
 
     def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            raise AttributeError(f'{self.__name__} is not imported yet; it has no {name!r}')
         return getattr(importlib.import_module(self.__name__), name)
 
 
@@ -116,7 +124,7 @@ def _without_pyplot() -> Iterator[None]:
     if 'matplotlib' in sys.modules:
         yield
         return
-    package, pyplot = ModuleType('matplotlib'), _LaterPyplot('matplotlib.pyplot')
+    package, pyplot = _LaterModule('matplotlib'), _LaterModule('matplotlib.pyplot')
     package.__path__ = []
     package.__dict__['pyplot'] = pyplot
     stand_ins = {each.__name__: each for each in (package, pyplot)}

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from emotion_estimator.perception.landmarks import face_landmarker, face_mesh
+from emotion_estimator.perception.landmarks.mediapipe_graph import SearchClock
 from emotion_estimator.runtimes import import_mediapipe
 
 _SAID = b'INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n'
@@ -56,7 +57,7 @@ def test_a_face_landmarker_that_opens_is_not_heard(late, capfd) -> None:
     source._mediapipe = SimpleNamespace(
         tasks=SimpleNamespace(vision=SimpleNamespace(FaceLandmarker=made))
     )
-    source._options, source._static = None, False
+    source._options, source._static, source._search = None, False, SearchClock()
     source._open()
     assert len(late) == 1
     assert not capfd.readouterr().err

@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -184,15 +185,15 @@ def test_each_image_is_searched_while_nobody_is_there_or_somebody_was_just_lost(
     for number, faces in enumerate([0, 0, 2, 2, 1, 1, 1, 0, 0]):
         asked.append(clock.due(number / FPS))
         clock.found(faces)
-    assert asked == [True, True, True, False, False, True, False, False, True]
+    assert asked == [True, True, True, False, False, True, True, True, True]
     clock.hz = 0.0
-    assert clock.due(0.5)
-    assert clock.due(0.501)
+    assert clock.due(0.8)
+    assert clock.due(0.801)
     clock.hz = 1.0
     clock.found(1)
-    clock.found(1)
-    assert not clock.due(0.51)
-    # Time that goes back starts anew.
+    assert not clock.due(0.81)
+    # Of time that stands still or goes back nothing can be said.
+    assert clock.due(0.801)
     assert clock.due(0.2)
 
 
@@ -247,13 +248,55 @@ def test_where_the_graph_cannot_be_trusted_the_own_call_is_used(
     else:
         monkeypatch.setattr(mediapipe_graph, 'TESTED', ())
     if way == 'different on another release':
-        monkeypatch.setattr(module, 'same_faces', lambda *_: False)
+        monkeypatch.setattr(module, 'difference', lambda *_: 'it answers differently')
     with caplog.at_level(logging.INFO, 'emotion_estimator'):
         ours = opened(source, 4)
     lines = [line for line in caplog.messages if 'own call' in line]
     assert len(lines) == (way != 'same on another release')
     found = [len(ours(frame)) for frame in frames(1, 3)]
     assert found == [1, 1, 1]
+    ours.close()
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_a_graph_of_another_release_that_fails_is_not_used(source, monkeypatch) -> None:
+    module = face_mesh if source == 'face_mesh' else face_landmarker
+    name = 'MeshGraph' if source == 'face_mesh' else 'LandmarkerGraph'
+
+    def fail(*_):
+        raise RuntimeError('another layout')
+
+    monkeypatch.setattr(mediapipe_graph, 'TESTED', ())
+    monkeypatch.setattr(getattr(module, name), 'process', fail)
+    ours = opened(source, 4)
+    assert [len(ours(frame)) for frame in frames(1, 3)] == [1, 1, 1]
+    ours.close()
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_a_reset_heals_a_graph_that_has_failed_and_closing_twice_is_harmless(source) -> None:
+    ours = opened(source, 4)
+    first = next(iter(frames(1, 1)))
+    assert len(ours(first)) == 1
+    broken = Frame(np.zeros((0, 5, 3), np.uint8), 0.1)
+    for _ in range(2):
+        with suppress(Exception):
+            ours(broken)
+    ours.reset()
+    assert len(ours(Frame(first.image, 0.3))) == 1
+    ours.close()
+    ours.close()
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_further_faces_are_found_while_time_stands_still(source) -> None:
+    ours = opened(source, 4)
+    ours.search_hz = 5.0
+    two = next(iter(frames(2, 1)))
+    alone = two.image.copy()
+    alone[:, 320:] = (90, 120, 150)
+    found = [len(ours(Frame(image, 7.0))) for image in (alone, alone, two.image)]
+    assert found == [1, 1, 2]
     ours.close()
 
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from emotion_estimator.emotion import FloatArray, Roi
+from emotion_estimator.errors import first_line
 from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.runtimes import quiet
 
@@ -92,19 +93,24 @@ def warm_up(process: Callable[[RgbImage], Any]) -> None:
             process(image)
 
 
-def same_faces(one: Callable[[RgbImage], Any], other: Callable[[RgbImage], Any]) -> bool:
-    """Return whether two calls find the same in a face, bit by bit.
+def difference(one: Callable[[RgbImage], Any], other: Callable[[RgbImage], Any]) -> str:
+    """Return how the first of two calls differs in what it finds in a face; empty if it does not.
 
     :param one: returns a sequence of arrays, or of tuples of arrays, given uint8 (H, W, 3) RGB;
-        so does ``other``.
+        so does ``other``. It may raise anything.
     """
     image = _images()[0]
-    found, wanted = list(one(image)), list(other(image))
-    return len(found) == len(wanted) and all(
+    wanted = list(other(image))
+    try:
+        found = list(one(image))
+    except Exception as error:
+        return f'its graph fails: {first_line(error)}'
+    same = len(found) == len(wanted) and all(
         np.array_equal(a, b)
-        for face, same in zip(found, wanted)
-        for a, b in zip(_arrays(face), _arrays(same))
+        for face, its in zip(found, wanted)
+        for a, b in zip(_arrays(face), _arrays(its))
     )
+    return '' if same else 'its graph answers differently'
 
 
 def _arrays(face: Any) -> tuple[Any, ...]:

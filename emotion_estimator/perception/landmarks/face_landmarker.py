@@ -11,6 +11,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ from emotion_estimator.frame import Frame, RgbImage
 from emotion_estimator.perception.landmarks.base import (
     FaceLandmarks,
     bounding_roi,
+    difference,
     forget,
-    same_faces,
     warm_up,
 )
 from emotion_estimator.perception.landmarks.mediapipe_graph import (
+    OWN_CALL,
     GraphMissingError,
     LandmarkerGraph,
     SearchClock,
@@ -261,38 +263,42 @@ class FaceLandmarker:
         self._first_ms = self._last_ms = -1
         # Silent from the start: threads that it starts log until the warm-up is over.
         with quiet():
-            self._create()
+            reason = self._create()
             warm_up(self._detect)
         self._first_stamp = None
+        self._search.reset()
+        if reason:
+            _LOG.info(OWN_CALL, reason)
 
-    def _create(self) -> None:
+    def _create(self) -> str:
+        """Open the model; return why MediaPipe's own call is used, empty if it is not."""
         self._landmarker: LandmarkerGraph | _OwnCall
-        reason = ''
+        graph, reason = None, ''
         if not self._static:
             try:
                 graph = LandmarkerGraph(self._mediapipe, self._options)
-                if is_tested(self._mediapipe):
-                    self._landmarker = graph
-                    return
-                own = _OwnCall(self._mediapipe, self._options, static=False)
-                if same_faces(lambda image: graph.process(image, 0), own.process):
-                    own.close()
-                    self._landmarker, self._last_ms = graph, 0
-                    return
-                graph.close()
-                own.close()
-                reason = 'its graph answers differently'
             except GraphMissingError as error:
                 reason = str(error)
+        if graph is not None and is_tested(self._mediapipe):
+            self._landmarker = graph
+            return ''
         try:
-            self._landmarker = _OwnCall(self._mediapipe, self._options, self._static)
+            own = _OwnCall(self._mediapipe, self._options, self._static)
         except (RuntimeError, ValueError) as error:
             raise ModelError(
                 f'{quote(self._model_path)} is not a face landmarker model that mediapipe can '
                 'open; fetch it again with "emotion-estimator models fetch"'
             ) from error
-        if reason:
-            _LOG.info("mediapipe's own call is used (%s): it searches each image", reason)
+        self._landmarker = own
+        if graph is not None:
+            opened = graph
+            self._last_ms = 0
+            reason = difference(lambda image: opened.process(image, 0), own.process)
+            with suppress(Exception):
+                (opened if reason else own).close()
+            if not reason:
+                self._landmarker = opened
+        return reason
 
     def _milliseconds(self, stamp: float) -> int:
         """Return a timestamp that strictly increases, as VIDEO mode requires."""
@@ -306,14 +312,15 @@ class FaceLandmarker:
         self._last_ms = max(since, self._last_ms + 1)
         return self._last_ms
 
-    def _detect(
-        self, image: RgbImage, stamp: float = 0.0, search: bool = True
-    ) -> list[tuple[FloatArray, FloatArray]]:
+    def _detect(self, image: RgbImage, stamp: float = 0.0) -> list[tuple[FloatArray, FloatArray]]:
         if self._static:
             return self._landmarker.process(image, 0)
-        # Before the call, since it may replace the landmarker.
+        # First, since it may replace the landmarker and forget the search.
         milliseconds = self._milliseconds(stamp)
-        return self._landmarker.process(np.ascontiguousarray(image), milliseconds, search)
+        search = self._search.due(stamp)
+        found = self._landmarker.process(np.ascontiguousarray(image), milliseconds, search)
+        self._search.found(len(found))
+        return found
 
     @property
     def search_hz(self) -> float:
@@ -326,8 +333,7 @@ class FaceLandmarker:
 
     def __call__(self, frame: Frame) -> tuple[FaceLandmarks, ...]:
         """Return the faces in ``frame``, without those that lie outside it."""
-        found = self._detect(frame.image, frame.stamp, self._search.due(frame.stamp))
-        self._search.found(len(found))
+        found = self._detect(frame.image, frame.stamp)
         height, width = frame.image.shape[:2]
         scale = np.array([width, height, width], np.float32)
         faces = []
@@ -342,18 +348,19 @@ class FaceLandmarker:
         """Forget the previous frames and their time; open the model again if it has failed."""
         if self._static:
             return
-        self._search.reset()
         try:
             forget(lambda image: self._detect(image, self._last_stamp))
             self._first_stamp = None
         except Exception:
-            # Whatever its graph raises once it is broken.
-            self._landmarker.close()
+            # Whatever its graph raises once it is broken, and raises again when it is closed.
+            self.close()
             self._open()
+        self._search.reset()
 
     def close(self) -> None:
         """Free the graph's memory and threads; it cannot be used afterwards."""
-        self._landmarker.close()
+        with suppress(Exception):
+            self._landmarker.close()
 
 
 def trial() -> Callable[[WeightsFile], None]:

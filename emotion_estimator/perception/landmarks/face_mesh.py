@@ -20,11 +20,12 @@ from emotion_estimator.perception.face_crop import ALIGNMENT, INPUT_POINTS, alig
 from emotion_estimator.perception.landmarks.base import (
     FaceLandmarks,
     bounding_roi,
+    difference,
     forget,
-    same_faces,
     warm_up,
 )
 from emotion_estimator.perception.landmarks.mediapipe_graph import (
+    OWN_CALL,
     GraphMissingError,
     MeshGraph,
     SearchClock,
@@ -161,10 +162,23 @@ class FaceMesh:
         self._bundled = _checksums(mediapipe)
         self._search = SearchClock()
         detection = min_confidence if min_detection is None else min_detection
-        # Silent from the start: threads that it starts log until the warm-up is over.
-        with quiet():
-            self._mesh = _opened(mediapipe, max_faces, detection, min_confidence, static)
-            warm_up(self._mesh.process)
+
+        def open_mesh() -> MeshGraph | _OwnCall:
+            arguments = mediapipe, max_faces, detection, min_confidence
+            mesh: MeshGraph | _OwnCall
+            # Silent from the start: threads that it starts log until the warm-up is over.
+            with quiet():
+                if static:
+                    mesh, reason = _OwnCall(*arguments, static=True), ''
+                else:
+                    mesh, reason = _opened(*arguments)
+                warm_up(mesh.process)
+            if reason:
+                _LOG.info(OWN_CALL, reason)
+            return mesh
+
+        self._open_mesh = open_mesh
+        self._mesh = open_mesh()
 
     @property
     def search_hz(self) -> float:
@@ -201,34 +215,32 @@ class FaceMesh:
         try:
             forget(self._mesh.process)
         except Exception:
-            # Whatever the graph raises once it is broken.
-            with quiet():
-                self._mesh.reset()
-                warm_up(self._mesh.process)
+            # Whatever the graph raises once it is broken, and raises again when it is closed.
+            self.close()
+            self._mesh = self._open_mesh()
 
     def close(self) -> None:
         """Free the graph's memory and threads; it cannot be used afterwards."""
-        self._mesh.close()
+        with suppress(Exception):
+            self._mesh.close()
 
 
 def _opened(
-    mediapipe: ModuleType, max_faces: int, detection: float, tracking: float, static: bool
-) -> MeshGraph | _OwnCall:
-    if not static:
-        try:
-            graph = MeshGraph(mediapipe, max_faces, detection, tracking)
-            if is_tested(mediapipe):
-                return graph
-            own = _OwnCall(mediapipe, max_faces, detection, tracking, static)
-            if same_faces(graph.process, own.process):
-                own.close()
-                return graph
-            graph.close()
-            reason = 'its graph answers differently'
-        except GraphMissingError as error:
-            reason = str(error)
-        _LOG.info("mediapipe's own call is used (%s): further faces are looked for always", reason)
-    return _OwnCall(mediapipe, max_faces, detection, tracking, static)
+    mediapipe: ModuleType, max_faces: int, detection: float, tracking: float
+) -> tuple[MeshGraph | _OwnCall, str]:
+    """Return what reads a stream, and why it is MediaPipe's own call; empty if it is not."""
+    arguments = mediapipe, max_faces, detection, tracking
+    try:
+        graph = MeshGraph(*arguments)
+    except GraphMissingError as error:
+        return _OwnCall(*arguments, static=False), str(error)
+    if is_tested(mediapipe):
+        return graph, ''
+    own = _OwnCall(*arguments, static=False)
+    reason = difference(graph.process, own.process)
+    with suppress(Exception):
+        (graph if reason else own).close()
+    return (own, reason) if reason else (graph, '')
 
 
 def _checksums(mediapipe: ModuleType) -> dict[str, str]:

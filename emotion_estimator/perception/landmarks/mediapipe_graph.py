@@ -9,6 +9,7 @@ documented: where they are missing or answer differently, MediaPipe's own call i
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import tempfile
@@ -31,6 +32,9 @@ from emotion_estimator.frame import RgbImage
 #: they are opened.
 TESTED = ('0.10.18', '0.10.21')
 
+#: Log line, with the reason, where the graph cannot be opened by itself.
+OWN_CALL = "mediapipe's own call is used, which searches each image for further faces (%s)"
+
 #: One landmark on the wire: bytes in all, and at which of them are which tags; x, y and z follow
 #: the last three of them.
 _LANDMARK = 17
@@ -40,6 +44,9 @@ _TAGS = {0: b'\x0a', 1: b'\x0f', 2: b'\x0d', 7: b'\x15', 12: b'\x1d'}
 _STEP = 33_333
 
 _SEARCH = 'search'
+
+#: Seconds for which each image is searched after a face was lost: it may have been covered.
+_AFTER_LOSS = 0.5
 
 _MESH_GRAPH = 'modules/face_landmark/face_landmark_front_cpu.binarypb'
 _MESH_DETECTOR = (
@@ -97,24 +104,29 @@ class SearchClock:
     def reset(self) -> None:
         """Forget the former images: the next is searched."""
         self._last: float | None = None
-        self._faces = self._before = 0
+        self._until = -math.inf
+        self._stamp, self._faces = 0.0, 0
 
     def due(self, stamp: float) -> bool:
         """Return whether to search the image of a time in seconds.
 
-        That is, if it is time, no face is followed, or one was lost in the last image.
+        That is, if it is time, if no face is followed, or if one was lost half a second ago or
+        less.
         """
-        lost = self._faces == 0 or self._faces < self._before
+        self._stamp = stamp
         # Half a millisecond early: six images at 30 Hz are a little less than 0.2 s by float.
         every = 1 / self.hz - 5e-4 if self.hz else 0.0
-        if lost or self._last is None or not 0 <= stamp - self._last < every:
-            self._last = stamp
-            return True
-        return False
+        wait = self._last is not None and 0 < stamp - self._last < every
+        if wait and self._faces and stamp > self._until:
+            return False
+        self._last = stamp
+        return True
 
     def found(self, faces: int) -> None:
-        """Take the number of faces in the image that was just read."""
-        self._before, self._faces = self._faces, faces
+        """Take the number of faces in the image that was just asked for."""
+        if faces < self._faces:
+            self._until = self._stamp + _AFTER_LOSS
+        self._faces = faces
 
 
 class MeshGraph:
