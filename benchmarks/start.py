@@ -38,7 +38,7 @@ SETUPS = {'estimator alone': ('estimator',), 'three nodes': NODES}
 GOAL, TIMEOUT = 1.5, 60.0
 
 
-class Listener:
+class EmotionEar:
     """Hears emotions."""
 
     def __init__(self, domain: int) -> None:
@@ -83,7 +83,7 @@ def measure(names: tuple[str, ...], starts: int, folder: Path) -> list[float]:
     config = resource_dir('config')
     environment = ros_environment(os.environ, domain, config / 'fastdds.xml')
     os.environ.update({k: v for k, v in environment.items() if k.startswith(('FAST', 'ROS_'))})
-    listener = Listener(domain)
+    listener = EmotionEar(domain)
     steady = ProcessSet()
 
     def start(processes: ProcessSet, name: str, number: int = 0) -> ChildProcess:
