@@ -277,8 +277,8 @@ class EstimatorSettings:
     search_hz: float = setting(
         5.0,
         'Times a second that further faces are looked for, besides in images in which no face is '
-        'followed or one was just lost. 0 looks in every image, which takes a third more '
-        'processor time with one face and max_faces above 1.',
+        'followed or one was just lost. 0 looks in every image in which fewer than max_faces are '
+        'followed, which takes more processor time (docs/cost.md).',
         change='runtime',
         minimum=0.0,
         maximum=60.0,
