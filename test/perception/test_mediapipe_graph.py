@@ -159,6 +159,19 @@ def test_what_is_not_searched_for_is_not_found(source) -> None:
     ours.close()
 
 
+@pytest.mark.parametrize('source', SOURCES)
+def test_a_face_that_jumps_is_found_in_the_same_image(source) -> None:
+    ours = opened(source, 4)
+    ours.search_hz = 0.5
+    found = []
+    for number, frame in enumerate(frames(1, 12)):
+        # Every fourth image it is elsewhere.
+        moved = np.roll(frame.image, 220 * (number // 4 % 2), axis=1)
+        found.append(len(ours(Frame(np.ascontiguousarray(moved), frame.stamp))))
+    assert found == [1] * 12
+    ours.close()
+
+
 stamps = st.lists(st.floats(0.001, 0.6), min_size=1, max_size=60).map(np.cumsum)
 
 

@@ -232,7 +232,7 @@ class FaceLandmarker:
         #: Checksum of the model, by what it is used for.
         self.checksums = {'face_landmarker': weights.sha256}
         self._static = static
-        self._search = SearchClock()
+        self._search, self._followed = SearchClock(), 0
         self._options = self._make_options(
             weights.content, max_faces, static, min_confidence, min_detection
         )
@@ -267,6 +267,7 @@ class FaceLandmarker:
             warm_up(self._detect)
         self._first_stamp = None
         self._search.reset()
+        self._followed = 0
         if reason:
             _LOG.info(OWN_CALL, reason)
 
@@ -318,8 +319,13 @@ class FaceLandmarker:
         # First, since it may replace the landmarker and forget the search.
         milliseconds = self._milliseconds(stamp)
         search = self._search.due(stamp)
-        found = self._landmarker.process(np.ascontiguousarray(image), milliseconds, search)
-        self._search.found(len(found))
+        image = np.ascontiguousarray(image)
+        found = self._landmarker.process(image, milliseconds, search)
+        if not search and len(found) < self._followed:
+            # It has moved too far to be followed, or is gone: the detector decides.
+            found = self._landmarker.process(image, self._milliseconds(stamp), True)
+        self._followed = len(found)
+        self._search.found(self._followed)
         return found
 
     @property
@@ -356,6 +362,7 @@ class FaceLandmarker:
             self.close()
             self._open()
         self._search.reset()
+        self._followed = 0
 
     def close(self) -> None:
         """Free the graph's memory and threads; it cannot be used afterwards."""

@@ -160,7 +160,7 @@ class FaceMesh:
             )
         self._head = head
         self._bundled = _checksums(mediapipe)
-        self._search = SearchClock()
+        self._search, self._followed = SearchClock(), 0
         detection = min_confidence if min_detection is None else min_detection
 
         def open_mesh() -> MeshGraph | _OwnCall:
@@ -199,8 +199,13 @@ class FaceMesh:
         height, width = frame.image.shape[:2]
         scale = np.array([width, height, width], np.float32)
         image = np.ascontiguousarray(frame.image)
-        found = self._mesh.process(image, self._search.due(frame.stamp))
-        self._search.found(len(found))
+        search = self._search.due(frame.stamp)
+        found = self._mesh.process(image, search)
+        if not search and len(found) < self._followed:
+            # It has moved too far to be followed, or is gone: the detector decides.
+            found = self._mesh.process(image, True)
+        self._followed = len(found)
+        self._search.found(self._followed)
         faces = []
         for points in found:
             landmarks = points * scale
@@ -212,6 +217,7 @@ class FaceMesh:
     def reset(self) -> None:
         """Forget the previous frames; start the graph again if it has failed."""
         self._search.reset()
+        self._followed = 0
         try:
             forget(self._mesh.process)
         except Exception:
