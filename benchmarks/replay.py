@@ -59,7 +59,7 @@ def run(bags: list[Path], source: str, jobs: int, cores: set[int]) -> float:
 
 
 def main() -> int:
-    """Print two tables; return 0."""
+    """Print a table; return 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--landmarks', default='face_mesh')

@@ -354,7 +354,7 @@ def test_the_figures_in_the_document_are_of_this_code() -> None:
     readme = ' '.join((root / 'README.md').read_text().split())
     claim = re.search(
         r'takes (\S+) times the processor time .*? and (\S+) times with `face_landmarker`, '
-        r'with `max_faces` 1 (\S+) and (\S+) times\. .*? it is (\S+) and (\S+)\. ',
+        r'at `max_faces` 1, (\S+) and (\S+) times\. .*? it is (\S+) and (\S+)\. ',
         readme,
     )
     claimed = [
