@@ -177,8 +177,9 @@ bench-real: $(BENCH)/.ready ## ours, its branches and fer on PHOTOGRAPHS, CLIPS,
 bench-dialogue: $(VENV)/.ready ## conversations with simulated people, into docs/dialogue_benchmark.md; continues
 	$(RUN) benchmarks/dialogue.py --write $(ARGS)
 
-bench-decoding: $(VENV)/.ready ## which pictures and films are decoded right, and in what time
+bench-decoding: $(VENV)/.ready ## which pictures and films are decoded right, in what time and memory
 	@set -e; for each in benchmarks/*_decoding.py; do PYTHONPATH=. $(RUN) $$each $(ARGS); done
+	@PYTHONPATH=. $(RUN) benchmarks/picture_memory.py
 
 $(VENV)/.test-ready: $(VENV)/.ready $(TEST_LOCK)
 	$(RUN) $(LOCKED) -r $(TEST_LOCK)

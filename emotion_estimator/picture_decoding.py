@@ -62,8 +62,7 @@ def decode_picture(
     :param data: bytes-like, the complete file: JPEG, PNG, WebP, TIFF, GIF, AVIF, BMP or PNM.
     :param name: names it in errors, such as ``image a.png``.
     :param max_pixels: largest product of width and height.
-    :param avif: accept AVIF. Its decoder takes memory for the size in the compressed pixels, up to
-        16384 x 16384, whatever the header says; so it is not for bytes from a network.
+    :param avif: accept AVIF, which cameras do not send and decoders take long for.
     :returns: uint8 (H, W, 3).
     :raises InputError: it is empty, damaged, of another format, or too large; its ``kind`` says
         which: ``damaged``, ``format``, ``too_large``.

@@ -12,13 +12,15 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimator.avif_header import avif_sizes
 from emotion_estimator.errors import InputError
-from emotion_estimator.untrusted import MAX_BESIDE_PIXELS, MAX_PIXELS, MAX_SIDE, in_bytes
+from emotion_estimator.untrusted import MAX_DECODING, MAX_PIXELS, MAX_SIDE, in_bytes
 
 #: For messages.
 ACCEPTED_PICTURES = 'JPEG, PNG, WebP, TIFF, GIF, AVIF, BMP or PNM'
@@ -31,7 +33,7 @@ _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _MAX_SCANS = 100
 #: Bytes before a marker of a JPEG that do not belong to any.
 _MAX_JUNK = 1 << 16
-#: Chunks of a WebP and boxes of an AVIF that are looked through.
+#: Chunks of a WebP that are looked through.
 _MAX_CHUNKS = 1000
 #: Chunks of a PNG; its pixels usually come in pieces of 8 kB.
 _MAX_PNG_CHUNKS = 100_000
@@ -108,20 +110,23 @@ def check_picture(data: Any, name: str, max_pixels: int = MAX_PIXELS) -> Picture
     width, height = facts.width, facts.height
     if width < 1 or height < 1:
         raise damaged(name, len(view), form)
-    # Pixels of more than eight bytes are allowed in smaller pictures only.
-    if width * height * max(facts.pixel_size / 8, 1) > max_pixels or max(width, height) > MAX_SIDE:
-        size = f' of {facts.pixel_size} bytes' if facts.pixel_size > 8 else ''
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise InputError(
-            f'{name} is {width}x{height} pixels{size}, too large for the limit of {max_pixels} '
-            f'pixels and {MAX_SIDE} a side; scale it down',
+            f'{name} is {width}x{height} pixels, too large for the limit of {max_pixels} pixels '
+            f'and {MAX_SIDE} a side; scale it down',
             'too_large',
         )
-    most = MAX_BESIDE_PIXELS + width * height * max(facts.pixel_size, 8)
-    if len(view) > most:
-        # Decoders copy the file, and a picture of few pixels needs no such size.
+    plain = facts.plain and not facts.deep and not facts.profile
+    # Pillow reads only bytes in place.
+    files = len(view) * (1 if plain or isinstance(data, bytes) else 2)
+    memory = files + facts.copied + width * height * facts.decoding
+    # Whoever raises the limit of pixels has memory for them.
+    most = MAX_DECODING * max(max_pixels, MAX_PIXELS) // MAX_PIXELS
+    if memory > most:
         raise InputError(
-            f'{name} has {in_bytes(len(view))}, too large for {width}x{height} pixels (at most '
-            f'{in_bytes(most)}); save it again without what else is in it',
+            f'{name} ({form}, {width}x{height} pixels, {in_bytes(len(view))}) would take '
+            f'{memory >> 20} MB to decode, more than {most >> 20}; save it as JPEG or PNG with '
+            '8 bits a colour and nothing else in it, or scale it down',
             'too_large',
         )
     return PictureHeader(
@@ -129,7 +134,7 @@ def check_picture(data: Any, name: str, max_pixels: int = MAX_PIXELS) -> Picture
         width,
         height,
         orientation=facts.orientation or _xmp_orientation(facts.xmp) or 1,
-        plain=facts.plain and not facts.deep and not facts.profile,
+        plain=plain,
         deep=facts.deep,
         animated=facts.animated,
         full=facts.full,
@@ -201,8 +206,10 @@ class _Facts:
     full: int = 0
     inverted: bool = False
     profile: bytes = b''
-    #: Bytes of a pixel, where they may be more than eight.
-    pixel_size: int = 0
+    #: Most bytes that decoding holds at once, by benchmarks/picture_memory.py: for each pixel, and
+    #: besides them and the file. OpenCV for Python holds its result twice.
+    decoding: int = 9
+    copied: int = 0
 
 
 def _jpeg(view: memoryview) -> _Facts:
@@ -222,9 +229,13 @@ def _jpeg(view: memoryview) -> _Facts:
         if marker in _FRAMES:
             facts.height, facts.width = struct.unpack_from('>HH', view, at + 3)
             # Four channels are inks.
-            facts.plain &= view[at + 7] in (1, 3)
-            if marker in _PROGRESSIVE and bytes(view).count(b'\xff\xda') > _MAX_SCANS:
+            channels = view[at + 7]
+            facts.plain &= channels in (1, 3)
+            if marker in _PROGRESSIVE and _has_many(view, b'\xff\xda'):
                 raise ValueError('too many scans')
+            if not facts.plain:
+                # Pillow keeps the metadata, the decoder all coefficients until the last scan.
+                facts.copied, facts.decoding = len(view), 2 * min(channels, 4) + 4
             return facts
         if marker in (0xD8, 0xD9, 0xDA):
             raise ValueError('a scan before its frame')
@@ -235,6 +246,11 @@ def _jpeg(view: memoryview) -> _Facts:
             elif marker == 0xE2 and bytes(view[at + 2 : at + 14]) == b'ICC_PROFILE\0':
                 facts.plain = False
             at += length
+
+
+def _has_many(view: memoryview, marker: bytes) -> bool:
+    found = re.finditer(re.escape(marker), view)
+    return next(islice(found, _MAX_SCANS, None), None) is not None
 
 
 def _read_app1(content: memoryview, facts: _Facts) -> None:
@@ -250,12 +266,21 @@ def _png(view: memoryview) -> _Facts:
         raise ValueError('no header first')
     depth, colours = view[24], view[25]
     facts = _Facts(width, height, plain=not colours & 4, deep=depth == 16)
-    in_text = 0
+    if facts.deep:
+        facts.decoding = 16 if colours & 4 else 12
+    in_text = largest = beside = 0
     for name, content in _png_chunks(view):
+        largest = max(largest, len(content))
+        if name != b'IDAT':
+            beside += len(content)
         if name == b'eXIf':
             facts.orientation = facts.orientation or _exif_orientation(content)
         elif name == b'tRNS':
             facts.plain = False
+            facts.decoding = 16 if facts.deep else facts.decoding
+        elif name == b'acTL':
+            # OpenCV holds the last two images of an animation.
+            facts.decoding += 4
         elif name == b'iCCP':
             facts.profile = _unpack(bytes(content).partition(b'\0')[2][1:])
         elif name in (b'tEXt', b'zTXt') and not in_text:
@@ -263,11 +288,13 @@ def _png(view: memoryview) -> _Facts:
         elif name == b'iTXt' and bytes(content[:18]) == b'XML:com.adobe.xmp\0':
             facts.xmp.append(_international_text(bytes(content)))
     facts.orientation = facts.orientation or in_text
+    # Decoders read whole chunks, and Pillow keeps those that it does not know.
+    facts.copied = largest + beside
     return facts
 
 
 def _png_chunks(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield the chunks of a PNG without its pixels, those behind them too.
+    """Yield the chunks of a PNG, those behind its pixels too.
 
     :raises ValueError: there are too many, or no pixels.
     :raises struct.error: it is cut off. OpenCV takes memory for all that the last chunk claims, and
@@ -285,8 +312,7 @@ def _png_chunks(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
                 # OpenCV looks for them behind the end, too.
                 raise ValueError('no pixels')
             return
-        else:
-            yield kind, view[at + 8 : at + 8 + length]
+        yield kind, view[at + 8 : at + 8 + length]
         at += 12 + length
     raise ValueError('too many chunks')
 
@@ -333,8 +359,9 @@ def _webp(view: memoryview) -> _Facts:
             raise ValueError('cut off')
         facts = _Facts(width, height, plain=not flags & 0x32, animated=bool(flags & 0x02))
         if facts.animated:
-            # The decoder of animations holds four copies.
-            facts.pixel_size = 32
+            # The decoder of animations holds four copies, and Pillow two of the file.
+            facts.decoding = 32
+            facts.copied = 2 * len(view)
         for name, content in _webp_chunks(view):
             if name == b'EXIF':
                 facts.orientation = facts.orientation or _exif_orientation(content)
@@ -446,18 +473,28 @@ def _tiff(view: memoryview) -> _Facts:
         raise ValueError('too many channels')
     bits, kinds = tags.most(258, 1), tags.values(339)
     deep = bits > 8 or any(kind != 1 for kind in kinds)
-    return _Facts(
-        tags.most(256),
-        tags.most(257),
-        next((value for value in tags.values(_ORIENTATION) if 1 <= value <= 8), 0),
+    width, height, size = tags.most(256), tags.most(257), -(-bits // 8) * channels
+    orientation = next((value for value in tags.values(_ORIENTATION) if 1 <= value <= 8), 0)
+    # Inks are for Pillow, of any depth.
+    deep &= tags.most(262) != 5
+    facts = _Facts(
+        width,
+        height,
+        orientation,
         # Both decoders turn it by themselves unless the orientation is taken away.
         plain=False,
-        # Inks are for Pillow, of any depth.
-        deep=deep and tags.most(262) != 5,
+        deep=deep,
         inverted=262 in {entry[0] for entry in tags.entries} and tags.values(262)[:1] == [0],
         profile=tags.content(_COLOUR_PROFILE),
-        pixel_size=-(-bits // 8) * channels,
+        copied=len(view) if orientation > 1 else 0,
     )
+    if deep:
+        facts.decoding = max(2 * size, size + 3, 6)
+    if deep or tags.most(259, 1) != 1:
+        # libtiff unpacks a whole tile or strip.
+        strip = width * min(tags.most(278, height), height)
+        facts.copied += max(tags.most(322) * tags.most(323), strip) * size
+    return facts
 
 
 def without_orientation(data: Any) -> bytes:
@@ -465,12 +502,16 @@ def without_orientation(data: Any) -> bytes:
 
     :param data: bytes-like, a TIFF file that :func:`check_picture` accepted.
     """
-    changed = bytearray(data)
-    tags = _Directory(memoryview(data).cast('B'))
-    for tag, kind, _, at in tags.entries:
+    view = memoryview(data).cast('B')
+    tags = _Directory(view)
+    pieces: list[bytes | memoryview] = []
+    done = 0
+    for tag, kind, _, at in sorted(tags.entries, key=lambda entry: entry[3]):
         if tag == _ORIENTATION and kind in _TIFF_INTEGERS:
-            struct.pack_into(tags.order + _TIFF_INTEGERS[kind], changed, at, 1)
-    return bytes(changed)
+            pieces += [view[done:at], struct.pack(tags.order + _TIFF_INTEGERS[kind], 1)]
+            done = at + len(pieces[-1])
+    # Changed in a copy of its own, it would be copied once more.
+    return b''.join([*pieces, view[done:]])
 
 
 def _bmp(view: memoryview) -> _Facts:
@@ -493,7 +534,8 @@ def _pnm(view: memoryview) -> _Facts:
     full = int(words[2]) if kind in (2, 3, 5, 6) else 1
     # OpenCV scales up to 8 bits only, and only numbers in text.
     deep = full > 255 or (kind in (5, 6) and full != 255)
-    return _Facts(width, height, deep=deep, full=full if deep else 0)
+    decoding = 4 * (3 if kind in (3, 6) else 1) if full > 255 else 9
+    return _Facts(width, height, deep=deep, full=full if deep else 0, decoding=decoding)
 
 
 def _gif(view: memoryview) -> _Facts:
@@ -511,36 +553,10 @@ def _is_avif(start: bytes) -> bool:
 
 
 def _avif(view: memoryview) -> _Facts:
-    sizes = [(0, 0)]
-    for meta in _boxes(view, b'meta'):
-        for properties in _boxes(meta[4:], b'iprp'):
-            for container in _boxes(properties, b'ipco'):
-                for extent in _boxes(container, b'ispe'):
-                    width, height = struct.unpack_from('>II', extent, 4)
-                    sizes.append((width, height))
-    # The whole of one in tiles, or the largest of several.
-    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    # The whole of one in tiles, the largest of several, or what the pixels claim.
+    width, height = max(avif_sizes(view), default=(0, 0), key=lambda size: size[0] * size[1])
     # The decoder holds its planes, of up to 16 bits, beside two copies of the pixels.
-    return _Facts(width, height, plain=False, pixel_size=12)
-
-
-def _boxes(view: memoryview, wanted: bytes) -> Iterator[memoryview]:
-    """Yield the contents of the boxes of a type, at one level of an ISO base media file."""
-    at = 0
-    for _ in range(_MAX_CHUNKS):
-        if at + 8 > len(view):
-            return
-        size, kind = struct.unpack_from('>I4s', view, at)
-        begun = at + 8
-        if size == 1:
-            (size,) = struct.unpack_from('>Q', view, begun)
-            begun += 8
-        end = at + size if size else len(view)
-        if end < begun:
-            raise ValueError('a box smaller than its header')
-        if kind == wanted:
-            yield view[begun:end]
-        at = end
+    return _Facts(width, height, plain=False, decoding=12)
 
 
 _FORMATS: tuple[tuple[Callable[[bytes], bool], str, Callable[[memoryview], _Facts]], ...] = (

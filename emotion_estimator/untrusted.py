@@ -28,8 +28,9 @@ MAX_SIDE = 32766
 
 #: Largest files, in bytes.
 MAX_PICTURE_FILE = 256 * _MIB
-#: Of which so many besides eight for each pixel: profiles, further images, what does not belong.
-MAX_BESIDE_PIXELS = 64 * _MIB
+#: Largest memory for a picture while it is decoded, its file included. What is converted by rows
+#: comes on top, so that a process grows by less than 500 MB.
+MAX_DECODING = 480 * _MIB
 MAX_YAML_FILE = 256 * 1024
 #: A bag's metadata, which have some 240 bytes for each file of a long recording.
 MAX_METADATA_FILE = 1024 * 1024

@@ -39,7 +39,9 @@ class MovingPicture:
         if len(data) > MAX_PICTURE_FILE:
             raise InputError(f'{name} is larger than {in_bytes(MAX_PICTURE_FILE)}; make it shorter')
         self._orientation = check_picture(data, name).orientation
+        # Otherwise it would be held beside its copies.
         whole, frames, self._cut = _complete(data)
+        del data
         self.damaged = 0
         self._name = name
         # Nobody knows how many a file has that is cut off.
@@ -100,8 +102,9 @@ def _complete(data: bytes) -> tuple[bytes, int, int]:
             break
         frames += name == b'ANMF'
         last = end
-    body = data[8:last]
-    return b'RIFF' + struct.pack('<I', len(body)) + body, frames, cut
+    if last == len(data) and not cut:
+        return data, frames, cut
+    return b''.join([b'RIFF', struct.pack('<I', last - 8), memoryview(data)[8:last]]), frames, cut
 
 
 def _durations(data: bytes) -> list[int]:
