@@ -211,6 +211,12 @@ class EstimatorSettings:
         minimum=0.0,
         maximum=240.0,
     )
+    lazy: bool = setting(
+        True,
+        'Read images only while something subscribes to the results or the debug image; always '
+        'with ROS4HRI. Set to false to answer a new subscriber at once, with faces known.',
+        change='runtime',
+    )
     primary_face: str = setting(
         'largest',
         'Face to publish on the topic emotion: the `largest`, the `nearest_centre` of the image, '

@@ -55,6 +55,8 @@ class CameraNode(ManagedNode[CameraSettings]):
         #: Called with header and image of each frame, in the capturing thread, by which an
         #: estimator in this process gets images without messages.
         self.reader: Callable[[Header, RgbImage], None] | None = None
+        #: Returns whether it wants them.
+        self.reader_wants: Callable[[], bool] = lambda: True
         self._capture: Capture | None = None
         self._calibration: Calibration | None = None
         self._info: CameraInfo | None = None
@@ -70,6 +72,7 @@ class CameraNode(ManagedNode[CameraSettings]):
             clock=self._now,
             publish=self._publish,
             listened_to=self._listened_to,
+            wanted=self._wanted,
             ended=self._source_ended,
             log=self._log_problem,
         )
@@ -128,6 +131,7 @@ class CameraNode(ManagedNode[CameraSettings]):
                 'seconds_behind': capture.behind if capture else 0.0,
                 'times_lost': capture.lost if capture else 0,
                 'fps': self._rate.rate(time.monotonic()),
+                'idle': bool(self._topics) and not self._wanted(),
             },
             problem=problem,
             failed=problem != _ENDED,
@@ -146,12 +150,17 @@ class CameraNode(ManagedNode[CameraSettings]):
     def _log_problem(self, line: str) -> None:
         self.get_logger().error(as_line(line))
 
+    def _takes_images(self) -> bool:
+        if self.reader is not None and self.reader_wants():
+            return True
+        return any(topic.get_subscription_count() for topic in (self._images, self._compressed))
+
+    def _wanted(self) -> bool:
+        # The calibration says the size of the images.
+        return self._takes_images() or self._camera_info.get_subscription_count() > 0
+
     def _listened_to(self) -> bool:
-        if not (
-            self.reader is not None
-            or self._images.get_subscription_count()
-            or self._compressed.get_subscription_count()
-        ):
+        if not self._takes_images():
             self._subscribed_since = None
             return False
         now = time.monotonic()

@@ -16,6 +16,7 @@ def make_nodes() -> Sequence[ManagedNode[Any]]:
     estimator = EstimatorNode(subscribe=False)
     camera = CameraNode()
     camera.reader = estimator.read
+    camera.reader_wants = lambda: not estimator.idle
     return estimator, camera
 
 

@@ -7,11 +7,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rclpy.clock import JumpHandle, JumpThreshold
+from rclpy.clock import (  # type: ignore[attr-defined]  # Humble has ClockType here only
+    Clock,
+    ClockType,
+    JumpHandle,
+    JumpThreshold,
+)
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecyclePublisher
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -33,6 +39,7 @@ from emotion_estimator.nodes.conversion import (
 from emotion_estimator.nodes.diagnostics import Health
 from emotion_estimator.nodes.image_topic import ImageTopic
 from emotion_estimator.nodes.lifecycle import ManagedNode, until_shutdown
+from emotion_estimator.nodes.listeners import Listeners
 from emotion_estimator.nodes.ros4hri import Ros4hri, open_ros4hri
 from emotion_estimator.nodes.running import run
 from emotion_estimator.perception.capture_times import CaptureTimes
@@ -50,6 +57,8 @@ from emotion_estimator.weights import stated
 if TYPE_CHECKING:
     from rclpy.type_support import MsgT
 
+#: Seconds between looks at who subscribes to the results.
+_LISTENERS_PERIOD = 0.2
 #: Minimum seconds between two log lines about camera_info.
 _CAMERA_INFO_PERIOD = 10.0
 #: So many resets in so many seconds are worth a warning.
@@ -86,6 +95,10 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._debug: Publisher[Image] | None = None
         self._ros4hri: Ros4hri | None = None
         self._topics: tuple[LifecyclePublisher[Any], ...] = ()
+        #: Nobody subscribes to the results, so no images are read.
+        self.idle = False
+        self._listeners = Listeners()
+        self._listeners_timer: Timer | None = None
         self._reset_counts()
 
     def _reset_counts(self) -> None:
@@ -122,15 +135,14 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         """Start the worker and subscribe to the images."""
         assert self._worker is not None
         self._worker.start()
-        if self._subscribe:
-            self._images = self._subscribe_to_images()
-            self._camera_info = self.create_subscription(
-                CameraInfo,
-                camera_info_topic(self.resolve_topic_name('image_raw')),
-                self._on_camera_info,
-                qos.images('best_effort'),
-                qos_overriding_options=qos.OVERRIDABLE,
-            )
+        self.idle = False
+        self._listeners = Listeners()
+        self._subscribe_to_camera()
+        self._listeners_timer = self.create_timer(
+            _LISTENERS_PERIOD,
+            self._look_for_listeners,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
         self._times = CaptureTimes(self.settings.stamp_source)
         self._lost = LostImages()
         # A simulation or bag that starts again: its first image is not a late one.
@@ -140,21 +152,18 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         self._jump = self.get_clock().create_jump_callback(
             back, post_callback=lambda _: self._time_went_back()
         )
-        topic = self._images.name if self._images is not None else 'the camera'
-        self._watchdog = Watchdog(f'image from {topic}')
 
     def deactivate(self) -> None:
         """Unsubscribe, and finish the current image."""
         if self._jump is not None:
             self._jump.unregister()
             self._jump = None
-        if self._images is not None:
-            self._images.close()
-            self._images = None
-        if self._camera_info is not None:
-            self.destroy_subscription(self._camera_info)
-            self._camera_info = self._known_camera = None
-            self._use_camera(None)
+        if self._listeners_timer is not None:
+            self.destroy_timer(self._listeners_timer)
+            self._listeners_timer = None
+        self._unsubscribe_from_camera()
+        self._use_camera(None)
+        self.idle = False
         if self._worker is not None and not self._worker.stop():
             # Its thread still uses the models, which therefore must not be freed.
             self._worker = self._estimator = None
@@ -189,7 +198,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
 
     def read(self, header: Header, image: RgbImage) -> None:
         """Process an image of a camera in this process, without a message."""
-        self._offer(header, lambda: image)
+        if not self.idle:
+            self._offer(header, lambda: image)
 
     def health(self) -> Health:
         """Report rate, latency, losses, faces, and the models in use."""
@@ -221,6 +231,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'state_resets': model.resets if model else 0,
                 'faces': self._faces,
                 'rotate': self._mounting.degrees,
+                'idle': self.idle,
                 'ros4hri': ros4hri.role if ros4hri else 'off',
                 'ros4hri_faces': ros4hri.count if ros4hri else 0,
                 'fps': self._latency.rate(now),
@@ -236,6 +247,8 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
 
         :param latency: seconds from stamp to answer.
         """
+        if self.idle:
+            return ''
         topic = self._images.name if self._images is not None else 'the camera'
         reliability = self._images.reliability if self._images is not None else 'reliable'
         if problem := self._images.warning() if self._images is not None else '':
@@ -280,6 +293,48 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         return self.create_lifecycle_publisher(
             kind, topic, qos.results(), qos_overriding_options=qos.OVERRIDABLE
         )
+
+    def _look_for_listeners(self) -> None:
+        """Stop reading images while nobody wants the results, so that nobody sends them either."""
+        debug = [self._debug] if self._debug is not None and self.settings.debug_image else []
+        wanted = (
+            not self.settings.lazy
+            or self._ros4hri is not None
+            or self._listeners.present((*self._topics, *debug))
+        )
+        if wanted != self.idle:
+            return
+        self.idle = not wanted
+        if wanted:
+            self._subscribe_to_camera()
+            self.get_logger().info('somebody subscribes: images are read')
+        else:
+            self._unsubscribe_from_camera()
+            self._faces = 0
+            self.get_logger().info(
+                'nobody subscribes to the results: no images are read until somebody does (lazy)'
+            )
+
+    def _subscribe_to_camera(self) -> None:
+        if self._subscribe:
+            self._images = self._subscribe_to_images()
+            self._camera_info = self.create_subscription(
+                CameraInfo,
+                camera_info_topic(self.resolve_topic_name('image_raw')),
+                self._on_camera_info,
+                qos.images('best_effort'),
+                qos_overriding_options=qos.OVERRIDABLE,
+            )
+        topic = self._images.name if self._images is not None else 'the camera'
+        self._watchdog = Watchdog(f'image from {topic}')
+
+    def _unsubscribe_from_camera(self) -> None:
+        if self._images is not None:
+            self._images.close()
+            self._images = None
+        if self._camera_info is not None:
+            self.destroy_subscription(self._camera_info)
+            self._camera_info = self._known_camera = None
 
     def _subscribe_to_images(self) -> ImageTopic:
         topic, reliability = self.resolve_topic_name('image_raw'), self.settings.image_reliability

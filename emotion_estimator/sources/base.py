@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import cv2
@@ -51,6 +51,7 @@ class Source(Protocol):
     :ivar fps: nominal frames per second, above 0.
     :ivar live: True for a device, whose frames are stamped when captured, in seconds since the
         epoch. False if stamps count from 0 and frames come as fast as they are read.
+    :ivar wanted: of a live source; asked at each image whether to decode and yield it.
     :ivar account: of the frames that the input declares, those read and those left out; final when
         the iteration has ended.
     """
@@ -58,6 +59,7 @@ class Source(Protocol):
     name: str
     fps: float
     live: bool
+    wanted: Callable[[], bool] = staticmethod(lambda: True)
     account: Account
 
     def frames(self) -> Iterator[Frame]:

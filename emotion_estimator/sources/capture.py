@@ -42,6 +42,7 @@ class Capture:
         clock: Callable[[], float],
         publish: Callable[[Frame, float], None],
         listened_to: Callable[[], bool],
+        wanted: Callable[[], bool] = lambda: True,
         ended: Callable[[str], None],
         log: Callable[[str], None],
     ) -> None:
@@ -50,6 +51,7 @@ class Capture:
         :param clock: returns the time that stamps frames, in seconds since the epoch.
         :param publish: called with each frame and its stamp, in this object's thread.
         :param listened_to: returns whether there are subscribers, for ``wait_for_subscribers``.
+        :param wanted: returns whether anybody takes frames; a camera's are not decoded otherwise.
         :param ended: called once when a source that is not retried ends, with the problem, or an
             empty string at its regular end.
         :param log: called with one line about a camera that cannot be read.
@@ -58,6 +60,7 @@ class Capture:
         self._clock = clock
         self._publish = publish
         self._listened_to = listened_to
+        self._wanted = wanted
         self._ended = ended
         self._log = log
         #: The source without credentials.
@@ -185,6 +188,11 @@ class Capture:
             self._problem = problem
             self._ended(problem)
 
+    def _is_wanted(self) -> bool:
+        # Called for each image that a camera has delivered.
+        self._last_frame = time.monotonic()
+        return self._wanted()
+
     def _tell_what_is_given(self, source: Source) -> None:
         self.given = getattr(source, 'given', '')
         if refused := getattr(source, 'refused', ''):
@@ -195,6 +203,8 @@ class Capture:
     def _read(self, source: Source, stop: threading.Event, backoff: Backoff) -> None:
         self._last_frame = begun = time.monotonic()
         self._tell_what_is_given(source)
+        if source.live:
+            source.wanted = self._is_wanted
         for frame in source.frames():
             if not source.live:
                 late = _wait_until(begun + frame.stamp, stop)

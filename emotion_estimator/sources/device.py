@@ -139,6 +139,8 @@ class Device(Source):
                     return
                 raise SourceLost(f'{self.name} stopped delivering images; check its cable')
             stamp = self._clock()
+            if not self.wanted():
+                continue
             ok, image = self._capture.retrieve()
             if not ok or image is None or image.size == 0:
                 self.skipped += 1

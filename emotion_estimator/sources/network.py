@@ -145,6 +145,8 @@ class NetworkStream(Source):
                     f'{self.name} {how or "ended the connection"}; check camera and network'
                 )
             stamp = self._clock()
+            if not self.wanted():
+                continue
             image = decoded(self._capture.retrieve, self.name)
             if image is None:
                 self.skipped += 1

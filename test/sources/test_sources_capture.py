@@ -44,7 +44,7 @@ class ScriptedSource:
 class Bench:
     """A capture that reads the given sources one after the other."""
 
-    def __init__(self, monkeypatch, *sources, settings):
+    def __init__(self, monkeypatch, *sources, settings, **more):
         self.sources = list(sources)
         self.left = list(sources)
         self.stamps, self.lines, self.ends = [], [], []
@@ -59,6 +59,7 @@ class Bench:
             listened_to=lambda: self.listeners,
             ended=self.end,
             log=self.lines.append,
+            **more,
         )
 
     def open(self, spec, **_):
@@ -102,6 +103,27 @@ def test_a_live_frame_keeps_its_own_stamp(monkeypatch):
     bench.sources[0].script[-1].set()
     assert bench.capture.stop()
     assert bench.stamps == [5.0, 6.0]
+
+
+def test_a_camera_that_nobody_wants_images_of_is_not_reported(monkeypatch):
+    monkeypatch.setattr(capture_module, '_SILENCE', 0.2)
+    unwanted = threading.Event()
+
+    class Unwanted(ScriptedSource):
+        def frames(self):
+            while not unwanted.wait(0.02):
+                assert not self.wanted()
+            yield from super().frames()
+
+    source = Unwanted(1.0, threading.Event(), live=True)
+    bench = Bench(monkeypatch, source, settings=DEVICE, wanted=lambda: False)
+    bench.capture.start()
+    assert not bench.over.wait(0.5)
+    assert bench.capture.problem == ''
+    unwanted.set()
+    assert bench.published.acquire(timeout=PATIENCE)
+    source.script[-1].set()
+    assert bench.capture.stop()
 
 
 def test_a_lost_device_is_found_again(monkeypatch):

@@ -77,6 +77,15 @@ def test_size_and_rate_are_asked_of_the_device():
     assert device.fps == 24
 
 
+def test_images_that_nobody_wants_are_not_decoded():
+    capture = FakeCapture([GOOD])
+    device = Device(0, open_capture=lambda _: capture)
+    asked = iter([False, False, True])
+    device.wanted = lambda: next(asked)
+    next(device.frames())
+    assert capture.events == ['grab', 'grab', 'grab', 'retrieve']
+
+
 def test_a_lost_device_is_reported():
     device = Device(0, open_capture=lambda _: FakeCapture([GOOD]))
     frames = device.frames()
