@@ -217,6 +217,15 @@ class EstimatorSettings:
         'with ROS4HRI. Set to false to answer a new subscriber at once, with faces known.',
         change='runtime',
     )
+    cpu_budget: float = setting(
+        0.0,
+        'Share of a processor core to keep to, such as 0.3; 0 is no limit. First the appearance '
+        'network reads steady faces in every second image only, then fewer images are processed, '
+        'at least 4 per second.',
+        change='runtime',
+        minimum=0.0,
+        maximum=16.0,
+    )
     primary_face: str = setting(
         'largest',
         'Face to publish on the topic emotion: the `largest`, the `nearest_centre` of the image, '
@@ -327,6 +336,11 @@ class EstimatorSettings:
                 f'reset_gap {self.reset_gap} s is not longer than the time between two images at '
                 f'max_rate_hz {self.max_rate_hz}, so every image would reset all state; raise one '
                 'of them'
+            )
+        if self.cpu_budget > 0 and self.reset_gap <= 0.25:
+            return (
+                f'reset_gap {self.reset_gap} s is not longer than the time between two images that '
+                'cpu_budget may cause, 0.25 s; raise it, or set cpu_budget to 0'
             )
         return None
 

@@ -205,6 +205,7 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
         """Report rate, latency, losses, faces, and the models in use."""
         counts = self._worker.counts if self._worker is not None else FrameCounts()
         model, ros4hri = self._estimator, self._ros4hri
+        budget = self._worker.budget if self._worker is not None else None
         if line := self._complaints.rest():
             self.get_logger().error(line)
         now = time.monotonic()
@@ -232,6 +233,9 @@ class EstimatorNode(ManagedNode[EstimatorSettings]):
                 'faces': self._faces,
                 'rotate': self._mounting.degrees,
                 'idle': self.idle,
+                'cpu_share': budget.share if budget else 0.0,
+                'cpu_rate_limit_hz': budget.rate if budget else 0.0,
+                'crops_reused': model.reused if model else 0,
                 'ros4hri': ros4hri.role if ros4hri else 'off',
                 'ros4hri_faces': ros4hri.count if ros4hri else 0,
                 'fps': self._latency.rate(now),

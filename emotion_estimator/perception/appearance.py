@@ -209,3 +209,10 @@ class Branches:
         if crop is None:
             return FaceInput(blendshapes)
         return FaceInput(None if self._alone else blendshapes, self._appearance(crop))
+
+    def again(self, embedding: FloatArray, blendshapes: FloatArray) -> FaceInput[FloatArray]:
+        """Return what to read of a face whose crop still has the same embedding.
+
+        :param embedding: that :meth:`__call__` returned for an earlier image of the face.
+        """
+        return FaceInput(None if self._alone else blendshapes, embedding)

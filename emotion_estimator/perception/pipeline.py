@@ -23,7 +23,7 @@ from emotion_estimator.affect import affect
 from emotion_estimator.emotion import HAPPY, NEUTRAL, SAD, UNKNOWN, FaceEmotion, FloatArray
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.perception.appearance import Branches, FaceReader
+from emotion_estimator.perception.appearance import Branches, FaceInput, FaceReader
 from emotion_estimator.perception.classifier import Answer, EmotionClassifier, FaceClassifier
 from emotion_estimator.perception.gaze import LOOKING_DEGREES, gaze
 from emotion_estimator.perception.grey import is_grey, skin_toned
@@ -37,6 +37,7 @@ from emotion_estimator.perception.neutral_baseline import USUAL, NeutralFace
 from emotion_estimator.perception.primary_face import FACING_DEGREES, Engagement, PrimaryFace
 from emotion_estimator.perception.small_faces import find_small_faces
 from emotion_estimator.perception.speaking import SpeechDetector, SpeechModel
+from emotion_estimator.perception.steady_face import SteadyFace
 from emotion_estimator.perception.tracker import Tracker
 from emotion_estimator.perception.upright import (
     SURE,
@@ -78,6 +79,7 @@ class _FaceMemory:
     speech: SpeechDetector
     stamp: float | None = None
     upright: UprightMemory = field(default_factory=UprightMemory)
+    steady: SteadyFace = field(default_factory=SteadyFace)
 
 
 class EmotionEstimator:
@@ -218,6 +220,10 @@ class EmotionEstimator:
         self.saw_upright_face = False
         #: How many faces of the last still were left out, since they are more than ``max_faces``.
         self.faces_left_out = 0
+        #: Read the crop of a face that looks as in the image before in every second image only.
+        self.thrifty = False
+        #: How many crops were not read for that reason.
+        self.reused = 0
         self._max_pixels = settings.max_image_pixels
         self._max_faces = max_faces
         self._landmarker = landmarker
@@ -593,7 +599,7 @@ class EmotionEstimator:
             return self._unreadable(memory.state)
         seconds = self._neutral_baseline
         blendshapes = memory.neutral.correct(face.blendshapes) if seconds else face.blendshapes
-        seen = self._reader(image, face.landmarks, blendshapes)
+        seen = self._read(image, face, blendshapes, memory.steady, dt)
         answer = self._classifier.step(seen.features, memory.state, dt, seen.embedding)
         memory.state, memory.stamp = answer.state, stamp
         memory.speech(face.landmarks, face.blendshapes, stamp)
@@ -603,6 +609,24 @@ class EmotionEstimator:
                 face.blendshapes, dt, expressions, seconds=seconds, facing=facing
             )
         return answer
+
+    def _read(
+        self,
+        image: RgbImage,
+        face: FaceLandmarks,
+        blendshapes: FloatArray,
+        steady: SteadyFace,
+        dt: float,
+    ) -> FaceInput[Any]:
+        # Readers of a user's own read each face.
+        if self.thrifty and isinstance(self._reader, Branches):
+            embedding = steady.take(face, dt)
+            if embedding is not None:
+                self.reused += 1
+                return self._reader.again(embedding, blendshapes)
+        seen = self._reader(image, face.landmarks, blendshapes)
+        steady.keep(face, seen)
+        return seen
 
     def _unreadable(self, state: Any = None) -> Answer[Any]:
         """Return the answer for a face whose mesh is not upright: nothing is known of it."""

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from emotion_estimator.emotion import FaceEmotion
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.perception.cpu_budget import CpuBudget
 from emotion_estimator.perception.dropped_frames import FrameCounts, NewestSlot
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.stream_order import StreamOrder
@@ -64,6 +65,8 @@ class EstimatorWorker(Generic[Header]):
         self._counts = FrameCounts()
         self._order = StreamOrder()
         self._limit = RateLimit()
+        #: What keeps to the setting ``cpu_budget``.
+        self.budget = CpuBudget()
         self._newest: NewestSlot[PendingImage[Header]] | None = None
         #: The thread hung when it was stopped: its result is no longer wanted.
         self._abandoned = False
@@ -129,8 +132,11 @@ class EstimatorWorker(Generic[Header]):
                 if settings is not applied:
                     self._estimator.apply(settings)
                     applied = settings
-                if self._limit(image.stamp, settings.max_rate_hz):
+                self.budget.offered()
+                if self._limit(image.stamp, _lower(settings.max_rate_hz, self.budget.rate)):
                     self._estimate(image)
+                    self.budget.processed(settings.cpu_budget)
+                    self._estimator.thrifty = self.budget.thrifty
                 else:
                     self._counts.skipped += 1
         except Exception as error:
@@ -156,3 +162,8 @@ class EstimatorWorker(Generic[Header]):
                 return
             self._counts.processed += 1
             self._answer(pending, image, faces)
+
+
+def _lower(rate: float, other: float) -> float:
+    """Return the lower of two limits, of which 0 is none."""
+    return min(rate, other) if rate and other else rate or other
