@@ -142,13 +142,16 @@ def runtimes() -> tuple[str, ...]:
     return tuple(name for name in _RUNTIMES if importlib.util.find_spec(name) is not None)
 
 
-def open_interpreter(weights: WeightsFile | Path, runtime: str | None = None) -> Any:
-    """Open a TFLite model with one thread, tensors allocated.
+def open_interpreter(
+    weights: WeightsFile | Path, runtime: str | None = None, threads: int = 1
+) -> Any:
+    """Open a TFLite model, tensors allocated.
 
     Weights that are not released are tried in another process first (``trial.py``).
 
     :param weights: the content of a ``.tflite`` file, or its path, which is read once.
     :param runtime: ``ai_edge_litert`` or ``tflite_runtime``; None is the first that works.
+    :param threads: that compute it, 1 or more.
     :raises ModelError: no runtime is installed or works here, or it cannot read the file.
     """
     if isinstance(weights, Path):
@@ -158,7 +161,7 @@ def open_interpreter(weights: WeightsFile | Path, runtime: str | None = None) ->
         try:
             interpreter_class = _interpreter_class(package)
             admit(weights, __name__, trial.__name__, package)
-            return _open(weights, interpreter_class, package)
+            return _open(weights, interpreter_class, package, threads)
         except RUNTIME_ERRORS as error:
             broken.append(f'{package} does not work here ({first_line(error)})')
     found = '; '.join(broken) or 'no TFLite runtime found'
@@ -189,11 +192,11 @@ def _interpreter_class(package: str) -> Any:
         return importlib.import_module(f'{package}.interpreter').Interpreter
 
 
-def _open(weights: WeightsFile, interpreter_class: Any, package: str) -> Any:
+def _open(weights: WeightsFile, interpreter_class: Any, package: str, threads: int = 1) -> Any:
     try:
         with quiet():
             # The interpreter keeps the content, which it does not copy.
-            interpreter = interpreter_class(model_content=weights.content, num_threads=1)
+            interpreter = interpreter_class(model_content=weights.content, num_threads=threads)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ModelError(

@@ -226,6 +226,13 @@ class EstimatorSettings:
         minimum=0.0,
         maximum=16.0,
     )
+    num_threads: int = setting(
+        1,
+        'Threads that compute the appearance network, or a model of your own (`model`). More may '
+        'answer sooner where cores are free, and take more processor time.',
+        minimum=1,
+        maximum=16,
+    )
     primary_face: str = setting(
         'largest',
         'Face to publish on the topic emotion: the `largest`, the `nearest_centre` of the image, '

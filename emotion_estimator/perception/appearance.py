@@ -27,7 +27,7 @@ Features_co = TypeVar('Features_co', covariant=True)
 class AppearanceNetwork:
     """Computes the embedding of a face's crop."""
 
-    def __init__(self, card: ModelCard, runtime: str | None = None) -> None:
+    def __init__(self, card: ModelCard, runtime: str | None = None, threads: int = 1) -> None:
         """Open the weights of ``card``; see :meth:`load`."""
         if card.settings.get('crop') != CROP:
             raise ModelError(
@@ -38,7 +38,7 @@ class AppearanceNetwork:
         self.size = card.count('embedding_size')
         self.title = card.title
         self.sha256 = card.sha256
-        self._interpreter: Any = open_interpreter(card.weights, runtime)
+        self._interpreter: Any = open_interpreter(card.weights, runtime, threads)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
         shapes = [tuple(int(n) for n in tensor['shape']) for tensor in (*inputs, *outputs)]
@@ -59,15 +59,18 @@ class AppearanceNetwork:
         self._scale, self._zero = _steps(out) if out['dtype'] != np.float32 else (1.0, 0)
 
     @classmethod
-    def load(cls, card: Path | None = None, runtime: str | None = None) -> AppearanceNetwork:
+    def load(
+        cls, card: Path | None = None, runtime: str | None = None, threads: int = 1
+    ) -> AppearanceNetwork:
         """Load a network.
 
         :param card: its JSON card; None is the shipped one.
-        :param runtime: TFLite runtime as in :func:`~emotion_estimator.runtimes.open_interpreter`.
+        :param runtime: TFLite runtime, and
+        :param threads: as in :func:`~emotion_estimator.runtimes.open_interpreter`.
         :raises ModelError: card, weights and code do not match.
         """
         path = card or models_dir() / 'appearance.json'
-        return cls(ModelCard.load(path, 'appearance'), runtime)
+        return cls(ModelCard.load(path, 'appearance'), runtime, threads)
 
     def __call__(self, crop: RgbImage) -> FloatArray:
         """Return the embedding of one face; a pure function, so that faces can share the object.
@@ -150,7 +153,13 @@ class Branches:
 
     @classmethod
     def open(
-        cls, choice: str, embedding_size: int, card: Path | None = None, *, sha256: str = ''
+        cls,
+        choice: str,
+        embedding_size: int,
+        card: Path | None = None,
+        *,
+        sha256: str = '',
+        threads: int = 1,
     ) -> Branches:
         """Open what a choice needs.
 
@@ -159,6 +168,7 @@ class Branches:
         :param card: card of the appearance network; None is the shipped one.
         :param sha256: checksum of the network that the classifier was trained with; empty skips
             the check.
+        :param threads: that compute the network.
         :raises InputError: unknown choice.
         :raises ModelError: the network does not match the code or the classifier.
         """
@@ -166,7 +176,7 @@ class Branches:
             raise InputError(f'branches must be one of {", ".join(BRANCHES)}, got {choice!r}')
         if choice == 'blendshapes':
             return cls(None)
-        network = AppearanceNetwork.load(card)
+        network = AppearanceNetwork.load(card, threads=threads)
         if network.size != embedding_size:
             raise ModelError(
                 f'{network.title} gives embeddings of {network.size} numbers, the classifier needs '

@@ -708,12 +708,15 @@ def _open_model(
             _LOG.warning(
                 'branches and vocabulary have no effect with the model %s', quote(settings.model)
             )
-        window = WindowClassifier.load(settings.model)
+        window = WindowClassifier.load(settings.model, threads=settings.num_threads)
         # It reads faces itself.
         return window, window
     classifier = EmotionClassifier.load(vocabulary=settings.vocabulary)
     return classifier, Branches.open(
-        settings.branches, classifier.embedding_size, sha256=classifier.appearance_sha256
+        settings.branches,
+        classifier.embedding_size,
+        sha256=classifier.appearance_sha256,
+        threads=settings.num_threads,
     )
 
 

@@ -228,15 +228,17 @@ class WindowNetwork:
         shapes: Mapping[str, tuple[int, ...]],
         size: int,
         runtime: str | None = None,
+        threads: int = 1,
     ) -> None:
         """Open ``weights``.
 
         :param shapes: shapes of the inputs that the card declares, without the batch axis.
         :param size: length of the output.
-        :param runtime: as in :func:`~emotion_estimator.runtimes.open_interpreter`.
+        :param runtime: as in :func:`~emotion_estimator.runtimes.open_interpreter`; so is
+            ``threads``.
         :raises ModelError: no runtime can open it, or it does not match its card.
         """
-        self._run: Any = open_interpreter(weights, runtime)
+        self._run: Any = open_interpreter(weights, runtime, threads)
         path = quote(weights.path)
         details = self._run.get_input_details()
         outputs = self._run.get_output_details()
@@ -303,7 +305,7 @@ class WindowClassifier:
     #: Blendshapes of an average face at rest: these models have none.
     neutral: FloatArray | None = None
 
-    def __init__(self, card: ModelCard, runtime: str | None = None) -> None:
+    def __init__(self, card: ModelCard, runtime: str | None = None, threads: int = 1) -> None:
         """Open the weights of ``card``; see :meth:`load`."""
         self.labels, self.title, self.sha256 = card.labels, card.title, card.sha256
         settings = read_settings(card)
@@ -312,18 +314,19 @@ class WindowClassifier:
         shapes = {one.name: one.shape(self.window) for one in self._inputs}
         #: Checksum of each network, by its kind.
         self.checksums = {KIND: card.sha256}
-        self._network = WindowNetwork(card.weights, shapes, len(card.labels), runtime)
+        options = runtime, threads
+        self._network = WindowNetwork(card.weights, shapes, len(card.labels), *options)
         self._read: WindowInput | None = None
         if settings.frame is not None:
             self._read, weights = settings.frame.input, settings.frame.weights
             self.checksums[f'{KIND}_frame'] = weights.sha256
             [size] = [one.size for one in self._inputs if one.kind == ENCODING]
             self._frames = WindowNetwork(
-                weights, {self._read.name: self._read.shape(1)}, size, runtime
+                weights, {self._read.name: self._read.shape(1)}, size, *options
             )
         self._appearance: AppearanceNetwork | None = None
         if any(one.kind == EMBEDDING for one in (*self._inputs, self._read) if one):
-            self._appearance = AppearanceNetwork.load(None, runtime)
+            self._appearance = AppearanceNetwork.load(None, *options)
             self.checksums['appearance'] = self._appearance.sha256
             # Another network's embeddings have the same shape but another meaning.
             if self._appearance.sha256 != settings.appearance:
@@ -335,7 +338,9 @@ class WindowClassifier:
         self._looks = any(one.kind != SHAPES for one in self._inputs)
 
     @classmethod
-    def load(cls, card: Path | str, runtime: str | None = None) -> WindowClassifier:
+    def load(
+        cls, card: Path | str, runtime: str | None = None, threads: int = 1
+    ) -> WindowClassifier:
         """Load a model that ``emotion-estimator zoo run`` exported.
 
         :param card: its JSON card; ``~`` is expanded.
@@ -349,7 +354,7 @@ class WindowClassifier:
                 f'model card {quote(card)!r} cannot be opened ({first_line(error)}); give the '
                 'path of a JSON card'
             ) from error
-        return cls(ModelCard.load(path, KIND), runtime)
+        return cls(ModelCard.load(path, KIND), runtime, threads)
 
     @property
     def expressions(self) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ class Interpreter:
     ids=['float32', 'int8', 'uint8'],
 )
 def test_the_network_reads_the_same_numbers_whatever_its_type(monkeypatch, interpreter):
-    monkeypatch.setattr(appearance, 'open_interpreter', lambda path, runtime: interpreter)
+    monkeypatch.setattr(appearance, 'open_interpreter', lambda path, runtime, threads: interpreter)
     found = AppearanceNetwork.load()(CROPS[0])
     assert found.dtype == np.float32
     expected = (CROPS[0].reshape(-1)[:64].astype(float) - 128) / 64
@@ -161,4 +161,4 @@ def test_the_estimator_opens_the_appearance_network_its_classifier_was_trained_w
     monkeypatch.setattr(Branches, 'open', look)
     with pytest.raises(ModelError, match='far enough'):
         EmotionEstimator.load()
-    assert opened == {'sha256': AppearanceNetwork.load().sha256}
+    assert opened == {'sha256': AppearanceNetwork.load().sha256, 'threads': 1}

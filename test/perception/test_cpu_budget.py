@@ -8,7 +8,7 @@ from available import LANDMARK_SOURCE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_estimator import EmotionEstimator
+from emotion_estimator import EmotionEstimator, runtimes
 from emotion_estimator.emotion import Roi
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.appearance import FaceInput
@@ -144,3 +144,26 @@ def test_saving_on_steady_faces_leaves_the_labels():
     assert len(pairs) > 100
     assert np.mean([a.label == b.label for a, b in pairs]) >= 0.97
     assert np.mean([np.abs(a.probabilities - b.probabilities).max() for a, b in pairs]) < 0.03
+
+
+def test_the_threads_of_the_settings_reach_the_runtime(monkeypatch):
+    counts = []
+    opened = runtimes._open
+
+    def remember(weights, interpreter, package, threads):
+        counts.append(threads)
+        return opened(weights, interpreter, package, threads)
+
+    monkeypatch.setattr(runtimes, '_open', remember)
+    answers = []
+    for threads in (1, 3):
+        counts.clear()
+        with EmotionEstimator(
+            max_faces=1, landmark_source=LANDMARK_SOURCE, num_threads=threads, static=True
+        ) as estimator:
+            [face] = estimator.still(Portrait(30.0).frame_at(0.0))
+            answers.append(face.probabilities)
+        assert counts.count(threads) >= 1
+        # The small networks are slower with several.
+        assert 1 in counts
+    assert np.abs(answers[0] - answers[1]).max() < 1e-4
