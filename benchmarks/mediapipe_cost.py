@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -26,18 +25,15 @@ import numpy as np
 from tqdm import tqdm
 
 import emotion_estimator
-from emotion_estimator.emotion import NONE
-from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.cost import FPS, SOURCES, WARM, Costs, measure, scene
+from emotion_estimator.frame import Frame
 from emotion_estimator.perception import appearance, pipeline
 from emotion_estimator.perception.landmarks import face_mesh, mediapipe_graph
 from emotion_estimator.perception.landmarks.face_landmarker import face_landmarker_path
 from emotion_estimator.perception.pipeline import EmotionEstimator
-from emotion_estimator.runtimes import import_mediapipe, quiet
+from emotion_estimator.runtimes import quiet
 from emotion_estimator.settings import EstimatorSettings
-from emotion_estimator.sources.portrait import Portrait
 
-SOURCES = ('face_mesh', 'face_landmarker')
-FPS = 30.0
 #: Size of the image, the limit of faces, and the faces in view.
 SCENES = (
     ((640, 480), 1, 1),
@@ -49,8 +45,6 @@ SCENES = (
     ((1280, 720), 4, 1),
 )
 _CACHES = 32 << 20
-#: Frames that search and fill caches first.
-_WARM = 15
 
 DOCUMENT = Path(__file__).parents[1] / 'docs' / 'cost.md'
 _BEGIN, _END = '<!-- measured: begin -->', '<!-- measured: end -->'
@@ -60,6 +54,17 @@ MEASURED = (
     'perception/appearance.py',
     'perception/face_crop.py',
 )
+
+#: Robots' processors: cores, GHz, float32 multiply-adds a cycle of one core (two vector units of
+#: 128 or 256 bits, by the makers' optimization guides). A frame's time is estimated to lie between
+#: the ratio of the clocks, and that of the multiply-adds a second.
+ROBOTS = (
+    ('Raspberry Pi 5', '4 Cortex-A76', 2.4, 8),
+    ('Jetson Orin Nano (15 W)', '6 Cortex-A78AE', 1.5, 8),
+    ('NUC 13 (Core i5-1340P)', '4 + 8 Raptor Lake', 4.6, 16),
+)
+#: Of the machine that measures: AMD EPYC 7003, at its boost clock.
+HERE = (3.5, 16)
 
 #: Steps of a frame: where their functions are looked up, and what they do.
 STEPS: tuple[tuple[Any, str, str], ...] = (
@@ -75,117 +80,19 @@ STEPS: tuple[tuple[Any, str, str], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Costs:
-    """Milliseconds a frame of bare MediaPipe and of ours, in turns."""
-
-    bare: list[float]
-    ours: list[float]
-
-    @property
-    def ratio(self) -> float:
-        """Ratio of the medians."""
-        return float(np.median(self.ours) / np.median(self.bare))
-
-    @property
-    def mean_ratio(self) -> float:
-        """Ratio of the means."""
-        return float(np.mean(self.ours) / np.mean(self.bare))
-
-    @property
-    def p95_ratio(self) -> float:
-        """Ratio of the 95th percentiles."""
-        return float(np.percentile(self.ours, 95) / np.percentile(self.bare, 95))
-
-
-def scene(size: tuple[int, int], faces: int, seconds: float) -> list[RgbImage]:
-    """Return the portrait's frames that show a face, with ``faces`` of it in the quarters."""
-    width, height = size
-    images = []
-    for frame in Portrait(FPS, size).frames():
-        if frame.stamp > seconds:
-            break
-        if frame.truth == NONE:
-            continue
-        if faces == 1:
-            images.append(frame.image)
-            continue
-        canvas = np.full((height, width, 3), (118, 128, 140), np.uint8)
-        # The face, at the size that a quarter holds.
-        side = min(width, height)
-        left = (width - side) // 2
-        square = frame.image[:, left : left + side]
-        small = cv2.resize(square, (height // 2, height // 2), interpolation=cv2.INTER_AREA)
-        for n in range(faces):
-            top = (n // 2) * (height // 2)
-            edge = (n % 2) * (width // 2) + (width // 2 - height // 2) // 2
-            canvas[top : top + height // 2, edge : edge + height // 2] = small
-        images.append(canvas)
-    return images
-
-
-def open_bare(source: str, max_faces: int) -> tuple[Callable[[RgbImage, int], Any], Any]:
-    """Return MediaPipe's own call, given an image and milliseconds, and the object to close."""
-    mediapipe = import_mediapipe()
-    with quiet():
-        if source == 'face_mesh':
-            mesh = mediapipe.solutions.face_mesh.FaceMesh(
-                max_num_faces=max_faces, refine_landmarks=True
-            )
-            return lambda image, _: mesh.process(image), mesh
-        vision = mediapipe.tasks.vision
-        landmarker = vision.FaceLandmarker.create_from_options(
-            vision.FaceLandmarkerOptions(
-                base_options=mediapipe.tasks.BaseOptions(
-                    model_asset_path=str(face_landmarker_path())
-                ),
-                running_mode=vision.RunningMode.VIDEO,
-                num_faces=max_faces,
-                output_face_blendshapes=True,
-            )
-        )
-
-        def detect(image: RgbImage, milliseconds: int) -> Any:
-            wrapped = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)
-            return landmarker.detect_for_video(wrapped, milliseconds)
-
-        return detect, landmarker
-
-
-def timed(call: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
-    """Return the milliseconds of processor time that a call takes, and its result."""
-    start = time.process_time()
-    result = call(*arguments)
-    return 1e3 * (time.process_time() - start), result
-
-
-def measure(
+def costs_of(
     source: str, size: tuple[int, int], max_faces: int, faces: int, seconds: float, cold: bool
 ) -> Costs:
     """Measure one scene."""
-    images = scene(size, faces, seconds)
-    costs = Costs([], [])
     junk = np.zeros(_CACHES, np.uint8)
-    settings = EstimatorSettings(landmark_source=source, max_faces=max_faces)
-    with ExitStack() as stack, quiet():
-        bare, closing = open_bare(source, max_faces)
-        stack.callback(closing.close)
-        ours = stack.enter_context(EmotionEstimator(settings))
-        for number, image in enumerate(images):
-            stamp = number / FPS
-            ways: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
-                ('bare', bare, (image, round(1e3 * stamp))),
-                ('ours', ours, (Frame(image, stamp),)),
-            ]
-            for way, call, arguments in ways if number % 2 else ways[::-1]:
-                if cold:
-                    junk += 1
-                took, result = timed(call, *arguments)
-                # The first frames search, and fill caches.
-                if number >= _WARM:
-                    getattr(costs, way).append(took)
-                if way == 'ours' and number == 30 and len(result) != faces:
-                    raise SystemExit(f'{source} found {len(result)} faces of {faces}')
+
+    def pollute() -> None:
+        if cold:
+            np.add(junk, 1, out=junk)
+
+    costs, found = measure(source, scene(size, faces, seconds), max_faces, before=pollute)
+    if found != faces:
+        raise SystemExit(f'{source} found {found} faces of {faces}')
     return costs
 
 
@@ -193,7 +100,7 @@ def rows(sources: list[str], seconds: float) -> Iterator[tuple[str, ...]]:
     """Measure all scenes; yield the cells of a table."""
     every = [(source, *each, cold) for source in sources for each in SCENES for cold in (0, 1)]
     for source, size, limit, faces, cold in tqdm(every, 'scenes', disable=None, leave=False):
-        costs = measure(source, size, limit, faces, seconds, bool(cold))
+        costs = costs_of(source, size, limit, faces, seconds, bool(cold))
         yield (
             source, 'x'.join(map(str, size)), str(limit), str(faces), 'cold' if cold else 'hot',
             f'{np.median(costs.bare):.2f}', f'{np.median(costs.ours):.2f}',
@@ -229,9 +136,26 @@ def profile(source: str, seconds: float) -> list[tuple[str, float]]:
         times.clear()
         for number, image in enumerate(scene((640, 480), 1, seconds)):
             whole(Frame(image, number / FPS))
-    medians = {name: float(np.median(each[_WARM:])) for name, each in times.items()}
+    medians = {name: float(np.median(each[WARM:])) for name, each in times.items()}
     rest = medians.pop('') - sum(medians.values())
     return [*sorted(medians.items(), key=lambda pair: -pair[1]), ('all else', rest)]
+
+
+def robots(milliseconds: float) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of a table of estimates for robots.
+
+    :param milliseconds: that a frame takes here.
+    """
+    clock, width = HERE
+    for name, cores, hertz, wide in ROBOTS:
+        least = milliseconds * clock / hertz
+        most = least * width / wide
+        both = [f'{each:.0f}' for each in (least, most)]
+        shares = [f'{each * FPS / 10:.0f} %' for each in (least, most)]
+        yield (
+            name, cores, f'{hertz:g}',
+            ' to '.join(dict.fromkeys(both)), ' to '.join(dict.fromkeys(shares)),
+        )  # fmt: skip
 
 
 def checksum() -> str:
@@ -251,7 +175,12 @@ def sections(sources: list[str], seconds: float) -> Iterator[str]:
     yield f'Code with sha256 `{checksum()}`.'
     heads = ('source', 'image', '`max_faces`', 'faces', 'caches', 'MediaPipe, ms', 'ours, ms')
     ratios = ('ratio', 'of means', 'of p95')
-    yield _table((*heads, *ratios), rows(sources, seconds), 5)
+    measured = list(rows(sources, seconds))
+    yield _table((*heads, *ratios), iter(measured), 5)
+    ours = next(float(row[6]) for row in measured if row[1:5] == ('640x480', '4', '1', 'hot'))
+    yield f'Estimated for robots, one face in 640x480, {sources[0]}, from {ours:.2f} ms here:'
+    heads = ('robot', 'cores', 'GHz', 'a frame, ms', 'of a core at 30 a second')
+    yield _table(heads, robots(ours), 2)
     for source in sources:
         yield f'A frame of {source}, one face, 640x480, `max_faces` 1:'
         steps = profile(source, seconds)

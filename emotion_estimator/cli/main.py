@@ -58,6 +58,7 @@ _TERMINATED = 128 + signal.SIGTERM
 #: Name of each verb: its function in the module ``emotion_estimator.cli.<name>``, and its summary.
 #: A module is imported only to run its verb, so that the other verbs work without its libraries.
 VERBS = {
+    'bench': ('bench', 'Measure what reading faces costs on this machine, in a minute.'),
     'compare': ('compare_verb', 'Compare two results of the same recording, frame by frame.'),
     'demo': (
         'demo',
