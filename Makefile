@@ -154,8 +154,8 @@ test-training: $(TRAINING)/.ready ## the tests of training
 bench: build ## time and memory of perception, of the ways between the nodes, of replay, of long material
 	@$(WITH_ROS) $(RUN) -P benchmarks/perception.py $(ARGS)
 	@$(WITH_ROS) $(RUN) -P benchmarks/mediapipe_cost.py
-	@$(WITH_ROS) $(RUN) -P benchmarks/start.py
-	@$(WITH_ROS) $(RUN) -P benchmarks/transport.py
+	@$(WITH_ROS) $(RUN) benchmarks/start.py
+	@$(WITH_ROS) $(RUN) benchmarks/transport.py
 	@$(WITH_ROS) $(RUN) -P benchmarks/replay.py
 	@$(WITH_ROS) $(RUN) -P benchmarks/long_material.py
 

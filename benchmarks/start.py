@@ -7,30 +7,19 @@ three nodes start together. Each start is a new process.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
+from node_graph import NodeGraph
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from emotion_estimator.demo.nodes import (
-    NODES,
-    choose_domain,
-    find_prefix,
-    node_command,
-    ros_environment,
-)
+from emotion_estimator.demo.nodes import NODES
 from emotion_estimator.demo.processes import ChildProcess, ProcessSet
-from emotion_estimator.msg import Emotion
-from emotion_estimator.resources import resource_dir
 
 CAMERA = {'source': 'portrait', 'width': 640, 'height': 480, 'loop': True, 'fps': 30.0}
 SETUPS = {'estimator alone': ('estimator',), 'three nodes': NODES}
@@ -38,80 +27,30 @@ SETUPS = {'estimator alone': ('estimator',), 'three nodes': NODES}
 GOAL, TIMEOUT = 1.5, 60.0
 
 
-class EmotionEar:
-    """Hears emotions."""
-
-    def __init__(self, domain: int) -> None:
-        """Subscribe in a domain."""
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, domain_id=domain)
-        self._node = Node('bench', context=self._context)
-        self._heard = 0
-        self._node.create_subscription(Emotion, 'emotion', self._hear, 10)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-
-    def _hear(self, _: Emotion) -> None:
-        self._heard += 1
-
-    def settle(self) -> None:
-        """Wait until none comes any more: those of nodes that have ended."""
-        while True:
-            self._heard, end = 0, time.monotonic() + 0.5
-            while time.monotonic() < end:
-                self._executor.spin_once(timeout_sec=0.1)
-            if not self._heard:
-                return
-
-    def wait(self) -> bool:
-        """Wait for an emotion; return whether one came in time."""
-        self._heard, end = 0, time.monotonic() + TIMEOUT
-        while not self._heard and time.monotonic() < end:
-            self._executor.spin_once(timeout_sec=0.1)
-        return self._heard > 0
-
-    def close(self) -> None:
-        """Leave the graph."""
-        self._executor.shutdown()
-        self._node.destroy_node()
-        self._context.try_shutdown()
-
-
 def measure(names: tuple[str, ...], starts: int, folder: Path) -> list[float]:
     """Start nodes several times; return the seconds until an emotion was heard after each."""
-    domain = choose_domain({})
-    config = resource_dir('config')
-    environment = ros_environment(os.environ, domain, config / 'fastdds.xml')
-    os.environ.update({k: v for k, v in environment.items() if k.startswith(('FAST', 'ROS_'))})
-    listener = EmotionEar(domain)
-    steady = ProcessSet()
-
-    def start(processes: ProcessSet, name: str, number: int = 0) -> ChildProcess:
-        parameters = {**(CAMERA if name == 'camera' else {}), 'autostart': True}
-        command = node_command(name, find_prefix(os.environ), config, parameters)
-        log = folder / f'{name}_{number}.log'
-        return processes.start(ChildProcess(name, command, log), environment)
-
     took = []
-    try:
+    with NodeGraph(folder) as graph:
+
+        def start(name: str, processes: ProcessSet | None = None) -> ChildProcess:
+            parameters = {**(CAMERA if name == 'camera' else {}), 'autostart': True}
+            return graph.start(name, parameters, processes)
+
         for name in NODES:
             if name not in names:
-                start(steady, name)
+                start(name)
         if 'camera' not in names:
             time.sleep(5.0)
-        for number in tqdm(range(starts), 'starts', leave=False):
-            listener.settle()
+        for _ in tqdm(range(starts), 'starts', leave=False):
+            graph.settle()
             processes, begun = ProcessSet(), time.monotonic()
             try:
-                children = [start(processes, name, number) for name in names]
-                if not listener.wait():
+                children = [start(name, processes) for name in names]
+                if not graph.spin(TIMEOUT, lambda: bool(graph.emotions)):
                     raise SystemExit(children[-1].log.read_text())
                 took.append(time.monotonic() - begun)
             finally:
                 processes.stop()
-    finally:
-        steady.stop()
-        listener.close()
     return took
 
 
