@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import stat
 import threading
 from codecs import BOM_UTF8
@@ -81,11 +82,20 @@ def open_regular(path: Path) -> BinaryIO:
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _check_kind(path, os.fstat(number).st_mode)
+        if not _readable(number):
+            raise OSError(0, 'it has nothing to read now', path)
         return os.fdopen(number, 'rb')
     except BaseException:
         with suppress(OSError):
             os.close(number)
         raise
+
+
+def _readable(number: int) -> bool:
+    """Return whether reading would not wait, as it does of the kernel's messages in /proc."""
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _check_kind(path: Path, mode: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from emotion_estimator.untrusted import (
     parse_json,
     quote,
     quote_some,
+    read_in_time,
     read_limited,
     read_lines,
 )
@@ -208,3 +210,17 @@ def test_of_many_names_some_are_quoted():
     assert quote_some(['/a', '/b\n']) == '/a, /b?'
     assert quote_some([f'/{n}' for n in range(1000)]) == '/0, /1, /2, /3, /4 and 995 more'
     assert len(quote_some(['x' * 10_000] * 1000)) < 1100
+
+
+@pytest.mark.skipif(not os.access('/proc/kmsg', os.R_OK), reason='only root may read it')
+def test_a_file_that_waits_for_more_is_refused():
+    """The kernel's messages: a regular file, by its kind."""
+    file = Path('/proc/kmsg')
+    # What is there already is text like any other.
+    with suppress(OSError):
+        while read_limited(file, 1 << 20):
+            pass
+    with pytest.raises(OSError, match='nothing to read now'):
+        read_limited(file, 1 << 20)
+    with pytest.raises(OSError, match='nothing to read now'):
+        read_in_time(file, 1 << 20)

@@ -321,6 +321,11 @@ class ManagedNode(LifecycleNode, Generic[Settings]):
             self.check_settings(self._changed(changes), _names(changes))
         except InputError as error:
             return SetParametersResult(successful=False, reason=as_line(error))
+        except Exception as error:
+            # Otherwise the caller would wait for an answer for ever.
+            reason = as_line(f'{type(error).__name__}: {first_line(error)}')
+            self.get_logger().error(f'parameters cannot be checked: {reason}')
+            return SetParametersResult(successful=False, reason=reason)
         if not self._has_post_set:
             self._apply_parameters(changes)
         return SetParametersResult(successful=True)

@@ -286,6 +286,17 @@ def test_a_node_learns_which_parameters_are_set_and_can_refuse_them(node):
     assert node.settings.frame_id == same and len(node.given) == 2
 
 
+def test_whoever_sets_a_parameter_has_an_answer_whatever_fails(node, monkeypatch):
+    def fail(*_):
+        raise TypeError('a bug of ours')
+
+    monkeypatch.setattr(node, 'check_settings', fail)
+    [result] = node.set_parameters([Parameter('fps', value=12.0)])
+    assert not result.successful
+    assert result.reason == 'TypeError: a bug of ours'
+    assert node.settings.fps != 12.0
+
+
 def test_settings_are_checked_together(node):
     assert 'below retry_min' in set_together(node, retry_min=20.0).reason
     assert set_together(node, retry_min=20.0, retry_max=30.0).successful
