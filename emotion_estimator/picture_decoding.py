@@ -196,13 +196,17 @@ def _from_opencv(
             image_of_band = Image.fromarray(np.ascontiguousarray(colours)).convert('RGB')
             colours = np.asarray(transform(image_of_band))
         if channels == 4:
-            colours = _over_white(colours, band[..., 3])
+            colours = over_white(colours, band[..., 3])
         laid[at : at + _BAND] = colours if colours.ndim == 3 else colours[..., None]
     return laid
 
 
-def _over_white(colours: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return RGB uint8 (H, W, 3) laid over white, by its transparency (H, W)."""
+def over_white(colours: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture laid over white.
+
+    :param colours: uint8 (H, W, 3), RGB.
+    :param alpha: uint8 (H, W), 0 where it is transparent.
+    """
     # What is taken away from white; in OpenCV, since NumPy takes seconds for 8K.
     taken = cv2.multiply(cv2.bitwise_not(colours), cv2.merge([alpha] * 3), scale=1 / 255)
     return np.asarray(cv2.bitwise_not(taken), np.uint8)
@@ -253,7 +257,7 @@ def _from_pillow(image: Image.Image) -> RgbImage:
             colours = colours.convert(mode)
         colours = colours.convert('RGB') if transform is None else transform(colours)
         pixels = np.asarray(colours)
-        laid[at : at + _BAND] = pixels if alpha is None else _over_white(pixels, alpha)
+        laid[at : at + _BAND] = pixels if alpha is None else over_white(pixels, alpha)
     return laid
 
 

@@ -13,6 +13,7 @@ import av
 import av.error
 import av.filter
 import av.logging
+import cv2
 from av.container import InputContainer
 from av.sidedata.sidedata import SideData, Type
 from av.stream import Disposition
@@ -22,10 +23,11 @@ from av.video.stream import VideoStream
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import RgbImage
-from emotion_estimator.picture_decoding import bgr_to_rgb
+from emotion_estimator.picture_decoding import bgr_to_rgb, over_white
 from emotion_estimator.picture_header import turned
 from emotion_estimator.sources.base import DEFAULT_FPS
 from emotion_estimator.sources.container import FILM_FORMATS, NETWORK_FORMATS, check_frame_size
+from emotion_estimator.sources.film_alpha import CODECS, AlphaDecoder, limit_decoder
 from emotion_estimator.sources.film_kind import ends_with, png_frames
 from emotion_estimator.sources.film_stamps import PAUSE_OF_A_CLOCK, PAUSE_OF_A_FILE
 from emotion_estimator.untrusted import MAX_PIXELS, MAX_SIDE
@@ -186,14 +188,12 @@ class Film:
 
     def _open_decoder(self) -> Any:
         decoder: Any = self._stream.codec_context
-        if self._stream.metadata.get('alpha_mode', self._stream.metadata.get('ALPHA_MODE')) == '1':
-            # FFmpeg's own decoders of VP8 and VP9 leave the transparency out.
-            name = {'vp8': 'libvpx', 'vp9': 'libvpx-vp9'}.get(decoder.name)
-            if name is not None:
-                extra = decoder.extradata
-                decoder = av.CodecContext.create(name, 'r')
-                if extra:
-                    decoder.extradata = extra
+        self._alpha = None
+        metadata = self._stream.metadata
+        if metadata.get('alpha_mode', metadata.get('ALPHA_MODE')) == '1' and decoder.name in CODECS:
+            self._alpha = AlphaDecoder(decoder.name)
+            limit_decoder(decoder)
+            return decoder
         decoder.options = {'max_pixels': str(MAX_PIXELS)}
         decoder.thread_type = 'AUTO'
         decoder.thread_count = _THREADS
@@ -262,6 +262,8 @@ class Film:
                 if failed > _PATIENCE or ended:
                     return
                 continue
+            if self._alpha is not None and packet is not None:
+                self._alpha.add(packet, frames)
             if frames:
                 failed = 0
             if packet is not None and packet.duration and packet.time_base:
@@ -287,6 +289,7 @@ class Film:
             shown = self._first_orientation = self._first_orientation or shown
         transparent = any(component.is_alpha for component in frame.format.components)
         transparent |= frame.format.name == 'pal8'
+        alpha: Any = frame.opaque if self._alpha is not None else None
         colours = frame.colorspace
         if colours == _UNSPECIFIED:
             hd = frame.width >= _HD[0] or frame.height >= _HD[1]
@@ -311,9 +314,11 @@ class Film:
                 f'{self._name} has colours that cannot be converted (space {int(colours)} of '
                 'H.273); re-encode it as MP4 with BT.709'
             ) from error
-        image = converted.to_ndarray()
+        image: Any = converted.to_ndarray()
         if transparent:
             image = bgr_to_rgb(image)
+        elif alpha is not None:
+            image = over_white(image, cv2.resize(alpha, (width, height)))
         return turned(image, shown)
 
     def _square(self, width: int, height: int) -> tuple[int, int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 
@@ -209,6 +211,43 @@ def test_transparent_films_are_laid_over_white(tmp_path, suffix):
     path = tmp_path / f'film.{kind.suffix}'
     write_film(path, pictures, kind)
     check(path, seen, kind)
+
+
+@pytest.mark.parametrize('kind', [VP8, VP9], ids=str)
+@pytest.mark.parametrize('alpha', [16, 96, 200, 235, 255])
+def test_half_transparent_films_show_half_of_the_white(tmp_path, kind, alpha):
+    grey = np.full((96, 128, 4), (60, 60, 60, alpha), np.uint8)
+    path = tmp_path / f'film.{kind.suffix}'
+    write_film(path, [grey] * 3, replace(kind, pixels='yuva420p', options={'auto-alt-ref': '0'}))
+    _, frames = read(path)
+    assert len(frames) == 3
+    shown = 255 - (255 - 60) * alpha / 255
+    assert all(abs(frame.image.mean() - shown) < 3 for frame in frames)
+
+
+def test_transparency_that_claims_a_large_image_takes_no_memory(tmp_path):
+    """libvpx, which others read it with, takes gigabytes for the kilobyte that a packet has."""
+    path = tmp_path / 'film.webm'
+    pictures, _ = transparent(scene(3))
+    write_film(path, pictures, replace(VP9, pixels='yuva420p', options={'auto-alt-ref': '0'}))
+    data = path.read_bytes()
+    # Its key frame begins as that of the colours before it does, with a size of 16 bits a side.
+    start = data.index(b'\x49\x83\x42', data.index(b'\x49\x83\x42') + 3) + 3
+    size = int.from_bytes(data[start : start + 5], 'big')
+    assert size >> 4 & 0xFFFF == 96 - 1 or size >> 4 & 0xFFFF == pictures[0].shape[0] - 1
+    claimed = size & ~(0xFFFFFFFF << 4) | (0xFFEFFFEF << 4)
+    path.write_bytes(data[:start] + claimed.to_bytes(5, 'big') + data[start + 5 :])
+    program = (
+        'import sys; from pathlib import Path; from emotion_estimator.sources.video import '
+        'VideoFile\nprint(len(list(VideoFile(Path(sys.argv[1])).frames())))\n'
+        "print(*(l for l in open('/proc/self/status') if 'VmHWM' in l))"
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', program, path], stdout=subprocess.PIPE, text=True, check=True
+    )
+    count, memory = done.stdout.splitlines()[:2]
+    assert count == '3'
+    assert int(memory.split()[1]) < 400_000
 
 
 @pytest.mark.parametrize(
