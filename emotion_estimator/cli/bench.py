@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import resource
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -118,10 +119,30 @@ def bench(source: str, seconds: float, as_json: bool) -> None:
     MediaPipe's own call and ours take turns on the same images, on one core; nothing else should
     run. The screen is meant to be shared: it names the machine, and nothing else of you.
     """
+    if math.isnan(seconds):
+        raise click.BadParameter('nan is no number of seconds', param_hint='--seconds')
+    with _one_core():
+        _report(source, seconds, as_json)
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Stay on one core, as on a robot whose other cores are busy."""
+    cores: set[int] = set()
     with suppress(AttributeError, OSError):
-        # One core, as on a robot whose other cores are busy.
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, sorted(cores)[:1])
+    threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+        if cores:
+            os.sched_setaffinity(0, cores)
+
+
+def _report(source: str, seconds: float, as_json: bool) -> None:
     begun = time.monotonic()
     landmarker, choice = open_first(source)
     landmarker.close()

@@ -76,6 +76,23 @@ def test_json_is_one_object_of_the_same(monkeypatch):
     assert report['machine']['cores'] == machine()['cores']
 
 
+def test_it_leaves_the_process_as_it_was(monkeypatch):
+    fake(monkeypatch)
+    asked = []
+    monkeypatch.setattr(bench.os, 'sched_setaffinity', lambda _, cores: asked.append(set(cores)))
+    before = bench.os.sched_getaffinity(0)
+    assert CliRunner().invoke(bench.bench, ['--source', LANDMARK_SOURCE]).exit_code == 0
+    assert len(asked[0]) == 1
+    assert asked[-1] == before
+
+
+def test_nan_is_no_time(monkeypatch):
+    fake(monkeypatch)
+    done = CliRunner().invoke(bench.bench, ['--seconds', 'nan'])
+    assert done.exit_code == 2
+    assert 'no number of seconds' in done.output
+
+
 def test_too_few_images_are_no_result(monkeypatch):
     fake(monkeypatch, count=3)
     done = CliRunner().invoke(bench.bench, ['--source', LANDMARK_SOURCE])

@@ -149,7 +149,7 @@ import emotion_estimator.sources
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.open_source import open_source
 for each in pkgutil.iter_modules(emotion_estimator.sources.__path__):
-    if each.name != 'film':
+    if each.name not in ('film', 'film_alpha'):
         importlib.import_module(f'emotion_estimator.sources.{each.name}')
 next(open_source('portrait').frames())
 try:
