@@ -102,7 +102,7 @@ def _complete(data: bytes) -> tuple[bytes, int, int]:
             break
         frames += name == b'ANMF'
         last = end
-    if last == len(data) and not cut:
+    if last == len(data) == 8 + int.from_bytes(data[4:8], 'little'):
         return data, frames, cut
     return b''.join([b'RIFF', struct.pack('<I', last - 8), memoryview(data)[8:last]]), frames, cut
 

@@ -416,6 +416,16 @@ def test_durations_of_an_animated_webp(tmp_path):
     check(path, scene(4), BY_SUFFIX['webp'], [0.0, 0.1, 0.15, 0.55])
 
 
+def test_an_animated_webp_that_gives_too_small_a_size_is_read_whole(tmp_path):
+    path = tmp_path / 'film.webp'
+    write_film(path, scene(4), BY_SUFFIX['webp'])
+    data = bytearray(path.read_bytes())
+    data[4:8] = struct.pack('<I', len(data) // 2 & ~1)
+    path.write_bytes(data)
+    _, frames = read(path)
+    assert len(frames) == 4
+
+
 @pytest.mark.parametrize('suffix', ['png', 'webp'])
 def test_an_animation_with_an_orientation_of_exif_is_turned(tmp_path, suffix):
     pages = [Image.fromarray(each) for each in scene(3)]
