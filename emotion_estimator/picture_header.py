@@ -556,7 +556,7 @@ def _avif(view: memoryview) -> _Facts:
     # The whole of one in tiles, the largest of several, or what the pixels claim.
     width, height = max(avif_sizes(view), default=(0, 0), key=lambda size: size[0] * size[1])
     # The decoder holds its planes, of up to 16 bits, beside two copies of the pixels.
-    return _Facts(width, height, plain=False, decoding=12)
+    return _Facts(width, height, plain=False, decoding=14)
 
 
 _FORMATS: tuple[tuple[Callable[[bytes], bool], str, Callable[[memoryview], _Facts]], ...] = (
