@@ -62,7 +62,7 @@ def decode_picture(
     :param data: bytes-like, the complete file: JPEG, PNG, WebP, TIFF, GIF, AVIF, BMP or PNM.
     :param name: names it in errors, such as ``image a.png``.
     :param max_pixels: largest product of width and height.
-    :param avif: accept AVIF, which cameras do not send and decoders take long for.
+    :param avif: accept AVIF; cameras do not send it, and it is slow to decode.
     :returns: uint8 (H, W, 3).
     :raises InputError: it is empty, damaged, of another format, or too large; its ``kind`` says
         which: ``damaged``, ``format``, ``too_large``.
