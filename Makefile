@@ -13,6 +13,9 @@ SOURCE ?= portrait
 LANDMARKS ?= auto
 # JSON card of a model that stands for the shipped networks (docs/zoo.md).
 MODEL ?=
+# YAML files for the demo in place of the shipped ones.
+CONVERSATION ?=
+POLICY ?=
 DOMAIN ?= 0
 # MediaPipe's official model, where `models fetch` puts it.
 FACE_LANDMARKER ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/emotion_estimator/face_landmarker.task
@@ -111,7 +114,8 @@ face-landmarker:
 
 demo: build ## run the three nodes on SOURCE (portrait, a device number, a video, an image, a folder)
 	@$(WITH_ROS) exec $(VENV)/bin/emotion-estimator demo --source '$(SOURCE)' \
-	  --landmarks $(LANDMARKS) $(if $(MODEL),--model '$(MODEL)') --fps $(FPS) --output out $(ARGS)
+	  --landmarks $(LANDMARKS) $(if $(MODEL),--model '$(MODEL)') \
+	  $(if $(CONVERSATION),--conversation '$(CONVERSATION)') $(if $(POLICY),--policy '$(POLICY)') --fps $(FPS) --output out $(ARGS)
 
 echo: build ## print /emotion of a running demo: make echo DOMAIN=the number it printed
 	@$(WITH_ROS) ROS_DOMAIN_ID=$(DOMAIN) exec $(RUN) examples/emotion_listener.py

@@ -60,6 +60,8 @@ setup(
     ],
     extras_require={
         'demo': ['matplotlib>=3.5', 'rich>=13'],
+        # The page in the browser.
+        'live': ['nicegui>=3.6'],
         # The last MediaPipe that bundles the face mesh: requirements/robot.txt.
         'face-mesh': [
             'mediapipe==0.10.21; python_version < "3.13" and platform_machine != "aarch64"',

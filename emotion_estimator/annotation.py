@@ -34,8 +34,22 @@ OTHER_COLOUR: Colour = (204, 121, 167)
 _WHITE: Colour = (255, 255, 255)
 _BLACK: Colour = (0, 0, 0)
 
+#: Beside the colours, for lines: lengths of dash and gap in widths of the line, since happy and sad
+#: are equally bright. Empty is a solid line.
+LABEL_DASHES: dict[str, tuple[float, ...]] = {
+    'happy': (),
+    'unknown': (1, 2),
+    'sad': (5, 3),
+    'angry': (6, 2, 1, 2),
+    'surprise': (2, 4),
+    'fear': (9, 3),
+    'disgust': (9, 2, 1, 2, 1, 2),
+    'neutral': (1, 4),
+    NONE: (1, 6),
+}
+
 #: Landmarks of the face mesh that show an expression: oval, brows, lids, nose, lips.
-_SHOWN = (
+SHOWN_LANDMARKS = (
     10, 338, 297, 284, 251, 454, 361, 397, 379, 400, 152, 176, 150, 172, 132, 234, 21, 54, 67, 109,
     70, 63, 105, 66, 107, 336, 296, 334, 293, 300,
     33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380, 468, 473,
@@ -47,6 +61,11 @@ _SHOWN = (
 def label_colour(label: str) -> Colour:
     """Return the RGB colour of ``label`` in pictures, videos and terminals."""
     return LABEL_COLOURS.get(label, OTHER_COLOUR)
+
+
+def label_dashes(label: str) -> tuple[float, ...]:
+    """Return the dashes of ``label`` in charts, in widths of the line; empty is a solid line."""
+    return LABEL_DASHES.get(label, (3, 2))
 
 
 def annotate(
@@ -129,8 +148,8 @@ class _Pen:
         corners = (roi.x, roi.y), (roi.x + roi.width - 1, roi.y + roi.height - 1)
         cv2.rectangle(self._canvas, *corners, _BLACK, self._stroke + 3)
         cv2.rectangle(self._canvas, *corners, colour, self._stroke + 1)
-        if len(face.landmarks) > max(_SHOWN):
-            for x, y in face.landmarks[list(_SHOWN), :2]:
+        if len(face.landmarks) > max(SHOWN_LANDMARKS):
+            for x, y in face.landmarks[list(SHOWN_LANDMARKS), :2]:
                 centre = round(float(x)), round(float(y))
                 cv2.circle(self._canvas, centre, self._stroke, _BLACK, -1, cv2.LINE_AA)
                 cv2.circle(self._canvas, centre, max(1, self._stroke - 1), colour, -1, cv2.LINE_AA)

@@ -526,8 +526,38 @@ class LanguageModelSettings:
         return parse_json(self.extra_body or '{}')
 
 
+@dataclass(frozen=True)
+class LiveSettings:
+    """Settings of the node that serves the page."""
+
+    port: int = setting(
+        0,
+        'Port on 127.0.0.1 at which the page is served; 0 takes 8080, or the next one that is '
+        'free.',
+        minimum=0,
+        maximum=65535,
+    )
+    image_transport: str = setting(
+        'raw',
+        'Subscribe to `raw` images, or to `compressed` ones (at <image topic>/compressed).',
+        choices=('raw', 'compressed'),
+    )
+    estimator: str = setting('estimator', 'Name of the estimator, whose thresholds can be set.')
+    autostart: bool = _autostart()
+    bond: bool = _bond()
+
+    def problem(self) -> str | None:
+        """Return which settings contradict each other: none do."""
+        return None
+
+
 Settings = TypeVar(
-    'Settings', CameraSettings, EstimatorSettings, DialogueSettings, LanguageModelSettings
+    'Settings',
+    CameraSettings,
+    EstimatorSettings,
+    DialogueSettings,
+    LanguageModelSettings,
+    LiveSettings,
 )
 
 

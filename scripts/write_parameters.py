@@ -13,6 +13,7 @@ from emotion_estimator.settings import (
     DialogueSettings,
     EstimatorSettings,
     LanguageModelSettings,
+    LiveSettings,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +22,7 @@ NODES = {
     'estimator': EstimatorSettings,
     'dialogue_manager': DialogueSettings,
     'llm_dialogue': LanguageModelSettings,
+    'live': LiveSettings,
 }
 CHANGES = {'startup': 'fixed at startup', 'configure': 'at configure', 'runtime': 'at run time'}
 HEAD = """\

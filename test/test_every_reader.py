@@ -30,6 +30,7 @@ from emotion_estimator.settings import (
     DialogueSettings,
     EstimatorSettings,
     LanguageModelSettings,
+    LiveSettings,
     load_parameters,
 )
 from emotion_estimator.simulation.script import load_script
@@ -41,6 +42,7 @@ NODES = {
     'estimator': EstimatorSettings,
     'dialogue_manager': DialogueSettings,
     'llm_dialogue': LanguageModelSettings,
+    'live': LiveSettings,
 }
 READERS = {
     'results': lambda path: list(read_results(path)),

@@ -14,6 +14,7 @@ from emotion_estimator.settings import (
     DialogueSettings,
     EstimatorSettings,
     LanguageModelSettings,
+    LiveSettings,
     make_settings,
 )
 
@@ -22,6 +23,7 @@ NODES = {
     'estimator': EstimatorSettings,
     'dialogue_manager': DialogueSettings,
     'llm_dialogue': LanguageModelSettings,
+    'live': LiveSettings,
 }
 ROOT = Path(__file__).parents[1]
 writer = runpy.run_path(str(ROOT / 'scripts' / 'write_parameters.py'))

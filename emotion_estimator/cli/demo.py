@@ -72,6 +72,12 @@ _LIBRARIES = ('matplotlib', 'rich')
     type=float,
     help='Give up after this many seconds without a message on /emotion.',
 )
+@click.option(
+    '--page/--no-page',
+    default=_DEFAULTS.page,
+    show_default=True,
+    help='Serve a page to watch in a browser on this machine.',
+)
 @click.option('--plain', is_flag=True, help='Print lines instead of the live screen.')
 @click.pass_context
 def demo(context: click.Context, /, **options: Any) -> None:

@@ -68,6 +68,7 @@ VERBS = {
     'doctor': ('doctor', 'Check the installation, the models, and communication between nodes.'),
     'evaluate': ('evaluate', 'Measure the shipped model on labelled blendshapes.'),
     'image': ('image', 'Read the expression of each face in images.'),
+    'live': ('live', 'Show SOURCE and what is read of it on a page in the browser.'),
     'mcp': ('mcp', 'Offer the robot to language models as tools (MCP; needs ROS 2).'),
     'models': ('models', 'List the models, or download the Face Landmarker.'),
     'record': ('record', 'Record SOURCE into a rosbag2, without ROS.'),

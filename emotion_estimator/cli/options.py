@@ -22,8 +22,15 @@ _SETTINGS = {item.name: item for item in fields(EstimatorSettings)}
 
 def perception_options(command: Command) -> Command:
     """Add ``--json``, as ``as_json``, and options named after the estimator's settings."""
+    as_json = click.option(
+        '--json', 'as_json', is_flag=True, help='Print one JSON object per line.'
+    )
+    return setting_options(as_json(command))
+
+
+def setting_options(command: Command) -> Command:
+    """Add options named after the estimator's settings."""
     for option in (
-        click.option('--json', 'as_json', is_flag=True, help='Print one JSON object per line.'),
         _option('--max-faces', 'max_faces'),
         _option('--abstain-below', 'abstain_below'),
         _option('--happy-threshold', 'happy_threshold'),

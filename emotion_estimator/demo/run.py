@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -31,6 +33,7 @@ from emotion_estimator.demo.view import LiveView, PlainView, View
 from emotion_estimator.dialogue.manager import read_together
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.film_writer import FilmWriter
+from emotion_estimator.live.server import show_address
 from emotion_estimator.resources import resource_dir
 from emotion_estimator.sources.network import is_network, without_credentials
 from emotion_estimator.sources.open_source import is_device, open_source
@@ -88,6 +91,8 @@ def _run(settings: DemoSettings, prefix: Path, console: Console, stop: StopReque
     try:
         with listening(state) as listener, ProcessSet() as processes:
             robot = Robot(processes, settings, environment, prefix, config)
+            if settings.page:
+                open_page(robot, console, stop)
             watch(robot, state, listener.ready, view, settings, stop)
         check_turns(state.history())
         well = True
@@ -103,6 +108,34 @@ def _run(settings: DemoSettings, prefix: Path, console: Console, stop: StopReque
         lines = describe_results(state.history(), video, written)
         if lines:
             console.print('\n'.join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def open_page(robot: Robot, console: Console, stop: StopRequest) -> None:
+    """Start the live node, print where its page is, and show it where there is a screen.
+
+    :raises EmotionEstimatorError: the node died.
+    :raises Interrupted: a signal arrived.
+    """
+    if importlib.util.find_spec('nicegui') is None:
+        console.print("there is no page without NiceGUI: pip install 'emotion-estimator[live]'")
+        return
+    page = robot.start('live')
+    deadline = time.monotonic() + READY_WITHIN
+    while not (address := page_address(page.log)) and time.monotonic() < deadline:
+        stop.check()
+        robot.source_ended()
+        time.sleep(TICK)
+    console.print(f'to watch in a browser on this machine: {address}', soft_wrap=True)
+    if console.is_terminal:
+        show_address(address)
+
+
+def page_address(log: Path) -> str:
+    """Return the address that the live node has written into its log; empty before it has."""
+    with suppress(OSError):
+        found = re.search(r'http://127\.0\.0\.1:\S+', log.read_text(errors='replace'))
+        return found.group() if found else ''
+    return ''
 
 
 def check_camera(source: str) -> None:
@@ -158,8 +191,8 @@ class Robot:
         self._config = config
         self._camera: ChildProcess | None = None
 
-    def start(self, node: str) -> None:
-        """Start a node.
+    def start(self, node: str) -> ChildProcess:
+        """Start a node and return its process.
 
         :raises EmotionEstimatorError: it cannot be executed.
         """
@@ -169,6 +202,7 @@ class Robot:
         self._processes.start(child, self._environment)
         if node == 'camera':
             self._camera = child
+        return child
 
     def source_ended(self) -> bool:
         """Return whether the camera has finished its source; the other nodes run until stopped.

@@ -24,6 +24,7 @@ class DemoSettings:
     :param domain: ROS_DOMAIN_ID; None takes the environment's, or else a free one.
     :param patience: seconds without a message on ``emotion`` after which the demo gives up.
     :param plain: print lines instead of the live screen, even on a terminal.
+    :param page: serve the page of the live node.
     """
 
     source: str = 'portrait'
@@ -37,6 +38,7 @@ class DemoSettings:
     domain: int | None = None
     patience: float = 30.0
     plain: bool = False
+    page: bool = True
 
     def problem(self) -> str | None:
         """Return what is wrong with a value, or None."""
@@ -72,6 +74,8 @@ class DemoSettings:
         if node == 'estimator':
             chosen = {'model': self.model} if self.model else {}
             return {'landmark_source': self.landmarks, 'debug_image': True, **chosen}
+        if node == 'live':
+            return {}
         return dict(self._dialogue_files())
 
     def _dialogue_files(self) -> Iterator[tuple[str, str]]:

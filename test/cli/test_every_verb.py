@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,12 @@ from hostile_files import make_hostile_files
 from verb_walk import TEXTS, places, run_verb, takes_text, verbs, walk
 
 from emotion_estimator import strict_yaml
-from emotion_estimator.cli import bench
+from emotion_estimator.cli import bench, live
 from emotion_estimator.cli.main import VERBS, group, main
 from emotion_estimator.cost import Costs
+from emotion_estimator.live import server, session
 from emotion_estimator.resources import resource_dir
+from emotion_estimator.sources import open_source
 
 #: Walked with the research package's tests.
 _RESEARCH = ('training', 'zoo')
@@ -73,12 +76,37 @@ def _apart(tmp_path, monkeypatch):
     monkeypatch.setattr(
         bench, 'measure', lambda *_, **__: (Costs([1.0] * 40, [1.0] * 40, [1.0] * 40), 1)
     )
+    # Nor is a page that nobody opens.
+    monkeypatch.setattr(server, 'serving', lambda *_: nullcontext('http://127.0.0.1'))
+    monkeypatch.setattr(live, '_wait', lambda: None)
+    # Opened with the same options as for image and video, which do it in earnest.
+    monkeypatch.setattr(session, 'EmotionEstimator', _Unopened)
+    monkeypatch.setattr(open_source, 'Portrait', _Unopened)
     # What reads a device to its end fails here, not the machine.
     before = resource.getrlimit(resource.RLIMIT_AS)
     in_use = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (in_use + _MEMORY, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+class _Unopened:
+    """In place of an estimator or a portrait that is asked for nothing."""
+
+    name, fps, live = 'portrait', 30.0, False
+
+    def __init__(self, *arguments):
+        pass
+
+    @classmethod
+    def load(cls, settings):
+        return cls()
+
+    def frames(self):
+        return iter(())
+
+    def close(self):
+        pass
 
 
 def test_every_verb_is_walked():

@@ -334,7 +334,7 @@ def test_a_run_that_fails_leaves_the_last_good_results(
     monkeypatch.setattr(os, 'environ', dict(os.environ))
     monkeypatch.setattr(run, 'watch', watch)
     monkeypatch.setattr(run, 'check_camera', lambda source: None)
-    settings = DemoSettings(source=source, output=out, domain=7)
+    settings = DemoSettings(source=source, output=out, domain=7, page=False)
     console = Console(file=io.StringIO())
     with contextlib.nullcontext() if error is None else pytest.raises(type(error)):
         run._run(settings, tmp_path, console, run.StopRequest())
@@ -384,3 +384,12 @@ def test_a_camera_that_is_not_there_ends_it_before_anything_starts(
 def test_what_is_no_camera_is_left_to_the_camera_node(tmp_path):
     run.check_camera(str(tmp_path / 'gone.mp4'))
     run.check_camera('portrait')
+
+
+def test_the_address_of_the_page_is_read_from_its_log(tmp_path):
+    log = tmp_path / 'live.log'
+    assert run.page_address(log) == ''
+    log.write_bytes(b'[INFO] [live]: the page, for \xff this machine')
+    assert run.page_address(log) == ''
+    log.write_text('[INFO] [live]: the page: http://127.0.0.1:8081/?key=a-b_c\nmore')
+    assert run.page_address(log) == 'http://127.0.0.1:8081/?key=a-b_c'

@@ -21,7 +21,7 @@ from emotion_estimator.resources import resource_dir
 ROOT = Path(__file__).parents[2]
 PACKAGE = 'emotion_estimator'
 EXECUTABLES = {'bag_player_node', 'camera_estimator_node', 'camera_node', 'dialogue_manager_node',
-               'emotion-estimator', 'estimator_node', 'llm_dialogue_node'}  # fmt: skip
+               'emotion-estimator', 'estimator_node', 'live_node', 'llm_dialogue_node'}  # fmt: skip
 
 
 def prefix() -> Path:

@@ -51,6 +51,8 @@ OPTIONAL |= {'cyclonedx_py'}
 WITH_ROSBAGS = {'apsw', 'backports', 'compression', 'lz4'}
 # No key either: requirements/robot.txt installs it. Films need it, nothing else does.
 FOR_FILMS = {'av'}
+# Nor have these, which the page in the browser and its tests need.
+FOR_THE_PAGE = {'fastapi', 'nicegui', 'playwright'}
 # Named in a variable, so that no import of it is to be seen.
 LITERT = 'ai_edge_litert'
 TRAINING = ROOT / 'training' / f'{PACKAGE}_training'
@@ -115,7 +117,7 @@ def setup_arguments(monkeypatch) -> dict:
 
 def test_rosdep_installs_what_the_installed_code_imports():
     wanted = {module_of(key) for key in declared('exec') - GENERATED_USE - set(PROGRAMS)}
-    assert imported(INSTALLED) - OPTIONAL - WITH_ROSBAGS - FOR_FILMS == wanted
+    assert imported(INSTALLED) - OPTIONAL - WITH_ROSBAGS - FOR_FILMS - FOR_THE_PAGE == wanted
 
 
 @pytest.mark.parametrize('key', PROGRAMS)
@@ -129,7 +131,7 @@ def test_rosdep_installs_what_the_tests_import():
     wanted = {module_of(key) for key in declared('test') - CMAKE_TESTS}
     # catkin_pkg comes with colcon.
     known = {module_of(key) for key in declared('exec')} | OPTIONAL | WITH_ROSBAGS | FOR_FILMS
-    assert imported(files) - known - {'catkin_pkg', 'setuptools'} == wanted
+    assert imported(files) - known - FOR_THE_PAGE - {'catkin_pkg', 'setuptools'} == wanted
 
 
 def test_what_is_optional_is_imported_late():
@@ -137,6 +139,12 @@ def test_what_is_optional_is_imported_late():
     for file in INSTALLED:
         for node in ast.parse(file.read_text()).body:
             assert not OPTIONAL & {name.partition('.')[0] for name in named_by(node)}, file
+
+
+def test_only_the_page_needs_nicegui():
+    page = ROOT / PACKAGE / 'live' / 'page.py'
+    assert FOR_THE_PAGE - {'playwright'} <= imported([page])
+    assert not FOR_THE_PAGE & imported([file for file in INSTALLED if file.name != page.name])
 
 
 def test_only_films_need_pyav(tmp_path):
