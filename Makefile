@@ -68,8 +68,10 @@ $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 endef
 
 help:
-	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
+	@awk -F ':.*## ' '/^##@/ { print "\n" substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' Makefile
 
+##@ Run it
 setup: $(VENV)/.ready ## make .venv from the lock file, with emotion-estimator in it
 
 $(VENV)/.ready: $(BUILD_LOCK) $(LOCK) setup.py scripts/repair_ros_wheels.py
@@ -78,6 +80,7 @@ $(VENV)/.ready: $(BUILD_LOCK) $(LOCK) setup.py scripts/repair_ros_wheels.py
 	@# colcon would take the packages inside the environment for ours.
 	@touch $(VENV)/COLCON_IGNORE
 	$(RUN) $(LOCKED) -r $(BUILD_LOCK)
+	@echo "installing ROS 2 and the libraries of $(LOCK) into $(VENV): about a minute, less from pip's cache"
 	$(RUN) $(LOCKED) -r $(LOCK)
 	$(RUN) scripts/repair_ros_wheels.py
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
@@ -89,6 +92,7 @@ build: $(INSTALL)/.ready ## build the ROS 2 package with colcon
 # colcon sees this checkout as a package of a workspace: build/src.
 $(INSTALL)/.ready: $(VENV)/.ready $(PACKAGE)
 	@mkdir -p $(BUILD)/src && ln -sfn ../.. $(BUILD)/src/emotion_estimator
+	@echo 'building the messages and nodes: some 20 seconds'
 	@# colcon takes nothing away that an earlier version of the package installed.
 	@rm -rf $(INSTALL)
 	PATH=$(CURDIR)/$(VENV)/bin:$$PATH $(VENV)/bin/colcon --log-level error --log-base log$(SUFFIX) \
@@ -136,6 +140,7 @@ $(TRAINING)/.ready: $(BUILD_LOCK) $(TRAINING_LOCK) setup.py training/pyproject.t
 	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable ./training
 	@touch $@
 
+##@ Train and measure the models
 train: $(TRAINING)/.ready ## train and ship every model on DATA, PHOTOGRAPHS, TALKING, with TEACHER; continues
 	$(TRAIN) all $(ON_DATA) $(if $(PHOTOGRAPHS),--photographs '$(PHOTOGRAPHS)') \
 	  $(if $(TALKING),--talking '$(TALKING)') --models models $(ARGS)
@@ -155,6 +160,7 @@ release-model: ## put the models of FROM into models/ if test, test-jazzy and te
 test-training: $(TRAINING)/.ready ## the tests of training
 	cd training && ../$(TRAINING)/bin/python -m pytest $(or $(ARGS:training/%=%),$(TWO_AT_A_TIME))
 
+##@ Measure
 bench: build ## time and memory of perception, of the ways between the nodes, of replay, of long material
 	@$(WITH_ROS) $(RUN) -P benchmarks/perception.py $(ARGS)
 	@$(WITH_ROS) $(RUN) -P benchmarks/mediapipe_cost.py
@@ -199,6 +205,7 @@ test: room
 else ifneq ($(findstring training/,$(ARGS)),)
 test: test-training
 else
+##@ Test
 test: ## lint, types and every test; ROOM=dialogue one room's, ARGS='test/cli -k image' what you say
 	@# Side by side: nodes wait for each other most of the time, training's tests for nobody.
 	@$(MAKE) --no-print-directory --jobs=2 checks $(if $(ARGS),,training-but-one)
@@ -266,6 +273,7 @@ types: $(VENV)/.test-ready ## mypy
 
 COMPILE := uv pip compile --override overrides.txt --python-version 3.11 --no-annotate --generate-hashes \
   --quiet
+##@ Look after it
 lock: ## rewrite the lock files, with hashes, from requirements/*.in (needs uv)
 	cd requirements && $(COMPILE) kilted.in perception.in common.in -o demo.lock
 	cd requirements && $(COMPILE) kilted.in perception.in common.in litert.in dialogue.in test.in lint.in sbom.in \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import multiprocessing
@@ -37,6 +38,19 @@ class LazyVerbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the verbs' names in the order of ``verbs``."""
         return list(self.verbs)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the verb and its arguments; click suggests similar options, but no similar verbs.
+
+        :raises click.UsageError: there is no such verb.
+        """
+        word = args[0]
+        similar = difflib.get_close_matches(word, self.verbs, n=3, cutoff=0.6)
+        if word not in self.verbs and similar and not word.startswith('-'):
+            ctx.fail(f'No such command {word!r}; did you mean {" or ".join(similar)}?')
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs with their summaries."""

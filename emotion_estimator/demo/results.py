@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,17 +80,21 @@ def begin_results(output: Path) -> Path:
 
 
 def finish_results(output: Path) -> list[str]:
-    """Put the results of a run that went well in the place of older ones; return their paths.
+    """Put the results of a run that went well into a folder of their own; return their paths.
+
+    In ``output`` itself, links show the newest ones.
 
     :raises EmotionEstimatorError: they cannot be moved.
     """
     folder = output / UNFINISHED
     moved = []
     try:
+        own = _new_folder(output, f'{datetime.now():%Y%m%d-%H%M%S}')
         for name in _RESULTS:
             if (folder / name).exists():
-                (folder / name).replace(output / name)
-                moved.append(str(output / name))
+                (folder / name).replace(own / name)
+                _link(output / name, own / name)
+                moved.append(str(own / name))
             else:
                 # It could be mistaken for this run's.
                 (output / name).unlink(missing_ok=True)
@@ -96,6 +103,28 @@ def finish_results(output: Path) -> list[str]:
     except OSError as error:
         raise EmotionEstimatorError(f'{output} cannot be written: {error}') from error
     return moved
+
+
+def _new_folder(output: Path, name: str) -> Path:
+    for count in itertools.count(2):
+        try:
+            (output / name).mkdir()
+            return output / name
+        except FileExistsError:
+            # Two runs in one second.
+            name = f'{name.partition("_")[0]}_{count}'
+    raise AssertionError
+
+
+def _link(link: Path, target: Path) -> None:
+    """Have ``link`` lead to ``target``, or be a copy of it where there are no links."""
+    new = link.with_name(f'.{link.name}.new')
+    new.unlink(missing_ok=True)
+    try:
+        new.symlink_to(target.relative_to(link.parent))
+    except OSError:
+        shutil.copy2(target, new)
+    new.replace(link)
 
 
 def write_results(history: DemoHistory, output: Path) -> list[str]:

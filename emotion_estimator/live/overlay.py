@@ -35,7 +35,7 @@ def _face(face: FaceEmotion, height: int, chosen: bool) -> str:
     colour, box = hex_colour(face.label), face.roi
     dashes = ' '.join(f'{stroke * each:.1f}' for each in label_dashes(face.label))
     size = max(height / 24, 9.0)
-    text = f'{face.label} {face.confidence:.2f}{" 🗨" if face.is_speaking else ""}'
+    text = f'{face.label} {face.confidence:.2f}{", speaks" if face.is_speaking else ""}'
     parts = [
         f'<rect x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" fill="none" '
         f'stroke="#000" stroke-opacity="0.6" stroke-width="{2 * stroke:.1f}"/>',

@@ -352,3 +352,25 @@ def test_real_photographs_the_smiles_are_happy(landmarks, more):
     assert ('smaller faces are left out; raise --max-faces' in result.stderr) == (not more)
     happy = sum(face['label'] == 'happy' for face in found['multi_face.jpg'])
     assert happy >= (4 if more else 3)
+
+
+@pytest.mark.parametrize(
+    ('typed', 'meant'), [('vidoe', 'video'), ('modles', 'models'), ('replya', 'replay')]
+)
+def test_a_similar_verb_is_suggested(typed, meant, capsys):
+    assert cli.main([typed, 'x']) == 2
+    assert f'did you mean {meant}?' in capsys.readouterr().err
+
+
+def test_nothing_is_suggested_where_nothing_is_similar(capsys):
+    assert cli.main(['xyzzy']) == 2
+    assert 'did you mean' not in capsys.readouterr().err
+
+
+def test_make_help_lists_every_target_once():
+    root = Path(__file__).parents[2]
+    told = subprocess.run(['make', 'help'], cwd=root, capture_output=True, text=True, check=True)
+    listed = re.findall(r'^  ([a-z-]+) ', told.stdout, re.M)
+    described = re.findall(r'^([a-z-]+):.*##', (root / 'Makefile').read_text(), re.M)
+    assert listed == described
+    assert {'Run it', 'Test', 'Measure'} <= set(told.stdout.splitlines())

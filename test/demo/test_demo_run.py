@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -268,9 +269,30 @@ def test_results_are_put_in_place_together(tmp_path):
     folder.mkdir()
     for name in RESULTS[:2]:
         (folder / name).write_text('new')
-    assert finish_results(tmp_path) == [str(tmp_path / name) for name in RESULTS[:2]]
-    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    moved = [Path(path) for path in finish_results(tmp_path)]
+    assert [path.name for path in moved] == list(RESULTS[:2])
+    found = {path.name: path.read_text() for path in tmp_path.iterdir() if path.is_file()}
     assert found == {'demo.mp4': 'new', 'demo.png': 'new', 'notes.txt': 'old'}
+    (own,) = {path.parent for path in moved}
+    assert own.parent == tmp_path
+    assert re.fullmatch(r'\d{8}-\d{6}', own.name)
+
+
+@pytest.mark.parametrize('links', [True, False], ids=['links', 'no-links'])
+def test_each_run_keeps_its_results(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(Path, 'symlink_to', lambda *_: (_ for _ in ()).throw(OSError()))
+    for run_number in range(3):
+        folder = begin_results(tmp_path)
+        folder.mkdir()
+        (folder / RESULTS[0]).write_text(f'run {run_number}')
+        finish_results(tmp_path)
+    kept = {path.read_text() for path in tmp_path.glob(f'*-*/{RESULTS[0]}')}
+    assert kept == {'run 0', 'run 1', 'run 2'}
+    assert (tmp_path / RESULTS[0]).read_text() == 'run 2'
+    # The folder can be moved with what is in it.
+    moved = tmp_path.rename(tmp_path.with_name('moved'))
+    assert (moved / RESULTS[0]).read_text() == 'run 2'
 
 
 @pytest.mark.parametrize('name', [*RESULTS, 'unfinished/demo.mp4', 'link.mp4', '.', 'unfinished'])
@@ -342,7 +364,8 @@ def test_a_run_that_fails_leaves_the_last_good_results(
     assert sorted(path.name for path in new.iterdir() if path.is_file()) == sorted(RESULTS)
     assert json.loads((new / 'summary.json').read_text())['frames'] == 5
     assert (new / 'demo.mp4').stat().st_size > 500
-    assert str(new / 'demo.mp4') in console.file.getvalue()
+    written = next(out.glob('*-*/demo.mp4')) if in_place else new / 'demo.mp4'
+    assert str(written) in console.file.getvalue()
     if not in_place:
         assert {(out / name).read_text() for name in RESULTS} == {'good'}
 
