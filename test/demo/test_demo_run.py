@@ -291,7 +291,7 @@ def test_each_run_keeps_its_results(tmp_path, monkeypatch, links):
     assert kept == {'run 0', 'run 1', 'run 2'}
     assert (tmp_path / RESULTS[0]).read_text() == 'run 2'
     # The folder can be moved with what is in it.
-    moved = tmp_path.rename(tmp_path.with_name('moved'))
+    moved = tmp_path.rename(tmp_path.with_name(f'{tmp_path.name}-moved'))
     assert (moved / RESULTS[0]).read_text() == 'run 2'
 
 
