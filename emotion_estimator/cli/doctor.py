@@ -16,6 +16,7 @@ import click
 
 import emotion_estimator
 from emotion_estimator import __version__
+from emotion_estimator.cli.privacy import privacy
 from emotion_estimator.errors import EmotionEstimatorError, first_line
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.landmarks.source import open_first
@@ -54,6 +55,7 @@ def examine() -> list[Finding]:
         *_cameras(),
         *_ros_settings(),
         _attempt('node communication', _communication, needed=False),
+        *(Finding(f'privacy: {subject}', text, True, needed=False) for subject, text in privacy()),
     ]
 
 
@@ -183,10 +185,13 @@ def _communication() -> str:
 def doctor(context: click.Context) -> None:
     """Check the installation, the models, and communication between nodes.
 
+    Its last lines tell of privacy: what of a person is published in this ROS domain now, who hears
+    it, and what is recorded or sent.
+
     The exit status is 1 if emotions cannot be read on this machine, 0 otherwise.
     """
     findings = examine()
     for finding in findings:
         mark = 'ok' if finding.good else 'NO' if finding.needed else '--'
-        click.echo(f'{mark}  {finding.subject:22}  {finding.text}')
+        click.echo(f'{mark}  {finding.subject:24}  {finding.text}')
     context.exit(0 if all(f.good or not f.needed for f in findings) else 1)
