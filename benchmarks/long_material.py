@@ -3,7 +3,8 @@
 The rows are those of a day with one person at 30 frames per second, or of some hours of it:
 
 - compare: two results of the same frames, with other probabilities and some other labels;
-- dialogue --from: one of them, through the dialogue manager.
+- dialogue --from: one of them, through the dialogue manager; processor time, and what a day's rows
+  (2.6 million) would take by the cost of further rows. ``--rows 1300000`` measures them instead.
 
 Each is measured for a number of rows and for twice as many, in turns: memory that does not grow
 with them is flat. Beside them stands the command line that does nothing, the cost of starting it.
@@ -30,6 +31,9 @@ from tqdm import tqdm
 
 from emotion_estimator.emotion import LABELS, NONE, FaceEmotion, Roi
 from emotion_estimator.frame import FrameResult, write_results
+
+#: Rows of a day at 30 frames per second.
+_DAY = 24 * 3600 * 30
 
 _PROGRAM = 'import sys; from emotion_estimator.cli.main import main; sys.exit(main())'
 
@@ -66,8 +70,8 @@ def _face(label: str, run: random.Random) -> FaceEmotion:
     )  # fmt: skip
 
 
-def run(*arguments: str | Path) -> tuple[float, float]:
-    """Run a verb; return its duration in seconds and the most memory it held, in MiB."""
+def run(*arguments: str | Path) -> tuple[float, float, float]:
+    """Run a verb; return its duration and processor time in seconds, and its most MiB."""
     command = [sys.executable, '-c', _PROGRAM, *map(str, arguments)]
     begun = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
@@ -78,7 +82,8 @@ def run(*arguments: str | Path) -> tuple[float, float]:
     # 1: the two differ by more than the limits, which does not matter here.
     if process.returncode not in (0, 1):
         raise SystemExit(said)
-    return time.perf_counter() - begun, used.ru_maxrss / 1024
+    processor = used.ru_utime + used.ru_stime
+    return time.perf_counter() - begun, processor, used.ru_maxrss / 1024
 
 
 def main() -> int:
@@ -87,7 +92,7 @@ def main() -> int:
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--rows', type=int, default=100_000, help='of the shorter material')
     options = parser.parse_args()
-    took: defaultdict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
+    took: defaultdict[tuple[str, int], list[tuple[float, float, float]]] = defaultdict(list)
     counts = (options.rows, 2 * options.rows)
     with tempfile.TemporaryDirectory() as folder:
         files = {
@@ -103,13 +108,24 @@ def main() -> int:
                 one, other = files[count, 2], files[count, 3]
                 took['compare', count].append(run('compare', one, other))
                 took['dialogue --from', count].append(run('dialogue', '--from', one, '--json'))
-    begin = statistics.median(seconds for seconds, _ in took['--help', 0])
-    table = Table('verb', 'rows', 's (median)', 'us a row', 'MiB (median)')
+    begin = statistics.median(processor for _, processor, _ in took['--help', 0])
+    table = Table(
+        'verb', 'rows', 's (median)', 'processor s', 'us a row', 's a day', 'MiB (median)'
+    )
     for (verb, count), runs in sorted(took.items()):
-        seconds, memory = (statistics.median(each) for each in zip(*runs))
+        seconds, processor, memory = (statistics.median(each) for each in zip(*runs))
         read = count * (2 if verb == 'compare' else 1)
-        each = f'{1e6 * (seconds - begin) / read:.1f}' if read else ''
-        table.add_row(verb, f'{read:,}', f'{seconds:.2f}', each, f'{memory:.0f}')
+        cost = (processor - begin) / read if read else 0.0
+        each = f'{1e6 * cost:.1f}' if read else ''
+        day = ''
+        if verb.startswith('dialogue') and count == counts[1]:
+            # By what the second half of the rows costs, without the verb's own start.
+            shorter = statistics.median(used for _, used, _ in took[verb, counts[0]])
+            more = (processor - shorter) / counts[0]
+            day = f'{processor + more * (_DAY - count):.0f}'
+        table.add_row(
+            verb, f'{read:,}', f'{seconds:.2f}', f'{processor:.2f}', each, day, f'{memory:.0f}'
+        )
     Console(width=100).print(table)
     return 0
 

@@ -155,6 +155,20 @@ class FaceEmotion:
         }
 
 
+@dataclass(slots=True, eq=False)
+class SightedFace:
+    """As much of a :class:`FaceEmotion` as the dialogue's decisions need.
+
+    Not frozen, since a day of recordings has millions: setting fields of frozen ones takes longer.
+    """
+
+    face_id: str
+    label: str
+    confidence: float
+    speaking: float = 0.0
+    is_speaking: bool = False
+
+
 def primary(faces: Iterable[FaceEmotion]) -> FaceEmotion | None:
     """Return the face the robot talks to, or None if there are no faces.
 

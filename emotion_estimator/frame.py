@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimator.emotion import NONE, FaceEmotion, Roi, primary
+from emotion_estimator.emotion import NONE, FaceEmotion, Roi, SightedFace, primary
 from emotion_estimator.errors import InputError, first_line
-from emotion_estimator.result_line import Glance, fields, glance
+from emotion_estimator.result_line import Glance, fields, glance, sighted_fields
 from emotion_estimator.untrusted import MAX_LINE, cannot_read, parse_json, quote, read_lines
 
 _Read = TypeVar('_Read')
@@ -63,6 +63,17 @@ class FrameResult:
         return json.dumps({'stamp': round(self.stamp, 6), 'faces': faces})
 
 
+class Sight(NamedTuple):
+    """As much of a frame as the dialogue's decisions need.
+
+    :param stamp: of the image, in seconds.
+    :param faces: the primary face first; empty if there are none.
+    """
+
+    stamp: float
+    faces: tuple[SightedFace, ...]
+
+
 def read_results(path: Path) -> Iterator[FrameResult]:
     """Yield the results in a file of JSON lines, as ``replay --json`` and ``video --json`` write.
 
@@ -81,6 +92,16 @@ def read_glances(path: Path) -> Iterator[Glance | FrameResult]:
     :raises InputError: as for :func:`read_results`.
     """
     return _read(path, glance)
+
+
+def read_sights(path: Path) -> Iterator[Sight | FrameResult]:
+    """Yield what the dialogue's decisions need of the results in such a file.
+
+    Where a line is not quite as we write it, its whole result.
+
+    :raises InputError: as for :func:`read_results`.
+    """
+    return _read(path, _sighted)
 
 
 def _read(path: Path, recognise: Callable[[str], _Read | None]) -> Iterator[_Read | FrameResult]:
@@ -195,4 +216,19 @@ def _recognised_face(
         looks_at_camera=looks_at_camera == 'true',
         speaking=float(speaking),
         is_speaking=is_speaking == 'true',
+    )
+
+
+def _sighted(line: str) -> Sight | None:
+    """Return what the dialogue needs of a line that is as we write it; None for any other."""
+    found = sighted_fields(line)
+    if found is None:
+        return None
+    stamp, faces = found
+    return Sight(
+        stamp,
+        tuple(
+            SightedFace(face_id, label, float(confidence), float(speaking), speaks == 'true')
+            for face_id, label, confidence, speaking, speaks in faces
+        ),
     )

@@ -28,29 +28,34 @@ def _bare(pattern: str) -> str:
     return re.sub(r'(?<!\\)\((?!\?)', '(?:', pattern)
 
 
-def _face(others: Callable[[str], str]) -> str:
-    """Return the pattern of a face and of what follows it.
+def _face(
+    shares: Callable[[str], str], who: Callable[[str], str], others: Callable[[str], str]
+) -> str:
+    """Return the pattern of a face and of what follows it; each callable drops groups or not.
 
-    :param others: applied to what only :data:`FACE` captures.
+    :param shares: applied to the probabilities.
+    :param who: applied to the face's id, its confidence, and whether it speaks.
+    :param others: applied to the rest but the label.
     """
     return (
-        rf'\{{"face_id": {others(_TEXT)}, "label": {_TEXT}, "confidence": {others(_SHARE)}, '
-        rf'"probabilities": ({_bare(_PROBABILITIES)}), '
+        rf'\{{"face_id": {who(_TEXT)}, "label": {_TEXT}, "confidence": {who(_SHARE)}, '
+        rf'"probabilities": {shares(f"({_bare(_PROBABILITIES)})")}, '
         + others(
             rf'"roi": \[{_PIXEL}, {_PIXEL}, {_PIXEL}, {_PIXEL}\], '
             rf'"valence": {_SIGNED}, "arousal": {_SIGNED}, '
             rf'"head_pose": \{{"yaw": {_DEGREES}, "pitch": {_DEGREES}, "roll": {_DEGREES}\}}, '
             rf'"gaze": \{{"yaw": {_DEGREES}, "pitch": {_DEGREES}\}}, '
-            rf'"looks_at_camera": {_FLAG}, "speaking": {_SHARE}, "is_speaking": {_FLAG}'
+            rf'"looks_at_camera": {_FLAG}'
         )
-        + rf'\}}(, |{_END})'
+        + rf', "speaking": {who(_SHARE)}, "is_speaking": {who(_FLAG)}\}}(, |{_END})'
     )
 
 
 _END = r'\]\}\r?\n?\Z'
 _HEAD = re.compile(rf'\{{"stamp": {_STAMP}, "faces": \[({_END})?')
-_GLANCED = re.compile(_face(_bare))
-_FACE = re.compile(_face(str))
+_GLANCED = re.compile(_face(str, _bare, _bare))
+_SIGHTED = re.compile(_face(_bare, str, _bare))
+_FACE = re.compile(_face(str, str, str))
 _MORE = ', '
 
 #: Reads the probabilities, which the pattern has found to be valid.
@@ -110,17 +115,33 @@ def fields(line: str) -> tuple[float, list[tuple[Any, ...]]] | None:
     A face is a tuple of text in the order of ``FaceEmotion.to_dict``, the probabilities a mapping
     to floats.
     """
+    found = _found(line, _FACE)
+    if found is None:
+        return None
+    stamp, faces = found
+    return stamp, [(*face[:3], _values(face[3])[0], *face[4:]) for face in faces]
+
+
+def sighted_fields(line: str) -> tuple[float, list[tuple[str, ...]]] | None:
+    """Return what the dialogue needs of a line, as :func:`fields` does.
+
+    A face is its id, label, confidence, ``speaking`` and ``is_speaking``, all text.
+    """
+    return _found(line, _SIGHTED)
+
+
+def _found(line: str, pattern: re.Pattern[str]) -> tuple[float, list[tuple[str, ...]]] | None:
+    """Return a line's stamp in seconds, and the pattern's groups for each face."""
     head = _HEAD.match(line)
     if head is None:
         return None
-    faces: list[tuple[Any, ...]] = []
+    faces: list[tuple[str, ...]] = []
     at, more = head.end(), _MORE if head[2] is None else ''
     while more == _MORE:
-        face = _FACE.match(line, at)
+        face = pattern.match(line, at)
         if face is None:
             return None
         *texts, more = face.groups()
-        texts[3] = _values(texts[3])[0]
         faces.append(tuple(texts))
         at = face.end()
     return float(head[1]), faces

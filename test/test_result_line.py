@@ -63,11 +63,15 @@ def check(line):
     right = parsed(line)
     found = frames._recognised(line)
     seen = result_line.glance(line)
-    assert (found is None) == (seen is None)
+    sighted = frames._sighted(line)
+    assert (found is None) == (seen is None) == (sighted is None)
     if found is None:
         return
     assert shown(found) == shown(right)
-    assert seen.stamp == right.stamp
+    assert seen.stamp == sighted.stamp == right.stamp
+    for face, whole in zip(sighted.faces, right.faces, strict=True):
+        for field in ('face_id', 'label', 'confidence', 'speaking', 'is_speaking'):
+            assert getattr(face, field) == getattr(whole, field)
     assert seen.faces == tuple(face.label for face in right.faces)
     first = right.faces[0] if right.faces else None
     assert seen.labels == (first.labels if first else ())

@@ -16,7 +16,7 @@ from emotion_estimator.cli.main import complain
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError, first_line
-from emotion_estimator.replay.results import is_bag, stream_results
+from emotion_estimator.replay.results import is_bag, stream_results, stream_sights
 from emotion_estimator.settings import LanguageModelSettings, make_settings
 from emotion_estimator.simulation.script import Script, ScriptChecker, load_script
 from emotion_estimator.simulation.simulator import (
@@ -113,6 +113,8 @@ def dialogue(
         conversation or (scripted.conversation if scripted else None),
     )
     manager.hears_face = hear_face
+    # Only a language model reads what was seen.
+    manager.remembers = llm_model is not None
     printer = _Printer(as_objects, scripted, manager.language)
     for warning in manager.warnings:
         complain(warning)
@@ -186,16 +188,19 @@ def _recorded(
         need_rosbags()
         inputs = _from_bag(path, topic, manager)
     else:
-        inputs = (
-            SimulatedInput(frame.stamp, primary(frame.faces), others=frame.faces[1:])
-            for frame in stream_results(path, topic)
-        )
+        inputs = _from_lines(path, manager.remembers)
     empty = True
     for given in inputs:
         empty = empty and not given.has_frame
         yield given
     if empty:
         raise InputError(f'{quote(recording)} holds no frames')
+
+
+def _from_lines(path: Path, whole: bool) -> Iterator[SimulatedInput]:
+    for frame in stream_results(path) if whole else stream_sights(path):
+        stamp, faces = frame.stamp, frame.faces
+        yield SimulatedInput(stamp, faces[0] if faces else None, others=faces[1:])
 
 
 def _from_bag(path: Path, topic: str | None, manager: DialogueManager) -> Iterator[SimulatedInput]:

@@ -97,7 +97,7 @@ class EvidenceWindow:
                 weight = passed * self._confidence
                 run.end += passed
                 run.weight += weight
-                if run.face_id in ('', self._person):
+                if run.face_id == self._person or not run.face_id:
                     self._seconds += passed
                     self._weight += weight
         begin = now - self._span
@@ -163,19 +163,20 @@ class EvidenceWindow:
 
     def forget(self, begin: float) -> None:
         """Discard what was observed before ``begin`` seconds."""
-        while self._runs and self._runs[0].start < begin:
-            run = self._runs[0]
-            length, gone = run.end - run.start, min(run.end, begin) - run.start
-            lost = run.weight * gone / length if length > 0 else 0.0
-            if run.face_id in ('', self._person):
+        runs = self._runs
+        while runs and (run := runs[0]).start < begin:
+            start, end = run.start, run.end
+            gone = (begin if begin < end else end) - start
+            lost = run.weight * gone / (end - start) if start < end else 0.0
+            if run.face_id == self._person or not run.face_id:
                 self._seconds -= gone
                 self._weight -= lost
-            run.start += gone
+            run.start = start + gone
             run.weight -= lost
-            if run.end > begin or (self._matched and len(self._runs) == 1):
+            if end > begin or (self._matched and len(runs) == 1):
                 return
-            self._runs.popleft()
-        if not self._runs:
+            runs.popleft()
+        if not runs:
             # Only rounding errors are left in the sums.
             self._seconds = self._weight = 0.0
 

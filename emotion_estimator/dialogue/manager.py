@@ -27,7 +27,7 @@ from emotion_estimator.dialogue.presence import Addressee
 from emotion_estimator.dialogue.prompt import WITHOUT_QUESTION
 from emotion_estimator.dialogue.rule_state import ConversationState
 from emotion_estimator.dialogue.turns import MOUTH
-from emotion_estimator.emotion import NONE, FaceEmotion
+from emotion_estimator.emotion import NONE, FaceEmotion, SightedFace
 from emotion_estimator.errors import InputError
 from emotion_estimator.resources import resource_dir
 
@@ -123,6 +123,8 @@ class DialogueManager:
         #: Whether the words come from the conversation file; if not, another node is expected to
         #: find them and to report them by :meth:`robot_said`.
         self.own_words = True
+        #: Whether :meth:`context` will be asked for, which needs whole faces; decisions do not.
+        self.remembers = True
         self._hears_face = False
         self._policy = DialoguePolicy(policy, *_phrases(conversation))
         self._addressee = Addressee(policy.short_absence)
@@ -246,7 +248,10 @@ class DialogueManager:
         return self._policy.suppressed
 
     def __call__(
-        self, face: FaceEmotion | None, stamp: float, others: Sequence[FaceEmotion] | None = None
+        self,
+        face: FaceEmotion | SightedFace | None,
+        stamp: float,
+        others: Sequence[FaceEmotion | SightedFace] | None = None,
     ) -> DialogueAction | None:
         """Take one frame's faces and return what to do, usually None.
 
@@ -267,7 +272,8 @@ class DialogueManager:
                 at.expect_another()
                 self._policy.turns.forget_question()
         state = ConversationState(at.mode, at.by_service, at.topic, at.approach, at.line)
-        self._history.see(face, stamp)
+        if self.remembers and not isinstance(face, SightedFace):
+            self._history.see(face, stamp)
         decision = self._policy(face, stamp, state)
         return None if decision is None else self._act(decision, stamp)
 
@@ -455,7 +461,7 @@ class DialogueManager:
         )
         return self._record(done)
 
-    def _greets(self, face: FaceEmotion | None) -> bool:
+    def _greets(self, face: FaceEmotion | SightedFace | None) -> bool:
         """Return whether to greet somebody who has taken another person's place."""
         greets = any(rule.action == 'resume' for rule in self.policy.rules)
         if face is None or not self.policy.turn_taking or not greets:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emotion_estimator.emotion import NONE, UNKNOWN, FaceEmotion
+from emotion_estimator.emotion import NONE, UNKNOWN, FaceEmotion, SightedFace
 
 #: A lead of this much probability over the second label casts a full vote, a smaller one less.
 _FULL_LEAD = 0.2
@@ -49,7 +49,7 @@ class Vote(NamedTuple):
     face_id: str
 
 
-def observe(face: FaceEmotion | None) -> Observation:
+def observe(face: FaceEmotion | SightedFace | None) -> Observation:
     """Return what a message reports; a confidence that is not a number counts as 0.
 
     :param face: the primary face; None for nobody.

@@ -19,7 +19,7 @@ from emotion_estimator.dialogue.rule_state import (
     out_of_scope,
 )
 from emotion_estimator.dialogue.turns import PersonTurn, Turns
-from emotion_estimator.emotion import SAD, FaceEmotion
+from emotion_estimator.emotion import NONE, SAD, FaceEmotion, SightedFace
 
 #: Modes of the conversation in which an action is allowed; others only while it is running.
 _MODES = {
@@ -71,7 +71,7 @@ class _Watch:
     :param idle: whether none of them holds evidence; then they need not be advanced.
     """
 
-    emotions: tuple[str, ...]
+    emotions: frozenset[str]
     min_confidence: float
     windows: dict[EvidenceWindow, None] = field(default_factory=dict)
     idle: bool = False
@@ -111,6 +111,7 @@ class DialoguePolicy:
         self._sad_at = self._welcomed = self._yielded = -math.inf
         self._topic_since = self._absence = 0.0
         self._gone_at: float | None = 0.0
+        self._there: bool | None = None
         self._events: dict[str, float] = {}
         self._turn: PersonTurn | None = None
         self._flicker = FlickerDetector()
@@ -150,12 +151,16 @@ class DialoguePolicy:
         for state in self._watching:
             rule = state.rule
             watch = watches.setdefault(
-                (rule.emotion, rule.min_confidence), _Watch(rule.emotion, rule.min_confidence)
+                (rule.emotion, rule.min_confidence),
+                _Watch(frozenset(rule.emotion), rule.min_confidence),
             )
             watch.windows.update(dict.fromkeys(state.windows))
         self._watches = tuple(watches.values())
         self._active = [window for watch in self._watches for window in watch.windows]
         self._observed_person: str | None = None
+        # What is seen now, and for each watch whether its label is shown, or its event happens.
+        self._sight: tuple[str, tuple[str, ...]] | None = None
+        self._answers: list[tuple[_Watch, bool, bool]] = []
         self._conversation: ConversationState | None = None
 
     def time(self, stamp: float) -> float:
@@ -186,7 +191,10 @@ class DialoguePolicy:
             self._welcomed = self._last_action
 
     def __call__(
-        self, face: FaceEmotion | None, stamp: float, conversation: ConversationState
+        self,
+        face: FaceEmotion | SightedFace | None,
+        stamp: float,
+        conversation: ConversationState,
     ) -> Decision | None:
         """Process one message and return the rule that acts, usually None.
 
@@ -223,9 +231,10 @@ class DialoguePolicy:
     def _advance(self, now: float) -> None:
         self._presence.advance(now)
         self._follow(now)
-        self._sad.advance(now)
-        if self._sad.seconds >= _LOOKS_SAD:
-            self._sad_at = now
+        if not self._sad.idle:
+            self._sad.advance(now)
+            if self._sad.seconds >= _LOOKS_SAD:
+                self._sad_at = now
         turn, passed = self.turns.turn, now - self._advanced
         if turn is not None:
             for state in self._watching:
@@ -246,7 +255,9 @@ class DialoguePolicy:
                 self.turns.forget_question()
         elif not there and self._gone_at is None:
             self._gone_at = now - self.file.lost_after
-        self.turns.presence(there, now, self._gone_at)
+        if there is not self._there:
+            self._there = there
+            self.turns.presence(there, now, self._gone_at)
         for event in self.turns.advance(now):
             self._events[event] = now
             self.exchanges += event == 'answer'
@@ -271,19 +282,28 @@ class DialoguePolicy:
         nothing = Evidence(0.0, 0.0, 0.0)
         return Decision(_YIELDS[event], nothing, self._seen, (), event, silent=True)
 
-    def _observe(self, face: FaceEmotion | None) -> None:
-        seen = observe(face)
-        events = frozenset(self._presence.observe(seen.present, self._clock.now))
-        if seen.present:
-            self._person = seen.face_id
-        self._sad.observe(seen.label == SAD, seen.confidence, seen.face_id, self._person)
-        now, another = self._clock.now, self._person != self._observed_person
-        self._observed_person = self._person
+    def _observe(self, face: FaceEmotion | SightedFace | None) -> None:
+        seen, now = observe(face), self._clock.now
         label, confidence, face_id = seen
+        events = self._presence.observe(label != NONE, now)
+        if label != NONE:
+            self._person = face_id
+        person = self._person
+        if self._sad.idle and label == SAD:
+            self._sad.advance(now)
+        if label == SAD or not self._sad.idle:
+            self._sad.observe(label == SAD, confidence, face_id, person)
+        another, self._observed_person = person != self._observed_person, person
+        if (label, events) != self._sight:
+            self._sight = label, events
+            self._answers = [
+                (watch, label in watch.emotions, not watch.emotions.isdisjoint(events))
+                for watch in self._watches
+            ]
         changed = False
-        for watch in self._watches:
-            sure = label in watch.emotions and confidence >= watch.min_confidence
-            matched = sure or not events.isdisjoint(watch.emotions)
+        for watch, shown, happened in self._answers:
+            sure = shown and confidence >= watch.min_confidence
+            matched = sure or happened
             if watch.idle:
                 if not (matched or another):
                     continue
@@ -291,7 +311,7 @@ class DialoguePolicy:
                 for window in watch.windows:
                     window.advance(now)
             for window in watch.windows:
-                window.observe(matched, confidence if sure else 1.0, face_id, self._person)
+                window.observe(matched, confidence if sure else 1.0, face_id, person)
             idle = not matched and all(window.idle for window in watch.windows)
             if idle != watch.idle:
                 watch.idle, changed = idle, True
@@ -314,12 +334,12 @@ class DialoguePolicy:
             if not rule.event:
                 if state.dormant:
                     continue
-            elif not self._events and quiet < rule.quiet_for - TOLERANCE:
+            elif not state.applies or (not self._events and quiet < rule.quiet_for - TOLERANCE):
                 continue
             pointless = rule.action == 'resume' and conversation.mode == 'running'
-            if not self._complete(state, now, flickers) or pointless:
+            if not self._complete(state, now, flickers, quiet) or pointless:
                 continue
-            if rule.event and (self._not_yet(rule) or out_of_scope(rule, conversation)):
+            if rule.event and self._not_yet(rule):
                 continue
             complete.append(state)
             why = self._why_not(state, now, conversation)
@@ -334,7 +354,11 @@ class DialoguePolicy:
         self.suppressed = tuple(suppressed)
         if chosen is None or self._seen is None:
             return None
-        rule, evidence, event = chosen.rule, chosen.evidence(flickers), self._event(chosen, now)
+        rule, evidence, event = (
+            chosen.rule,
+            chosen.evidence(flickers),
+            self._event(chosen, now, quiet),
+        )
         # The action is published with this message, so its limits count from the message's stamp.
         chosen.acted = self._last_action = self._clock.now
         # Two answers to one sight would contradict each other: the rules below count as answered.
@@ -349,12 +373,12 @@ class DialoguePolicy:
                 self._welcomed = self._clock.now
         return Decision(rule, evidence, self._seen, self.suppressed, event, silent)
 
-    def _complete(self, state: RuleState, now: float, flickers: bool) -> bool:
+    def _complete(self, state: RuleState, now: float, flickers: bool, quiet: float) -> bool:
         """Return whether a rule has what it needs, be it an event or evidence."""
         rule = state.rule
         if not rule.event:
             return state.complete(flickers) or state.still_waits(now)
-        event = self._event(state, now)
+        event = self._event(state, now, quiet)
         if not event or not rule.emotion:
             return bool(event)
         turn = self.turns.last_turn
@@ -365,12 +389,12 @@ class DialoguePolicy:
         evidence = state.evidence(flickers)
         return evidence.seconds >= rule.share * evidence.span - TOLERANCE
 
-    def _event(self, state: RuleState, now: float) -> str:
+    def _event(self, state: RuleState, now: float, quiet: float) -> str:
         """Return the event that a rule may react to now; empty for none."""
         rule = state.rule
         for event in rule.event:
             if event == 'silence':
-                if self.turns.quiet >= rule.quiet_for - TOLERANCE:
+                if quiet >= rule.quiet_for - TOLERANCE:
                     return event
             elif self._events.get(event, -math.inf) > max(
                 state.acted, now - rule.wait - 2 * TOLERANCE

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from emotion_estimator.dialogue.evidence import TOLERANCE, EvidenceWindow
 from emotion_estimator.dialogue.policy_file import FACE, FACE_LOST, FACE_RETURNED, PolicyFile
-from emotion_estimator.emotion import NONE, UNKNOWN, FaceEmotion
+from emotion_estimator.emotion import NONE, UNKNOWN, FaceEmotion, SightedFace
 
 #: Fraction of ``lost_after`` that must be without a face: detectors see faces in empty rooms.
 _ABSENT_SHARE = 0.8
@@ -80,15 +80,15 @@ class Addressee:
         self.changed = False
         self._person = ''
         self._seen = self._anybody = -math.inf
-        self._last: FaceEmotion | None = None
+        self._last: FaceEmotion | SightedFace | None = None
 
     def __call__(
         self,
-        primary: FaceEmotion | None,
-        others: Sequence[FaceEmotion] | None,
+        primary: FaceEmotion | SightedFace | None,
+        others: Sequence[FaceEmotion | SightedFace] | None,
         stamp: float,
         telling: bool = False,
-    ) -> FaceEmotion | None:
+    ) -> FaceEmotion | SightedFace | None:
         """Return the face of the person spoken to; None when nobody is in view.
 
         While that person is out of view for a moment and somebody else is not, their face is
@@ -107,7 +107,7 @@ class Addressee:
         if stamp < self._anybody:
             self._person, self._seen, self._anybody = '', -math.inf, -math.inf
         hidden, self._anybody = stamp - self._anybody, stamp
-        known: FaceEmotion | None = primary
+        known: FaceEmotion | SightedFace | None = primary
         if others is not None and primary.face_id != self._person:
             known = next((face for face in others if face.face_id == self._person), None)
         gone = stamp - self._seen > self.gone_after or hidden > _NEW_ID_AFTER

@@ -77,14 +77,15 @@ class RuleState:
         self._waiting: tuple[float, Evidence] | None = None
         self._answered: float | None = None
         self._answered_face = ''
-        self._applied = False
+        #: Whether the rule applies where the conversation is, as last entered.
+        self.applies = False
 
     def take_over(self, past: RuleState) -> None:
         """Take over the state of an earlier version of the rule.
 
         The evidence only if both versions watch for the same emotion and confidence.
         """
-        self.acted, self._applied = past.acted, past._applied
+        self.acted, self.applies = past.acted, past.applies
         self._answered, self._answered_face = past._answered, past._answered_face
         rule, before = self.rule, past.rule
         if (rule.emotion, rule.min_confidence) == (before.emotion, before.min_confidence):
@@ -99,10 +100,10 @@ class RuleState:
         """
         rule = self.rule
         applies = not out_of_scope(rule, conversation)
-        if applies and not self._applied and (rule.topics or rule.approaches):
+        if applies and not self.applies and (rule.topics or rule.approaches):
             for window in self.windows:
                 window.forget(since)
-        self._applied = applies
+        self.applies = applies
 
     @property
     def answered(self) -> float | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from emotion_estimator.bags.files import PACKED, STORAGES
-from emotion_estimator.frame import FrameResult, read_glances, read_results
+from emotion_estimator.frame import FrameResult, Sight, read_glances, read_results, read_sights
 from emotion_estimator.replay.alignment import Change, Laps
 from emotion_estimator.result_line import Glance
 from emotion_estimator.timeline import StretchFinder
@@ -46,6 +46,14 @@ def stream_glances(path: Path, topic: str | None = None) -> Iterator[Glance | Fr
     :raises InputError: the results cannot be read; names file and line.
     """
     return _stream(path, topic, read_glances)
+
+
+def stream_sights(path: Path, topic: str | None = None) -> Iterator[Sight | FrameResult]:
+    """Yield what the dialogue's decisions need of results, as :func:`stream_results` does.
+
+    :raises InputError: the results cannot be read; names file and line.
+    """
+    return _stream(path, topic, read_sights)
 
 
 def _stream(

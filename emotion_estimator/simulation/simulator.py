@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.dialogue.turns import speech_seconds
-from emotion_estimator.emotion import NONE, FaceEmotion
+from emotion_estimator.emotion import NONE, FaceEmotion, SightedFace
 from emotion_estimator.errors import InputError
 
 #: Gaps in a recording up to this many seconds are waited for in real time.
@@ -21,9 +21,11 @@ _LONGEST_WAIT = 10.0
 _VERDICT = {True: '  [as expected]', False: '  [NOT as expected]', None: ''}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class SimulatedInput:
     """An input of the dialogue manager.
+
+    Not frozen, since a day of recordings has millions: setting fields of frozen ones takes longer.
 
     :param stamp: seconds.
     :param face: the primary face; None for nobody.
@@ -37,13 +39,13 @@ class SimulatedInput:
     """
 
     stamp: float
-    face: FaceEmotion | None = None
+    face: FaceEmotion | SightedFace | None = None
     has_frame: bool = True
     speaking: bool = False
     service: str = ''
     choose_topic: str = ''
     said: str = ''
-    others: tuple[FaceEmotion, ...] | None = None
+    others: Sequence[FaceEmotion | SightedFace] | None = None
     robot_speaking: bool | None = None
 
 
