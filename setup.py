@@ -35,7 +35,7 @@ setup(
         'emotion_estimator': ['py.typed'],
         'emotion_estimator.config': ['*.yaml', '*.xml'],
         'emotion_estimator.message_definitions': ['*.msg'],
-        'emotion_estimator.models': ['*.tflite', '*.npz', '*.json', '*.md'],
+        'emotion_estimator.models': ['*.tflite', '*.npz', '*.task', '*.json', '*.md'],
         'emotion_estimator.replay': ['*.j2'],
         'emotion_estimator.schemas': ['*.json'],
         'emotion_estimator.sources': ['data/*'],
