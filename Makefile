@@ -5,7 +5,7 @@
 # names end in theirs), given as `make demo ON=jazzy`:
 #   kilted  ROS 2 Kilted, NumPy 1.26, mediapipe with the bundled face mesh: what users get
 #   jazzy   the same on ROS 2 Jazzy
-#   modern  Kilted, NumPy 2, OpenCV 5, LiteRT, and a mediapipe that needs FACE_LANDMARKER
+#   modern  Kilted, NumPy 2, OpenCV 5, LiteRT, and a mediapipe that bundles no face mesh
 
 ON := kilted
 PYTHON ?= $(shell command -v python3.11 || echo python3)
@@ -17,14 +17,12 @@ MODEL ?=
 CONVERSATION ?=
 POLICY ?=
 DOMAIN ?= 0
-# MediaPipe's official model, where `models fetch` puts it.
-FACE_LANDMARKER ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/emotion_estimator/face_landmarker.task
 # For training only: Kaggle's fer2013.csv (or the same as .npz, or folders), the Face Landmarker,
 # and a folder of videos to measure on, if there is one. To learn from people, and for bench-real to
 # measure on: photographs with a CSV (docs/real_people.md); to learn from, films of people who talk
 # with a clips.csv; for bench-real fer2013.npz with FER+'s votes.
 DATA ?= fer2013.csv
-TEACHER ?= $(wildcard $(FACE_LANDMARKER))
+TEACHER ?= models/face_landmarker.task
 CLIPS ?=
 PHOTOGRAPHS ?=
 TALKING ?=
@@ -101,21 +99,6 @@ $(INSTALL)/.ready: $(VENV)/.ready $(PACKAGE)
 	  --cmake-args -DPython3_EXECUTABLE=$(CURDIR)/$(RUN) -DBUILD_TESTING=OFF
 	@touch $@
 
-ifeq ($(ON),modern)
-# Perception looks for the Face Landmarker in the user's cache folder; this is one for us alone.
-CACHE := $(CURDIR)/$(BUILD)/cache
-WITH_ROS += export XDG_CACHE_HOME=$(CACHE) &&
-demo pytest: face-landmarker
-endif
-
-.PHONY: face-landmarker
-face-landmarker:
-	@test -f '$(FACE_LANDMARKER)' || { echo '$(FACE_LANDMARKER) is not there: put the file there' \
-	  '(emotion-estimator models fetch) or name it: make FACE_LANDMARKER=...'; exit 2; }
-	@mkdir -p $(CACHE)/emotion_estimator
-	@ln -sf '$(abspath $(FACE_LANDMARKER))' $(CACHE)/emotion_estimator/face_landmarker.task
-
-
 demo: build ## run the three nodes on SOURCE (portrait, a device number, a video, an image, a folder)
 	@$(WITH_ROS) exec $(VENV)/bin/emotion-estimator demo --source '$(SOURCE)' \
 	  --landmarks $(LANDMARKS) $(if $(MODEL),--model '$(MODEL)') \
@@ -155,7 +138,7 @@ evaluate: $(TRAINING)/.ready ## measure the shipped models on DATA: out/report/i
 FROM ?=
 release-model: ## put the models of FROM into models/ if test, test-jazzy and test-modern pass with them
 	@test -n '$(FROM)' || { echo 'say which models: make release-model FROM=out/candidate'; exit 2; }
-	@$(PYTHON) scripts/release_model.py '$(FROM)' FACE_LANDMARKER='$(FACE_LANDMARKER)' PYTHON='$(PYTHON)'
+	@$(PYTHON) scripts/release_model.py '$(FROM)' PYTHON='$(PYTHON)'
 
 test-training: $(TRAINING)/.ready ## the tests of training
 	cd training && ../$(TRAINING)/bin/python -m pytest $(or $(ARGS:training/%=%),$(TWO_AT_A_TIME))
@@ -242,11 +225,11 @@ training-but-one:
 test-jazzy: ## every test but training's on ROS 2 Jazzy
 	@$(MAKE) --no-print-directory pytest ON=jazzy
 
-test-modern: ## the same on NumPy 2, LiteRT and mediapipe 1.x, with FACE_LANDMARKER
-	@$(MAKE) --no-print-directory face-landmarker pytest ON=modern
+test-modern: ## the same on NumPy 2, LiteRT and mediapipe 1.x
+	@$(MAKE) --no-print-directory pytest ON=modern
 
-test-robot: build $(VENV)/.test-ready ## drivers that know nothing of us, nodes killed and stopped: out/robot/matrix.md
-	@$(WITH_ROS) $(RUN) -P -m pytest -m robot test/nodes test/launching $(ARGS)
+test-robot: build $(VENV)/.test-ready ## drivers that know nothing of us, nodes killed and stopped (out/robot/matrix.md), the wheel on each Python
+	@$(WITH_ROS) $(RUN) -P -m pytest -m robot test/nodes test/launching test/package $(ARGS)
 
 pytest: build $(VENV)/.test-ready
 	@$(WITH_ROS) $(RUN) -P -m pytest $(or $(ARGS),$(TWO_AT_A_TIME))
@@ -254,7 +237,7 @@ pytest: build $(VENV)/.test-ready
 # Minutes of fuzz (10) and soak (60).
 MINUTES ?=
 fuzz: $(VENV)/.test-ready ## mutated inputs for every reader of foreign bytes: out/fuzz/table.md; continues
-	@FACE_LANDMARKER='$(FACE_LANDMARKER)' $(RUN) reliability/fuzz.py $(MINUTES:%=--minutes %) $(ARGS)
+	@$(RUN) reliability/fuzz.py $(MINUTES:%=--minutes %) $(ARGS)
 
 WITH_HELPERS := PYTHONPATH=$(CURDIR)/test/helpers:$$PYTHONPATH
 soak: build $(VENV)/.test-ready ## the three nodes for an hour amid changes, memory sampled: out/soak/table.md

@@ -29,7 +29,6 @@ from emotion_estimator.cost import FPS, SOURCES, WARM, Costs, measure, scene
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception import appearance, pipeline
 from emotion_estimator.perception.landmarks import face_mesh, mediapipe_graph
-from emotion_estimator.perception.landmarks.face_landmarker import face_landmarker_path
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.runtimes import quiet
 from emotion_estimator.settings import EstimatorSettings
@@ -196,9 +195,7 @@ def main() -> int:
     options = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     cv2.setNumThreads(1)
-    sources = options.source or ['face_mesh']
-    if not options.source and face_landmarker_path().is_file():
-        sources = list(SOURCES)
+    sources = options.source or list(SOURCES)
     text = '\n\n'.join(sections(sources, options.seconds))
     print(text)
     if options.write:

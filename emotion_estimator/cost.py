@@ -16,7 +16,7 @@ import numpy as np
 
 from emotion_estimator.emotion import NONE
 from emotion_estimator.frame import Frame, RgbImage
-from emotion_estimator.perception.landmarks.face_landmarker import face_landmarker_path
+from emotion_estimator.perception.landmarks.face_landmarker import face_landmarker_in_use
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.runtimes import import_mediapipe, quiet
 from emotion_estimator.settings import EstimatorSettings
@@ -105,7 +105,7 @@ def open_bare(source: str, max_faces: int) -> tuple[Callable[[RgbImage, int], An
         landmarker = vision.FaceLandmarker.create_from_options(
             vision.FaceLandmarkerOptions(
                 base_options=mediapipe.tasks.BaseOptions(
-                    model_asset_path=str(face_landmarker_path())
+                    model_asset_path=str(face_landmarker_in_use())
                 ),
                 running_mode=vision.RunningMode.VIDEO,
                 num_faces=max_faces,

@@ -12,7 +12,7 @@ RELEASED = {
     'e8a5386d6727e32f9d7aa27c4c831a613e5f389e1cc93b5aa16564007c665c17': 'upright',
 }
 
-#: The same of MediaPipe's files, which are not in this repository.
+#: The same of MediaPipe's files. The first is in ``models/`` too.
 THIRD_PARTY = {
     '64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff': 'face_landmarker.task 1',
     # Those that mediapipe 0.10.18 and 0.10.21 bundle.

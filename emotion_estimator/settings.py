@@ -164,14 +164,15 @@ class EstimatorSettings:
 
     landmark_source: str = setting(
         'auto',
-        'Where face landmarks come from: `face_landmarker` (needs its .task file), `face_mesh` '
-        '(bundled with MediaPipe), or `auto` (the first of these that works).',
+        'Where face landmarks come from: `face_landmarker` (its file comes with this package), '
+        '`face_mesh` (bundled with MediaPipe up to 0.10.21), or `auto`: the Face Landmarker '
+        'that you have downloaded, else the face mesh, else the Face Landmarker of this package.',
         choices=('auto', 'face_landmarker', 'face_mesh'),
     )
     face_landmarker_path: str = setting(
         '',
         'Path of face_landmarker.task; empty uses the file that `emotion-estimator models fetch` '
-        'downloads.',
+        'downloads, else that of this package.',
     )
     max_faces: int = setting(
         4, 'Maximum number of faces to detect in an image.', minimum=1, maximum=16

@@ -385,11 +385,10 @@ def _task(path: Path) -> object:
 
 
 def _task_seeds() -> list[bytes]:
-    from emotion_estimator.perception.landmarks.face_landmarker import face_landmarker_path
+    from emotion_estimator.perception.landmarks.face_landmarker import shipped_face_landmarker
 
-    paths = (Path(os.environ.get('FACE_LANDMARKER', '')), face_landmarker_path())
-    found = [path.read_bytes() for path in paths if path.is_file()]
-    return [*found[:1], corpus.arrays('upright.npz')[0], b'PK\3\4' + bytes(100)]
+    whole = shipped_face_landmarker().read_bytes()
+    return [whole, corpus.arrays('upright.npz')[0], b'PK\3\4' + bytes(100)]
 
 
 def _driver(folder: Path) -> Read:

@@ -1,6 +1,6 @@
 """Put trained models into models/ if every test passes with them, in all three environments.
 
-    make release-model FROM=out/candidate FACE_LANDMARKER=face_landmarker.task
+    make release-model FROM=out/candidate
 
 The former files are put back if a test fails, or if this is interrupted. What passed is kept in
 out/release: a step that passed with the same models, files and variables is not run again.

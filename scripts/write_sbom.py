@@ -123,7 +123,7 @@ def shipped_files(root: Path) -> Iterator[Component]:
     for file, text, licence in read_notices(root / 'THIRD_PARTY.md'):
         name = file.relative_to(root).as_posix()
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        is_model = file.suffix in ('.tflite', '.npz')
+        is_model = file.suffix in ('.npz', '.task', '.tflite')
         version = None
         if is_model:
             card = file.with_suffix('.md').read_text()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from available import TASK, needs_task
+from available import TASK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -317,7 +317,6 @@ def test_a_library_that_does_not_work_is_no_fault_of_the_file(trials):
         trial.admit(weights(b'abc'), 'trial_functions', 'unfit')
 
 
-@needs_task
 def test_another_task_file_is_tried_and_announced(trials, tmp_path, caplog):
     from emotion_estimator.perception.landmarks.face_landmarker import (
         FACE_LANDMARKER_SHA256,

@@ -8,7 +8,7 @@ from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator.perception.landmarks.face_landmarker import (
     FACE_LANDMARKER_SHA256,
     FACE_LANDMARKER_URL,
-    face_landmarker_path,
+    face_landmarker_in_use,
     fetch,
     has_sha256,
 )
@@ -30,9 +30,9 @@ def list_models() -> None:
         card = ModelCard.load(models_dir() / f'{kind}.json', kind)
         click.echo(f'{card.title}: {_described(card.weights, "sha256 matches its card, ")}')
     click.echo(f'upright: {_described(WeightsFile.read(models_dir() / WEIGHTS))}')
-    path = face_landmarker_path()
+    path = face_landmarker_in_use()
     if not path.is_file():
-        state = 'not downloaded; run `emotion-estimator models fetch`'
+        state = 'missing; run `emotion-estimator models fetch`'
     elif has_sha256(path, FACE_LANDMARKER_SHA256):
         state = 'the official file'
     else:
@@ -51,5 +51,9 @@ def _described(weights: WeightsFile, more: str = '') -> str:
 )
 @click.option('--timeout', default=20.0, show_default=True, help='Seconds to wait for the server.')
 def fetch_models(url: str, timeout: float) -> None:
-    """Download MediaPipe's face_landmarker.task into the user's cache and verify its checksum."""
+    """Download MediaPipe's face_landmarker.task into the user's cache and verify its checksum.
+
+    It comes with this package too. That in the cache goes before it, and, for the landmark source
+    auto, before a face mesh that mediapipe bundles.
+    """
     click.echo(f'face_landmarker.task is at {fetch(url, timeout=timeout)}')

@@ -62,7 +62,9 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     help='Landmark source.',
 )
 @click.option(
-    '--model-path', default=None, help="face_landmarker.task, if it is not in the user's cache."
+    '--model-path',
+    default=None,
+    help='face_landmarker.task. Default: that in your cache, or of this package.',
 )
 @click.option('--policy', type=_FILE, default=None, help="The dialogue manager's policy file.")
 @click.option(

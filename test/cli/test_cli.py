@@ -13,7 +13,7 @@ import click
 import cv2
 import numpy as np
 import pytest
-from available import FACES, LANDMARK_SOURCE, TASK, needs_face_mesh, needs_faces, needs_task
+from available import FACES, LANDMARK_SOURCE, TASK, needs_face_mesh, needs_faces
 
 from emotion_estimator import __version__
 from emotion_estimator.cli import main as cli
@@ -316,18 +316,19 @@ def test_doctor_fits_a_screen_and_finds_what_is_needed():
     assert any(re.search(rf'{__version__} at .*/emotion_estimator$', line) for line in lines)
 
 
-def test_models_are_listed():
-    result = run('models', 'list')
+def test_models_are_listed(tmp_path):
+    result = run('models', 'list', XDG_CACHE_HOME=str(tmp_path))
     assert result.returncode == 0, result.stderr
     assert [line.partition(':')[0].partition('-')[0] for line in result.stdout.splitlines()] == [
         'blendshape_head', 'appearance', 'emotion_lstm', 'speaking', 'upright', 'face_landmarker',
     ]  # fmt: skip
+    assert result.stdout.endswith('models/face_landmarker.task (the official file)\n')
 
 
 @needs_faces('single_face.jpg', 'multi_face.jpg')
 @pytest.mark.parametrize('landmarks', [
     pytest.param('face_mesh', marks=needs_face_mesh),
-    pytest.param('face_landmarker', marks=needs_task),
+    'face_landmarker',
 ])  # fmt: skip
 @pytest.mark.parametrize('more', [(), ('--max-faces', '8')])
 def test_real_photographs_the_smiles_are_happy(landmarks, more):

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from available import LANDMARK_SOURCE, TASK, needs_task
+from available import LANDMARK_SOURCE, TASK
 from made_bag import made_bag
 
 from emotion_estimator.bags.messages import Header
@@ -44,7 +44,6 @@ def short_bag(folder, images=6, topic='/image_raw/compressed'):
     return folder
 
 
-@needs_task
 def test_it_finds_the_truth_through_the_face_landmarker_too(tmp_path):
     # The bundled face mesh is what LANDMARK_SOURCE is in most environments; users have this one.
     settings = EstimatorSettings(landmark_source='face_landmarker', face_landmarker_path=str(TASK))

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from emotion_estimator.perception.landmarks.face_landmarker import face_landmarker_path
+from emotion_estimator.perception.landmarks.face_landmarker import shipped_face_landmarker
 
 #: Files that tests can use and the repository does not carry: a folder beside the checkout, or the
 #: one that this variable names. Nothing that users run looks there.
 SHARED = Path(
     os.environ.get('EMOTION_ESTIMATOR_SHARED', Path(__file__).resolve().parents[3] / 'shared')
 )
-#: MediaPipe's official model: where `models fetch` puts it, else among the shared files.
-TASK = next(
-    filter(Path.is_file, [face_landmarker_path()]), SHARED / 'models' / 'face_landmarker.task'
-)
+#: MediaPipe's official model.
+TASK = shipped_face_landmarker()
 #: Photographs and clips of real people: whose licence forbids or clutters a copy here.
 FACES = SHARED / 'data' / 'faces'
 _ORIGINS = {
@@ -43,10 +41,6 @@ LANDMARK_SOURCE = 'face_mesh' if HAS_FACE_MESH else 'face_landmarker'
 
 needs_face_mesh = pytest.mark.skipif(
     not HAS_FACE_MESH, reason='needs a mediapipe that bundles the face mesh: up to 0.10.21'
-)
-needs_task = pytest.mark.skipif(
-    not TASK.is_file(),
-    reason="needs MediaPipe's face_landmarker.task (3.8 MB): run `emotion-estimator models fetch`",
 )
 
 

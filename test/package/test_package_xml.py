@@ -22,7 +22,7 @@ PACKAGE = 'emotion_estimator'
 # Keys and pip's names whose module has another name.
 MODULES = {
     'backports.zstd': 'backports',
-    'opencv-python': 'cv2',
+    'opencv-python-headless': 'cv2',
     'python3-opencv': 'cv2',
     'pillow': 'PIL',
     'python3-pil': 'PIL',

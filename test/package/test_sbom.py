@@ -82,7 +82,7 @@ def test_licences_are_named_wherever_they_are_known(components):
 
 
 def test_models_and_data_are_there_with_their_checksums(components):
-    models = [*ROOT.glob('models/*.tflite'), *ROOT.glob('models/*.npz')]
+    models = [file for kind in ('tflite', 'npz', 'task') for file in ROOT.glob(f'models/*.{kind}')]
     pictures = [f for f in ROOT.glob('emotion_estimator/*/data/*') if f.suffix in ('.jpg', '.png')]
     assert models and pictures
     for file in (*models, *pictures):

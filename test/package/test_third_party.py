@@ -76,7 +76,7 @@ def test_networks_and_pictures_are_named_one_by_one():
         for pattern in patterns
         if '*' not in pattern
     }
-    kinds = ('.tflite', '.npz', '.png', '.jpg')
+    kinds = ('.tflite', '.npz', '.task', '.png', '.jpg')
     assert {file for file in data() if file.endswith(kinds)} - named == set()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from available import TASK, needs_face_mesh, needs_task
+from available import TASK, needs_face_mesh
 
 import emotion_estimator
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
@@ -32,7 +32,7 @@ def portrait() -> np.ndarray:
 
 @pytest.fixture(
     params=[
-        pytest.param('face_landmarker', marks=needs_task),
+        'face_landmarker',
         pytest.param('face_mesh', marks=needs_face_mesh),
     ]
 )

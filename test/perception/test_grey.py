@@ -88,8 +88,6 @@ def test_faces_in_grey_streams_are_looked_for_in_skin_and_followed_in_grey():
 
 @pytest.mark.parametrize('source', ['face_landmarker', 'face_mesh'])
 def test_a_small_face_in_a_grey_stream_is_found_after_a_second(source):
-    if source == 'face_landmarker' and not TASK.is_file():
-        pytest.skip('`emotion-estimator models fetch` downloads the Face Landmarker')
     if source == 'face_mesh' and not HAS_FACE_MESH:
         pytest.skip('this MediaPipe bundles no face mesh')
     face = next(iter(Portrait(15.0).frames())).image

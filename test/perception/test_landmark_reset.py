@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from available import TASK, needs_face_mesh, needs_task
+from available import TASK, needs_face_mesh
 
 from emotion_estimator.frame import Frame
 from emotion_estimator.perception.landmarks import face_landmarker, face_mesh
@@ -27,7 +27,7 @@ def opened(name, faces):
     'name',
     [
         pytest.param('face_mesh', marks=needs_face_mesh),
-        pytest.param('face_landmarker', marks=needs_task),
+        'face_landmarker',
     ],
 )
 def test_after_a_reset_the_answers_are_those_of_a_new_source(frames, name, faces, monkeypatch):

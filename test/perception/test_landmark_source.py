@@ -6,8 +6,13 @@ import sys
 import pytest
 
 from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator.perception.landmarks import face_landmarker
 from emotion_estimator.perception.landmarks import source as landmark_source
-from emotion_estimator.perception.landmarks.face_landmarker import FACE_LANDMARKER_SHA256
+from emotion_estimator.perception.landmarks.face_landmarker import (
+    FACE_LANDMARKER_SHA256,
+    has_sha256,
+    shipped_face_landmarker,
+)
 from emotion_estimator.perception.landmarks.source import (
     choose,
     open_first,
@@ -21,6 +26,35 @@ def cache(monkeypatch, tmp_path):
     folder = tmp_path / 'emotion_estimator'
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def nothing_shipped(monkeypatch, tmp_path):
+    (tmp_path / 'models').mkdir()
+    monkeypatch.setattr(face_landmarker, 'models_dir', lambda: tmp_path / 'models')
+
+
+def test_the_package_has_the_official_file():
+    assert has_sha256(shipped_face_landmarker(), FACE_LANDMARKER_SHA256)
+
+
+@pytest.mark.parametrize('source', ['auto', 'face_landmarker'])
+def test_without_a_download_the_file_of_the_package_is_used(monkeypatch, source):
+    monkeypatch.setattr(landmark_source, 'bundles_face_mesh', lambda: False)
+    choice = choose(source)
+    assert (choice.name, choice.model_path) == ('face_landmarker', shipped_face_landmarker())
+    assert choice.sha256 == FACE_LANDMARKER_SHA256
+    open_landmarker(choice, static=True).close()
+
+
+@pytest.mark.parametrize('mesh', [True, False])
+@pytest.mark.parametrize('source', ['auto', 'face_landmarker'])
+def test_what_the_user_downloaded_or_named_goes_first(cache, monkeypatch, tmp_path, source, mesh):
+    monkeypatch.setattr(landmark_source, 'bundles_face_mesh', lambda: mesh)
+    for path in (cache / 'face_landmarker.task', tmp_path / 'named.task'):
+        path.write_bytes(b'x')
+    assert choose(source).model_path == cache / 'face_landmarker.task'
+    assert choose(source, str(tmp_path / 'named.task')).model_path == tmp_path / 'named.task'
 
 
 def test_auto_prefers_the_face_landmarker_where_its_file_is(cache):
@@ -47,13 +81,15 @@ def test_auto_falls_back_to_the_bundled_mesh_and_says_why(monkeypatch):
         ('aarch64', (3, 13), ''),
     ],
 )
-def test_without_either_the_error_names_both_ways_out(monkeypatch, machine, python, release):
+def test_without_either_the_error_names_both_ways_out(
+    monkeypatch, nothing_shipped, machine, python, release
+):
     monkeypatch.setattr(landmark_source, 'bundles_face_mesh', lambda: False)
     monkeypatch.setattr('platform.machine', lambda: machine)
     monkeypatch.setattr(sys, 'version_info', python)
     with pytest.raises(ModelError) as caught:
         choose('auto')
-    for part in ('models fetch', 'https://', release):
+    for part in ('models fetch', 'https://', 'models/face_landmarker.task exists', release):
         assert part in str(caught.value)
     assert ('or install mediapipe' in str(caught.value)) == bool(release)
 
@@ -118,6 +154,6 @@ def test_a_path_that_cannot_be_opened_is_named(path):
     assert len(str(caught.value)) < 400
 
 
-def test_a_missing_task_file_is_named():
+def test_a_missing_task_file_is_named(nothing_shipped):
     with pytest.raises(ModelError, match='models fetch'):
         open_landmarker(choose('face_landmarker'))

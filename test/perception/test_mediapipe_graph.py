@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from available import TASK, needs_face_mesh, needs_task
+from available import TASK, needs_face_mesh
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -40,7 +40,7 @@ from emotion_estimator.sources.portrait import Portrait
 
 SOURCES = [
     pytest.param('face_mesh', marks=needs_face_mesh),
-    pytest.param('face_landmarker', marks=needs_task),
+    'face_landmarker',
 ]
 FPS = 30.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from available import TASK, needs_face_mesh, needs_task
+from available import TASK, needs_face_mesh
 
 pytest.importorskip('mediapipe', reason='needs mediapipe')
 
@@ -18,7 +18,7 @@ from emotion_estimator.sources.portrait import Portrait
 @pytest.fixture(
     params=[
         pytest.param('face_mesh', marks=needs_face_mesh),
-        pytest.param('face_landmarker', marks=needs_task),
+        'face_landmarker',
     ]
 )
 def estimator(request):

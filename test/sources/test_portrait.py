@@ -4,7 +4,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from available import TASK, needs_face_mesh, needs_task
+from available import TASK, needs_face_mesh
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -179,7 +179,7 @@ def between_changes(portrait: Portrait, course: list) -> list:
 
 @pytest.fixture(scope='module', params=[
     pytest.param('face_mesh', marks=needs_face_mesh),
-    pytest.param('face_landmarker', marks=needs_task),
+    'face_landmarker',
 ])  # fmt: skip
 def course(request, portrait):
     return estimate(portrait, request.param)

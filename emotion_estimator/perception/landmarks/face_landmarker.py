@@ -24,6 +24,7 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.emotion import FloatArray
 from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.model_card import models_dir
 from emotion_estimator.perception.landmarks.base import (
     FaceLandmarks,
     bounding_roi,
@@ -65,6 +66,20 @@ _HINT = 'run "emotion-estimator models fetch" or use the landmark source face_me
 def face_landmarker_path() -> Path:
     """Return the path of the downloaded model in the user's cache folder; it may not exist."""
     return platformdirs.user_cache_path('emotion_estimator') / 'face_landmarker.task'
+
+
+def shipped_face_landmarker() -> Path:
+    """Return the path of the model that comes with this package."""
+    return models_dir() / 'face_landmarker.task'
+
+
+def face_landmarker_in_use() -> Path:
+    """Return the model that runs where none is named: the user's, or else the package's.
+
+    :raises OSError: the user's cache folder is not accessible.
+    """
+    cached = face_landmarker_path()
+    return cached if cached.is_file() else shipped_face_landmarker()
 
 
 def has_sha256(path: Path, sha256: str) -> bool:

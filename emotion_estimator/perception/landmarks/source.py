@@ -20,6 +20,7 @@ from emotion_estimator.perception.landmarks.face_landmarker import (
     FACE_LANDMARKER_URL,
     FaceLandmarker,
     face_landmarker_path,
+    shipped_face_landmarker,
 )
 from emotion_estimator.perception.landmarks.face_mesh import BlendshapeHead, FaceMesh
 from emotion_estimator.runtimes import import_mediapipe, mediapipe_with_face_mesh
@@ -155,16 +156,19 @@ def choose(source: str, path: str = '') -> Choice:
     """Choose a landmark source.
 
     :param source: ``auto``, ``face_landmarker`` or ``face_mesh``.
-    :param path: the ``.task`` file; empty is the one in the user's cache.
+    :param path: the ``.task`` file; empty is the one in the user's cache, or else the package's.
     :raises InputError: unknown source.
     :raises ModelError: ``auto`` finds neither source, or ``path`` does not exist.
     """
     task, is_there = _look_for(path)
-    # What was downloaded is the official file; which other one runs is a user's decision.
+    shipped = shipped_face_landmarker()
+    falls_back = not path and not is_there and shipped.is_file()
+    # What was downloaded, or comes with the package, is the official file; which other one runs is
+    # a user's decision.
     wanted = '' if path else FACE_LANDMARKER_SHA256
     shown = quote(task)
     if source == 'face_landmarker':
-        return Choice(source, 'selected', task, wanted)
+        return Choice(source, 'selected', shipped if falls_back else task, wanted)
     if source == 'face_mesh':
         return Choice(source, 'selected')
     if source != 'auto':
@@ -179,12 +183,14 @@ def choose(source: str, path: str = '') -> Choice:
         return Choice(
             'face_mesh',
             f'{shown} does not exist and mediapipe bundles the face mesh; '
-            '`emotion-estimator models fetch` downloads the Face Landmarker',
+            '`emotion-estimator models fetch` puts the Face Landmarker there',
         )
+    if falls_back:
+        return Choice('face_landmarker', 'it comes with this package', shipped, wanted)
     release = mediapipe_with_face_mesh()
     raise ModelError(
-        f'no landmark source: {shown} does not exist and mediapipe bundles no face mesh; run '
-        f'`emotion-estimator models fetch` (or put {FACE_LANDMARKER_URL} there)'
+        f'no landmark source: neither {shown} nor {quote(shipped)} exists and mediapipe bundles no '
+        f'face mesh; run `emotion-estimator models fetch` (or put {FACE_LANDMARKER_URL} there)'
         + (f', or install mediapipe {release}' if release else '')
     )
 

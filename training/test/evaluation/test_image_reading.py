@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from available import TASK, needs_face_mesh, needs_task
+from available import TASK, needs_face_mesh
 
 import emotion_estimator
 from emotion_estimator.emotion import LABELS, Roi
@@ -61,7 +61,7 @@ def _choice(name: str) -> LandmarkChoice:
 @pytest.mark.parametrize(
     'source',
     [
-        pytest.param('face_landmarker', marks=needs_task),
+        'face_landmarker',
         pytest.param('face_mesh', marks=needs_face_mesh),
     ],
 )

@@ -114,7 +114,7 @@ frame_options: Callable[[Any], Any] = all_of(
     click.option(
         '--face-landmarker',
         default='',
-        help='Path of face_landmarker.task. Default: the copy in your cache.',
+        help='Path of face_landmarker.task. Default: that in your cache, or of the package.',
     ),
     click.option(
         '--cache',

@@ -50,7 +50,7 @@ class ClipFrameSettings:
     :param max_faces: faces to look for in a frame, of which the central one is taken.
     :param folder_rate: frames per second of folders of frames.
     :param source: landmark source: ``auto``, ``face_landmarker`` or ``face_mesh``.
-    :param model: the ``.task`` file of ``face_landmarker``; empty is that in the user's cache.
+    :param model: the ``.task`` file of ``face_landmarker``; empty is the user's or the package's.
     :raises InputError: a value is out of range.
     """
 
