@@ -34,7 +34,7 @@ _TIMEOUT = 30.0
 _RECORDERS = ('rosbag2_recorder', 'rosbag2_snapshot')
 
 
-class Topic(NamedTuple):
+class SeenTopic(NamedTuple):
     """One topic that tells of a person, and the names of the nodes at both ends."""
 
     name: str
@@ -62,7 +62,7 @@ def privacy(environment: Mapping[str, str] = os.environ) -> Iterator[tuple[str, 
     yield from describe(nodes, topics)
 
 
-def describe(nodes: Sequence[str], topics: Sequence[Topic]) -> Iterator[tuple[str, str]]:
+def describe(nodes: Sequence[str], topics: Sequence[SeenTopic]) -> Iterator[tuple[str, str]]:
     """Yield what running nodes mean for privacy.
 
     :param nodes: names of all nodes of the domain.
@@ -101,7 +101,7 @@ def _reach(environment: Mapping[str, str]) -> str:
     )
 
 
-def _look(environment: Mapping[str, str]) -> tuple[list[str], list[Topic]] | None:
+def _look(environment: Mapping[str, str]) -> tuple[list[str], list[SeenTopic]] | None:
     """Return the nodes and topics of the domain; None if ROS cannot be used."""
     try:
         told = subprocess.run(
@@ -109,6 +109,6 @@ def _look(environment: Mapping[str, str]) -> tuple[list[str], list[Topic]] | Non
             timeout=_TIMEOUT, check=True, cwd=os.sep, env=dict(environment),
         )  # fmt: skip
         found = json.loads(told.stdout)
-        return found['nodes'], [Topic(*topic) for topic in found['topics']]
+        return found['nodes'], [SeenTopic(*topic) for topic in found['topics']]
     except (subprocess.SubprocessError, ValueError, KeyError, TypeError):
         return None

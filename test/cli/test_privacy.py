@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from emotion_estimator.cli.privacy import Topic, describe, privacy
+from emotion_estimator.cli.privacy import SeenTopic, describe, privacy
 
-IMAGES = Topic('/image_raw', 'sensor_msgs/msg/Image', ['camera'], ['estimator', 'rviz2'])
+IMAGES = SeenTopic('/image_raw', 'sensor_msgs/msg/Image', ['camera'], ['estimator', 'rviz2'])
 
 
 def told(nodes=(), topics=()) -> dict[str, str]:
