@@ -54,7 +54,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 LOCKED := -m pip install --quiet --no-deps --no-build-isolation --require-hashes
 BUILD_LOCK := requirements/build.lock
 
-.PHONY: help setup build demo echo bench bench-accuracy bench-real bench-dialogue bench-decoding fuzz soak faults \
+.PHONY: help docs setup build demo echo bench bench-accuracy bench-real bench-dialogue bench-decoding fuzz soak faults \
   train train-quick evaluate release-model test-training training-but-one test checks test-jazzy test-modern test-robot pytest lint types lock \
   sbom clean
 
@@ -257,6 +257,21 @@ types: $(VENV)/.test-ready ## mypy
 COMPILE := uv pip compile --override overrides.txt --python-version 3.11 --no-annotate --generate-hashes \
   --quiet
 ##@ Look after it
+# An environment of its own: nothing else needs it.
+DOCS := .venv-docs
+DOCS_LOCK := requirements/docs.lock
+$(DOCS)/.ready: $(BUILD_LOCK) $(DOCS_LOCK)
+	@$(CHECK_PYTHON)
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	@touch $(DOCS)/COLCON_IGNORE
+	$(DOCS)/bin/python $(LOCKED) -r $(BUILD_LOCK)
+	$(DOCS)/bin/python $(LOCKED) -r $(DOCS_LOCK)
+	@touch $@
+
+docs: $(DOCS)/.ready ## the documentation as a site, links checked: out/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict
+	@echo out/site/index.html
+
 lock: ## rewrite the lock files, with hashes, from requirements/*.in (needs uv)
 	cd requirements && $(COMPILE) kilted.in perception.in common.in -o demo.lock
 	cd requirements && $(COMPILE) kilted.in perception.in common.in litert.in dialogue.in test.in lint.in sbom.in \
@@ -265,6 +280,7 @@ lock: ## rewrite the lock files, with hashes, from requirements/*.in (needs uv)
 	cd requirements && $(COMPILE) kilted.in perception-modern.in common.in dialogue.in test.in -o modern.lock
 	cd requirements && $(COMPILE) ../training/requirements/training.in -c test.lock -o ../$(TRAINING_LOCK)
 	cd requirements && $(COMPILE) build.in -c demo.lock -o ../$(BUILD_LOCK)
+	cd requirements && $(COMPILE) docs.in -c build.lock -o ../$(DOCS_LOCK)
 	cd requirements && $(COMPILE) --no-deps ../training/requirements/bench.in -o ../$(BENCH_LOCK)
 
 sbom: $(VENV)/.test-ready ## software, models and data that a robot gets, as CycloneDX: out/sbom.cdx.json

@@ -1,6 +1,6 @@
 """Settings of the nodes: each one is declared here once, with its description and range.
 
-ROS parameters, the parameter files in config/, the README's table and options of the command line
+ROS parameters, the parameter files in config/, docs/parameters.md and options of the command line
 are all made from these declarations.
 """
 

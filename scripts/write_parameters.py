@@ -1,4 +1,4 @@
-"""Write config/*.yaml and the README's parameter table from emotion_estimator/settings.py.
+"""Write config/*.yaml and the table of docs/parameters.md from emotion_estimator/settings.py.
 
 Run this after changing a setting; a test fails while the written files differ.
 """
@@ -69,8 +69,8 @@ def parameter_file(node: str) -> str:
     return HEAD.format(node=node) + '\n'.join(lines) + '\n'
 
 
-def readme_table() -> str:
-    """Return the README's table of all parameters, in Markdown."""
+def table() -> str:
+    """Return the table of all parameters, in Markdown."""
     rows = []
     for node, kind in NODES.items():
         for declared in fields(kind):
@@ -88,14 +88,14 @@ def readme_table() -> str:
 
 
 def main() -> None:
-    """Write the parameter files and the README's table."""
+    """Write the parameter files and the table of docs/parameters.md."""
     for node in NODES:
         (ROOT / 'config' / f'{node}.yaml').write_text(parameter_file(node))
-    readme = ROOT / 'README.md'
-    text = readme.read_text()
+    document = ROOT / 'docs' / 'parameters.md'
+    text = document.read_text()
     begin = text.index('| node | parameter |')
     end = text.index('\n\n', begin) + 1
-    readme.write_text(text[:begin] + readme_table() + text[end:])
+    document.write_text(text[:begin] + table() + text[end:])
 
 
 if __name__ == '__main__':

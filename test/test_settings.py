@@ -43,8 +43,8 @@ def test_the_parameter_files_are_as_written_from_the_code(node):
     assert text == writer['parameter_file'](node)
 
 
-def test_the_readme_lists_every_parameter_as_the_code_has_it():
-    assert writer['readme_table']() in (ROOT / 'README.md').read_text()
+def test_the_document_lists_every_parameter_as_the_code_has_it():
+    assert writer['table']() in (ROOT / 'docs' / 'parameters.md').read_text()
 
 
 @pytest.mark.parametrize('kind', NODES.values())

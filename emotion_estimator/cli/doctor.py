@@ -81,6 +81,9 @@ def _packages() -> Iterator[Finding]:
         try:
             yield Finding(name, importlib.metadata.version(name), True)
         except importlib.metadata.PackageNotFoundError:
+            if name.startswith('opencv-'):
+                # One of them is enough, as the line of cv2 shows.
+                continue
             yield Finding(name, 'not installed', False, needed)
 
 

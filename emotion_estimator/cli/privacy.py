@@ -53,11 +53,11 @@ def privacy(environment: Mapping[str, str] = os.environ) -> Iterator[tuple[str, 
         'nothing by camera, estimator and dialogue manager; films, bags and pages only where you '
         'ask (demo, record, --annotate, the button of live)',
     )
-    yield 'heard by others', _reach(environment)
     seen = _look(environment)
     if seen is None:
         yield 'published', 'not looked at: ROS 2 is not sourced'
         return
+    yield 'heard by others', reach(environment)
     nodes, topics = seen
     yield from describe(nodes, topics)
 
@@ -89,7 +89,8 @@ def describe(nodes: Sequence[str], topics: Sequence[SeenTopic]) -> Iterator[tupl
         yield 'page', 'live serves a page to this machine alone, to who has its key'
 
 
-def _reach(environment: Mapping[str, str]) -> str:
+def reach(environment: Mapping[str, str]) -> str:
+    """Return who can hear the topics of a ROS domain, by the variables of the environment."""
     reach = environment.get('ROS_AUTOMATIC_DISCOVERY_RANGE', '')
     if reach.upper() in ('LOCALHOST', 'OFF') or environment.get('ROS_LOCALHOST_ONLY') == '1':
         return 'nodes of this machine alone'

@@ -37,8 +37,9 @@ CHANGEABLE = ('vocabulary', 'happy_threshold', 'sad_threshold', 'abstain_below')
 
 
 class _Known(NamedTuple):
-    """What a source knows of a frame besides its image."""
+    """Where a frame comes from, and what its source knows besides its image."""
 
+    capture: Capture
     truth: str | None
     speaks: bool | None
 
@@ -108,12 +109,13 @@ class LiveSession:
         self.close()
 
     def watch(self, viewers: int) -> None:
-        """Read while somebody looks, or a recording is made."""
+        """Read while somebody looks, or a recording is made; forget the images after that."""
         with self._lock:
             if viewers or self._bag is not None:
                 self._watched.set()
             elif not self._closing.is_set():
                 self._watched.clear()
+                self.history.clear()
 
     def status(self) -> str:
         """Return the camera's problem, or what could not be done last."""
@@ -156,9 +158,10 @@ class LiveSession:
         """
         capture = self._open_capture(source)
         self._capture.stop()
-        self._capture = capture
-        self._problem = ''
-        self.history.clear()
+        with self._lock:
+            self._capture = capture
+            self._problem = ''
+            self.history.clear()
         self._worker.time_went_back()
         self._begin(source)
 
@@ -240,34 +243,38 @@ class LiveSession:
             # A source that was replaced, or closed, must not wait for somebody to look.
             if self._closing.is_set() or capture is not self._capture:
                 return
-        known = _Known(frame.truth, frame.truth_speaking)
+        known = _Known(capture, frame.truth, frame.truth_speaking)
         self._worker.offer(PendingImage(stamp, known, lambda: frame.image))
 
     def _answer(
         self, picture: PendingImage[_Known], image: RgbImage, faces: tuple[FaceEmotion, ...]
     ) -> None:
-        stamp, known = picture.stamp, picture.header
+        stamp, known, shown = picture.stamp, picture.header, page_image(image)
         with self._lock:
+            if known.capture is not self._capture:
+                # Of a source that was replaced meanwhile.
+                return
             self._hear(known.speaks, stamp)
             action = self._manager(primary(faces), stamp, faces[1:])
-            floor = self._manager.floor
-            suppressed = tuple(map(str, self._manager.suppressed))
             self._write(image, known.truth, stamp)
-        if action is not None:
-            self.history.say(of_action(action))
-        self.history.add(
-            Moment(
-                stamp,
-                faces,
-                page_image(image),
-                image.shape[0],
-                truth=known.truth,
-                speaks=known.speaks,
-                latency=time.time() - stamp,
-                floor=floor,
-                suppressed=suppressed,
+            if action is not None:
+                self.history.say(of_action(action))
+            if not self._watched.is_set():
+                # The last page was closed while this image was read.
+                return
+            self.history.add(
+                Moment(
+                    stamp,
+                    faces,
+                    shown,
+                    image.shape[0],
+                    truth=known.truth,
+                    speaks=known.speaks,
+                    latency=time.time() - stamp,
+                    floor=self._manager.floor,
+                    suppressed=tuple(map(str, self._manager.suppressed)),
+                )
             )
-        )
 
     def _hear(self, speaks: bool | None, stamp: float) -> None:
         """Pass on that the source knows whether the person speaks, in place of a microphone."""

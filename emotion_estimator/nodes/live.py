@@ -220,6 +220,7 @@ class LiveNode(ManagedNode[LiveSettings]):
             self.destroy_subscription(subscription)
         self._listening = []
         self._forget()
+        self.history.clear()
 
     def _hear(self, kind: type[MsgT], topic: str, handle: Callable[[MsgT], None]) -> None:
         self._listening.append(

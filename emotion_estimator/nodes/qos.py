@@ -1,4 +1,4 @@
-"""Quality of service of the topics, as documented in the README.
+"""Quality of service of the topics, as documented in docs/nodes.md.
 
 Functions, since rclpy writes overrides (the parameters ``qos_overrides.*``) into the profile that
 it is given.

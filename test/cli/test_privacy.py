@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from emotion_estimator.cli.privacy import SeenTopic, describe, privacy
+from emotion_estimator.cli.privacy import SeenTopic, describe, privacy, reach
 
 IMAGES = SeenTopic('/image_raw', 'sensor_msgs/msg/Image', ['camera'], ['estimator', 'rviz2'])
 
@@ -51,10 +49,14 @@ def test_what_leaves_the_robot_is_told(node):
     ],
 )
 def test_how_far_topics_reach(variables, words):
-    known = {key: value for key, value in os.environ.items() if not key.startswith('ROS_')}
-    assert (
-        words in dict(privacy({**known, 'PYTHONPATH': '/nowhere', **variables}))['heard by others']
-    )
+    assert words in reach(variables)
+
+
+def test_where_ros_cannot_be_used_that_is_said(monkeypatch):
+    monkeypatch.setattr('emotion_estimator.cli.privacy._LOOK', 'raise ImportError("no rclpy")')
+    lines = dict(privacy())
+    assert lines.keys() == {'kept on disk', 'published'}
+    assert lines['published'] == 'not looked at: ROS 2 is not sourced'
 
 
 def test_running_nodes_are_looked_at(tmp_path):

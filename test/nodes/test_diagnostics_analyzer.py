@@ -75,9 +75,9 @@ def test_the_nodes_are_called_so():
     # The managed ones: those report.
     code = '\n'.join(file.read_text() for file in NODES.glob('*.py'))
     managed = r"class \w+\(ManagedNode\b.*?super\(\).__init__\('(\w+)'"
-    # The language model's is a part of few robots: its group is there to be uncommented.
+    # These are parts of few robots: their groups are there to be uncommented.
     optional = set(re.findall(r'# (\w+):\n +#   type: ', FILE.read_text()))
-    assert optional == {'llm_dialogue'}
+    assert optional == {'live', 'llm_dialogue'}
     assert set(re.findall(managed, code, re.DOTALL)) == set(NAMES) | optional
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -93,3 +95,23 @@ def test_readme_has_the_figures_of_real_people():
     card = ModelCard.load(models_dir() / 'emotion_lstm.json', 'emotion_lstm')
     by_most = card.metrics['most_people']['face_landmarker']['private_test']['three']
     assert f'{by_most["precision"]["sad"]:.2f} on FER2013' in shown
+
+
+def test_the_moving_picture_is_of_this_release():
+    images = ROOT / 'docs' / 'images'
+    made = json.loads((images / 'demo.json').read_text())
+    script = runpy.run_path(str(ROOT / 'scripts' / 'write_demo_picture.py'))
+    assert made['of'] == script['checksums'](), 'make demo, then scripts/write_demo_picture.py'
+    assert made['picture'] == hashlib.sha256((images / 'demo.webp').read_bytes()).hexdigest()
+    assert '(docs/images/demo.webp)' in (ROOT / 'README.md').read_text()
+
+
+def test_readme_is_one_that_is_read():
+    lines = (ROOT / 'README.md').read_text().splitlines()
+    assert len(lines) <= 200
+    assert sum(len(line.split()) for line in lines) < 2_000
+
+
+def test_the_site_has_every_document_once():
+    named = re.findall(r'^ +- [^:\n]+: (\w+\.md)$', (ROOT / 'mkdocs.yml').read_text(), re.M)
+    assert sorted(named) == sorted(file.name for file in (ROOT / 'docs').glob('*.md'))

@@ -73,7 +73,7 @@ def test_what_installs_a_lock_file_asks_for_hashes(file):
 def test_make_installs_each_lock_file_that_it_writes():
     variables, recipes = makefile()
     written = {Path(line.split(' -o ')[1].strip()).name for line in recipes if ' -o ' in line}
-    for name in ('BUILD_LOCK', 'BENCH_LOCK', 'TRAINING_LOCK'):
+    for name in ('BUILD_LOCK', 'BENCH_LOCK', 'DOCS_LOCK', 'TRAINING_LOCK'):
         written = {one.replace(f'$({name})', Path(variables[name]).name) for one in written}
     assert written == {lock.name for lock in LOCKS}
     assert '--generate-hashes' in variables['COMPILE']
@@ -81,7 +81,9 @@ def test_make_installs_each_lock_file_that_it_writes():
     installed = {
         name for line in recipes if '$(LOCKED)' in line for name in re.findall(r'(\w*LOCK)\)', line)
     }
-    assert installed == {'BUILD_LOCK', 'LOCK', 'TRAINING_LOCK', 'BENCH_LOCK', 'TEST_LOCK'}
+    assert installed == {
+        'BUILD_LOCK', 'LOCK', 'TRAINING_LOCK', 'BENCH_LOCK', 'DOCS_LOCK', 'TEST_LOCK'
+    }  # fmt: skip
 
 
 def test_what_is_not_from_a_lock_file_is_this_repository():

@@ -28,6 +28,7 @@ from emotion_estimator.sources.portrait import Portrait
 
 PICTURE = Path(emotion_estimator.__path__[0]) / 'sources' / 'data' / 'astronaut.jpg'
 ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / 'docs' / 'python.md'
 
 
 @pytest.fixture(scope='module')
@@ -310,12 +311,11 @@ class StandInCamera:
 
 
 def readme_examples():
-    """Return the Python blocks of the README's section on the Python interface."""
-    section = (ROOT / 'README.md').read_text().split('### Use it from Python\n')[1]
-    return re.findall(r'```python\n(.*?)```', section.split('\n## ')[0].split('\n### ')[0], re.S)
+    """Return the Python blocks of the document on the Python interface."""
+    return re.findall(r'```python\n(.*?)```', DOCUMENT.read_text(), re.S)
 
 
-@pytest.mark.skipif(not (ROOT / 'README.md').exists(), reason='an installation has no README')
+@pytest.mark.skipif(not DOCUMENT.exists(), reason='an installation has no documents beside it')
 @pytest.mark.parametrize('number', [0, 1, 2])
 def test_the_readme_examples_run(monkeypatch, capsys, tmp_path, number):
     monkeypatch.setattr(cv2, 'VideoCapture', StandInCamera)
@@ -326,7 +326,7 @@ def test_the_readme_examples_run(monkeypatch, capsys, tmp_path, number):
     StandInCamera.opened.clear()
     unplugged = None
     try:
-        exec(compile(examples[number], 'README.md', 'exec'), {})
+        exec(compile(examples[number], DOCUMENT.name, 'exec'), {})
     except InputError as error:
         unplugged = str(error)
     printed = capsys.readouterr().out.splitlines()

@@ -11,6 +11,7 @@ from emotion_estimator.simulation.script import ScriptChecker, load_script
 from emotion_estimator.simulation.simulator import as_text, simulate
 
 ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / 'docs' / 'command_line.md'
 EXAMPLES = sorted((ROOT / 'examples' / 'dialogue').glob('*.yaml'))
 
 
@@ -54,15 +55,15 @@ def test_nobody_is_spoken_over_and_no_words_overlap(path, language):
         until = event.stamp + len(action.utterance.split()) * 60 / 150
 
 
-@pytest.mark.skipif(not (ROOT / 'README.md').exists(), reason='an installation has no README')
-def test_the_readme_shows_what_the_care_home_example_gives():
+@pytest.mark.skipif(not DOCUMENT.exists(), reason='an installation has no documents beside it')
+def test_the_document_shows_what_the_care_home_example_gives():
     script = load_script(ROOT / 'examples' / 'dialogue' / 'care_home.yaml')
     verdict, manager = ScriptChecker(script, 'en'), DialogueManager.load()
     told = [script.about]
     for event in simulate(manager, script.inputs('en')):
         told += as_text(event, verdict(event))
-    readme = (ROOT / 'README.md').read_text(encoding='utf-8').splitlines()
-    begin = readme.index(f'    {script.about}')
-    end = next(i for i in range(begin, len(readme)) if not readme[i])
+    text = DOCUMENT.read_text(encoding='utf-8').splitlines()
+    begin = text.index(f'    {script.about}')
+    end = next(i for i in range(begin, len(text)) if not text[i])
     assert end - begin > 10
-    assert [line[4:] for line in readme[begin:end]] == told[: end - begin]
+    assert [line[4:] for line in text[begin:end]] == told[: end - begin]
