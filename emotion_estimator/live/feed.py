@@ -20,6 +20,10 @@ class Feed(Protocol):
     title: str
     can: frozenset[str]
 
+    @property
+    def recording(self) -> bool:
+        """Return whether images are being recorded."""
+
     def watch(self, viewers: int) -> None:
         """Take the number of open pages: without any, nothing need be computed."""
 

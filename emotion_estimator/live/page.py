@@ -245,15 +245,14 @@ class Page:
             self._show(beside.stamp)
 
     def _turn_record(self) -> None:
-        on = not getattr(self._feed, 'recording', False)
+        on = not self._feed.recording
 
         def turn() -> None:
             path = self._feed.record(on)
             self._say(f'recording into {path}' if on else f'recorded {path}')
 
         self._try(turn)
-        recording = getattr(self._feed, 'recording', False)
-        self._record.props(f'icon={"stop" if recording else "fiber_manual_record"}')
+        self._record.props(f'icon={"stop" if self._feed.recording else "fiber_manual_record"}')
 
     def _change(self, name: str, value: Any) -> Any:
         return self._asking(lambda: self._feed.change(name, value))()

@@ -70,6 +70,7 @@ class LiveNode(ManagedNode[LiveSettings]):
         self.title = ''
         #: Sources and vocabularies are the other nodes' own, recordings `ros2 bag record`'s.
         self.can: frozenset[str] = frozenset()
+        self.recording = False
         self._served = ExitStack()
         self._address = ''
         self._viewers = 0
