@@ -55,7 +55,7 @@ def privacy(environment: Mapping[str, str] = os.environ) -> Iterator[tuple[str, 
     )
     seen = _look(environment)
     if seen is None:
-        yield 'published', 'not looked at: ROS 2 is not sourced'
+        yield 'published', 'not looked at: ROS 2 cannot be used here; source it'
         return
     yield 'heard by others', reach(environment)
     nodes, topics = seen
@@ -91,14 +91,23 @@ def describe(nodes: Sequence[str], topics: Sequence[SeenTopic]) -> Iterator[tupl
 
 def reach(environment: Mapping[str, str]) -> str:
     """Return who can hear the topics of a ROS domain, by the variables of the environment."""
-    reach = environment.get('ROS_AUTOMATIC_DISCOVERY_RANGE', '')
-    if reach.upper() in ('LOCALHOST', 'OFF') or environment.get('ROS_LOCALHOST_ONLY') == '1':
+    humble = environment.get('ROS_DISTRO') == 'humble'
+    discovery = environment.get('ROS_AUTOMATIC_DISCOVERY_RANGE', '').upper()
+    # Humble does not know that variable yet.
+    if environment.get('ROS_LOCALHOST_ONLY') == '1' or (
+        discovery in ('LOCALHOST', 'OFF') and not humble
+    ):
         return 'nodes of this machine alone'
-    if environment.get('ROS_SECURITY_ENABLE', '').lower() == 'true':
+    # In the other strategy, nodes without a key are let in.
+    if (
+        environment.get('ROS_SECURITY_ENABLE', '').lower() == 'true'
+        and environment.get('ROS_SECURITY_STRATEGY') == 'Enforce'
+    ):
         return 'nodes of the network that have a key of the SROS2 keystore'
+    keeps = 'ROS_LOCALHOST_ONLY=1' if humble else 'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST'
     return (
-        'every machine of the network can subscribe to every topic; '
-        'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST or SROS2 (docs/security.md) prevents it'
+        f'every machine of the network can subscribe to every topic; {keeps} or SROS2 '
+        '(docs/security.md) prevents it'
     )
 
 

@@ -125,16 +125,19 @@ def open_page(robot: Robot, console: Console, stop: StopRequest) -> None:
         stop.check()
         robot.source_ended()
         time.sleep(TICK)
+    if not address:
+        console.print(f'the page is not served; see {page.log}')
+        return
     console.print(f'to watch in a browser on this machine: {address}', soft_wrap=True)
     if console.is_terminal:
         show_address(address)
 
 
 def page_address(log: Path) -> str:
-    """Return the address that the live node has written into its log; empty before it has."""
+    """Return the address that the live node has printed into its log; empty before it has."""
     with suppress(OSError):
-        found = re.search(r'http://127\.0\.0\.1:\S+', log.read_text(errors='replace'))
-        return found.group() if found else ''
+        found = re.search(r'(http://127\.0\.0\.1:\S+)\s', log.read_text(errors='replace'))
+        return found[1] if found else ''
     return ''
 
 

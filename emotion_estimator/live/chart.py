@@ -95,9 +95,11 @@ def _labels(faces: Iterable[FaceEmotion | None]) -> tuple[str, ...]:
 
 def _curve(label: str, shown: Shown) -> dict[str, Any]:
     data: list[list[float | None]] = []
+    before = shown[0][0]
     for x, _, face in shown:
-        if data and data[-1][0] is not None and x - float(data[-1][0] or 0.0) > _GAP:
+        if x - before > _GAP:
             data.append([x, None])
+        before = x
         known = dict(zip(face.labels, face.probabilities)) if face is not None else {}
         value = known.get(label)
         data.append([round(x, 2), None if value is None else round(float(value), 3)])

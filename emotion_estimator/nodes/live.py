@@ -103,7 +103,9 @@ class LiveNode(ManagedNode[LiveSettings]):
             String, 'dialogue/user_said', qos.results(), qos_overriding_options=qos.OVERRIDABLE
         )
         self._address = self._served.enter_context(serving(self, self.settings.port or None))
-        self.get_logger().info(f'the page, for this machine alone: {self._address}')
+        # Not into the log, which goes to /rosout, where all of the network may read the key.
+        print(self._address, flush=True)
+        self.get_logger().info('the page is served; its address is on standard output')
 
     def activate(self) -> None:
         """Look whether a page is open, and listen while one is."""

@@ -45,7 +45,12 @@ def test_what_leaves_the_robot_is_told(node):
         ({'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}, 'every machine of the network'),
         ({'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, 'this machine alone'),
         ({'ROS_LOCALHOST_ONLY': '1'}, 'this machine alone'),
-        ({'ROS_SECURITY_ENABLE': 'true'}, 'SROS2'),
+        (
+            {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'ROS_DISTRO': 'humble'},
+            'ROS_LOCALHOST_ONLY=1',
+        ),
+        ({'ROS_SECURITY_ENABLE': 'true'}, 'every machine of the network'),
+        ({'ROS_SECURITY_ENABLE': 'true', 'ROS_SECURITY_STRATEGY': 'Enforce'}, 'keystore'),
     ],
 )
 def test_how_far_topics_reach(variables, words):
@@ -56,7 +61,7 @@ def test_where_ros_cannot_be_used_that_is_said(monkeypatch):
     monkeypatch.setattr('emotion_estimator.cli.privacy._LOOK', 'raise ImportError("no rclpy")')
     lines = dict(privacy())
     assert lines.keys() == {'kept on disk', 'published'}
-    assert lines['published'] == 'not looked at: ROS 2 is not sourced'
+    assert lines['published'] == 'not looked at: ROS 2 cannot be used here; source it'
 
 
 def test_running_nodes_are_looked_at(tmp_path):

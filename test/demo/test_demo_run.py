@@ -414,5 +414,7 @@ def test_the_address_of_the_page_is_read_from_its_log(tmp_path):
     assert run.page_address(log) == ''
     log.write_bytes(b'[INFO] [live]: the page, for \xff this machine')
     assert run.page_address(log) == ''
-    log.write_text('[INFO] [live]: the page: http://127.0.0.1:8081/?key=a-b_c\nmore')
+    log.write_text('http://127.0.0.1:8081/?key=a-')
+    assert run.page_address(log) == ''
+    log.write_text('http://127.0.0.1:8081/?key=a-b_c\n[INFO] [live]: the page is served')
     assert run.page_address(log) == 'http://127.0.0.1:8081/?key=a-b_c'

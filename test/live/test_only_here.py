@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_the_refusal_says_what_to_do():
 
 
 def test_without_nicegui_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'nicegui', None)
-    monkeypatch.delitem(__import__('sys').modules, 'emotion_estimator.live.page', raising=False)
+    monkeypatch.setitem(sys.modules, 'nicegui', None)
+    monkeypatch.delitem(sys.modules, 'emotion_estimator.live.page', raising=False)
     with pytest.raises(InputError, match=r'emotion-estimator\[live\]'), serving(None):
         pass

@@ -14,7 +14,9 @@ pytest.importorskip('nicegui', reason="needs NiceGUI: pip install 'emotion-estim
 
 from browser import Visit, browsing
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import Log
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_graph import RosGraph, value_of
 from sensor_msgs.msg import Image, RegionOfInterest
 from std_msgs.msg import String
@@ -37,6 +39,8 @@ class Robot:
         self.diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.heard = graph.hear(String, 'dialogue/user_said')
         self.reports = graph.hear(DiagnosticArray, '/diagnostics')
+        transient = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.log = graph.hear(Log, '/rosout', transient)
         self.child = graph.start('live')
         graph.wait_until(lambda: self.address, START_TIMEOUT, 'the page is served')
 
@@ -88,6 +92,13 @@ def wait_until(robot, done, each=lambda: None) -> None:
         assert time.monotonic() < end, (robot.child.log.read_text(), robot.reports[-2:])
         each()
         robot.graph.heard_anything(0.05)
+
+
+def test_the_key_is_not_told_on_rosout(robot):
+    wait_until(robot, lambda: any(line.name == 'live' for line in robot.log))
+    key = robot.address.partition('key=')[2]
+    assert len(key) > 10
+    assert not [line.msg for line in robot.log if key in line.msg]
 
 
 def test_it_listens_only_while_a_page_is_open(robot):
