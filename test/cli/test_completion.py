@@ -80,6 +80,7 @@ needs_bash = pytest.mark.skipif(shutil.which('bash') is None, reason='there is n
         (['video', '--landmarks', ''], ['auto', 'face_landmarker', 'face_mesh']),
         (['-v', 'models', ''], ['list', 'fetch']),
         (['record', 'por'], ['portrait']),
+        (['live', 'por'], ['portrait']),
         (['--log-format', 'j'], ['json']),
         # No such verb, and one that may not be installed: nothing, not even an error.
         (['vidoe', 'x'], []),

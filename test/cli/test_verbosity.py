@@ -220,6 +220,15 @@ def test_progress_beside_results_is_asked_for(level, elsewhere, shown, inputs, t
     assert (b'0/1 [' in said) == shown
 
 
+@pytest.mark.parametrize('level', ['', '-q'])
+def test_replay_tells_of_finished_bags_unless_quiet(level, inputs, tmp_path):
+    command = ['replay', *map(str, inputs['replay']), '--output', str(tmp_path), '--resume']
+    assert run_verb(main, [*command, '-q']).error == ''
+    again = run_verb(main, [*command, *level.split()])
+    assert again.status == 0
+    assert ('exists already' in again.error) == (level == '')
+
+
 def test_the_usual_bars_are_hidden_by_quiet():
     with verbosity.reporting():
         assert verbosity.progress(total=1).disable is (not sys.stderr.isatty())
