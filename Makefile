@@ -53,7 +53,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Nothing but files with the hashes of a lock file; sdists among them build with what BUILD_LOCK has.
 LOCKED := -m pip install --quiet --no-deps --no-build-isolation --require-hashes
 # Says every 15 seconds that a silent command still runs, and how long; ends with its status.
-STILL := scripts/still_running
+STILL := scripts/still_running.sh
 BUILD_LOCK := requirements/build.lock
 
 .PHONY: help docs setup build demo echo bench bench-accuracy bench-real bench-dialogue bench-decoding fuzz soak faults \

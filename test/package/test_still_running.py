@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / 'scripts' / 'still_running'
+SCRIPT = ROOT / 'scripts' / 'still_running.sh'
 
 
 def test_what_is_silent_is_told_of_and_its_status_kept(tmp_path):
