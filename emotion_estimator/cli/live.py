@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from emotion_estimator.cli.options import setting_options
+from emotion_estimator.cli.options import complete_source, setting_options
 from emotion_estimator.settings import EstimatorSettings
 from emotion_estimator.untrusted import printable
 
 
 @click.command()
-@click.argument('source', default='portrait')
+@click.argument('source', default='portrait', shell_complete=complete_source)
 @setting_options
 @click.option(
     '--policy',
