@@ -49,21 +49,21 @@ def output_options(command: Command) -> Command:
         click.option(
             '--show',
             is_flag=True,
-            help='Show each picture with its faces in a window; q or Esc ends.',
+            help='Show each annotated picture in a window; q or Esc quits.',
         ),
         click.option(
             '--csv',
             'table',
             type=path,
             metavar='FILE',
-            help='Write a table with a row a face, and one with the label none where there is '
-            'none. The file must be new.',
+            help='Write a table with one row per face; a picture without a face has one row with '
+            'the label none. The file must not exist.',
         ),
         click.option(
             '--annotate',
             type=path,
             metavar='PATH',
-            help='Write the pictures with their faces drawn on them: into a folder, or a file '
+            help='Write the annotated pictures into a folder, or to a file '
             f'({FILM} for a film; .png or .jpg for one image). No existing file is replaced.',
         ),
     ):
