@@ -120,7 +120,7 @@ def bench(source: str, seconds: float, as_json: bool) -> None:
     run. The output can be shared: it describes the machine and contains no personal data.
     """
     if math.isnan(seconds):
-        raise click.BadParameter('nan is no number of seconds', param_hint='--seconds')
+        raise click.BadParameter('nan is not a number of seconds', param_hint='--seconds')
     with _one_core():
         _report(source, seconds, as_json)
 

@@ -80,7 +80,7 @@ def _is_file(target: Path, suffixes: Sequence[str], what: str) -> bool:
     if target.suffix or _ask(target.exists, target):
         raise InputError(
             f'--annotate {quote(target)} is neither a folder nor a name for {what}, which ends in '
-            f'{" or ".join(suffixes)}; choose such a name, or make the folder first'
+            f'{" or ".join(suffixes)}; choose such a name, or create the folder first'
         )
     return False
 
@@ -207,7 +207,7 @@ class _Window:
                 if not self._wait or key != 0xFF:
                     return True
         except cv2.error as error:
-            raise InputError(f'--show cannot go on ({quote(first_line(error))})') from error
+            raise InputError(f'--show cannot continue ({quote(first_line(error))})') from error
 
     def close(self) -> None:
         cv2.destroyAllWindows()
@@ -318,7 +318,7 @@ def pictures(target: Path | None, files: Sequence[Path]) -> _Drawings | None:
         if sources.setdefault(place, file) != file:
             raise InputError(
                 f'--annotate: {quote(sources[place])} and {quote(file)} would both become '
-                f'{quote(place)}; run them apart, into different folders'
+                f'{quote(place)}; annotate them separately, into different folders'
             )
         _must_be_new(place, '--annotate')
     return _Pictures({file: place for place, file in sources.items()})
@@ -375,10 +375,11 @@ class FaceOutputs:
         self._table: _Table | None = None
         if table is not None:
             if str(table) == '-':
-                raise InputError('--csv writes a file: standard output has the lines; name one')
+                raise InputError('--csv needs the name of a file; standard output has the lines')
             if table.suffix.lower() in (*PICTURES, FILM):
                 raise InputError(
-                    f'--csv {quote(table)} has the name of a picture or film; end it in .csv'
+                    f'--csv {quote(table)} has the name of a picture or film; choose one that '
+                    'ends in .csv'
                 )
             _must_be_new(table, '--csv')
         self._window = _Window(title, wait) if show else None
