@@ -375,11 +375,10 @@ class FaceOutputs:
         self._table: _Table | None = None
         if table is not None:
             if str(table) == '-':
-                raise InputError('--csv needs the name of a file; standard output has the lines')
+                raise InputError('--csv writes a file: standard output has the lines; name one')
             if table.suffix.lower() in (*PICTURES, FILM):
                 raise InputError(
-                    f'--csv {quote(table)} has the name of a picture or film; choose one that '
-                    'ends in .csv'
+                    f'--csv {quote(table)} has the name of a picture or film; end it in .csv'
                 )
             _must_be_new(table, '--csv')
         self._window = _Window(title, wait) if show else None
