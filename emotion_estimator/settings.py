@@ -65,8 +65,8 @@ def _autostart() -> Any:
 def _max_image_pixels(what: str) -> Any:
     return setting(
         MAX_PIXELS,
-        f'{what}, in pixels (width times height; the default is 8K). Larger ones are refused by '
-        'their header.',
+        f'{what}, in pixels (width times height; the default is 8K). Larger ones are refused '
+        'from their header.',
         minimum=4096,
         maximum=1 << 28,
     )
@@ -98,7 +98,7 @@ class CameraSettings:
     camera_format: str = setting(
         'auto',
         'Pixel format to ask a device for: `mjpg`, `yuyv`, `as_is` (what the driver chooses), or '
-        '`auto` (MJPG where size and rate are too much for USB 2.0 without it).',
+        '`auto` (MJPG if size and rate are otherwise too much for USB 2.0).',
         choices=('auto', 'mjpg', 'yuyv', 'as_is'),
     )
     network_timeout: float = setting(
@@ -115,8 +115,8 @@ class CameraSettings:
     )
     image_reliability: str = setting(
         'reliable',
-        'Publish images `reliable`, which every subscriber can hear, or `best_effort`, which a '
-        'weak network takes more easily.',
+        'Reliability (QoS) of the published images: `reliable`, which every subscriber can '
+        'receive, or `best_effort`, which loads a weak network less.',
         choices=('reliable', 'best_effort'),
     )
     frame_id: str = setting(
@@ -188,8 +188,9 @@ class EstimatorSettings:
     )
     image_reliability: str = setting(
         'auto',
-        'Subscribe to images `reliable`, which loses few of them but hears no best-effort '
-        'publisher, `best_effort`, which hears every publisher, or `auto`: as they are published.',
+        'Reliability (QoS) of the image subscription: `reliable`, which loses few images but '
+        'receives none from best-effort publishers, `best_effort`, which receives from every '
+        'publisher, or `auto`: as they are published.',
         choices=('auto', 'reliable', 'best_effort'),
     )
     stamp_source: str = setting(
@@ -200,9 +201,9 @@ class EstimatorSettings:
     )
     rotate: str = setting(
         '0',
-        'Degrees by which to turn the images clockwise, for a camera mounted turned: `0`, `90`, '
-        '`180`, `270`, or `auto` (the turn at which faces appear). Boxes, angles and the debug '
-        'image are then those of the turned image.',
+        'Degrees by which to turn the images clockwise, for a camera that is mounted sideways or '
+        'upside down: `0`, `90`, `180`, `270`, or `auto` (the rotation at which faces appear). '
+        'Boxes, angles and the debug image are then those of the turned image.',
         choices=('0', '90', '180', '270', 'auto'),
     )
     max_rate_hz: float = setting(
@@ -214,23 +215,24 @@ class EstimatorSettings:
     )
     lazy: bool = setting(
         True,
-        'Read images only while something subscribes to the results or the debug image; always '
-        'with ROS4HRI. Set to false to answer a new subscriber at once, with faces known.',
+        'Read images only while something subscribes to the results or the debug image; with '
+        'ROS4HRI, read them always. Set to false so that a new subscriber gets tracked faces at '
+        'once.',
         change='runtime',
     )
     cpu_budget: float = setting(
         0.0,
-        'Share of a processor core to keep to, such as 0.3; 0 is no limit. First the appearance '
-        'network reads steady faces in every second image only, then fewer images are processed, '
-        'at least 4 per second.',
+        'Limit on processor use as a share of one core, such as 0.3; 0 is no limit. First the '
+        'appearance network reads steady faces in every second image only, then fewer images are '
+        'processed, at least 4 per second.',
         change='runtime',
         minimum=0.0,
         maximum=16.0,
     )
     num_threads: int = setting(
         1,
-        'Threads that compute the appearance network, or a model of your own (`model`). More may '
-        'answer sooner where cores are free, and take more processor time.',
+        'Threads that run the appearance network, or your own model (`model`). More may give '
+        'results sooner if cores are free, but take more processor time.',
         minimum=1,
         maximum=16,
     )
@@ -299,9 +301,9 @@ class EstimatorSettings:
     )
     search_hz: float = setting(
         5.0,
-        'Times a second that further faces are looked for, besides in images in which no face is '
-        'followed or one was just lost. 0 looks in every image in which fewer than max_faces are '
-        'followed, which takes more processor time (docs/cost.md).',
+        'Searches for further faces per second, besides those in images in which no face is '
+        'tracked or one was just lost. 0 searches every image in which fewer than max_faces are '
+        'tracked, which takes more processor time (docs/cost.md).',
         change='runtime',
         minimum=0.0,
         maximum=60.0,
@@ -324,14 +326,14 @@ class EstimatorSettings:
     )
     ros4hri_mode: str = setting(
         'auto',
-        'Whose ids the faces on /humans/faces have: `detector` (our own, with the list of tracked '
-        'faces), `attach` (those of another face detector, to which expressions are added), or '
+        'Role on /humans/faces: `detector` (publishes its own face ids and the list of tracked '
+        'faces), `attach` (adds expressions to the faces of another face detector), or '
         '`auto` (`attach` while another node publishes the list).',
         choices=('auto', 'detector', 'attach'),
     )
     ros4hri_cropped: bool = setting(
         False,
-        'Also publish a picture of each face on its topics cropped and aligned, to whoever '
+        'Also publish a picture of each face on its topics cropped and aligned while something '
         'subscribes, unless in `attach` mode.',
     )
     autostart: bool = _autostart()
@@ -371,7 +373,7 @@ class DialogueSettings:
     )
     publish_say: bool = setting(
         True,
-        'Publish what to say on dialogue/say; false leaves the words to another node, such as '
+        'Publish the utterance on dialogue/say; false leaves this to another node, such as '
         'llm_dialogue, which publishes there itself.',
     )
     words_per_minute: float = setting(
@@ -392,7 +394,7 @@ class DialogueSettings:
     )
     hear_face: bool = setting(
         False,
-        'Also take it that the person speaks while their mouth moves as in speech '
+        'Also count the person as speaking while their mouth moves as in speech '
         '(docs/speaking.md), for robots that do not hear voices.',
         change='runtime',
     )
@@ -446,14 +448,15 @@ class LanguageModelSettings:
     )
     timeout: float = setting(
         4.0,
-        'Seconds for the first sentence; after that the words of the conversation file are said.',
+        'Seconds to wait for the first sentence; after that the words of the conversation file are '
+        'said.',
         change='runtime',
         minimum=0.1,
         maximum=120.0,
     )
     total_timeout: float = setting(
         15.0,
-        'Seconds for the whole answer; what has been said until then stays.',
+        'Seconds to wait for the whole answer; what arrives later is not said.',
         change='runtime',
         minimum=0.1,
         maximum=600.0,
@@ -474,7 +477,7 @@ class LanguageModelSettings:
     )
     extra_body: str = setting(
         '',
-        'JSON object with further fields of each request, for instance to switch reasoning off '
+        'JSON object with additional fields for each request, for example to switch reasoning off '
         '(docs/language_model.md).',
         change='runtime',
     )
@@ -485,7 +488,7 @@ class LanguageModelSettings:
         maximum=200,
     )
     system_prompt_file: str = setting(
-        '', "Text file with the robot's character and rules; empty uses the built-in ones."
+        '', "Text file with the robot's character and rules; empty uses the built-in text."
     )
     log_requests: bool = setting(
         False, 'Log where each request goes, and its whole body.', change='runtime'
@@ -533,8 +536,7 @@ class LiveSettings:
 
     port: int = setting(
         0,
-        'Port on 127.0.0.1 at which the page is served; 0 takes 8080, or the next one that is '
-        'free.',
+        'Port on 127.0.0.1 on which the page is served; 0 uses 8080, or the next free port.',
         minimum=0,
         maximum=65535,
     )
@@ -543,7 +545,9 @@ class LiveSettings:
         'Subscribe to `raw` images, or to `compressed` ones (at <image topic>/compressed).',
         choices=('raw', 'compressed'),
     )
-    estimator: str = setting('estimator', 'Name of the estimator, whose thresholds can be set.')
+    estimator: str = setting(
+        'estimator', 'Name of the estimator node whose thresholds the page can set.'
+    )
     autostart: bool = _autostart()
     bond: bool = _bond()
 

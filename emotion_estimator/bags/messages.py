@@ -127,7 +127,7 @@ def deserialize(data: bytes, kind: str) -> Any:
     :raises InputError: the bytes are not a message of this type.
     """
     if kind not in typestore().fielddefs:
-        raise InputError(f'{quote(kind)} is no known type')
+        raise InputError(f'{quote(kind)} is not a known message type')
     if len(data) > _MAX_SMALL and kind not in (IMAGE, COMPRESSED_IMAGE):
         raise InputError(f'{len(data)} bytes are too many for a {kind}')
     try:

@@ -110,17 +110,17 @@ def _advice(share: float) -> str:
     type=click.FloatRange(4.0, 600.0),
     default=45.0,
     show_default=True,
-    help='To measure, besides starting.',
+    help='Seconds to measure, in addition to start-up.',
 )
-@click.option('--json', 'as_json', is_flag=True, help='One JSON object instead of the screen.')
+@click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
 def bench(source: str, seconds: float, as_json: bool) -> None:
     """Measure what reading faces costs on this machine, in a minute.
 
-    MediaPipe's own call and ours take turns on the same images, on one core; nothing else should
-    run. The screen is meant to be shared: it names the machine, and nothing else of you.
+    MediaPipe's own call and ours alternate on the same images, on one core; nothing else should
+    run. The output can be shared: it describes the machine and contains no personal data.
     """
     if math.isnan(seconds):
-        raise click.BadParameter('nan is no number of seconds', param_hint='--seconds')
+        raise click.BadParameter('nan is not a number of seconds', param_hint='--seconds')
     with _one_core():
         _report(source, seconds, as_json)
 

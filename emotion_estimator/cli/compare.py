@@ -35,7 +35,7 @@ NO_LIMITS = 'none'
     '--limits',
     'limits_file',
     metavar='FILE',
-    help='YAML file of allowed differences, or none to only report. '
+    help='YAML file of allowed differences, or none to report only. '
     'Default: the shipped config/replay_limits.yaml.',
 )
 @click.option(
@@ -43,17 +43,19 @@ NO_LIMITS = 'none'
     default=TOLERANCE,
     show_default=True,
     type=click.FloatRange(min=0),
-    help='Seconds within which two stamps are the same frame.',
+    help='Maximum difference in seconds between two stamps of the same frame.',
 )
-@click.option('--topic', help="The bags' topic. Default: /emotions or /emotion.")
+@click.option('--topic', help='Topic of the bags. Default: /emotions or /emotion.')
 @click.option(
-    '--figure', type=click.Path(path_type=Path), help='Draw both into a .png, .svg or .pdf file.'
+    '--figure',
+    type=click.Path(path_type=Path),
+    help='Draw both results to a .png, .svg or .pdf file.',
 )
 @click.option(
     '--window',
     type=(float, float),
     metavar='BEGIN END',
-    help='Time span of the picture, in seconds after the first frame. Default: all.',
+    help='Time span of the figure, in seconds after the first frame. Default: all.',
 )
 @click.option('--json', 'as_json', is_flag=True, help='Print one JSON object.')
 def compare_verb(

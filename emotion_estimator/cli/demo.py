@@ -83,9 +83,9 @@ _LIBRARIES = ('matplotlib', 'rich')
 def demo(context: click.Context, /, **options: Any) -> None:
     """Run camera, estimator and dialogue manager, and record a video (needs ROS 2).
 
-    The portrait's film knows when the person speaks; the demo passes that on in place of a
-    microphone. The exit status is 0 at the end of the source, 1 if a node failed or the robot spoke
-    while the person did, and 128 plus the signal's number after a signal.
+    The portrait reports when it speaks; the demo passes that on in place of a microphone. The exit
+    status is 0 at the end of the source, 1 if a node failed or the robot spoke while the person
+    was speaking, and 128 plus the signal's number after a signal.
     """
     settings = DemoSettings(**options)
     problem = settings.problem()

@@ -56,7 +56,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     '--hear-face',
     is_flag=True,
-    help="Take the recording's speaking faces for voice activity, as the parameter hear_face does.",
+    help='Count recorded speaking faces as voice activity, as the parameter hear_face does.',
 )
 @click.option('--topic', help='Topic of the bag. Default: /emotions, else /emotion.')
 @click.option('--policy', type=_FILE, help='YAML file of rules. Default: the shipped one.')
@@ -80,10 +80,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     '--llm-base-url',
     metavar='URL',
-    help='OpenAI-compatible server that finds the words, such as http://localhost:11434/v1; the '
+    help='OpenAI-compatible server that chooses the words, such as http://localhost:11434/v1; '
     "simulated time stands still meanwhile. Default: the conversation file's words.",
 )
-@click.option('--llm-model', metavar='NAME', help='Name of its model. Requires --llm-base-url.')
+@click.option(
+    '--llm-model', metavar='NAME', help='Name of the model on that server. Requires --llm-base-url.'
+)
 @click.option('--json', 'as_objects', is_flag=True, help='Print one JSON object per action.')
 def dialogue(
     script: Path | None, recording: Path | None, hear_face: bool, topic: str | None,
@@ -95,7 +97,7 @@ def dialogue(
     Without --script and --from, keys stand for emotions: h happy, u unknown, s sad, n nobody; space
     starts and stops the person's speech, " types what they say, ? lists the keys, q quits.
 
-    Exit status: 0, or 1 when the robot does not do what the script expects.
+    Exit status: 0, or 1 if the robot does not do what the script expects.
     """
     if script is not None and recording is not None:
         raise click.UsageError('--script and --from exclude each other; give one of them')

@@ -25,7 +25,7 @@ def models() -> None:
 
 @models.command('list')
 def list_models() -> None:
-    """List the models, verify their checksums, and say which are released."""
+    """List the models, verify their checksums, and show which are released."""
     for kind in SHIPPED:
         card = ModelCard.load(models_dir() / f'{kind}.json', kind)
         click.echo(f'{card.title}: {_described(card.weights, "sha256 matches its card, ")}')
@@ -53,7 +53,7 @@ def _described(weights: WeightsFile, more: str = '') -> str:
 def fetch_models(url: str, timeout: float) -> None:
     """Download MediaPipe's face_landmarker.task into the user's cache and verify its checksum.
 
-    It comes with this package too. That in the cache goes before it, and, for the landmark source
-    auto, before a face mesh that mediapipe bundles.
+    The package contains the file too. The one in the cache takes precedence over it and, with the
+    landmark source auto, over a face mesh that mediapipe bundles.
     """
     click.echo(f'face_landmarker.task is at {fetch(url, timeout=timeout)}')

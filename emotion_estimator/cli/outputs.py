@@ -49,21 +49,21 @@ def output_options(command: Command) -> Command:
         click.option(
             '--show',
             is_flag=True,
-            help='Show each picture with its faces in a window; q or Esc ends.',
+            help='Show each annotated picture in a window; q or Esc quits.',
         ),
         click.option(
             '--csv',
             'table',
             type=path,
             metavar='FILE',
-            help='Write a table with a row a face, and one with the label none where there is '
-            'none. The file must be new.',
+            help='Write a table with one row per face; a picture without a face has one row with '
+            'the label none. The file must not exist.',
         ),
         click.option(
             '--annotate',
             type=path,
             metavar='PATH',
-            help='Write the pictures with their faces drawn on them: into a folder, or a file '
+            help='Write the annotated pictures into a folder, or to a file '
             f'({FILM} for a film; .png or .jpg for one image). No existing file is replaced.',
         ),
     ):
@@ -80,7 +80,7 @@ def _is_file(target: Path, suffixes: Sequence[str], what: str) -> bool:
     if target.suffix or _ask(target.exists, target):
         raise InputError(
             f'--annotate {quote(target)} is neither a folder nor a name for {what}, which ends in '
-            f'{" or ".join(suffixes)}; choose such a name, or make the folder first'
+            f'{" or ".join(suffixes)}; choose such a name, or create the folder first'
         )
     return False
 
@@ -207,7 +207,7 @@ class _Window:
                 if not self._wait or key != 0xFF:
                     return True
         except cv2.error as error:
-            raise InputError(f'--show cannot go on ({quote(first_line(error))})') from error
+            raise InputError(f'--show cannot continue ({quote(first_line(error))})') from error
 
     def close(self) -> None:
         cv2.destroyAllWindows()
@@ -318,7 +318,7 @@ def pictures(target: Path | None, files: Sequence[Path]) -> _Drawings | None:
         if sources.setdefault(place, file) != file:
             raise InputError(
                 f'--annotate: {quote(sources[place])} and {quote(file)} would both become '
-                f'{quote(place)}; run them apart, into different folders'
+                f'{quote(place)}; annotate them separately, into different folders'
             )
         _must_be_new(place, '--annotate')
     return _Pictures({file: place for place, file in sources.items()})

@@ -54,7 +54,7 @@ _ALL = (
     _argument(
         'image_transport',
         '',
-        f'Images that the estimator subscribes to; {_OR_FILE} (default: raw).',
+        f'Type of images that the estimator subscribes to; {_OR_FILE} (default: raw).',
         ('', 'raw', 'compressed'),
     ),
     _argument('emotion_topic', 'emotion', "Topic of the primary face's emotion."),
@@ -77,7 +77,7 @@ _ALL = (
     _argument(
         'language_model',
         '',
-        'Name of a language model that speaks instead of the dialogue manager '
+        'Name of a language model that chooses the words instead of the dialogue manager '
         '(docs/language_model.md); empty starts none.',
     ),
     _argument(
@@ -94,8 +94,8 @@ _ALL = (
     _argument(
         'page',
         'false',
-        'Serve a page to watch in a browser on this machine (needs NiceGUI; docs/live.md); its '
-        'address is in the output.',
+        'Serve a page for a browser on this machine (needs NiceGUI; docs/live.md); its address is '
+        'in the output.',
         _YES_NO,
     ),
     _argument('exit_at_end', 'false', 'Shut down when the source ends.', _YES_NO),
@@ -115,8 +115,8 @@ _ALL = (
     _argument(
         'respawn',
         'true',
-        'Start a node again 2 s after it has ended unexpectedly, and, with autostart, bring it up. '
-        'A node that cannot start as configured stays ended; so does the camera with exit_at_end.',
+        'Restart a node 2 s after it has exited unexpectedly and, with autostart, bring it up. '
+        'Not restarted: a node that cannot start as configured, and the camera with exit_at_end.',
         _YES_NO,
     ),
     _argument('use_sim_time', 'false', 'Use the time from /clock (simulation, bags).', _YES_NO),
@@ -129,7 +129,7 @@ _ALL = (
         'fastdds_profile',
         str(resource_dir('config') / 'fastdds.xml'),
         'Fast DDS profile with enough shared memory for images, or none. If the environment '
-        'configures Fast DDS (a profile, FASTDDS_BUILTIN_TRANSPORTS), none is used either.',
+        'configures Fast DDS (a profile, FASTDDS_BUILTIN_TRANSPORTS), this one is not used.',
     ),
     _argument('localhost_only', 'false', 'Limit discovery to nodes on this machine.', _YES_NO),
     _argument('rate', '1.0', 'Playback speed of the bag relative to real time.'),
@@ -137,7 +137,7 @@ _ALL = (
     _argument(
         'lockstep',
         'false',
-        "Play the images with the package's own player, which waits for the answer to each: none "
+        "Play the images with the package's own player, which waits for the result of each: none "
         'is dropped, however slow the machine is (needs rosbags). False uses `ros2 bag play`.',
         _YES_NO,
     ),
