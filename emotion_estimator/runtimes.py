@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
+import logging
 import os
 import platform
 import sys
@@ -24,18 +25,29 @@ from emotion_estimator.weights import WeightsFile
 
 _STDERR = 2
 
+_PACKAGE_LOG = logging.getLogger(__name__.partition('.')[0])
+
 #: Packages whose ``interpreter`` holds an ``Interpreter``, in order of preference. TensorFlow is
 #: not one of them: running the estimator never imports it.
 _RUNTIMES = ('ai_edge_litert', 'tflite_runtime')
 
 
+def debugging() -> bool:
+    """Return whether the log ``emotion_estimator`` is at debug: libraries then say what they do."""
+    return _PACKAGE_LOG.isEnabledFor(logging.DEBUG)
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Discard what C++ code writes to standard error meanwhile.
+    """Discard what C++ code writes to standard error meanwhile, unless debugging.
 
-    MediaPipe logs some thirty lines while it opens a graph and detects its first face, before its
-    log levels take effect, and TFLite logs its delegate; no setting prevents either.
+    Debugging is the level of the log ``emotion_estimator``. MediaPipe logs some thirty lines while
+    it opens a graph and detects its first face, before its log levels take effect, and TFLite logs
+    its delegate; no setting prevents either.
     """
+    if debugging():
+        yield
+        return
     sys.stderr.flush()
     saved = os.dup(_STDERR)
     try:
@@ -63,8 +75,9 @@ def import_mediapipe() -> Any:
 
     :raises ModelError: it is not installed or cannot be loaded.
     """
-    os.environ.setdefault('GLOG_minloglevel', '2')
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    if not debugging():
+        os.environ.setdefault('GLOG_minloglevel', '2')
+        os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     # protobuf warns on each result of mediapipe 0.10's solutions; users cannot change that.
     warnings.filterwarnings('ignore', message='SymbolDatabase.GetPrototype', category=UserWarning)
     try:
@@ -140,6 +153,11 @@ def _without_pyplot() -> Iterator[None]:
 def runtimes() -> tuple[str, ...]:
     """Return the installed runtimes, of ``ai_edge_litert`` and ``tflite_runtime``, best first."""
     return tuple(name for name in _RUNTIMES if importlib.util.find_spec(name) is not None)
+
+
+def loaded_runtimes() -> tuple[str, ...]:
+    """Return the runtimes that this process has loaded: one, unless one of them did not work."""
+    return tuple(name for name in _RUNTIMES if f'{name}.interpreter' in sys.modules)
 
 
 def open_interpreter(

@@ -16,7 +16,7 @@ from emotion_estimator.bags.files import check_bag
 from emotion_estimator.errors import InputError
 from emotion_estimator.launching.arguments import declare, values
 from emotion_estimator.launching.lifecycle import Entities, end, end_where_unconfigurable
-from emotion_estimator.launching.nodes import bag_player, dialogue_manager, estimator
+from emotion_estimator.launching.nodes import bag_player, dialogue_manager, estimator, live
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = [
@@ -29,7 +29,7 @@ ARGUMENTS = [
     *declare(
         'rate', 'loop', 'lockstep', 'landmark_source', 'model', 'namespace', 'params_file',
         'image_transport', 'emotion_topic', 'debug_image', 'policy_file', 'conversation_file',
-        'autostart', 'respawn', 'log_level', 'fastdds_profile', 'localhost_only',
+        'page', 'autostart', 'respawn', 'log_level', 'fastdds_profile', 'localhost_only',
     ),
 ]  # fmt: skip
 
@@ -73,7 +73,7 @@ def start(context: LaunchContext) -> Entities:
     ready = OnStateTransition(
         target_lifecycle_node=node, goal_state='active', entities=[player], handle_once=True
     )
-    return [node, RegisterEventHandler(ready), *rest, *dialogue_manager(given)]
+    return [node, RegisterEventHandler(ready), *rest, *dialogue_manager(given), *live(given)]
 
 
 def generate_launch_description() -> LaunchDescription:

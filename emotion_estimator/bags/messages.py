@@ -13,6 +13,7 @@ import numpy as np
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from emotion_estimator.bags.foxglove_types import FOXGLOVE_TYPES
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import NONE, FaceEmotion, Roi
 from emotion_estimator.errors import InputError, first_line
@@ -57,7 +58,7 @@ _MAX_PARSED, _MAX_LINES = 64 << 10, 3000
 
 @cache
 def typestore() -> Any:
-    """Return rosbags' store with the types of ROS 2 and of this package's ``msg`` folder.
+    """Return rosbags' store with the types of ROS 2, of this package, and of Foxglove's drawings.
 
     The types of images and results are the same in every distribution.
     """
@@ -73,6 +74,8 @@ def typestore() -> Any:
     before = (resource_dir('msg') / 'EmotionArray.msg').read_text()
     before = re.sub(r'^\S*Emotion\[\]', f'{_EMOTION_BEFORE}[]', before, flags=re.MULTILINE)
     ours.update(get_types_from_msg(before, _FORMER[EMOTION_ARRAY]))
+    for kind, text in FOXGLOVE_TYPES.items():
+        ours.update(get_types_from_msg(text, kind))
     store.register(ours)
     return store
 
@@ -268,6 +271,22 @@ def action_message(action: DialogueAction, header: Header) -> Any:
     )
 
 
+def bool_message(value: bool) -> Any:
+    """Return a ``std_msgs/Bool``."""
+    return make('std_msgs/msg/Bool', data=value)
+
+
+def string_message(value: str) -> Any:
+    """Return a ``std_msgs/String``."""
+    return make('std_msgs/msg/String', data=value)
+
+
+def time_message(header: Header) -> Any:
+    """Return a header's stamp as a ``builtin_interfaces/Time``."""
+    seconds, rest = divmod(header.nanoseconds, _SECOND)
+    return make('builtin_interfaces/msg/Time', sec=seconds, nanosec=rest)
+
+
 def read_result(data: bytes, kind: str) -> FrameResult:
     """Return the faces of an ``Emotion`` or ``EmotionArray`` message.
 
@@ -313,9 +332,7 @@ def read_action(data: bytes) -> DialogueAction:
 
 
 def _header(header: Header) -> Any:
-    seconds, rest = divmod(header.nanoseconds, _SECOND)
-    time = make('builtin_interfaces/msg/Time', sec=seconds, nanosec=rest)
-    return make('std_msgs/msg/Header', stamp=time, frame_id=header.frame_id)
+    return make('std_msgs/msg/Header', stamp=time_message(header), frame_id=header.frame_id)
 
 
 def _stamp(header: Any) -> float:

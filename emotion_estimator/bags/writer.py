@@ -19,15 +19,18 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
 
+from emotion_estimator.bags.image_annotations import annotations_message
 from emotion_estimator.bags.messages import (
     Header,
     action_message,
+    bool_message,
     complete_definition,
     definition,
     emotion_message,
     emotions_message,
     image_message,
     serialize,
+    string_message,
     truth_message,
 )
 from emotion_estimator.bags.storage import BagMessage
@@ -39,6 +42,9 @@ from emotion_estimator.frame import FrameResult, RgbImage
 EMOTION_TOPIC = '/emotion'
 EMOTIONS_TOPIC = '/emotions'
 ACTION_TOPIC = '/dialogue/action'
+ANNOTATIONS_TOPIC = '/emotions/annotations'
+USER_SPEAKING_TOPIC = '/dialogue/user_speaking'
+USER_SAID_TOPIC = '/dialogue/user_said'
 TRUTH_TOPIC = '/ground_truth'
 
 _STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
@@ -101,7 +107,7 @@ class BagWriter:
 
         :returns: False for a message on a topic of results, which is skipped.
         """
-        if message.topic in (EMOTION_TOPIC, EMOTIONS_TOPIC, ACTION_TOPIC):
+        if message.topic in (EMOTION_TOPIC, EMOTIONS_TOPIC, ACTION_TOPIC, ANNOTATIONS_TOPIC):
             return False
         source = message.connection
         key = (source.topic, source.msgtype)
@@ -130,7 +136,7 @@ class BagWriter:
     def result(
         self, result: FrameResult, header: Header, model: str, log_time: int | None = None
     ) -> None:
-        """Write what the estimator node would publish for an image.
+        """Write what the estimator node would publish for an image, and its drawing.
 
         :param header: the image's header.
         :param model: the estimator's model, for frames without a face.
@@ -140,6 +146,15 @@ class BagWriter:
         self._put(EMOTION_TOPIC, emotion_message(main, header, model), header, log_time)
         emotions = emotions_message(result.faces, header, model)
         self._put(EMOTIONS_TOPIC, emotions, header, log_time)
+        self._put(ANNOTATIONS_TOPIC, annotations_message(result.faces, header), header, log_time)
+
+    def user_speaking(self, speaking: bool, header: Header) -> None:
+        """Write that the person begins or ends to speak, at a header's stamp."""
+        self._put(USER_SPEAKING_TOPIC, bool_message(speaking), header)
+
+    def user_said(self, text: str, header: Header) -> None:
+        """Write what the person said, at a header's stamp."""
+        self._put(USER_SAID_TOPIC, string_message(text), header)
 
     def action(self, action: DialogueAction, header: Header, log_time: int | None = None) -> None:
         """Write the dialogue manager's decision on an image; see :meth:`result`."""

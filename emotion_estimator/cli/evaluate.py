@@ -10,9 +10,9 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.cli.verbosity import progress
 from emotion_estimator.emotion import LABELS, FloatArray
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.classifier import EmotionClassifier
@@ -126,7 +126,7 @@ def evaluate_stills(
     order = [LABELS.index(label) for label in classifier.labels]
     predicted = [
         order[int(np.argmax(classifier.classify_still(row)))]
-        for row in tqdm(scores, unit='face', disable=None, leave=False)
+        for row in progress(iterable=scores, unit='face')
     ]
     return {
         **classification_report(labels, np.array(predicted, np.int64)),

@@ -13,11 +13,13 @@ from emotion_estimator.cli.main import BAD_INPUT, complain
 from emotion_estimator.cli.options import (
     LEFT_OUT,
     in_words,
+    log_estimator,
     perception_options,
     say_account,
     strict_option,
 )
 from emotion_estimator.cli.outputs import NOT_WANTED, FaceOutputs, output_options, pictures
+from emotion_estimator.cli.verbosity import progress
 from emotion_estimator.errors import InputError
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.settings import EstimatorSettings
@@ -59,12 +61,15 @@ def image(
     with (
         FaceOutputs(drawings, table=table, show=show, title='image', wait=True) as outputs,
         EmotionEstimator.load(settings, static=True) as estimator,
+        progress(total=len(files), unit=' images', beside_results=True) as bar,
     ):
+        log_estimator(estimator, settings)
         outputs.begin('file', estimator.labels)
         for n, file in enumerate(files):
             if outputs.closed:
                 account.leave_out(NOT_WANTED, len(files) - n)
                 break
+            bar.update()
             try:
                 pixels = read_image(file, settings.max_image_pixels)
                 faces = estimator.still(pixels, small=small)

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from emotion_estimator.cli.options import setting_options
+from emotion_estimator.cli.options import complete_source, setting_options
 from emotion_estimator.settings import EstimatorSettings
+from emotion_estimator.untrusted import printable
 
 
 @click.command()
-@click.argument('source', default='portrait')
+@click.argument('source', default='portrait', shell_complete=complete_source)
 @setting_options
 @click.option(
     '--policy',
@@ -33,6 +34,11 @@ from emotion_estimator.settings import EstimatorSettings
     help='Folder for the bags that the page records. Default: the working directory.',
 )
 @click.option(
+    '--bag',
+    type=click.Path(path_type=Path),
+    help='Record from the start, page or none, into this folder, which must not exist.',
+)
+@click.option(
     '--port', type=click.IntRange(1, 65535), help='Default: 8080, or the next one that is free.'
 )
 @click.option('--no-browser', is_flag=True, help='Only print the address.')
@@ -41,6 +47,7 @@ def live(
     policy: Path | None,
     conversation: Path | None,
     recordings: Path,
+    bag: Path | None,
     port: int | None,
     no_browser: bool,
     **perception: Any,
@@ -48,8 +55,9 @@ def live(
     """Show SOURCE and what is read of it on a page in the browser.
 
     SOURCE is a video file, an image, a folder of images, a device number, an address or `portrait`.
-    The page is served to this machine alone, and nothing is read while it is closed. Ctrl-C ends
-    it.
+    The page is served to this machine alone, and nothing is read while it is closed and nothing
+    recorded. Ctrl-C ends it. A recording is a rosbag2 of the images, what was read of them and the
+    conversation; it opens in Foxglove and with `emotion-estimator replay`.
     """
     from emotion_estimator.live.server import serving, show_address
     from emotion_estimator.live.session import LiveSession
@@ -62,6 +70,8 @@ def live(
         recordings=recordings,
     )
     with session, serving(session, port) as address:
+        if bag is not None:
+            click.echo(printable(f'recording into {session.record(True, bag)}'))
         click.echo(f'{address}\nonly this machine can open it; Ctrl-C ends')
         if not no_browser:
             show_address(address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import logging
 import multiprocessing
 import os
 import select
@@ -18,11 +19,18 @@ from types import FrameType
 from typing import Any, ClassVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from emotion_estimator import __version__
 from emotion_estimator.bags.files import need_rosbags
+from emotion_estimator.cli.verbosity import (
+    add_verbosity,
+    log_format_option,
+    report,
+    reporting,
+)
 from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
-from emotion_estimator.untrusted import MAX_QUOTE, as_line, cannot_read, quote
+from emotion_estimator.untrusted import MAX_QUOTE, cannot_read, quote
 
 
 class LazyVerbs(click.Group):
@@ -48,7 +56,9 @@ class LazyVerbs(click.Group):
         """
         word = args[0]
         similar = difflib.get_close_matches(word, self.verbs, n=3, cutoff=0.6)
-        if word not in self.verbs and similar and not word.startswith('-'):
+        unknown = word not in self.verbs and not word.startswith('-')
+        # A shell that completes wants no words about what is wrong.
+        if unknown and similar and not ctx.resilient_parsing:
             ctx.fail(f'No such command {word!r}; did you mean {" or ".join(similar)}?')
         return super().resolve_command(ctx, args)
 
@@ -59,9 +69,23 @@ class LazyVerbs(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import and return a verb; None if there is no verb of this name."""
-        if name in self.verbs:
-            return self.load(name, self.verbs[name][0])
-        return super().get_command(ctx, name)
+        if name not in self.verbs:
+            return super().get_command(ctx, name)
+        try:
+            return add_verbosity(self.load(name, self.verbs[name][0]))
+        except EmotionEstimatorError:
+            if ctx.resilient_parsing:
+                return None
+            raise
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the verbs and options that begin so; click would import every verb."""
+        found = [
+            CompletionItem(name, help=summary)
+            for name, (_, summary) in self.verbs.items()
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 BAD_INPUT = 2
@@ -163,9 +187,13 @@ def _research_verb(name: str) -> click.Command:
 
 
 @click.group(cls=_Verbs, context_settings={'help_option_names': ['-h', '--help']})
+@log_format_option
 @click.version_option(__version__, prog_name='emotion-estimator')
 def group() -> None:
     """Read facial expressions from images, videos and recordings, and try out dialogues."""
+
+
+add_verbosity(group)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -175,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :returns: 0 on success, 2 for bad usage or input, 130 after Ctrl-C, 143 after SIGTERM, or the
         status that the verb sets.
     """
-    with _interrupted_by_sigterm() as terminated:
+    with _interrupted_by_sigterm() as terminated, reporting():
         status = _run(list(sys.argv[1:] if arguments is None else arguments))
     return _TERMINATED if status == _INTERRUPTED and terminated() else status
 
@@ -248,9 +276,7 @@ _WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF
 
 def complain(message: object) -> None:
     """Write a message to standard error: one printable line of limited length."""
-    # Standard error may be on the same full disk; the exit status says it then.
-    with suppress(OSError):
-        click.echo(f'emotion-estimator: {as_line(message)}', err=True)
+    report(logging.ERROR, message)
 
 
 def _refuse(message: object, arguments: Sequence[str]) -> int:

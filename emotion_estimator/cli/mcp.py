@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from emotion_estimator.cli.verbosity import note
 from emotion_estimator.demo.nodes import choose_domain
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.language_model.mcp_server import (
@@ -80,7 +81,7 @@ def mcp(port: int | None, namespace: str, schema: bool) -> None:
         return
     with contextlib.closing(listen(port)) as listener, _bridge(namespace) as bridge:
         url = f'http://{HOST}:{listener.getsockname()[1]}{PATH}'
-        click.echo(f'emotion-estimator: serving MCP at {url}', err=True)
+        note(f'serving MCP at {url}')
         serve_http(make_server(bridge.toolbox), listener)
 
 

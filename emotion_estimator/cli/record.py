@@ -6,10 +6,16 @@ import re
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from emotion_estimator.bags.files import need_rosbags
-from emotion_estimator.cli.options import LEFT_OUT, say_account, strict_option
+from emotion_estimator.cli.options import (
+    LEFT_OUT,
+    complete_source,
+    log_source,
+    say_account,
+    strict_option,
+)
+from emotion_estimator.cli.verbosity import progress
 from emotion_estimator.errors import InputError
 from emotion_estimator.settings import CameraSettings
 from emotion_estimator.sources.open_source import open_source
@@ -38,7 +44,7 @@ def _topic(context: click.Context, option: click.Parameter, name: str) -> str:
 
 
 @click.command()
-@click.argument('source')
+@click.argument('source', shell_complete=complete_source)
 @click.option(
     '--bag',
     'folder',
@@ -111,9 +117,10 @@ def record(
     try:
         with until_interrupted() as stop, BagWriter(folder, storage, compression) as writer:
             frames = open_source(source, fps=fps, duration=duration or _STILL)
+            log_source(frames)
             expected = round(duration * frames.fps) if duration else None
             try:
-                with tqdm(total=expected, unit=' images', disable=None, leave=False) as progress:
+                with progress(total=expected, unit=' images') as bar:
                     recorded = record(
                         frames,
                         writer,
@@ -122,7 +129,7 @@ def record(
                         frame_id=CameraSettings.frame_id,
                         duration=duration,
                         fps=fps,
-                        written=progress.update,
+                        written=bar.update,
                         stop=stop,
                     )
             except BagWriteError:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from emotion_estimator.bags.reader import ImageBag
 from emotion_estimator.cli.options import LEFT_OUT, say_account, strict_option
+from emotion_estimator.cli.verbosity import is_quiet, progress
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator.replay.job import JobSummary, ReplayJob, run_job
 from emotion_estimator.replay.run import ReplayedFrame
@@ -149,7 +150,8 @@ def replay(
             written=write_bag / name if write_bag and several else write_bag,
         )  # fmt: skip
         if resume and job.results is not None and job.results.exists():
-            click.echo(as_line(f'{bag}: {job.results} exists already'), err=True)
+            if not is_quiet():
+                click.echo(as_line(f'{bag}: {job.results} exists already'), err=True)
             continue
         pending.append(job)
     if several:
@@ -194,7 +196,7 @@ def _settings(
 
 def _run_one(job: ReplayJob, as_json: bool) -> bool:
     """Replay a bag; return whether all of it was read."""
-    with tqdm(unit='image', desc=quote(job.bag.name), disable=None, leave=False) as bar:
+    with progress(unit='image', desc=quote(job.bag.name)) as bar:
 
         def on_open(bag: ImageBag) -> None:
             if job.begin == 0 and job.end is None:
@@ -214,7 +216,7 @@ def _run_all(jobs: Sequence[ReplayJob], run: Runner) -> bool:
     """Replay bags; return whether all of all was read."""
     failed = 0
     complete = True
-    with tqdm(total=len(jobs), unit='bag', disable=None, leave=False) as bar:
+    with progress(total=len(jobs), unit='bag') as bar:
         for index, outcome in run(_run_safely, jobs):
             bar.update()
             if isinstance(outcome, str):

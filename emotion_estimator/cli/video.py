@@ -10,7 +10,10 @@ import click
 
 from emotion_estimator.cli.options import (
     LEFT_OUT,
+    complete_source,
     in_words,
+    log_estimator,
+    log_source,
     perception_options,
     say_account,
     strict_option,
@@ -21,6 +24,7 @@ from emotion_estimator.cli.outputs import (
     film_or_folder,
     output_options,
 )
+from emotion_estimator.cli.verbosity import progress
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.perception.pipeline import EmotionEstimator
@@ -33,7 +37,7 @@ _INTERRUPTED = 'not read: interrupted'
 
 
 @click.command()
-@click.argument('source')
+@click.argument('source', shell_complete=complete_source)
 @perception_options
 @output_options
 @strict_option
@@ -55,12 +59,16 @@ def video(
     the source's own: seconds from its begin, or since the epoch for a camera. At the end, standard
     error says how many frames were read, and what was left out and why.
     """
+    settings = EstimatorSettings(**perception)
     with closing(open_source(source)) as frames:
+        log_source(frames)
         drawings = film_or_folder(annotate, frames.fps)
         with (
             FaceOutputs(drawings, table=table, show=show, title=frames.name) as outputs,
-            EmotionEstimator.load(EstimatorSettings(**perception)) as estimator,
+            EmotionEstimator.load(settings) as estimator,
+            progress(total=frames.account.declared, unit=' frames', beside_results=True) as bar,
         ):
+            log_estimator(estimator, settings)
             outputs.begin('stamp', estimator.labels)
             try:
                 for frame in frames.frames():
@@ -70,6 +78,7 @@ def video(
                     else:
                         line = printable(f'{frame.stamp:9.3f} s  {in_words(faces)}')
                     click.echo(line)
+                    bar.update()
                     outputs.add(frame.stamp, frame.image, faces)
                     if outputs.closed:
                         break

@@ -91,6 +91,13 @@ _ALL = (
         '',
         f"Name of the environment variable with the server's API key; {_OR_FILE} (default: none).",
     ),
+    _argument(
+        'page',
+        'false',
+        'Serve a page to watch in a browser on this machine (needs NiceGUI; docs/live.md); its '
+        'address is in the output.',
+        _YES_NO,
+    ),
     _argument('exit_at_end', 'false', 'Shut down when the source ends.', _YES_NO),
     _argument(
         'intra_process',

@@ -89,6 +89,14 @@ def llm_dialogue(given: Given) -> Entities:
     return _managed('llm_dialogue', given, parameters)
 
 
+def live(given: Given) -> Entities:
+    """Return the node that serves a page, as above; nothing unless ``page`` is true."""
+    if given['page'] != 'true':
+        return []
+    transport = given['image_transport']
+    return _managed('live', given, {'image_transport': transport} if transport else {})
+
+
 def camera_and_estimator(given: Given) -> Entities:
     """Return one process with both nodes, which bring themselves up.
 

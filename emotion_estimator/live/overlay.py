@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from html import escape
 
 from emotion_estimator.annotation import SHOWN_LANDMARKS, label_colour, label_dashes
 from emotion_estimator.emotion import FaceEmotion
-
-#: Landmarks: the tip of the nose, and the irises.
-_NOSE, _IRISES = 4, (468, 473)
+from emotion_estimator.pointers import Pointer, gaze_pointers, head_pointer
 
 
 def overlay(faces: Iterable[FaceEmotion], height: int, chosen: str | None = None) -> str:
@@ -61,27 +58,14 @@ def _face(face: FaceEmotion, height: int, chosen: bool) -> str:
 
 def _directions(face: FaceEmotion, stroke: float) -> list[str]:
     """Return arrows: from the nose where the head points, from the eyes where they look."""
-    box, marks = face.roi, face.landmarks
-    nose = (box.x + box.width / 2, box.y + box.height / 2)
-    eyes = [(box.x + share * box.width, box.y + 0.31 * box.height) for share in (0.3, 0.7)]
-    if len(marks) > max(_IRISES):
-        nose = float(marks[_NOSE, 0]), float(marks[_NOSE, 1])
-        eyes = [(float(marks[eye, 0]), float(marks[eye, 1])) for eye in _IRISES]
-    yaw, pitch = face.head_yaw, face.head_pitch
-    lines = [_arrow(nose, yaw, pitch, 0.6 * box.width, '#fff', 1.2 * stroke)]
-    yaw, pitch = yaw + face.gaze_yaw, pitch + face.gaze_pitch
     colour = '#7CFC00' if face.looks_at_camera else '#ffd54f'
-    lines += [_arrow(eye, yaw, pitch, 0.4 * box.width, colour, stroke) for eye in eyes]
-    return lines
+    gaze = [_arrow(each, colour, stroke) for each in gaze_pointers(face)]
+    return [_arrow(head_pointer(face), '#fff', 1.2 * stroke), *gaze]
 
 
-def _arrow(
-    begin: tuple[float, float], yaw: float, pitch: float, length: float, colour: str, width: float
-) -> str:
-    """Return a line with a dot at its end; angles are in degrees, as of :class:`FaceEmotion`."""
-    x, y = begin
-    right = x + length * math.sin(math.radians(yaw))
-    down = y - length * math.sin(math.radians(pitch))
+def _arrow(pointer: Pointer, colour: str, width: float) -> str:
+    """Return a line with a dot at its end."""
+    (x, y), (right, down) = pointer
     return (
         f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{right:.1f}" y2="{down:.1f}" stroke="{colour}" '
         f'stroke-width="{width:.1f}" stroke-linecap="round"/>'

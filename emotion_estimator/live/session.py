@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.dialogue.manager import DialogueManager
 from emotion_estimator.emotion import FaceEmotion, primary
 from emotion_estimator.errors import EmotionEstimatorError, InputError
-from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.frame import Frame, FrameResult, RgbImage
 from emotion_estimator.live.history import History
 from emotion_estimator.live.moment import Moment
-from emotion_estimator.live.page_image import page_image
+from emotion_estimator.live.page_image import PageImage, page_image
 from emotion_estimator.live.remark import PERSON, Remark, of_action
 from emotion_estimator.perception.pipeline import EmotionEstimator
 from emotion_estimator.perception.worker import EstimatorWorker, PendingImage
@@ -26,6 +27,7 @@ from emotion_estimator.sources.capture import Capture
 from emotion_estimator.sources.open_source import is_device, open_source
 
 if TYPE_CHECKING:
+    from emotion_estimator.bags.messages import Header
     from emotion_estimator.bags.writer import BagWriter
 
 #: Seconds between two looks whether a page has been opened.
@@ -79,6 +81,7 @@ class LiveSession:
         self._watched = threading.Event()
         self._closing = threading.Event()
         self._problem = ''
+        self._viewers = 0
         self._bag: BagWriter | None = None
         self._bag_path = ''
         self._heard = False
@@ -111,11 +114,13 @@ class LiveSession:
     def watch(self, viewers: int) -> None:
         """Read while somebody looks, or a recording is made; forget the images after that."""
         with self._lock:
+            self._viewers = viewers
+            if not viewers:
+                self.history.clear()
             if viewers or self._bag is not None:
                 self._watched.set()
             elif not self._closing.is_set():
                 self._watched.clear()
-                self.history.clear()
 
     def status(self) -> str:
         """Return the camera's problem, or what could not be done last."""
@@ -173,10 +178,14 @@ class LiveSession:
                 stamp = time.time()
                 self._manager.user_said(words, stamp)
                 self.history.say(Remark(stamp, PERSON, words))
+                self._write(lambda bag: bag.user_said(words, _header(stamp)))
 
-    def record(self, on: bool) -> str:
-        """Begin or end a bag of the images; return its path, empty if there is none.
+    def record(self, on: bool, folder: Path | None = None) -> str:
+        """Begin or end a bag of the images, what is read of them, and the conversation.
 
+        :param folder: which must not exist; None takes one named after the time in the folder of
+            recordings.
+        :returns: its path, empty if there is none.
         :raises InputError: it cannot be written, or the library for bags is missing.
         """
         with self._lock:
@@ -186,11 +195,14 @@ class LiveSession:
                 need_rosbags()
                 from emotion_estimator.bags.writer import BagWriter
 
-                path = self._recordings / f'live-{datetime.now():%Y%m%d-%H%M%S}'
+                path = folder or self._recordings / f'live-{datetime.now():%Y%m%d-%H%M%S}'
                 self._bag, self._bag_path = BagWriter(path), str(path.resolve())
+                self._watched.set()
             elif not on and self._bag is not None:
                 bag, self._bag = self._bag, None
                 bag.close()
+                if not self._viewers and not self._closing.is_set():
+                    self._watched.clear()
             return self._bag_path
 
     @property
@@ -249,18 +261,19 @@ class LiveSession:
     def _answer(
         self, picture: PendingImage[_Known], image: RgbImage, faces: tuple[FaceEmotion, ...]
     ) -> None:
-        stamp, known, shown = picture.stamp, picture.header, page_image(image)
+        stamp, known = picture.stamp, picture.header
+        shown = page_image(image) if self._viewers else PageImage()
         with self._lock:
             if known.capture is not self._capture:
                 # Of a source that was replaced meanwhile.
                 return
             self._hear(known.speaks, stamp)
             action = self._manager(primary(faces), stamp, faces[1:])
-            self._write(image, known.truth, stamp)
+            self._write(lambda bag: self._write_moment(bag, image, faces, known, stamp, action))
             if action is not None:
                 self.history.say(of_action(action))
-            if not self._watched.is_set():
-                # The last page was closed while this image was read.
+            if not self._viewers:
+                # None is open, or the last one was closed while this image was read.
                 return
             self.history.add(
                 Moment(
@@ -281,22 +294,43 @@ class LiveSession:
         if speaks is None:
             return
         self._manager.user_speaking(speaks, stamp)
+        if self._heard != speaks:
+            self._write(lambda bag: bag.user_speaking(speaks, _header(stamp)))
         if self._heard and not speaks:
             self.history.say(Remark(stamp, PERSON, '(has spoken)'))
         self._heard = speaks
 
-    def _write(self, image: RgbImage, truth: str | None, stamp: float) -> None:
+    def _write_moment(
+        self,
+        bag: BagWriter,
+        image: RgbImage,
+        faces: tuple[FaceEmotion, ...],
+        known: _Known,
+        stamp: float,
+        action: DialogueAction | None,
+    ) -> None:
+        header = _header(stamp)
+        bag.image('/image_raw/compressed', image, header, CameraSettings.jpeg_quality)
+        if known.truth is not None:
+            bag.truth(known.truth, header)
+        bag.result(FrameResult(stamp, faces), header, self._estimator.model)
+        if action is not None:
+            bag.action(action, header)
+
+    def _write(self, put: Callable[[BagWriter], None]) -> None:
+        """Write into the recording, if there is one; one that cannot be written ends."""
         if self._bag is None:
             return
-        from emotion_estimator.bags.messages import Header
-
-        header = Header(round(stamp * 1e9), CameraSettings.frame_id)
         try:
-            self._bag.image('/image_raw/compressed', image, header, CameraSettings.jpeg_quality)
-            if truth is not None:
-                self._bag.truth(truth, header)
+            put(self._bag)
         except InputError as error:
             self._note(str(error))
             bag, self._bag = self._bag, None
             with suppress(InputError):
                 bag.close()
+
+
+def _header(stamp: float) -> Header:
+    from emotion_estimator.bags.messages import Header
+
+    return Header(round(stamp * 1e9), CameraSettings.frame_id)

@@ -12,13 +12,19 @@ import numpy as np
 from emotion_estimator.account import Account
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import Frame, RgbImage
+from emotion_estimator.runtimes import debugging
 
 #: Frames per second if neither the user nor the source gives a rate.
 DEFAULT_FPS = 30.0
 
 
 def silence_opencv() -> None:
-    """Keep OpenCV and its FFmpeg from writing to standard error: the sources raise errors."""
+    """Keep OpenCV and its FFmpeg from writing to standard error, unless debugging.
+
+    The sources raise errors.
+    """
+    if debugging():
+        return
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     # At the top level up to OpenCV 4.11, later in cv2.utils.logging. Level 0 is silent in both.
     module: Any = cv2

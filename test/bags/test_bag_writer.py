@@ -37,7 +37,7 @@ from emotion_estimator.bags.messages import (
 )
 from emotion_estimator.bags.reader import open_bag, read_actions, read_emotions
 from emotion_estimator.bags.storage import Bag
-from emotion_estimator.bags.writer import BagWriter
+from emotion_estimator.bags.writer import ANNOTATIONS_TOPIC, BagWriter
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.emotion import FaceEmotion, Roi
 from emotion_estimator.errors import InputError
@@ -221,7 +221,14 @@ def test_readers_that_know_no_type_find_its_definition_in_the_bag(tmp_path, kind
     with AnyReader([write_all(tmp_path / 'bag', *kind)]) as reader:
         for connection, _, data in reader.messages():
             message = reader.deserialize(data, connection.msgtype)
-            assert message.header.frame_id == HEADER.frame_id
+            if connection.topic == ANNOTATIONS_TOPIC:
+                # This type has no header, but a stamp in each drawing.
+                assert {each.timestamp.sec for each in message.points} <= {
+                    HEADER.nanoseconds // SECOND
+                }
+                assert [text.text for text in message.texts] == ['sad 0.50']
+            else:
+                assert message.header.frame_id == HEADER.frame_id
         assert reader.typestore.types[EMOTION].LABEL_HAPPY == 'happy'
 
 
@@ -236,7 +243,7 @@ def test_metadata_as_rosbag2_wants_it(tmp_path):
     information = metadata['rosbag2_bagfile_information']
     # Up to 8, offers of quality are text, which Humble needs.
     assert information['version'] == 8
-    assert information['message_count'] == 26
+    assert information['message_count'] == 31
     assert information['starting_time']['nanoseconds_since_epoch'] == HEADER.nanoseconds
     for topic in information['topics_with_message_count']:
         (offer,) = yaml.safe_load(topic['topic_metadata']['offered_qos_profiles'])

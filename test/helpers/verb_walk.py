@@ -138,6 +138,9 @@ def takes_text(parameter: click.Parameter) -> bool:
 
 def takes_number(parameter: click.Parameter) -> bool:
     """Return whether a parameter takes one or several numbers."""
+    if isinstance(parameter, click.Option) and parameter.count:
+        # The number of times that it is given.
+        return False
     kind = parameter.type
     kinds = kind.types if isinstance(kind, click.Tuple) else [kind]
     return all(isinstance(k, (click.types.IntParamType, click.types.FloatParamType)) for k in kinds)

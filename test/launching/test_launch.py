@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -40,13 +43,14 @@ ARGUMENTS = {
         *DIALOGUE,
         *MODEL_SERVER,
         'source',
+        'page',
         'exit_at_end',
         'loop',
         'intra_process',
     },
     'estimator.launch.py': ESTIMATOR,
     # The bag decides upon the time.
-    'replay.launch.py': {*ESTIMATOR, *DIALOGUE, 'bag', 'rate', 'loop', 'lockstep'}
+    'replay.launch.py': {*ESTIMATOR, *DIALOGUE, 'bag', 'rate', 'loop', 'lockstep', 'page'}
     - {'use_sim_time'},
 }
 
@@ -165,6 +169,21 @@ def test_a_language_model_speaks_for_the_dialogue_manager(graph, still):
         launch.wait(lambda: said, 'a sentence')
         assert server.requests[0]['model'] == '7'
     assert said[0].data == 'Hello there.'
+
+
+def test_a_page_is_served_beside_the_nodes_and_ends_with_them(graph, still):
+    pytest.importorskip('nicegui', reason='the page needs NiceGUI')
+    with launched(
+        graph, 'emotion.launch.py', source=still, landmark_source=LANDMARK_SOURCE, namespace='p',
+        page='true',
+    ) as launch:  # fmt: skip
+        launch.wait_for_states('active', *(f'p/{node}' for node in (*NODES, 'live')))
+        launch.wait(lambda: re.search(r'http://127\.0\.0\.1:\d+/\?key=\S+', launch.text), 'address')
+        address = re.search(r'http://127\.0\.0\.1:\d+/\?key=\S+', launch.text)[0]
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            assert answer.status == 200
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(address, timeout=2)
 
 
 def test_two_cameras_side_by_side_included_by_another_launch_file(graph, still, tmp_path):

@@ -137,8 +137,38 @@ def test_a_recording_is_a_bag_that_can_be_replayed(watched):
     assert watched.record(False) == str(path)
     assert not watched.recording
     with Bag(path) as bag:
-        assert set(bag.topics) == {'/image_raw/compressed', '/ground_truth'}
-        assert len(list(bag.messages('/image_raw/compressed'))) > 5
+        assert set(bag.topics) == {
+            '/image_raw/compressed', '/ground_truth', '/emotion', '/emotions',
+            '/emotions/annotations',
+        } | (set(bag.topics) & {'/dialogue/action', '/dialogue/user_speaking'})  # fmt: skip
+        images = bag.counts['/image_raw/compressed']
+        assert images > 5
+        for topic in ('/emotion', '/emotions', '/emotions/annotations'):
+            assert bag.counts[topic] == images
+
+
+def test_a_recording_needs_no_page_and_has_the_conversation(tmp_path):
+    pytest.importorskip('rosbags')
+    from emotion_estimator.bags.messages import deserialize
+    from emotion_estimator.bags.storage import Bag
+
+    folder = tmp_path / 'visit'
+    with LiveSession('portrait', EstimatorSettings()) as opened:
+        assert Path(opened.record(True, folder)) == folder
+        opened.say('Hello there')
+        # The greeting, which is the first thing that the robot does.
+        wait_until(lambda: any(r.speaker == ROBOT for r in opened.history.remarks()[0]))
+        # Nobody looks, so no image is kept.
+        assert opened.history.newest is None
+        opened.record(False)
+        with pytest.raises(InputError, match='visit exists'):
+            opened.record(True, folder)
+    with Bag(folder) as bag:
+        (said,) = bag.messages('/dialogue/user_said')
+        assert deserialize(said.data, 'std_msgs/msg/String').data == 'Hello there'
+        (action, *_) = bag.messages('/dialogue/action')
+        kind = 'emotion_estimator/msg/DialogueAction'
+        assert deserialize(action.data, kind).utterance
 
 
 def test_it_closes_while_its_source_waits_for_somebody_to_look():

@@ -8,7 +8,7 @@ import json
 import re
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,15 @@ pytest.importorskip('emotion_estimator.msg', reason='the built package is not so
 pytest.importorskip('openai', reason='the language model node needs openai')
 
 from available import LANDMARK_SOURCE
+from browser import Visit, browsing
 from rclpy.node import NodeNameNonExistentError
 from ros_graph import RosGraph
 
 ROOT = Path(__file__).parents[2]
 VIEWS = ROOT / 'views'
 NODES = ('camera', 'estimator', 'dialogue_manager', 'llm_dialogue')
+#: The others, and the one whose topics are there while its page is open in a browser.
+ALL_NODES = (*NODES, 'live')
 #: Allowed by the policy though the nodes do not have it as the test starts them: simulated time,
 #: image_transport: compressed, ROS4HRI, type descriptions (before Jazzy there are none).
 SOMETIMES = {
@@ -66,18 +69,43 @@ def running(tmp_path_factory) -> dict[str, set[Use]]:
         graph.start('llm_dialogue', model='none', base_url='http://127.0.0.1:9/v1')
         for node in NODES:
             graph.wait_until(lambda node=node: graph.state(node) == 'active', 40.0, node)
-        found: dict[str, set[Use]] = {}
-        changed = time.monotonic()
+        return settled(graph, NODES)
 
-        def settled() -> bool:
-            nonlocal changed
-            before = dict(found)
-            found.update({node: graph_of(graph, node) for node in NODES})
-            if before != found or not all(found.values()):
-                changed = time.monotonic()
-            return time.monotonic() - changed > 1.0
 
-        graph.wait_until(settled, 20.0, 'the graph no longer changes')
+@pytest.fixture(scope='module')
+def watched(tmp_path_factory) -> dict[str, set[Use]]:
+    """Return what the live node has while its page is open."""
+    with RosGraph(tmp_path_factory.mktemp('watched')) as graph:
+        child = graph.start('live')
+        graph.wait_until(lambda: 'key=' in child.log.read_text(), 40.0, 'the page is served')
+        address = re.search(r'http://\S+', child.log.read_text())[0]
+        with browsing() as browser, Visit(browser, address):
+            return settled(graph, ['live'], with_one=('topics', 'subscribe', '/emotions'))
+
+
+@pytest.fixture
+def uses(request, node) -> set[Use]:
+    """Return what the test's node has."""
+    return request.getfixturevalue('watched' if node == 'live' else 'running')[node]
+
+
+def settled(
+    graph: RosGraph, nodes: Sequence[str], with_one: Use | None = None
+) -> dict[str, set[Use]]:
+    """Return what each node has once it has something, ``with_one`` too, and nothing changes."""
+    found: dict[str, set[Use]] = {}
+    changed = time.monotonic()
+
+    def unchanged() -> bool:
+        nonlocal changed
+        before = dict(found)
+        found.update({node: graph_of(graph, node) for node in nodes})
+        complete = all(each and (with_one is None or with_one in each) for each in found.values())
+        if before != found or not complete:
+            changed = time.monotonic()
+        return time.monotonic() - changed > 1.0
+
+    graph.wait_until(unchanged, 30.0, 'the graph no longer changes')
     return found
 
 
@@ -106,19 +134,19 @@ def beyond(uses: set[Use], patterns: set[Use]) -> set[Use]:
     }
 
 
-@pytest.mark.parametrize('node', NODES)
-def test_the_policy_allows_what_a_node_does(running, node):
-    assert beyond(running[node], policy()[node]) == set(), 'add these to security/policies.xml'
+@pytest.mark.parametrize('node', ALL_NODES)
+def test_the_policy_allows_what_a_node_does(uses, node):
+    assert beyond(uses, policy()[node]) == set(), 'add these to security/policies.xml'
 
 
-@pytest.mark.parametrize('node', NODES)
-def test_the_policy_allows_nothing_that_no_node_does(running, node):
-    assert beyond(policy()[node], running[node] | SOMETIMES) == set()
+@pytest.mark.parametrize('node', ALL_NODES)
+def test_the_policy_allows_nothing_that_no_node_does(uses, node):
+    assert beyond(policy()[node], uses | SOMETIMES) == set()
 
 
 def test_launch_may_bring_every_node_up():
     allowed = policy()['launch_ros']
-    for node in NODES:
+    for node in ALL_NODES:
         assert ('services', 'request', f'/{node}/change_state') in allowed
         assert ('topics', 'subscribe', f'/{node}/transition_event') in allowed
 

@@ -18,7 +18,7 @@ FOLDERS = (
     'msg', 'scripts', 'security', 'srv', 'test', 'training', 'views',
 )  # fmt: skip
 #: Programs; what builds them, and what describes them.
-PROGRAMS = {'.py', '.cpp', '.hpp', '', '.typed', '.in', '.lock', '.toml'}
+PROGRAMS = {'.py', '.sh', '.cpp', '.hpp', '', '.typed', '.in', '.lock', '.toml'}
 DESCRIPTIONS = {'CMakeLists.txt', 'NOTICE.md', 'README.md', 'package.xml'}
 #: Made by whoever runs something here.
 MADE = re.compile(r'__pycache__|\.egg-info|_cache|/\.|^out/')

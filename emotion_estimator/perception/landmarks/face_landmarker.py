@@ -144,7 +144,15 @@ def _download(url: str, part: Path, timeout: float) -> None:
             raise OSError(f'it has {total} bytes, too many for a model')
         with (
             part.open('ab' if resumed else 'wb') as file,
-            tqdm(total=total, initial=have, unit='B', unit_scale=True, desc=part.name) as progress,
+            tqdm(
+                total=total,
+                initial=have,
+                unit='B',
+                unit_scale=True,
+                desc=part.name,
+                # Nor where nobody watches, which fills a log.
+                disable=None if _LOG.isEnabledFor(logging.WARNING) else True,
+            ) as progress,
         ):
             while chunk := answer.read(_CHUNK):
                 have += len(chunk)
