@@ -92,15 +92,17 @@ class _Curves:
 
     def drawn(self, names: Sequence[str]) -> list[list[float | None]]:
         """Return rows of time and the probability of each name; None where there is no face."""
-        samples = self._samples
-        return [
-            [round(samples[n][0], _TIME)]
-            + [
-                None if (value := samples[n][1].get(name)) is None else round(value, _PROBABILITY)
-                for name in names
-            ]
-            for n in self._kept()
-        ]
+        rows: list[list[float | None]] = []
+        for n in self._kept():
+            time, values = self._samples[n]
+            seen = (values.get(name) for name in names)
+            rows.append(
+                [
+                    round(time, _TIME),
+                    *(None if each is None else round(each, _PROBABILITY) for each in seen),
+                ]
+            )
+        return rows
 
     def _kept(self) -> Iterable[int]:
         """Return the indices of the samples that show all that can be seen.

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from emotion_estimator.account import Account
 from emotion_estimator.annotation import label_colour, label_dashes
@@ -86,7 +85,7 @@ def write_report(
             thumbnails=thumbnails,
             times=_times(results) if thumbnails is not None else (),
             chart=page_chart(results, actions, findings, comparison, broken) if results else None,
-            script=Markup((Path(__file__).parent / _SCRIPT).read_text(encoding='utf-8')),
+            script=(Path(__file__).parent / _SCRIPT).read_text(encoding='utf-8'),
         )
         (folder / 'report.html').write_text(page, encoding='utf-8')
     except OSError as error:

@@ -66,8 +66,7 @@ class TimeAxis:
         spans = [
             (self(n, first + begin), self(n, first + end))
             for n, lap in enumerate(laps)
-            if first + begin <= lap[-1].stamp + ROUNDING
-            and first + end >= lap[0].stamp - ROUNDING
+            if first + begin <= lap[-1].stamp + ROUNDING and first + end >= lap[0].stamp - ROUNDING
         ]
         return spans or [(self(0, first + begin), self(0, first + end))]
 
