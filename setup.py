@@ -67,7 +67,7 @@ setup(
         'emotion_estimator.config': ['*.yaml', '*.xml'],
         'emotion_estimator.message_definitions': ['*.msg'],
         'emotion_estimator.models': ['*.tflite', '*.npz', '*.task', '*.json', '*.md'],
-        'emotion_estimator.replay': ['*.j2'],
+        'emotion_estimator.replay': ['*.j2', '*.js'],
         'emotion_estimator.schemas': ['*.json'],
         'emotion_estimator.sources': ['data/*'],
     },

@@ -11,15 +11,19 @@ import click
 from tqdm import tqdm
 
 from emotion_estimator.bags.reader import ImageBag
+from emotion_estimator.cli.main import complain
 from emotion_estimator.cli.options import LEFT_OUT, say_account, strict_option
 from emotion_estimator.cli.verbosity import is_quiet, progress
 from emotion_estimator.errors import EmotionEstimatorError, InputError
+from emotion_estimator.replay.expectations import load_expectations
 from emotion_estimator.replay.job import JobSummary, ReplayJob, run_job
 from emotion_estimator.replay.run import ReplayedFrame
 from emotion_estimator.settings import EstimatorSettings, load_parameters
 from emotion_estimator.untrusted import as_line, printable, quote
 from emotion_estimator.worker_pool import Runner, on_dask, on_processes
 
+#: Exit status where something expected is not met.
+_NOT_MET = 1
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -42,7 +46,19 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     '--report',
     type=_FOLDER,
     default=None,
-    help='Write a report page with pictures into this folder (several bags: into NAME in it).',
+    help='Write a report page into this folder (several bags: into NAME in it).',
+)
+@click.option(
+    '--thumbnails',
+    is_flag=True,
+    help='Put pictures of the face into the report, at the first changes of its label.',
+)
+@click.option(
+    '--expect',
+    type=_FILE,
+    default=None,
+    help='YAML file of expected labels and actions (docs/recordings.md). Exit status 1 if one is '
+    'not met.',
 )
 @click.option(
     '--write-bag',
@@ -107,7 +123,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.pass_context
 def replay(
     context: click.Context, bags: tuple[Path, ...], topic: str | None, speech: str | None,
-    as_json: bool, output: Path | None, report: Path | None, write_bag: Path | None,
+    as_json: bool, output: Path | None, report: Path | None, thumbnails: bool,
+    expect: Path | None, write_bag: Path | None,
     params: Path | None, landmarks: str | None, model_path: str | None, policy: Path | None,
     conversation: Path | None,
     begin: float, end: float | None, jobs: int | None, pool: str, scheduler: str | None,
@@ -121,7 +138,8 @@ def replay(
     dialogue/user_speaking, dialogue/user_said and dialogue/robot_speaking.
 
     It ends with a line on standard error for each bag: how many images it declares, how many were
-    read, and how many were left out and why.
+    read, and how many were left out and why. With --expect, each expectation that is not met is a
+    line there too.
     """
     names = _names(bags, distinct=bool(output or report or write_bag))
     if as_json and len(bags) > 1:
@@ -135,10 +153,13 @@ def replay(
         raise click.UsageError(f'--end {end:g} is not after --begin {begin:g}')
     if report is not None and (report / 'metadata.yaml').exists():
         raise click.UsageError(f'--report {report} is a bag; give another folder')
+    if thumbnails and report is None:
+        raise click.UsageError('--thumbnails are for --report')
     base = ReplayJob(
         bag=bags[0], topic=topic, settings=_settings(params, landmarks, model_path),
         policy_file=policy, conversation_file=conversation, begin=begin, end=end,
-        speech=speech,
+        speech=speech, thumbnails=thumbnails,
+        expected=load_expectations(expect) if expect else None,
     )  # fmt: skip
     several = len(bags) > 1
     pending = []
@@ -157,10 +178,12 @@ def replay(
     if several:
         run = on_dask(jobs, scheduler) if dask else on_processes(jobs)
         # Dask's workers may have another working directory.
-        complete = _run_all([_absolute(job) for job in pending] if dask else pending, run)
+        outcomes = _run_all([_absolute(job) for job in pending] if dask else pending, run)
     else:
-        complete = all(_run_one(job, as_json) for job in pending)
-    if strict and not complete:
+        outcomes = [_run_one(job, as_json) for job in pending]
+    if not all(finding.met for each in outcomes for finding in each.findings):
+        context.exit(_NOT_MET)
+    if strict and not all(each.account.complete for each in outcomes):
         context.exit(LEFT_OUT)
 
 
@@ -194,8 +217,8 @@ def _settings(
     return settings
 
 
-def _run_one(job: ReplayJob, as_json: bool) -> bool:
-    """Replay a bag; return whether all of it was read."""
+def _run_one(job: ReplayJob, as_json: bool) -> JobSummary:
+    """Replay a bag, and print its summary."""
     with progress(unit='image', desc=quote(job.bag.name)) as bar:
 
         def on_open(bag: ImageBag) -> None:
@@ -209,13 +232,13 @@ def _run_one(job: ReplayJob, as_json: bool) -> bool:
 
         summary = run_job(job, on_frame, on_open)
     _print_summary(summary, as_json)
-    return summary.account.complete
+    return summary
 
 
-def _run_all(jobs: Sequence[ReplayJob], run: Runner) -> bool:
-    """Replay bags; return whether all of all was read."""
+def _run_all(jobs: Sequence[ReplayJob], run: Runner) -> list[JobSummary]:
+    """Replay bags, and print the summary of each."""
     failed = 0
-    complete = True
+    outcomes: list[JobSummary] = []
     with progress(total=len(jobs), unit='bag') as bar:
         for index, outcome in run(_run_safely, jobs):
             bar.update()
@@ -223,12 +246,12 @@ def _run_all(jobs: Sequence[ReplayJob], run: Runner) -> bool:
                 failed += 1
                 tqdm.write(as_line(f'{jobs[index].bag}: {outcome}'), file=sys.stderr)
             else:
-                complete &= outcome.account.complete
+                outcomes.append(outcome)
                 with bar.external_write_mode():
                     _print_summary(outcome, as_json=False)
     if failed:
         raise InputError(f'{failed} of {len(jobs)} bags could not be replayed, see above')
-    return complete
+    return outcomes
 
 
 def _absolute(job: ReplayJob) -> ReplayJob:
@@ -251,6 +274,9 @@ def _run_safely(job: ReplayJob) -> JobSummary | str:
 def _print_summary(summary: JobSummary, as_json: bool) -> None:
     for problem in summary.problems:
         click.echo(as_line(f'{summary.bag}: {problem}'), err=True)
+    for finding in summary.findings:
+        if not finding.met:
+            complain(f'{summary.bag}: {finding.problem}')
     if as_json:
         say_account(str(summary.bag), summary.account, as_json)
         return

@@ -22,7 +22,9 @@ from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.perception.mounting import Mounting
 from emotion_estimator.perception.pipeline import EmotionEstimator
+from emotion_estimator.replay.expectations import Expectations, Finding, examine
 from emotion_estimator.replay.run import ReplayedFrame, replay
+from emotion_estimator.replay.thumbnails import Thumbnails
 from emotion_estimator.settings import EstimatorSettings
 
 _EMPTY = np.zeros(0, np.float32)
@@ -42,6 +44,8 @@ class ReplayJob:
     :param end: seconds after the first image at which to stop; None reads to the end.
     :param results: JSON Lines file to write.
     :param report: folder to write the report into.
+    :param thumbnails: put pictures of faces into the report, at the changes of the label.
+    :param expected: what the results should be; None expects nothing.
     :param written: folder for a bag with the input's topics and the results; it must not exist.
     """
 
@@ -56,6 +60,8 @@ class ReplayJob:
     report: Path | None = None
     written: Path | None = None
     speech: str | None = None
+    thumbnails: bool = False
+    expected: Expectations | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class JobSummary:
     :param labels: frames per label of the primary face.
     :param problems: one line for each defect of the bag and each kind of skipped image.
     :param account: how many images were declared and read, and how many left out and why.
+    :param findings: what became of each expectation.
     """
 
     bag: Path
@@ -77,6 +84,7 @@ class JobSummary:
     actions: tuple[DialogueAction, ...]
     problems: tuple[str, ...]
     account: Account
+    findings: tuple[Finding, ...] = ()
 
 
 def run_job(
@@ -118,13 +126,15 @@ def run_job(
         problems = (*bag.problems, *skipped.lines(), *hints)
         if not outputs.labels:
             raise InputError(f'bag {job.bag}: {_why_no_results(job, bag, outputs.begun, problems)}')
+        findings = examine(outputs.kept, outputs.actions, job.expected) if job.expected else []
         if job.report is not None:
             # Slow to import because of matplotlib.
             from emotion_estimator.replay.report import write_report
 
             write_report(
-                job.report, str(job.bag), outputs.kept, outputs.actions, problems, account=account
-            )
+                job.report, str(job.bag), outputs.kept, outputs.actions, problems, account=account,
+                findings=findings, thumbnails=outputs.thumbnails,
+            )  # fmt: skip
     return JobSummary(
         bag=job.bag,
         topic=bag.topic,
@@ -135,6 +145,7 @@ def run_job(
         actions=tuple(outputs.actions),
         problems=problems,
         account=account,
+        findings=tuple(findings),
     )
 
 
@@ -173,6 +184,8 @@ class _Outputs(contextlib.ExitStack):
         self.labels: Counter[str] = Counter()
         self.actions: list[DialogueAction] = []
         self.kept: list[FrameResult] = []
+        #: None unless the report asks for pictures of faces.
+        self.thumbnails = Thumbnails() if job.report is not None and job.thumbnails else None
         self._job = job
         self._model = model
         #: Frames before the job's begin, which nobody asked for.
@@ -204,8 +217,10 @@ class _Outputs(contextlib.ExitStack):
             self._writer.result(result, frame.header, self._model, frame.log_time)
             if action is not None:
                 self._writer.action(action, frame.header, frame.log_time)
-        if self._job.report is not None:
+        if self._job.report is not None or self._job.expected is not None:
             self.kept.append(_without_arrays(result))
+        if self.thumbnails is not None:
+            self.thumbnails.see(result, frame.image)
         return True
 
     def copy_input(self, bag: ImageBag) -> None:

@@ -12,19 +12,23 @@ from typing import Any
 import jinja2
 
 from emotion_estimator.account import Account
-from emotion_estimator.annotation import label_colour
+from emotion_estimator.annotation import label_colour, label_dashes
 from emotion_estimator.dialogue.action import DialogueAction
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult, write_results
 from emotion_estimator.replay.alignment import split_laps
 from emotion_estimator.replay.comparison import Comparison
 from emotion_estimator.replay.comparison_report import as_dict, broken_line, table
+from emotion_estimator.replay.expectations import Finding
 from emotion_estimator.replay.limits import BrokenLimit
+from emotion_estimator.replay.page_chart import page_chart
 from emotion_estimator.replay.pictures import draw_comparison, draw_results
 from emotion_estimator.replay.results import RESULTS, ResultStatistics, result_statistics
+from emotion_estimator.replay.thumbnails import Thumbnails
+from emotion_estimator.replay.time_axis import TimeAxis, labels_over_time
 from emotion_estimator.timeline import action_words
 
-_TEMPLATE = 'report.html.j2'
+_TEMPLATE, _SCRIPT = 'report.html.j2', 'report.js'
 
 
 def write_report(
@@ -36,11 +40,14 @@ def write_report(
     comparison: Comparison | None = None,
     broken: Sequence[BrokenLimit] = (),
     account: Account | None = None,
+    findings: Sequence[Finding] = (),
+    thumbnails: Thumbnails | None = None,
 ) -> None:
     """Write ``results.jsonl``, ``summary.json``, ``timeline.png`` and ``report.html``.
 
     The same arguments give the same files: they contain no date and no machine name. Files of an
-    earlier report are replaced. Without matplotlib there are no pictures, and the page says so.
+    earlier report are replaced. The page draws its chart itself and asks for no other file; without
+    matplotlib there are no ``.png`` files.
 
     :param folder: created if necessary, with its parents.
     :param title: the recording's name.
@@ -49,18 +56,22 @@ def write_report(
     :param comparison: comparison with expected results; adds ``comparison.png`` and a section.
     :param broken: the limits that the comparison breaks.
     :param account: how many images were declared, read and left out; None if it is not known.
+    :param findings: what was expected of the results, and what became of it.
+    :param thumbnails: pictures of the results' changes; None puts no image into the page.
     :raises InputError: the folder cannot be written.
     """
     statistics = result_statistics(split_laps(results))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_results(results, folder / RESULTS)
-        pictures = _draw_pictures(folder, title, results, actions, comparison, broken)
+        _draw_pictures(folder, title, results, actions, comparison, broken, findings)
         summary = _summary(title, statistics, actions, problems)
         if account is not None:
             summary['account'] = account.to_dict()
         if comparison is not None:
             summary['comparison'] = as_dict(comparison, broken)
+        if findings:
+            summary['expected'] = [each.as_dict() for each in findings]
         (folder / 'summary.json').write_text(json.dumps(summary, indent=1) + '\n')
         page = _page_template().render(
             title=title,
@@ -68,9 +79,13 @@ def write_report(
             actions=actions,
             problems=problems,
             account=account,
-            pictures=pictures,
             comparison=comparison,
             broken=broken,
+            findings=findings,
+            thumbnails=thumbnails,
+            times=_times(results) if thumbnails is not None else (),
+            chart=page_chart(results, actions, findings, comparison, broken) if results else None,
+            script=(Path(__file__).parent / _SCRIPT).read_text(encoding='utf-8'),
         )
         (folder / 'report.html').write_text(page, encoding='utf-8')
     except OSError as error:
@@ -92,10 +107,18 @@ def _page_template() -> jinja2.Template:
     environment.globals.update(
         action_words=action_words,
         broken_line=broken_line,
+        dashes=lambda label: ' '.join(f'{1.8 * part:g}' for part in label_dashes(label)),
         label_colour=label_colour,
+        picture=lambda jpeg: f'data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}',
         table=table,
     )
     return environment.get_template(_TEMPLATE)
+
+
+def _times(results: Sequence[FrameResult]) -> list[float]:
+    """Return each frame's time in the chart, in the order of the results."""
+    laps = split_laps(results)
+    return [time for time, _ in labels_over_time(laps, TimeAxis(laps))]
 
 
 def _draw_pictures(
@@ -105,24 +128,20 @@ def _draw_pictures(
     actions: Sequence[DialogueAction],
     comparison: Comparison | None,
     broken: Sequence[BrokenLimit],
-) -> dict[str, str | None]:
-    """Draw ``timeline`` and ``comparison``; return each as a data URL, None if not drawn."""
+    findings: Sequence[Finding],
+) -> None:
+    """Draw ``timeline.png`` and ``comparison.png``, if matplotlib is there."""
     draw: dict[str, Callable[[Path], None]] = {}
     if results:
-        draw['timeline'] = lambda path: draw_results(results, actions, path, title)
+        draw['timeline'] = lambda path: draw_results(results, actions, path, title, findings)
     if comparison is not None:
         draw['comparison'] = lambda path: draw_comparison(comparison, path, title, broken)
-    pictures: dict[str, str | None] = {}
     for name in ('timeline', 'comparison'):
         path = folder / f'{name}.png'
         # A picture of an earlier report must not pass for one of this.
         path.unlink(missing_ok=True)
-        pictures[name] = None
         if name in draw and importlib.util.find_spec('matplotlib') is not None:
             draw[name](path)
-            content = base64.b64encode(path.read_bytes()).decode()
-            pictures[name] = f'data:image/png;base64,{content}'
-    return pictures
 
 
 def _summary(

@@ -37,12 +37,14 @@ class ReplayedFrame:
     :param header: the image's header.
     :param log_time: when the image was recorded, in nanoseconds.
     :param action: the dialogue manager's decision, usually None.
+    :param image: the pixels, uint8 (H, W, 3) RGB, in which the faces are.
     """
 
     result: FrameResult
     header: Header
     log_time: int
     action: DialogueAction | None
+    image: RgbImage
 
 
 def replay(
@@ -95,7 +97,7 @@ def replay(
         last = image.stamp
         action = policy(primary(faces), image.stamp, faces[1:]) if policy is not None else None
         result = FrameResult(image.stamp, faces)
-        yield ReplayedFrame(result, image.header, image.message.log_time, action)
+        yield ReplayedFrame(result, image.header, image.message.log_time, action, pixels)
 
 
 def _limited(

@@ -201,7 +201,44 @@ def test_the_report_shows_it(results):
     )
     page = (folder / 'report' / 'report.html').read_text()
     assert '390' in page
-    assert 'data:image/png;base64,' in page
+    # Images of people are there for whoever asks for them.
+    assert 'data:image' not in page
+
+
+def test_pictures_of_faces_are_in_the_report_for_whoever_asks(monkeypatch, capfd, tmp_path):
+    both = [shutil.copytree(made_bag(), tmp_path / name) for name in ('one', 'two')]
+    for jobs in (1, 2):
+        run(monkeypatch, capfd, *both, '--report', tmp_path / f'by{jobs}', '--thumbnails',
+            '--jobs', jobs)  # fmt: skip
+    one, two = ((tmp_path / f'by{jobs}/one/report.html').read_bytes() for jobs in (1, 2))
+    assert one == two
+    assert one.count(b'<img src="data:image/jpeg;base64,') > 2
+
+
+EXPECTED = """\
+labels:
+  - {label: happy, from: 4.0, to: 6.0}
+actions:
+  - {action: resume, from: 0.0, to: 2.0}
+"""
+
+
+@pytest.mark.parametrize(('text', 'status'), [
+    (EXPECTED, 0), (EXPECTED.replace('happy', 'sad'), 1), (EXPECTED.replace('resume', 'end'), 1),
+    ('labels: 7', 2),
+])  # fmt: skip
+def test_what_is_not_as_expected_is_said_and_ends_with_1(
+    monkeypatch, capfd, tmp_path, text, status
+):
+    (tmp_path / 'expected.yaml').write_text(text)
+    said = run(monkeypatch, capfd, made_bag(), '--expect', tmp_path / 'expected.yaml',
+               '--report', tmp_path / 'report', '--end', 7, status=status)  # fmt: skip
+    told = [line for line in said.err.splitlines() if line.startswith('emotion-estimator:')]
+    assert len(told) == (status > 0)
+    if status < 2:
+        summary = json.loads((tmp_path / 'report' / 'summary.json').read_text())
+        assert sum(not each['met'] for each in summary['expected']) == status
+        assert ('not met' in (tmp_path / 'report' / 'report.html').read_text()) == (status == 1)
 
 
 def test_several_bags_at_once_give_what_each_gives(monkeypatch, capfd, tmp_path, results):
@@ -278,6 +315,8 @@ def test_bad_images_are_reported_and_skipped(monkeypatch, capfd, tmp_path):
         (['{short}', '--output', '/proc/nope'], '/proc/nope'),
         (['{short}', '--begin', '100'], 'no image later than 100 s after the first'),
         (['{short}', '--report', '{short2}'], 'is a bag'),
+        (['{short}', '--thumbnails'], '--thumbnails are for --report'),
+        (['{short}', '--expect', '/nowhere.yaml'], '/nowhere.yaml'),
     ],
 )
 def test_bad_usage_and_input_give_one_line(monkeypatch, capfd, tmp_path, arguments, says):

@@ -34,7 +34,7 @@ ACTION = DialogueAction('check_in', 'tea', 'warm', WORDS, 'sad for 1.0 of the la
 class Reader(HTMLParser):
     """Collects text and pictures, and insists that every tag is closed in its order."""
 
-    VOID = ('meta', 'img')
+    VOID = ('meta', 'img', 'br')
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -87,7 +87,8 @@ def test_the_folder_holds_results_numbers_picture_and_page(tmp_path):
     assert WORDS in page.text
     assert 'frame 3 does not decode' in page.text
     assert 'happy 20 57.1%' in page.text
-    assert [source.partition(',')[0] for source in page.sources] == ['data:image/png;base64']
+    # Nothing is asked of anybody, and no image is in it.
+    assert page.sources == []
 
 
 @needs_matplotlib
@@ -104,7 +105,7 @@ def test_a_comparison_is_a_chapter_and_leaves_no_trace_in_the_next_report(tmp_pa
     limits = broken_limits(found, Limits(min_agreement=0.98))
     write_report(tmp_path, 'x', RESULTS, [], [], found, limits)
     page = read(tmp_path)
-    assert len(page.sources) == 2
+    assert 'Compared with the expected results' in page.text
     assert (tmp_path / 'comparison.png').is_file()
     assert 'min_agreement 0.98 is broken: 0.5714; first at 1700000002.000' in page.text
     summary = json.loads((tmp_path / 'summary.json').read_text())
@@ -112,25 +113,29 @@ def test_a_comparison_is_a_chapter_and_leaves_no_trace_in_the_next_report(tmp_pa
     assert summary['comparison']['broken'][0]['limit'] == 'min_agreement'
     write_report(tmp_path, 'x', RESULTS, [], [])
     assert not (tmp_path / 'comparison.png').exists()
-    assert len(read(tmp_path).sources) == 1
+    assert 'Compared with' not in read(tmp_path).text
 
 
 def test_names_and_words_cannot_become_html(tmp_path, monkeypatch):
     monkeypatch.setattr(report_module.importlib.util, 'find_spec', lambda name: None)
     bad = '<script>alert("$title")</script>'
-    write_report(tmp_path, bad, RESULTS, [], [bad])
+    odd = replace(ACTION, utterance=bad, reason='</script><b>&amp;')
+    write_report(tmp_path, bad, RESULTS, [odd], [bad])
     page = read(tmp_path)
     assert page.words.count(bad) == 3
-    assert '<script' not in (tmp_path / 'report.html').read_text()
+    # The chart's data and what draws it.
+    assert (tmp_path / 'report.html').read_text().count('<script') == 2
+    data = json.loads(next(each for each in page.words if each.startswith('{')))
+    assert data['actions'][0][1:] == [f'check in: {bad}', '</script><b>&amp;']
 
 
-def test_without_matplotlib_there_is_a_page_without_pictures(tmp_path, monkeypatch):
+def test_without_matplotlib_there_is_a_page_but_no_pictures_beside_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'matplotlib', None)
     monkeypatch.setattr(report_module.importlib.util, 'find_spec', lambda name: None)
     write_report(tmp_path, 'x', RESULTS, [], [], compare(RESULTS, RESULTS))
     page = read(tmp_path)
-    assert page.sources == []
-    assert 'No picture: matplotlib is not installed.' in page.text
+    assert not list(tmp_path.glob('*.png'))
+    assert 'chart-data' in (tmp_path / 'report.html').read_text()
     assert 'all 1.0000 (35 of 35 frames)' in page.text
 
 
