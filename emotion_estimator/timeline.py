@@ -18,7 +18,7 @@ GAP = 0.5
 #: Rows for the dialogue, so that sentences do not overlap.
 ROWS = 5
 #: Share of the picture's width that a letter of a sentence takes on average.
-_LETTER = 0.0052
+LETTER = 0.0052
 #: Share of the picture's width from which on a band has room for its label.
 _ROOM = 0.045
 
@@ -173,7 +173,7 @@ def draw_actions(
     ends = [float('-inf')] * ROWS
     for i, (time, words, label) in enumerate(actions):
         late = time > 0.6 * end
-        length = _LETTER * end * (len(_short(words)) + 2)
+        length = LETTER * end * (len(_short(words)) + 2)
         begin = time - length if late else time
         rows = [*range(i % ROWS, ROWS), *range(i % ROWS)]
         place = next((n for n in rows if ends[n] < begin), min(rows, key=ends.__getitem__))

@@ -7,11 +7,13 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, pairwise
+from statistics import median
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from emotion_estimator.bags.stamp_order import WINDOW
 from emotion_estimator.frame import FrameResult
+from emotion_estimator.timeline import GAP
 
 #: Seconds by which rounding (six decimals in files, floats since 1970) may move a stamp.
 ROUNDING = 1e-6
@@ -107,6 +109,15 @@ def split_laps(results: Iterable[Item]) -> list[tuple[Item, ...]]:
     while not reader.ended:
         laps.append(tuple(reader.lap()))
     return laps
+
+
+def longest_step(laps: Laps) -> float:
+    """Return the seconds between two frames above which they are a gap.
+
+    A recording at one image per second has no gaps.
+    """
+    steps = [after.stamp - before.stamp for lap in laps for before, after in pairwise(lap)]
+    return max(GAP, 1.5 * median(steps)) if steps else GAP
 
 
 class _Numbered(NamedTuple):

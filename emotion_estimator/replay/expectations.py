@@ -6,12 +6,12 @@ the recording.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from emotion_estimator import strict_yaml
@@ -19,12 +19,14 @@ from emotion_estimator.dialogue.action import ACTIONS, DialogueAction
 from emotion_estimator.emotion import NONE
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult
-from emotion_estimator.replay.alignment import ROUNDING, split_laps
+from emotion_estimator.replay.alignment import ROUNDING, longest_step, split_laps
 from emotion_estimator.timeline import GAP
 from emotion_estimator.untrusted import quote
 
 #: Default share of the frames that must have the label.
 SHARE = 0.8
+
+_NO_FRAME = 'the recording has no frame that could be read'
 
 _DAY = 86400
 _seconds = strict_yaml.number(0, _DAY)
@@ -85,6 +87,51 @@ class Expectations:
     labels: tuple[Expectation, ...]
     actions: tuple[ExpectedDecision, ...]
 
+    @property
+    def all(self) -> tuple[Expectation | ExpectedDecision, ...]:
+        """Return the labels, then the actions."""
+        return (*self.labels, *self.actions)
+
+
+@dataclass(frozen=True)
+class ExpectationFinding:
+    """What became of an expectation.
+
+    :param expected: what was expected.
+    :param problem: why it is not met, in one line; empty if it is.
+    :param share: share of the span's frames with the label, 0 to 1; None of an action, and where
+        there are no frames.
+    """
+
+    expected: Expectation | ExpectedDecision
+    problem: str
+    share: float | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether it is met."""
+        return not self.problem
+
+    @property
+    def words(self) -> str:
+        """What was expected and found, in a few words: ``happy, 90% expected: 35%, not met``."""
+        verdict = 'met' if self.met else 'not met'
+        if isinstance(self.expected, ExpectedDecision):
+            return f'{self.expected.action.replace("_", " ")}: {verdict}'
+        found = '' if self.share is None else f'{_percent(self.share)}, '
+        return (
+            f'{self.expected.label}, {_percent(self.expected.min_share)} expected: {found}{verdict}'
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {
+            'expected': str(self.expected),
+            'met': self.met,
+            'share': None if self.share is None else round(self.share, 4),
+            'problem': self.problem,
+        }
+
 
 def check(
     results: Sequence[FrameResult],
@@ -101,11 +148,27 @@ def check(
     :param actions: the dialogue manager's decisions on it.
     """
     if not results:
-        return ['the recording has no frame that could be read']
-    lines = [_label_line(results, each) for each in expectations]
+        return [_NO_FRAME]
+    found = examine(results, actions, Expectations(tuple(expectations), tuple(expected_actions)))
+    return [each.problem for each in found if each.problem]
+
+
+def examine(
+    results: Sequence[FrameResult],
+    actions: Sequence[DialogueAction],
+    expected: Expectations,
+) -> list[ExpectationFinding]:
+    """Return what became of each expectation, labels before actions; see :func:`check`."""
+    if not results:
+        return [ExpectationFinding(each, f'{each}: {_NO_FRAME}') for each in expected.all]
     first = results[0].stamp
-    lines += [_action_line(actions, each, first, _length(results)) for each in expected_actions]
-    return [line for line in lines if line]
+    return [
+        *(_examined(results, each) for each in expected.labels),
+        *(
+            ExpectationFinding(each, _action_line(actions, each, first, _length(results)))
+            for each in expected.actions
+        ),
+    ]
 
 
 def load_expectations(path: Path) -> Expectations:
@@ -180,24 +243,35 @@ def _length(results: Sequence[FrameResult]) -> float:
     return max(frame.stamp for frame in results) - results[0].stamp
 
 
-def _label_line(results: Sequence[FrameResult], expected: Expectation) -> str:
+def _examined(results: Sequence[FrameResult], expected: Expectation) -> ExpectationFinding:
     first, last = results[0].stamp, _length(results)
-    if expected.end > last + GAP:
-        return f'{expected}: the recording ends at {last:.2f} s'
     frames = [
         frame
         for frame in results
         if expected.begin - ROUNDING <= frame.stamp - first <= expected.end + ROUNDING
     ]
-    if not frames:
-        return f'{expected}: there are no frames'
-    if gap := _gap(results, expected):
-        since, until = (_time(first + time, first) for time in gap)
-        return f'{expected}: there are no frames between {since} and {until}'
     others = [frame for frame in frames if frame.label != expected.label]
-    share = 1.0 - len(others) / len(frames)
-    if share >= expected.min_share - ROUNDING:
-        return ''
+    share = 1.0 - len(others) / len(frames) if frames else None
+    problem = ''
+    if expected.end > last + GAP:
+        problem = f'{expected}: the recording ends at {last:.2f} s'
+    elif share is None:
+        problem = f'{expected}: there are no frames'
+    elif gap := _gap(results, expected):
+        since, until = (_time(first + time, first) for time in gap)
+        problem = f'{expected}: there are no frames between {since} and {until}'
+    elif share < expected.min_share - ROUNDING:
+        problem = _share_line(results, expected, frames, others)
+    return ExpectationFinding(expected, problem, share)
+
+
+def _share_line(
+    results: Sequence[FrameResult],
+    expected: Expectation,
+    frames: Sequence[FrameResult],
+    others: Sequence[FrameResult],
+) -> str:
+    first, share = results[0].stamp, 1.0 - len(others) / len(frames)
     found = ', '.join(f'{n} {label}' for label, n in Counter(f.label for f in others).most_common())
     faces = [face for frame in results for face in frame.faces]
     # Below abstain_below the label is `unknown`, which need not be one of the model's.
@@ -215,12 +289,9 @@ def _label_line(results: Sequence[FrameResult], expected: Expectation) -> str:
 
 def _gap(results: Sequence[FrameResult], expected: Expectation) -> tuple[float, float] | None:
     """Return the first gap between frames in a span, in seconds since the first frame."""
-    first = results[0].stamp
-    laps = [[frame.stamp - first for frame in lap] for lap in split_laps(results)]
-    steps = [after - before for times in laps for before, after in pairwise(times)]
-    # A recording at one image per second has no gaps.
-    longest = max(GAP, 1.5 * median(steps)) if steps else GAP
-    for times in laps:
+    first, laps = results[0].stamp, split_laps(results)
+    longest = longest_step(laps)
+    for times in ([frame.stamp - first for frame in lap] for lap in laps):
         # Before and after a lap is no gap: a loop may be interrupted.
         begin, end = max(expected.begin, times[0]), min(expected.end, times[-1])
         inside = [time for time in times if begin < time < end]
@@ -247,3 +318,8 @@ def _action_line(
 def _time(stamp: float, first: float) -> str:
     since = f'{stamp - first:.3f} s'
     return since if first == 0 else f'{since} (stamp {stamp:.6f})'
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent, rounded down: 99.96 % is not all of it."""
+    return f'{math.floor(1000 * share + 1e-6) / 10:g}%'

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from emotion_estimator.dialogue.action import DialogueAction
-from emotion_estimator.emotion import primary
 from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.replay.alignment import Laps, split_laps
 from emotion_estimator.replay.comparison import Comparison
+from emotion_estimator.replay.expectations import ExpectationFinding, ExpectedDecision
+from emotion_estimator.replay.expected_bands import (
+    ExpectedBand,
+    end_with_bands,
+    expected_bands,
+    rows_of,
+)
 from emotion_estimator.replay.limits import BrokenLimit
 from emotion_estimator.replay.pairs import Pairs
+from emotion_estimator.replay.time_axis import (
+    TimeAxis,
+    labels_over_time,
+    probabilities_over_time,
+)
 from emotion_estimator.timeline import (
     GAP,
+    LETTER,
     Labels,
-    Probabilities,
     action_words,
     colour,
     draw_actions,
@@ -33,46 +43,16 @@ from emotion_estimator.timeline import (
 #: Formats of a picture, by its file's suffix.
 FORMATS = ('.png', '.svg', '.pdf')
 
-#: Seconds between two laps, enough to interrupt curves and bands.
-_BREAK = 1.0
 #: Colour of differences: RGB, 0 to 1.
 _DIFFERENT = (0.8, 0.0, 0.0)
+#: Colour of expected actions, likewise.
+_ACTION = (0.6, 0.6, 0.6)
+#: Share of the picture's width that a band takes at least.
+_NARROWEST = 0.002
+#: How much wider a letter of bold words is than one of a sentence.
+_BOLD = 1.15
 #: Number of broken limits named at one mark.
 _NAMED = 3
-
-
-class TimeAxis:
-    """Converts a stamp and its lap into seconds since the first frame.
-
-    :ivar begins: where each lap begins, in those seconds.
-    :ivar end: where the last lap ends, in those seconds.
-    """
-
-    def __init__(self, *results: Laps) -> None:
-        """:param results: of one recording; laps of the same number share a place."""
-        self._offsets: list[float] = []
-        self.begins: list[float] = []
-        end = -_BREAK
-        for laps in zip_longest(*results, fillvalue=()):
-            stamps = [stamp for lap in laps if lap for stamp in (lap[0].stamp, lap[-1].stamp)]
-            self.begins.append(end + _BREAK)
-            self._offsets.append(self.begins[-1] - min(stamps))
-            end = self._offsets[-1] + max(stamps)
-        self.end = max(end, 0.1)
-
-    def __call__(self, lap: int, stamp: float) -> float:
-        """Return the seconds since the first frame."""
-        return self._offsets[lap] + stamp
-
-    def of_stamp(self, stamp: float, laps: Laps) -> float:
-        """Return the same for a stamp whose lap is unknown: the first one that contains it."""
-        return next(
-            (self(n, stamp) for n, lap in enumerate(laps) if _contains(lap, stamp)), self(0, stamp)
-        )
-
-
-def _contains(lap: Sequence[FrameResult], stamp: float) -> bool:
-    return lap[0].stamp <= stamp <= lap[-1].stamp
 
 
 def check_figure(path: Path, window: tuple[float, float] | None = None) -> None:
@@ -93,48 +73,94 @@ def draw_results(
     actions: Sequence[DialogueAction],
     path: Path,
     title: str,
+    findings: Sequence[ExpectationFinding] = (),
 ) -> None:
     """Draw the results of one recording; the suffix of ``path`` selects the format.
 
     :param results: at least one frame.
+    :param findings: what was expected of it, drawn as bands below its labels.
     :raises OSError: the file cannot be written.
     """
     laps = split_laps(results)
     axis = TimeAxis(laps)
-    heights = (4.0, 0.8, 1.6) if actions else (4.0, 0.8)
-    figure, axes = new_figure(heights, 7.6 if actions else 5.6)
-    draw_probabilities(axes[0], probabilities_over_time(laps, axis))
-    draw_bands(axes[1], [('label', labels_over_time(laps, axis))])
+    bands = expected_bands(findings, axis, laps)
+    end = end_with_bands(axis.end, bands)
+    rows = _rows(bands, end)
+    heights = {'curves': 4.0, 'label': 0.8}
+    if bands:
+        heights['expected'] = 0.3 + 0.3 * (max(rows) + 1)
     if actions:
+        heights['dialogue'] = 1.6
+    height = 5.6 + heights.get('expected', 0.0) + (2.0 if actions else 0.0)
+    figure, drawn = new_figure((*heights.values(),), height)
+    axes = dict(zip(heights, drawn))
+    draw_probabilities(axes['curves'], probabilities_over_time(laps, axis))
+    draw_bands(axes['label'], [('label', labels_over_time(laps, axis))])
+    if bands:
+        _draw_expected(axes['expected'], bands, rows, end)
+    if actions:
+        times = axis.of_stamps((action.stamp for action in actions), laps)
         spoken = [
-            (
-                axis.of_stamp(action.stamp, laps),
-                action_words(action.action, action.utterance),
-                action.emotion,
-            )
-            for action in actions
+            (time, action_words(action.action, action.utterance), action.emotion)
+            for time, action in zip(times, actions)
         ]
-        draw_actions(axes[2], axes[:2], spoken, axis.end)
-    axes[-1].set_xlim(0, axis.end)
-    axes[-1].set_xlabel('seconds after the first frame')
+        draw_actions(axes['dialogue'], drawn[:-1], spoken, end)
+    drawn[-1].set_xlim(0, end)
+    drawn[-1].set_xlabel('seconds after the first frame')
     figure.suptitle(title)
     save(figure, path)
 
 
-def labels_over_time(laps: Laps, axis: TimeAxis) -> Labels:
-    """Return the label at each frame's time."""
-    return [(axis(n, frame.stamp), frame.label) for n, lap in enumerate(laps) for frame in lap]
+def _words(band: ExpectedBand, end: float) -> str:
+    """Return a band's words, with its time if it lies after the end of the picture."""
+    where = f' (from {band.begin:g} s)' if band.begin > end else ''
+    return band.finding.words + where
 
 
-def probabilities_over_time(laps: Laps, axis: TimeAxis) -> Probabilities:
-    """Return the primary face's probabilities at each frame's time; empty without a face."""
-    samples: list[tuple[float, Mapping[str, float]]] = []
-    for n, lap in enumerate(laps):
-        for frame in lap:
-            face = primary(frame.faces)
-            values = dict(zip(face.labels, map(float, face.probabilities))) if face else {}
-            samples.append((axis(n, frame.stamp), values))
-    return samples
+def _extent(band: ExpectedBand, end: float) -> tuple[float, float, bool]:
+    """Return what a band and its words take, in seconds, and whether the words end with it."""
+    length = _BOLD * LETTER * end * (len(_words(band, end)) + 2)
+    begin = min(band.begin, end)
+    if begin + length <= end:
+        return begin, max(band.end, begin + length), False
+    return min(begin, min(band.end, end) - length), min(band.end, end), True
+
+
+def _rows(bands: Sequence[ExpectedBand], end: float) -> list[int]:
+    """Return each band's row from the top: labels, then actions."""
+    labels = [band for band in bands if not band.is_action]
+    decisions = [band for band in bands if band.is_action]
+    above, below = (rows_of([_extent(b, end)[:2] for b in part]) for part in (labels, decisions))
+    return [*above, *(row + max(above, default=-1) + 1 for row in below)]
+
+
+def _draw_expected(
+    axes: Any, bands: Sequence[ExpectedBand], rows: Sequence[int], end: float
+) -> None:
+    """Draw what was expected; what is not met is red, hatched, and says so."""
+    for band, row in zip(bands, rows):
+        met = band.finding.met
+        expected = band.finding.expected
+        shade = _ACTION if isinstance(expected, ExpectedDecision) else colour(expected.label)
+        axes.broken_barh(
+            [(band.begin, max(band.end - band.begin, _NARROWEST * end))],
+            (-row - 0.4, 0.8),
+            facecolors=(*shade, 0.45),
+            edgecolors='0.3' if met else _DIFFERENT,
+            linewidth=0.8 if met else 1.8,
+            hatch=None if met else '////',
+        )
+        begin, until, late = _extent(band, end)
+        axes.text(
+            until if late else begin, -row, f' {_words(band, end)} ',
+            ha='right' if late else 'left', va='center', fontsize=8.5, clip_on=True,
+            color='black' if met else _DIFFERENT, fontweight='normal' if met else 'bold',
+            bbox=None if met else {'boxstyle': 'square,pad=0.1', 'facecolor': 'white',
+                                   'edgecolor': 'none', 'alpha': 0.85},
+        )  # fmt: skip
+    axes.set_ylim(-max(rows) - 0.6, 0.6)
+    axes.set_yticks([0], ['expected'])
+    axes.grid(axis='x', alpha=0.3)
 
 
 def draw_comparison(

@@ -20,9 +20,10 @@ from emotion_estimator.replay.comparison_report import broken_line
 from emotion_estimator.replay.expectations import (
     SHARE,
     Expectation,
+    ExpectationFinding,
     Expectations,
     ExpectedDecision,
-    check,
+    examine,
     load_expectations,
 )
 from emotion_estimator.replay.job import ReplayJob, run_job
@@ -77,6 +78,8 @@ class ReplayedBag:
         self.file = outcome.file
         self.account = outcome.account
         self._caller = caller
+        #: Of all expectations of labels and actions so far, for pictures.
+        self._findings: list[ExpectationFinding] = []
 
     def expect(self, label: str, begin: float, end: float, share: float = SHARE) -> None:
         """Expect the primary face's label in at least ``share`` of the frames of a time span.
@@ -135,7 +138,9 @@ class ReplayedBag:
             _fail(f'{self.name} is not like {expected}', lines)
 
     def draw(self, path: str | Path) -> None:
-        """Draw probabilities, labels and actions over time; the suffix selects the format.
+        """Draw probabilities, labels, actions and what was expected so far over time.
+
+        The suffix selects the format.
 
         :raises AssertionError: the picture cannot be drawn, or there are no frames.
         """
@@ -149,7 +154,9 @@ class ReplayedBag:
         __tracebackhide__ = True
         with _UserErrors():
             expected = make()
-        lines = check(self.results, self.actions, expected.labels, expected.actions)
+        findings = examine(self.results, self.actions, expected)
+        self._findings += findings
+        lines = [each.problem for each in findings if not each.met]
         if lines:
             _fail(self.name, lines + self._bag_problems() + self._draw(self._draw_results))
 
@@ -160,7 +167,7 @@ class ReplayedBag:
     def _draw_results(self, path: Path) -> None:
         if not self.results:
             raise InputError(f'{self.name} has no frame to draw')
-        draw_results(self.results, self.actions, path, self.name)
+        draw_results(self.results, self.actions, path, self.name, self._findings)
 
     def _draw(self, draw: Callable[[Path], None]) -> list[str]:
         """Draw if the test run asks for pictures; return a line with the path."""
