@@ -94,7 +94,7 @@ class Expectations:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ExpectationFinding:
     """What became of an expectation.
 
     :param expected: what was expected.
@@ -157,15 +157,15 @@ def examine(
     results: Sequence[FrameResult],
     actions: Sequence[DialogueAction],
     expected: Expectations,
-) -> list[Finding]:
+) -> list[ExpectationFinding]:
     """Return what became of each expectation, labels before actions; see :func:`check`."""
     if not results:
-        return [Finding(each, f'{each}: {_NO_FRAME}') for each in expected.all]
+        return [ExpectationFinding(each, f'{each}: {_NO_FRAME}') for each in expected.all]
     first = results[0].stamp
     return [
         *(_examined(results, each) for each in expected.labels),
         *(
-            Finding(each, _action_line(actions, each, first, _length(results)))
+            ExpectationFinding(each, _action_line(actions, each, first, _length(results)))
             for each in expected.actions
         ),
     ]
@@ -243,7 +243,7 @@ def _length(results: Sequence[FrameResult]) -> float:
     return max(frame.stamp for frame in results) - results[0].stamp
 
 
-def _examined(results: Sequence[FrameResult], expected: Expectation) -> Finding:
+def _examined(results: Sequence[FrameResult], expected: Expectation) -> ExpectationFinding:
     first, last = results[0].stamp, _length(results)
     frames = [
         frame
@@ -262,7 +262,7 @@ def _examined(results: Sequence[FrameResult], expected: Expectation) -> Finding:
         problem = f'{expected}: there are no frames between {since} and {until}'
     elif share < expected.min_share - ROUNDING:
         problem = _share_line(results, expected, frames, others)
-    return Finding(expected, problem, share)
+    return ExpectationFinding(expected, problem, share)
 
 
 def _share_line(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from emotion_estimator.replay.alignment import Laps
-from emotion_estimator.replay.expectations import ExpectedDecision, Finding
+from emotion_estimator.replay.expectations import ExpectationFinding, ExpectedDecision
 from emotion_estimator.replay.time_axis import TimeAxis
 
 #: By how much of the recording's length a picture may be longer than it, to show what was expected
@@ -19,7 +19,7 @@ class ExpectedBand(NamedTuple):
 
     begin: float
     end: float
-    finding: Finding
+    finding: ExpectationFinding
 
     @property
     def is_action(self) -> bool:
@@ -27,7 +27,9 @@ class ExpectedBand(NamedTuple):
         return isinstance(self.finding.expected, ExpectedDecision)
 
 
-def expected_bands(findings: Sequence[Finding], axis: TimeAxis, laps: Laps) -> list[ExpectedBand]:
+def expected_bands(
+    findings: Sequence[ExpectationFinding], axis: TimeAxis, laps: Laps
+) -> list[ExpectedBand]:
     """Return the bands of findings, labels before actions, a looped recording's in each lap."""
     bands = [
         ExpectedBand(begin, end, each)

@@ -22,7 +22,7 @@ from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.perception.mounting import Mounting
 from emotion_estimator.perception.pipeline import EmotionEstimator
-from emotion_estimator.replay.expectations import Expectations, Finding, examine
+from emotion_estimator.replay.expectations import ExpectationFinding, Expectations, examine
 from emotion_estimator.replay.run import ReplayedFrame, replay
 from emotion_estimator.replay.thumbnails import Thumbnails
 from emotion_estimator.settings import EstimatorSettings
@@ -84,7 +84,7 @@ class JobSummary:
     actions: tuple[DialogueAction, ...]
     problems: tuple[str, ...]
     account: Account
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ExpectationFinding, ...] = ()
 
 
 def run_job(

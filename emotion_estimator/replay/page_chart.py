@@ -12,7 +12,7 @@ from emotion_estimator.emotion import primary
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.replay.alignment import Laps, split_laps
 from emotion_estimator.replay.comparison import Comparison
-from emotion_estimator.replay.expectations import Finding
+from emotion_estimator.replay.expectations import ExpectationFinding
 from emotion_estimator.replay.expected_bands import end_with_bands, expected_bands, rows_of
 from emotion_estimator.replay.limits import BrokenLimit
 from emotion_estimator.replay.time_axis import (
@@ -33,7 +33,7 @@ _SPEAKS = 'speaks'
 def page_chart(
     results: Sequence[FrameResult],
     actions: Sequence[DialogueAction],
-    findings: Sequence[Finding] = (),
+    findings: Sequence[ExpectationFinding] = (),
     comparison: Comparison | None = None,
     broken: Sequence[BrokenLimit] = (),
 ) -> dict[str, Any]:

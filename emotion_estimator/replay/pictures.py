@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.frame import FrameResult
 from emotion_estimator.replay.alignment import Laps, split_laps
 from emotion_estimator.replay.comparison import Comparison
-from emotion_estimator.replay.expectations import ExpectedDecision, Finding
+from emotion_estimator.replay.expectations import ExpectationFinding, ExpectedDecision
 from emotion_estimator.replay.expected_bands import (
     ExpectedBand,
     end_with_bands,
@@ -31,7 +31,6 @@ from emotion_estimator.timeline import (
     GAP,
     LETTER,
     Labels,
-    Probabilities,
     action_words,
     colour,
     draw_actions,
@@ -50,6 +49,8 @@ _DIFFERENT = (0.8, 0.0, 0.0)
 _ACTION = (0.6, 0.6, 0.6)
 #: Share of the picture's width that a band takes at least.
 _NARROWEST = 0.002
+#: How much wider a letter of bold words is than one of a sentence.
+_BOLD = 1.15
 #: Number of broken limits named at one mark.
 _NAMED = 3
 
@@ -72,7 +73,7 @@ def draw_results(
     actions: Sequence[DialogueAction],
     path: Path,
     title: str,
-    findings: Sequence[Finding] = (),
+    findings: Sequence[ExpectationFinding] = (),
 ) -> None:
     """Draw the results of one recording; the suffix of ``path`` selects the format.
 
@@ -110,9 +111,15 @@ def draw_results(
     save(figure, path)
 
 
+def _words(band: ExpectedBand, end: float) -> str:
+    """Return a band's words, with its time if it lies after the end of the picture."""
+    where = f' (from {band.begin:g} s)' if band.begin > end else ''
+    return band.finding.words + where
+
+
 def _extent(band: ExpectedBand, end: float) -> tuple[float, float, bool]:
     """Return what a band and its words take, in seconds, and whether the words end with it."""
-    length = LETTER * end * (len(band.finding.words) + 2)
+    length = _BOLD * LETTER * end * (len(_words(band, end)) + 2)
     begin = min(band.begin, end)
     if begin + length <= end:
         return begin, max(band.end, begin + length), False
@@ -145,7 +152,7 @@ def _draw_expected(
         )
         begin, until, late = _extent(band, end)
         axes.text(
-            until if late else begin, -row, f' {band.finding.words} ',
+            until if late else begin, -row, f' {_words(band, end)} ',
             ha='right' if late else 'left', va='center', fontsize=8.5, clip_on=True,
             color='black' if met else _DIFFERENT, fontweight='normal' if met else 'bold',
             bbox=None if met else {'boxstyle': 'square,pad=0.1', 'facecolor': 'white',

@@ -20,9 +20,9 @@ from emotion_estimator.replay.comparison_report import broken_line
 from emotion_estimator.replay.expectations import (
     SHARE,
     Expectation,
+    ExpectationFinding,
     Expectations,
     ExpectedDecision,
-    Finding,
     examine,
     load_expectations,
 )
@@ -79,7 +79,7 @@ class ReplayedBag:
         self.account = outcome.account
         self._caller = caller
         #: Of all expectations of labels and actions so far, for pictures.
-        self._findings: list[Finding] = []
+        self._findings: list[ExpectationFinding] = []
 
     def expect(self, label: str, begin: float, end: float, share: float = SHARE) -> None:
         """Expect the primary face's label in at least ``share`` of the frames of a time span.

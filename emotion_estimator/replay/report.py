@@ -19,7 +19,7 @@ from emotion_estimator.frame import FrameResult, write_results
 from emotion_estimator.replay.alignment import split_laps
 from emotion_estimator.replay.comparison import Comparison
 from emotion_estimator.replay.comparison_report import as_dict, broken_line, table
-from emotion_estimator.replay.expectations import Finding
+from emotion_estimator.replay.expectations import ExpectationFinding
 from emotion_estimator.replay.limits import BrokenLimit
 from emotion_estimator.replay.page_chart import page_chart
 from emotion_estimator.replay.pictures import draw_comparison, draw_results
@@ -40,7 +40,7 @@ def write_report(
     comparison: Comparison | None = None,
     broken: Sequence[BrokenLimit] = (),
     account: Account | None = None,
-    findings: Sequence[Finding] = (),
+    findings: Sequence[ExpectationFinding] = (),
     thumbnails: Thumbnails | None = None,
 ) -> None:
     """Write ``results.jsonl``, ``summary.json``, ``timeline.png`` and ``report.html``.
@@ -128,7 +128,7 @@ def _draw_pictures(
     actions: Sequence[DialogueAction],
     comparison: Comparison | None,
     broken: Sequence[BrokenLimit],
-    findings: Sequence[Finding],
+    findings: Sequence[ExpectationFinding],
 ) -> None:
     """Draw ``timeline.png`` and ``comparison.png``, if matplotlib is there."""
     draw: dict[str, Callable[[Path], None]] = {}

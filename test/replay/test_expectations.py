@@ -16,6 +16,7 @@ from emotion_estimator.replay.expectations import (
     Expectations,
     ExpectedDecision,
     check,
+    examine,
     load_expectations,
 )
 
@@ -169,6 +170,48 @@ def test_a_recording_without_frames_meets_nothing():
     assert check([], (), [Expectation('none', 0, 1)]) == [
         'the recording has no frame that could be read'
     ]
+
+
+@pytest.mark.parametrize(
+    ('expectation', 'share', 'words'),
+    [
+        (Expectation('happy', 1.0, 1.9), 0.9, 'happy, 80% expected: 90%, met'),
+        (Expectation('happy', 0.5, 2.4), 0.45, 'happy, 80% expected: 45%, not met'),
+        # What there is of it, though the recording ends early or is empty there.
+        (Expectation('sad', 2.0, 9.0), 1.0, 'sad, 80% expected: 100%, not met'),
+        (Expectation('sad', 7.0, 9.0), None, 'sad, 80% expected: not met'),
+        (ExpectedDecision('end', 0.0, 2.0), None, 'end: met'),
+        (ExpectedDecision('change_topic', 0.0, 2.0), None, 'change topic: not met'),
+    ],
+)
+def test_a_finding_says_the_share_and_whether_it_is_met(expectation, share, words):
+    is_action = isinstance(expectation, ExpectedDecision)
+    expected = Expectations((), (expectation,)) if is_action else Expectations((expectation,), ())
+    (found,) = examine(VISIT, [decision('end', LONG_AGO + 1.0)], expected)
+    assert found.expected == expectation
+    assert found.share == (None if share is None else pytest.approx(share))
+    assert found.words == words
+    assert found.met == (not found.problem) == (not words.endswith('not met'))
+
+
+def test_nearly_all_of_the_frames_are_not_all_in_words():
+    most = [frame(LONG_AGO + k / 10, 'happy' if k else 'sad') for k in range(3000)]
+    (found,) = examine(most, (), Expectations((Expectation('happy', 0, 299, 1.0),), ()))
+    assert found.words == 'happy, 100% expected: 99.9%, not met'
+
+
+def test_a_looped_recording_has_one_finding_of_all_its_laps():
+    twice = VISIT + course(*['none'] * 10, *['sad'] * 20)
+    (found,) = examine(twice, (), Expectations((Expectation('happy', 1.0, 1.9),), ()))
+    assert found.share == pytest.approx(0.45)
+
+
+def test_without_frames_each_expectation_is_found_not_met():
+    expected = Expectations((Expectation('none', 0, 1),), (ExpectedDecision('end', 0, 1),))
+    found = examine([], (), expected)
+    assert [each.expected for each in found] == [*expected.labels, *expected.actions]
+    assert not any(each.met for each in found)
+    assert [each.share for each in found] == [None, None]
 
 
 def test_where_a_recording_goes_back_each_time_round_counts():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_what_was_expected_is_in_rows_that_do_not_overlap():
     assert sum(map(len, rows)) == 3
     assert len(rows) == 2
     for parts in rows:
-        assert all(one[1] <= other[0] for one, other in zip(parts, parts[1:]))
+        assert all(one[1] <= other[0] for one, other in itertools.pairwise(parts))
     sad = next(part for parts in rows for part in parts if part[2] == 'sad')
     assert sad[4] is False
     assert 'not met' in sad[3]

@@ -272,6 +272,21 @@ def test_pictures_are_drawn_of_what_was_not_as_expected(visited):
     assert all(f'picture: {files[test]}' in failed[test] for test in drawn)
 
 
+def test_a_picture_has_all_that_was_expected_so_far(tmp_path, monkeypatch):
+    nobody = tuple(FrameResult(k / 10, ()) for k in range(20))
+    outcome = ReplayOutcome(nobody, (), (), tmp_path, Account('images', 20, 20, Counter()))
+    bag = ReplayedBag('quiet', outcome, CallingTest(tmp_path))
+    drawn = []
+    monkeypatch.setattr(
+        'emotion_estimator.replay.replayed_bag.draw_results', lambda *given: drawn.append(given[4])
+    )
+    bag.expect('none', 0.0, 1.9)
+    with pytest.raises(AssertionError):
+        bag.expect_action('end', between=(0.0, 1.0))
+    bag.draw('all.png')
+    assert [each.words for each in drawn[0]] == ['none, 80% expected: 100%, met', 'end: not met']
+
+
 def test_each_test_has_a_picture_of_its_own(tmp_path):
     body = (
         'import pytest\n'
