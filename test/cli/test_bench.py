@@ -90,7 +90,7 @@ def test_nan_is_no_time(monkeypatch):
     fake(monkeypatch)
     done = CliRunner().invoke(bench.bench, ['--seconds', 'nan'])
     assert done.exit_code == 2
-    assert 'no number of seconds' in done.output
+    assert 'not a number of seconds' in done.output
 
 
 def test_too_few_images_are_no_result(monkeypatch):
