@@ -70,9 +70,11 @@ def live(
         recordings=recordings,
     )
     with session, serving(session, port) as address:
-        if bag is not None:
-            click.echo(printable(f'recording into {session.record(True, bag)}'))
+        # Before the address, so that a folder that exists ends it here.
+        recorded = session.record(True, bag) if bag is not None else ''
         click.echo(f'{address}\nonly this machine can open it; Ctrl-C ends')
+        if recorded:
+            click.echo(printable(f'recording into {recorded}'))
         if not no_browser:
             show_address(address)
         _wait()
