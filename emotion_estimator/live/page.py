@@ -137,10 +137,9 @@ class Page:
             )
             self._when = ui.label('live').classes('w-16 text-right').props('data-testid=when')
             if 'record' in self._feed.can:
-                self._record = ui.button(icon='fiber_manual_record', on_click=self._turn_record)
-                self._record.props('dense flat color=red aria-label="record a bag"').props(
-                    'data-testid=record'
-                )
+                self._record = ui.button(on_click=self._turn_record)
+                self._record.props('dense flat color=red data-testid=record')
+                self._show_recording()
 
     def _build_timeline(self) -> None:
         with ui.card().classes('p-2'):
@@ -252,7 +251,12 @@ class Page:
             self._say(f'recording into {path}' if on else f'recorded {path}')
 
         self._try(turn)
-        self._record.props(f'icon={"stop" if self._feed.recording else "fiber_manual_record"}')
+        self._show_recording()
+
+    def _show_recording(self) -> None:
+        on = self._feed.recording
+        icon, words = ('stop', 'end the recording') if on else ('fiber_manual_record', 'record')
+        self._record.props(f'icon={icon} aria-label="{words}"')
 
     def _change(self, name: str, value: Any) -> Any:
         return self._asking(lambda: self._feed.change(name, value))()

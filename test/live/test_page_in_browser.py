@@ -130,8 +130,12 @@ def test_a_source_that_is_not_there_is_said(visit):
 def test_a_recording_begins_and_ends_with_one_button(visit):
     visit.marked('record').click()
     wait_until(visit, lambda: 'recording into' in visit.page.inner_text('body'))
+    # A page that is opened meanwhile shows that something is recorded.
+    visit.page.reload()
+    wait_until(visit, lambda: visit.marked('record').inner_text() == 'stop')
     visit.page.wait_for_timeout(500)
     visit.marked('record').click()
+    wait_until(visit, lambda: visit.marked('record').inner_text() != 'stop')
     wait_until(visit, lambda: re.search('recorded /.*live-', visit.page.inner_text('body')))
 
 
