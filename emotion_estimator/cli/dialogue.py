@@ -1,4 +1,4 @@
-"""``emotion-estimator dialogue``: a conversation in the terminal, without camera and ROS."""
+"""``emotion-estimator dialogue``: a conversation in the terminal, without a camera or ROS."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def dialogue(
     policy: Path | None, conversation: Path | None, speed: float | None, hold: float,
     llm_base_url: str | None, llm_model: str | None, as_objects: bool,
 ) -> int:  # fmt: skip
-    """Simulate a conversation without camera and ROS.
+    """Simulate a conversation without a camera or ROS.
 
     Without --script and --from, keys stand for emotions: h happy, u unknown, s sad, n nobody; space
     starts and stops the person's speech, " types what they say, ? lists the keys, q quits.

@@ -102,7 +102,7 @@ VERBS = {
         'demo',
         'Run camera, estimator and dialogue manager, and record a video (needs ROS 2).',
     ),
-    'dialogue': ('dialogue', 'Simulate a conversation without camera and ROS.'),
+    'dialogue': ('dialogue', 'Simulate a conversation without a camera or ROS.'),
     'doctor': ('doctor', 'Check the installation, the models, and communication between nodes.'),
     'evaluate': ('evaluate', 'Measure the shipped model on labelled blendshapes.'),
     'image': ('image', 'Read the expression of each face in images.'),

@@ -1,4 +1,4 @@
-"""A conversation without camera and ROS: inputs go in, what both sides do and say comes out."""
+"""A conversation without a camera or ROS: inputs go in, what both sides do and say comes out."""
 
 from __future__ import annotations
 
