@@ -1,8 +1,8 @@
 """Faces as drawings over their image, for Foxglove's and Lichtblick's image panels.
 
 The types are those of Foxglove's ROS 2 package ``foxglove_msgs``, which need not be installed: a
-bag contains their definitions. Fields that later releases added at the end of each type are
-missing; viewers read a type as the bag defines it.
+bag contains their definitions. Fields that later releases added are missing; viewers read a type as
+the bag defines it.
 """
 
 from __future__ import annotations

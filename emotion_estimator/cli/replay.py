@@ -153,6 +153,10 @@ def replay(
         raise click.UsageError(f'--end {end:g} is not after --begin {begin:g}')
     if report is not None and (report / 'metadata.yaml').exists():
         raise click.UsageError(f'--report {report} is a bag; give another folder')
+    if expect is not None and (resume or begin > 0):
+        raise click.UsageError(
+            '--expect needs each bag from its first image; leave --resume and --begin out'
+        )
     if thumbnails and report is None:
         raise click.UsageError('--thumbnails are for --report')
     base = ReplayJob(

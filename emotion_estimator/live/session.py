@@ -85,6 +85,8 @@ class LiveSession:
         self._bag: BagWriter | None = None
         self._bag_path = ''
         self._heard = False
+        #: What the recording has of the person's speech.
+        self._recorded_speech = False
         self._capture = self._open_capture(source)
         try:
             self._estimator = EmotionEstimator.load(settings)
@@ -197,6 +199,7 @@ class LiveSession:
 
                 path = folder or self._recordings / f'live-{datetime.now():%Y%m%d-%H%M%S}'
                 self._bag, self._bag_path = BagWriter(path), str(path.resolve())
+                self._recorded_speech = False
                 self._watched.set()
             elif not on and self._bag is not None:
                 bag, self._bag = self._bag, None
@@ -294,7 +297,8 @@ class LiveSession:
         if speaks is None:
             return
         self._manager.user_speaking(speaks, stamp)
-        if self._heard != speaks:
+        if self._bag is not None and self._recorded_speech != speaks:
+            self._recorded_speech = speaks
             self._write(lambda bag: bag.user_speaking(speaks, _header(stamp)))
         if self._heard and not speaks:
             self.history.say(Remark(stamp, PERSON, '(has spoken)'))

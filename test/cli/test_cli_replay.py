@@ -317,6 +317,8 @@ def test_bad_images_are_reported_and_skipped(monkeypatch, capfd, tmp_path):
         (['{short}', '--report', '{short2}'], 'is a bag'),
         (['{short}', '--thumbnails'], '--thumbnails are for --report'),
         (['{short}', '--expect', '/nowhere.yaml'], '/nowhere.yaml'),
+        (['{short}', '--expect', 'x.yaml', '--begin', '1'], 'from its first image'),
+        (['{short}', '--expect', 'x.yaml', '--output', 'x', '--resume'], 'from its first image'),
     ],
 )
 def test_bad_usage_and_input_give_one_line(monkeypatch, capfd, tmp_path, arguments, says):

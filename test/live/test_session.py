@@ -171,6 +171,26 @@ def test_a_recording_needs_no_page_and_has_the_conversation(tmp_path):
         assert deserialize(action.data, kind).utterance
 
 
+def test_a_recording_that_begins_while_the_person_speaks_has_it(tmp_path):
+    pytest.importorskip('rosbags')
+    from emotion_estimator.bags.messages import deserialize
+    from emotion_estimator.bags.storage import Bag
+
+    picture = str(Path(portrait.__file__).parent / 'data' / 'astronaut.jpg')
+    with LiveSession(picture, EstimatorSettings()) as opened:
+        opened._hear(True, 1.0)
+        opened.record(True, tmp_path / 'bag')
+        for stamp, speaks in ((1.1, True), (1.2, True), (1.3, False)):
+            opened._hear(speaks, stamp)
+        opened.record(False)
+    with Bag(tmp_path / 'bag') as bag:
+        heard = [
+            (each.log_time, deserialize(each.data, 'std_msgs/msg/Bool').data)
+            for each in bag.messages('/dialogue/user_speaking')
+        ]
+    assert heard == [(1_100_000_000, True), (1_300_000_000, False)]
+
+
 def test_it_closes_while_its_source_waits_for_somebody_to_look():
     def captures() -> int:
         return sum(thread.name == 'capture' for thread in threading.enumerate())
