@@ -25,6 +25,9 @@ from emotion_estimator.live.remark import NOTE, PERSON, Remark
 
 #: Seconds between two pictures, and between two drawings of the timeline.
 _PICTURES, _CHARTS = 1 / 15, 0.5
+#: Seconds that a browser or this process may stand still before the page loads itself again, which
+#: loses what is typed and held: on a small computer both wait for a full processor now and then.
+_STALLS = 30.0
 #: Lines of the conversation that are shown.
 _MOST_LINES = 100
 _STYLE = """
@@ -62,13 +65,13 @@ def page_app(feed: Feed) -> FastAPI:
         page = Page(feed)
         page.build()
         await client.connected()
-        page.use_theme(dark=await ui.run_javascript(_PREFERS_DARK))
+        page.use_theme(dark=await ui.run_javascript(_PREFERS_DARK, timeout=_STALLS))
 
     ui.page('/', title='emotion_estimator', dark=None)(index)
     # FastAPI would export traces to where variables of the environment say.
     os.environ['FASTAPI_OTEL_AUTO_CONFIGURE'] = 'false'
     served = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    ui.run_with(served, show_welcome_message=False, reconnect_timeout=5.0)
+    ui.run_with(served, show_welcome_message=False, reconnect_timeout=_STALLS)
     return served
 
 
@@ -95,9 +98,11 @@ class Page:
             self._title = ui.label().classes('opacity-70 truncate').props('data-testid=title')
             ui.space()
             self._figures = ui.label().classes('text-sm opacity-70').props('data-testid=figures')
-            ui.button(icon='contrast', on_click=self._turn_theme).props(
+            self._theme = ui.button(icon='contrast', on_click=self._turn_theme).props(
                 'flat round dense aria-label="light or dark"'
             )
+            # Until the browser has said what it prefers, there is nothing to turn.
+            self._theme.disable()
         self._status = (
             ui.label()
             .classes('w-full text-orange-9 dark:text-orange-4')
@@ -207,6 +212,7 @@ class Page:
         """Show the page dark or light."""
         self._dark.value = dark
         self._charted = 0.0
+        self._theme.enable()
 
     def _turn_theme(self) -> None:
         self.use_theme(not self._dark.value)

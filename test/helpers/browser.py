@@ -44,10 +44,13 @@ class Visit:
         self.failed: list[str] = []
         self.hosts: set[str] = set()
         self.errors: list[str] = []
+        #: What the page wrote to its console, such as why it loads itself again.
+        self.said: list[str] = []
         self.page.on('requestfailed', lambda request: self.failed.append(request.url))
         self.page.on('request', lambda request: self.hosts.add(request.url.split('/')[2]))
         self.page.on('websocket', lambda socket: self.hosts.add(socket.url.split('/')[2]))
         self.page.on('pageerror', lambda error: self.errors.append(str(error)))
+        self.page.on('console', lambda message: self.said.append(message.text))
         self.page.goto(address)
 
     def __enter__(self) -> Visit:

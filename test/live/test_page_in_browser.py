@@ -105,6 +105,16 @@ def test_what_the_person_says_is_typed_and_shown(visit):
     assert field.input_value() == ''
 
 
+def test_a_page_that_stood_still_goes_on_where_it_was(visit):
+    field = visit.page.get_by_label('What the person says')
+    field.fill('I like t')
+    visit.page.evaluate('() => { const end = Date.now() + 13000; while (Date.now() < end); }')
+    wait_until(visit, lambda: text(visit, 'when') == 'live')
+    visit.page.wait_for_timeout(2000)
+    assert [line for line in visit.said if 'reloading' in line] == []
+    assert field.input_value() == 'I like t'
+
+
 def test_the_robot_speaks_with_its_reason(visit):
     wait_until(visit, lambda: 'greet' in text(visit, 'chat'))
 
