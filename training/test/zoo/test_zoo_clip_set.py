@@ -178,6 +178,20 @@ def test_the_table_may_say_what_is_for_what(folder):
     assert "split 'mine' is not one of train, validation, test" in found.problems[0].what
 
 
+def test_clips_of_kind_moved_are_not_learned_from(folder):
+    path = table(
+        folder,
+        *('a,happy,s1,shown', 'b,sad,s2,', 'c,sad,s1,moved', 'd,sad,s3,'),
+        header='clip,label,subject,kind',
+    )
+    (folder / 'd.mp4').write_bytes(b'not opened')
+    assert [clip.kind for clip in load_clips(path).clips] == ['shown', '', 'moved', '']
+    printed = CliRunner().invoke(group, ['zoo', 'data', '--data', str(path)])
+    assert (
+        '1 of kind moved besides: they are measured apart, and not learned from' in printed.output
+    )
+
+
 @pytest.mark.parametrize(
     ('lines', 'header', 'message'),
     [

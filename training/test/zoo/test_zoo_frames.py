@@ -68,7 +68,7 @@ class Landmarker:
 @pytest.fixture
 def landmarker(monkeypatch) -> Landmarker:
     one = Landmarker()
-    monkeypatch.setattr(face_tracks_module, '_landmarker', lambda choice, faces: one)
+    monkeypatch.setattr(face_tracks_module, 'landmarker_of', lambda choice, faces: one)
     return one
 
 
@@ -337,6 +337,22 @@ def test_a_set_is_opened_and_split(tmp_path, landmarker):
     assert video_set.warnings == []
     assert class_counts(video_set.tracks['test'], video_set.classes) == '1 happy, 1 sad'
     assert video_set.tracks['test'][0].strength is None
+
+
+def test_moved_clips_of_test_subjects_are_kept_apart(tmp_path, landmarker):
+    lines = ['clip,label,subject,kind']
+    for subject in 'stuvwx':
+        for label, kind in (('happy', ''), ('sad', ''), ('sad', 'moved')):
+            name = f'{subject}-{label}-{kind}'
+            video(tmp_path, name, *[150] * 10)
+            lines.append(f'{name},{label},{subject},{kind}')
+    (tmp_path / 'clips.csv').write_text('\n'.join(lines))
+    found = open_set(SetChoice(tmp_path, frames=SETTINGS), tmp_path / 'cache', here)
+    assert sum(map(len, found.tracks.values())) == 12
+    assert not any(one.clip.kind for part in found.tracks.values() for one in part)
+    tested = {one.clip.subject for one in found.tracks['test']}
+    assert {one.clip.subject for one in found.apart} == tested
+    assert all(one.clip.kind == 'moved' for one in found.apart)
 
 
 def test_the_rate_counts_all_steps_where_it_does_not_divide_the_videos(tmp_path, landmarker):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +17,19 @@ from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
 from emotion_estimator.errors import InputError
 from emotion_estimator.sources.video import VideoFile
 from emotion_estimator_training.data import made_set
-from emotion_estimator_training.data.stills import FER_CLASSES, TRAINING, Stills
+from emotion_estimator_training.data.stills import (
+    FER_CLASSES,
+    FERPLUS_CLASSES,
+    TRAINING,
+    Stills,
+)
 from emotion_estimator_training.zoo.data import made_clips, made_people
 from emotion_estimator_training.zoo.data.clips import load_clips
+from emotion_estimator_training.zoo.data.face_shapes import Shapes, in_picture, own_frame
 from emotion_estimator_training.zoo.data.face_tracks import ClipFrameSettings
 from emotion_estimator_training.zoo.data.made_clips import MadeSettings
-from emotion_estimator_training.zoo.data.made_faces import Shapes, StillFace, in_picture, own_frame
+from emotion_estimator_training.zoo.data.made_faces import StillFace
+from emotion_estimator_training.zoo.data.made_people import held_out, shares_of
 from emotion_estimator_training.zoo.data.made_video import film, make_course
 from emotion_estimator_training.zoo.data.video_set import SetChoice, open_set
 
@@ -97,8 +105,9 @@ def test_a_set_has_every_class_subjects_and_what_happens(made_once):
         row = int(subject.removeprefix('still'))
         # Nobody whom a model trained on Training has seen, and labelled as the still is.
         assert stills.usage[row] != TRAINING
-        own = FER_CLASSES[stills.emotion[row]]
-        assert sorted(labels) == (sorted(FER_CLASSES) if own == 'neutral' else [own, own])
+        assert labels == [FER_CLASSES[stills.emotion[row]]]
+    kinds = Counter(row['kind'] for row in rows)
+    assert kinds == {'portrait': 14, 'neutral': 2, 'shown': 6}
     for row in rows:
         assert (row['onset'] == '') == (row['label'] == 'neutral')
     video = VideoFile(made_once / rows[-1]['clip'])
@@ -112,6 +121,39 @@ def test_a_set_has_every_class_subjects_and_what_happens(made_once):
     assert not any(float(one['strength']) for one in strengths if one['clip'] in neutral)
 
 
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=8), st.integers(0, 300))
+def test_people_are_shared_as_evenly_as_there_are(there, count):
+    taken = shares_of(count, there)
+    assert sum(taken) == min(count, sum(there))
+    for one, most in zip(taken, there):
+        assert 0 <= one <= most
+        # Nobody has fewer while there are more, but for what cannot be shared.
+        assert one == most or one >= max(taken) - 1
+
+
+def rare_stills() -> Stills:
+    """Return stills whose fear and disgust of the test splits nobody agrees with."""
+    stills = made_stills()
+    column = [FERPLUS_CLASSES.index(name) for name in FER_CLASSES]
+    votes = np.zeros((len(stills), len(FERPLUS_CLASSES)), np.uint8)
+    votes[np.arange(len(stills)), np.array(column)[stills.emotion]] = 9
+    rare = np.isin(stills.emotion, [FER_CLASSES.index(name) for name in ('disgust', 'fear')])
+    votes[rare & (stills.usage != TRAINING)] = 1
+    return replace(stills, ferplus_votes=votes)
+
+
+def test_rare_classes_come_from_a_part_of_training_that_is_held_out(tmp_path):
+    stills = rare_stills()
+    held = held_out(stills)
+    assert set(stills.emotion[held]) == {FER_CLASSES.index(name) for name in ('disgust', 'fear')}
+    assert (stills.usage[held] == TRAINING).all()
+    people, _ = made_people.choose_people(stills, 14, 1, None, tmp_path, here)
+    of_training = [person for person in people if person.usage == 'Training']
+    assert {person.label for person in of_training} == {'disgust', 'fear'}
+    assert all(held[person.row] for person in of_training)
+    assert not held_out(made_stills()).any()
+
+
 def test_the_seed_decides_everything_and_an_interrupted_set_continues(tmp_path, made_once):
     def interrupted(work, tasks):
         yield 1, work(tasks[1])
@@ -123,7 +165,7 @@ def test_the_seed_decides_everything_and_an_interrupted_set_continues(tmp_path, 
         )
     assert not (tmp_path / 'clips.csv').exists()
     first = {path: path.stat().st_mtime_ns for path in (tmp_path / 'clips').iterdir()}
-    assert len(first) == 2
+    assert len(first) == 1
     made_clips.make_set(made_stills(), tmp_path, SMALL, tmp_path / 'cache', processes=here)
     assert all(path.stat().st_mtime_ns == at for path, at in first.items())
     assert rows_of(tmp_path) == rows_of(made_once)

@@ -34,12 +34,13 @@ def data(as_json: bool, **of_set: Any) -> None:
 
     Checks that clips exist without decoding them; "frames" decodes them.
     """
-    from emotion_estimator_training.zoo.data.clips import summary
+    from emotion_estimator_training.zoo.data.clips import APART, summary
     from emotion_estimator_training.zoo.data.splits import split, split_warnings
 
     chosen = set_choice(**of_set)
     found = chosen.read()
-    parts = split(found.clips, chosen.shares, chosen.by, chosen.seed)
+    listed = [clip for clip in found.clips if clip.kind != APART]
+    parts = split(listed, chosen.shares, chosen.by, chosen.seed)
     counts = {part: Counter(clip.label for clip in clips) for part, clips in parts.items()}
     subjects = {part: len({clip.subject for clip in clips}) for part, clips in parts.items()}
     warnings = [*found.warnings, *split_warnings(parts, found.classes)]
@@ -67,6 +68,11 @@ def data(as_json: bool, **of_set: Any) -> None:
     ]
     rows.append(['subjects', *subjects.values(), len({clip.subject for clip in found.clips})])
     click.echo(text_table(['clips', *parts, 'all'], rows))
+    apart = len(found.clips) - len(listed)
+    if apart:
+        click.echo(
+            f'{apart} of kind {APART} besides: they are measured apart, and not learned from'
+        )
     if found.left_out:
         click.echo(f'{found.left_out} clips have labels that the map {chosen.labels} leaves out')
     print_problems(problems, warnings)
@@ -139,9 +145,30 @@ def frames(as_json: bool, **options: Any) -> None:
 @click.option(
     '--people',
     type=click.IntRange(3),
-    default=120,
+    default=1500,
     show_default=True,
-    help='Number of stills to animate, besides the portrait.',
+    help='Number of stills to animate, besides the portrait; 1.2 s of processor each.',
+)
+@click.option(
+    '--talking',
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help='Film, or folder of films, of people who talk or rest without an expression: neutral '
+    'clips, and motion of the stills. Repeatable.',
+)
+@click.option(
+    '--onsets',
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help='Film, or folder, of people whose expression comes: its time course. Repeatable.',
+)
+@click.option(
+    '--moved',
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help='Neutral stills that also get the expressions of others, where these can be read: clips '
+    'of kind "moved", with figures of their own.',
 )
 @click.option(
     '--seconds',
@@ -181,6 +208,9 @@ def make_set(
     out: Path,
     data: Path | None,
     people: int,
+    talking: tuple[Path, ...],
+    onsets: tuple[Path, ...],
+    moved: int,
     seconds: float,
     rate: float,
     size: int,
@@ -193,12 +223,24 @@ def make_set(
     from emotion_estimator_training.data import made_set
     from emotion_estimator_training.data.stills import load_stills
     from emotion_estimator_training.zoo.data import made_clips
+    from emotion_estimator_training.zoo.data.recorded_motion import films_in
+    from emotion_estimator_training.zoo.data.set_films import Films
 
-    settings = made_clips.MadeSettings(people, seconds, rate, size, seed)
-    stills = made_set.make(_STILLS, seed) if data is None else load_stills(data)
-    click.echo(
-        made_clips.make_set(stills, out, settings, cache or out / 'cache', teacher, processes)
+    settings = made_clips.MadeSettings(people, seconds, rate, size, moved, seed)
+    films = Films(
+        tuple(film for path in talking for film in films_in(path)),
+        tuple(film for path in onsets for film in films_in(path)),
     )
+    stills = made_set.make(_STILLS, seed) if data is None else load_stills(data)
+    made = made_clips.make_set(
+        stills, out, settings, cache or out / 'cache', teacher, processes, films
+    )
+    click.echo(made.table)
+    click.echo(', '.join(f'{count} {kind}' for kind, count in made.kinds.items()))
+    if moved:
+        click.echo(f'{made.unread} moved clips cannot be read, and are left out')
+    for line in made.left_out:
+        click.echo(f'left out: {line}')
     click.echo(
         'The faces are animated by computation: results on this set show which models use '
         'time, not how well they recognize real people (docs/zoo.md).'

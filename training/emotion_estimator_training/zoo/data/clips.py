@@ -20,7 +20,9 @@ VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.mpg', '.mpeg', '.wm
 #: each time (columns clip, time, strength), as made sets do.
 TABLE, STRENGTH = 'clips.csv', 'strength.csv'
 #: Required and optional columns of the table.
-COLUMNS, OPTIONAL = ('clip', 'label', 'subject'), ('start', 'end', 'split')
+COLUMNS, OPTIONAL = ('clip', 'label', 'subject'), ('start', 'end', 'split', 'kind')
+#: Kind of clips that are only measured, apart from the others: they are in no part of a split.
+APART = 'moved'
 #: Parts of a split.
 PARTS = ('train', 'validation', 'test')
 #: Names of parts in a table.
@@ -151,6 +153,7 @@ class Clip:
     :param start: seconds from the start of the video; None is its start.
     :param end: seconds, greater than ``start``; None is the end of the video.
     :param part: one of ``PARTS``, if the table has a column ``split``.
+    :param kind: any word, which figures are broken down by; empty if the table has no such column.
     """
 
     name: str
@@ -160,6 +163,7 @@ class Clip:
     start: float | None = None
     end: float | None = None
     part: str | None = None
+    kind: str = ''
 
     @property
     def title(self) -> str:
@@ -191,7 +195,7 @@ def load_clips(table: Path, folder: Path | None = None, labels: LabelMap | None 
     """Read a table of labelled clips.
 
     :param table: CSV with the columns clip, label, subject, and optionally start and end in
-        seconds and split (train, validation or test). A clip is the name of a video, with or
+        seconds, split (train, validation or test) and kind. A clip is the name of a video, with or
         without its suffix, or of a folder of frames.
     :param folder: of the clips; None is that of the table.
     :param labels: None makes each label a class of its own.
@@ -229,7 +233,8 @@ def load_clips(table: Path, folder: Path | None = None, labels: LabelMap | None 
         if path is None:
             problems.append(Problem('missing', name, name))
             continue
-        clip = Clip(name, path, class_name, subject, start, end, part)
+        kind = cells.get('kind', '').strip()
+        clip = Clip(name, path, class_name, subject, start, end, part, kind)
         key = (path, start or 0.0, end)
         if key in clips:
             first = clips[key]

@@ -232,7 +232,7 @@ class _Task:
 def _run(task: _Task) -> str | None:
     """Write the file of each clip; if that fails, return why the remaining ones are missing."""
     settings, left = task.settings, dict(zip(task.clips, task.targets))
-    landmarker = _landmarker(task.choice, settings.max_faces)
+    landmarker = landmarker_of(task.choice, settings.max_faces)
     try:
         for clip, frames in frames_of(task.clips, settings.rate, settings.folder_rate):
             landmarker.reset()
@@ -245,7 +245,8 @@ def _run(task: _Task) -> str | None:
     return None
 
 
-def _landmarker(choice: Choice, max_faces: int) -> Landmarker:
+def landmarker_of(choice: Choice, max_faces: int) -> Landmarker:
+    """Return this thread's landmark source; the last one is kept open."""
     if getattr(_opened, 'key', None) != (choice, max_faces):
         cv2.setNumThreads(1)
         _opened.landmarker = open_landmarker(choice, max_faces=max_faces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from emotion_estimator_training.data.augment import Enlargement
 from emotion_estimator_training.data.stills import (
     FER_CLASSES,
     FERPLUS_CLASSES,
+    SPLITS,
     TRAINING,
     Stills,
 )
 from emotion_estimator_training.features.crops import landmarks_in_stills
 from emotion_estimator_training.features.extract import extract, extract_outlines
-from emotion_estimator_training.zoo.data.made_faces import Shapes
+from emotion_estimator_training.zoo.data.face_shapes import Shapes
 
 #: Stills of each class from which movements are learned.
 _SHAPES = 60
@@ -28,9 +30,9 @@ _SHAPES = 60
 _SPARE = 1.3
 #: Columns of FER+'s votes for each of ``FER_CLASSES``.
 _VOTES = [FERPLUS_CLASSES.index(name) for name in FER_CLASSES]
-_NEUTRAL = FER_CLASSES.index(NEUTRAL)
-#: Share of people with a neutral still, who show all expressions.
-_NEUTRAL_SHARE = 1 / 3
+#: Classes of which the test splits have few stills with an agreed label: those of Training are held
+#: out of pretraining and fill them up.
+_RARE_CODES = [FER_CLASSES.index(name) for name in ('disgust', 'fear')]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +41,28 @@ class Person:
 
     :param row: of the still, which also names the person in the set.
     :param label: class of the still.
+    :param usage: one of FER2013's ``SPLITS``.
     :param still: uint8 (48, 48), grey.
     :param landmarks: float32 (478, 3), in pixels of the still.
     """
 
     row: int
     label: str
+    usage: str
     still: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
+
+
+def held_out(stills: Stills) -> NDArray[np.bool_]:
+    """Return which stills (N,) of Training the people of made sets are also chosen from.
+
+    What is to be measured on a made set must not learn from them. They are those of disgust and
+    fear whose label most annotators agree with; none without FER+'s votes.
+    """
+    if stills.ferplus_votes is None:
+        return np.zeros(len(stills), bool)
+    rare = np.isin(stills.emotion, _RARE_CODES)
+    return np.asarray(rare & (stills.usage == TRAINING) & _agreed(stills))
 
 
 def choose_people(
@@ -59,21 +75,33 @@ def choose_people(
 ) -> tuple[list[Person], Shapes]:
     """Choose people from the test splits, and learn from Training how faces move.
 
-    No model that was trained on FER2013's Training has seen these people. If FER+'s votes are
-    known, only stills are used whose FER2013 label most annotators agree with.
+    No model that was trained on FER2013's Training has seen these people, but those of
+    :func:`held_out`. If FER+'s votes are known, only stills are used whose FER2013 label most
+    annotators agree with.
 
-    :param count: of people: a third neutral, the others of the six classes in turn.
+    :param count: of people, as many of each class as there are.
     :param seed: determines the choice.
     :param teacher: ``face_landmarker.task``; None uses the bundled face mesh.
     :param cache: folder for landmarks.
     :raises InputError: too few stills have a face.
     """
     rng = np.random.default_rng(seed)
-    agreed = _agreed(stills)
+    agreed, held = _agreed(stills), held_out(stills)
     tested = agreed & (stills.usage != TRAINING) & ~stills.duplicate
-    wanted = _wanted(count)
-    people_rows = _drawn(stills, tested, [round(_SPARE * n + 1) for n in wanted], rng)
-    shape_rows = _drawn(stills, agreed & (stills.usage == TRAINING), [_SHAPES] * len(wanted), rng)
+    of_class = [stills.emotion == code for code in range(len(FER_CLASSES))]
+    wanted = shares_of(count, [int(((tested | held) & one).sum()) for one in of_class])
+    people_rows = np.concatenate(
+        [
+            # Those of the test splits first.
+            np.concatenate([_shuffled(part & one, rng) for part in (tested, held)])[
+                : round(_SPARE * number + 1)
+            ]
+            for one, number in zip(of_class, wanted)
+        ]
+    )
+    rare = np.isin(stills.emotion, _RARE_CODES)
+    learned = (stills.usage == TRAINING) & ~held & (agreed | rare)
+    shape_rows = np.concatenate([_shuffled(learned & one, rng)[:_SHAPES] for one in of_class])
     rows = np.concatenate([people_rows, shape_rows])
     landmarks, found = _outlines(stills, rows, teacher, cache, processes)
     people: list[Person] = []
@@ -82,7 +110,8 @@ def choose_people(
         code = int(stills.emotion[row])
         if seen and left[code]:
             left[code] -= 1
-            people.append(Person(int(row), FER_CLASSES[code], stills.pixels[row], points))
+            usage = SPLITS[int(stills.usage[row])]
+            people.append(Person(int(row), FER_CLASSES[code], usage, stills.pixels[row], points))
     if not any(person.label == NEUTRAL for person in people):
         raise InputError(
             'no neutral face is found in the test splits; pass FER2013, or omit --data'
@@ -92,15 +121,22 @@ def choose_people(
     return people, Shapes.of(landmarks[len(people_rows) :][seen], labels)
 
 
-def _wanted(count: int) -> list[int]:
-    """Return the wanted number of people of each class."""
-    neutral = max(round(_NEUTRAL_SHARE * count), 1)
-    others = [code for code in range(len(FER_CLASSES)) if code != _NEUTRAL]
-    wanted = [0] * len(FER_CLASSES)
-    wanted[_NEUTRAL] = neutral
-    for number in range(count - neutral):
-        wanted[others[number % len(others)]] += 1
-    return wanted
+def shares_of(count: int, there: Sequence[int]) -> list[int]:
+    """Return how many people of each class make ``count``, as evenly as ``there`` allows.
+
+    What cannot be shared evenly goes to the last classes: to ``neutral`` first.
+
+    :param there: of each class.
+    :returns: at most ``there`` of each; their sum is ``count`` if that many are there.
+    """
+    taken = [0] * len(there)
+    left = count
+    while left and any(one < most for one, most in zip(taken, there)):
+        for code in reversed(range(len(there))):
+            if left and taken[code] < there[code]:
+                taken[code] += 1
+                left -= 1
+    return taken
 
 
 def _agreed(stills: Stills) -> NDArray[np.bool_]:
@@ -112,15 +148,9 @@ def _agreed(stills: Stills) -> NDArray[np.bool_]:
     return np.asarray(2 * for_label.astype(int) > votes.sum(axis=1))
 
 
-def _drawn(
-    stills: Stills, usable: NDArray[np.bool_], counts: list[int], rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Return rows of usable stills, up to ``counts`` of each class."""
-    chosen = []
-    for code, count in enumerate(counts):
-        rows = np.flatnonzero(usable & (stills.emotion == code))
-        chosen.append(rng.permutation(rows)[:count])
-    return np.concatenate(chosen)
+def _shuffled(usable: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the rows of usable stills in random order."""
+    return np.asarray(rng.permutation(np.flatnonzero(usable)), np.int64)
 
 
 def _outlines(

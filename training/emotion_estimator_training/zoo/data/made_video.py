@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from emotion_estimator.atomic_write import atomic_write
 from emotion_estimator.errors import InputError
+from emotion_estimator_training.zoo.data.recorded_motion import RecordedMotion
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -35,9 +36,11 @@ class FilmCourse:
     :param roll: (T,), radians.
     :param zoom: (T,), about 1.
     :param shift: (T, 2), right and down.
+    :param speaks: whether the person speaks for a while.
     :param light: (T,), gain, about 1.
     :param hand: (T, 2), middle of a hand relative to the middle of the face; NaN without a hand.
     :param hand_size: half its height.
+    :param shares: (T, K), of the recorded movements that the face has besides; K may be 0.
     """
 
     times: Floats
@@ -52,11 +55,8 @@ class FilmCourse:
     light: Floats
     hand: Floats
     hand_size: float
-
-    @property
-    def speaks(self) -> bool:
-        """Whether the person speaks for a while."""
-        return bool(self.speech.any())
+    shares: Floats
+    speaks: bool
 
     @property
     def hidden(self) -> float:
@@ -64,23 +64,54 @@ class FilmCourse:
         return float(np.isfinite(self.hand[:, 0]).mean())
 
 
-def make_course(neutral: bool, seconds: float, rate: float, rng: np.random.Generator) -> FilmCourse:
+def make_course(
+    neutral: bool,
+    seconds: float,
+    rate: float,
+    rng: np.random.Generator,
+    motion: RecordedMotion | None = None,
+    rise: Floats | None = None,
+) -> FilmCourse:
     """Return a random course.
 
     :param neutral: without an expression.
     :param seconds: duration.
     :param rate: frames per second.
     :param rng: determines the course.
+    :param motion: of a film, a piece of which moves head, lids and mouth; None draws smooth
+        oscillations instead.
+    :param rise: of an expression, (M,) from 0 to 1 at equal intervals; None rises smoothly.
     """
     times = np.arange(max(round(seconds * rate), 1)) / rate
-    intensity, phases = (np.zeros_like(times), ()) if neutral else _expression(times, seconds, rng)
-    liveliness = rng.uniform(0.3, 1.0)
+    intensity, phases = (
+        (np.zeros_like(times), ()) if neutral else _expression(times, seconds, rng, rise)
+    )
     hand, hand_size = _hand(times, seconds, rng)
+    if motion is not None:
+        piece = motion.piece(times, rng)
+        return FilmCourse(
+            times,
+            intensity,
+            phases,
+            np.zeros_like(times),
+            piece.lids,
+            piece.turn,
+            piece.roll,
+            piece.zoom,
+            piece.shift,
+            rng.uniform(0.8, 1.15) * (1 + _sway(times, 0.05, rng)),
+            hand,
+            hand_size,
+            piece.shares,
+            piece.speaks,
+        )
+    liveliness = rng.uniform(0.3, 1.0)
+    speech = _speech(times, seconds, rng)
     return FilmCourse(
         times,
         intensity,
         phases,
-        _speech(times, seconds, rng),
+        speech,
         _lids(times, rng),
         np.stack(
             [_sway(times, 0.10 * liveliness, rng), _sway(times, 0.06 * liveliness, rng)], axis=1
@@ -93,6 +124,8 @@ def make_course(neutral: bool, seconds: float, rate: float, rng: np.random.Gener
         rng.uniform(0.8, 1.15) * (1 + _sway(times, 0.05, rng)),
         hand,
         hand_size,
+        np.zeros((len(times), 0)),
+        bool(speech.any()),
     )
 
 
@@ -103,7 +136,7 @@ def smoothstep(x: Floats) -> Floats:
 
 
 def _expression(
-    times: Floats, seconds: float, rng: np.random.Generator
+    times: Floats, seconds: float, rng: np.random.Generator, recorded: Floats | None
 ) -> tuple[Floats, tuple[float, ...]]:
     onset = seconds * rng.uniform(0.05, 0.25)
     apex = onset + min(rng.uniform(0.2, 0.7), 0.3 * seconds)
@@ -112,7 +145,11 @@ def _expression(
     if rng.random() < _STAYS:
         offset, end = seconds, seconds + 1.0
     strength = rng.uniform(0.6, 1.0)
-    rise = smoothstep((times - onset) / (apex - onset))
+    rise = (times - onset) / (apex - onset)
+    if recorded is None:
+        rise = smoothstep(rise)
+    else:
+        rise = np.interp(rise, np.linspace(0, 1, len(recorded)), recorded)
     fall = smoothstep((times - offset) / (end - offset))
     tremor = 1 + _sway(times, 0.08, rng)
     return np.clip(strength * rise * (1 - fall) * tremor, 0, 1), (onset, apex, offset, end)

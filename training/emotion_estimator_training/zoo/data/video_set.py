@@ -16,6 +16,7 @@ from emotion_estimator.untrusted import read_lines
 from emotion_estimator.worker_pool import Runner
 from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.zoo.data.clips import (
+    APART,
     PARTS,
     STRENGTH,
     TABLE,
@@ -42,6 +43,7 @@ class VideoSet:
         rate does not divide that of a video.
     :param problems: one line for each kind of clips that were left out.
     :param warnings: doubts about labels or split.
+    :param apart: tracks of kind ``APART`` whose subject is in no part but ``test``.
     """
 
     classes: tuple[str, ...]
@@ -49,6 +51,7 @@ class VideoSet:
     rate: float
     problems: list[str]
     warnings: list[str]
+    apart: tuple[FaceTrack, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ def open_set(choice: SetChoice, cache: Path, processes: int | Runner | None = No
             f'{choice.data} has clips with a face of fewer than two classes: ' + '; '.join(lines)
         )
     tracks = _with_strength(choice.table.parent / STRENGTH, tracks)
-    parts = split([track.clip for track in tracks], choice.shares, choice.by, choice.seed)
+    listed = [track.clip for track in tracks if track.clip.kind != APART]
+    parts = split(listed, choice.shares, choice.by, choice.seed)
     by_clip = {track.clip: track for track in tracks}
     trained = {clip.label for clip in parts['train']}
     classes = tuple(name for name in clips.classes if name in trained)
@@ -120,7 +124,15 @@ def open_set(choice: SetChoice, cache: Path, processes: int | Runner | None = No
     warnings = [*clips.warnings, *split_warnings(parts, clips.classes)]
     seconds = sum(float(track.times[-1] - track.times[0]) for track in tracks)
     rate = sum(len(track) - 1 for track in tracks) / seconds
-    return VideoSet(classes, kept, rate, lines, warnings)
+    known = {clip.subject for part in ('train', 'validation') for clip in parts[part]}
+    apart = tuple(
+        track
+        for track in tracks
+        if track.clip.kind == APART
+        and track.clip.subject not in known
+        and track.clip.label in classes
+    )
+    return VideoSet(classes, kept, rate, lines, warnings, apart)
 
 
 def class_counts(tracks: Sequence[FaceTrack], classes: Sequence[str]) -> str:
