@@ -92,32 +92,6 @@ def flips_per_second(probabilities: Floats, queries: Windows) -> float:
     return flips / seconds if seconds > 0 else 0.0
 
 
-def accuracy_by_clip(probabilities: Floats, queries: Windows) -> list[list[Any]]:
-    """Return each track's subject and accuracy.
-
-    :param probabilities: (N, C) of ``queries``.
-    """
-    right = probabilities.argmax(axis=1) == queries.labels
-    return [
-        [queries.tracks[track].clip.subject, round(float(right[queries.track == track].mean()), 4)]
-        for track in np.unique(queries.track)
-    ]
-
-
-def clip_accuracy(probabilities: Floats, queries: Windows) -> float:
-    """Return the share of tracks whose label is the most probable one on average.
-
-    :param probabilities: (N, C) of ``queries``.
-    """
-    labels = queries.labels
-    right = [
-        probabilities[queries.track == track].mean(axis=0).argmax()
-        == labels[queries.track == track][0]
-        for track in np.unique(queries.track)
-    ]
-    return float(np.mean(right)) if right else 0.0
-
-
 def expression_strengths(queries: Windows) -> Floats:
     """Return the strength (N,) of the expression in each window's last frame; NaN if unknown."""
     strengths = []

@@ -1,4 +1,4 @@
-"""The papers' ordering of model levels: sequence models above aggregation above single frames.
+"""The papers' claims on the test clips: yes, no, or cannot be told, each with its evidence.
 
 Bootstrap over test subjects: Efron 1979.
 """
@@ -20,6 +20,14 @@ LEVELS = (
     ('aggregation', ('mean', 'weighted', 'statistics', 'statistics:mlp')),
     ('sequence', ('lstm', 'deep-lstm', 'bi-lstm')),
 )
+#: Claims about two models: the first is above the second.
+_PAIRS = (
+    ('full face above parts (Pua et al., table 5)', 'microx:face', 'microx:parts'),
+    ('parts and full face above the full face (Pua et al., table 5)', 'microx', 'microx:face'),
+    ('colour above grey (Pua et al., table 4)', 'microx', 'microx:grey'),
+)
+#: Models that the paper covered the mouth for, and the per-frame one beside them.
+_COVERED = ('microx', 'microx:face', 'frame')
 #: Metric that chooses the best model of a level.
 _VALIDATION = 'validation_macro_f1'
 #: Bootstrap resamples of the test subjects, and the share of them within an interval.
@@ -35,8 +43,8 @@ def paper_ordering(results: Mapping[str, Result]) -> dict[str, Any] | None:
     :param results: by model.
     :returns: None if a level was not run, else ``levels``: the best model of each and its
         macro-F1; ``chosen_on``: ``validation`` or ``test``; ``holds``; ``steps``: from each level
-        to the next, the ``difference`` in accuracy and the bounds ``low`` and ``high`` of its 95 %
-        bootstrap interval over the test subjects.
+        to the next, the ``difference`` in accuracy, the bounds ``low`` and ``high`` of its 95 %
+        bootstrap interval over the test subjects, and the ``verdict``.
     """
     run = {
         level: [name for name in names if 'macro_f1' in results.get(name, {})]
@@ -55,7 +63,8 @@ def paper_ordering(results: Mapping[str, Result]) -> dict[str, Any] | None:
     for (lower, first), (upper, second) in pairwise(best.items()):
         difference = _difference(results[first['model']], results[second['model']])
         if difference is not None:
-            steps.append({'from': lower, 'to': upper, **difference})
+            verdict = _verdict(difference['low'], difference['high'])
+            steps.append({'from': lower, 'to': upper, **difference, 'verdict': verdict})
     return {
         'levels': best,
         'chosen_on': 'validation' if validated else 'test',
@@ -90,6 +99,56 @@ def describe_ordering(ordering: Mapping[str, Any]) -> str:
             + ').'
         )
     return text
+
+
+def paper_claims(results: Mapping[str, Result]) -> list[dict[str, Any]]:
+    """Return each claim of the papers whose models were run.
+
+    :param results: by model.
+    :returns: of each ``claim``, ``verdict`` (``yes``, ``no`` or ``cannot be told``), and the
+        ``evidence``: models, difference in accuracy and its 95 % bootstrap interval over test
+        subjects.
+    """
+    claims = []
+    ordering: dict[str, Any] = paper_ordering(results) or {'steps': []}
+    for step in ordering['steps']:
+        first, second = (ordering['levels'][step[end]]['model'] for end in ('from', 'to'))
+        claims.append(
+            {
+                'claim': f'{step["to"]} above {step["from"]} (Terbouche and Chaoui)',
+                'verdict': step['verdict'],
+                'evidence': _evidence(second, first, step),
+            }
+        )
+    for claim, higher, lower in _PAIRS:
+        found = _difference(results.get(lower, {}), results.get(higher, {}))
+        if found is not None:
+            verdict = _verdict(found['low'], found['high'])
+            evidence = _evidence(higher, lower, found)
+            claims.append({'claim': claim, 'verdict': verdict, 'evidence': evidence})
+    for name, one in results.items():
+        covered = {**one, 'by_clip': one['covered_by_clip']} if 'covered_by_clip' in one else {}
+        found = _difference(covered, one)
+        if found is not None and name in _COVERED:
+            claims.append(
+                {
+                    'claim': f'{name}: covering the mouth costs accuracy (Pua et al., table 3)',
+                    'verdict': _verdict(found['low'], found['high']),
+                    'evidence': _evidence('uncovered', 'covered', found),
+                }
+            )
+    return claims
+
+
+def _verdict(low: float, high: float) -> str:
+    return 'yes' if low > 0 else 'no' if high < 0 else 'cannot be told'
+
+
+def _evidence(higher: str, lower: str, found: Mapping[str, Any]) -> str:
+    return (
+        f'{higher} minus {lower}: {found["difference"]:+.3f} '
+        f'[{found["low"]:+.3f}, {found["high"]:+.3f}]'
+    )
 
 
 def _difference(first: Result, second: Result) -> dict[str, float] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.lines import Line2D
@@ -34,22 +34,27 @@ _FAMILIES = (
 _ROOM, _DECADES = 1.45, 1.1
 
 
-def comparison_chart(results: Sequence[Result], title: str, chance: float | None = None) -> bytes:
+def comparison_chart(
+    results: Sequence[Result], title: str, nothing: Mapping[str, Any] | None = None
+) -> bytes:
     """Draw accuracy, macro-F1, flips, parameters, size and time of each model; return a PNG.
 
-    :param results: from top to bottom; missing metrics are dashes.
-    :param chance: accuracy of guessing, drawn as a line.
+    :param results: from top to bottom; missing metrics are dashes, intervals are lines.
+    :param nothing: what :func:`~.intervals.baselines` returns, drawn as lines.
     """
     names = [one['model'] for one in results]
     figure = new_figure(13.0, 1.7 + 0.27 * len(names))
     axes = figure.subplots(1, len(_PANELS), sharey=True, squeeze=False)[0]
     for axis, (key, label, form, logarithmic) in zip(axes, _PANELS):
         values = [_value(one, key) for one in results]
-        _draw(axis, values, [_colour(one['kind']) for one in results], form, logarithmic)
+        bounds = [_bounds(one, key) for one in results]
+        _draw(axis, values, bounds, [_colour(one['kind']) for one in results], form, logarithmic)
         axis.set_title(label, fontsize=8)
-    if chance is not None:
-        axes[0].axvline(chance, color='black', linewidth=0.8, linestyle=':')
-        axes[0].text(chance, len(names) - 0.45, ' chance', fontsize=6.5, va='center')
+    if nothing is not None:
+        for key, name, style in (('chance', 'chance', ':'), ('majority', 'one class', '--')):
+            axes[0].axvline(nothing[key], color='black', linewidth=0.8, linestyle=style)
+            height = len(names) - (0.6 if key == 'chance' else 0.3)
+            axes[0].text(nothing[key], height, f' {name}', fontsize=6.5, va='center')
     axes[0].set_yticks(range(len(names)), names, fontsize=8)
     axes[0].set_ylim(len(names) - 0.2, -0.6)
     present = {_family(one['kind']) for one in results}
@@ -77,7 +82,12 @@ def confusions_chart(result: Result, classes: Sequence[str]) -> bytes:
 
 
 def _draw(
-    axis: Any, values: Sequence[float | None], colours: Sequence[str], form: str, logarithmic: bool
+    axis: Any,
+    values: Sequence[float | None],
+    bounds: Sequence[tuple[float, float] | None],
+    colours: Sequence[str],
+    form: str,
+    logarithmic: bool,
 ) -> None:
     known = [value for value in values if value is not None]
     most = max(known, default=0.0) or 1.0
@@ -90,16 +100,18 @@ def _draw(
         axis.set_xlim(least, most * 10**_DECADES)
     else:
         axis.set_xlim(0, most * _ROOM)
-    for row, (value, colour) in enumerate(zip(values, colours)):
+    for row, (value, bound, colour) in enumerate(zip(values, bounds, colours)):
         if value is not None and logarithmic:
             axis.hlines(row, least, max(value, least), color='0.88', linewidth=1)
             axis.plot(max(value, least), row, 'o', color=colour, markersize=6)
         elif value is not None:
             axis.barh(row, value, height=0.72, color=colour)
+            if bound is not None:
+                axis.hlines(row, *bound, color='black', linewidth=1)
         text = '-' if value is None else form.format(value)
         axis.annotate(
             text,
-            (least if value is None else max(value, least), row),
+            (least if value is None else max(value, least, *(bound or ())), row),
             (6, 0),
             textcoords='offset points',
             va='center',
@@ -113,6 +125,11 @@ def _draw(
 def _value(one: Result, key: str) -> float | None:
     value = one.get(key)
     return value / 1000 if value is not None and key == 'bytes' else value
+
+
+def _bounds(one: Result, key: str) -> tuple[float, float] | None:
+    _, low, high = (one.get('interval') or {}).get(key) or (None, None, None)
+    return None if low is None or high is None else (low, high)
 
 
 def _family(kind: str) -> str:

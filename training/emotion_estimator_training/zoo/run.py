@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,14 @@ from emotion_estimator_training.zoo.export import (
     shipped_bytes,
     shipped_time,
 )
+from emotion_estimator_training.zoo.intervals import (
+    interval_figures,
+    kind_figures,
+    small_test_warning,
+)
 from emotion_estimator_training.zoo.metrics import (
     Result,
-    accuracy_by_clip,
     classification_metrics,
-    clip_accuracy,
     expression_strengths,
     flips_per_second,
 )
@@ -47,6 +51,7 @@ class RunSettings:
     """What a run trains and measures.
 
     :param size: of the models: ``paper`` or ``reduced``.
+    :param seeds: each model is trained once with each; none is that of the models file alone.
     :param hop: query models at every so many frames of the test clips.
     :param covered: also query them with a face mask over mouth and nose.
     :param timed: export models to TFLite, for their size and time.
@@ -57,6 +62,7 @@ class RunSettings:
     """
 
     size: str = 'reduced'
+    seeds: tuple[int, ...] = ()
     hop: int = 1
     covered: bool = True
     timed: bool = True
@@ -84,17 +90,22 @@ def run(
     :raises InputError: a name is unknown, or no model could be measured.
     """
     settings = settings or RunSettings()
-    entries = catalog.chosen(names, settings.size)
-    context = RunContext(
-        folder / 'models',
-        catalog,
-        video.classes,
-        size=settings.size,
-        rate=video.rate,
-        weights=settings.weights,
-        own_models=settings.own_models,
-        progress=settings.progress,
-    )
+    contexts = [
+        RunContext(
+            folder / 'models' if number == 0 else folder / 'models' / f'seed-{seed}',
+            catalog if seed is None else catalog.seeded(seed),
+            video.classes,
+            size=settings.size,
+            rate=video.rate,
+            weights=settings.weights,
+            own_models=settings.own_models,
+            progress=settings.progress,
+        )
+        for number, seed in enumerate(settings.seeds or (None,))
+    ]
+    context = contexts[0]
+    warning = small_test_warning(video.tracks['test'])
+    entries = context.catalog.chosen(names, settings.size)
     split = Split(video.classes, tuple(video.tracks['train']), tuple(video.tracks['validation']))
     folder.mkdir(parents=True, exist_ok=True)
     results: list[Result] = []
@@ -102,7 +113,7 @@ def run(
         if settings.progress:
             print(f'{number}/{len(entries)} {entry.name}: {entry.description}', flush=True)
         try:
-            result = _result(entry, context, video, split, settings, folder)
+            result = _result(entry, contexts, video, split, settings, folder)
         except MODEL_FAILURES as error:
             result = {
                 'model': entry.name,
@@ -113,7 +124,7 @@ def run(
             _LOG.warning('%s: %s', entry.name, result['failed'])
             _LOG.debug('why %s failed', entry.name, exc_info=True)
         results.append(result)
-        notes = [*video.warnings, *context.notes]
+        notes = [*video.warnings, *([warning] if warning else []), *context.notes]
         facts = ReportFacts(settings.name, settings.size, settings.hop, notes, video.problems)
         write_report(results, video, facts, folder)
     if all('failed' in one for one in results):
@@ -123,17 +134,19 @@ def run(
 
 def _result(
     entry: Entry,
-    context: RunContext,
+    contexts: Sequence[RunContext],
     video: VideoSet,
     split: Split,
     settings: RunSettings,
     folder: Path,
 ) -> Result:
     """Return a model's result, from disk if nothing has changed since."""
-    model = build(entry, context)
+    model = build(entry, contexts[0])
     test = Split(video.classes, tuple(video.tracks['test']), ())
     identity = {
         **model.identity(split),
+        'seeds': list(settings.seeds),
+        'apart': Split(video.classes, video.apart, ()).fingerprint(),
         'test': test.fingerprint(),
         'hop': settings.hop,
         'covered': settings.covered,
@@ -148,15 +161,28 @@ def _result(
     begun = time.monotonic()
     history = model.fit(split)
     seconds = time.monotonic() - begun
-    result = _measure(model, video, settings, folder)
+    others = []
+    for context in contexts[1:]:
+        others.append(build(context.catalog.entry(entry.name, settings.size), context))
+        others[-1].fit(split)
+    result = _measure(model, others, video, settings, folder)
     result['fit_seconds'], result['epochs'] = round(seconds, 1), len(history)
     known = {'identity': identity, 'notes': model.notes, 'result': result}
     _write(path, json.dumps(known).encode())
     return result
 
 
-def _measure(model: ZooModel, video: VideoSet, settings: RunSettings, folder: Path) -> Result:
-    """Query a trained model; write its layers and confusions, and its export if wanted."""
+def _measure(
+    model: ZooModel,
+    others: Sequence[ZooModel],
+    video: VideoSet,
+    settings: RunSettings,
+    folder: Path,
+) -> Result:
+    """Query a trained model; write its layers and confusions, and its export if wanted.
+
+    :param others: the same model, trained with other seeds: they count in the main figures.
+    """
     classes = video.classes
     queries = query_windows(video.tracks['test'], classes, model.window, settings.hop)
     probabilities = model.predict(queries)
@@ -166,8 +192,10 @@ def _measure(model: ZooModel, video: VideoSet, settings: RunSettings, folder: Pa
         'kind': model.entry.kind,
         'window': model.window,
         **classification_metrics(probabilities, queries.labels, classes),
-        'clip_accuracy': round(clip_accuracy(probabilities, queries), 4),
-        'by_clip': accuracy_by_clip(probabilities, queries),
+        **interval_figures(
+            [probabilities, *(one.predict(queries) for one in others)], queries, classes
+        ),
+        'by_kind': kind_figures(probabilities, queries),
         'flips_per_second': round(flips_per_second(probabilities, queries), 4),
         'parameters': model.parameters,
         'bytes': None,
@@ -179,6 +207,9 @@ def _measure(model: ZooModel, video: VideoSet, settings: RunSettings, folder: Pa
     if len(validation):
         metrics = classification_metrics(model.predict(validation), validation.labels, classes)
         result['validation_macro_f1'] = metrics['macro_f1']
+    if video.apart:
+        apart = query_windows(video.apart, classes, model.window, settings.hop)
+        result['by_kind'].update(kind_figures(model.predict(apart), apart))
     strong = expression_strengths(queries) >= _STRONG
     if strong.any():
         metrics = classification_metrics(probabilities[strong], queries.labels[strong], classes)
@@ -191,9 +222,12 @@ def _measure(model: ZooModel, video: VideoSet, settings: RunSettings, folder: Pa
     result['confusions'] = f'confusions/{model.entry.slug}.png'
     _write(folder / result['confusions'], confusions_chart(result, classes))
     if settings.covered and not model.no_covered_reason:
-        metrics = classification_metrics(model.predict(queries, True), queries.labels, classes)
-        result['covered_accuracy'] = metrics['accuracy']
-        result['covered_macro_f1'] = metrics['macro_f1']
+        covered = interval_figures(
+            [one.predict(queries, True) for one in (model, *others)], queries, classes
+        )
+        result['covered_accuracy'] = covered['accuracy']
+        result['covered_macro_f1'] = covered['macro_f1']
+        result['covered_by_clip'] = covered['by_clip']
     if settings.timed:
         _add_size_and_time(result, model, video, settings, folder)
     return result

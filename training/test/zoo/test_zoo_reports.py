@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from zoo_tracks import made_tracks
+from zoo_tracks import CLASSES, made_track, made_tracks
 
-from emotion_estimator_training.zoo.data.windows import query_windows
+from emotion_estimator_training.zoo.data.windows import Windows, query_windows
+from emotion_estimator_training.zoo.intervals import (
+    baselines,
+    interval_figures,
+    kind_figures,
+    small_test_warning,
+)
 from emotion_estimator_training.zoo.metrics import (
-    accuracy_by_clip,
     classification_metrics,
-    clip_accuracy,
     flips_per_second,
     one_against_rest,
     second_most_likely,
 )
-from emotion_estimator_training.zoo.ordering import describe_ordering, paper_ordering
+from emotion_estimator_training.zoo.ordering import (
+    describe_ordering,
+    paper_claims,
+    paper_ordering,
+)
 from emotion_estimator_training.zoo.pictures import comparison_chart, confusions_chart
 from emotion_estimator_training.zoo.report import (
     ReportFacts,
     comparisons,
+    kinds_table,
     markdown,
     report_page,
     results_table,
 )
 
 ABC = ('a', 'b', 'c')
+NOTHING = {'chance': 0.33, 'class': 'b', 'majority': 0.4}
 #: Predicted: a, a, b, c.
 FOUND = np.array([[0.6, 0.3, 0.1], [0.5, 0.1, 0.4], [0.2, 0.7, 0.1], [0.1, 0.3, 0.6]], np.float32)
 TRUTH = np.array([0, 1, 1, 2])
@@ -96,16 +108,115 @@ def test_flips_are_counted_within_clips_only():
     found[4:7] = found[4:7, ::-1]
     found[asked.track == 1] = [0.0, 1.0]
     assert flips_per_second(found, asked) == pytest.approx(2 / 2)
-    assert clip_accuracy(found, asked) == 1.0
-    assert clip_accuracy(found[:, ::-1], asked) == 0.0
-    assert accuracy_by_clip(found, asked) == [['s0', round(8 / 11, 4)], ['s0', 1.0]]
+    figures = interval_figures([found], asked, ('happy', 'sad'))
+    assert figures['clip_accuracy'] == 1.0
+    assert interval_figures([found[:, ::-1]], asked, ('happy', 'sad'))['clip_accuracy'] == 0.0
+    assert figures['by_clip'] == [['s0', round(8 / 11, 4)], ['s0', 1.0]]
+    # Of one subject nothing can be said about others: all draws are alike.
+    assert figures['interval']['accuracy'] == [round(19 / 22, 4)] * 3
+
+
+def asked_of(right: Sequence[bool]) -> tuple[np.ndarray, Windows]:
+    """Return probabilities and windows of subjects, all of whose frames are right, or none."""
+    tracks = tuple(
+        made_track(CLASSES[number % 2], f's{number}', 4, number) for number in range(len(right))
+    )
+    asked = query_windows(tracks, CLASSES, 2)
+    said = np.where(np.array(right)[asked.track], asked.labels, 1 - asked.labels)
+    return np.eye(2, dtype=np.float32)[said], asked
+
+
+def test_people_are_drawn_not_frames():
+    found, asked = asked_of([True] * 12 + [False] * 4)
+    figures = interval_figures([found], asked, CLASSES)
+    value, low, high = figures['interval']['accuracy']
+    assert value == figures['accuracy'] == 0.75
+    # A binomial of 16 has a deviation of 0.108; one of 64 frames would have half of that.
+    assert high - low == pytest.approx(2 * 1.96 * 0.108, rel=0.15)
+    assert figures['interval']['clip_accuracy'] == figures['interval']['accuracy']
+    low, high = figures['interval']['macro_f1'][1:]
+    assert low < figures['macro_f1'] < high
+
+
+def test_seeds_are_averaged():
+    first, asked = asked_of([True] * 8 + [False] * 8)
+    second, _ = asked_of([True] * 16)
+    figures = interval_figures([first, second], asked, CLASSES)
+    assert figures['accuracy'] == 0.75
+    assert figures['by_seed']['accuracy'] == [0.5, 1.0]
+    assert figures['by_clip'][0] == ['s0', 1.0] and figures['by_clip'][-1] == ['s15', 0.5]
+
+
+def test_kinds_of_clips_have_figures_of_their_own():
+    found, asked = asked_of([True, True, False, True])
+    assert kind_figures(found, asked) == {}
+    tracks = [
+        replace(track, clip=replace(track.clip, kind=kind))
+        for track, kind in zip(asked.tracks, ('shown', 'shown', 'talking', 'talking'))
+    ]
+    kinds = kind_figures(found, replace(asked, tracks=tuple(tracks)))
+    assert kinds['shown'] == [2, 1.0, 1.0, 1.0]
+    assert kinds['talking'] == [2, 0.5, 0.0, 1.0]
+    head, rows = kinds_table([result('microx', by_kind=kinds), result('lstm')])
+    assert head == ['model', 'shown (2)', 'talking (2)']
+    assert rows == [
+        ['microx', '1.000 [1.000, 1.000]', '0.500 [0.000, 1.000]'],
+        ['lstm', '-', '-'],
+    ]
+    assert kinds_table([result('microx')]) is None
+
+
+def test_what_is_not_above_chance_is_said():
+    train = made_tracks(2, 4) + made_tracks(1, 4, first=7)[:1]
+    nothing = baselines(train, made_tracks(3, 4), CLASSES)
+    assert nothing == {'chance': 0.5, 'class': 'happy', 'majority': 0.5}
+    sure = result('lstm', 0.8, interval={'accuracy': [0.8, 0.6, 0.9]})
+    unsure = result('microx', 0.6, interval={'accuracy': [0.6, 0.45, 0.7]})
+    _, rows = results_table([sure, unsure], nothing)
+    assert [row[:2] for row in rows] == [
+        ['lstm', '0.800 [0.600, 0.900]'],
+        ['microx', '0.600 [0.450, 0.700], not above chance'],
+        ['chance', '0.500'],
+        ['always happy', '0.500'],
+    ]
+
+
+def test_a_small_test_part_is_warned_of():
+    said = small_test_warning(made_tracks(25, 2))
+    assert said is not None and '50 clips of 25 subjects' in said and 'to 0.20 only' in said
+    assert small_test_warning(made_tracks(100, 2)) is None
+
+
+def test_claims_are_true_false_or_open():
+    def clips(*shares: float) -> list:
+        return [(f's{number}', share) for number, share in enumerate(shares)]
+
+    better, worse = clips(*[0.9] * 8), clips(*[0.4] * 8)
+    mixed = clips(*[0.9, 0.1] * 4)
+    run = {
+        'microx': result('microx', by_clip=worse, covered_by_clip=better),
+        'microx:face': result('microx:face', by_clip=better, covered_by_clip=worse),
+        'microx:parts': result('microx:parts', by_clip=worse),
+        'microx:grey': result('microx:grey', by_clip=mixed),
+        'lstm': result('lstm', by_clip=better, covered_by_clip=worse),
+    }
+    found = {one['claim']: (one['verdict'], one['evidence']) for one in paper_claims(run)}
+    assert {claim.split(' (')[0]: verdict for claim, (verdict, _) in found.items()} == {
+        'full face above parts': 'yes',
+        'parts and full face above the full face': 'no',
+        'colour above grey': 'cannot be told',
+        'microx: covering the mouth costs accuracy': 'no',
+        'microx:face: covering the mouth costs accuracy': 'yes',
+    }
+    (evidence,) = (text for claim, (_, text) in found.items() if claim.startswith('full'))
+    assert evidence == 'microx:face minus microx:parts: +0.500 [+0.500, +0.500]'
 
 
 def test_table_has_dashes_for_missing_metrics():
     head, rows = results_table([result('microx'), result('lstm', bytes=None, ms_per_frame=None)])
     assert len(head) == len(rows[0]) == len(rows[1])
-    assert rows[0][6:9] == ['1,234', '5', '1.50']
-    assert rows[1][7:9] == ['-', '-']
+    assert rows[0][7:10] == ['1,234', '5', '1.50']
+    assert rows[1][8:10] == ['-', '-']
     assert markdown(head, rows).splitlines()[1].startswith('|---|---:|')
 
 
@@ -188,7 +299,7 @@ def test_page_names_what_failed_and_what_was_left_out():
         {'model': 'lstm', 'description': '', 'kind': 'x', 'failed': 'too short'},
     ]
     facts = ReportFacts('set', 'reduced', 1, ['LOUD'], ['2 clips'])
-    text = report_page(results, ['Made.'], facts, 'z.png')
+    text = report_page(results, ['Made.'], facts, 'z.png', NOTHING)
     assert '- lstm: too short' in text and '**LOUD**' in text and '- 2 clips' in text
     assert '| truth b | 1 | 1 | 0 |' in text
     assert '| b | 2 | 0 | 1 | 1 |' in text
@@ -196,7 +307,7 @@ def test_page_names_what_failed_and_what_was_left_out():
 
 def test_pictures_are_drawn():
     for content in (
-        comparison_chart([result('microx'), result('lstm', bytes=None)], 'made'),
+        comparison_chart([result('microx'), result('lstm', bytes=None)], 'made', NOTHING),
         confusions_chart(result('microx'), ABC),
     ):
         assert content.startswith(b'\x89PNG') and len(content) > 5000

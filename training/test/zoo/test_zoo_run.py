@@ -22,6 +22,7 @@ from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import models_dir
 from emotion_estimator_training.cli.zoo.models import run as run_verb
 from emotion_estimator_training.cli.zoo.models import structure
+from emotion_estimator_training.models.training_loop import BEST
 from emotion_estimator_training.zoo import run as run_module
 from emotion_estimator_training.zoo.data.video_set import VideoSet
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
@@ -55,6 +56,38 @@ def test_every_model_is_queried_at_the_same_times(done):
     assert {one['n'] for one in results} == {6}
     for one in results:
         assert one['parameters'] > 100 and one['covered_accuracy'] is not None
+
+
+def test_each_seed_trains_a_model_of_its_own(tmp_path):
+    settings = replace(SETTINGS, seeds=(3, 4), covered=False)
+    results = run(video(), tiny_catalog(), 'lstm,mean,statistics', tmp_path, settings)
+    assert [len(one['by_seed']['accuracy']) for one in results] == [2, 2, 2]
+    for one in results:
+        assert one['accuracy'] == pytest.approx(np.mean(one['by_seed']['accuracy']), abs=1e-4)
+    first, second = (
+        hashlib.sha256((tmp_path / 'models' / folder / BEST).read_bytes()).hexdigest()
+        for folder in ('lstm', 'seed-4/lstm')
+    )
+    assert first != second
+    assert tiny_catalog().seeded(3).entry('statistics', 'paper').settings['seed'] == 3
+    again = run(video(), tiny_catalog(), 'lstm', tmp_path, settings)
+    assert again[0]['by_seed'] == results[0]['by_seed']
+
+
+def test_clips_that_are_measured_apart_count_in_a_row_of_their_own(tmp_path):
+    def of_kind(tracks, kind):
+        return tuple(replace(one, clip=replace(one.clip, kind=kind)) for one in tracks)
+
+    plain = replace(
+        video(), tracks={**video().tracks, 'test': of_kind(made_tracks(1, 10, first=8), 'shown')}
+    )
+    both = replace(plain, apart=of_kind(made_tracks(2, 10, first=12), 'moved'))
+    (alone,) = run(plain, tiny_catalog(), 'frame', tmp_path / 'plain', SETTINGS)
+    (beside,) = run(both, tiny_catalog(), 'frame', tmp_path / 'both', SETTINGS)
+    assert set(alone['by_kind']) == {'shown'}
+    assert beside['by_kind']['moved'][0] == 4
+    assert beside['by_kind']['shown'] == alone['by_kind']['shown']
+    assert beside['accuracy'] == alone['accuracy'] and beside['n'] == alone['n']
 
 
 def test_size_and_time_are_those_of_what_is_exported(tmp_path):

@@ -12,6 +12,7 @@ import click
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.cli.training.options import all_of
 from emotion_estimator_training.cli.zoo.options import frame_options, open_video_set, set_options
+from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.tables import text_table
 from emotion_estimator_training.zoo.models.catalog import SIZES, Catalog, slug
 
@@ -69,6 +70,13 @@ _set = all_of(set_options, frame_options)
     help='Query models at every N-th frame of the test clips.',
 )
 @click.option(
+    '--seeds',
+    type=click.IntRange(1, 20),
+    default=1,
+    show_default=True,
+    help='Train each model with so many seeds; the table has their mean and spread.',
+)
+@click.option(
     '--covered/--no-covered',
     default=True,
     show_default=True,
@@ -89,6 +97,7 @@ def run(
     xception_weights: Path | None,
     own_models: Path | None,
     hop: int,
+    seeds: int,
     covered: bool,
     timed: bool,
     as_json: bool,
@@ -96,12 +105,14 @@ def run(
 ) -> None:
     """Train and compare models on one split of a set; write a table and a chart."""
     video = open_video_set(**of_set)
+    from emotion_estimator_training.zoo.intervals import baselines
     from emotion_estimator_training.zoo.report import PAGE, PICTURE, results_table
     from emotion_estimator_training.zoo.run import RunSettings
     from emotion_estimator_training.zoo.run import run as run_all
 
     settings = RunSettings(
         size=size,
+        seeds=tuple(range(SEED, SEED + seeds)) if seeds > 1 else (),
         hop=hop,
         covered=covered,
         timed=timed,
@@ -115,7 +126,9 @@ def run(
     if as_json:
         click.echo(json.dumps(results))
         return
-    click.echo('\n' + text_table(*results_table([one for one in results if 'accuracy' in one])))
+    nothing = baselines(video.tracks['train'], video.tracks['test'], video.classes)
+    measured = [one for one in results if 'accuracy' in one]
+    click.echo('\n' + text_table(*results_table(measured, nothing)))
     for one in results:
         if 'failed' in one:
             click.echo(f'not measured: {one["model"]}: {one["failed"]}')

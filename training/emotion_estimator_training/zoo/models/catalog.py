@@ -13,6 +13,8 @@ from emotion_estimator_training import CONFIG
 
 #: ``paper`` models are as published, ``reduced`` ones train within minutes on two cores.
 SIZES = ('reduced', 'paper')
+#: Kinds of models that are not trained by gradient descent, and have a seed all the same.
+_SEEDED = ('statistics',)
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,15 @@ def slug(name: str) -> str:
 class Catalog:
     """The contents of a models file; read it with :meth:`load`."""
 
-    def __init__(self, content: Mapping[str, Any], path: Path) -> None:
+    def __init__(self, content: Mapping[str, Any], path: Path, seed: int | None = None) -> None:
         self._models: Mapping[str, Any] = content['models']
         self._groups: Mapping[str, Any] = content.get('groups') or {}
         self._grids: Mapping[str, Any] = content.get('grids') or {}
-        self._path = path
+        self._content, self._path, self._seed = content, path, seed
+
+    def seeded(self, seed: int) -> Catalog:
+        """Return a catalog of the same models, trained with another seed."""
+        return Catalog(self._content, self._path, seed)
 
     @classmethod
     def load(cls, path: Path | None = None) -> Catalog:
@@ -118,6 +124,8 @@ class Catalog:
                     f'{base} has no variant {variant!r}; it has: {", ".join(known) or "none"}'
                 )
             settings = _merged(settings, known[variant])
+        if self._seed is not None:
+            settings = _seeded(settings, str(model['kind']), self._seed)
         description = str(model.get('description', base))
         if size == 'reduced':
             description = str(model.get('description_reduced', description))
@@ -141,6 +149,13 @@ class Catalog:
                 f'{self._path} has no grid {size!r}; list the values to try of each setting'
             )
         return {str(name): list(values) for name, values in grid.items()}
+
+
+def _seeded(settings: Mapping[str, Any], kind: str, seed: int) -> dict[str, Any]:
+    """Return settings with a seed, if the model draws anything at random."""
+    if 'fit' in settings:
+        return _merged(settings, {'fit': {'seed': seed}})
+    return {**settings, 'seed': seed} if kind in _SEEDED else dict(settings)
 
 
 def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
