@@ -30,12 +30,17 @@ NAMES = (
     'weighted',
     'statistics',
     'mlp',
+    'covariance',
+    'eigenvector',
+    'gaussian',
     'bi-lstm',
     'stcnn',
     'fusenet',
+    'c3d',
     'cnn-rnn',
     'two-stream',
     'stc-nlstm',
+    'frame-pairs',
     'fused',
 )
 #: Those whose weights lie in more than one file; the others are read back as MicroX is.

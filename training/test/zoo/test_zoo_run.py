@@ -213,9 +213,13 @@ def test_names_and_groups():
         'weighted',
         'statistics',
         'statistics:mlp',
+        'statistics:covariance',
+        'statistics:eigenvector',
+        'statistics:gaussian',
         'lstm',
         'deep-lstm',
         'bi-lstm',
+        'frame-pairs',
         'microx:face',
     ]
     for name in (*catalog.chosen('all', 'paper'), *catalog.chosen('microx-study', 'reduced')):

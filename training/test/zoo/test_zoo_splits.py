@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.zoo.data.clips import PARTS, Clip
-from emotion_estimator_training.zoo.data.splits import SHARES, split, split_warnings
+from emotion_estimator_training.zoo.data.splits import SHARES, folds, split, split_warnings
 
 LABELS = ('happy', 'neutral', 'sad')
 
@@ -87,3 +87,38 @@ def test_invalid_shares_are_refused(shares):
 def test_too_few_subjects_are_refused():
     with pytest.raises(InputError, match=r'of 2 subjects cannot be split .* split by clip'):
         split(people(2))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from(LABELS)), min_size=3, max_size=60),
+    st.integers(3, 6),
+    st.integers(0, 99),
+)
+@settings(deadline=None, max_examples=60)
+def test_each_clip_is_tested_and_validated_with_once_and_no_subject_crosses(facts, count, seed):
+    clips = [clip(i, f's{who}', label) for i, (who, label) in enumerate(facts)]
+    if len({one.subject for one in clips}) < count:
+        with pytest.raises(InputError, match=f'cannot be split into {count} folds'):
+            folds(clips, count, seed=seed)
+        return
+    found = folds(clips, count, seed=seed)
+    assert len(found) == count
+    for part in ('test', 'validation'):
+        assert Counter(one for fold in found for one in fold[part]) == Counter(clips)
+    for fold in found:
+        assert all(fold.values())
+        assert Counter(sum(fold.values(), ())) == Counter(clips)
+        assert not any('more than one part' in line for line in split_warnings(fold, LABELS))
+    assert found == folds(clips, count, seed=seed)
+
+
+def test_each_class_comes_in_every_fold_and_the_table_does_not_decide():
+    clips = [replace(one, part='train') for one in people(40)]
+    for fold in folds(clips, 10):
+        assert Counter(one.label for one in fold['test']) == dict.fromkeys(LABELS, 4)
+        assert len(fold['train']) == 96
+
+
+def test_two_folds_are_refused():
+    with pytest.raises(InputError, match='give at least 3'):
+        folds(people(5), 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ import click
 
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.cli.training.options import all_of
-from emotion_estimator_training.cli.zoo.options import frame_options, open_video_set, set_options
+from emotion_estimator_training.cli.zoo.options import (
+    frame_options,
+    open_fold_sets,
+    open_video_set,
+    set_options,
+)
 from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.tables import text_table
 from emotion_estimator_training.zoo.models.catalog import SIZES, Catalog, slug
@@ -88,6 +94,12 @@ _set = all_of(set_options, frame_options)
     show_default=True,
     help='Export models to TFLite, and measure size and time.',
 )
+@click.option(
+    '--folds',
+    type=click.IntRange(3),
+    default=None,
+    help='Cross-validate: test every clip once, in so many runs. --shares do not count.',
+)
 @click.option('--json', 'as_json', is_flag=True, help='Print one JSON list.')
 def run(
     models: str,
@@ -100,11 +112,12 @@ def run(
     seeds: int,
     covered: bool,
     timed: bool,
+    folds: int | None,
     as_json: bool,
     **of_set: Any,
 ) -> None:
     """Train and compare models on one split of a set; write a table and a chart."""
-    video = open_video_set(**of_set)
+    videos = open_fold_sets(folds, **of_set) if folds else [open_video_set(**of_set)]
     from emotion_estimator_training.zoo.intervals import baselines
     from emotion_estimator_training.zoo.report import PAGE, PICTURE, results_table
     from emotion_estimator_training.zoo.run import RunSettings
@@ -122,6 +135,15 @@ def run(
         name=of_set['data'].name,
     )
     run.mkdir(parents=True, exist_ok=True)
+    if folds:
+        from emotion_estimator_training.zoo import cross_validation
+
+        together = cross_validation.cross_validate(
+            videos, Catalog.load(models_config), models, run, settings
+        )
+        _print_folds(together, run, as_json)
+        return
+    (video,) = videos
     results = run_all(video, Catalog.load(models_config), models, run, settings)
     if as_json:
         click.echo(json.dumps(results))
@@ -133,6 +155,19 @@ def run(
         if 'failed' in one:
             click.echo(f'not measured: {one["model"]}: {one["failed"]}')
     click.echo(f'{run / PAGE}\n{run / PICTURE}')
+
+
+def _print_folds(results: Sequence[Any], run: Path, as_json: bool) -> None:
+    from emotion_estimator_training.zoo.cross_validation import FOLDS_PAGE, folds_table
+
+    if as_json:
+        click.echo(json.dumps(results))
+        return
+    click.echo('\n' + text_table(*folds_table(results)))
+    for one in results:
+        for number, reason in one['failed'].items():
+            click.echo(f'not measured: {one["model"]}, fold {number}: {reason}')
+    click.echo(run / FOLDS_PAGE)
 
 
 @click.command()

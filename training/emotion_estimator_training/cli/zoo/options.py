@@ -144,25 +144,43 @@ def set_choice(
     return chosen if frames is None else replace(chosen, frames=frames)
 
 
-def open_video_set(
+def open_video_set(cache: Path, processes: int | None, **of_set: Any) -> VideoSet:
+    """Open the set selected by ``set_options`` and ``frame_options``; print its problems."""
+    from emotion_estimator_training.zoo.data.video_set import open_set
+
+    video = open_set(_choice_with_frames(**of_set), cache, processes)
+    print_problems(video.problems, video.warnings)
+    return video
+
+
+def open_fold_sets(count: int, cache: Path, processes: int | None, **of_set: Any) -> list[VideoSet]:
+    """Open the set as so many folds; print its problems, and the warnings of each fold."""
+    from emotion_estimator_training.zoo.data.video_set import open_folds
+
+    folds = open_folds(_choice_with_frames(**of_set), cache, processes, count)
+    warnings = [
+        f'fold {number}: {line}'
+        for number, video in enumerate(folds, start=1)
+        for line in video.warnings
+    ]
+    print_problems(folds[0].problems, warnings)
+    return folds
+
+
+def _choice_with_frames(
     rate: float,
     side: int,
     max_faces: int,
     folder_rate: float,
     source: str,
     face_landmarker: str,
-    cache: Path,
-    processes: int | None,
     **of_set: Any,
-) -> VideoSet:
-    """Open the set selected by ``set_options`` and ``frame_options``; print its problems."""
+) -> SetChoice:
+    """Return the set selected by ``set_options`` and ``frame_options``."""
     from emotion_estimator_training.zoo.data.face_tracks import ClipFrameSettings
-    from emotion_estimator_training.zoo.data.video_set import open_set
 
     frames = ClipFrameSettings(rate, side, max_faces, folder_rate, source, face_landmarker)
-    video = open_set(set_choice(**of_set, frames=frames), cache, processes)
-    print_problems(video.problems, video.warnings)
-    return video
+    return set_choice(**of_set, frames=frames)
 
 
 def print_problems(problems: Sequence[str], warnings: Sequence[str]) -> None:

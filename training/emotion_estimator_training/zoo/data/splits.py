@@ -1,4 +1,4 @@
-"""Splits clips into parts for training, validation and test."""
+"""Splits clips into parts for training, validation and test, and into folds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from emotion_estimator_training.zoo.data.clips import PARTS, Clip
 
 #: Shares of ``PARTS`` (Terbouche and Chaoui, section 3.1).
 SHARES = (0.5, 0.2, 0.3)
+#: Least number of folds: one to test with, one to validate with, one to train on.
+LEAST_FOLDS = len(PARTS)
 #: Units of a split: all clips of a subject together, or single clips.
 BY = ('subject', 'clip')
 #: Subjects that a warning names.
@@ -46,12 +48,10 @@ def split(
             f'shares {", ".join(map(str, shares))} are invalid; give three numbers greater than 0 '
             f'with sum 1, for example {", ".join(map(str, SHARES))}'
         )
-    if by not in BY:
-        raise InputError(f'clips cannot be split by {by!r}; choose {" or ".join(BY)}')
+    _check(by)
     if clips and all(clip.part for clip in clips):
         return {part: tuple(clip for clip in clips if clip.part == part) for part in PARTS}
-    names = [clip.subject if by == 'subject' else str(i) for i, clip in enumerate(clips)]
-    groups = sorted(set(names), key=names.index)
+    names, groups = _units(clips, by)
     if len(groups) < len(PARTS):
         raise InputError(
             f'clips of {len(groups)} {by}s cannot be split into {", ".join(PARTS)}; '
@@ -63,6 +63,41 @@ def split(
         part: tuple(clip for clip, name in zip(clips, names) if where[name] == index)
         for index, part in enumerate(PARTS)
     }
+
+
+def folds(
+    clips: Sequence[Clip], count: int, by: str = 'subject', seed: int = SEED
+) -> list[dict[str, tuple[Clip, ...]]]:
+    """Split clips ``count`` times, so that each is tested once, for cross-validation.
+
+    Each class comes in about equal shares in all folds. The fold after the tested one (the first,
+    after the last) is for validation, the others are for training. A column ``split`` is ignored.
+
+    :param count: number of folds, at least ``LEAST_FOLDS``.
+    :param by: as in :func:`split`; so is ``seed``.
+    :returns: of each fold, the clips of each of ``PARTS``, in the given order.
+    :raises InputError: ``count`` is too small, or there are fewer subjects (clips).
+    """
+    _check(by)
+    names, groups = _units(clips, by)
+    if not LEAST_FOLDS <= count <= len(groups):
+        raise InputError(
+            f'clips of {len(groups)} {by}s cannot be split into {count} folds; give at least '
+            f'{LEAST_FOLDS}, and no more than {by}s'
+        )
+    assigned = _assign(_counts(clips, names, groups), np.full(count, 1 / count), seed)
+    fold_of = [int(assigned[groups.index(name)]) for name in names]
+
+    def part_in(tested: int, fold: int) -> str:
+        return 'test' if fold == tested else PARTS[int(fold == (tested + 1) % count)]
+
+    return [
+        {
+            part: tuple(clip for clip, fold in zip(clips, fold_of) if part_in(tested, fold) == part)
+            for part in PARTS
+        }
+        for tested in range(count)
+    ]
 
 
 def split_warnings(parts: Mapping[str, Sequence[Clip]], classes: Sequence[str]) -> list[str]:
@@ -86,6 +121,17 @@ def split_warnings(parts: Mapping[str, Sequence[Clip]], classes: Sequence[str]) 
         if lacking:
             warnings.append(f'{part} has no clip of {", ".join(lacking)}')
     return warnings
+
+
+def _check(by: str) -> None:
+    if by not in BY:
+        raise InputError(f'clips cannot be split by {by!r}; choose {" or ".join(BY)}')
+
+
+def _units(clips: Sequence[Clip], by: str) -> tuple[list[str], list[str]]:
+    """Return the unit of each clip, and all units."""
+    names = [clip.subject if by == 'subject' else str(i) for i, clip in enumerate(clips)]
+    return names, list(dict.fromkeys(names))
 
 
 def _counts(

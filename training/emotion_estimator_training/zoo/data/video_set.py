@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from emotion_estimator_training.zoo.data.clips import (
     PARTS,
     STRENGTH,
     TABLE,
+    Clip,
     ClipSet,
     load_clips,
     load_label_map,
@@ -30,7 +31,7 @@ from emotion_estimator_training.zoo.data.face_tracks import (
     FaceTrack,
     face_tracks,
 )
-from emotion_estimator_training.zoo.data.splits import SHARES, split, split_warnings
+from emotion_estimator_training.zoo.data.splits import SHARES, folds, split, split_warnings
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +99,42 @@ def open_set(choice: SetChoice, cache: Path, processes: int | Runner | None = No
         face, or a part has no clip of the classes in train.
     :raises ModelError: the landmark source does not open.
     """
+    found = _find(choice, cache, processes)
+    return _divide(found, split(found.listed, choice.shares, choice.by, choice.seed))
+
+
+def open_folds(
+    choice: SetChoice, cache: Path, processes: int | Runner | None, count: int
+) -> list[VideoSet]:
+    """Open a set as :func:`open_set` does, ``count`` times, so that each clip is tested once.
+
+    :param count: see :func:`~.splits.folds`; its shares and a column ``split`` do not count.
+    :returns: one set for each fold. All have the same classes: those that each fold trains on.
+    :raises InputError: as :func:`open_set` and :func:`~.splits.folds`.
+    :raises ModelError: the landmark source does not open.
+    """
+    found = _find(choice, cache, processes)
+    parts = folds(found.listed, count, choice.by, choice.seed)
+    trained = set.intersection(*({clip.label for clip in fold['train']} for fold in parts))
+    return [_divide(found, fold, trained) for fold in parts]
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """All clips of a set with a face, before they are split."""
+
+    choice: SetChoice
+    clips: ClipSet
+    tracks: tuple[FaceTrack, ...]
+    problems: list[str]
+
+    @property
+    def listed(self) -> list[Clip]:
+        """Return the clips to split."""
+        return [track.clip for track in self.tracks if track.clip.kind != APART]
+
+
+def _find(choice: SetChoice, cache: Path, processes: int | Runner | None) -> _Found:
     clips = choice.read()
     tracks, problems = face_tracks(clips.clips, choice.frames, cache, processes)
     lines = summary((*clips.problems, *problems))
@@ -106,11 +143,20 @@ def open_set(choice: SetChoice, cache: Path, processes: int | Runner | None = No
             f'{choice.data} has clips with a face of fewer than two classes: ' + '; '.join(lines)
         )
     tracks = _with_strength(choice.table.parent / STRENGTH, tracks)
-    listed = [track.clip for track in tracks if track.clip.kind != APART]
-    parts = split(listed, choice.shares, choice.by, choice.seed)
-    by_clip = {track.clip: track for track in tracks}
-    trained = {clip.label for clip in parts['train']}
-    classes = tuple(name for name in clips.classes if name in trained)
+    return _Found(choice, clips, tracks, lines)
+
+
+def _divide(
+    found: _Found, parts: Mapping[str, Sequence[Clip]], trained: Collection[str] | None = None
+) -> VideoSet:
+    """Return the set that is split into ``parts``.
+
+    :param trained: classes to keep; None keeps those in ``train``.
+    """
+    by_clip = {track.clip: track for track in found.tracks}
+    if trained is None:
+        trained = {clip.label for clip in parts['train']}
+    classes = tuple(name for name in found.clips.classes if name in trained)
     kept = {
         part: tuple(by_clip[clip] for clip in parts[part] if clip.label in classes)
         for part in PARTS
@@ -121,18 +167,18 @@ def open_set(choice: SetChoice, cache: Path, processes: int | Runner | None = No
         if empty and parts[empty[0]]:
             what += ' of a class in train'
         raise InputError(f'{what}; change the shares or the column split, or add clips')
-    warnings = [*clips.warnings, *split_warnings(parts, clips.classes)]
-    seconds = sum(float(track.times[-1] - track.times[0]) for track in tracks)
-    rate = sum(len(track) - 1 for track in tracks) / seconds
+    warnings = [*found.clips.warnings, *split_warnings(parts, found.clips.classes)]
+    seconds = sum(float(track.times[-1] - track.times[0]) for track in found.tracks)
+    rate = sum(len(track) - 1 for track in found.tracks) / seconds
     known = {clip.subject for part in ('train', 'validation') for clip in parts[part]}
     apart = tuple(
         track
-        for track in tracks
+        for track in found.tracks
         if track.clip.kind == APART
         and track.clip.subject not in known
         and track.clip.label in classes
     )
-    return VideoSet(classes, kept, rate, lines, warnings, apart)
+    return VideoSet(classes, kept, rate, found.problems, warnings, apart)
 
 
 def class_counts(tracks: Sequence[FaceTrack], classes: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """Aggregation of single frames regardless of their order (Terbouche and Chaoui, 1.4.1).
 
-Linear support vector machines: Fan et al. 2008.
+Concatenated statistics: Bargal et al. 2016. Linear support vector machines: Fan et al. 2008.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ from emotion_estimator_training.zoo.models.fitting import (
 )
 from emotion_estimator_training.zoo.models.frame_model import FrameModel, shared_frame_model
 from emotion_estimator_training.zoo.models.layer_summary import LayerSummary, summarize_layers
+from emotion_estimator_training.zoo.models.matrix_statistics import (
+    covariance,
+    eigenvector,
+    gaussian,
+)
 from emotion_estimator_training.zoo.models.model import (
     ExportNetworks,
     Overlap,
@@ -37,8 +42,15 @@ from emotion_estimator_training.zoo.models.network_model import NetworkModel
 
 #: Values of ``DecisionSettings.how``.
 HOW = ('mean', 'weighted')
+#: Statistics that are matrices, of encodings that were standardized: (N, L, E) -> (N, K).
+MATRICES: dict[str, Callable[[Any], Any]] = {
+    'covariance': covariance,
+    'eigenvector': eigenvector,
+    'gaussian': gaussian,
+}
 #: Statistics over frames (N, L, E) -> (N, E); ``all`` concatenates the frames (N, L * E).
 STATISTICS: dict[str, Callable[[Any], Any]] = {
+    **MATRICES,
     'mean': lambda values: tf.reduce_mean(values, axis=1),
     'variance': lambda values: tf.math.reduce_variance(values, axis=1),
     'minimum': lambda values: tf.reduce_min(values, axis=1),
@@ -207,7 +219,7 @@ class Statistics(keras.layers.Layer):  # type: ignore[misc]
 
 
 class Standardize(keras.layers.Layer):  # type: ignore[misc]
-    """Standardizes values (N, K) by a measured mean and scale."""
+    """Standardizes values (..., K) by a measured mean and scale."""
 
     def build(self, shape: Any) -> None:
         """Create the weights."""
@@ -217,7 +229,7 @@ class Standardize(keras.layers.Layer):  # type: ignore[misc]
         )
 
     def call(self, inputs: Any) -> Any:
-        """Return (N, K)."""
+        """Return (..., K)."""
         return (inputs - self.mean) / self.scale
 
 
@@ -260,7 +272,10 @@ class StatisticsModel(OnFrames):
     def build(self) -> Any:
         """Return the network into which scikit-learn's weights are copied."""
         [frames] = self.keras_inputs()
-        values = Statistics(self.settings.statistics, name='statistics')(frames)
+        values = frames
+        if self._of_matrices:
+            values = Standardize(name='standardize_frames')(values)
+        values = Statistics(self.settings.statistics, name='statistics')(values)
         values = Standardize(name='standardize')(values)
         if self.settings.classifier == 'mlp':
             values = keras.layers.Dense(self.settings.hidden, 'relu', name='hidden')(values)
@@ -280,10 +295,16 @@ class StatisticsModel(OnFrames):
             raise InputError(
                 f'{self.name}: all training windows are of one class; add clips of others'
             )
-        statistics = keras.Model(self.network.input, self.network.get_layer('statistics').output)
-        x = probabilities(statistics, self.reader(), train)
         from sklearn.preprocessing import StandardScaler
 
+        if self._of_matrices:
+            [frames] = self.reader()(train)
+            of_frames = StandardScaler().fit(frames.reshape(-1, frames.shape[-1]))
+            self.network.get_layer('standardize_frames').set_weights(
+                [of_frames.mean_, of_frames.scale_]
+            )
+        statistics = keras.Model(self.network.input, self.network.get_layer('statistics').output)
+        x = probabilities(statistics, self.reader(), train)
         scaler = StandardScaler().fit(x)
         dense = self._trained(scaler.transform(x), train.labels)
         self.network.get_layer('standardize').set_weights([scaler.mean_, scaler.scale_])
@@ -299,6 +320,10 @@ class StatisticsModel(OnFrames):
         """Load the weights of both models."""
         self.frames.load()
         load_best(self.network, self.folder)
+
+    @property
+    def _of_matrices(self) -> bool:
+        return any(name in MATRICES for name in self.settings.statistics)
 
     def _trained(self, x: Floats, labels: Any) -> dict[str, list[Floats]]:
         """Return the weights of the dense layers, by layer name."""

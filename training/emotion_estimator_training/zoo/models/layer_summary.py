@@ -31,8 +31,10 @@ def summarize_layers(model: Any, prefix: str = '') -> tuple[LayerSummary, ...]:
     """
     summaries: list[LayerSummary] = []
     for layer in model.layers:
-        if hasattr(layer, 'layers'):
-            summaries += summarize_layers(layer, f'{prefix}{layer.name}/')
+        # A network, or one that is applied to every frame.
+        nested = layer if hasattr(layer, 'layers') else getattr(layer, 'layer', None)
+        if hasattr(nested, 'layers'):
+            summaries += summarize_layers(nested, f'{prefix}{layer.name}/')
             continue
         output = layer.output_shape
         if isinstance(output, list):

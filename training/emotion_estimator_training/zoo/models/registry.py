@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from emotion_estimator.errors import EmotionEstimatorError, InputError
 from emotion_estimator_training.models.legacy_keras import tf
+from emotion_estimator_training.zoo.models.c3d import C3d
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.frame_aggregation import (
     DecisionAggregation,
     StatisticsModel,
 )
 from emotion_estimator_training.zoo.models.frame_model import FrameModel, shared_frame_model
+from emotion_estimator_training.zoo.models.frame_pairs import FramePairs
 from emotion_estimator_training.zoo.models.microx import MicroX
 from emotion_estimator_training.zoo.models.model import RunContext, ZooModel
 from emotion_estimator_training.zoo.models.ours import Ours, Shipped
@@ -26,9 +28,11 @@ MODEL_KINDS: dict[str, Callable[[Entry, RunContext], ZooModel]] = {
     'statistics': StatisticsModel,
     'sequence': SequenceModel,
     'stcnn': Stcnn,
+    'c3d': C3d,
     'cnn-rnn': CnnRnn,
     'two-stream': TwoStream,
     'stc-nlstm': StcNlstm,
+    'frame-pairs': FramePairs,
     'ours': Ours,
     'shipped': Shipped,
 }
