@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ NO_USAGE = -1
 #: Columns by what they hold, lower case; the first one that a file has is read.
 _LABEL, _USAGE = ('class', 'label', 'emotion'), ('usage', 'split')
 _PERSON, _COPY = ('person', 'subject', 'index', 'image'), ('augmented',)
+_NUMBER = re.compile(r'[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?')
 #: A blendshape's column in the tables of Attrah's repository: its index.
 _NUMBERED = re.compile(r'blend([0-9]{1,2})')
 
@@ -74,8 +76,8 @@ class BlendshapeTable:
 
 def _index(word: str, labels: Sequence[str], grouping: Grouping | None) -> int | None:
     named = list(grouping.labels if grouping else labels)
-    if re.fullmatch(r'[0-9]{1,3}(\.0+)?', word):
-        number = int(float(word))
+    if re.fullmatch(_NUMBER, word) and float(word) % 1 == 0:
+        number = min(int(float(word)), len(named))
         return labels.index(named[number]) if number < len(named) else None
     if word in labels:
         return labels.index(word)
@@ -92,7 +94,8 @@ def read_tables(paths: Sequence[Path]) -> BlendshapeTable:
         index; ``class``, ``label`` or ``emotion``; and optionally ``usage`` or ``split`` (Training,
         PublicTest, PrivateTest, or train, validation, test), ``person``, ``subject``, ``index`` or
         ``image``, and ``augmented``. Other columns are ignored. Without a usage, the file's name
-        decides, if one of its words is a split.
+        decides, if one of its words is a split. Without names there are 52 scores and the label, as
+        in some of Attrah's tables.
     :raises InputError: one cannot be read, has no blendshape, label or row, or a wrong line; names
         the line.
     """
@@ -117,6 +120,13 @@ def _read(path: Path) -> BlendshapeTable:
     try:
         lines = csv.reader(read_lines(path))
         header = [name.strip() for name in next(lines, [])]
+        unnamed = [header] if _is_row(header) else []
+        if unnamed:
+            header = [
+                *BLENDSHAPE_NAMES,
+                'label',
+                *['' for _ in header[len(BLENDSHAPE_NAMES) + 1 :]],
+            ]
         columns = _blendshapes(header, path)
         at = {name: number for number, name in reversed([*enumerate(map(str.lower, header))])}
         where_label, where_usage, where_person, where_copy = (
@@ -125,7 +135,7 @@ def _read(path: Path) -> BlendshapeTable:
         )
         if where_label is None:
             raise InputError(f'{quote(path)}, line 1: no column {", ".join(_LABEL)}')
-        for cells in lines:
+        for cells in chain(unnamed, lines):
             if not any(cells):
                 continue
             where = f'{quote(path)}, line {lines.line_num}'
@@ -155,6 +165,11 @@ def _read(path: Path) -> BlendshapeTable:
         tuple(person),
         np.array(copies, bool),
     )
+
+
+def _is_row(cells: Sequence[str]) -> bool:
+    """Return whether the first line is a row of a table without names: 52 scores and a label."""
+    return len(cells) > len(BLENDSHAPE_NAMES) and all(map(_NUMBER.fullmatch, cells))
 
 
 def _blendshapes(header: Sequence[str], path: Path) -> dict[int, int]:

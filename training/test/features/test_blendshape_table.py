@@ -87,6 +87,14 @@ def test_an_eighth_class_is_a_label_of_ones_own_or_refused(tmp_path):
         table.indices(GROUPING.labels, GROUPING)
 
 
+def test_a_table_without_names_has_52_scores_and_the_label(tmp_path):
+    row = [*(f'{i / 100:.18e}' for i in range(52)), '1.000000000000000000e+00', '7']
+    table = read_tables([written(tmp_path / 'full.csv', row, row)])
+    assert len(table) == 2
+    assert table.blendshapes[1, 25] == pytest.approx(0.25)
+    assert table.indices(GROUPING.labels, GROUPING).tolist() == [1, 1]
+
+
 @pytest.mark.parametrize(
     ('lines', 'says'),
     [
