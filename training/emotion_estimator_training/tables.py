@@ -1,7 +1,8 @@
-"""Tables as plain text, Markdown and JSON files."""
+"""Tables as plain text, Markdown, CSV and JSON files."""
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +13,14 @@ def write_json(content: dict[str, Any], path: Path) -> Path:
     """Write a JSON file and its folder; return ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + '\n')
+    return path
+
+
+def write_csv(header: Sequence[str], rows: Iterable[Sequence[Any]], path: Path) -> Path:
+    """Write a CSV file and its folder; return ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('w', newline='') as file:
+        csv.writer(file, lineterminator='\n').writerows([header, *rows])
     return path
 
 

@@ -51,6 +51,11 @@ class Enlargement:
     stretch: float = 1.0
     mirror: bool = False
 
+    @classmethod
+    def by(cls, scale: float, roll: float = 0.0, mirror: bool = False) -> Enlargement:
+        """Return the enlargement by a factor: 1 leaves the still as it is, without a border."""
+        return cls(scale, pad=cls.pad if scale > 1 else 0.0, roll=roll, mirror=mirror)
+
     @property
     def matrix(self) -> NDArray[np.float64]:
         """Affine map (2, 3) from the still to the enlarged image, between pixel centres."""
@@ -158,14 +163,17 @@ def vary(still: Image, landmarks: Points | None, rng: np.random.Generator) -> Im
     return np.asarray(cv2.LUT(image, np.clip(light, 0, 255).astype(np.uint8)), np.uint8)
 
 
-def rotate_and_flip(still: Image, rng: np.random.Generator) -> Image:
+def rotate_and_flip(
+    still: Image, rng: np.random.Generator, scale: float = Enlargement.scale
+) -> Image:
     """Return the still enlarged, rotated by up to 36 degrees (0.2 x 180), randomly flipped.
 
     The augmentation of Attrah 2025 (section 3.2.4) and of Attrah's report (4.5).
 
     :param still: uint8 (48, 48).
     :param rng: the only source of randomness.
+    :param scale: of :meth:`Enlargement.by`.
     :returns: uint8 (S, S, 3), RGB.
     """
     roll = rng.uniform(-_GREATEST_ROLL, _GREATEST_ROLL)
-    return enlarge(still, Enlargement(roll=roll, mirror=rng.random() < 0.5))
+    return enlarge(still, Enlargement.by(scale, roll, mirror=rng.random() < 0.5))

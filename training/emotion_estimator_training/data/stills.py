@@ -308,6 +308,15 @@ def class_named(name: str) -> int | None:
     return FER_CLASSES.index(name) if name in FER_CLASSES else None
 
 
+def split_named(name: str) -> int | None:
+    """Return the index in ``SPLITS`` of a split, or None if it is none of them.
+
+    :param name: in any case; ``train``, ``validation``, ``test`` and the like are known.
+    """
+    name = name.strip().lower()
+    return next((split for split, names in enumerate(_SPLIT_NAMES) if name in names), None)
+
+
 def _emotion_of_file(file: Path) -> int:
     emotion = class_named(file.parent.name)
     if emotion is None:
@@ -323,9 +332,9 @@ def _usage_of_file(file: Path, inside: tuple[str, ...]) -> int:
         if file.name.startswith(f'{name}_'):
             return split
     for part in reversed(inside[:-2]):
-        for split, names in enumerate(_SPLIT_NAMES):
-            if part.lower() in names:
-                return split
+        named = split_named(part)
+        if named is not None:
+            return named
     raise InputError(
         f'{file} is in no folder train, validation or test; give the folder that holds these'
     )

@@ -128,12 +128,13 @@ def _part(rng: np.random.Generator) -> tuple[slice, slice]:
     return slice(int(top), int(top + height)), slice(int(left), int(left + width))
 
 
-def landmarks_in_stills(landmarks: Floats) -> Floats:
+def landmarks_in_stills(landmarks: Floats, scale: float = Enlargement.scale) -> Floats:
     """Convert landmarks to pixels of the stills, (N, 478, 2).
 
     :param landmarks: (N, 478, 2 or more), in pixels of the stills enlarged without variation.
+    :param scale: of :meth:`~.augment.Enlargement.by`.
     """
-    matrix = Enlargement().matrix
+    matrix = Enlargement.by(scale).matrix
     back = np.linalg.inv(matrix[:, :2]).T
     return ((landmarks[..., :2] - matrix[:, 2]) @ back).astype(np.float32)
 

@@ -72,6 +72,7 @@ class _Task:
     seed: int
     teacher: Path | None
     with_mesh: bool
+    scale: float = Enlargement.scale
 
 
 #: Each thread's landmark models, kept open: opening them takes longer than using them.
@@ -119,10 +120,10 @@ def mesh_landmarks(mesh: Any, image: NDArray[np.uint8]) -> NDArray[np.float32] |
 def _image(task: _Task, position: int) -> NDArray[np.uint8]:
     still = task.stills[position]
     if task.look in ('plain', 'mirrored'):
-        return enlarge(still, Enlargement(mirror=task.look == 'mirrored'))
+        return enlarge(still, Enlargement.by(task.scale, mirror=task.look == 'mirrored'))
     rng = np.random.default_rng([task.seed, int(task.rows[position])])
     if task.look == 'rotated':
-        return rotate_and_flip(still, rng)
+        return rotate_and_flip(still, rng, task.scale)
     known = task.landmarks
     usable = known is not None and known[position].any()
     return vary(still, known[position] if known is not None and usable else None, rng)
@@ -174,6 +175,7 @@ def extract(
     processes: int | Runner | None = None,
     with_mesh: bool = True,
     wanted: NDArray[np.bool_] | None = None,
+    scale: float = Enlargement.scale,
 ) -> Extracted:
     """Run the Face Landmarker and the face mesh on enlarged stills.
 
@@ -194,6 +196,7 @@ def extract(
     :param with_mesh: whether to run the face mesh.
     :param wanted: bool (len(rows),), which rows are needed. Chunks without any are skipped, and
         their rows returned as if no face was found. None needs all.
+    :param scale: of :meth:`~.augment.Enlargement.by`, for all looks but ``varied``.
     :raises InputError: there are no rows.
     :raises ModelError: the Face Landmarker's file cannot be read or opened.
     """
@@ -201,10 +204,12 @@ def extract(
 
     def task(part: NDArray[np.int64]) -> _Task:
         known = None if landmarks is None else landmarks[part]
-        return _Task(part, stills.pixels[part], known, look, seed, _absolute(teacher), with_mesh)
+        images = stills.pixels[part]
+        return _Task(part, images, known, look, seed, _absolute(teacher), with_mesh, scale)
 
     _check_any(rows, wanted)
-    folder = cache / f'{_identity(stills, rows, teacher, with_mesh)}-seed{seed}{suffix}'
+    identity = _identity(stills, rows, teacher, with_mesh, scale)
+    folder = cache / f'{identity}-seed{seed}{suffix}'
     paths = _in_chunks(_see, task, rows, folder, f'{look} {seed}', processes, wanted)
     seen = _read(paths, [field.name for field in fields(Extracted)], len(rows))
     return Extracted(**{**seen, 'row': rows})
@@ -217,6 +222,7 @@ def extract_outlines(
     cache: Path,
     processes: int | Runner | None = None,
     wanted: NDArray[np.bool_] | None = None,
+    scale: float = Enlargement.scale,
 ) -> Outlines:
     """Run the Face Landmarker on plainly enlarged stills, for its landmarks.
 
@@ -225,10 +231,11 @@ def extract_outlines(
     """
 
     def task(part: NDArray[np.int64]) -> _Task:
-        return _Task(part, stills.pixels[part], None, 'plain', 0, _absolute(teacher), False)
+        images = stills.pixels[part]
+        return _Task(part, images, None, 'plain', 0, _absolute(teacher), False, scale)
 
     _check_any(rows, wanted)
-    folder = cache / f'{_identity(stills, rows, teacher, False)}-outlines'
+    folder = cache / f'{_identity(stills, rows, teacher, False, scale)}-outlines'
     paths = _in_chunks(_outline, task, rows, folder, "the teacher's", processes, wanted)
     return Outlines(**_read(paths, [field.name for field in fields(Outlines)], len(rows)))
 
@@ -282,7 +289,11 @@ def _in_chunks(
 
 
 def _identity(
-    stills: Stills, rows: NDArray[np.int64], teacher: Path | None, with_mesh: bool
+    stills: Stills,
+    rows: NDArray[np.int64],
+    teacher: Path | None,
+    with_mesh: bool,
+    scale: float,
 ) -> str:
     digest = hashlib.sha256(json.dumps([_VERSION, _CHUNK]).encode())
     for content in (stills.pixels[rows].tobytes(), rows.tobytes()):
@@ -292,6 +303,8 @@ def _identity(
         digest.update(_content(teacher))
     if not with_mesh:
         digest.update(b'no mesh')
+    if scale != Enlargement.scale:
+        digest.update(f'scale {scale}'.encode())
     return digest.hexdigest()[:16]
 
 

@@ -48,12 +48,15 @@ class Places:
     :param teacher: ``face_landmarker.task``; None uses only the bundled face mesh.
     :param cache: folder for intermediate results.
     :param models: folder of weights and cards.
+    :param enlarge: factor by which stills are enlarged before a face is looked for, as
+        :meth:`~.augment.Enlargement.by` does; 1 leaves them at 48 pixels.
     """
 
     data: Path
     teacher: Path | None
     cache: Path
     models: Path
+    enlarge: float = Enlargement.scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +162,7 @@ def _look(
         processes=processes,
         with_mesh=MESH in sources,
         wanted=wanted,
+        scale=places.enlarge,
     )
 
 
@@ -185,7 +189,13 @@ def _outlines_in(
     found = {}
     if LANDMARKER in sources and places.teacher is not None:
         found[LANDMARKER] = extract_outlines(
-            stills, np.arange(len(stills)), places.teacher, places.cache, processes, wanted
+            stills,
+            np.arange(len(stills)),
+            places.teacher,
+            places.cache,
+            processes,
+            wanted,
+            places.enlarge,
         )
     if MESH in sources:
         found[MESH] = Outlines(extracted.mesh, extracted.mesh_found)
@@ -259,7 +269,9 @@ def feature_sets(
         passes.append(_seen_in(extracted, places, able))
         rows.append(training)
     return {
-        name: _gather(name, stills, rows, [seen[name] for seen in passes], where[name])
+        name: _gather(
+            name, stills, rows, [seen[name] for seen in passes], where[name], places.enlarge
+        )
         for name in able
     }
 
@@ -277,12 +289,13 @@ def _gather(
     rows: Sequence[Ints],
     passes: Sequence[SourceFindings],
     where: Outlines,
+    scale: float,
 ) -> FeatureSet:
     found = [part[seen.found] for part, seen in zip(rows, passes)]
     row = np.concatenate(found)
     plain = found[0]
     crops = np.zeros((len(row), SIDE, SIDE), np.uint8)
-    landmarks = landmarks_in_stills(where.landmarks[plain])
+    landmarks = landmarks_in_stills(where.landmarks[plain], scale)
     matrices = still_matrices(landmarks, where.found[plain])
     crops[: len(plain)] = plain_crops(stills.pixels[plain], matrices)
     return FeatureSet(
@@ -324,7 +337,7 @@ def covered_sets(
         raise InputError('Training has no face to cover')
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(rows)[:count])
-    landmarks = landmarks_in_stills(seen.landmarks)
+    landmarks = landmarks_in_stills(seen.landmarks, places.enlarge)
     hidden = changed(
         stills,
         rows,

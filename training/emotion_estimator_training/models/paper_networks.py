@@ -1,7 +1,7 @@
 """The papers' networks in Keras, and their layers as data.
 
 LSTM: Hochreiter and Schmidhuber 1997; AdamW: Loshchilov and Hutter 2019; cosine schedule:
-Loshchilov and Hutter 2017, without restarts.
+Loshchilov and Hutter 2017, without restarts; dropout: Srivastava et al. 2014.
 """
 
 from __future__ import annotations
@@ -34,33 +34,68 @@ def build(settings: StillSettings, inputs: int, labels: int) -> Any:
 
     :param inputs: K, the number of scores.
     """
-    regularizer = keras.regularizers.L2(settings.l2)
-    layers: list[Any] = []
-    if settings.kind == 'lstm':
-        layers.append(keras.Input((inputs, 1), name='blendshapes'))
-        for number, units in enumerate(settings.units, start=1):
-            layers.append(
-                keras.layers.LSTM(
-                    units,
-                    activation=_activation(settings.activation),
-                    name=f'lstm_{number}',
-                    kernel_regularizer=regularizer,
-                    return_sequences=number < len(settings.units),
-                )
+    if settings.dropout:
+        # Layers with generators that reseed() sets; the noise of Keras' others cannot be resumed.
+        keras.backend.experimental.enable_tf_random_generator()
+    try:
+        hidden = _recurrent if settings.kind == 'lstm' else _dense
+        layers = hidden(settings, inputs)
+    finally:
+        keras.backend.experimental.disable_tf_random_generator()
+    return keras.Sequential([*layers, keras.layers.Dense(labels, 'softmax', name='probabilities')])
+
+
+def _recurrent(settings: StillSettings, inputs: int) -> list[Any]:
+    layers: list[Any] = [keras.Input((inputs, 1), name='blendshapes')]
+    for number, units in enumerate(settings.units, start=1):
+        layers.append(
+            keras.layers.LSTM(
+                units,
+                activation=_activation(settings.activation),
+                recurrent_activation=settings.recurrent_activation,
+                kernel_initializer=settings.kernel_initializer,
+                name=f'lstm_{number}',
+                kernel_regularizer=keras.regularizers.L2(settings.l2),
+                return_sequences=number < len(settings.units),
+                go_backwards=settings.go_backwards,
+                dropout=settings.dropout,
             )
-    else:
-        layers.append(keras.Input((inputs,), name='blendshapes'))
-        for number, units in enumerate(settings.units, start=1):
-            layers.append(
-                keras.layers.Dense(
-                    units,
-                    _activation(settings.activation),
-                    name=f'dense_{number}',
-                    kernel_regularizer=regularizer,
-                )
+        )
+    return layers
+
+
+def _dense(settings: StillSettings, inputs: int) -> list[Any]:
+    layers: list[Any] = [keras.Input((inputs,), name='blendshapes')]
+    for number, units in enumerate(settings.units, start=1):
+        layers.append(
+            keras.layers.Dense(
+                units,
+                _activation(settings.activation),
+                kernel_initializer=settings.kernel_initializer,
+                name=f'dense_{number}',
+                kernel_regularizer=keras.regularizers.L2(settings.l2),
             )
-    layers.append(keras.layers.Dense(labels, 'softmax', name='probabilities'))
-    return keras.Sequential(layers)
+        )
+        if settings.dropout:
+            layers.append(keras.layers.Dropout(settings.dropout, name=f'dropout_{number}'))
+    return layers
+
+
+def reseed(model: Any, seed: int, epoch: int) -> None:
+    """Set the noise of a network's dropout for an epoch, so that a resumed training has the same.
+
+    :param model: of :func:`build`.
+    """
+    # An LSTM draws by itself or lets its cell draw, depending on its activations.
+    parts = [part for layer in model.layers for part in (layer, getattr(layer, 'cell', None))]
+    for number, part in enumerate(parts):
+        random = getattr(part, '_random_generator', None)
+        # One without dropout draws nothing, and has no generator.
+        if random is None or random._rng_type != random.RNG_STATEFUL:
+            continue
+        random._maybe_init()
+        noise = np.random.SeedSequence([seed, epoch, number]).generate_state(1)[0]
+        random._generator.reset_from_seed(int(noise))
 
 
 def _activation(name: str) -> Any:
@@ -78,12 +113,25 @@ def compiled(model: Any, settings: StillSettings, steps: int) -> Any:
             warmup_target=settings.learning_rate,
             warmup_steps=steps,
         )
-    optimizer = keras.optimizers.AdamW(
-        rate,
-        weight_decay=settings.weight_decay,
-        amsgrad=settings.amsgrad,
-        global_clipnorm=settings.global_clipnorm,
-    )
+    shared: dict[str, Any] = {
+        'weight_decay': settings.weight_decay,
+        'use_ema': settings.ema,
+        'ema_momentum': settings.ema_momentum,
+    }
+    if settings.clipnorm:
+        shared['clipnorm'] = settings.clipnorm
+    elif settings.global_clipnorm:
+        shared['global_clipnorm'] = settings.global_clipnorm
+    if settings.optimizer == 'sgd':
+        optimizer = keras.optimizers.SGD(rate, settings.momentum, **shared)
+    else:
+        optimizer = keras.optimizers.AdamW(
+            rate,
+            beta_1=settings.beta_1,
+            beta_2=settings.beta_2,
+            amsgrad=settings.amsgrad,
+            **shared,
+        )
     model.compile(optimizer, loss_named(settings.loss))
     # A saved optimizer can only be restored into existing slots.
     optimizer.build(model.trainable_variables)

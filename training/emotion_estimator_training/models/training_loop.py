@@ -344,15 +344,18 @@ def best_checkpoint(folder: Path) -> Checkpoint:
     return checkpoints[0]
 
 
-def clean_checkpoints(folder: Path, keep: int = 2) -> list[Path]:
+def clean_checkpoints(folder: Path, keep: int = 2, every: int = 0) -> list[Path]:
     """Remove all checkpoints but the best ``keep``, and incomplete ones; return what was removed.
+
+    Those of each ``every``-th epoch are kept too; 0 keeps none of them.
 
     Attrah's code did this by a timer; here it follows every epoch. It may run while a training
     writes to the folder, as long as an epoch's weights are written before its metrics.
     """
     checkpoints = list_checkpoints(folder)
     complete = {one.weights for one in checkpoints}
-    gone = [path for one in checkpoints[keep:] for path in (one.sidecar, one.weights)]
+    spare = [one for one in checkpoints[keep:] if not every or one.epoch % every]
+    gone = [path for one in spare for path in (one.sidecar, one.weights)]
     newest = max((one.epoch for one in checkpoints), default=0)
     for path in folder.glob('epoch-*.weights.h5'):
         named = _WEIGHTS.fullmatch(path.name)

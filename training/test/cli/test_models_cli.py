@@ -124,6 +124,63 @@ def test_streaming_needs_images_for_their_votes(tmp_path):
     assert "Missing option '--data'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    'option', [['--dropout', '0.2'], ['--blendshapes', 'all'], ['--keep-every', '2']]
+)
+def test_streaming_refuses_the_papers_options(tmp_path, option):
+    needs_tensorflow()
+    done = RUN.invoke(fit, ['streaming', '--run', str(tmp_path), '--data', 'x.npz', *option])
+    assert done.exit_code == 2
+    assert f'{option[0]} is not an option of streaming' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'says'),
+    [
+        (['--units', '8,x'], 'give up to 32 widths'),
+        (['--units', '8,,4'], 'give up to 32 widths'),
+        (['--dropout', '1'], 'is not in the range'),
+        (['--name', '../x'], '--name takes up to 64 letters'),
+        (['--optimizer', 'lion'], 'is not one of'),
+    ],
+)
+def test_wrong_settings_are_refused(tmp_path, arguments, says):
+    needs_tensorflow()
+    done = RUN.invoke(fit, ['dense', '--run', str(tmp_path), *arguments])
+    assert done.exit_code == 2
+    assert says in done.stderr
+
+
+def test_settings_reach_the_training(tmp_path, monkeypatch):
+    needs_tensorflow()
+    from emotion_estimator_training.models import paper_training
+
+    seen = []
+
+    def stop(run, model, settings, choice, **others):
+        seen.append((settings, choice, others))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(paper_training, 'run_still', stop)
+    typed = (
+        'paper --optimizer sgd --momentum 0.9 --beta-1 0.8 --beta-2 0.9 --no-amsgrad --ema '
+        '--ema-momentum 0.95 --dropout 0.2 --recurrent-activation tanh --go-backwards '
+        '--kernel-initializer he_normal --units 8,4 --batch 32 --patience 3 --name mine '
+        '--keep-every 5 --blendshapes attrah-27'
+    )
+    RUN.invoke(fit, typed.split(), standalone_mode=False)
+    settings, choice, others = seen[0]
+    wanted = {
+        'optimizer': 'sgd', 'momentum': 0.9, 'beta_1': 0.8, 'beta_2': 0.9, 'amsgrad': False,
+        'ema': True, 'ema_momentum': 0.95, 'dropout': 0.2, 'recurrent_activation': 'tanh',
+        'go_backwards': True, 'kernel_initializer': 'he_normal', 'units': (8, 4), 'batch': 32,
+        'patience': 3,
+    }  # fmt: skip
+    assert {name: getattr(settings, name) for name in wanted} == wanted
+    assert choice.blendshapes == 'attrah-27'
+    assert others == {'name': 'mine', 'every': 5}
+
+
 def test_streaming_needs_features_first(tmp_path):
     needs_tensorflow()
     from tiny_appearance import made_stills

@@ -26,6 +26,16 @@ def test_enlargement_puts_the_still_in_the_middle_of_black() -> None:
     np.testing.assert_allclose(matrix[:, :2] @ (23.5, 23.5) + matrix[:, 2], (159.5, 159.5))
 
 
+def test_a_still_can_be_left_as_it_is() -> None:
+    still = np.random.default_rng(3).integers(0, 256, (48, 48)).astype(np.uint8)
+    image = enlarge(still, Enlargement.by(1))
+    assert image.shape == (48, 48, 3)
+    np.testing.assert_array_equal(image[..., 0], still)
+    turned = rotate_and_flip(still, np.random.default_rng(0), 1)
+    assert turned.shape == (48, 48, 3)
+    assert Enlargement.by(4) == Enlargement()
+
+
 def _landmarks() -> np.ndarray:
     points = np.random.default_rng(0).uniform(12, 36, (478, 3)).astype(np.float32)
     points[234, :2], points[454, :2] = (8, 24), (40, 24)

@@ -94,13 +94,13 @@ def test_landmarks_are_mapped_back_to_where_they_lie_in_the_still() -> None:
     np.testing.assert_allclose(landmarks_in_stills(points)[0, 7], (11, 30), atol=0.05)
 
 
-@given(x=st.floats(0, 47), y=st.floats(0, 47))
+@given(x=st.floats(0, 47), y=st.floats(0, 47), scale=st.sampled_from([1, 2.5, 4]))
 @settings(max_examples=20, deadline=None)
-def test_mapping_back_undoes_enlarging(x: float, y: float) -> None:
-    matrix = Enlargement().matrix
+def test_mapping_back_undoes_enlarging(x: float, y: float, scale: float) -> None:
+    matrix = Enlargement.by(scale).matrix
     points = np.zeros((2, 478, 3))
     points[..., :2] = matrix[:, :2] @ (x, y) + matrix[:, 2]
-    back = landmarks_in_stills(points.astype(np.float32))
+    back = landmarks_in_stills(points.astype(np.float32), scale)
     assert back.shape == (2, 478, 2)
     np.testing.assert_allclose(back, np.broadcast_to((x, y), back.shape), atol=1e-3)
 

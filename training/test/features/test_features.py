@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from emotion_estimator.model_card import models_dir
 from emotion_estimator.perception.face_crop import crop
 from emotion_estimator.worker_pool import on_dask, on_processes
 from emotion_estimator_training.data.stills import FER_CLASSES, TO_LABEL, Stills
+from emotion_estimator_training.features import extract as extract_module
 from emotion_estimator_training.features.extract import extract, extract_outlines
 from emotion_estimator_training.features.feature_set import (
     FeatureSet,
@@ -118,6 +120,16 @@ def test_an_interrupted_pass_continues_where_it_was(tmp_path, teacher: Path) -> 
     np.testing.assert_array_equal(again.teacher, complete.teacher)
 
 
+def test_stills_are_looked_at_in_the_size_asked_for(tmp_path, teacher: Path) -> None:
+    runner = _Runner()
+    places = replace(_places(tmp_path / 'cache', teacher), enlarge=1.0)
+    sets = feature_sets(_stills([0, 1, 2]), places, 1, runner)
+    assert set(sets) == {'face_landmarker', 'face_mesh'}
+    assert {task.scale for task in runner.tasks} == {1.0}
+    assert {task.look for task in runner.tasks} == {'plain', 'rotated'}
+    assert extract_module._image(runner.tasks[0], 0).shape == (48, 48, 3)
+
+
 def _written(cache: Path) -> set[str]:
     return {path.parent.name for path in cache.rglob('*.npz')}
 
@@ -136,6 +148,7 @@ def test_chunks_are_kept_by_content(tmp_path, teacher: Path) -> None:
             {'teacher': teacher, 'look': 'mirrored'},
             {'teacher': teacher, 'look': 'rotated', 'seed': 1},
             {'teacher': teacher, 'look': 'rotated', 'seed': 2},
+            {'teacher': teacher, 'scale': 1.0},
         ],
         start=1,
     ):
@@ -144,7 +157,7 @@ def test_chunks_are_kept_by_content(tmp_path, teacher: Path) -> None:
     changed = _stills([0] * 5)
     changed.pixels[0, 0, 0] ^= 1
     extract(changed, rows, teacher, cache, processes=_Runner())
-    assert len(_written(cache)) == 8
+    assert len(_written(cache)) == 9
 
 
 def test_a_damaged_chunk_is_named(tmp_path, teacher: Path) -> None:

@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 
 from emotion_estimator.blendshapes import BLENDSHAPE_NAMES
+from emotion_estimator.errors import InputError
 from emotion_estimator_training.data.pictures import draw_relevant
 from emotion_estimator_training.features.feature_set import FeatureSet
-from emotion_estimator_training.features.relevant import counts_above, relevant_blendshapes, report
+from emotion_estimator_training.features.relevant import (
+    blendshapes_named,
+    counts_above,
+    relevant_blendshapes,
+    report,
+)
 
 
 @pytest.fixture
@@ -41,6 +47,34 @@ def test_relevant_are_those_above_in_more_than_so_many(table: FeatureSet) -> Non
     assert relevant_blendshapes(table, least=100) == ()
     assert relevant_blendshapes(table, threshold=0.39, least=59) == tuple(range(52))
     assert relevant_blendshapes(table, threshold=0.41, least=0) == ()
+
+
+def test_the_authors_27_are_listed() -> None:
+    chosen = blendshapes_named('attrah-27')
+    assert len(chosen) == 27
+    assert chosen == blendshapes_named('1-5,9-20,25,34,35,38,44-49')
+    assert BLENDSHAPE_NAMES[chosen[17]] == 'jawOpen'
+
+
+def test_blendshapes_are_named_or_numbered_in_the_order_given() -> None:
+    assert blendshapes_named(' jawOpen, 3,44-45 ,') == (25, 3, 44, 45)
+    assert blendshapes_named('all') == tuple(range(52))
+
+
+@pytest.mark.parametrize(
+    ('text', 'says'),
+    [
+        ('smile', 'unknown blendshapes smile; give names, indices'),
+        ('52', 'unknown blendshapes 52'),
+        ('9-5', 'unknown blendshapes 9-5'),
+        ('jawOpen,25', 'has jawOpen twice'),
+        (' ,', 'has none'),
+    ],
+)
+def test_a_wrong_list_is_refused_in_one_line(text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says) as caught:
+        blendshapes_named(text)
+    assert '\n' not in str(caught.value)
 
 
 def test_the_report_says_what_the_paper_says_and_no_more(table: FeatureSet) -> None:

@@ -16,12 +16,14 @@ from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.runtimes import open_interpreter, runtimes
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.features.feature_set import save_features
+from emotion_estimator_training.features.relevant import AUTHORS
 from emotion_estimator_training.models import training_loop
-from emotion_estimator_training.models.paper_networks import build, structure
+from emotion_estimator_training.models.paper_networks import build, compiled, structure
 from emotion_estimator_training.models.paper_settings import StillSettings, still_settings
 from emotion_estimator_training.models.paper_training import (
     DataChoice,
     StillRecognizer,
+    chosen_data,
     fit_still,
     load_recognizers,
     run_still,
@@ -98,9 +100,15 @@ def test_dense_learns_and_its_best_epoch_reads_stills_and_sequences(tmp_path):
     assert recognizer.labels == ('happy', 'unknown', 'sad')
 
 
-@pytest.mark.parametrize('kind', ['dense', 'lstm'])
-def test_interrupted_fit_ends_as_the_uninterrupted(tmp_path, monkeypatch, kind):
-    settings = replace(DENSE, kind=kind, units=(5,) if kind == 'lstm' else (6, 4), epochs=3)
+SGD = {'optimizer': 'sgd', 'momentum': 0.9, 'ema': True, 'ema_momentum': 0.9, 'dropout': 0.3}
+
+
+@pytest.mark.parametrize(
+    ('kind', 'others'), [('dense', {}), ('lstm', {}), ('dense', SGD), ('lstm', SGD)]
+)
+def test_interrupted_fit_ends_as_the_uninterrupted(tmp_path, monkeypatch, kind, others):
+    units = (5,) if kind == 'lstm' else (6, 4)
+    settings = replace(DENSE, kind=kind, units=units, epochs=3, **others)
     data = made_data((44, 30))
     complete = fit_still(data, settings, tmp_path / 'complete', progress=False)
 
@@ -153,6 +161,79 @@ def test_class_weights_move_the_answers(tmp_path):
         found = StillRecognizer.load(tmp_path / str(number)).stills(made_features().blendshapes)
         shares.append(found[:, 0].mean())
     assert shares[1] > shares[0] + 0.2
+
+
+def test_the_dense_ablation_has_its_authors_shape():
+    settings = still_settings('paper-dense', 'published')
+    layers = structure(build(settings, 52, 3))
+    dense = [layer.output[-1] for layer in layers if layer.kind == 'Dense']
+    assert dense == [330, 300, 250, 220, 200, 150, 10, 3]
+    assert (settings.activation, settings.dropout) == ('relu', 0.2)
+    assert [layer.kind for layer in layers[1:5]] == ['Dense', 'Dropout'] * 2
+
+
+def test_options_reach_the_layers_and_the_optimizer():
+    settings = StillSettings(
+        units=(4, 3),
+        recurrent_activation='hard_sigmoid',
+        kernel_initializer='he_normal',
+        go_backwards=True,
+        dropout=0.25,
+    )
+    for layer in build(settings, 5, 2).layers[:2]:
+        config = layer.get_config()
+        assert config['recurrent_activation'] == 'hard_sigmoid'
+        assert 'HeNormal' in str(config['kernel_initializer'])
+        assert (config['go_backwards'], config['dropout']) == (True, 0.25)
+    adam = compiled(
+        build(DENSE, 5, 2),
+        replace(DENSE, cosine=False, beta_1=0.5, beta_2=0.6, amsgrad=False, clipnorm=2.0),
+        1,
+    ).optimizer.get_config()
+    assert (adam['beta_1'], adam['beta_2'], adam['amsgrad']) == (0.5, 0.6, False)
+    assert (adam['clipnorm'], adam['global_clipnorm']) == (2.0, None)
+    sgd = compiled(
+        build(DENSE, 5, 2), replace(DENSE, **SGD, cosine=False, global_clipnorm=0.0), 1
+    ).optimizer.get_config()
+    assert sgd['name'] == 'SGD'
+    assert (sgd['momentum'], sgd['use_ema'], sgd['ema_momentum']) == (0.9, True, 0.9)
+    assert (sgd['clipnorm'], sgd['global_clipnorm']) == (None, None)
+
+
+def test_what_is_left_at_its_default_does_not_begin_an_old_training_again():
+    assert set(StillSettings().identity()) == {
+        'kind', 'units', 'activation', 'l2', 'weight_decay', 'learning_rate', 'cosine', 'amsgrad',
+        'global_clipnorm', 'batch', 'loss', 'class_weights', 'seed',
+    }  # fmt: skip
+    assert StillSettings(dropout=0.2).identity()['dropout'] == 0.2
+
+
+def test_the_blendshapes_to_read_are_chosen(tmp_path):
+    save_features(made_features(), tmp_path / 'features' / 'face_landmarker.npz')
+
+    def inputs(model, blendshapes):
+        choice = DataChoice(counts='all', blendshapes=blendshapes)
+        return chosen_data(tmp_path, model, choice, 1).inputs
+
+    assert inputs('paper', '') == EVERYTHING
+    assert inputs('paper', 'attrah-27') == AUTHORS
+    assert inputs('paper', 'mouthSmileLeft,3') == (44, 3)
+    assert inputs('paper-relevant', '30-31') == (30, 31)
+    with pytest.raises(InputError, match='no blendshape of face_landmarker is relevant'):
+        inputs('dense', 'relevant')
+
+
+def test_a_table_without_a_validation_set_is_refused(tmp_path):
+    path = tmp_path / 'mine.csv'
+    path.write_text('jawOpen,label,usage\n0.1,happy,train\n0.2,sad,train\n')
+    with pytest.raises(InputError, match='no row of PublicTest'):
+        chosen_data(tmp_path, 'dense', DataChoice(tables=(path,)), 1)
+    path.write_text('jawOpen,label,usage\n0.1,happy,train\n0.2,sad,val\n')
+    assert chosen_data(tmp_path, 'dense', DataChoice(tables=(path,)), 1).inputs == (25,)
+    with pytest.raises(InputError, match='the table has no column mouthSmileLeft'):
+        chosen_data(tmp_path, 'dense', DataChoice(tables=(path,), blendshapes='25,44'), 1)
+    with pytest.raises(InputError, match='--labels names the labels of tables'):
+        chosen_data(tmp_path, 'dense', DataChoice(labels=('a', 'b')), 1)
 
 
 @pytest.mark.parametrize(('kind', 'unrolled'), [('dense', False), ('lstm', False), ('lstm', True)])

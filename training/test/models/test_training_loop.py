@@ -48,6 +48,13 @@ def test_cleaner_keeps_the_two_best(tmp_path):
     assert len(read_history(tmp_path)) == 5
 
 
+def test_each_nth_epoch_is_kept_beside_the_best(tmp_path):
+    for epoch in range(1, 8):
+        save(tmp_path, epoch, 1 / epoch)
+        clean_checkpoints(tmp_path, every=3)
+    assert sorted(one.epoch for one in list_checkpoints(tmp_path)) == [1, 2, 3, 6]
+
+
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=12), st.integers(1, 4))
 def test_cleaning_after_each_epoch_keeps_what_cleaning_once_keeps(tmp_path_factory, scores, keep):
     often, once = (tmp_path_factory.mktemp(name) for name in ('often', 'once'))

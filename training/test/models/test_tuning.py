@@ -11,9 +11,10 @@ import pytest
 for module in ('tensorflow', 'tf_keras', 'keras_tuner'):
     pytest.importorskip(module, reason=f'tuning needs {module} (pip install ./training)')
 
+from emotion_estimator.errors import InputError
 from emotion_estimator_training.models import tuning
 from emotion_estimator_training.models.paper_networks import build
-from emotion_estimator_training.models.paper_settings import still_settings
+from emotion_estimator_training.models.paper_settings import SEARCHABLE, still_settings
 from emotion_estimator_training.models.paper_training import StillData
 from emotion_estimator_training.models.tuning import ACTIVATIONS, space, tune, write_results
 
@@ -37,6 +38,24 @@ def test_space_is_the_papers():
     assert all(drawn[name].sampling == 'log' for name in ('learning_rate', 'l2', 'weight_decay'))
     assert [drawn[f'units_{i}'].step for i in (1, 2, 3, 4)] == [4] * 4
     assert set(drawn['activation'].values) == set(ACTIVATIONS)
+
+
+def test_what_the_papers_only_name_is_searched_on_request():
+    assert {one.name for one in space(1).space}.isdisjoint(SEARCHABLE)
+    drawn = {one.name: one for one in space(1, SEARCHABLE).space}
+    assert set(SEARCHABLE) < set(drawn)
+    assert (drawn['momentum'].min_value, drawn['momentum'].max_value) == (0, 0.99)
+    with pytest.raises(InputError, match='epochs cannot be searched for; choose of optimizer'):
+        space(1, ['epochs'])
+
+
+def test_what_is_searched_for_reaches_the_trial(tmp_path):
+    more = ('optimizer', 'dropout', 'go_backwards', 'ema')
+    rows = tune(made_data(), BASE, tmp_path, 2, verbose=False, more=more)
+    assert all(set(more) < set(row) for row in rows)
+    values = {**space(4, more).values, 'optimizer': 'sgd', 'dropout': 0.25}
+    settings = tuning.settings_of(values, BASE)
+    assert (settings.optimizer, settings.dropout, settings.ema) == ('sgd', 0.25, False)
 
 
 def test_search_is_seeded_continues_and_takes_more_trials(tmp_path, monkeypatch):

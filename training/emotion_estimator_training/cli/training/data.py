@@ -13,6 +13,7 @@ from emotion_estimator_training.cli.training.options import (
     cache_option,
     config_option,
     data_option,
+    enlarge_option,
     grouping_option,
     models_option,
     processes_option,
@@ -103,6 +104,7 @@ def data(
     run_option,
     processes_option,
     seed_option,
+    enlarge_option,
 )
 @_json_option
 def clean(
@@ -113,14 +115,19 @@ def clean(
     run: Path,
     processes: int | None,
     seed: int,
+    enlarge: float,
     as_json: bool,
 ) -> None:
-    """Find the images in which a landmark source finds no face (Attrah 2025, Table 3)."""
+    """Find the images in which a landmark source finds no face (Attrah 2025, Table 3).
+
+    With --enlarge 1 they are looked at as the paper did.
+    """
     stills = load_stills(data)
-    sources = seen_by_both(stills, Places(data, teacher, cache, models), processes)
+    sources = seen_by_both(stills, Places(data, teacher, cache, models, enlarge), processes)
     found = {name: seen.found for name, seen in sources.items()}
     tables = {name: cleaning.undetected(stills, seen) for name, seen in found.items()}
     report: dict[str, Any] = {
+        'enlarge': enlarge,
         'coverage': cleaning.coverage(tables),
         'paper': PAPER_UNDETECTED,
         'sources': tables,

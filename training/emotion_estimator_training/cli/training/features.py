@@ -16,6 +16,7 @@ from emotion_estimator_training.cli.training.options import (
     check_people,
     config_option,
     data_option,
+    enlarge_option,
     grouping_option,
     models_option,
     photographs_option,
@@ -74,6 +75,7 @@ _source_option = click.option(
     grouping_option,
     processes_option,
     _source_option,
+    enlarge_option,
 )
 @click.option(
     '--augment',
@@ -101,6 +103,7 @@ def features(
     grouping: str,
     processes: int | None,
     source: str,
+    enlarge: float,
     augment: int,
     pool: str,
     scheduler: str | None,
@@ -113,7 +116,7 @@ def features(
     runner = on_dask(processes, scheduler) if pool == 'dask' else on_processes(processes)
     sets = feature_sets(
         stills,
-        Places(data, teacher, cache, models),
+        Places(data, teacher, cache, models, enlarge),
         augment,
         runner,
         SOURCES if source == 'all' else (source,),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from emotion_estimator.errors import InputError
 from emotion_estimator_training.cli.training.options import (
@@ -24,7 +27,17 @@ from emotion_estimator_training.cli.training.options import (
 )
 from emotion_estimator_training.features.features import SOURCES, Places
 from emotion_estimator_training.models.losses import LOSSES
-from emotion_estimator_training.models.paper_settings import SCHEDULES, STILL_MODELS, still_settings
+from emotion_estimator_training.models.paper_settings import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    OPTIMIZERS,
+    RECURRENT_ACTIVATIONS,
+    SCHEDULES,
+    SEARCHABLE,
+    STILL_MODELS,
+    StillSettings,
+    still_settings,
+)
 from emotion_estimator_training.shipping.identity import ModelIdentity
 from emotion_estimator_training.tables import text_table
 
@@ -230,8 +243,110 @@ _choice_options = all_of(
     seed_option,
 )
 
+
+def _units(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Any:
+    """Return the widths that an option lists."""
+    if text is None:
+        return None
+    words = text.split(',')
+    if not all(
+        word.strip().isdecimal() and 0 < int(word) <= 4096 for word in words if word
+    ) or not (all(words) and len(words) <= 32):
+        raise click.BadParameter('give up to 32 widths from 1 to 4096, such as 52,16,48,44')
+    return tuple(int(word) for word in words)
+
+
+def _words(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...]:
+    """Return the words that an option lists."""
+    return tuple(dict.fromkeys(filter(None, (part.strip() for part in (text or '').split(',')))))
+
+
+_SHARE = click.FloatRange(0, 1, max_open=True)
+#: Data of the papers' networks, other than what "features" wrote.
+_table_options = all_of(
+    click.option(
+        '--table',
+        'tables',
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help='CSV file of blendshapes to train on instead of "features": columns by name, label, '
+        'and usage (Training, PublicTest). All its rows are used. May be repeated.',
+    ),
+    click.option(
+        '--labels',
+        default=None,
+        callback=_words,
+        help="Labels of --table, comma-separated, in output order. Default: the grouping's.",
+    ),
+    click.option(
+        '--blendshapes',
+        default='',
+        help='Blendshapes to read: names, indices, ranges of indices (9-20), all, relevant, or '
+        "attrah-27 (those of Attrah's code), separated by commas. Default: the model's.",
+    ),
+)
+#: Settings of the papers' networks; each sets the field of ``StillSettings`` that it is named like.
+_setting_options = (
+    click.option('--optimizer', type=click.Choice(OPTIMIZERS), help='Default: adamw.'),
+    click.option(
+        '--learning-rate',
+        type=click.FloatRange(0, 10, min_open=True),
+        help="Highest rate. Default: the schedule's.",
+    ),
+    click.option('--momentum', type=_SHARE, help='Of sgd. Default: 0.'),
+    click.option('--beta-1', type=_SHARE, help='Of adamw. Default: 0.9.'),
+    click.option('--beta-2', type=_SHARE, help='Of adamw. Default: 0.999.'),
+    click.option('--amsgrad/--no-amsgrad', default=None, help='Of adamw. Default: on.'),
+    click.option('--weight-decay', type=click.FloatRange(0, 1), help='Default: 0.004.'),
+    click.option(
+        '--clipnorm',
+        type=click.FloatRange(0, 1e6),
+        help="Greatest norm of a layer's gradients, instead of --global-clipnorm. Default: none.",
+    ),
+    click.option(
+        '--global-clipnorm',
+        type=click.FloatRange(0, 1e6),
+        help='Greatest norm of all gradients; 0 does not limit it. Default: 1.',
+    ),
+    click.option(
+        '--ema/--no-ema', default=None, help="Average the weights' past values. Default: off."
+    ),
+    click.option('--ema-momentum', type=_SHARE, help='Of that average. Default: 0.99.'),
+    click.option(
+        '--units',
+        callback=_units,
+        metavar='LIST',
+        help="Units of each layer, such as 52,16,48,44. Default: the model's.",
+    ),
+    click.option('--activation', type=click.Choice(ACTIVATIONS), help="Default: the model's."),
+    click.option(
+        '--recurrent-activation',
+        type=click.Choice(RECURRENT_ACTIVATIONS),
+        help="Of an LSTM's gates. Default: sigmoid.",
+    ),
+    click.option(
+        '--kernel-initializer', type=click.Choice(INITIALIZERS), help='Default: glorot_uniform.'
+    ),
+    click.option(
+        '--dropout', type=_SHARE, help="Share dropped at each layer. Default: the model's."
+    ),
+    click.option(
+        '--go-backwards/--no-go-backwards',
+        default=None,
+        help='Let each LSTM read its inputs from the last to the first. Default: off.',
+    ),
+    click.option('--l2', type=click.FloatRange(0, 1), help='Default: 1.95e-6.'),
+    click.option('--batch', type=click.IntRange(1, 100_000), help='Default: 128.'),
+)
+
 #: Metrics that are shown of the streaming network.
 _SHOWN = ('accuracy', 'macro_f1', 'ece')
+
+
+def _settings_of(given: dict[str, Any]) -> dict[str, Any]:
+    """Take the values of ``_setting_options`` that were given out of a command's."""
+    names = {field.name for field in fields(StillSettings)} & given.keys()
+    return {name: one for name in names if (one := given.pop(name)) is not None}
 
 
 @click.command()
@@ -259,6 +374,26 @@ _SHOWN = ('accuracy', 'macro_f1', 'ece')
     default=None,
     help="The images of the features, for FER+'s votes on them (streaming only, which needs it).",
 )
+@click.option(
+    '--name',
+    default='',
+    help="Folder of the checkpoints, and name in tables. Default: the model's. Another name keeps "
+    'an earlier training.',
+)
+@click.option(
+    '--keep-every',
+    'every',
+    type=click.IntRange(0),
+    default=0,
+    help='Keep each so many-th epoch too, and list how good each is.',
+)
+@click.option(
+    '--patience',
+    type=click.IntRange(1),
+    help="Epochs without a better one after which training stops. Default: the schedule's.",
+)
+@_table_options
+@all_of(*_setting_options)
 def fit(
     model: str,
     run: Path,
@@ -266,35 +401,72 @@ def fit(
     grouping: str,
     counts: str,
     source: str,
-    loss: str,
-    class_weights: str,
     seed: int,
     schedule: str,
     epochs: int | None,
     steps: int | None,
     data: Path | None,
+    name: str,
+    every: int,
+    tables: tuple[Path, ...],
+    labels: tuple[str, ...],
+    blendshapes: str,
+    **given: Any,
 ) -> None:
-    """Train MODEL on the output of "features", and measure it on PublicTest.
+    """Train MODEL on the output of "features" or --table, and measure it on PublicTest.
 
-    MODEL is paper, paper-relevant (only the relevant blendshapes), dense, or streaming: the shipped
-    one, which is trained on all images of all landmark sources and needs "appearance" first. It
-    takes only --run, --data, --config, --grouping, --seed, --epochs (over the stills) and --steps.
+    MODEL is paper, paper-relevant (only the relevant blendshapes), dense (the same widths without
+    memory), paper-dense (the ablation of its author), or streaming: the shipped one, which is
+    trained on all images of all landmark sources and needs "appearance" first. It takes only --run,
+    --data, --config, --grouping, --seed, --epochs (over the stills) and --steps.
     """
-    from emotion_estimator_training.models.paper_training import DataChoice, in_words, run_still
+    from emotion_estimator_training.models.paper_training import (
+        DataChoice,
+        checkpoint_rows,
+        in_words,
+        run_still,
+        warnings_of,
+    )
 
     if model == 'streaming':
+        _refuse_for_streaming(('every', 'name', 'tables', 'labels', 'blendshapes', 'patience'))
         if data is None:
             raise click.UsageError("Missing option '--data', which the streaming network needs.")
         _fit_streaming(
             run, data, config, grouping, {'epochs': epochs, 'steps': steps, 'seed': seed}
         )
         return
-    settings = still_settings(
-        model, schedule, epochs=epochs, loss=loss, class_weights=class_weights, seed=seed
+    if name == 'streaming' or not re.fullmatch(r'([A-Za-z0-9][A-Za-z0-9._-]{0,63})?', name):
+        raise click.UsageError('--name takes up to 64 letters, digits, ".", "_" and "-".')
+    settings = still_settings(model, schedule, epochs=epochs, seed=seed, **_settings_of(given))
+    # A verb that "all" invokes gets the defaults as they are written.
+    choice = DataChoice(
+        source, grouping, counts, config, blendshapes, tuple(tables), tuple(labels or ())
     )
-    click.echo(
-        in_words(run_still(run, model, settings, DataChoice(source, grouping, counts, config)))
-    )
+    table = run_still(run, model, settings, choice, name=name, every=every)
+    click.echo(in_words(table))
+    if every:
+        header, rows = checkpoint_rows(table)
+        click.echo('\n' + text_table(header, rows) + '\n')
+    for line in warnings_of(table):
+        click.echo(line, err=True)
+
+
+def _refuse_for_streaming(others: tuple[str, ...]) -> None:
+    """Refuse options of the papers' networks.
+
+    :raises click.UsageError: one was given.
+    """
+    context = click.get_current_context()
+    names = [*others, *(field.name for field in fields(StillSettings))]
+    for parameter in context.command.params:
+        given = context.get_parameter_source(str(parameter.name))
+        if (
+            given is ParameterSource.COMMANDLINE
+            and parameter.name in names
+            and parameter.name not in ('epochs', 'seed')
+        ):
+            raise click.UsageError(f'{parameter.opts[0]} is not an option of streaming.')
 
 
 def _fit_streaming(
@@ -340,6 +512,15 @@ def _fit_streaming(
     default=None,
     help='Train on a random sample of this many rows, to be faster.',
 )
+@click.option(
+    '--search',
+    'more',
+    default='',
+    callback=_words,
+    help=f'Settings to search too, comma-separated, in ranges of our own: {", ".join(SEARCHABLE)}.',
+)
+@_table_options
+@all_of(*_setting_options)
 @click.option('--json', 'as_json', is_flag=True, help='Print one JSON list.')
 def tune(
     model: str,
@@ -348,26 +529,37 @@ def tune(
     grouping: str,
     counts: str,
     source: str,
-    loss: str,
-    class_weights: str,
     seed: int,
     trials: int,
     epochs: int,
     rows: int | None,
+    more: tuple[str, ...],
+    tables: tuple[Path, ...],
+    labels: tuple[str, ...],
+    blendshapes: str,
     as_json: bool,
+    **given: Any,
 ) -> None:
-    """Search MODEL's settings with Keras Tuner, at random in the ranges of Attrah's report, 5.3."""
+    """Search MODEL's settings with Keras Tuner, at random in the ranges of Attrah's report, 5.3.
+
+    Learning rate, units, L2, activation and weight decay are always searched for; other settings
+    keep the value given, unless --search names them.
+    """
     from emotion_estimator_training.models.paper_training import DataChoice, chosen_data
 
-    data = chosen_data(run, model, DataChoice(source, grouping, counts, config), seed)
-    base = still_settings(
-        model, 'published', epochs=epochs, loss=loss, class_weights=class_weights, seed=seed
-    )
+    choice = DataChoice(source, grouping, counts, config, blendshapes, tables, labels)
+    data = chosen_data(run, model, choice, seed)
+    base = still_settings(model, 'published', epochs=epochs, seed=seed, **_settings_of(given))
     from emotion_estimator_training.models.tuning import tune as search
     from emotion_estimator_training.models.tuning import write_results
 
     results = search(
-        data.sample(rows, seed) if rows else data, base, run / 'tuning', trials, not as_json
+        data.sample(rows, seed) if rows else data,
+        base,
+        run / 'tuning',
+        trials,
+        not as_json,
+        more,
     )
     path = write_results(results, run / 'tables' / f'tune-{model}.json')
     if as_json:

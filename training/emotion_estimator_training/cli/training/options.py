@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from emotion_estimator_training.data.augment import Enlargement
 from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.shipping.identity import ModelIdentity
 from emotion_estimator_training.shipping.model_folder import own_models
@@ -88,6 +89,14 @@ processes_option = click.option(
     type=click.IntRange(1),
     default=None,
     help='Worker processes. Default: one per core.',
+)
+enlarge_option = click.option(
+    '--enlarge',
+    type=click.FloatRange(1, 8),
+    default=Enlargement.scale,
+    show_default=True,
+    help='Factor by which each still is enlarged, with a border, before a face is looked for; 1 '
+    'leaves it at 48 pixels, as in the papers.',
 )
 # The range that NumPy and Keras accept.
 seed_option = click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -23,10 +24,9 @@ from emotion_estimator_training.cli.training.options import (
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.evaluation.measuring import MeasurementPlan
 from emotion_estimator_training.features.features import Places
-from emotion_estimator_training.tables import text_table, write_json
+from emotion_estimator_training.tables import markdown_table, text_table, write_json
 
 _plan_options = all_of(
-    data_option,
     teacher_option,
     cache_option,
     models_option,
@@ -74,7 +74,51 @@ _trust_options = all_of(
 )
 
 
+#: Options of models that are asked by file.
+_asked_options = all_of(
+    click.option(
+        '--data',
+        type=click.Path(path_type=Path),
+        default=None,
+        help='fer2013.csv, fer2013.npz, or a folder <split>/<emotion>/*.png. Needed without '
+        '--model.',
+    ),
+    click.option(
+        '--model',
+        'asked',
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help='Measure only this: a .tflite file, a folder that "fit" wrote '
+        '(<run>/checkpoints/<name>), or an epoch*.weights.h5 in it. On --table, or else on the '
+        'features of --data, or else on those in --run. May be repeated.',
+    ),
+    click.option(
+        '--table',
+        'tables',
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help='CSV file of blendshapes to measure --model on: columns by name, label, and usage; '
+        'all rows but those of Training. May be repeated.',
+    ),
+    click.option(
+        '--checkpoints', is_flag=True, help='Measure every kept epoch of each folder in --model.'
+    ),
+    click.option(
+        '--blendshapes',
+        default='',
+        help='What a .tflite file without a card reads, as for "fit". Default: all.',
+    ),
+    click.option(
+        '--labels',
+        default='',
+        help="What such a file tells, comma-separated. Default: the grouping's labels.",
+    ),
+    click.option('--json', 'as_json', is_flag=True, help='With --model: print one JSON object.'),
+)
+
+
 @click.command()
+@_asked_options
 @_plan_options
 @_trust_options
 @click.option(
@@ -87,15 +131,114 @@ _trust_options = all_of(
 @click.option(
     '--card', is_flag=True, help='Also write the metrics of emotion_lstm into its card in --models.'
 )
-def evaluate(out: Path, card: bool, **options: Any) -> None:
-    """Measure every model; write one page and one JSON file."""
+def evaluate(
+    out: Path,
+    card: bool,
+    asked: tuple[Path, ...],
+    tables: tuple[Path, ...],
+    checkpoints: bool,
+    blendshapes: str,
+    labels: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Measure every model; write one page and one JSON file.
+
+    With --model, measure only the models given: loss, accuracy, macro-F1, precision and recall of
+    each label with 95 % intervals, and the confusion matrix, on stills. Writes asked.json and
+    asked.md to --out.
+    """
+    if asked:
+        names = tuple(dict.fromkeys(filter(None, (word.strip() for word in labels.split(',')))))
+        _ask(asked, tuple(tables), checkpoints, blendshapes, names, out, as_json, options)
+        return
+    if tables or checkpoints or blendshapes or labels or as_json:
+        raise click.UsageError(
+            '--table, --checkpoints, --blendshapes, --labels and --json need --model.'
+        )
+    if options['data'] is None:
+        raise click.UsageError("Missing option '--data'.")
     from emotion_estimator_training.report.report import write_report
 
     page = write_report(_plan(**options), out, card)
     click.echo(f'{page} and {out / "report.json"}')
 
 
+def _ask(
+    asked: tuple[Path, ...],
+    tables: tuple[Path, ...],
+    every: bool,
+    blendshapes: str,
+    labels: tuple[str, ...],
+    out: Path,
+    as_json: bool,
+    options: dict[str, Any],
+) -> None:
+    """Measure models that are named by file."""
+    from emotion_estimator_training.evaluation.asked_models import (
+        ask,
+        asked_tables,
+        load_asked,
+        table_of,
+        with_embeddings_of,
+    )
+    from emotion_estimator_training.features.blendshape_table import read_tables
+    from emotion_estimator_training.features.relevant import blendshapes_named
+
+    grouping = load_grouping(options['grouping'], options['config'])
+    inputs = blendshapes_named(blendshapes) if blendshapes else ()
+    seen: dict[str, Any] = {'table': read_tables(tables)} if tables else _faces_of(options)
+    models = [
+        one for path in asked for one in load_asked(path, labels or grouping.labels, inputs, every)
+    ]
+    found: dict[str, Any] = {}
+    for model in models:
+        for source, faces in seen.items():
+            name = model.name if len(seen) == 1 else f'{model.name}, {source}'
+            if name in found:
+                name = f'{name} ({len(found) + 1})'
+            if tables:
+                found[name] = ask(model, faces, grouping)
+            else:
+                vectors = with_embeddings_of(model, faces, options['models'] / 'appearance.json')
+                found[name] = ask(model, table_of(faces), grouping, vectors)
+    if options['split'] == 'public':
+        for splits in found.values():
+            splits.pop('PrivateTest', None)
+    shown = asked_tables(found)
+    path = write_json({'models': found}, out / 'asked.json')
+    (out / 'asked.md').write_text(
+        ''.join(
+            f'## {title}\n\n{markdown_table(header, rows)}\n\n' for title, header, rows in shown
+        )
+    )
+    if as_json:
+        click.echo(json.dumps({'models': found}))
+    else:
+        for title, header, rows in shown:
+            click.echo(f'{title}\n\n{text_table(header, rows)}\n')
+        click.echo(f'{path} and {out / "asked.md"}')
+    warnings = [one['warning'] for splits in found.values() for one in splits.values()]
+    for line in dict.fromkeys(filter(None, warnings)):
+        click.echo(line, err=True)
+
+
+def _faces_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the faces to measure on, by landmark source: of the data, or of the run."""
+    from emotion_estimator_training.data.stills import TRAINING, load_stills
+    from emotion_estimator_training.features.feature_set import load_sources
+    from emotion_estimator_training.features.features import feature_sets
+
+    if options['data'] is None:
+        return {one.source: one for one in load_sources(options['run'])}
+    stills = load_stills(options['data'])
+    places = Places(options['data'], options['teacher'], options['cache'], options['models'])
+    found = feature_sets(stills, places, 0, options['processes'], wanted=stills.usage != TRAINING)
+    return {name: one for name, one in found.items() if len(one)}
+
+
 @click.command()
+@data_option
 @_plan_options
 def stability(**options: Any) -> None:
     """Measure label flips on steady faces and the delay after a change, for every model."""
