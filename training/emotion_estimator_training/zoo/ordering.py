@@ -17,7 +17,18 @@ from emotion_estimator_training.zoo.metrics import Result
 #: Models of each level, from the lowest (Terbouche and Chaoui, 3.3).
 LEVELS = (
     ('per frame', ('frame',)),
-    ('aggregation', ('mean', 'weighted', 'statistics', 'statistics:mlp')),
+    (
+        'aggregation',
+        (
+            'mean',
+            'weighted',
+            'statistics',
+            'statistics:mlp',
+            'statistics:covariance',
+            'statistics:eigenvector',
+            'statistics:gaussian',
+        ),
+    ),
     ('sequence', ('lstm', 'deep-lstm', 'bi-lstm')),
 )
 #: Claims about two models: the first is above the second.
