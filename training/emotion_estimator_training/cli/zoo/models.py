@@ -38,7 +38,10 @@ _size_option = click.option(
     help='"paper" uses the published settings, "reduced" trains in minutes on two cores.',
 )
 _weights_option = click.option(
+    '--weights',
+    # The name that it had first.
     '--xception-weights',
+    'weights',
     type=_PATH,
     default=None,
     help="Keras' file of Xception's ImageNet weights. Default: in ~/.keras/models, else random.",
@@ -86,7 +89,7 @@ def run(
     run: Path,
     size: str,
     models_config: Path | None,
-    xception_weights: Path | None,
+    weights: Path | None,
     own_models: Path | None,
     hop: int,
     covered: bool,
@@ -105,7 +108,7 @@ def run(
         hop=hop,
         covered=covered,
         timed=timed,
-        weights=xception_weights,
+        weights=weights,
         own_models=own_models,
         progress=not as_json,
         name=of_set['data'].name,
@@ -169,7 +172,7 @@ def grid(
     run: Path,
     size: str,
     models_config: Path | None,
-    xception_weights: Path | None,
+    weights: Path | None,
     own_models: Path | None,
     as_json: bool,
     **of_set: Any,
@@ -186,7 +189,7 @@ def grid(
         video.classes,
         size=size,
         rate=video.rate,
-        weights=xception_weights,
+        weights=weights,
         own_models=own_models,
         progress=not as_json,
     )

@@ -249,7 +249,7 @@ def _downloaded(shape: tuple[int, int, int]) -> Any:
         # Without a network, Keras raises a plain Exception.
         raise ModelError(
             f"Keras cannot download Xception's weights ({first_line(error)}); put {KERAS_FILE} "
-            f'into {_KERAS_FOLDER}, or pass it with --xception-weights'
+            f'into {_KERAS_FOLDER}, or pass it with --weights'
         ) from error
 
 
@@ -262,7 +262,7 @@ def _load(base: Any, path: Path | None, model: FrameModel) -> None:
         return
     try:
         base.load_weights(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{path} does not hold Xception's weights ({first_line(error)}); pass Keras' "
             f'{KERAS_FILE}'
