@@ -52,6 +52,7 @@ class RunSettings:
     :param timed: export models to TFLite, for their size and time.
     :param weights: file of Xception's ImageNet weights.
     :param own_models: folder of this package's models; None uses the shipped ones.
+    :param pretrained: folder of ``zoo pretrain``, whose weights networks of pixels begin from.
     :param progress: print models and progress bars.
     :param name: what the report calls the set.
     """
@@ -62,6 +63,7 @@ class RunSettings:
     timed: bool = True
     weights: Path | None = None
     own_models: Path | None = None
+    pretrained: Path | None = None
     progress: bool = True
     name: str = 'the set'
 
@@ -93,6 +95,7 @@ def run(
         rate=video.rate,
         weights=settings.weights,
         own_models=settings.own_models,
+        pretrained=settings.pretrained,
         progress=settings.progress,
     )
     split = Split(video.classes, tuple(video.tracks['train']), tuple(video.tracks['validation']))
@@ -134,6 +137,7 @@ def _result(
     test = Split(video.classes, tuple(video.tracks['test']), ())
     identity = {
         **model.identity(split),
+        'saw': model.saw,
         'test': test.fingerprint(),
         'hop': settings.hop,
         'covered': settings.covered,
@@ -164,6 +168,7 @@ def _measure(model: ZooModel, video: VideoSet, settings: RunSettings, folder: Pa
         'model': model.name,
         'description': model.entry.description,
         'kind': model.entry.kind,
+        'saw': model.saw,
         'window': model.window,
         **classification_metrics(probabilities, queries.labels, classes),
         'clip_accuracy': round(clip_accuracy(probabilities, queries), 4),

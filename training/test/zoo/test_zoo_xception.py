@@ -17,7 +17,13 @@ from zoo_models import tiny_context, tiny_model
 from emotion_estimator.errors import ModelError
 from emotion_estimator_training.cli.zoo import models as verbs
 from emotion_estimator_training.models.legacy_keras import keras
+from emotion_estimator_training.zoo.models import frame_model
 from emotion_estimator_training.zoo.models.frame_model import KERAS_FILE
+from emotion_estimator_training.zoo.models.pretrained import (
+    SAW_IMAGENET,
+    SAW_NOTHING,
+    PretrainedWeights,
+)
 
 
 @pytest.fixture(scope='module')
@@ -110,3 +116,16 @@ def test_the_option_has_two_names(verb, name):
     with click.Context(verb) as context:
         values, _, _ = verb.make_parser(context).parse_args([name, 'x.h5'])
     assert values['weights'] == 'x.h5'
+
+
+def test_what_xception_saw_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(frame_model, '_KERAS_FOLDER', tmp_path)
+    assert xception(tmp_path, None).saw == SAW_NOTHING
+    (tmp_path / KERAS_FILE).touch()
+    assert xception(tmp_path, None).saw == SAW_IMAGENET
+    model = tiny_model('frame', tiny_context(tmp_path), encoder='xception', weights='random')
+    assert model.saw == SAW_NOTHING
+    # Weights of stills replace them, and say themselves what they saw.
+    weights = {'path': tmp_path / 'x.npz', 'sha256': '', 'classes': (), 'saw': 'ImageNet, stills'}
+    model.pretrained = PretrainedWeights(**weights)
+    assert model.saw == 'ImageNet, stills'
