@@ -34,6 +34,7 @@ from emotion_estimator_training.zoo.data.still_tracks import (
 from emotion_estimator_training.zoo.data.video_set import VideoSet
 from emotion_estimator_training.zoo.models import fitting
 from emotion_estimator_training.zoo.models.catalog import Entry
+from emotion_estimator_training.zoo.models.input_reader import InputReader
 from emotion_estimator_training.zoo.models.pretrained import (
     SAW_APPEARANCE,
     SAW_NOTHING,
@@ -339,3 +340,20 @@ def test_the_verb_prints_a_table(tmp_path, eager):
     assert result.stdout.splitlines()[-1] == str(tmp_path / 'out' / PRETRAINED_TABLE)
     [said] = json.loads(CliRunner().invoke(pretrain_verb, [*options, '--json']).stdout)
     assert said['accuracy'] == json.loads((tmp_path / 'out/frame.json').read_text())['accuracy']
+
+
+def test_many_windows_are_predicted_as_few_are(tmp_path):
+    network = tiny_model('microx', tiny_context(tmp_path, STILL_CLASSES)).network
+    windows = still_windows(seen(tmp_path).train, 4)
+    reader = InputReader(tiny_model('microx', tiny_context(tmp_path)).inputs)
+    steps, graph = (fitting.probabilities(network, reader, windows, batch) for batch in (28, 3))
+    # 28 windows by three are nine batches and one window, by 28 a single batch.
+    assert network.predict_function is not None
+    np.testing.assert_allclose(steps, graph, atol=1e-5)
+
+
+def test_progress_counts_batches(tmp_path, capfd, eager):
+    settings = replace(SETTINGS, epochs=2, progress=True)
+    pretrain(seen(tmp_path), tiny_catalog(), 'two-stream', tmp_path / 'out', settings)
+    # 28 stills by eight, twice.
+    assert 'two-stream: 100%' in (said := capfd.readouterr().err) and '8/8' in said
