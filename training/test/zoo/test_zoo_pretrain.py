@@ -18,7 +18,7 @@ from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import models_dir
-from emotion_estimator_training.cli.zoo.models import pretrain as pretrain_verb
+from emotion_estimator_training.cli.zoo import models as verbs
 from emotion_estimator_training.data.stills import PRIVATE_TEST, TRAINING, write_npz
 from emotion_estimator_training.zoo import pretrain as pretrain_module
 from emotion_estimator_training.zoo.data import still_tracks as tracks_module
@@ -333,12 +333,12 @@ def test_the_verb_prints_a_table(tmp_path, eager):
         *('--models-config', str(tmp_path / 'models.yaml'), '--cache', str(tmp_path / 'cache')),
         *('--stills', '2', '--side', '32'),
     ]
-    result = CliRunner().invoke(pretrain_verb, options, catch_exceptions=False)
+    result = CliRunner().invoke(verbs.pretrain, options, catch_exceptions=False)
     [row] = [line for line in result.stdout.splitlines() if line.startswith('frame ')]
     assert row.endswith('FER2013 Training, 14 stills (pretrain)')
     assert '14 stills of Training, accuracy on ' in result.stdout
     assert result.stdout.splitlines()[-1] == str(tmp_path / 'out' / PRETRAINED_TABLE)
-    [said] = json.loads(CliRunner().invoke(pretrain_verb, [*options, '--json']).stdout)
+    [said] = json.loads(CliRunner().invoke(verbs.pretrain, [*options, '--json']).stdout)
     assert said['accuracy'] == json.loads((tmp_path / 'out/frame.json').read_text())['accuracy']
 
 
@@ -357,3 +357,19 @@ def test_progress_counts_batches(tmp_path, capfd, eager):
     pretrain(seen(tmp_path), tiny_catalog(), 'two-stream', tmp_path / 'out', settings)
     # 28 stills by eight, twice.
     assert 'two-stream: 100%' in (said := capfd.readouterr().err) and '8/8' in said
+
+
+def test_the_run_verb_hands_the_folder_on(tmp_path, monkeypatch):
+    given = []
+
+    def stop(*arguments):
+        given.append(arguments[-1])
+        raise InputError('enough')
+
+    monkeypatch.setattr('emotion_estimator_training.zoo.run.run', stop)
+    monkeypatch.setattr(verbs, 'open_video_set', lambda **_: video())
+    options = ['--data', str(tmp_path), '--run', str(tmp_path / 'out'), '--pretrained']
+    CliRunner().invoke(verbs.run, [*options, str(tmp_path)])
+    assert [one.pretrained for one in given] == [tmp_path]
+    missing = CliRunner().invoke(verbs.run, [*options, str(tmp_path / 'none')])
+    assert missing.exit_code == 2 and 'does not exist' in missing.output
