@@ -150,7 +150,6 @@ class _Worker:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, cls.end)
         threading.Thread(target=cls.end_with_parent, daemon=True).start()
-        os.nice(5)
 
     @classmethod
     def do(cls, work: Callable[[Task], Result], task: Task) -> Result:

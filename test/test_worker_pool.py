@@ -72,9 +72,10 @@ def begin(tmp_path):
     program.write_text(PROGRAM)
     begun = []
 
-    def begin(*arguments, workers):
+    def begin(*arguments, workers, nice=0):
         process = subprocess.Popen(
-            [sys.executable, program, 'wait', *map(str, arguments)], cwd=tmp_path,
+            ['nice', '-n', str(nice), sys.executable, program, 'wait', *map(str, arguments)],
+            cwd=tmp_path,
             stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         begun.append(process)
@@ -133,3 +134,11 @@ def test_workers_do_not_outlive_a_program_that_is_killed(begin, tmp_path):
     process.wait(LIMIT)
     wait_until(lambda: not any(map(alive, workers)), 'the workers end')
     assert partials(tmp_path) == []
+
+
+@pytest.mark.parametrize('asked', [0, 3])
+def test_workers_have_the_priority_that_the_caller_asked_for(begin, asked):
+    process, workers = begin('--processes', 2, workers=2, nice=asked)
+    of_process = os.getpriority(os.PRIO_PROCESS, process.pid)
+    assert of_process == os.getpriority(os.PRIO_PROCESS, 0) + asked
+    assert {os.getpriority(os.PRIO_PROCESS, worker) for worker in workers} == {of_process}

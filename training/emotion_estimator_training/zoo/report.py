@@ -32,6 +32,7 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ('bytes', 'kB', 'kB'),
     ('ms_per_frame', 'ms/frame', '.2f'),
     ('covered_accuracy', 'mouth covered', '.3f'),
+    ('saw', 'saw', 's'),
 )
 #: Comparisons of Pua et al. (tables 4 to 6): title, and the row heading of each model.
 _COMPARISONS = (

@@ -57,6 +57,7 @@ class RunSettings:
     :param timed: export models to TFLite, for their size and time.
     :param weights: file of Xception's ImageNet weights.
     :param own_models: folder of this package's models; None uses the shipped ones.
+    :param pretrained: folder of ``zoo pretrain``, whose weights networks of pixels begin from.
     :param progress: print models and progress bars.
     :param name: what the report calls the set.
     """
@@ -68,6 +69,7 @@ class RunSettings:
     timed: bool = True
     weights: Path | None = None
     own_models: Path | None = None
+    pretrained: Path | None = None
     progress: bool = True
     name: str = 'the set'
 
@@ -99,6 +101,7 @@ def run(
             rate=video.rate,
             weights=settings.weights,
             own_models=settings.own_models,
+            pretrained=settings.pretrained,
             progress=settings.progress,
         )
         for number, seed in enumerate(settings.seeds or (None,))
@@ -147,6 +150,7 @@ def _result(
         **model.identity(split),
         'seeds': list(settings.seeds),
         'apart': Split(video.classes, video.apart, ()).fingerprint(),
+        'saw': model.saw,
         'test': test.fingerprint(),
         'hop': settings.hop,
         'covered': settings.covered,
@@ -190,6 +194,7 @@ def _measure(
         'model': model.name,
         'description': model.entry.description,
         'kind': model.entry.kind,
+        'saw': model.saw,
         'window': model.window,
         **classification_metrics(probabilities, queries.labels, classes),
         **interval_figures(

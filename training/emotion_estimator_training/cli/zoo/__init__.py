@@ -9,6 +9,7 @@ VERBS = {
     'data': ('data', 'Count clips by class and part, and list problems.'),
     'frames': ('data', 'Find, crop and cache the faces of all clips.'),
     'make-set': ('data', 'Make a set of clips of animated faces.'),
+    'pretrain': ('models', 'Let networks of pixels learn FER2013 first.'),
     'run': ('models', 'Train and compare models on one split of a set.'),
     'structure': ('models', "Print a model's layers."),
     'grid': ('models', "Search a model's settings over Terbouche and Chaoui's grid."),

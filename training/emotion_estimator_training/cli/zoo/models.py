@@ -1,4 +1,4 @@
-"""``zoo run``, ``structure``, ``grid`` and ``export``: train, compare and export models."""
+"""``zoo pretrain``, ``run``, ``structure``, ``grid``, ``export``: train, compare, export models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from typing import Any
 import click
 
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.cli.training.options import all_of
+from emotion_estimator_training.cli.training.options import (
+    all_of,
+    data_option,
+    processes_option,
+    seed_option,
+    teacher_option,
+)
 from emotion_estimator_training.cli.zoo.options import (
     frame_options,
     open_fold_sets,
@@ -45,7 +51,10 @@ _size_option = click.option(
     help='"paper" uses the published settings, "reduced" trains in minutes on two cores.',
 )
 _weights_option = click.option(
+    '--weights',
+    # The name that it had first.
     '--xception-weights',
+    'weights',
     type=_PATH,
     default=None,
     help="Keras' file of Xception's ImageNet weights. Default: in ~/.keras/models, else random.",
@@ -56,18 +65,133 @@ _own_models_option = click.option(
     default=None,
     help="Folder of this package's models. Default: the shipped ones.",
 )
-_set = all_of(set_options, frame_options)
-
-
-@click.command()
-@click.option(
+_models_option = click.option(
     '--models',
     default='all',
     show_default=True,
     help='Comma-separated models, variants (microx:face+grey) and groups.',
 )
+_set = all_of(set_options, frame_options)
+
+
+@click.command()
+@_models_option
+@data_option
+@click.option(
+    '--out',
+    type=_PATH,
+    default=Path('out/zoo/pretrained'),
+    show_default=True,
+    help='Folder for weights, their cards and the table.',
+)
+@click.option(
+    '--stills',
+    'per_class',
+    type=click.IntRange(0),
+    default=300,
+    show_default=True,
+    help='Stills of each class of Training at most; of PublicTest a third as many. 0: all.',
+)
+@click.option(
+    '--epochs',
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help='Epochs at most; 0 is what the models file has for each model.',
+)
+@click.option(
+    '--without',
+    type=click.Path(path_type=Path, exists=True),
+    default=None,
+    help='A set of "zoo make-set", whose people are not learned from.',
+)
+@click.option(
+    '--side',
+    type=click.IntRange(16, 1024),
+    default=96,
+    show_default=True,
+    help='Side of a face crop in pixels.',
+)
+@click.option(
+    '--cache',
+    type=_PATH,
+    default=Path('data/cache/zoo'),
+    show_default=True,
+    help='Folder for the landmarks of the stills.',
+)
+@all_of(teacher_option, _size_option, _models_config_option, _weights_option)
+@all_of(seed_option, processes_option)
+@click.option('--json', 'as_json', is_flag=True, help='Print one JSON list.')
+def pretrain(
+    models: str,
+    data: Path,
+    out: Path,
+    per_class: int,
+    epochs: int,
+    without: Path | None,
+    side: int,
+    cache: Path,
+    teacher: Path | None,
+    size: str,
+    models_config: Path | None,
+    weights: Path | None,
+    seed: int,
+    processes: int | None,
+    as_json: bool,
+) -> None:
+    """Let every network of pixels learn the same stills first, for "zoo run --pretrained".
+
+    FER2013's Training is learned, the epoch chosen on PublicTest; PrivateTest is not looked at.
+    """
+    catalog = Catalog.load(models_config)
+    catalog.chosen(models, size)
+    from emotion_estimator_training.data.stills import load_stills
+    from emotion_estimator_training.zoo.data.still_tracks import (
+        StillTrackSettings,
+        people_of,
+        still_tracks,
+    )
+    from emotion_estimator_training.zoo.data.video_set import SetChoice
+
+    people = frozenset() if without is None else people_of(SetChoice(without).read().clips)
+    chosen = StillTrackSettings(per_class, side, seed, people)
+    tracks = still_tracks(load_stills(data), chosen, cache, teacher, processes)
+    from emotion_estimator_training.zoo.pretrain import (
+        PRETRAINED_TABLE,
+        PretrainSettings,
+        pretrained_table,
+    )
+    from emotion_estimator_training.zoo.pretrain import pretrain as pretrain_all
+
+    limited = per_class > 0 or bool(people)
+    settings = PretrainSettings(
+        size, epochs, limited, seed=seed, weights=weights, progress=not as_json
+    )
+    rows = pretrain_all(tracks, catalog, models, out, settings)
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    click.echo('\n' + text_table(*pretrained_table(rows)))
+    click.echo(
+        f'{len(tracks.train)} stills of Training, accuracy on {len(tracks.validation)} of '
+        f'PublicTest; no face found in {tracks.missed}'
+    )
+    for row in rows:
+        if 'failed' in row:
+            click.echo(f'not fitted: {", ".join(row["models"])}: {row["failed"]}')
+    click.echo(out / PRETRAINED_TABLE)
+
+
+@click.command()
+@_models_option
 @_set
 @all_of(_run_option, _size_option, _models_config_option, _weights_option, _own_models_option)
+@click.option(
+    '--pretrained',
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=None,
+    help='Folder of "zoo pretrain", whose weights networks of pixels begin from.',
+)
 @click.option(
     '--hop',
     type=click.IntRange(1),
@@ -106,8 +230,9 @@ def run(
     run: Path,
     size: str,
     models_config: Path | None,
-    xception_weights: Path | None,
+    weights: Path | None,
     own_models: Path | None,
+    pretrained: Path | None,
     hop: int,
     seeds: int,
     covered: bool,
@@ -129,8 +254,9 @@ def run(
         hop=hop,
         covered=covered,
         timed=timed,
-        weights=xception_weights,
+        weights=weights,
         own_models=own_models,
+        pretrained=pretrained,
         progress=not as_json,
         name=of_set['data'].name,
     )
@@ -217,7 +343,7 @@ def grid(
     run: Path,
     size: str,
     models_config: Path | None,
-    xception_weights: Path | None,
+    weights: Path | None,
     own_models: Path | None,
     as_json: bool,
     **of_set: Any,
@@ -234,7 +360,7 @@ def grid(
         video.classes,
         size=size,
         rate=video.rate,
-        weights=xception_weights,
+        weights=weights,
         own_models=own_models,
         progress=not as_json,
     )

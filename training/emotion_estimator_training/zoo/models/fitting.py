@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +39,8 @@ OPTIMIZERS = ('adam', 'sgd')
 #: Ranks epochs on the validation part: the greatest accuracy (Pua et al.) or the lowest loss
 #: (Terbouche and Chaoui).
 MONITORS = ('accuracy', 'loss')
+#: Batches from which on windows are predicted by a graph.
+_GRAPH_FROM = 8
 #: Settings and data that a folder's network was trained with.
 CARD = 'card.json'
 
@@ -162,11 +164,16 @@ def fit(
     truth = np.eye(len(train.classes), dtype=np.float32)[train.labels]
     best = BestWeights(model, folder)
 
-    def run_epoch(number: int, _: Advance) -> Metrics:
+    def run_epoch(number: int, advance: Advance) -> Metrics:
         reseed_dropout(model, settings.seed, number)
         rows = shuffled_batches(len(train), settings.batch, [settings.seed, number])
-        batches = ((reader(train.take(few)), truth[few]) for few in rows)
-        loss = round(fit_epoch(model, batches, len(rows), number, weights), 5)
+
+        def batches() -> Iterator[tuple[list[Floats], Floats]]:
+            for few in rows:
+                advance()
+                yield reader(train.take(few)), truth[few]
+
+        loss = round(fit_epoch(model, batches(), len(rows), number, weights), 5)
         if not np.isfinite(loss):
             raise InputError(
                 f'{folder.name}: the loss is not finite after epoch {number + 1}; lower '
@@ -189,6 +196,8 @@ def fit(
         settings.score,
         settings.patience,
         settings.call_epochs,
+        # An epoch may take an hour.
+        batches=settings.epochs * -(-len(train) // settings.batch),
         shown=('train_loss', 'accuracy'),
         progress=progress,
     )
@@ -201,14 +210,16 @@ def fit(
 
 def probabilities(model: Any, reader: Reader, windows: Windows, batch: int = 64) -> Floats:
     """Return a model's output for each window: probabilities (N, C) or encodings (N, E)."""
-    found = [
-        np.asarray(
-            model(
-                reader(windows.take(np.arange(at, min(at + batch, len(windows))))), training=False
-            )
-        )
-        for at in range(0, len(windows), batch)
-    ]
+
+    def run(at: int) -> Floats:
+        inputs = reader(windows.take(np.arange(at, min(at + batch, len(windows)))))
+        if graph and at + batch <= len(windows):
+            return np.asarray(model.predict_on_batch(inputs))
+        return np.asarray(model(inputs, training=False))
+
+    # Step by step a loop over frames takes ten times as long, but a graph takes seconds to trace.
+    graph = len(windows) >= _GRAPH_FROM * batch
+    found = [run(at) for at in range(0, len(windows), batch)]
     return np.concatenate([np.zeros((0, int(model.output_shape[-1])), np.float32), *found])
 
 

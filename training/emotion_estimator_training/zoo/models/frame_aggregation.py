@@ -37,6 +37,7 @@ from emotion_estimator_training.zoo.models.model import (
     Overlap,
     RunContext,
     Split,
+    ZooModel,
 )
 from emotion_estimator_training.zoo.models.network_model import NetworkModel
 
@@ -137,6 +138,15 @@ class OnFrames(NetworkModel):
     def notes(self) -> list[str]:
         """Return the remarks on the frame model and on this one."""
         return [*self.frames.notes, *super().notes]
+
+    @property
+    def saw(self) -> str:
+        """Return what the frame model learned from before."""
+        return self.frames.saw
+
+    def pixel_encoder(self) -> ZooModel | None:
+        """Return the frame model if it reads pixels."""
+        return self.frames.pixel_encoder()
 
     def load(self) -> None:
         """Load the weights of both models."""

@@ -29,7 +29,8 @@ from emotion_estimator_training.zoo.models.input_reader import InputReader
 from emotion_estimator_training.zoo.models.layers import Dropout
 from emotion_estimator_training.zoo.models.model import ExportNetworks, RunContext, Split
 from emotion_estimator_training.zoo.models.network_model import NetworkModel
-from emotion_estimator_training.zoo.models.ours import Embeddings, embeddings_of
+from emotion_estimator_training.zoo.models.ours import Embeddings, embeddings_of, saw_embeddings
+from emotion_estimator_training.zoo.models.pretrained import SAW_IMAGENET
 
 _LOG = logging.getLogger(__name__)
 
@@ -148,6 +149,17 @@ class FrameModel(NetworkModel):
         """Return the SHA-256 of the appearance network that is the encoder, or an empty text."""
         return self._embeddings.sha256 if self._embeddings is not None else ''
 
+    @property
+    def saw(self) -> str:
+        """Return what the encoder learned from before; see :attr:`ZooModel.saw`."""
+        if self._embeddings is not None:
+            return saw_embeddings(self.context)
+        if self.pretrained is None and self.settings.encoder == 'xception':
+            given = weights_file(self.settings.weights, self.context.weights)
+            if given is not None or self.settings.weights == 'imagenet':
+                return SAW_IMAGENET
+        return super().saw
+
     def identity(self, split: Split) -> dict[str, Any]:
         """Return what determines the result of training, including pretrained weights.
 
@@ -156,7 +168,7 @@ class FrameModel(NetworkModel):
         found = super().identity(split)
         if self.appearance:
             return {**found, 'appearance': self.appearance}
-        if self.settings.encoder == 'xception':
+        if self.settings.encoder == 'xception' and self.pretrained is None:
             return {**found, 'xception': self._weights_checksum}
         return found
 
@@ -233,12 +245,17 @@ def _xception(face: Any, model: FrameModel) -> Any:
         raise InputError(f'{model.name}: Xception needs a side of at least {_LEAST_SIDE} pixels')
     values = keras.layers.Rescaling(2.0, -1.0, name='minus_one_to_one')(face)
     shape = (settings.side, settings.side, 3)
-    path = weights_file(settings.weights, model.context.weights)
-    if settings.weights == 'imagenet' and path is None:
+    if model.pretrained is not None:
+        # They replace whatever it would begin with.
+        base = keras.applications.Xception(False, None, input_shape=shape)
+    elif (path := weights_file(settings.weights, model.context.weights)) is not None:
+        base = keras.applications.Xception(False, None, input_shape=shape)
+        _load(base, path)
+    elif settings.weights == 'imagenet':
         base = _downloaded(shape)
     else:
         base = keras.applications.Xception(False, None, input_shape=shape)
-        _load(base, path, model)
+        _note_random_weights(model)
     return keras.layers.GlobalAveragePooling2D(name='pooling')(base(values))
 
 
@@ -249,20 +266,21 @@ def _downloaded(shape: tuple[int, int, int]) -> Any:
         # Without a network, Keras raises a plain Exception.
         raise ModelError(
             f"Keras cannot download Xception's weights ({first_line(error)}); put {KERAS_FILE} "
-            f'into {_KERAS_FOLDER}, or pass it with --xception-weights'
+            f'into {_KERAS_FOLDER}, or pass it with --weights'
         ) from error
 
 
-def _load(base: Any, path: Path | None, model: FrameModel) -> None:
-    if path is None:
-        note = _RANDOM_NOTE.format(file=KERAS_FILE, folder=_KERAS_FOLDER)
-        if note not in model.context.notes:
-            _LOG.warning(note)
-        model.note(note)
-        return
+def _note_random_weights(model: FrameModel) -> None:
+    note = _RANDOM_NOTE.format(file=KERAS_FILE, folder=_KERAS_FOLDER)
+    if note not in model.context.notes:
+        _LOG.warning(note)
+    model.note(note)
+
+
+def _load(base: Any, path: Path) -> None:
     try:
         base.load_weights(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{path} does not hold Xception's weights ({first_line(error)}); pass Keras' "
             f'{KERAS_FILE}'

@@ -19,6 +19,7 @@ from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
 from emotion_estimator_training.zoo.data.windows import Windows, cut_windows
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
 from emotion_estimator_training.zoo.models.layer_summary import LayerSummary
+from emotion_estimator_training.zoo.models.pretrained import SAW_NOTHING
 
 Floats = NDArray[np.float32]
 Tracks = Sequence[FaceTrack]
@@ -65,6 +66,7 @@ class RunContext:
     :param rate: frames per second of the tracks.
     :param weights: file of Xception's ImageNet weights; None looks in Keras' cache folder.
     :param own_models: folder of this package's models; None uses the shipped ones.
+    :param pretrained: folder of weights that networks of pixels begin from; None begins anew.
     :param progress: show progress bars.
     :param shared: models that other models build on, by name; filled during the run.
     :param notes: remarks for the report; filled during the run.
@@ -77,6 +79,7 @@ class RunContext:
     rate: float = 30.0
     weights: Path | None = None
     own_models: Path | None = None
+    pretrained: Path | None = None
     progress: bool = True
     shared: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -152,6 +155,15 @@ class ZooModel(ABC):
 
         :raises InputError: the model cannot be exported.
         """
+
+    @property
+    def saw(self) -> str:
+        """Return what the model learned from before the training clips, for tables."""
+        return SAW_NOTHING
+
+    def pixel_encoder(self) -> ZooModel | None:
+        """Return the model that reads the pixels: this one or one below it; None if none does."""
+        return None
 
     @property
     def parameters(self) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.perception.window_classifier import WindowInput
+from emotion_estimator.perception.window_classifier import IMAGE, WindowInput
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
 from emotion_estimator_training.zoo.data.windows import Windows
@@ -30,6 +31,7 @@ from emotion_estimator_training.zoo.models.model import (
     Tracks,
     ZooModel,
 )
+from emotion_estimator_training.zoo.models.pretrained import PretrainedWeights, find_pretrained
 
 #: Value of the setting ``overlap`` for :func:`balanced_overlap`.
 BALANCED = 'balanced'
@@ -65,11 +67,56 @@ class NetworkModel(ZooModel):
 
     @property
     def network(self) -> Any:
-        """Return the Keras model; built on first use."""
+        """Return the Keras model; built on first use, from pretrained weights if there are any.
+
+        :raises InputError: the pretrained weights are another network's.
+        """
         if self._network is None:
             keras.utils.set_random_seed(self.fit_settings.seed)
-            self._network = self.build()
+            network = self.build()
+            if self.pretrained is not None:
+                taken, could = self.pretrained.begin(network, self.classes)
+                if taken < could:
+                    self.note(f'{self.name} begins from {taken} of {could} pretrained layers')
+            self._network = network
         return self._network
+
+    @cached_property
+    def pretrained(self) -> PretrainedWeights | None:
+        """Return the weights that the network begins from; None begins anew.
+
+        :raises ModelError: they are damaged.
+        """
+        folder = self.context.pretrained
+        if folder is None or self.pixel_encoder() is not self:
+            return None
+        found = find_pretrained(folder, self.entry.slug)
+        if found is None:
+            self.note(
+                f'{self.name} begins anew: {folder} has no weights of it; run "emotion-estimator '
+                f'zoo pretrain --models {self.name.removesuffix(":frame")}"'
+            )
+        return found
+
+    @property
+    def saw(self) -> str:
+        """Return what the model learned from before; see :attr:`ZooModel.saw`."""
+        return self.pretrained.saw if self.pretrained is not None else super().saw
+
+    def pixel_encoder(self) -> ZooModel | None:
+        """Return this model if it reads pixels."""
+        return self if any(one.kind == IMAGE for one in self.inputs) else None
+
+    def of_stills(self) -> tuple[Any, tuple[WindowInput, ...]]:
+        """Return the part of the network that can learn from stills, and its inputs."""
+        return self.network, self.inputs
+
+    def identity(self, split: Split) -> dict[str, Any]:
+        """Return what determines the result of training, including pretrained weights."""
+        found = super().identity(split)
+        if self.pretrained is None:
+            return found
+        return {**found, 'pretrained': self.pretrained.sha256}
 
     def fit(self, split: Split) -> list[dict[str, Any]]:
         """Train; see :meth:`ZooModel.fit`."""

@@ -43,6 +43,7 @@ from emotion_estimator_training.zoo.models.model import (
     ZooModel,
 )
 from emotion_estimator_training.zoo.models.network_model import NetworkModel
+from emotion_estimator_training.zoo.models.pretrained import SAW_APPEARANCE, SAW_OWN, SAW_SHIPPED
 
 #: File of the normalization of a network's inputs, next to its weights.
 _SCALES = 'scales.npz'
@@ -89,6 +90,11 @@ def embeddings_of(context: RunContext) -> Embeddings | None:
     return embeddings
 
 
+def saw_embeddings(context: RunContext) -> str:
+    """Return what the appearance network of a run learned from, for tables."""
+    return SAW_APPEARANCE if context.own_models is None else SAW_OWN
+
+
 def face_rows(track: FaceTrack, embeddings: Embeddings | None, covered: bool = False) -> Floats:
     """Return a track's blendshapes and embeddings as face vectors (T, 118)."""
     embedded = embeddings(track, covered) if embeddings is not None else None
@@ -130,6 +136,11 @@ class Ours(NetworkModel):
             inputs.append(WindowInput(window_classifier.EMBEDDING, size=EMBEDDING))
         super().__init__(entry, context, chosen.window, inputs, chosen.fit, chosen.overlap)
         self._scales: tuple[Floats, Floats] | None = None
+
+    @property
+    def saw(self) -> str:
+        """Return what the embeddings come from; see :attr:`ZooModel.saw`."""
+        return super().saw if self._embeddings is None else saw_embeddings(self.context)
 
     def encode(self, track: FaceTrack, covered: bool) -> Floats:
         """Return the embeddings (T, 64)."""
@@ -258,6 +269,11 @@ class Shipped(ZooModel):
             for track, last in zip(windows.track, windows.frames[:, -1])
         ]
         return np.array(found, np.float32).reshape(-1, len(self.classes))
+
+    @property
+    def saw(self) -> str:
+        """Return what the shipped networks learned from; see :attr:`ZooModel.saw`."""
+        return SAW_SHIPPED if self.context.own_models is None else SAW_OWN
 
     def identity(self, split: Split) -> dict[str, Any]:
         """Return what determines the answers, including the shipped networks."""

@@ -129,6 +129,11 @@ class TwoStream(NetworkModel):
         ends = [self._stream(one, name) for one, name in zip(inputs, ('spatial', 'temporal'))]
         return keras.Model(inputs, keras.layers.Average(name='fusion')(ends), name='two_stream')
 
+    def of_stills(self) -> tuple[Any, tuple[WindowInput, ...]]:
+        """Return the spatial stream: stills do not move."""
+        [image, _], answer = self.network.inputs, self.network.get_layer('spatial_emotion').output
+        return keras.Model(image, answer, name='spatial'), self.inputs[:1]
+
     def _stream(self, values: Any, name: str) -> Any:
         use, chosen = keras.layers, self.settings
         for number, filters in enumerate(chosen.filters, start=1):
