@@ -102,7 +102,8 @@ def test_what_the_person_says_is_typed_and_shown(visit):
     field.fill('<b>I like tea</b>')
     field.press('Enter')
     wait_until(visit, lambda: '<b>I like tea</b>' in text(visit, 'chat'))
-    assert field.input_value() == ''
+    # The browser draws the two one after the other.
+    wait_until(visit, lambda: field.input_value() == '')
 
 
 def test_a_page_that_stood_still_goes_on_where_it_was(visit):

@@ -94,6 +94,10 @@ def write_report(
         'notes': list(facts.notes),
         'problems': list(facts.problems),
         'clips': {part: len(tracks) for part, tracks in video.tracks.items()},
+        'subjects': {
+            part: len({track.clip.subject for track in tracks})
+            for part, tracks in video.tracks.items()
+        },
         'baselines': nothing,
         'order': paper_ordering({one['model']: one for one in results}),
         'claims': paper_claims({one['model']: one for one in results}),
@@ -148,10 +152,9 @@ def report_page(
     kinds = kinds_table(measured)
     if kinds is not None:
         parts.append(f'## Kinds of clips: share of right ones\n\n{markdown(*kinds)}')
-    claims = [[one['claim'], one['verdict'], one['evidence']] for one in paper_claims(by_name)]
-    if claims:
-        head = ['claim', 'here', 'difference in accuracy']
-        parts.append(f"## The papers' claims\n\n{markdown(head, claims)}")
+    claims = claims_table(paper_claims(by_name))
+    if claims is not None:
+        parts.append(f"## The papers' claims\n\n{markdown(*claims)}")
     ordering = paper_ordering(by_name)
     if ordering:
         parts.append(
@@ -202,6 +205,14 @@ def kinds_table(results: Sequence[Result]) -> tuple[list[str], list[list[str]]] 
         cells = [one.get('by_kind', {}).get(kind) for kind in counts]
         rows.append([one['model'], *('-' if cell is None else _bounds(cell[1:]) for cell in cells)])
     return head, rows
+
+
+def claims_table(
+    claims: Sequence[Mapping[str, Any]],
+) -> tuple[list[str], list[list[str]]] | None:
+    """Return head and rows of what :func:`~.ordering.paper_claims` returns; None without any."""
+    rows = [[one['claim'], one['verdict'], one['evidence']] for one in claims]
+    return (['claim', 'here', 'difference in accuracy'], rows) if rows else None
 
 
 def _formatted(one: Result, key: str, form: str) -> str:

@@ -19,12 +19,13 @@ from zoo_models import tiny_catalog, tiny_context, tiny_model, tiny_split
 from zoo_tracks import CLASSES, made_track, made_tracks
 
 from emotion_estimator.errors import InputError
-from emotion_estimator.model_card import models_dir
+from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator_training.cli.zoo.models import run as run_verb
 from emotion_estimator_training.cli.zoo.models import structure
 from emotion_estimator_training.models.training_loop import BEST
 from emotion_estimator_training.zoo import run as run_module
 from emotion_estimator_training.zoo.data.video_set import VideoSet
+from emotion_estimator_training.zoo.docs_page import write_docs
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
 from emotion_estimator_training.zoo.models.model import Split
 from emotion_estimator_training.zoo.models.registry import build
@@ -117,6 +118,23 @@ def test_table_and_picture(done):
     assert all(f'| {one["model"]} |' in page for one in results)
     assert (folder / PICTURE).read_bytes().startswith(b'\x89PNG')
     assert 'lstm_1' in (folder / 'structures' / 'lstm.txt').read_text()
+
+
+def test_a_run_becomes_a_page_of_the_documentation(done, tmp_path):
+    folder, results = done
+    page = tmp_path / 'docs' / 'results.md'
+    page.parent.mkdir()
+    write_docs(folder, page, 'emotion-estimator zoo run --data made')
+    text = page.read_text()
+    assert '    emotion-estimator zoo run --data made\n' in text
+    assert ModelCard.load(models_dir() / 'emotion_lstm.json', 'emotion_lstm').title in text
+    assert '2 clips of 1 subjects (test)' in text and '- **CROSS**' in text
+    for one in results:
+        assert f'| {one["model"]} |' in text
+    assert '| aggregation above per frame (Terbouche and Chaoui) |' in text
+    assert (page.parent / 'images' / 'zoo.png').read_bytes() == (folder / PICTURE).read_bytes()
+    with pytest.raises(InputError, match='cannot be written from'):
+        write_docs(tmp_path, page, '')
 
 
 def test_what_is_done_is_left_out(done, monkeypatch):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -224,6 +226,12 @@ def pretrain(
     default=None,
     help='Cross-validate: test every clip once, in so many runs. --shares do not count.',
 )
+@click.option(
+    '--docs',
+    type=_PATH,
+    default=None,
+    help='Also write the tables as a page of the documentation, its picture in "images" beside it.',
+)
 @click.option('--json', 'as_json', is_flag=True, help='Print one JSON list.')
 def run(
     models: str,
@@ -238,10 +246,13 @@ def run(
     covered: bool,
     timed: bool,
     folds: int | None,
+    docs: Path | None,
     as_json: bool,
     **of_set: Any,
 ) -> None:
     """Train and compare models on one split of a set; write a table and a chart."""
+    if docs is not None and folds:
+        raise click.UsageError('--docs is for one split; leave out --folds')
     videos = open_fold_sets(folds, **of_set) if folds else [open_video_set(**of_set)]
     from emotion_estimator_training.zoo.intervals import baselines
     from emotion_estimator_training.zoo.report import PAGE, PICTURE, results_table
@@ -271,6 +282,10 @@ def run(
         return
     (video,) = videos
     results = run_all(video, Catalog.load(models_config), models, run, settings)
+    if docs is not None:
+        from emotion_estimator_training.zoo.docs_page import write_docs
+
+        write_docs(run, docs, shlex.join(['emotion-estimator', *sys.argv[1:]]))
     if as_json:
         click.echo(json.dumps(results))
         return
