@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from emotion_estimator_training.report.charts import confusion_chart, new_figure, png
 from emotion_estimator_training.zoo.metrics import Result
@@ -30,6 +30,11 @@ _FAMILIES = (
     ('ours', ('ours', 'shipped'), '#D55E00'),
     ("Terbouche and Chaoui's survey", (), '#999999'),
 )
+#: Lines in the panel of accuracy: key of :func:`~.intervals.baselines`, name and style.
+_BASELINES: tuple[tuple[str, str, Any], ...] = (
+    ('chance', 'chance', ':'),
+    ('majority', 'commonest class', '--'),
+)
 #: Length of the axis for labels behind the longest bar: in its lengths, and in decades.
 _ROOM, _DECADES = 1.45, 1.1
 
@@ -50,11 +55,12 @@ def comparison_chart(
         bounds = [_bounds(one, key) for one in results]
         _draw(axis, values, bounds, [_colour(one['kind']) for one in results], form, logarithmic)
         axis.set_title(label, fontsize=8)
-    if nothing is not None:
-        for key, name, style in (('chance', 'chance', ':'), ('majority', 'one class', '--')):
-            axes[0].axvline(nothing[key], color='black', linewidth=0.8, linestyle=style)
-            height = len(names) - (0.6 if key == 'chance' else 0.3)
-            axes[0].text(nothing[key], height, f' {name}', fontsize=6.5, va='center')
+    lines = []
+    for key, name, style in _BASELINES:
+        if nothing is None:
+            break
+        axes[0].axvline(nothing[key], color='black', linewidth=0.8, linestyle=style)
+        lines.append(Line2D([], [], color='black', linewidth=0.8, linestyle=style, label=name))
     axes[0].set_yticks(range(len(names)), names, fontsize=8)
     axes[0].set_ylim(len(names) - 0.2, -0.6)
     present = {_family(one['kind']) for one in results}
@@ -63,9 +69,10 @@ def comparison_chart(
             Line2D([], [], color=colour, linewidth=6, label=family)
             for family, _, colour in _FAMILIES
             if family in present
-        ],
+        ]
+        + lines,
         loc='outside lower center',
-        ncols=len(_FAMILIES),
+        ncols=len(_FAMILIES) + len(_BASELINES),
         fontsize=8,
         frameon=False,
     )
@@ -95,6 +102,7 @@ def _draw(
     if logarithmic:
         least = min((value for value in known if value > 0), default=1.0) / 1.6
         axis.set_xscale('log')
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:,g}'))
         # Labels within a decade would overlap.
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlim(least, most * 10**_DECADES)
