@@ -132,7 +132,7 @@ train: $(TRAINING)/.ready ## train and ship every model on DATA, PHOTOGRAPHS, TA
 	$(TRAIN) all $(ON_DATA) $(if $(PHOTOGRAPHS),--photographs '$(PHOTOGRAPHS)') \
 	  $(if $(TALKING),--talking '$(TALKING)') --models models $(ARGS)
 
-train-quick: $(TRAINING)/.ready ## the same in a few minutes on a made set, into out/quick, to see that it runs
+train-quick: $(TRAINING)/.ready ## the same on a small made set, into out/quick, to see that it runs
 	$(TRAIN) all --quick --run out/quick $(ARGS)
 
 evaluate: $(TRAINING)/.ready ## measure the shipped models on DATA: out/report/index.html

@@ -31,6 +31,7 @@ from emotion_estimator_training.zoo.data.made_clips import MadeSettings
 from emotion_estimator_training.zoo.data.made_faces import StillFace
 from emotion_estimator_training.zoo.data.made_people import held_out, shares_of
 from emotion_estimator_training.zoo.data.made_video import film, make_course
+from emotion_estimator_training.zoo.data.set_films import Films
 from emotion_estimator_training.zoo.data.video_set import SetChoice, open_set
 
 LANDMARK_SOURCE = made_people._outlines
@@ -187,6 +188,16 @@ def test_a_folder_of_something_else_is_refused(tmp_path, made_once):
     refused('is damaged')
     (tmp_path / 'made.json').unlink()
     refused('holds other files')
+
+
+@pytest.mark.parametrize('names', [('a/film.mp4', 'b/film.avi'), ('portrait.mp4',)])
+def test_films_whose_clips_would_be_taken_for_others_are_refused(tmp_path, names):
+    films = Films(talking=tuple(Path(name) for name in names))
+    with pytest.raises(InputError, match='names others too; rename the film'):
+        made_clips.make_set(
+            made_stills(), tmp_path / 'set', SMALL, tmp_path, processes=here, films=films
+        )
+    assert not (tmp_path / 'set').exists()
 
 
 def test_stills_without_a_neutral_face_are_refused(tmp_path):

@@ -198,9 +198,10 @@ def make_set(
     :param processes: worker processes (None: one a core), or a runner of
         :mod:`~emotion_estimator.worker_pool`.
     :raises InputError: the folder holds something else or cannot be written, there are too few
-        stills with a face, or no film of a kind can be used.
+        stills with a face, no film of a kind can be used, or two talking films have one name.
     """
     films = films or Films()
+    _check_names(films.talking)
     facts = {
         'version': _VERSION,
         **asdict(settings),
@@ -251,6 +252,17 @@ def make_set(
     table = _write(folder / TABLE, _COLUMNS, [clip.row for clip in made])
     unread = sum(count for _, count in of_task.values())
     return MadeSet(table, dict(Counter(clip.kind for clip in made)), unread, tuple(left_out))
+
+
+def _check_names(films: Sequence[Path]) -> None:
+    """Refuse films whose clips would have the names of others."""
+    names = [path.stem for path in films]
+    for name in names:
+        if names.count(name) > 1 or name == 'portrait':
+            raise InputError(
+                f'clips are named after their film, and {name} names others too; rename the film, '
+                'or pass it once'
+            )
 
 
 def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
