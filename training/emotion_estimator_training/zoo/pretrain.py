@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from emotion_estimator.errors import InputError, ModelError, first_line
+from emotion_estimator.perception.window_classifier import WindowInput
 from emotion_estimator_training.models.training_loop import best_index
 from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.tables import write_json
 from emotion_estimator_training.zoo.data.still_tracks import (
+    STEPS,
     STILL_CLASSES,
     StillTracks,
     still_windows,
@@ -38,6 +40,9 @@ _LOG = logging.getLogger(__name__)
 PRETRAINED_TABLE = 'pretrained.json'
 #: Values of a network's row, which its card has too.
 _FROM_CARD = ('saw', 'stills', 'epochs', 'accuracy', 'macro_f1', 'parameters', 'seconds')
+
+#: Bytes of inputs that are kept between epochs; cutting them takes half of the time.
+_MOST_KEPT = 1 << 30
 
 #: Columns of the table: key of a row, heading, format.
 _COLUMNS = (
@@ -186,7 +191,7 @@ def _fitted(
     validation = still_windows(split.validation, encoder.window)
     history = fit(
         network,
-        _uncached(inputs),
+        _reader(inputs, len(train) + len(validation)),
         train,
         validation,
         how,
@@ -227,8 +232,11 @@ def _known(folder: Path, name: str, identity: dict[str, Any]) -> dict[str, Any] 
         return None
 
 
-def _uncached(inputs: Any) -> Reader:
-    """Return a reader of stills' inputs that keeps none: of all of FER2013 they are gigabytes."""
+def _reader(inputs: Sequence[WindowInput], stills: int) -> Reader:
+    """Return a reader of stills' inputs, which keeps them if there is room for all."""
+    pixels = STEPS * sum(3 * one.side**2 for one in inputs)
+    if stills * pixels <= _MOST_KEPT:
+        return InputReader(inputs)
 
     def read(windows: Windows) -> list[Floats]:
         return InputReader(inputs)(windows)

@@ -54,6 +54,8 @@ class ZooFitSettings:
     :param class_weights: as in :func:`~.models.losses.class_weights`.
     :param call_epochs: epochs of one call, which the next call continues (Pua et al. trained four
         times 30); 0 trains all.
+    :param divide_every: epochs after which the learning rate is divided by 10, each time (Tran et
+        al. 2015: 4); 0 keeps it.
     """
 
     batch: int = 8
@@ -64,6 +66,7 @@ class ZooFitSettings:
     monitor: str = 'accuracy'
     class_weights: str = 'none'
     call_epochs: int = 0
+    divide_every: int = 0
     seed: int = SEED
 
     def __post_init__(self) -> None:
@@ -82,6 +85,13 @@ class ZooFitSettings:
         for name in ('batch', 'epochs', 'patience', 'learning_rate'):
             if not getattr(self, name) > 0:
                 raise InputError(f'{name} must be over 0, got {getattr(self, name)}')
+        if self.divide_every < 0:
+            raise InputError(f'divide_every must be 0 or over, got {self.divide_every}')
+
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, counted from 0."""
+        steps = epoch // self.divide_every if self.divide_every else 0
+        return self.learning_rate / 10**steps
 
     def score(self, metrics: Metrics) -> float:
         """Return what ranks an epoch by its metrics; greater is better."""
@@ -166,6 +176,7 @@ def fit(
 
     def run_epoch(number: int, advance: Advance) -> Metrics:
         reseed_dropout(model, settings.seed, number)
+        optimizer.learning_rate = settings.rate(number)
         rows = shuffled_batches(len(train), settings.batch, [settings.seed, number])
 
         def batches() -> Iterator[tuple[list[Floats], Floats]]:
