@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimator_training.data.augment import Enlargement
 from emotion_estimator_training.data.stills import (
     FER_CLASSES,
     PAPER_IMAGES,
@@ -43,6 +44,11 @@ def _cell(stills: Stills, found: NDArray[np.bool_], rows: NDArray[np.bool_]) -> 
         'coverage': round(float(found[rows].mean()), 4) if images else None,
         'image_ids': stills.image_id[missed].tolist(),
     }
+
+
+def table_name(scale: float) -> str:
+    """Return the name, without its suffix, of the table for stills enlarged ``scale`` times."""
+    return 'undetected' if scale == Enlargement.scale else f'undetected-enlarge-{scale:g}'
 
 
 def undetected_table(by_source: dict[str, Any]) -> tuple[list[str], list[list[object]]]:

@@ -82,6 +82,12 @@ def test_the_verbs_go_from_images_to_relevant_blendshapes(tmp_path: Path) -> Non
     assert 3 <= len(missed) <= 6, 'the three without a face, and hardly another'
     with (run / 'tables' / 'undetected.csv').open() as file:
         assert sorted(int(row['image_id']) for row in csv.DictReader(file)) == sorted(missed)
+    before = (run / 'tables' / 'undetected.json').read_bytes()
+    as_they_are = json.loads(_run('clean', *shared, '--enlarge', 1, '--json'))
+    written = json.loads((run / 'tables' / 'undetected-enlarge-1.json').read_text())
+    assert written == as_they_are
+    assert written['enlarge'] == 1
+    assert (run / 'tables' / 'undetected.json').read_bytes() == before, 'that of the other is kept'
 
     _run('features', *shared, '--augment', 1)
     table = load_features(run / 'features' / 'face_mesh.npz')
@@ -97,6 +103,7 @@ def test_the_verbs_go_from_images_to_relevant_blendshapes(tmp_path: Path) -> Non
     assert sorted(p.name for p in (run / 'figures').iterdir()) == [
         'augmented.png',
         'relevant.png',
+        'undetected-enlarge-1.png',
         'undetected.png',
     ]
 

@@ -120,7 +120,8 @@ def clean(
 ) -> None:
     """Find the images in which a landmark source finds no face (Attrah 2025, Table 3).
 
-    With --enlarge 1 they are looked at as the paper did.
+    With --enlarge 1 they are looked at as the paper did; the tables of other enlargements than the
+    default are kept beside its own.
     """
     stills = load_stills(data)
     sources = seen_by_both(stills, Places(data, teacher, cache, models, enlarge), processes)
@@ -132,9 +133,10 @@ def clean(
         'paper': PAPER_UNDETECTED,
         'sources': tables,
     }
-    table = write_json(report, run / 'tables' / 'undetected.json')
+    name = cleaning.table_name(enlarge)
+    table = write_json(report, run / 'tables' / f'{name}.json')
     cleaning.write_undetected(stills, found, table.with_suffix('.csv'))
-    picture = draw_undetected(stills, found, run / 'figures' / 'undetected.png', seed)
+    picture = draw_undetected(stills, found, run / 'figures' / f'{name}.png', seed)
     if as_json:
         click.echo(json.dumps(report))
         return

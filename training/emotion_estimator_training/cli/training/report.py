@@ -129,11 +129,19 @@ _asked_options = all_of(
     help='Folder for index.html, report.json and pictures.',
 )
 @click.option(
+    '--docs',
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help='Also write the papers\' tables as a page of the documentation, its pictures in "images" '
+    'beside it.',
+)
+@click.option(
     '--card', is_flag=True, help='Also write the metrics of emotion_lstm into its card in --models.'
 )
 def evaluate(
     out: Path,
     card: bool,
+    docs: Path | None,
     asked: tuple[Path, ...],
     tables: tuple[Path, ...],
     checkpoints: bool,
@@ -148,6 +156,8 @@ def evaluate(
     each label with 95 % intervals, and the confusion matrix, on stills. Writes asked.json and
     asked.md to --out.
     """
+    if asked and docs:
+        raise click.UsageError('--docs is for the report of all models, not for --model.')
     if asked:
         names = tuple(dict.fromkeys(filter(None, (word.strip() for word in labels.split(',')))))
         _ask(asked, tuple(tables), checkpoints, blendshapes, names, out, as_json, options)
@@ -162,6 +172,11 @@ def evaluate(
 
     page = write_report(_plan(**options), out, card)
     click.echo(f'{page} and {out / "report.json"}')
+    if docs is not None:
+        from emotion_estimator_training.report.results_page import write_results
+
+        write_results(out, options['run'], options['models'], docs)
+        click.echo(docs)
 
 
 def _ask(
