@@ -179,6 +179,7 @@ def _fitted(
         encoder.fit_settings,
         class_weights='balanced',
         call_epochs=0,
+        epoch_batches=0,
         seed=settings.seed,
         epochs=settings.epochs or encoder.fit_settings.epochs,
     )

@@ -73,6 +73,24 @@ class ReportFacts:
     problems: Sequence[str]
 
 
+def joined_notes(notes: Sequence[str], models: Sequence[str]) -> list[str]:
+    """Return notes in order, those that say the same of several models as one.
+
+    :param models: names that notes may begin with.
+    """
+    found: dict[str, list[str]] = {}
+    for note in notes:
+        name, _, rest = note.partition(' ')
+        if name in models:
+            found.setdefault(rest, []).append(name)
+        else:
+            found.setdefault(note, [])
+    return [
+        f'{", ".join(names)}{": each" if len(names) > 1 else ""} {rest}'.lstrip()
+        for rest, names in found.items()
+    ]
+
+
 def write_report(
     results: Sequence[Result], video: VideoSet, facts: ReportFacts, folder: Path
 ) -> None:

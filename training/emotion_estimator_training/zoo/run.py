@@ -38,7 +38,7 @@ from emotion_estimator_training.zoo.models.model import RunContext, Split, ZooMo
 from emotion_estimator_training.zoo.models.ours import Shipped
 from emotion_estimator_training.zoo.models.registry import MODEL_FAILURES, build
 from emotion_estimator_training.zoo.pictures import confusions_chart
-from emotion_estimator_training.zoo.report import ReportFacts, write_report
+from emotion_estimator_training.zoo.report import ReportFacts, joined_notes, write_report
 
 _LOG = logging.getLogger(__name__)
 
@@ -127,7 +127,8 @@ def run(
             _LOG.warning('%s: %s', entry.name, result['failed'])
             _LOG.debug('why %s failed', entry.name, exc_info=True)
         results.append(result)
-        notes = [*video.warnings, *([warning] if warning else []), *context.notes]
+        remarks = joined_notes(context.notes, [one.name for one in entries])
+        notes = [*video.warnings, *([warning] if warning else []), *remarks]
         facts = ReportFacts(settings.name, settings.size, settings.hop, notes, video.problems)
         write_report(results, video, facts, folder)
     if all('failed' in one for one in results):

@@ -32,6 +32,7 @@ from emotion_estimator_training.zoo.pictures import comparison_chart, confusions
 from emotion_estimator_training.zoo.report import (
     ReportFacts,
     comparisons,
+    joined_notes,
     kinds_table,
     markdown,
     report_page,
@@ -303,6 +304,20 @@ def test_page_names_what_failed_and_what_was_left_out():
     assert '- lstm: too short' in text and '**LOUD**' in text and '- 2 clips' in text
     assert '| truth b | 1 | 1 | 0 |' in text
     assert '| b | 2 | 0 | 1 | 1 |' in text
+
+
+def test_what_holds_of_several_models_is_said_once():
+    notes = [
+        'XCEPTION IS RANDOM',
+        'lstm repeats a frame',
+        'ours skips one',
+        'bi-lstm repeats a frame',
+    ]
+    assert joined_notes(notes, ['lstm', 'bi-lstm', 'ours']) == [
+        'XCEPTION IS RANDOM',
+        'lstm, bi-lstm: each repeats a frame',
+        'ours skips one',
+    ]
 
 
 def test_pictures_are_drawn():

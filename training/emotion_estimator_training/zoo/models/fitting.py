@@ -54,6 +54,7 @@ class ZooFitSettings:
     :param class_weights: as in :func:`~.models.losses.class_weights`.
     :param call_epochs: epochs of one call, which the next call continues (Pua et al. trained four
         times 30); 0 trains all.
+    :param epoch_batches: the most batches of an epoch, of windows drawn anew in each; 0 takes all.
     :param divide_every: epochs after which the learning rate is divided by 10, each time (Tran et
         al. 2015: 4); 0 keeps it.
     """
@@ -66,6 +67,7 @@ class ZooFitSettings:
     monitor: str = 'accuracy'
     class_weights: str = 'none'
     call_epochs: int = 0
+    epoch_batches: int = 0
     divide_every: int = 0
     seed: int = SEED
 
@@ -85,8 +87,14 @@ class ZooFitSettings:
         for name in ('batch', 'epochs', 'patience', 'learning_rate'):
             if not getattr(self, name) > 0:
                 raise InputError(f'{name} must be over 0, got {getattr(self, name)}')
-        if self.divide_every < 0:
-            raise InputError(f'divide_every must be 0 or over, got {self.divide_every}')
+        for name in ('call_epochs', 'epoch_batches', 'divide_every'):
+            if getattr(self, name) < 0:
+                raise InputError(f'{name} must be 0 or over, got {getattr(self, name)}')
+
+    def batches(self, windows: int) -> int:
+        """Return the number of batches of an epoch over so many windows."""
+        every = -(-windows // self.batch)
+        return min(every, self.epoch_batches or every)
 
     def rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, counted from 0."""
@@ -173,11 +181,12 @@ def fit(
     claim_folder(folder, identity, CARD)
     truth = np.eye(len(train.classes), dtype=np.float32)[train.labels]
     best = BestWeights(model, folder)
+    count = settings.batches(len(train))
 
     def run_epoch(number: int, advance: Advance) -> Metrics:
         reseed_dropout(model, settings.seed, number)
         optimizer.learning_rate = settings.rate(number)
-        rows = shuffled_batches(len(train), settings.batch, [settings.seed, number])
+        rows = shuffled_batches(len(train), settings.batch, [settings.seed, number])[:count]
 
         def batches() -> Iterator[tuple[list[Floats], Floats]]:
             for few in rows:
@@ -208,7 +217,7 @@ def fit(
         settings.patience,
         settings.call_epochs,
         # An epoch may take an hour.
-        batches=settings.epochs * -(-len(train) // settings.batch),
+        batches=settings.epochs * count,
         shown=('train_loss', 'accuracy'),
         progress=progress,
     )
