@@ -13,6 +13,7 @@ from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.emotion import EXPRESSIONS
 from emotion_estimator.errors import InputError, ModelError
+from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.models.training_loop import (
     best_index,
     claim_folder,
@@ -57,6 +58,20 @@ def test_variants_are_other_parts_and_colours(tmp_path):
     assert grey.inputs[0].shape(4) == (4, 12, 12, 1)
     with pytest.raises(InputError, match="no variant 'green'"):
         context.catalog.entry('microx:green', 'reduced')
+
+
+def test_blocks_learn_stills_without_the_layer_that_joins_them(tmp_path):
+    model = tiny_model('microx', tiny_context(tmp_path))
+    network, inputs = model.of_stills()
+    assert inputs == model.inputs
+    windows = query_windows(made_tracks(), CLASSES, model.window, 9)
+    values = model.reader()(windows.take(np.arange(3)))
+    ends = [model.network.get_layer(f'{part}_emotion').output for part in model.settings.parts]
+    each = keras.Model(model.network.inputs, ends)(values)
+    np.testing.assert_allclose(network(values), np.mean(each, axis=0), rtol=1e-5)
+    assert {layer.name for layer in model.network.layers} - {
+        layer.name for layer in network.layers
+    } == {'joined', 'emotion'}
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,19 @@ class MicroX(NetworkModel):
         values = Dropout(chosen.dropout, name=f'{part}_dropout_2')(values)
         return use.Dense(len(self.classes), 'softmax', name=f'{part}_emotion')(values)
 
+    def of_stills(self) -> tuple[Any, tuple[WindowInput, ...]]:
+        """Return the blocks, which answer with the mean of what each says, and their inputs.
+
+        Through the joining layer, which reads nothing but their probabilities, blocks learn hardly
+        anything from a few stills.
+        """
+        parts = self.settings.parts
+        if len(parts) == 1:
+            return super().of_stills()
+        ends = [self.network.get_layer(f'{part}_emotion').output for part in parts]
+        mean = keras.layers.Average(name='mean')(ends)
+        return keras.Model(self.network.inputs, mean, name='microx_blocks'), self.inputs
+
     def networks(self) -> ExportNetworks:
         """Return the network with its ConvLSTMs unrolled."""
         return ExportNetworks(unrolled(self.network), self.inputs)

@@ -36,6 +36,7 @@ from emotion_estimator_training.zoo.data.windows import Windows
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import Floats, ZooFitSettings, read
 from emotion_estimator_training.zoo.models.layer_summary import LayerSummary, summarize_layers
+from emotion_estimator_training.zoo.models.layers import Dropout
 from emotion_estimator_training.zoo.models.model import (
     ExportNetworks,
     RunContext,
@@ -108,11 +109,13 @@ class OursSettings:
     :param window: frames; on a robot the network keeps a state instead.
     :param units: of the LSTM.
     :param branch: ``fused``, ``blendshapes`` or ``appearance``.
+    :param dropout: share of the memory that is dropped in training, 0 to 1.
     """
 
     window: int = 32
     units: int = 32
     branch: str = 'fused'
+    dropout: float = 0.0
     overlap: Any = 0.0
     fit: ZooFitSettings = field(default=ZooFitSettings())
 
@@ -160,7 +163,8 @@ class Ours(NetworkModel):
         last = keras.layers.Lambda(lambda values: values[:, -1], name='last')(
             memory([faces, seconds])
         )
-        answer = keras.layers.Dense(len(self.classes), 'softmax', name='emotion')(last)
+        kept = Dropout(self.settings.dropout, name='dropout')(last)
+        answer = keras.layers.Dense(len(self.classes), 'softmax', name='emotion')(kept)
         return keras.Model(inputs, answer, name='ours')
 
     def fit(self, split: Split) -> list[dict[str, Any]]:
