@@ -230,7 +230,7 @@ def pretrain(
     '--docs',
     type=_PATH,
     default=None,
-    help='Also write the tables as a page of the documentation, its picture in "images" beside it.',
+    help='Also write the tables as a page of the documentation, with pictures in "images".',
 )
 @click.option('--json', 'as_json', is_flag=True, help='Print one JSON list.')
 def run(
