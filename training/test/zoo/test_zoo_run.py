@@ -91,7 +91,7 @@ def test_clips_that_are_measured_apart_count_in_a_row_of_their_own(tmp_path):
     assert beside['accuracy'] == alone['accuracy'] and beside['n'] == alone['n']
 
 
-def test_size_and_time_are_those_of_what_is_exported(tmp_path):
+def test_size_and_time_are_those_of_what_is_exported(tmp_path, caplog):
     catalog = tiny_catalog()
     # Frames are read by the shipped appearance network, as in the reduced models.
     catalog._models['frame']['paper']['encoder'] = 'appearance'
@@ -101,6 +101,8 @@ def test_size_and_time_are_those_of_what_is_exported(tmp_path):
     assert one['bytes'] == sum(path.stat().st_size for path in files)
     assert one['ms_per_frame'] > 0
     assert one['covered_accuracy'] is not None
+    # The run has just made these files itself.
+    assert 'not released' not in caplog.text
 
 
 def test_table_and_picture(done):
