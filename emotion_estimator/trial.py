@@ -56,6 +56,11 @@ def announce(weights: WeightsFile) -> None:
     )
 
 
+def made_here(sha256: str) -> None:
+    """Announce no weights of this checksum: this process has just made them itself."""
+    _announced.add(sha256)
+
+
 def admit(
     weights: WeightsFile, module: str, function: str, *arguments: str, memory: int = _MEMORY
 ) -> None:

@@ -63,21 +63,25 @@ _lines = _Lines()
 def reporting() -> Iterator[None]:
     """Write the log of the core to standard error meanwhile, from warnings on."""
     loggers = [logging.getLogger(name) for name in (None, *_OURS)]
-    before = [logger.level for logger in loggers]
+    before = [(logger.level, logger.propagate) for logger in loggers]
     _lines.as_json = False
     _report_from(logging.WARNING)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, before):
+        for logger, (level, propagate) in zip(loggers, before):
             logger.removeHandler(_lines)
             logger.setLevel(level)
+            logger.propagate = propagate
 
 
 def _report_from(level: int) -> None:
     root, ours = logging.getLogger(), [logging.getLogger(name) for name in _OURS]
     for logger in ours:
         logger.setLevel(level)
+        # A library may give the root a handler, as TensorFlow Lite's converter does, which would
+        # write each line again.
+        logger.propagate = level == logging.DEBUG
     if level == logging.DEBUG:
         root.setLevel(level)
         told, silent = [root], ours

@@ -12,6 +12,7 @@ import sys
 import termios
 from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 import pytest
@@ -165,6 +166,32 @@ def test_a_warning_of_the_core_is_a_line_of_ours_and_afterwards_nothing_is_set(c
     ]
     assert (root.level, ours.level, root.handlers, ours.handlers) == before
     assert not runtimes.debugging()
+
+
+@pytest.mark.parametrize('level', ([], ['-v'], ['-vv'], ['-q']))
+def test_no_line_is_written_twice_if_a_library_gives_the_root_a_handler(level, capsys):
+    """As TensorFlow Lite's converter does, by logging.info of the root."""
+
+    @click.command()
+    def verb() -> None:
+        own = logging.StreamHandler(sys.stderr)
+        # logging.basicConfig does nothing where the root has handlers.
+        root = logging.getLogger()
+        if any(isinstance(one, verbosity._Lines) for one in root.handlers):
+            own = None
+        else:
+            root.addHandler(own)
+        for name in ('emotion_estimator.x', 'emotion_estimator_training.x'):
+            logging.getLogger(name).error('seen by %s', name)
+        if own is not None:
+            root.removeHandler(own)
+
+    with verbosity.reporting():
+        verbosity.add_verbosity(verb).main(level, standalone_mode=False)
+    said = capsys.readouterr().err
+    assert said.count('seen by emotion_estimator.x') == 1
+    assert said.count('seen by emotion_estimator_training.x') == 1
+    assert all(logging.getLogger(name).propagate for name in verbosity._OURS)
 
 
 @pytest.mark.parametrize('given', ['option', 'variable'])

@@ -11,6 +11,8 @@ from typing import Any
 from emotion_estimator.errors import InputError, first_line
 from emotion_estimator.model_card import ModelCard, models_dir
 from emotion_estimator_training.zoo.report import (
+    CURVES,
+    CURVES_TEXT,
     PICTURE,
     TABLE,
     claims_table,
@@ -21,12 +23,13 @@ from emotion_estimator_training.zoo.report import (
 
 #: Shipped networks that models of the zoo read or are.
 _SHIPPED = ('emotion_lstm', 'appearance')
-#: Where the page's picture is, beside the page.
+#: Where the page's pictures are, beside the page.
 _PICTURE = Path('images') / 'zoo.png'
+_CURVES = Path('images') / 'zoo_curves.png'
 
 
 def write_docs(folder: Path, page: Path, command: str) -> None:
-    """Write a finished run's figures as a page, and its picture into ``images`` beside it.
+    """Write a finished run's figures as a page, and its pictures into ``images`` beside it.
 
     :param folder: of the run.
     :param page: path of the Markdown file.
@@ -35,9 +38,11 @@ def write_docs(folder: Path, page: Path, command: str) -> None:
     """
     try:
         found: dict[str, Any] = json.loads((folder / TABLE).read_text())
-        text = docs_page(found, command)
+        text = docs_page(found, command, (folder / CURVES).is_file())
         (page.parent / _PICTURE).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / PICTURE, page.parent / _PICTURE)
+        if (folder / CURVES).is_file():
+            shutil.copyfile(folder / CURVES, page.parent / _CURVES)
         page.write_text(text)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
@@ -45,10 +50,11 @@ def write_docs(folder: Path, page: Path, command: str) -> None:
         ) from error
 
 
-def docs_page(found: dict[str, Any], command: str) -> str:
+def docs_page(found: dict[str, Any], command: str, curves: bool = False) -> str:
     """Return the page in Markdown.
 
     :param found: content of ``zoo.json``.
+    :param curves: whether the run has learning curves.
     """
     measured = [one for one in found['models'] if 'accuracy' in one]
     versions = ' and '.join(
@@ -82,6 +88,8 @@ def docs_page(found: dict[str, Any], command: str) -> str:
     failed = [f'- {one["model"]}: {one["failed"]}' for one in found['models'] if 'failed' in one]
     if failed:
         parts += ['## Not measured', '\n'.join(failed)]
+    if curves:
+        parts += ['## Learning curves', f'![{CURVES_TEXT}]({_CURVES})']
     if found['problems']:
         parts += ['## Clips left out', '\n'.join(f'- {one}' for one in found['problems'])]
     return '\n\n'.join(parts) + '\n'

@@ -17,6 +17,7 @@ from emotion_estimator.perception.classifier import EmotionClassifier
 from emotion_estimator.perception.face_crop import crop
 from emotion_estimator.perception.face_parts import CUT
 from emotion_estimator.perception.window_classifier import KIND, WindowClassifier, WindowInput
+from emotion_estimator.trial import made_here
 from emotion_estimator_training.evaluation.timing import MILLISECONDS, Stopwatch
 from emotion_estimator_training.models.legacy_keras import tf
 from emotion_estimator_training.shipping.quantize import FLOAT, converted
@@ -94,11 +95,9 @@ def tflite(network: Any, inputs: tuple[WindowInput, ...], window: int) -> bytes:
 def _write(path: Path, content: bytes) -> dict[str, Any]:
     """Write a network; return what its card says about the file."""
     path.write_bytes(content)
-    return {
-        'file': path.name,
-        'bytes': len(content),
-        'sha256': hashlib.sha256(content).hexdigest(),
-    }
+    sha256 = hashlib.sha256(content).hexdigest()
+    made_here(sha256)
+    return {'file': path.name, 'bytes': len(content), 'sha256': sha256}
 
 
 def exported_bytes(card: Path, models: Path | None = None) -> int:

@@ -36,8 +36,9 @@ def grid_search(
     the same. Combinations that failed are tried again.
 
     :param grid: values to try of each setting.
-    :returns: for each combination ``settings``, and ``accuracy``, ``macro_f1``, ``loss`` and
-        ``epoch`` of the best epoch on the validation clips, or ``failed`` with the reason.
+    :returns: for each combination ``settings``, what it ``saw`` before, and ``accuracy``,
+        ``macro_f1``, ``loss`` and ``epoch`` of the best epoch on the validation clips, or
+        ``failed`` with the reason.
     :raises InputError: no combination could be trained.
     """
     path = folder / f'{entry.slug}.jsonl'
@@ -50,9 +51,10 @@ def grid_search(
     results = []
     combinations = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
     for settings in tqdm(combinations, desc=f'grid {entry.name}', disable=not context.progress):
+        saw = {}
         try:
             model = _build_trial(entry, settings, context, folder)
-            identity = model.identity(split)
+            saw, identity = {'saw': model.saw}, model.identity(split)
             found = known.get(_key(identity))
             if found is None:
                 found = _train(model, split)
@@ -60,7 +62,7 @@ def grid_search(
                     lines.write(json.dumps({'identity': identity, 'found': found}) + '\n')
         except MODEL_FAILURES as error:
             found = {'failed': first_line(error)}
-        results.append({'settings': settings, **found})
+        results.append({'settings': settings, **saw, **found})
     results.sort(key=lambda one: one.get('macro_f1', -1.0), reverse=True)
     if 'macro_f1' not in results[0]:
         raise InputError(f'no combination of the grid could be trained: {results[0]["failed"]}')
@@ -73,10 +75,12 @@ def _build_trial(
     fit = {name: value for name, value in settings.items() if name in _FIT_SETTINGS}
     others = {name: value for name, value in settings.items() if name not in _FIT_SETTINGS}
     suffix = ','.join(f'{name}={value}' for name, value in settings.items())
-    changed = replace(entry.changed(**others, fit=fit), name=f'{entry.name}-{suffix}')
+    changed = entry.changed(**others, fit=fit)
     # The frame model stays in the run's folder, so that all trials share it.
     shared_frame_model(context)
-    model = build(changed, replace(context, folder=folder / 'trials', progress=False))
+    # It keeps its name, by which pretrained weights are found.
+    place = folder / 'trials' / f'{entry.slug}-{suffix}'
+    model = build(changed, replace(context, folder=place, progress=False))
     if not isinstance(model, NetworkModel):
         raise InputError(f'{entry.name} is not trained in epochs, so there is nothing to search')
     return model

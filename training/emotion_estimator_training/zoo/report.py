@@ -1,4 +1,4 @@
-"""The report of a run: ``zoo.md``, ``zoo.json`` and ``zoo.png`` (see docs/zoo.md)."""
+"""The report of a run: ``zoo.md``, ``zoo.json``, ``zoo.png``, ``curves.png`` (docs/zoo.md)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emotion_estimator_training.zoo.curves import curves_chart, trained_networks
 from emotion_estimator_training.zoo.data.video_set import VideoSet, class_counts
 from emotion_estimator_training.zoo.intervals import above_chance, baselines
 from emotion_estimator_training.zoo.metrics import Result
@@ -18,7 +19,9 @@ from emotion_estimator_training.zoo.ordering import (
 )
 from emotion_estimator_training.zoo.pictures import comparison_chart
 
-PICTURE, PAGE, TABLE = 'zoo.png', 'zoo.md', 'zoo.json'
+PICTURE, CURVES, PAGE, TABLE = 'zoo.png', 'curves.png', 'zoo.md', 'zoo.json'
+#: What the curves show, for readers who do not see them.
+CURVES_TEXT = 'Training and validation loss, validation accuracy and macro-F1, by epoch'
 
 #: Columns of the main table: key of a result, heading, format.
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -94,14 +97,24 @@ def joined_notes(notes: Sequence[str], models: Sequence[str]) -> list[str]:
 def write_report(
     results: Sequence[Result], video: VideoSet, facts: ReportFacts, folder: Path
 ) -> None:
-    """Write the results as Markdown, JSON and a chart into ``folder``."""
+    """Write the results as Markdown, JSON and charts into ``folder``.
+
+    :param folder: of the run; its ``models`` have the histories that learning curves are drawn of.
+    """
     measured = [one for one in results if 'accuracy' in one]
     title = f'{facts.name}: {len(video.tracks["test"])} test clips, {facts.size} models'
     nothing = baselines(video.tracks['train'], video.tracks['test'], video.classes)
     if measured:
         (folder / PICTURE).write_bytes(comparison_chart(measured, title, nothing))
+    networks = trained_networks(folder / 'models', results)
+    if networks:
+        (folder / CURVES).write_bytes(curves_chart(networks))
+    else:
+        # Of an earlier run, of other models.
+        (folder / CURVES).unlink(missing_ok=True)
+    curves = CURVES if networks else ''
     (folder / PAGE).write_text(
-        report_page(results, _introduction(video, facts), facts, PICTURE, nothing)
+        report_page(results, _introduction(video, facts), facts, PICTURE, nothing, curves)
     )
     content = {
         'data': facts.name,
@@ -149,12 +162,14 @@ def report_page(
     facts: ReportFacts,
     picture: str,
     nothing: Mapping[str, Any],
+    curves: str = '',
 ) -> str:
     """Return the report in Markdown.
 
     :param introduction: paragraphs below the title.
     :param picture: file name of the chart.
     :param nothing: what :func:`~.intervals.baselines` returns.
+    :param curves: file name of the learning curves; empty without any.
     """
     by_name = {one['model']: one for one in results}
     measured = [one for one in results if 'accuracy' in one]
@@ -181,6 +196,8 @@ def report_page(
         )
     for title, head, rows in comparisons(by_name):
         parts.append(f'## {title}\n\n{markdown(head, rows)}')
+    if curves:
+        parts.append(f'## Learning curves\n\n![{CURVES_TEXT}]({curves})')
     for one in measured:
         parts.append(_details(one))
     if facts.problems:

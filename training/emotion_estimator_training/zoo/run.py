@@ -85,7 +85,7 @@ def run(
 
     Finished models are not run again by the same call, an interrupted one resumes. A model that
     cannot be trained is listed with the reason, and the next one is run. The report is rewritten
-    after each model.
+    after each model that was run, and at the end.
 
     :param names: models and groups, separated by commas.
     :returns: one result for each model; ``failed`` gives the reason of one that failed.
@@ -116,8 +116,9 @@ def run(
         if settings.progress:
             print(f'{number}/{len(entries)} {entry.name}: {entry.description}', flush=True)
         try:
-            result = _result(entry, contexts, video, split, settings, folder)
+            result, known = _result(entry, contexts, video, split, settings, folder)
         except MODEL_FAILURES as error:
+            known = False
             result = {
                 'model': entry.name,
                 'description': entry.description,
@@ -127,6 +128,9 @@ def run(
             _LOG.warning('%s: %s', entry.name, result['failed'])
             _LOG.debug('why %s failed', entry.name, exc_info=True)
         results.append(result)
+        if known and number < len(entries):
+            # Drawing takes seconds, reading does not.
+            continue
         remarks = joined_notes(context.notes, [one.name for one in entries])
         notes = [*video.warnings, *([warning] if warning else []), *remarks]
         facts = ReportFacts(settings.name, settings.size, settings.hop, notes, video.problems)
@@ -143,8 +147,8 @@ def _result(
     split: Split,
     settings: RunSettings,
     folder: Path,
-) -> Result:
-    """Return a model's result, from disk if nothing has changed since."""
+) -> tuple[Result, bool]:
+    """Return a model's result, and whether it is from disk: nothing has changed since."""
     model = build(entry, contexts[0])
     test = Split(video.classes, tuple(video.tracks['test']), ())
     identity = {
@@ -162,7 +166,7 @@ def _result(
     if known is not None and known['identity'] == json.loads(json.dumps(identity)):
         for note in known['notes']:
             model.note(note)
-        return {**known['result'], 'description': entry.description}
+        return {**known['result'], 'description': entry.description}, True
     begun = time.monotonic()
     history = model.fit(split)
     seconds = time.monotonic() - begun
@@ -174,7 +178,7 @@ def _result(
     result['fit_seconds'], result['epochs'] = round(seconds, 1), len(history)
     known = {'identity': identity, 'notes': model.notes, 'result': result}
     _write(path, json.dumps(known).encode())
-    return result
+    return result, False
 
 
 def _measure(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 for module in ('tensorflow', 'tf_keras'):
     pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
-from zoo_models import tiny_context, tiny_model
+from zoo_models import tiny_context, tiny_model, tiny_split
 from zoo_tracks import CLASSES
 
 from emotion_estimator.errors import InputError
+from emotion_estimator_training.zoo.models import fitting
 from emotion_estimator_training.zoo.models.catalog import Catalog
+from emotion_estimator_training.zoo.models.fitting import ZooFitSettings
 from emotion_estimator_training.zoo.models.model import RunContext
 from emotion_estimator_training.zoo.models.registry import build
 
@@ -61,3 +64,37 @@ def test_reduced_model_is_small(tmp_path):
 def test_invalid_settings_are_refused(tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         tiny_model('c3d', tiny_context(tmp_path), **changes)
+
+
+def test_the_rate_is_divided_as_published():
+    rates = [ZooFitSettings(learning_rate=0.003, divide_every=4).rate(epoch) for epoch in range(9)]
+    assert rates == pytest.approx([0.003] * 4 + [0.0003] * 4 + [0.00003])
+    assert ZooFitSettings(learning_rate=0.003).rate(100) == 0.003
+    with pytest.raises(InputError, match='divide_every must be 0 or over, got -1'):
+        ZooFitSettings(divide_every=-1)
+    catalog = Catalog.load()
+    every = {size: catalog.entry('c3d', size).settings['fit'] for size in ('paper', 'reduced')}
+    assert {size: fit['divide_every'] for size, fit in every.items()} == {'paper': 4, 'reduced': 0}
+
+
+def test_a_divided_rate_is_the_optimizers_and_resumes(tmp_path, monkeypatch):
+    fit = {'epochs': 4, 'divide_every': 2, 'patience': 9, 'learning_rate': 0.01}
+    used = []
+    real = fitting.fit_epoch
+
+    def watched(model, *given):
+        used.append(float(model.optimizer.learning_rate))
+        return real(model, *given)
+
+    monkeypatch.setattr(fitting, 'fit_epoch', watched)
+    whole = tiny_model('microx', tiny_context(tmp_path / 'whole'), fit=fit)
+    history = whole.fit(tiny_split())
+    assert used == pytest.approx([0.01, 0.01, 0.001, 0.001])
+    for _ in range(4):
+        parts = tiny_model(
+            'microx', tiny_context(tmp_path / 'parts'), fit={**fit, 'call_epochs': 1}
+        )
+        again = parts.fit(tiny_split())
+    assert again == history and used[4:] == pytest.approx(used[:4])
+    for one, other in zip(whole.network.get_weights(), parts.network.get_weights()):
+        np.testing.assert_allclose(one, other, atol=1e-6)

@@ -39,6 +39,7 @@ from emotion_estimator_training.zoo.data.still_tracks import (
     still_windows,
 )
 from emotion_estimator_training.zoo.data.video_set import VideoSet
+from emotion_estimator_training.zoo.grid_search import grid_search
 from emotion_estimator_training.zoo.models import fitting
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.input_reader import InputReader
@@ -394,3 +395,49 @@ def test_the_run_verb_hands_the_folder_on(tmp_path, monkeypatch):
     assert [one.pretrained for one in given] == [tmp_path]
     missing = CliRunner().invoke(verbs.run, [*options, str(tmp_path / 'none')])
     assert missing.exit_code == 2 and 'does not exist' in missing.output
+
+
+def test_a_grid_begins_from_pretrained_weights_and_says_so(done, tmp_path):
+    context = replace(tiny_context(tmp_path), pretrained=done[0])
+    entry = tiny_model('stcnn', context).entry
+    grid = {'learning_rate': [0.01, 0.02]}
+    found = grid_search(entry, grid, context, tiny_split(), tmp_path / 'grid')
+    assert [one['saw'].endswith('(pretrain)') for one in found] == [True, True]
+    assert len(list((tmp_path / 'grid' / 'trials').iterdir())) == 2
+    anew = replace(context, pretrained=None, shared={})
+    found = grid_search(entry, grid, anew, tiny_split(), tmp_path / 'grid')
+    assert [one['saw'] for one in found] == [SAW_NOTHING] * 2
+
+
+def test_the_grid_verb_hands_the_folder_on(tmp_path, monkeypatch):
+    given = []
+
+    def stop(entry, grid, context, *_):
+        given.append(context.pretrained)
+        raise InputError('enough')
+
+    monkeypatch.setattr('emotion_estimator_training.zoo.grid_search.grid_search', stop)
+    monkeypatch.setattr(verbs, 'open_video_set', lambda **_: video())
+    options = ['stcnn', '--data', str(tmp_path), '--run', str(tmp_path / 'out')]
+    CliRunner().invoke(verbs.grid, [*options, '--pretrained', str(tmp_path)])
+    assert given == [tmp_path]
+
+
+@pytest.mark.parametrize('room', [1, 0])
+def test_inputs_are_kept_where_there_is_room_for_all(tmp_path, monkeypatch, room):
+    inputs = tiny_model('microx', tiny_context(tmp_path)).inputs
+    windows = still_windows(seen(tmp_path).train, 4)
+    needed = len(windows) * STEPS * sum(3 * one.side**2 for one in inputs)
+    monkeypatch.setattr(pretrain_module, '_MOST_KEPT', needed - 1 + room)
+    made = []
+    real = pretrain_module.InputReader
+    monkeypatch.setattr(
+        pretrain_module, 'InputReader', lambda *given: made.append(1) or real(*given)
+    )
+    read = pretrain_module._reader(inputs, len(windows))
+    first, again = read(windows), read(windows)
+    # A reader of its own for each call keeps nothing.
+    assert len(made) == (1 if room else 2)
+    for one, other, fresh in zip(first, again, real(inputs)(windows)):
+        np.testing.assert_array_equal(one, fresh)
+        np.testing.assert_array_equal(other, fresh)

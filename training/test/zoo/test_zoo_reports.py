@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from zoo_tracks import CLASSES, made_track, made_tracks
 
+from emotion_estimator_training.zoo.curves import curves_chart, trained_networks
 from emotion_estimator_training.zoo.data.windows import Windows, query_windows
 from emotion_estimator_training.zoo.intervals import (
     baselines,
@@ -326,3 +327,76 @@ def test_pictures_are_drawn():
         confusions_chart(result('microx'), ABC),
     ):
         assert content.startswith(b'\x89PNG') and len(content) > 5000
+
+
+def write_history(
+    folder, losses: Sequence[float], scores: Sequence[float], monitor: str = ''
+) -> None:
+    folder.mkdir(parents=True)
+    epochs = [
+        {'epoch': number, 'train_loss': 1.0, 'loss': loss, 'accuracy': score, 'macro_f1': score}
+        for number, (loss, score) in enumerate(zip(losses, scores), start=1)
+    ]
+    (folder / 'history.jsonl').write_text(''.join(json.dumps(one) + '\n' for one in epochs))
+    if monitor:
+        card = {'settings': {'fit': {'monitor': monitor}}}
+        (folder / 'card.json').write_text(json.dumps(card))
+
+
+def test_each_network_that_was_trained_has_its_curves(tmp_path):
+    write_history(tmp_path / 'frame', [1.0, 0.5, 0.7], [0.5, 0.6, 0.7], 'loss')
+    write_history(tmp_path / 'seed-2' / 'frame', [1.0, 0.6], [0.5, 0.6], 'loss')
+    write_history(tmp_path / 'microx--face-grey', [1.0, 0.5, 0.7], [0.5, 0.6, 0.7])
+    write_history(tmp_path / 'cnn-rnn--frame', [1.0], [0.5])
+    write_history(tmp_path / 'cnn-rnn', [1.0], [0.5])
+    write_history(tmp_path / 'another', [1.0], [0.5])
+    results = [
+        {'model': 'statistics', 'kind': 'statistics'},
+        {'model': 'cnn-rnn', 'kind': 'cnn-rnn'},
+        {'model': 'microx:face+grey', 'kind': 'microx'},
+        {'model': 'shipped', 'kind': 'shipped'},
+    ]
+    found = trained_networks(tmp_path, results)
+    assert [(one.name, [len(each) for each in one.histories], one.kept) for one in found] == [
+        # Statistics are of the encodings of "frame", whose lowest loss is kept.
+        ('frame', [3, 2], 2),
+        ('cnn-rnn:frame', [1], 1),
+        ('cnn-rnn', [1], 1),
+        # The best accuracy is kept where nothing else is set.
+        ('microx:face+grey', [3], 3),
+    ]
+    assert trained_networks(tmp_path, results[3:]) == []
+
+
+def curves_of(monkeypatch, networks):
+    """Return the figure that is drawn."""
+    drawn = []
+    monkeypatch.setattr(
+        'emotion_estimator_training.zoo.curves.png', lambda figure: drawn.append(figure) or b''
+    )
+    curves_chart(networks)
+    return drawn[0]
+
+
+def test_curves_have_a_panel_for_each_network(tmp_path, monkeypatch):
+    names = [f'lstm{number}' for number in range(5)]
+    for name in names:
+        write_history(tmp_path / name, [1.0, 0.4], [0.5, 0.6], 'loss')
+        write_history(tmp_path / 'seed-9' / name, [1.0, 0.4, 0.6], [0.5, 0.6, 0.5], 'loss')
+    found = trained_networks(tmp_path, [{'model': name, 'kind': 'own'} for name in names])
+    figure = curves_of(monkeypatch, found)
+    shown = [axis for axis in figure.axes if axis.axison]
+    assert len(shown) == 2 * 5
+    assert [axis.get_title() for axis in shown if axis.get_title()] == names
+    loss = next(axis for axis in shown if axis.get_title() == 'lstm0')
+    assert [list(line.get_ydata()) for line in loss.lines[2:4]] == [[1.0, 0.4], [1.0, 0.4, 0.6]]
+    assert loss.lines[2].get_linewidth() > 2 * loss.lines[3].get_linewidth()
+    assert list(loss.lines[-1].get_xdata()) == [2, 2]
+    said = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert 'validation loss' in said and 'epoch kept' in said and said[-1].startswith('other seeds')
+
+
+def test_curves_of_one_network_and_one_epoch_are_a_picture(tmp_path):
+    write_history(tmp_path / 'lstm', [1.0], [0.5])
+    found = trained_networks(tmp_path, [{'model': 'lstm', 'kind': 'sequence'}])
+    assert curves_chart(found).startswith(b'\x89PNG')

@@ -29,7 +29,7 @@ from emotion_estimator_training.zoo.docs_page import write_docs
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
 from emotion_estimator_training.zoo.models.model import Split
 from emotion_estimator_training.zoo.models.registry import build
-from emotion_estimator_training.zoo.report import PAGE, PICTURE, TABLE
+from emotion_estimator_training.zoo.report import CURVES, PAGE, PICTURE, TABLE
 from emotion_estimator_training.zoo.run import RunSettings, run
 
 SETTINGS = RunSettings(hop=3, timed=False, progress=False)
@@ -91,7 +91,7 @@ def test_clips_that_are_measured_apart_count_in_a_row_of_their_own(tmp_path):
     assert beside['accuracy'] == alone['accuracy'] and beside['n'] == alone['n']
 
 
-def test_size_and_time_are_those_of_what_is_exported(tmp_path):
+def test_size_and_time_are_those_of_what_is_exported(tmp_path, caplog):
     catalog = tiny_catalog()
     # Frames are read by the shipped appearance network, as in the reduced models.
     catalog._models['frame']['paper']['encoder'] = 'appearance'
@@ -101,6 +101,8 @@ def test_size_and_time_are_those_of_what_is_exported(tmp_path):
     assert one['bytes'] == sum(path.stat().st_size for path in files)
     assert one['ms_per_frame'] > 0
     assert one['covered_accuracy'] is not None
+    # The run has just made these files itself.
+    assert 'not released' not in caplog.text
 
 
 def test_table_and_picture(done):
@@ -117,6 +119,7 @@ def test_table_and_picture(done):
     assert '2 clips are not there' in page and '**CROSS**' in page
     assert all(f'| {one["model"]} |' in page for one in results)
     assert (folder / PICTURE).read_bytes().startswith(b'\x89PNG')
+    assert (folder / CURVES).read_bytes().startswith(b'\x89PNG') and f']({CURVES})' in page
     assert 'lstm_1' in (folder / 'structures' / 'lstm.txt').read_text()
 
 
@@ -132,7 +135,10 @@ def test_a_run_becomes_a_page_of_the_documentation(done, tmp_path):
     for one in results:
         assert f'| {one["model"]} |' in text
     assert '| aggregation above per frame (Terbouche and Chaoui) |' in text
-    assert (page.parent / 'images' / 'zoo.png').read_bytes() == (folder / PICTURE).read_bytes()
+    images = page.parent / 'images'
+    assert (images / 'zoo.png').read_bytes() == (folder / PICTURE).read_bytes()
+    assert (images / 'zoo_curves.png').read_bytes() == (folder / CURVES).read_bytes()
+    assert '](images/zoo_curves.png)' in text
     with pytest.raises(InputError, match='cannot be written from'):
         write_docs(tmp_path, page, '')
 
@@ -145,6 +151,17 @@ def test_what_is_done_is_left_out(done, monkeypatch):
 
     monkeypatch.setattr(run_module, '_measure', forbidden)
     assert run(video(), tiny_catalog(), 'frame,lstm', folder, SETTINGS) == [results[0], results[2]]
+
+
+def test_without_epochs_there_are_no_curves(tmp_path):
+    catalog = tiny_catalog()
+    catalog._models['shipped'] = {'kind': 'shipped'}
+    (tmp_path / CURVES).write_bytes(b'of an earlier run')
+    run(video(), catalog, 'shipped', tmp_path, SETTINGS)
+    assert not (tmp_path / CURVES).exists() and CURVES not in (tmp_path / PAGE).read_text()
+    write_docs(tmp_path, tmp_path / 'page.md', '')
+    assert 'curves' not in (tmp_path / 'page.md').read_text()
+    assert not (tmp_path / 'images' / 'zoo_curves.png').exists()
 
 
 def test_models_that_fail_are_named_and_the_others_are_run(tmp_path, monkeypatch):

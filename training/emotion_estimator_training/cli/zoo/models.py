@@ -73,6 +73,12 @@ _models_option = click.option(
     show_default=True,
     help='Comma-separated models, variants (microx:face+grey) and groups.',
 )
+_pretrained_option = click.option(
+    '--pretrained',
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=None,
+    help='Folder of "zoo pretrain", whose weights networks of pixels begin from.',
+)
 _set = all_of(set_options, frame_options)
 
 
@@ -188,12 +194,7 @@ def pretrain(
 @_models_option
 @_set
 @all_of(_run_option, _size_option, _models_config_option, _weights_option, _own_models_option)
-@click.option(
-    '--pretrained',
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=None,
-    help='Folder of "zoo pretrain", whose weights networks of pixels begin from.',
-)
+@_pretrained_option
 @click.option(
     '--hop',
     type=click.IntRange(1),
@@ -230,7 +231,7 @@ def pretrain(
     '--docs',
     type=_PATH,
     default=None,
-    help='Also write the tables as a page of the documentation, its picture in "images" beside it.',
+    help='Also write the tables as a page of the documentation, with pictures in "images".',
 )
 @click.option('--json', 'as_json', is_flag=True, help='Print one JSON list.')
 def run(
@@ -352,6 +353,7 @@ def structure(
 @click.argument('model', default='lstm')
 @_set
 @all_of(_run_option, _size_option, _models_config_option, _weights_option, _own_models_option)
+@_pretrained_option
 @click.option('--json', 'as_json', is_flag=True, help='Print one JSON list.')
 def grid(
     model: str,
@@ -360,6 +362,7 @@ def grid(
     models_config: Path | None,
     weights: Path | None,
     own_models: Path | None,
+    pretrained: Path | None,
     as_json: bool,
     **of_set: Any,
 ) -> None:
@@ -377,6 +380,7 @@ def grid(
         rate=video.rate,
         weights=weights,
         own_models=own_models,
+        pretrained=pretrained,
         progress=not as_json,
     )
     split = Split(video.classes, video.tracks['train'], video.tracks['validation'])
@@ -386,7 +390,7 @@ def grid(
     if as_json:
         click.echo(json.dumps(results))
         return
-    head = [*results[0]['settings'], 'accuracy', 'macro-F1', 'loss', 'epoch']
+    head = [*results[0]['settings'], 'accuracy', 'macro-F1', 'loss', 'epoch', 'saw']
     click.echo(
         text_table(
             head,
@@ -397,6 +401,7 @@ def grid(
                         one.get(key, one.get('failed', '-'))
                         for key in ('accuracy', 'macro_f1', 'loss', 'epoch')
                     ),
+                    one.get('saw', '-'),
                 ]
                 for one in results
             ],

@@ -99,7 +99,7 @@ class ZooFitSettings:
     def rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, counted from 0."""
         steps = epoch // self.divide_every if self.divide_every else 0
-        return float(self.learning_rate / 10**steps)
+        return self.learning_rate / 10.0**steps
 
     def score(self, metrics: Metrics) -> float:
         """Return what ranks an epoch by its metrics; greater is better."""
