@@ -13,7 +13,7 @@ from emotion_estimator.perception.window_classifier import IMAGE, WindowInput
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import ZooFitSettings, read
-from emotion_estimator_training.zoo.models.layers import Dropout
+from emotion_estimator_training.zoo.models.layers import Dropout, encoded_image
 from emotion_estimator_training.zoo.models.model import RunContext
 from emotion_estimator_training.zoo.models.network_model import NetworkModel
 
@@ -73,17 +73,9 @@ class FramePairs(NetworkModel):
         return keras.Model(inputs, answer, name='frame_pairs')
 
     def _encoder(self, channels: int, name: str) -> Any:
-        use, chosen = keras.layers, self.settings
-        values = image = keras.Input((chosen.side, chosen.side, channels), name=f'{name}_image')
-        for number, filters in enumerate(chosen.filters, start=1):
-            values = use.Conv2D(
-                filters, 3, padding='same', use_bias=False, name=f'{name}_convolution_{number}'
-            )(values)
-            values = use.BatchNormalization(momentum=0.9, name=f'{name}_norm_{number}')(values)
-            values = use.ReLU(name=f'{name}_relu_{number}')(values)
-            values = use.MaxPooling2D(2, name=f'{name}_pool_{number}')(values)
-        values = use.Flatten(name=f'{name}_flatten')(values)
-        values = use.Dense(chosen.encoding, 'relu', name=f'{name}_dense')(values)
+        chosen = self.settings
+        image = keras.Input((chosen.side, chosen.side, channels), name=f'{name}_image')
+        values = encoded_image(image, chosen.filters, chosen.encoding, name)
         return keras.Model(image, values, name=name)
 
 

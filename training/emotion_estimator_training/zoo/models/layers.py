@@ -1,7 +1,8 @@
-"""Keras layers: reproducible dropout, and recurrent layers unrolled for TFLite."""
+"""Keras layers: reproducible dropout, a small CNN, and recurrent layers unrolled for TFLite."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,24 @@ def _dropouts(model: Any) -> list[Dropout]:
         elif isinstance(layer, Dropout):
             found.append(layer)
     return found
+
+
+def encoded_image(values: Any, filters: Sequence[int], units: int, name: str) -> Any:
+    """Return what a small CNN makes of images: (N, S, S, C) -> (N, units).
+
+    :param filters: of each convolution of 3x3, with batch normalization and pooling by 2.
+    :param name: of the stream; layers are called ``<name>_convolution_1`` and so on.
+    """
+    use = keras.layers
+    for number, count in enumerate(filters, start=1):
+        values = use.Conv2D(
+            count, 3, padding='same', use_bias=False, name=f'{name}_convolution_{number}'
+        )(values)
+        values = use.BatchNormalization(momentum=0.9, name=f'{name}_norm_{number}')(values)
+        values = use.ReLU(name=f'{name}_relu_{number}')(values)
+        values = use.MaxPooling2D(2, name=f'{name}_pool_{number}')(values)
+    values = use.Flatten(name=f'{name}_flatten')(values)
+    return use.Dense(units, 'relu', name=f'{name}_dense')(values)
 
 
 class UnrolledConvLSTM2D(keras.layers.ConvLSTM2D):  # type: ignore[misc]

@@ -10,7 +10,7 @@ from emotion_estimator.perception.window_classifier import FLOW, IMAGE, WindowIn
 from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import ZooFitSettings, read
-from emotion_estimator_training.zoo.models.layers import Dropout
+from emotion_estimator_training.zoo.models.layers import Dropout, encoded_image
 from emotion_estimator_training.zoo.models.model import RunContext
 from emotion_estimator_training.zoo.models.network_model import NetworkModel
 
@@ -135,18 +135,10 @@ class TwoStream(NetworkModel):
         return keras.Model(image, answer, name='spatial'), self.inputs[:1]
 
     def _stream(self, values: Any, name: str) -> Any:
-        use, chosen = keras.layers, self.settings
-        for number, filters in enumerate(chosen.filters, start=1):
-            values = use.Conv2D(
-                filters, 3, padding='same', use_bias=False, name=f'{name}_convolution_{number}'
-            )(values)
-            values = use.BatchNormalization(momentum=0.9, name=f'{name}_norm_{number}')(values)
-            values = use.ReLU(name=f'{name}_relu_{number}')(values)
-            values = use.MaxPooling2D(2, name=f'{name}_pool_{number}')(values)
-        values = use.Flatten(name=f'{name}_flatten')(values)
-        values = use.Dense(chosen.dense, 'relu', name=f'{name}_dense')(values)
+        chosen = self.settings
+        values = encoded_image(values, chosen.filters, chosen.dense, name)
         values = Dropout(chosen.dropout, name=f'{name}_dropout')(values)
-        return use.Dense(len(self.classes), 'softmax', name=f'{name}_emotion')(values)
+        return keras.layers.Dense(len(self.classes), 'softmax', name=f'{name}_emotion')(values)
 
 
 @dataclass(frozen=True)
