@@ -56,8 +56,8 @@ LOCKED := -m pip install --quiet --no-deps --no-build-isolation --require-hashes
 STILL := scripts/still_running.sh
 BUILD_LOCK := requirements/build.lock
 
-.PHONY: help docs setup build demo echo bench bench-accuracy bench-real bench-dialogue bench-decoding fuzz soak faults \
-  train train-quick evaluate release-model test-training training-but-one test checks test-jazzy test-modern test-robot pytest lint types lock \
+.PHONY: help docs setup build demo echo bench bench-accuracy bench-real bench-zoo-live bench-dialogue bench-decoding fuzz soak \
+  faults train train-quick evaluate release-model test-training training-but-one test checks test-jazzy test-modern test-robot pytest lint types lock \
   sbom clean
 
 define CHECK_PYTHON
@@ -170,6 +170,9 @@ bench-real: $(BENCH)/.ready ## ours, its branches and fer on PHOTOGRAPHS, CLIPS,
 	$(TRAINING)/bin/python benchmarks/real_people.py \
 	  $(if $(PHOTOGRAPHS),--photographs '$(PHOTOGRAPHS)') $(if $(CLIPS),--clips '$(CLIPS)') \
 	  $(if $(FER2013),--fer2013 '$(FER2013)') $(if $(TEACHER),--teacher '$(TEACHER)') $(ARGS)
+
+bench-zoo-live: build ## the model of the zoo MODEL=lstm.json live beside ours, on FILMS='a.mp4=happy ...'
+	@$(WITH_ROS) $(RUN) benchmarks/zoo_live.py '$(MODEL)' $(FILMS:%=--film %) $(ARGS)
 
 bench-dialogue: $(VENV)/.ready ## conversations with simulated people, into docs/dialogue_benchmark.md; continues
 	$(RUN) benchmarks/dialogue.py --write $(ARGS)

@@ -60,6 +60,20 @@ def test_tables_of_accuracy_are_of_the_shipped_model():
     assert titles == [card.title] * 2, 'make evaluate, make bench-accuracy; write_accuracy.py'
 
 
+@pytest.mark.parametrize(
+    ('page', 'command'),
+    [
+        ('zoo_live.md', 'make bench-zoo-live MODEL=... FILMS=... ARGS="--docs docs/zoo_live.md"'),
+    ],
+)
+def test_pages_that_commands_write_are_of_this_release(page: str, command: str):
+    text = (ROOT / 'docs' / page).read_text()
+    assert 'Do not edit: this page is written by the command.' in text
+    for name in ('emotion_lstm', 'appearance'):
+        card = ModelCard.load(models_dir() / f'{name}.json', name)
+        assert set(re.findall(rf'`({name}-[^`]+)`', text)) == {card.title}, command
+
+
 def test_errors_of_head_pose_are_of_this_release():
     text = (ROOT / 'docs' / 'face_direction.md').read_text()
     measured = (ROOT / 'emotion_estimator' / 'perception' / 'head_pose.py').read_bytes()

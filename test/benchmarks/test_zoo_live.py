@@ -1,0 +1,69 @@
+"""The live comparison with a model of the zoo: words, shares, changes, and its page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+if not (Path(__file__).parents[2] / 'benchmarks').exists():
+    pytest.skip('an installation has no benchmarks', allow_module_level=True)
+
+from emotion_estimator.model_card import ModelCard, models_dir
+
+import zoo_live
+
+SEVEN = ('angry', 'disgust', 'fear', 'happy', 'neutral', 'sad', 'surprise')
+THREE = ('happy', 'unknown', 'sad')
+
+
+def heard(truth, told, labels):
+    times = [at / 10 for at in range(len(labels))]
+    return zoo_live.heard('a.mp4', truth, 'm', told, labels, times, [10.0] * len(labels))
+
+
+def test_three_words_are_those_of_the_robot():
+    assert [zoo_live.word(label) for label in (*SEVEN, 'unknown', 'none')] == [
+        'unknown', 'unknown', 'unknown', 'happy', 'unknown', 'sad', 'unknown', 'unknown', 'none',
+    ]  # fmt: skip
+
+
+def test_a_neutral_face_that_is_called_angry_is_right_in_three_words_alone():
+    found = heard('neutral', SEVEN, ['neutral', 'angry', 'neutral', 'happy'])
+    assert (found.right, found.own) == (0.75, 0.5)
+    assert found.said == 'neutral 0.50'
+    assert found.changes == pytest.approx(3 / 0.3)
+    ours = heard('neutral', THREE, ['unknown', 'unknown', 'happy', 'none'])
+    assert (ours.right, ours.own) == (0.5, None), 'it cannot say neutral'
+    assert heard('sad', THREE, ['sad', 'sad']).own == 1.0
+
+
+def test_the_page_names_the_models_and_every_film(tmp_path):
+    card = tmp_path / 'lstm.json'
+    card.write_text(json.dumps({'name': 'zoo_lstm', 'version': '1.0.0', 'sha256': 'ab' * 32}))
+    rows = [
+        heard('happy', SEVEN, ['happy', 'happy']),
+        zoo_live.Heard('portrait', 'its script', 'lstm', 9, 0.5, None, '-', None, (1.0, 2.0)),
+    ]
+    text = zoo_live.page(
+        rows, ['lstm: happy 3 of 4'], {'lstm': card}, 'python x.py', ['two were learned from']
+    )
+    assert '| a.mp4 | happy | m | 2 | 1.000 | 1.000 | happy 1.00 | 0.00 | 10.0 | 10.0 |' in text
+    assert '| portrait | its script | lstm | 9 | 0.500 | - | - | - | 1.0 | 2.0 |' in text
+    assert f'- lstm: `zoo_lstm-1.0.0`, sha256 `{"ab" * 32}`' in text
+    assert '- Portrait, lstm: happy 3 of 4.' in text
+    assert '- **two were learned from**' in text
+    for name in ('emotion_lstm', 'appearance'):
+        assert f'`{ModelCard.load(models_dir() / f"{name}.json", name).title}`' in text
+
+
+def test_what_cannot_be_run_is_said_in_one_line(tmp_path):
+    (tmp_path / 'film.mp4').write_bytes(b'')
+    assert zoo_live._film(f'{tmp_path}/film.mp4=happy') == (tmp_path / 'film.mp4', 'happy')
+    for text in (f'{tmp_path}/film.mp4=glad', f'{tmp_path}/none.mp4=happy', 'film.mp4'):
+        with pytest.raises(argparse.ArgumentTypeError, match='give FILM=LABEL'):
+            zoo_live._film(text)
+    with pytest.raises(SystemExit, match='is not the card of a model'):
+        zoo_live.titles(tmp_path / 'none.json')
