@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from emotion_estimator.demo.results import UNFINISHED
 from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE, UNKNOWN
 from emotion_estimator.model_card import ModelCard, models_dir
 
@@ -149,15 +150,28 @@ def watch_portrait(model: str, card: Path | None, folder: Path) -> tuple[Heard, 
          '--landmarks', 'face_mesh', '--output', str(folder), '--plain', '--no-page', *chosen],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
-    try:
-        found: dict[str, Any] = json.loads((folder / 'summary.json').read_text())
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'the demo failed with {model}: {done.stdout[-2000:]}') from error
-    each = {
-        label: f'{label} {tally["agreed"]} of {tally["frames"]}'
+    # A robot that speaks over the person fails the demo, which leaves its results where they were.
+    places = [folder / 'summary.json', folder / UNFINISHED / 'summary.json']
+    written = [path for path in places if path.is_file()]
+    if not written:
+        raise SystemExit(f'the demo failed with {model}: {done.stdout[-2000:]}')
+    return portrait_figures(model, json.loads(written[0].read_text()))
+
+
+def portrait_figures(model: str, found: Mapping[str, Any]) -> tuple[Heard, str]:
+    """Return the figures of a demo, and in words what each expression was called.
+
+    :param found: content of ``summary.json``.
+    """
+    each = [
+        f'{label} {tally["agreed"]} of {tally["frames"]}'
         for label, tally in found['agreement']['per_label'].items()
-    }
+    ]
     over = found['spoken_over_the_person']
+    words = (
+        f'{model}: {", ".join(each)}; {found["frames"]} of {found["frames_published"]} images '
+        f'answered; the robot spoke over the person {over} times'
+    )
     return Heard(
         PORTRAIT,
         'its script',
@@ -168,7 +182,7 @@ def watch_portrait(model: str, card: Path | None, folder: Path) -> tuple[Heard, 
         '-',
         None,
         (found['latency_p50_ms'], found['latency_p95_ms']),
-    ), f'{model}: {", ".join(each.values())}; the robot spoke over the person {over} times'
+    ), words
 
 
 def titles(card: Path) -> str:
@@ -218,7 +232,7 @@ def page(
         '"Three words" are happy, unknown (every other expression) and sad. A film\'s label counts '
         'as the truth of all its frames, also before an expression comes, so that no model can '
         'reach 1 on one that begins neutral. Of the portrait, which moves by a script, frames away '
-        'from its changes count.',
+        'from its changes count, and at rest neutral and unknown alone are right.',
         '\n'.join(f'- Portrait, {line}.' for line in lines),
         '\n'.join(f'- **{note}**' for note in notes),
         'These are a handful of films: they show that a model of the zoo drives the robot as ours '
@@ -255,11 +269,15 @@ def main() -> int:
     if options.no_portrait and not options.film:
         parser.error('nothing to run: give --film, or leave out --no-portrait')
     cards = {path.stem: path for path in options.models}
+    if len(cards) < len(options.models):
+        parser.error('two cards have one name; rename one')
     for card in cards.values():
         titles(card)
     chosen: dict[str, Path | None] = {OURS: None, **cards}
     found: list[Heard] = []
     lines: list[str] = []
+    options.out.mkdir(parents=True, exist_ok=True)
+    written = options.out / 'zoo_live.json'
     runs = [*([] if options.no_portrait else [(None, '')]), *options.film]
     with tqdm(total=len(runs) * len(chosen), desc='zoo live') as bar:
         for film, truth in runs:
@@ -271,13 +289,11 @@ def main() -> int:
                     else:
                         one = watch(film, truth, model, card, Path(folder))
                 found.append(one)
+                # After each, so that one that fails costs no other.
+                content = {'portrait': lines, 'runs': [asdict(one) for one in found]}
+                written.write_text(json.dumps(content, indent=1) + '\n')
                 bar.update()
-    options.out.mkdir(parents=True, exist_ok=True)
-    table = markdown([one.cells() for one in found])
-    (options.out / 'zoo_live.json').write_text(
-        json.dumps({'portrait': lines, 'runs': [asdict(one) for one in found]}, indent=1) + '\n'
-    )
-    print(table, *lines, options.out / 'zoo_live.json', sep='\n')
+    print(markdown([one.cells() for one in found]), *lines, written, sep='\n')
     if options.docs is not None:
         how = shlex.join(['python', re.sub(r'.*/(?=benchmarks/)', '', sys.argv[0]), *sys.argv[1:]])
         options.docs.write_text(page(found, lines, cards, how, options.note))

@@ -59,6 +59,28 @@ def test_the_page_names_the_models_and_every_film(tmp_path):
         assert f'`{ModelCard.load(models_dir() / f"{name}.json", name).title}`' in text
 
 
+def test_a_robot_that_spoke_over_the_person_is_counted(tmp_path, monkeypatch):
+    tally = {'frames': 4, 'agreed': 3, 'share': 0.75}
+    found = {
+        'frames': 9, 'frames_published': 10, 'spoken_over_the_person': 2,
+        'latency_p50_ms': 1.0, 'latency_p95_ms': 2.0,
+        'agreement': {'settled': tally, 'per_label': {'happy': tally}},
+    }  # fmt: skip
+
+    def fails(*_, **__):
+        # As the demo does then: exit status 1, and nothing but the unfinished folder.
+        (tmp_path / 'unfinished').mkdir()
+        (tmp_path / 'unfinished' / 'summary.json').write_text(json.dumps(found))
+        return argparse.Namespace(stdout='', returncode=1)
+
+    monkeypatch.setattr(zoo_live.subprocess, 'run', fails)
+    one, line = zoo_live.watch_portrait('lstm', None, tmp_path)
+    assert one.right == 0.75
+    assert line == (
+        'lstm: happy 3 of 4; 9 of 10 images answered; the robot spoke over the person 2 times'
+    )
+
+
 def test_what_cannot_be_run_is_said_in_one_line(tmp_path):
     (tmp_path / 'film.mp4').write_bytes(b'')
     assert zoo_live._film(f'{tmp_path}/film.mp4=happy') == (tmp_path / 'film.mp4', 'happy')
