@@ -23,7 +23,7 @@ from emotion_estimator_training.models.training_loop import (
 from emotion_estimator_training.zoo.data.windows import query_windows
 from emotion_estimator_training.zoo.models import fitting
 from emotion_estimator_training.zoo.models.catalog import Catalog
-from emotion_estimator_training.zoo.models.fitting import BEST, CARD, ZooFitSettings
+from emotion_estimator_training.zoo.models.fitting import BEST, CARD, MONITORS, ZooFitSettings
 from emotion_estimator_training.zoo.models.model import RunContext
 from emotion_estimator_training.zoo.models.registry import build
 
@@ -198,12 +198,13 @@ def test_without_weights_or_windows(tmp_path):
 
 def test_when_it_is_enough():
     history = [
-        {'epoch': 1, 'accuracy': 0.5, 'loss': 0.3},
-        {'epoch': 2, 'accuracy': 0.7, 'loss': 0.4},
-        {'epoch': 3, 'accuracy': 0.7, 'loss': 0.5},
+        {'epoch': 1, 'accuracy': 0.5, 'macro_f1': 0.4, 'loss': 0.3},
+        {'epoch': 2, 'accuracy': 0.7, 'macro_f1': 0.4, 'loss': 0.4},
+        {'epoch': 3, 'accuracy': 0.7, 'macro_f1': 0.5, 'loss': 0.5},
     ]
-    by_accuracy, by_loss = (ZooFitSettings(monitor=name).score for name in ('accuracy', 'loss'))
+    by_accuracy, by_macro_f1, by_loss = (ZooFitSettings(monitor=name).score for name in MONITORS)
     assert best_index(history, by_accuracy) == 1 and best_index(history, by_loss) == 0
+    assert best_index(history, by_macro_f1) == 2
     assert is_finished(history, 9, 2, by_loss)
     assert not is_finished(history, 9, 2, by_accuracy)
     assert is_finished(history, 3, 9, by_accuracy)

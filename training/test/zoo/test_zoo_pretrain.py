@@ -26,6 +26,7 @@ from emotion_estimator_training.data.stills import (
     TRAINING,
     write_npz,
 )
+from emotion_estimator_training.models.training_loop import best_index
 from emotion_estimator_training.zoo import pretrain as pretrain_module
 from emotion_estimator_training.zoo.data import still_tracks as tracks_module
 from emotion_estimator_training.zoo.data.clips import Clip
@@ -172,6 +173,22 @@ def test_every_network_of_pixels_learns_the_stills_once(done):
     assert by_model['ours'] == {'encoder': '', 'models': ['ours'], 'saw': SAW_NOTHING}
     table = json.loads((folder / PRETRAINED_TABLE).read_text())
     assert table['encoders'] == rows and table['public_test'] == 13
+
+
+def test_the_epoch_is_not_that_which_says_one_class_of_everybody(tmp_path, monkeypatch):
+    chosen = []
+
+    def fit_twice(network, reader, train, validation, how, *_):
+        history = [{'accuracy': 0.6, 'macro_f1': 0.2, 'loss': 0.1}]
+        history.append({'accuracy': 0.5, 'macro_f1': 0.4, 'loss': 0.2})
+        chosen.append(best_index(history, how.score))
+        return history
+
+    monkeypatch.setattr(pretrain_module, 'fit', fit_twice)
+    rows = pretrain(seen(tmp_path), tiny_catalog(), 'microx,two-stream', tmp_path, SETTINGS)
+    # One of them is fitted to clips by accuracy, the other by loss.
+    assert [(row['accuracy'], row['macro_f1']) for row in rows] == [(0.5, 0.4)] * 2
+    assert chosen == [1, 1]
 
 
 def test_two_streams_learn_the_one_that_stills_have(done):

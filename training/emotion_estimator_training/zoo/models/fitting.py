@@ -36,9 +36,9 @@ Floats = NDArray[np.float32]
 Reader = Callable[[Windows], list[Floats]]
 
 OPTIMIZERS = ('adam', 'sgd')
-#: Ranks epochs on the validation part: the greatest accuracy (Pua et al.) or the lowest loss
-#: (Terbouche and Chaoui).
-MONITORS = ('accuracy', 'loss')
+#: Ranks epochs on the validation part: greatest accuracy (Pua et al.), greatest macro-F1, or lowest
+#: loss (Terbouche and Chaoui).
+MONITORS = ('accuracy', 'macro_f1', 'loss')
 #: Batches from which on windows are predicted by a graph.
 _GRAPH_FROM = 8
 #: Settings and data that a folder's network was trained with.
@@ -103,7 +103,8 @@ class ZooFitSettings:
 
     def score(self, metrics: Metrics) -> float:
         """Return what ranks an epoch by its metrics; greater is better."""
-        return float(metrics[self.monitor] if self.monitor == 'accuracy' else -metrics['loss'])
+        value = float(metrics[self.monitor])
+        return -value if self.monitor == 'loss' else value
 
 
 def read(kind: type[Settings], raw: Mapping[str, Any], name: str) -> Settings:
