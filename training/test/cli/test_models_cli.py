@@ -15,7 +15,8 @@ pytest.importorskip('matplotlib', reason='training needs matplotlib (pip install
 
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator_training.cli.training import training
-from emotion_estimator_training.cli.training.models import fit, tune
+from emotion_estimator_training.cli.training.fit import fit
+from emotion_estimator_training.cli.training.tune import tune
 from emotion_estimator_training.data.stills import write_npz
 from emotion_estimator_training.features.feature_set import save_features
 
@@ -29,8 +30,8 @@ def needs_tensorflow():
 
 def test_help_needs_no_tensorflow():
     code = (
-        'import sys; from emotion_estimator_training.cli.training import models\n'
-        'for verb in (models.fit, models.tune, models.blendshapes):\n'
+        'import sys; from emotion_estimator_training.cli.training import blendshapes, fit, tune\n'
+        'for verb in (fit.fit, tune.tune, blendshapes.blendshapes):\n'
         '    verb(["--help"], standalone_mode=False)\n'
         'sys.exit("tensorflow" in sys.modules)'
     )

@@ -19,7 +19,7 @@ from tiny_appearance import SETTINGS
 from emotion_estimator.errors import InputError, ModelError
 from emotion_estimator.model_card import ModelCard
 from emotion_estimator.perception.classifier import EmotionClassifier
-from emotion_estimator_training.cli.training.models import quantize
+from emotion_estimator_training.cli.training.quantize import quantize
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.data.stills import FER_CLASSES
 from emotion_estimator_training.evaluation.recognizers import StreamingRecognizer

@@ -11,18 +11,16 @@ import click
 
 from emotion_estimator.emotion import LABELS
 from emotion_estimator.errors import InputError
-from emotion_estimator_training.cli.training.data import clean, data
-from emotion_estimator_training.cli.training.features import covered, features, people, relevant
-from emotion_estimator_training.cli.training.models import (
+from emotion_estimator_training.cli.training.appearance import (
     appearance,
-    blendshapes,
     check_plan,
     continue_released_option,
-    fit,
     long_option,
-    quantize,
-    sequences,
 )
+from emotion_estimator_training.cli.training.blendshapes import blendshapes
+from emotion_estimator_training.cli.training.data import clean, data
+from emotion_estimator_training.cli.training.features import covered, features, people, relevant
+from emotion_estimator_training.cli.training.fit import fit
 from emotion_estimator_training.cli.training.options import (
     all_of,
     check_people,
@@ -37,7 +35,9 @@ from emotion_estimator_training.cli.training.options import (
     talking_option,
     teacher_option,
 )
+from emotion_estimator_training.cli.training.quantize import quantize
 from emotion_estimator_training.cli.training.report import evaluate
+from emotion_estimator_training.cli.training.sequences import sequences
 from emotion_estimator_training.data import made_set
 from emotion_estimator_training.data.grouping import load_grouping
 from emotion_estimator_training.pipeline import PAPER_STAGES, Verb, run_stages, training_stages
