@@ -6,12 +6,15 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from emotion_estimator.errors import EmotionEstimatorError, InputError, first_line
 from emotion_estimator.model_card import models_dir
+from emotion_estimator.worker_pool import Runner
 from emotion_estimator_training.zoo.data.video_set import VideoSet
 from emotion_estimator_training.zoo.data.windows import query_windows
 from emotion_estimator_training.zoo.export import (
@@ -37,6 +40,12 @@ from emotion_estimator_training.zoo.models.layer_summary import layer_table
 from emotion_estimator_training.zoo.models.model import RunContext, Split, ZooModel
 from emotion_estimator_training.zoo.models.ours import Shipped
 from emotion_estimator_training.zoo.models.registry import MODEL_FAILURES, build
+from emotion_estimator_training.zoo.parallel_training import (
+    Opener,
+    Seconds,
+    train_jobs,
+    training_jobs,
+)
 from emotion_estimator_training.zoo.pictures import confusions_chart
 from emotion_estimator_training.zoo.report import ReportFacts, joined_notes, write_report
 
@@ -60,6 +69,7 @@ class RunSettings:
     :param pretrained: folder of ``zoo pretrain``, whose weights networks of pixels begin from.
     :param progress: print models and progress bars.
     :param name: what the report calls the set.
+    :param processes: of training; see :func:`run`.
     """
 
     size: str = 'reduced'
@@ -72,6 +82,7 @@ class RunSettings:
     pretrained: Path | None = None
     progress: bool = True
     name: str = 'the set'
+    processes: int | Runner | None = 1
 
 
 def run(
@@ -80,6 +91,7 @@ def run(
     names: str,
     folder: Path,
     settings: RunSettings | None = None,
+    opener: Opener | None = None,
 ) -> list[Result]:
     """Train and measure models; write ``zoo.md``, ``zoo.json`` and the pictures into ``folder``.
 
@@ -88,6 +100,8 @@ def run(
     after each model that was run, and at the end.
 
     :param names: models and groups, separated by commas.
+    :param opener: opens ``video`` in another process. With it, and more than one process, models
+        are trained beside each other before the first one is measured.
     :returns: one result for each model; ``failed`` gives the reason of one that failed.
     :raises InputError: a name is unknown, or no model could be measured.
     """
@@ -110,13 +124,22 @@ def run(
     warning = small_test_warning(video.tracks['test'])
     entries = context.catalog.chosen(names, settings.size)
     split = Split(video.classes, tuple(video.tracks['train']), tuple(video.tracks['validation']))
+    plan = _Plan(video, split, contexts, settings, folder)
     folder.mkdir(parents=True, exist_ok=True)
+    seconds: Seconds = {}
+    if opener is not None and settings.processes != 1:
+        waiting = _untrained(plan, entries)
+        jobs = training_jobs(waiting, opener)
+        if len(jobs) > 1:
+            if settings.progress:
+                print(f'training {len(waiting)} models', flush=True)
+            seconds = train_jobs(jobs, settings.processes)
     results: list[Result] = []
     for number, entry in enumerate(entries, start=1):
         if settings.progress:
             print(f'{number}/{len(entries)} {entry.name}: {entry.description}', flush=True)
         try:
-            result, known = _result(entry, contexts, video, split, settings, folder)
+            result, known = _result(plan, entry, seconds)
         except MODEL_FAILURES as error:
             known = False
             result = {
@@ -140,44 +163,92 @@ def run(
     return results
 
 
-def _result(
-    entry: Entry,
-    contexts: Sequence[RunContext],
-    video: VideoSet,
-    split: Split,
-    settings: RunSettings,
-    folder: Path,
-) -> tuple[Result, bool]:
-    """Return a model's result, and whether it is from disk: nothing has changed since."""
-    model = build(entry, contexts[0])
-    test = Split(video.classes, tuple(video.tracks['test']), ())
-    identity = {
-        **model.identity(split),
-        'seeds': list(settings.seeds),
-        'apart': Split(video.classes, video.apart, ()).fingerprint(),
-        'saw': model.saw,
-        'test': test.fingerprint(),
-        'hop': settings.hop,
-        'covered': settings.covered,
-        'timed': settings.timed,
-    }
-    path = folder / 'results' / f'{entry.slug}.json'
-    known = _read(path)
-    if known is not None and known['identity'] == json.loads(json.dumps(identity)):
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What the models of a run are trained and measured on.
+
+    :param contexts: one for each seed.
+    """
+
+    video: VideoSet
+    split: Split
+    contexts: Sequence[RunContext]
+    settings: RunSettings
+    folder: Path
+
+    @cached_property
+    def _measured_on(self) -> dict[str, str]:
+        parts = {'apart': self.video.apart, 'test': self.video.tracks['test']}
+        return {
+            name: Split(self.video.classes, tuple(tracks), ()).fingerprint()
+            for name, tracks in parts.items()
+        }
+
+    def identity(self, model: ZooModel) -> dict[str, Any]:
+        """Return what determines a model's result, as JSON has it."""
+        found: dict[str, Any] = json.loads(
+            json.dumps(
+                {
+                    **model.identity(self.split),
+                    **self._measured_on,
+                    'seeds': list(self.settings.seeds),
+                    'saw': model.saw,
+                    'hop': self.settings.hop,
+                    'covered': self.settings.covered,
+                    'timed': self.settings.timed,
+                }
+            )
+        )
+        return found
+
+    def path(self, entry: Entry) -> Path:
+        """Return the file of a model's result."""
+        return self.folder / 'results' / f'{entry.slug}.json'
+
+    def known(self, model: ZooModel) -> dict[str, Any] | None:
+        """Return a model's result from disk; None if something has changed since."""
+        known = _read(self.path(model.entry))
+        return known if known is not None and known['identity'] == self.identity(model) else None
+
+    def with_seed(self, entry: Entry, context: RunContext) -> ZooModel:
+        """Return the model of an entry with the seed of a context."""
+        return build(context.catalog.entry(entry.name, self.settings.size), context)
+
+
+def _untrained(plan: _Plan, entries: Sequence[Entry]) -> list[tuple[ZooModel, RunContext]]:
+    """Return the models without a result, each with each seed; those that cannot be built lack."""
+    found: list[tuple[ZooModel, RunContext]] = []
+    # Nothing that is built here is kept: notes are to come in the order of the models.
+    contexts = [replace(one, shared={}, notes=[]) for one in plan.contexts]
+    for entry in entries:
+        with suppress(*MODEL_FAILURES):
+            if plan.known(build(entry, contexts[0])) is None:
+                found += [(plan.with_seed(entry, context), context) for context in contexts]
+    return found
+
+
+def _result(plan: _Plan, entry: Entry, taken: Seconds) -> tuple[Result, bool]:
+    """Return a model's result, and whether it is from disk.
+
+    :param taken: seconds of the models that were trained before.
+    """
+    first, *more = plan.contexts
+    model = build(entry, first)
+    known = plan.known(model)
+    if known is not None:
         for note in known['notes']:
             model.note(note)
         return {**known['result'], 'description': entry.description}, True
     begun = time.monotonic()
-    history = model.fit(split)
-    seconds = time.monotonic() - begun
-    others = []
-    for context in contexts[1:]:
-        others.append(build(context.catalog.entry(entry.name, settings.size), context))
-        others[-1].fit(split)
-    result = _measure(model, others, video, settings, folder)
+    history = model.fit(plan.split)
+    seconds = taken.get((str(first.folder), entry.name), time.monotonic() - begun)
+    others = [plan.with_seed(entry, context) for context in more]
+    for other in others:
+        other.fit(plan.split)
+    result = _measure(model, others, plan.video, plan.settings, plan.folder)
     result['fit_seconds'], result['epochs'] = round(seconds, 1), len(history)
-    known = {'identity': identity, 'notes': model.notes, 'result': result}
-    _write(path, json.dumps(known).encode())
+    known = {'identity': plan.identity(model), 'notes': model.notes, 'result': result}
+    _write(plan.path(entry), json.dumps(known).encode())
     return result, False
 
 

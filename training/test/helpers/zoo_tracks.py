@@ -9,6 +9,7 @@ import numpy as np
 from emotion_estimator.perception.face_parts import PARTS
 from emotion_estimator_training.zoo.data.clips import Clip
 from emotion_estimator_training.zoo.data.face_tracks import FaceTrack
+from emotion_estimator_training.zoo.data.video_set import VideoSet
 
 CLASSES = ('happy', 'sad')
 SIDE = 32
@@ -102,3 +103,13 @@ def made_tracks(
         for number in range(first, first + count)
         for label in classes
     )
+
+
+def made_video() -> VideoSet:
+    """Return a small split set of two classes, with a problem and a warning."""
+    tracks = {
+        'train': made_tracks(2, 10),
+        'validation': made_tracks(1, 10, first=5),
+        'test': made_tracks(1, 10, first=8),
+    }
+    return VideoSet(CLASSES, tracks, 10.0, ['2 clips are not there'], ['CROSS'])

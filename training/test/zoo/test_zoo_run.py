@@ -16,7 +16,7 @@ for module in ('tensorflow', 'tf_keras', 'sklearn'):
 
 from click.testing import CliRunner
 from zoo_models import tiny_catalog, tiny_context, tiny_model, tiny_split
-from zoo_tracks import CLASSES, made_track, made_tracks
+from zoo_tracks import CLASSES, made_track, made_tracks, made_video
 
 from emotion_estimator.errors import InputError
 from emotion_estimator.model_card import ModelCard, models_dir
@@ -24,7 +24,6 @@ from emotion_estimator_training.cli.zoo.models import run as run_verb
 from emotion_estimator_training.cli.zoo.models import structure
 from emotion_estimator_training.models.training_loop import BEST
 from emotion_estimator_training.zoo import run as run_module
-from emotion_estimator_training.zoo.data.video_set import VideoSet
 from emotion_estimator_training.zoo.docs_page import write_docs
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
 from emotion_estimator_training.zoo.models.model import Split
@@ -35,20 +34,11 @@ from emotion_estimator_training.zoo.run import RunSettings, run
 SETTINGS = RunSettings(hop=3, timed=False, progress=False)
 
 
-def video() -> VideoSet:
-    tracks = {
-        'train': made_tracks(2, 10),
-        'validation': made_tracks(1, 10, first=5),
-        'test': made_tracks(1, 10, first=8),
-    }
-    return VideoSet(CLASSES, tracks, 10.0, ['2 clips are not there'], ['CROSS'])
-
-
 @pytest.fixture(scope='module')
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp('run')
     names = 'frame,mean,lstm'
-    return folder, run(video(), tiny_catalog(), names, folder, SETTINGS)
+    return folder, run(made_video(), tiny_catalog(), names, folder, SETTINGS)
 
 
 def test_every_model_is_queried_at_the_same_times(done):
@@ -61,7 +51,7 @@ def test_every_model_is_queried_at_the_same_times(done):
 
 def test_each_seed_trains_a_model_of_its_own(tmp_path):
     settings = replace(SETTINGS, seeds=(3, 4), covered=False)
-    results = run(video(), tiny_catalog(), 'lstm,mean,statistics', tmp_path, settings)
+    results = run(made_video(), tiny_catalog(), 'lstm,mean,statistics', tmp_path, settings)
     assert [len(one['by_seed']['accuracy']) for one in results] == [2, 2, 2]
     for one in results:
         assert one['accuracy'] == pytest.approx(np.mean(one['by_seed']['accuracy']), abs=1e-4)
@@ -71,7 +61,7 @@ def test_each_seed_trains_a_model_of_its_own(tmp_path):
     )
     assert first != second
     assert tiny_catalog().seeded(3).entry('statistics', 'paper').settings['seed'] == 3
-    again = run(video(), tiny_catalog(), 'lstm', tmp_path, settings)
+    again = run(made_video(), tiny_catalog(), 'lstm', tmp_path, settings)
     assert again[0]['by_seed'] == results[0]['by_seed']
 
 
@@ -80,7 +70,8 @@ def test_clips_that_are_measured_apart_count_in_a_row_of_their_own(tmp_path):
         return tuple(replace(one, clip=replace(one.clip, kind=kind)) for one in tracks)
 
     plain = replace(
-        video(), tracks={**video().tracks, 'test': of_kind(made_tracks(1, 10, first=8), 'shown')}
+        made_video(),
+        tracks={**made_video().tracks, 'test': of_kind(made_tracks(1, 10, first=8), 'shown')},
     )
     both = replace(plain, apart=of_kind(made_tracks(2, 10, first=12), 'moved'))
     (alone,) = run(plain, tiny_catalog(), 'frame', tmp_path / 'plain', SETTINGS)
@@ -95,7 +86,7 @@ def test_size_and_time_are_those_of_what_is_exported(tmp_path, caplog):
     catalog = tiny_catalog()
     # Frames are read by the shipped appearance network, as in the reduced models.
     catalog._models['frame']['paper']['encoder'] = 'appearance'
-    (one,) = run(video(), catalog, 'lstm', tmp_path, RunSettings(hop=5, progress=False))
+    (one,) = run(made_video(), catalog, 'lstm', tmp_path, RunSettings(hop=5, progress=False))
     files = [*(tmp_path / 'exported').glob('lstm*.tflite'), models_dir() / 'appearance.tflite']
     assert len(files) == 3
     assert one['bytes'] == sum(path.stat().st_size for path in files)
@@ -150,14 +141,17 @@ def test_what_is_done_is_left_out(done, monkeypatch):
         raise AssertionError('measured again')
 
     monkeypatch.setattr(run_module, '_measure', forbidden)
-    assert run(video(), tiny_catalog(), 'frame,lstm', folder, SETTINGS) == [results[0], results[2]]
+    assert run(made_video(), tiny_catalog(), 'frame,lstm', folder, SETTINGS) == [
+        results[0],
+        results[2],
+    ]
 
 
 def test_without_epochs_there_are_no_curves(tmp_path):
     catalog = tiny_catalog()
     catalog._models['shipped'] = {'kind': 'shipped'}
     (tmp_path / CURVES).write_bytes(b'of an earlier run')
-    run(video(), catalog, 'shipped', tmp_path, SETTINGS)
+    run(made_video(), catalog, 'shipped', tmp_path, SETTINGS)
     assert not (tmp_path / CURVES).exists() and CURVES not in (tmp_path / PAGE).read_text()
     write_docs(tmp_path, tmp_path / 'page.md', '')
     assert 'curves' not in (tmp_path / 'page.md').read_text()
@@ -178,13 +172,13 @@ def test_models_that_fail_are_named_and_the_others_are_run(tmp_path, monkeypatch
 
     monkeypatch.setattr(run_module, 'build', broken)
     settings = RunSettings(hop=5, covered=False, timed=False, progress=False)
-    results = run(video(), catalog, 'stcnn,lstm,shipped', tmp_path, settings)
+    results = run(made_video(), catalog, 'stcnn,lstm,shipped', tmp_path, settings)
     assert 'window 4' in results[0]['failed']
     assert results[1]['failed'] == 'negative dimension'
     assert results[2]['accuracy'] >= 0 and results[2]['bytes'] is None
     assert '- stcnn: ' in (tmp_path / PAGE).read_text()
     with pytest.raises(InputError, match='no model could be measured'):
-        run(video(), catalog, 'stcnn', tmp_path, settings)
+        run(made_video(), catalog, 'stcnn', tmp_path, settings)
 
 
 def test_clips_too_short_or_without_a_face_are_noted(tmp_path):
@@ -204,7 +198,7 @@ def test_clips_too_short_or_without_a_face_are_noted(tmp_path):
 
 def test_the_verb_prints_the_table_and_what_was_not_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        'emotion_estimator_training.cli.zoo.models.open_video_set', lambda **_: video()
+        'emotion_estimator_training.cli.zoo.models.open_video_set', lambda **_: made_video()
     )
     (tmp_path / 'models.yaml').write_text(
         yaml.safe_dump(
@@ -320,8 +314,8 @@ def test_another_rate_is_another_model(tmp_path):
 
 def test_notes_are_kept_when_results_are_read(tmp_path):
     settings = RunSettings(hop=5, covered=False, timed=False, progress=False)
-    tracks = {**video().tracks, 'train': (*made_tracks(2, 10), made_track('happy', 's7', 3))}
-    few = replace(video(), tracks=tracks)
+    tracks = {**made_video().tracks, 'train': (*made_tracks(2, 10), made_track('happy', 's7', 3))}
+    few = replace(made_video(), tracks=tracks)
     run(few, tiny_catalog(), 'frame,statistics', tmp_path, settings)
     notes = json.loads((tmp_path / TABLE).read_text())['notes']
     assert any(note.startswith('statistics repeats') for note in notes)

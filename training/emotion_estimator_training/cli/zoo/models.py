@@ -24,6 +24,7 @@ from emotion_estimator_training.cli.zoo.options import (
     frame_options,
     open_fold_sets,
     open_video_set,
+    set_opener,
     set_options,
 )
 from emotion_estimator_training.seed import SEED
@@ -271,6 +272,7 @@ def run(
         pretrained=pretrained,
         progress=not as_json,
         name=of_set['data'].name,
+        processes=of_set['processes'],
     )
     run.mkdir(parents=True, exist_ok=True)
     if folds:
@@ -282,7 +284,8 @@ def run(
         _print_folds(together, run, as_json)
         return
     (video,) = videos
-    results = run_all(video, Catalog.load(models_config), models, run, settings)
+    catalog = Catalog.load(models_config)
+    results = run_all(video, catalog, models, run, settings, set_opener(**of_set))
     if docs is not None:
         from emotion_estimator_training.zoo.docs_page import write_docs
 

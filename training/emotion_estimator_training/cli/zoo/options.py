@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +152,13 @@ def open_video_set(cache: Path, processes: int | None, **of_set: Any) -> VideoSe
     video = open_set(_choice_with_frames(**of_set), cache, processes)
     print_problems(video.problems, video.warnings)
     return video
+
+
+def set_opener(cache: Path, processes: int | None, **of_set: Any) -> Callable[[], VideoSet]:
+    """Return what opens the set again in another process, once its faces are in the cache."""
+    from emotion_estimator_training.zoo.data.video_set import open_set
+
+    return partial(open_set, _choice_with_frames(**of_set), cache, 1)
 
 
 def open_fold_sets(count: int, cache: Path, processes: int | None, **of_set: Any) -> list[VideoSet]:
