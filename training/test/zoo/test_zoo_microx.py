@@ -13,7 +13,7 @@ from zoo_tracks import CLASSES, made_tracks
 
 from emotion_estimator.emotion import EXPRESSIONS
 from emotion_estimator.errors import InputError, ModelError
-from emotion_estimator_training.models.legacy_keras import keras
+from emotion_estimator_training.models.legacy_keras import keras, tf
 from emotion_estimator_training.models.training_loop import (
     best_index,
     claim_folder,
@@ -21,7 +21,7 @@ from emotion_estimator_training.models.training_loop import (
     read_history,
 )
 from emotion_estimator_training.zoo.data.windows import query_windows
-from emotion_estimator_training.zoo.models import fitting
+from emotion_estimator_training.zoo.models import fitting, layers
 from emotion_estimator_training.zoo.models.catalog import Catalog
 from emotion_estimator_training.zoo.models.fitting import BEST, CARD, MONITORS, ZooFitSettings
 from emotion_estimator_training.zoo.models.model import RunContext
@@ -36,17 +36,36 @@ def test_published_structure(tmp_path):
     model = build(
         entry.changed(parts=['mouth', 'face']), RunContext(tmp_path, catalog, EXPRESSIONS, 'paper')
     )
-    layers = {layer.name: layer for layer in model.structure()}
+    found = {layer.name: layer for layer in model.structure()}
     assert model.window == 10
-    assert layers['mouth_input'].output == (None, 10, 30, 30, 3)
+    assert found['mouth_input'].output == (None, 10, 30, 30, 3)
     # 4 gates of 64 filters of 3 x 3 over 3 colours and 64 of the state, and their biases.
-    assert layers['mouth_convlstm'].parameters == 4 * 64 * (9 * (3 + 64) + 1)
-    assert layers['mouth_convlstm'].output == (None, 28, 28, 64)
-    assert layers['mouth_dense'].output == (None, 256)
-    assert layers['mouth_emotion'].output == (None, 7)
-    assert layers['joined'].output == (None, 14)
-    assert layers['joined'].after == ('mouth_emotion', 'face_emotion')
-    assert layers['emotion'].parameters == 14 * 7 + 7
+    assert found['mouth_convlstm'].parameters == 4 * 64 * (9 * (3 + 64) + 1)
+    assert found['mouth_convlstm'].output == (None, 28, 28, 64)
+    assert found['mouth_dense'].output == (None, 256)
+    assert found['mouth_emotion'].output == (None, 7)
+    assert found['joined'].output == (None, 14)
+    assert found['joined'].after == ('mouth_emotion', 'face_emotion')
+    assert found['emotion'].parameters == 14 * 7 + 7
+
+
+def test_the_convlstm_is_that_of_keras():
+    rng = np.random.default_rng(3)
+    frames = rng.random((2, 4, 7, 6, 3), dtype=np.float32)
+    given = keras.Input(frames.shape[1:])
+    wanted = keras.Model(given, keras.layers.ConvLSTM2D(5, 3)(given))
+    found = keras.Model(given, layers.ConvLSTM2D(5, 3)(given))
+    weights = [rng.normal(0.0, 0.5, one.shape) for one in wanted.get_weights()]
+    for one in (wanted, found):
+        one.set_weights(weights)
+    np.testing.assert_allclose(found(frames), wanted(frames), atol=1e-6)
+    slopes = []
+    for one in (wanted, found):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(one(frames) ** 2)
+        slopes.append(tape.gradient(loss, one.trainable_variables))
+    for wanted_slope, found_slope in zip(*slopes):
+        np.testing.assert_allclose(found_slope, wanted_slope, atol=1e-4)
 
 
 def test_variants_are_other_parts_and_colours(tmp_path):

@@ -1,4 +1,4 @@
-"""Keras layers: reproducible dropout, a small CNN, and recurrent layers unrolled for TFLite."""
+"""Keras layers: reproducible dropout, a small CNN, and recurrent layers without loops."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from emotion_estimator_training.models.legacy_keras import keras
+from emotion_estimator_training.models.legacy_keras import keras, tf
 
 
 class Dropout(keras.layers.Dropout):  # type: ignore[misc]
@@ -60,32 +60,55 @@ def encoded_image(values: Any, filters: Sequence[int], units: int, name: str) ->
     return use.Dense(units, 'relu', name=f'{name}_dense')(values)
 
 
-class UnrolledConvLSTM2D(keras.layers.ConvLSTM2D):  # type: ignore[misc]
-    """ConvLSTM2D whose steps are separate operations, since TFLite cannot convert its loop."""
+class _KnownFrames:
+    """Mixin of recurrent layers that read a known number of frames.
 
-    def call(self, inputs: Any, **_: Any) -> Any:
-        """Return the last output, (B, H, W, filters)."""
-        state = self.get_initial_state(inputs)
-        output = state[0]
-        for step in range(inputs.shape[1]):
-            output, state = self.cell(inputs[:, step], state)
-        return output
-
-
-def unrolled(model: Any) -> Any:
-    """Return a copy of a Keras model with unrolled ConvLSTM and simple RNN layers.
-
-    Not for training, where the number of frames of a batch is unknown.
+    ``fit`` does not say how many frames the batches of a generator have.
     """
 
-    def copy(layer: Any) -> Any:
-        kind, config = type(layer), layer.get_config()
-        if kind is keras.layers.ConvLSTM2D:
-            kind = UnrolledConvLSTM2D
-        elif kind is keras.layers.SimpleRNN:
-            config['unroll'] = True
-        return kind.from_config(config)
+    def build(self, shape: Any) -> None:
+        super().build(shape)  # type: ignore[misc]
+        self._frames = tuple(shape)[1:]
 
-    copied = keras.models.clone_model(model, clone_function=copy)
-    copied.set_weights(model.get_weights())
-    return copied
+    def known(self, inputs: Any) -> Any:
+        """Return inputs (B, T, ...) whose shape but the batch's is known."""
+        return tf.ensure_shape(inputs, (None, *self._frames))
+
+
+class SimpleRNN(_KnownFrames, keras.layers.SimpleRNN):  # type: ignore[misc]
+    """Keras' layer with its loop over frames written out, which TFLite cannot convert."""
+
+    def __init__(self, *positional: Any, **others: Any) -> None:
+        super().__init__(*positional, **{**others, 'unroll': True})
+
+    def call(self, inputs: Any, **others: Any) -> Any:
+        """Return the last output, (B, units), of (B, T, E)."""
+        return super().call(self.known(inputs), **others)
+
+
+class ConvLSTM2D(_KnownFrames, keras.layers.ConvLSTM2D):  # type: ignore[misc]
+    """Keras' layer with its loop over frames written out, and the gates' convolutions in one.
+
+    TFLite cannot convert the loop, and eight small convolutions a frame take several times as long.
+    Weights and answers are those of Keras' layer. It returns the last output alone.
+    """
+
+    def call(self, inputs: Any, **_: Any) -> Any:
+        """Return the last output, (B, H', W', filters), of frames (B, T, H, W, C)."""
+        cell, inputs = self.cell, self.known(inputs)
+        frames = inputs.shape[1]
+        read = cell.input_conv(
+            tf.reshape(inputs, (-1, *inputs.shape[2:])), cell.kernel, cell.bias, cell.padding
+        )
+        read = tf.reshape(read, (-1, frames, *read.shape[1:]))
+        memory = output = None
+        for frame in range(frames):
+            gates = read[:, frame]
+            if output is not None:
+                gates += cell.recurrent_conv(output, cell.recurrent_kernel)
+            let_in, keep, value, let_out = tf.split(gates, 4, axis=-1)
+            new = cell.recurrent_activation(let_in) * cell.activation(value)
+            # The first memory is nothing.
+            memory = new if memory is None else cell.recurrent_activation(keep) * memory + new
+            output = cell.recurrent_activation(let_out) * cell.activation(memory)
+        return output

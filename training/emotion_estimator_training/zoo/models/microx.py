@@ -13,8 +13,8 @@ from emotion_estimator.perception.window_classifier import IMAGE, WindowInput
 from emotion_estimator_training.models.legacy_keras import keras
 from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import ZooFitSettings, read
-from emotion_estimator_training.zoo.models.layers import Dropout, unrolled
-from emotion_estimator_training.zoo.models.model import ExportNetworks, RunContext
+from emotion_estimator_training.zoo.models.layers import ConvLSTM2D, Dropout
+from emotion_estimator_training.zoo.models.model import RunContext
 from emotion_estimator_training.zoo.models.network_model import NetworkModel
 
 
@@ -62,9 +62,7 @@ class MicroX(NetworkModel):
 
     def _block(self, frames: Any, part: str) -> Any:
         use, chosen = keras.layers, self.settings
-        values = use.ConvLSTM2D(
-            chosen.filters, chosen.kernel, return_sequences=False, name=f'{part}_convlstm'
-        )(frames)
+        values = ConvLSTM2D(chosen.filters, chosen.kernel, name=f'{part}_convlstm')(frames)
         values = Dropout(chosen.dropout, name=f'{part}_dropout')(values)
         values = use.Flatten(name=f'{part}_flatten')(values)
         values = use.Dense(chosen.dense, 'relu', name=f'{part}_dense')(values)
@@ -83,7 +81,3 @@ class MicroX(NetworkModel):
         ends = [self.network.get_layer(f'{part}_emotion').output for part in parts]
         mean = keras.layers.Average(name='mean')(ends)
         return keras.Model(self.network.inputs, mean, name='microx_blocks'), self.inputs
-
-    def networks(self) -> ExportNetworks:
-        """Return the network with its ConvLSTMs unrolled."""
-        return ExportNetworks(unrolled(self.network), self.inputs)

@@ -7,7 +7,7 @@ LSTM: Hochreiter and Schmidhuber 1997; bidirectional: Schuster and Paliwal 1997;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from emotion_estimator_training.models.legacy_keras import keras
@@ -15,8 +15,8 @@ from emotion_estimator_training.zoo.models.catalog import Entry
 from emotion_estimator_training.zoo.models.fitting import ZooFitSettings, read
 from emotion_estimator_training.zoo.models.frame_aggregation import OnFrames
 from emotion_estimator_training.zoo.models.frame_model import FrameModel
-from emotion_estimator_training.zoo.models.layers import Dropout, unrolled
-from emotion_estimator_training.zoo.models.model import ExportNetworks, RunContext
+from emotion_estimator_training.zoo.models.layers import Dropout, SimpleRNN
+from emotion_estimator_training.zoo.models.model import RunContext
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class CnnRnn(OnFrames):
     def build(self) -> Any:
         """Return the untrained network."""
         [values] = inputs = self.keras_inputs()
-        values = keras.layers.SimpleRNN(
+        values = SimpleRNN(
             self.settings.hidden,
             'relu',
             recurrent_initializer=keras.initializers.Identity(),
@@ -105,7 +105,3 @@ class CnnRnn(OnFrames):
         values = Dropout(self.settings.dropout, name='dropout')(values)
         answer = keras.layers.Dense(len(self.classes), 'softmax', name='emotion')(values)
         return keras.Model(inputs, answer, name='cnn_rnn')
-
-    def networks(self) -> ExportNetworks:
-        """Return the networks of a frame and of the window, the latter unrolled."""
-        return replace(super().networks(), window=unrolled(self.network))
