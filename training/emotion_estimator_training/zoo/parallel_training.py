@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from emotion_estimator.errors import first_line
 from emotion_estimator.worker_pool import Runner, runner_of
@@ -43,8 +44,8 @@ class TrainingJob:
 
     def train(self) -> Seconds:
         """Train the models; leave out what cannot be trained, which the run will name."""
-        _use_one_thread()
-        video = _opened(self.opener)
+        use_one_thread()
+        video = opened(self.opener)
         split = Split(video.classes, video.tracks['train'], video.tracks['validation'])
         seconds: Seconds = {}
         for entry in self.entries:
@@ -95,12 +96,13 @@ def train_jobs(jobs: list[TrainingJob], processes: int | Runner | None) -> Secon
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(pickled: bytes) -> VideoSet:
-    opener: Opener = pickle.loads(pickled)
-    return opener()
+def opened(opener: bytes) -> Any:
+    """Return what a pickled function returns, once for all jobs of a process."""
+    return pickle.loads(opener)()
 
 
-def _use_one_thread() -> None:
+def use_one_thread() -> None:
+    """Let TensorFlow compute with one thread: there is a process for each core."""
     # Refused once TensorFlow has computed something, in the process's second job.
     with suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(1)

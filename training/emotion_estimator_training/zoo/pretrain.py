@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from emotion_estimator.errors import InputError, ModelError, first_line
 from emotion_estimator.perception.window_classifier import WindowInput
+from emotion_estimator.worker_pool import Runner, runner_of
 from emotion_estimator_training.models.training_loop import best_index
 from emotion_estimator_training.seed import SEED
 from emotion_estimator_training.tables import write_json
@@ -23,7 +26,7 @@ from emotion_estimator_training.zoo.data.still_tracks import (
 )
 from emotion_estimator_training.zoo.data.windows import Windows
 from emotion_estimator_training.zoo.models.catalog import Catalog, Entry
-from emotion_estimator_training.zoo.models.fitting import Floats, Reader, fit
+from emotion_estimator_training.zoo.models.fitting import Floats, Reader, ZooFitSettings, fit
 from emotion_estimator_training.zoo.models.input_reader import InputReader
 from emotion_estimator_training.zoo.models.model import RunContext, Split
 from emotion_estimator_training.zoo.models.network_model import NetworkModel
@@ -33,6 +36,7 @@ from emotion_estimator_training.zoo.models.pretrained import (
     write_pretrained,
 )
 from emotion_estimator_training.zoo.models.registry import MODEL_FAILURES, build
+from emotion_estimator_training.zoo.parallel_training import opened, use_one_thread
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,6 +68,7 @@ class PretrainSettings:
     :param limited: whether Training's stills are not all taken, for what ``saw`` says.
     :param weights: file of Xception's ImageNet weights.
     :param progress: print models and progress bars.
+    :param processes: of fitting; see :func:`pretrain`.
     """
 
     size: str = 'reduced'
@@ -72,6 +77,7 @@ class PretrainSettings:
     seed: int = SEED
     weights: Path | None = None
     progress: bool = True
+    processes: int | Runner | None = 1
 
 
 def pretrain(
@@ -80,6 +86,7 @@ def pretrain(
     names: str,
     folder: Path,
     settings: PretrainSettings | None = None,
+    opener: Callable[[], StillTracks] | None = None,
 ) -> list[dict[str, Any]]:
     """Fit the networks of pixels of models to stills; write weights, cards and a table.
 
@@ -90,6 +97,8 @@ def pretrain(
 
     :param names: models and groups, separated by commas.
     :param folder: gets ``<encoder>.npz`` and ``.json``, and ``pretrained.json``.
+    :param opener: returns ``tracks`` in another process; can be pickled. With it, and more than one
+        process, networks are fitted beside each other.
     :returns: one row for each network, or model without one: ``encoder`` (empty without),
         ``models`` that begin from it, ``saw``, and of networks ``stills``, ``epochs``,
         ``accuracy`` and ``macro_f1`` (PublicTest), ``parameters`` and ``seconds``, or ``failed``
@@ -107,7 +116,13 @@ def pretrain(
     )
     split = Split(STILL_CLASSES, tracks.train, tracks.validation)
     rows: dict[str, dict[str, Any]] = {}
-    for entry in catalog.chosen(names, settings.size):
+    entries = catalog.chosen(names, settings.size)
+    if opener is not None and settings.processes != 1:
+        jobs = _jobs(entries, context, split, settings, folder, opener)
+        if len(jobs) > 1:
+            for _ in runner_of(settings.processes)(PretrainJob.fit, jobs):
+                pass
+    for entry in entries:
         row = _row(entry, context, split, settings, folder, rows)
         if row is not None:
             rows[row['encoder'] or entry.slug] = row
@@ -128,6 +143,63 @@ def pretrain(
     if failed and not any('accuracy' in row for row in found):
         raise InputError(f'no network could be fitted: {failed[0]}')
     return found
+
+
+@dataclass(frozen=True)
+class PretrainJob:
+    """A network that one process fits to stills.
+
+    :param opener: the pickled opener of the stills.
+    :param entry: a model that builds on the network.
+    :param context: of the model; nothing in it is built yet.
+    """
+
+    opener: bytes
+    entry: Entry
+    context: RunContext
+    settings: PretrainSettings
+    folder: Path
+
+    def fit(self) -> None:
+        """Fit the network and write it; what cannot be fitted is left to the caller to name."""
+        use_one_thread()
+        tracks: StillTracks = opened(self.opener)
+        split = Split(STILL_CLASSES, tracks.train, tracks.validation)
+        try:
+            encoder = build(self.entry, self.context).pixel_encoder()
+            assert isinstance(encoder, NetworkModel)
+            row = _fitted(encoder, split, self.settings, self.folder)
+        except MODEL_FAILURES as error:
+            _LOG.debug('%s: %s', self.entry.name, first_line(error))
+            return
+        if self.settings.progress:
+            print(f'{encoder.name}: {row["epochs"]} epochs, {row["seconds"]:.0f} s', flush=True)
+
+
+def _jobs(
+    entries: Sequence[Entry],
+    context: RunContext,
+    split: Split,
+    settings: PretrainSettings,
+    folder: Path,
+    opener: Callable[[], StillTracks],
+) -> list[PretrainJob]:
+    """Return a job for each network that is not fitted yet; what cannot be built has none."""
+    pickled = pickle.dumps(opener)
+    jobs: dict[str, PretrainJob] = {}
+    # What is built here is not kept: its notes would come twice.
+    asked = replace(context, shared={}, notes=[])
+    for entry in entries:
+        with suppress(*MODEL_FAILURES):
+            encoder = build(entry, asked).pixel_encoder()
+            if (
+                isinstance(encoder, NetworkModel)
+                and encoder.entry.slug not in jobs
+                and _known(folder, encoder.entry.slug, _identity(encoder, split, settings)) is None
+            ):
+                fresh = replace(context, shared={}, notes=[])
+                jobs[encoder.entry.slug] = PretrainJob(pickled, entry, fresh, settings, folder)
+    return list(jobs.values())
 
 
 def pretrained_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
@@ -176,17 +248,8 @@ def _fitted(
 ) -> dict[str, Any]:
     """Fit a network, write its weights and card, and return its row."""
     begun = time.monotonic()
-    how = replace(
-        encoder.fit_settings,
-        class_weights='balanced',
-        # Accuracy would keep epochs that say PublicTest's commonest class of every face.
-        monitor='macro_f1',
-        call_epochs=0,
-        epoch_batches=0,
-        seed=settings.seed,
-        epochs=settings.epochs or encoder.fit_settings.epochs,
-    )
-    identity = {**encoder.identity(split), 'fit': asdict(how)}
+    how = _how(encoder, settings)
+    identity = _identity(encoder, split, settings)
     known = _known(folder, encoder.entry.slug, identity)
     if known is not None:
         return known
@@ -222,6 +285,25 @@ def _fitted(
     card = {**row, 'classes': list(STILL_CLASSES), 'size': settings.size, 'identity': identity}
     write_pretrained(network, folder, encoder.entry.slug, card)
     return row
+
+
+def _how(encoder: NetworkModel, settings: PretrainSettings) -> ZooFitSettings:
+    """Return how a network learns stills."""
+    return replace(
+        encoder.fit_settings,
+        class_weights='balanced',
+        # Accuracy would keep epochs that say PublicTest's commonest class of every face.
+        monitor='macro_f1',
+        call_epochs=0,
+        epoch_batches=0,
+        seed=settings.seed,
+        epochs=settings.epochs or encoder.fit_settings.epochs,
+    )
+
+
+def _identity(encoder: NetworkModel, split: Split, settings: PretrainSettings) -> dict[str, Any]:
+    """Return what determines the weights that a network learns."""
+    return {**encoder.identity(split), 'fit': asdict(_how(encoder, settings))}
 
 
 def _known(folder: Path, name: str, identity: dict[str, Any]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from copy import deepcopy
 
 from zoo_tracks import CLASSES, made_tracks
@@ -144,3 +145,9 @@ def tiny_split(classes=CLASSES, count: int = 2) -> Split:
 def tiny_model(name: str, context: RunContext, **changes) -> ZooModel:
     """Return an untrained tiny model."""
     return build(context.catalog.entry(name, 'reduced').changed(**changes), context)
+
+
+def in_turn(work, tasks):
+    """Run tasks in this process, as if they came from another; a runner of worker_pool."""
+    for number, task in enumerate(tasks):
+        yield number, work(pickle.loads(pickle.dumps(task)))

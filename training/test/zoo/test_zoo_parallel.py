@@ -9,7 +9,7 @@ import pytest
 for module in ('tensorflow', 'tf_keras', 'sklearn'):
     pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
-from zoo_models import tiny_catalog
+from zoo_models import in_turn, tiny_catalog
 from zoo_tracks import made_video
 
 from emotion_estimator_training.zoo import run as run_module
@@ -18,12 +18,6 @@ from emotion_estimator_training.zoo.run import RunSettings, run
 SETTINGS = RunSettings(hop=3, covered=False, timed=False, progress=False)
 #: Two that read the same frame model, and one of its own.
 NAMES = 'stcnn,mean,lstm'
-
-
-def in_turn(work, tasks):
-    """Run tasks in this process; a runner of worker_pool."""
-    for number, task in enumerate(tasks):
-        yield number, work(task)
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ for module in ('tensorflow', 'tf_keras', 'sklearn'):
     pytest.importorskip(module, reason=f'training needs {module} (pip install ./training)')
 
 from click.testing import CliRunner
-from zoo_models import FRAME, tiny_catalog, tiny_context, tiny_model, tiny_split
+from zoo_models import FRAME, in_turn, tiny_catalog, tiny_context, tiny_model, tiny_split
 from zoo_stills import MadeMesh, made_stills
 from zoo_tracks import CLASSES, made_tracks
 
@@ -234,6 +236,37 @@ def test_an_interrupted_call_resumes(tmp_path, monkeypatch, eager):
         assert all(np.allclose(a[key], b[key]) for key in a.files)
 
 
+def test_networks_are_fitted_beside_each_other_once_each(tmp_path, monkeypatch, capsys, eager):
+    names, settings = 'lstm,frame,ours,two-stream', replace(SETTINGS, progress=True)
+    alone = pretrain(seen(tmp_path), tiny_catalog(), names, tmp_path / 'alone', settings)
+    capsys.readouterr()
+    opener = partial(still_tracks, STILLS, StillTrackSettings(side=32), tmp_path)
+    fitted = []
+    real = pretrain_module.fit
+    monkeypatch.setattr(
+        pretrain_module, 'fit', lambda *given: fitted.append(given[0].name) or real(*given)
+    )
+    many = replace(settings, processes=in_turn)
+    folder = tmp_path / 'beside'
+    for _ in range(2):
+        beside = pretrain(seen(tmp_path), tiny_catalog(), names, folder, many, opener)
+        assert [{**row, 'seconds': 0} for row in beside if 'seconds' in row] == [
+            {**row, 'seconds': 0} for row in alone if 'seconds' in row
+        ]
+    assert fitted == ['frame', 'spatial']
+    assert capsys.readouterr().out.count('two-stream: 1 epochs, ') == 1
+
+
+def test_one_that_cannot_be_fitted_elsewhere_is_named_once(tmp_path, caplog, eager):
+    catalog = tiny_catalog()
+    catalog._models['stcnn']['paper']['fit'] = {'learning_rate': 1e30, 'epochs': 1}
+    opener = partial(still_tracks, STILLS, StillTrackSettings(side=32), tmp_path)
+    many = replace(SETTINGS, processes=in_turn)
+    rows = pretrain(seen(tmp_path), catalog, 'stcnn,frame', tmp_path, many, opener)
+    assert ['failed' in row for row in rows] == [True, False]
+    assert caplog.text.count('the loss is not finite') == 1
+
+
 def weights_by_layer(network):
     return {layer.name: layer.get_weights() for layer in network.layers if layer.get_weights()}
 
@@ -402,14 +435,19 @@ def test_the_run_verb_hands_the_folder_on(tmp_path, monkeypatch):
     given = []
 
     def stop(*arguments):
-        given.append(arguments[-1])
+        given.append(arguments[4:])
         raise InputError('enough')
 
     monkeypatch.setattr('emotion_estimator_training.zoo.run.run', stop)
     monkeypatch.setattr(verbs, 'open_video_set', lambda **_: video())
-    options = ['--data', str(tmp_path), '--run', str(tmp_path / 'out'), '--pretrained']
+    options = ['--data', str(tmp_path), '--run', str(tmp_path / 'out'), '--processes', '3']
+    options.append('--pretrained')
     CliRunner().invoke(verbs.run, [*options, str(tmp_path)])
-    assert [one.pretrained for one in given] == [tmp_path]
+    [(settings, opener)] = given
+    assert (settings.pretrained, settings.processes) == (tmp_path, 3)
+    # Another process opens the same set, with one of its own.
+    choice, _, processes = pickle.loads(pickle.dumps(opener)).args
+    assert (choice.data, processes) == (tmp_path, 1)
     missing = CliRunner().invoke(verbs.run, [*options, str(tmp_path / 'none')])
     assert missing.exit_code == 2 and 'does not exist' in missing.output
 

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,17 +155,16 @@ def pretrain(
     """
     catalog = Catalog.load(models_config)
     catalog.chosen(models, size)
-    from emotion_estimator_training.data.stills import load_stills
     from emotion_estimator_training.zoo.data.still_tracks import (
         StillTrackSettings,
+        open_still_tracks,
         people_of,
-        still_tracks,
     )
     from emotion_estimator_training.zoo.data.video_set import SetChoice
 
     people = frozenset() if without is None else people_of(SetChoice(without).read().clips)
     chosen = StillTrackSettings(per_class, side, seed, people)
-    tracks = still_tracks(load_stills(data), chosen, cache, teacher, processes)
+    tracks = open_still_tracks(data, chosen, cache, teacher, processes)
     from emotion_estimator_training.zoo.pretrain import (
         PRETRAINED_TABLE,
         PretrainSettings,
@@ -174,9 +174,10 @@ def pretrain(
 
     limited = per_class > 0 or bool(people)
     settings = PretrainSettings(
-        size, epochs, limited, seed=seed, weights=weights, progress=not as_json
+        size, epochs, limited, seed, weights, progress=not as_json, processes=processes
     )
-    rows = pretrain_all(tracks, catalog, models, out, settings)
+    opener = partial(open_still_tracks, data, chosen, cache, teacher, 1)
+    rows = pretrain_all(tracks, catalog, models, out, settings, opener)
     if as_json:
         click.echo(json.dumps(rows))
         return

@@ -22,6 +22,7 @@ from emotion_estimator_training.data.stills import (
     SPLITS,
     TRAINING,
     Stills,
+    load_stills,
 )
 from emotion_estimator_training.features.crops import landmarks_in_stills
 from emotion_estimator_training.features.extract import extract, extract_outlines
@@ -81,6 +82,20 @@ class StillTracks:
     train: tuple[FaceTrack, ...]
     validation: tuple[FaceTrack, ...]
     missed: int
+
+
+def open_still_tracks(
+    data: Path,
+    settings: StillTrackSettings,
+    cache: Path,
+    teacher: Path | None = None,
+    processes: int | Runner | None = None,
+) -> StillTracks:
+    """Return :func:`still_tracks` of a file or folder of stills.
+
+    :raises InputError: as :func:`~.stills.load_stills`, too.
+    """
+    return still_tracks(load_stills(data), settings, cache, teacher, processes)
 
 
 def still_tracks(
