@@ -185,11 +185,15 @@ def test_options_reach_the_layers_and_the_optimizer():
         assert config['recurrent_activation'] == 'hard_sigmoid'
         assert 'HeNormal' in str(config['kernel_initializer'])
         assert (config['go_backwards'], config['dropout']) == (True, 0.25)
+    plain = replace(DENSE, kernel_initializer='he_normal', dropout=0.25)
+    *hidden, _ = [layer.get_config() for layer in build(plain, 5, 2).layers]
+    assert all('HeNormal' in str(one['kernel_initializer']) for one in hidden[::2])
+    assert [one['rate'] for one in hidden[1::2]] == [0.25] * len(DENSE.units)
+    changes = {'beta_1': 0.5, 'beta_2': 0.6, 'amsgrad': False, 'clipnorm': 2.0}
     adam = compiled(
-        build(DENSE, 5, 2),
-        replace(DENSE, cosine=False, beta_1=0.5, beta_2=0.6, amsgrad=False, clipnorm=2.0),
-        1,
+        build(DENSE, 5, 2), replace(DENSE, cosine=False, weight_decay=0.5, **changes), 1
     ).optimizer.get_config()
+    assert adam['weight_decay'] == 0.5
     assert (adam['beta_1'], adam['beta_2'], adam['amsgrad']) == (0.5, 0.6, False)
     assert (adam['clipnorm'], adam['global_clipnorm']) == (2.0, None)
     sgd = compiled(

@@ -38,7 +38,7 @@ def without_times(results):
     return [{**one, 'fit_seconds': None} for one in results]
 
 
-def test_in_processes_of_their_own_they_learn_the_same(tmp_path, capfd):
+def test_in_processes_of_their_own_they_learn_the_same(tmp_path, capfd, eager):
     alone = run(made_video(), tiny_catalog(), NAMES, tmp_path / 'alone', SETTINGS)
     settings = replace(SETTINGS, processes=2, progress=True)
     beside = run(made_video(), tiny_catalog(), NAMES, tmp_path / 'two', settings, made_video)
