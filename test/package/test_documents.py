@@ -63,6 +63,7 @@ def test_tables_of_accuracy_are_of_the_shipped_model():
 @pytest.mark.parametrize(
     ('page', 'command'),
     [
+        ('training_results.md', 'emotion-estimator training evaluate ... --docs PAGE'),
         ('zoo_results.md', 'emotion-estimator zoo run ... --docs docs/zoo_results.md'),
         ('zoo_live.md', 'make bench-zoo-live MODEL=... FILMS=... ARGS="--docs docs/zoo_live.md"'),
     ],

@@ -301,7 +301,7 @@ def _plan(
     hard: int = 0,
     fer: Path | None = None,
 ) -> MeasurementPlan:
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = shlex.join(['emotion-estimator', *sys.argv[1:]])
     return MeasurementPlan(
         Places(data, teacher, cache, models),
         run,
