@@ -1,6 +1,6 @@
 """Trains the models of a run beside each other: one process a core, one thread in each.
 
-Small networks keep one core busy, not two: most of a step is not in its convolutions.
+A small network hardly learns faster with two threads than with one.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class SimpleRNN(_KnownFrames, keras.layers.SimpleRNN):  # type: ignore[misc]
 class ConvLSTM2D(_KnownFrames, keras.layers.ConvLSTM2D):  # type: ignore[misc]
     """Keras' layer with its loop over frames written out, and the gates' convolutions in one.
 
-    TFLite cannot convert the loop, and eight small convolutions a frame take several times as long.
+    TFLite cannot convert the loop, and eight small convolutions a frame take longer than one.
     Weights and answers are those of Keras' layer. It returns the last output alone.
     """
 
