@@ -29,17 +29,20 @@ from tqdm import tqdm
 from emotion_estimator.demo.results import UNFINISHED
 from emotion_estimator.emotion import EXPRESSIONS, LABELS, NONE, UNKNOWN
 from emotion_estimator.model_card import ModelCard, models_dir
+from emotion_estimator.sources.video import VideoFile
 
 PORTRAIT = 'portrait'
 #: What the documentation calls the shipped networks.
 OURS = 'ours, as shipped'
 _SHIPPED = ('emotion_lstm', 'appearance')
+#: What a film may show; none is a film without a face, which every model can tell.
+_TRUTHS = (*EXPRESSIONS, NONE)
 #: Seconds to wait for the first emotion, and after the camera's end.
 _PATIENCE, _REST = 60.0, 1.0
 
 HEADER = (
-    'film', 'truth', 'model', 'emotions', 'right, three words', 'right, own label', 'most said',
-    'changes/s', 'latency p50 ms', 'p95 ms',
+    'film', 'truth', 'model', 'images', 'emotions', 'right, three words', 'right, own label',
+    'most said', 'changes/s', 'latency p50 ms', 'p95 ms',
 )  # fmt: skip
 
 
@@ -47,6 +50,7 @@ HEADER = (
 class Heard:
     """What came on ``/emotion`` from one film and model.
 
+    :param images: of the film; an image without an emotion was dropped.
     :param right: share of emotions that are right as happy, unknown or sad; of the portrait,
         away from its changes.
     :param own: share of emotions with the film's own label; None if the model does not tell it.
@@ -57,6 +61,7 @@ class Heard:
     film: str
     truth: str
     model: str
+    images: int
     emotions: int
     right: float
     own: float | None
@@ -68,8 +73,9 @@ class Heard:
         """Return the row of the table."""
         own = '-' if self.own is None else f'{self.own:.3f}'
         return [
-            self.film, self.truth, self.model, f'{self.emotions:,}', f'{self.right:.3f}', own,
-            self.said, '-' if self.changes is None else f'{self.changes:.2f}',
+            self.film, self.truth, self.model, f'{self.images:,}', f'{self.emotions:,}',
+            f'{self.right:.3f}', own, self.said,
+            '-' if self.changes is None else f'{self.changes:.2f}',
             *(f'{value:.1f}' for value in self.latency),
         ]  # fmt: skip
 
@@ -80,11 +86,12 @@ def word(label: str) -> str:
 
 
 def heard(
-    film: str, truth: str, model: str, told: Sequence[str], labels: Sequence[str],
+    film: str, truth: str, model: str, images: int, told: Sequence[str], labels: Sequence[str],
     times: Sequence[float], latency: Sequence[float],
 ) -> Heard:  # fmt: skip
     """Return the figures of the emotions of a film.
 
+    :param images: of the film.
     :param told: labels that the model can tell.
     :param labels: of each emotion; ``times`` its image's stamp in seconds, ``latency`` in ms.
     """
@@ -97,14 +104,20 @@ def heard(
         film,
         truth,
         model,
+        images,
         len(labels),
         words.count(word(truth)) / len(words),
         # Our three words do not tell neutral from angry.
-        labels.count(truth) / len(labels) if truth in told else None,
+        labels.count(truth) / len(labels) if truth in (*told, NONE) else None,
         f'{commonest} {count / len(labels):.2f}',
         flips / seconds,
         (float(p50), float(p95)),
     )
+
+
+def images_of(film: Path) -> int:
+    """Return how many images the camera node reads of a film."""
+    return sum(1 for _ in VideoFile(film).frames())
 
 
 def watch(film: Path, truth: str, model: str, card: Path | None, folder: Path) -> Heard:
@@ -132,6 +145,7 @@ def watch(film: Path, truth: str, model: str, card: Path | None, folder: Path) -
             film.name,
             truth,
             model,
+            images_of(film),
             found[-1].labels,
             [one.label for one in found],
             [one.header.stamp.sec + 1e-9 * one.header.stamp.nanosec for one in found],
@@ -176,6 +190,7 @@ def portrait_figures(model: str, found: Mapping[str, Any]) -> tuple[Heard, str]:
         PORTRAIT,
         'its script',
         model,
+        found['frames_published'],
         found['frames'],
         found['agreement']['settled']['share'],
         None,
@@ -243,9 +258,9 @@ def page(
 
 def _film(text: str) -> tuple[Path, str]:
     path, _, label = text.rpartition('=')
-    if label not in EXPRESSIONS or not Path(path).is_file():
+    if label not in _TRUTHS or not Path(path).is_file():
         raise argparse.ArgumentTypeError(
-            f'{text}: give FILM=LABEL, a file and one of {", ".join(EXPRESSIONS)}'
+            f'{text}: give FILM=LABEL, a file and one of {", ".join(_TRUTHS)}'
         )
     return Path(path), label
 

@@ -148,12 +148,15 @@ class NestedSettings:
     :param window: frames.
     :param side: of the face, in pixels.
     :param filters: of each level of the 3D CNN.
+    :param grid: rows and columns of places that each level's maps are averaged over, so that its
+        LSTM knows where on the face something is.
     :param hidden: units of each LSTM.
     """
 
     window: int = 16
     side: int = 96
     filters: tuple[int, ...] = (64, 128, 256, 256)
+    grid: int = 6
     hidden: int = 256
     dropout: float = 0.5
     overlap: Any = 0.0
@@ -170,6 +173,8 @@ class StcNlstm(NetworkModel):
                 f'{entry.name}: {chosen.side} pixels are too few for {len(chosen.filters)} levels, '
                 'each of which halves them'
             )
+        if chosen.grid < 1:
+            raise InputError(f'{entry.name}: grid {chosen.grid} must be 1 or more')
         inputs = [WindowInput(IMAGE, side=chosen.side)]
         super().__init__(entry, context, chosen.window, inputs, chosen.fit, chosen.overlap)
 
@@ -184,9 +189,7 @@ class StcNlstm(NetworkModel):
             )(values)
             # Time is not pooled: each level has a step for every frame.
             values = Pooling3D((1, 2, 2), name=f'pool_{number}')(values)
-            _, steps, rows, columns, channels = values.shape
-            pooled = use.Reshape((steps, rows * columns, channels), name=f'places_{number}')(values)
-            pooled = MeanOverPlaces(name=f'level_{number}')(pooled)
+            pooled = Places(chosen.grid, name=f'level_{number}')(values)
             pooled = use.LSTM(chosen.hidden, name=f't_lstm_{number}')(pooled)
             levels.append(use.Reshape((1, chosen.hidden), name=f'step_{number}')(pooled))
         nested = use.Concatenate(axis=1, name='levels')(levels) if len(levels) > 1 else levels[0]
@@ -196,9 +199,26 @@ class StcNlstm(NetworkModel):
         return keras.Model(inputs, answer, name='stc_nlstm')
 
 
-class MeanOverPlaces(keras.layers.Layer):  # type: ignore[misc]
-    """The mean over the places P of (N, L, P, C): (N, L, C)."""
+class Places(keras.layers.Layer):  # type: ignore[misc]
+    """The means of square maps over a grid of places, as one vector for each frame.
+
+    :param grid: rows and columns; maps that are smaller, or no multiple of it, have fewer places.
+    """
+
+    def __init__(self, grid: int, **others: Any) -> None:
+        super().__init__(**others)
+        self.grid = grid
+
+    def build(self, shape: Any) -> None:
+        """Remember the input shape: it is unknown within ``fit``."""
+        self._shape = tuple(int(one) for one in shape[1:])
+        super().build(shape)
 
     def call(self, inputs: Any) -> Any:
-        """Return (N, L, C)."""
-        return tf.reduce_mean(inputs, axis=2)
+        """Return (N, L, places * C) of (N, L, S, S, C); places is grid * grid at most."""
+        steps, side, _, channels = self._shape
+        wide = -(-side // self.grid)
+        flat = tf.reshape(inputs, (-1, side, side, channels))
+        flat = tf.nn.avg_pool2d(flat, wide, wide, 'SAME')
+        places = -(-side // wide)
+        return tf.reshape(flat, (-1, steps, places * places * channels))
