@@ -157,6 +157,8 @@ def test_settings_reach_the_training(tmp_path, monkeypatch):
     from emotion_estimator_training.models import paper_training
 
     seen = []
+    rows = tmp_path / 'rows.csv'
+    rows.touch()
 
     def stop(run, model, settings, choice, **others):
         seen.append((settings, choice, others))
@@ -167,7 +169,8 @@ def test_settings_reach_the_training(tmp_path, monkeypatch):
         'paper --optimizer sgd --momentum 0.9 --beta-1 0.8 --beta-2 0.9 --no-amsgrad --ema '
         '--ema-momentum 0.95 --dropout 0.2 --recurrent-activation tanh --go-backwards '
         '--kernel-initializer he_normal --units 8,4 --batch 32 --patience 3 --name mine '
-        '--keep-every 5 --blendshapes attrah-27'
+        '--keep-every 5 --blendshapes attrah-27 --labels calm,glad '
+        f'--table {rows}'
     )
     RUN.invoke(fit, typed.split(), standalone_mode=False)
     settings, choice, others = seen[0]
@@ -179,6 +182,7 @@ def test_settings_reach_the_training(tmp_path, monkeypatch):
     }  # fmt: skip
     assert {name: getattr(settings, name) for name in wanted} == wanted
     assert choice.blendshapes == 'attrah-27'
+    assert (choice.tables, choice.labels) == ((rows,), ('calm', 'glad'))
     assert others == {'name': 'mine', 'every': 5}
 
 

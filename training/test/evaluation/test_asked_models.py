@@ -179,7 +179,9 @@ def test_every_kept_checkpoint_is_measured_on_a_csv(tmp_path):
 def test_the_runs_features_are_asked_where_no_table_is_given(tmp_path):
     from emotion_estimator_training.cli.training import training
 
-    save_features(made_features(), tmp_path / 'features' / 'face_mesh.npz')
+    features = made_features()
+    usage = np.where(features.image_id < 160, features.usage, 2)
+    save_features(replace(features, usage=usage), tmp_path / 'features' / 'face_mesh.npz')
     asked = ['evaluate', '--run', str(tmp_path), '--out', str(tmp_path / 'out'), '--json']
     done = CliRunner().invoke(
         training,
@@ -187,7 +189,14 @@ def test_the_runs_features_are_asked_where_no_table_is_given(tmp_path):
         catch_exceptions=False,
     )
     found = json.loads(done.stdout)['models']['emotion_lstm']
-    assert found['PublicTest']['n'] == 60
+    assert (found['PublicTest']['n'], found['PrivateTest']['n']) == (40, 20)
+    done = CliRunner().invoke(
+        training,
+        [*asked, '--split', 'public', '--model', str(models_dir() / 'emotion_lstm.tflite')],
+        catch_exceptions=False,
+    )
+    chosen = json.loads(done.stdout)['models']['emotion_lstm']
+    assert chosen == {'PublicTest': found['PublicTest']}
     done = CliRunner().invoke(training, asked)
     assert done.exit_code == 2
     assert '--json need --model' in done.stderr
