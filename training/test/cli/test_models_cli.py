@@ -186,6 +186,33 @@ def test_settings_reach_the_training(tmp_path, monkeypatch):
     assert others == {'name': 'mine', 'every': 5}
 
 
+def test_settings_reach_the_search(tmp_path, monkeypatch):
+    needs_tensorflow()
+    from emotion_estimator_training.models import paper_training, tuning
+
+    seen = []
+    rows = tmp_path / 'rows.csv'
+    rows.touch()
+
+    def stop(data, base, folder, trials, verbose, more):
+        seen.append((data, base, folder, trials, more))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(paper_training, 'chosen_data', lambda *given: given)
+    monkeypatch.setattr(tuning, 'tune', stop)
+    typed = (
+        f'dense --run {tmp_path} --trials 7 --epochs 3 --search momentum,ema --units 8,4 --seed 5 '
+        f'--table {rows} --labels calm,glad --blendshapes attrah-27'
+    )
+    RUN.invoke(tune, typed.split(), standalone_mode=False)
+    (run, model, choice, seed), base, folder, trials, more = seen[0]
+    assert (run, model, seed, trials) == (tmp_path, 'dense', 5, 7)
+    assert (base.epochs, base.units, base.seed) == (3, (8, 4), 5)
+    assert (choice.tables, choice.labels) == ((rows,), ('calm', 'glad'))
+    assert choice.blendshapes == 'attrah-27'
+    assert (folder, more) == (tmp_path / 'tuning', ('momentum', 'ema'))
+
+
 def test_streaming_needs_features_first(tmp_path):
     needs_tensorflow()
     from tiny_appearance import made_stills
