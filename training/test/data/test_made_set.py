@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from emotion_estimator.cli.evaluate import read_blendshape_table
 from emotion_estimator.errors import InputError
+from emotion_estimator_training.cli.training import data as verbs
 from emotion_estimator_training.cli.training import training
 from emotion_estimator_training.data import made_set
 from emotion_estimator_training.data.stills import Stills, load_stills
@@ -93,6 +94,14 @@ def test_the_verbs_go_from_images_to_relevant_blendshapes(tmp_path: Path) -> Non
     table = load_features(run / 'features' / 'face_mesh.npz')
     assert (~table.augmented).sum() == 63 - len(missed)
     assert not set(table.image_id) & set(missed)
+    small = ('--cache', tmp_path / 'cache', '--run', tmp_path / 'small', '--processes', 1)
+    _run('features', '--data', place, *small, '--enlarge', 1, '--augment', 0)
+    found = load_features(tmp_path / 'small' / 'features' / 'face_mesh.npz')
+    both = np.intersect1d(found.image_id, table.image_id)
+    scores = [
+        one.blendshapes[~one.augmented & np.isin(one.image_id, both)] for one in (found, table)
+    ]
+    assert np.abs(scores[0] - scores[1]).max() > 0.05, 'the stills were enlarged all the same'
     scores, labels = read_blendshape_table(run / 'features' / 'face_mesh-training.csv')
     smile = scores[:, 44]
     assert smile[labels == 0].mean() > 0.5 > 0.2 > smile[labels == 2].mean()
@@ -106,6 +115,20 @@ def test_the_verbs_go_from_images_to_relevant_blendshapes(tmp_path: Path) -> Non
         'undetected-enlarge-1.png',
         'undetected.png',
     ]
+
+
+@pytest.mark.parametrize('given', [(), ('--enlarge', '1')])
+def test_clean_looks_at_stills_as_large_as_asked(tmp_path, monkeypatch, made, given) -> None:
+    asked = []
+
+    def stop(stills, places, processes):
+        asked.append(places.enlarge)
+        raise InputError('enough')
+
+    monkeypatch.setattr(verbs, 'seen_by_both', stop)
+    place = made_set.write(made, tmp_path / 'set', 'npz')
+    CliRunner().invoke(training, ['clean', '--data', str(place), *given])
+    assert asked == [1.0 if given else 4.0]
 
 
 def test_relevant_says_what_must_come_first(tmp_path) -> None:

@@ -18,7 +18,7 @@ from emotion_estimator_training.zoo.models.catalog import Catalog
 from emotion_estimator_training.zoo.models.model import RunContext
 from emotion_estimator_training.zoo.models.ours import Shipped
 from emotion_estimator_training.zoo.models.registry import build
-from emotion_estimator_training.zoo.models.survey_baselines import Places, Pooling3D
+from emotion_estimator_training.zoo.models.survey_baselines import PlaceMeans, Pooling3D
 
 ASKED = query_windows(made_tracks(1, first=9), CLASSES, 1, 4)
 
@@ -71,7 +71,7 @@ def test_nested_lstms_read_each_level(tmp_path):
 def test_a_level_says_where_on_the_face_something_is():
     maps = np.zeros((1, 2, 8, 8, 3), np.float32)
     maps[0, 1, 0:4, 4:8, 2] = 1.0
-    means = Places(2)(maps).numpy().reshape(2, 2, 2, 3)
+    means = PlaceMeans(2)(maps).numpy().reshape(2, 2, 2, 3)
     assert means[1, 0, 1, 2] == 1.0
     assert means.sum() == 1.0
 
@@ -79,7 +79,7 @@ def test_a_level_says_where_on_the_face_something_is():
 @pytest.mark.parametrize(('side', 'grid', 'places'), [(8, 3, 3), (7, 4, 4), (5, 4, 3), (2, 6, 2)])
 def test_maps_that_are_no_multiple_of_the_grid_are_averaged_too(side, grid, places):
     maps = np.full((2, 3, side, side, 4), 0.5, np.float32)
-    means = Places(grid)(maps).numpy()
+    means = PlaceMeans(grid)(maps).numpy()
     assert means.shape == (2, 3, places * places * 4)
     np.testing.assert_allclose(means, 0.5, rtol=1e-6)
 

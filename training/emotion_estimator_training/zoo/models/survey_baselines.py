@@ -189,7 +189,7 @@ class StcNlstm(NetworkModel):
             )(values)
             # Time is not pooled: each level has a step for every frame.
             values = Pooling3D((1, 2, 2), name=f'pool_{number}')(values)
-            pooled = Places(chosen.grid, name=f'level_{number}')(values)
+            pooled = PlaceMeans(chosen.grid, name=f'level_{number}')(values)
             pooled = use.LSTM(chosen.hidden, name=f't_lstm_{number}')(pooled)
             levels.append(use.Reshape((1, chosen.hidden), name=f'step_{number}')(pooled))
         nested = use.Concatenate(axis=1, name='levels')(levels) if len(levels) > 1 else levels[0]
@@ -199,7 +199,7 @@ class StcNlstm(NetworkModel):
         return keras.Model(inputs, answer, name='stc_nlstm')
 
 
-class Places(keras.layers.Layer):  # type: ignore[misc]
+class PlaceMeans(keras.layers.Layer):  # type: ignore[misc]
     """The means of square maps over a grid of places, as one vector for each frame.
 
     :param grid: rows and columns; maps that are smaller, or no multiple of it, have fewer places.
